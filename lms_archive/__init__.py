@@ -1,5 +1,92 @@
 """Archive LMS enrollments in bulk: plan first, never archive twice, account for every row."""
 
-from lms_archive._version import __version__
+import logging
 
-__all__ = ["__version__"]
+from lms_archive._version import __version__
+from lms_archive.archive.job import ArchiveJob
+from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.plan import ArchivePlan, resume
+from lms_archive.archive.result import ArchiveResult, Outcomes
+from lms_archive.archive.selection import Target
+from lms_archive.client import Client
+from lms_archive.errors import (
+    ApiError,
+    BadAnswer,
+    BadInput,
+    JobTimeout,
+    LedgerError,
+    LmsArchiveError,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    PlatformUnavailable,
+    RateLimited,
+    Stopped,
+    StoppedByCanary,
+    TooManyAffected,
+    UnexpectedArchive,
+)
+from lms_archive.limits import Limits, RetryPolicy
+from lms_archive.records.active import BackgroundJob, Course, CourseEnrollment, User
+from lms_archive.records.archived import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchivedEnrollment,
+    ArchivedUser,
+    Archiving,
+)
+from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
+from lms_archive.wire.auth import ClientCredentials, PasswordGrant, StaticToken
+from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.transport import Answer, NotSent
+
+__all__ = [
+    "Answer",
+    "ApiError",
+    "ArchiveJob",
+    "ArchiveMode",
+    "ArchivePlan",
+    "ArchiveResult",
+    "ArchivedCourse",
+    "ArchivedCourseEnrollment",
+    "ArchivedEnrollment",
+    "ArchivedUser",
+    "Archiving",
+    "BackgroundJob",
+    "BadAnswer",
+    "BadInput",
+    "Client",
+    "ClientCredentials",
+    "Contract",
+    "Course",
+    "CourseEnrollment",
+    "EnrollmentLevel",
+    "EnrollmentStatus",
+    "JobStatus",
+    "JobTimeout",
+    "LedgerError",
+    "Limits",
+    "LmsArchiveError",
+    "NotAuthenticated",
+    "NotFound",
+    "NotSent",
+    "Operation",
+    "Outcome",
+    "Outcomes",
+    "PasswordGrant",
+    "PermissionDenied",
+    "PlatformUnavailable",
+    "RateLimited",
+    "RetryPolicy",
+    "StaticToken",
+    "Stopped",
+    "StoppedByCanary",
+    "Target",
+    "TooManyAffected",
+    "UnexpectedArchive",
+    "User",
+    "__version__",
+    "resume",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

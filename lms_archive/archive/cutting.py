@@ -1,0 +1,96 @@
+"""Cutting a selection into chunks: pure, the same chunks for the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from attrs import field, frozen
+
+from lms_archive.archive.selection import Terms
+from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
+
+__all__ = ["Chunk", "PlannedTarget", "PreImage", "cut"]
+
+
+@frozen(kw_only=True)
+class PlannedTarget:
+    """A target as found on the platform; `listed` is how many enrollments were read there."""
+
+    kind: str
+    target_id: int
+    code: str | None = None
+    title: str | None = None
+    listed: int = field(default=0, eq=False)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from every other target."""
+        return self.kind, self.target_id
+
+    def __str__(self) -> str:
+        return self.code or f"{self.kind} {self.target_id}"
+
+
+@frozen(kw_only=True)
+class PreImage:
+    """An active enrollment as it was read before anything was sent. Times are UTC.
+
+    With its target, `user_id` and `enrolled_at` are the enrollment's identity.
+    """
+
+    row: int
+    user_id: int
+    username: str | None
+    enrolled_at: datetime | None
+    status: EnrollmentStatus | str | None
+    level: EnrollmentLevel | str | None
+    completed_at: datetime | None = None
+    score: float | None = None
+
+
+@frozen(kw_only=True)
+class Chunk:
+    """Enrollments of one target that go into one call.
+
+    Attributes:
+        chunk_id: the hash of its content: the same rows make the same chunk.
+        target: where they are.
+        members: the pre-images, in input order.
+        read_at: the platform's time (UTC) at which the reading of the pre-images began.
+    """
+
+    chunk_id: str
+    target: PlannedTarget
+    members: tuple[PreImage, ...] = field(repr=False)
+    read_at: datetime
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def cut(
+    target: PlannedTarget,
+    members: Sequence[PreImage],
+    *,
+    size: int,
+    terms: Terms,
+    read_at: datetime,
+) -> Iterator[Chunk]:
+    """The chunks of one target, none larger than `size`, in the order of the rows."""
+    for start in range(0, len(members), size):
+        part = tuple(members[start : start + size])
+        yield Chunk(
+            chunk_id=_chunk_id(target, part, terms), target=target, members=part, read_at=read_at
+        )
+
+
+def _chunk_id(target: PlannedTarget, members: Iterable[PreImage], terms: Terms) -> str:
+    content = [
+        [str(terms.mode), terms.reset_tracking, *target.key],
+        [[one.user_id, one.enrolled_at and one.enrolled_at.isoformat()] for one in members],
+    ]
+    text = json.dumps(content, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,322 @@
+"""The ledger: what was planned, sent, answered and read back, kept on disk before it matters.
+
+One SQLite file (WAL, `synchronous=FULL`), append-only, values as JSON; the only module that
+knows sqlite3. One process at a time writes it: a lock file beside it holds its pid and host,
+and the operating system frees the lock when that process dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from attrs import field, frozen
+
+from lms_archive.archive.outcomes import KINDS, Outcome
+from lms_archive.archive.selection import Target
+from lms_archive.errors import LedgerError
+from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.convert import from_plain, to_plain
+
+__all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events", "read_head"]
+
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE events (
+    event INTEGER PRIMARY KEY, chunk TEXT, state TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE TABLE outcomes (
+    outcome INTEGER PRIMARY KEY, row INTEGER NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL,
+    reason TEXT NOT NULL, line INTEGER, asked TEXT NOT NULL, record TEXT, more TEXT NOT NULL
+);
+CREATE INDEX outcomes_of_row ON outcomes (row, outcome);
+"""
+_LATEST = """
+SELECT row, kind, code, reason, line, asked, record, more FROM outcomes AS o
+WHERE outcome = (SELECT max(outcome) FROM outcomes WHERE row = o.row)
+"""
+
+
+@frozen
+class Event:
+    """A state that a chunk, or the whole job (`chunk` None), came into."""
+
+    chunk: str | None
+    state: str
+    data: dict[str, Any] = field(repr=False)
+
+
+class Ledger:
+    """The ledger of one plan, open for writing by this process alone."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection, lock: IO[str]) -> None:
+        self.path, self._database, self._lock = path, database, lock
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        head: dict[str, Any],
+        outcomes: Iterable[tuple[int, Outcome]] = (),
+        states: Sequence[Event] = (),
+    ) -> Ledger:
+        """Begin a ledger with what never changes, and what is known already.
+
+        The file appears under its name only when all of that is in it.
+
+        Raises:
+            LedgerError: the file cannot be made, or another process holds it.
+        """
+        place = Path(path)
+        lock = _lock(place)
+        new = place.with_name(f".{place.name}.new")
+        try:
+            new.unlink(missing_ok=True)
+            os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            database = _connect(new)
+            database.executescript(_TABLES + _no_change())
+            book = cls(place, database, lock)
+            with book._transaction():
+                database.executemany(
+                    "INSERT INTO head VALUES (?, ?)",
+                    ((name, _json(value)) for name, value in {"schema": SCHEMA, **head}.items()),
+                )
+                book._insert(outcomes, states)
+            database.close()
+            new.replace(place)
+            return cls(place, _connect(place), lock)
+        except (OSError, sqlite3.Error, LedgerError) as error:
+            lock.close()
+            raise LedgerError(f"{place}: the ledger cannot be made: {error}") from error
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Ledger:
+        """Take up a ledger that is there.
+
+        Raises:
+            LedgerError: it is missing, held by another process, damaged, or of a newer version.
+        """
+        place = Path(path)
+        if not place.is_file():
+            raise LedgerError(f"{place}: there is no such ledger")
+        lock = _lock(place)
+        try:
+            database = _connect(place)
+            _check_schema(place, database)
+        except BaseException:
+            lock.close()
+            raise
+        return cls(place, database, lock)
+
+    def head(self, name: str) -> Any:
+        """What the ledger was begun with, by name."""
+        found = self._database.execute("SELECT value FROM head WHERE name = ?", (name,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def events(self) -> Iterator[Event]:
+        """Every state, in the order in which they came."""
+        rows = self._database.execute("SELECT chunk, state, data FROM events ORDER BY event")
+        return (Event(chunk, state, json.loads(data)) for chunk, state, data in rows)
+
+    def note(self, state: str, chunk: str | None = None, **data: Any) -> None:
+        """Commit a state to the disk before anything else happens."""
+        self.settle((), [Event(chunk, state, data)])
+
+    def settle(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
+        """Commit the outcomes of rows, and the states they end, in one step."""
+        with self._transaction():
+            self._insert(outcomes, states)
+
+    def _insert(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event]) -> None:
+        self._database.executemany(
+            "INSERT INTO outcomes (row, kind, code, reason, line, asked, record, more)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (_outcome_row(row, outcome) for row, outcome in outcomes),
+        )
+        self._database.executemany(
+            "INSERT INTO events (chunk, state, data) VALUES (?, ?, ?)",
+            ((event.chunk, event.state, _json(event.data)) for event in states),
+        )
+
+    def kinds(self) -> dict[int, str]:
+        """The kind of every row that has an outcome."""
+        return dict(self._database.execute(f"SELECT row, kind FROM ({_LATEST})"))  # noqa: S608
+
+    def close(self) -> None:
+        """Close the file and free the lock."""
+        self._database.close()
+        self._lock.close()
+
+    def __enter__(self) -> Ledger:  # noqa: PYI034  typing.Self begins with 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise LedgerError(f"{self.path}: the ledger cannot be written: {error}") from error
+
+
+def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
+    """The outcomes that a ledger holds, in input order, one in memory at a time."""
+    where = "" if kind is None else " AND kind = ?"
+    with _reading(path) as database:
+        rows = database.execute(
+            f"{_LATEST}{where} ORDER BY row",
+            () if kind is None else (kind,),
+        )
+        for row in rows:
+            yield _outcome(row)
+
+
+def counts_in(path: Path) -> dict[str, int]:
+    """How many rows came out as each kind; rows without an outcome are in none."""
+    with _reading(path) as database:
+        query = f"SELECT kind, count(*) FROM ({_LATEST}) GROUP BY kind"  # noqa: S608  constants
+        found = dict(database.execute(query).fetchall())
+    return {kind: found.get(kind, 0) for kind in KINDS}
+
+
+def read_head(path: Path, name: str) -> Any:
+    """What a ledger was begun with, without locking it."""
+    with _reading(path) as database:
+        found = database.execute("SELECT value FROM head WHERE name = ?", (name,)).fetchone()
+    return None if found is None else json.loads(found[0])
+
+
+def read_events(path: Path, state: str) -> list[dict[str, Any]]:
+    """The data of every event of that state, in order, without locking the ledger."""
+    with _reading(path) as database:
+        rows = database.execute("SELECT data FROM events WHERE state = ? ORDER BY event", (state,))
+        return [json.loads(data) for (data,) in rows]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise LedgerError(f"{path}: there is no such ledger")
+    database = _connect(path)
+    try:
+        _check_schema(path, database)
+        yield database
+    finally:
+        database.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, isolation_level=None, timeout=10)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        raise LedgerError(f"{path}: not a ledger: {error}") from error
+    return database
+
+
+def _check_schema(path: Path, database: sqlite3.Connection) -> None:
+    try:
+        found = database.execute("SELECT value FROM head WHERE name = 'schema'").fetchone()
+    except sqlite3.Error as error:
+        database.close()
+        raise LedgerError(f"{path}: not a ledger: {error}") from error
+    version = int(found[0]) if found else 0
+    if version != SCHEMA:
+        database.close()
+        raise LedgerError(
+            f"{path}: written by another version of lms_archive (schema {version}, here {SCHEMA})"
+        )
+
+
+def _no_change() -> str:
+    return "".join(
+        f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}"
+        f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
+        for table in ("head", "events", "outcomes")
+        for verb in ("update", "delete")
+    )
+
+
+def _lock(path: Path) -> IO[str]:
+    """Hold the ledger; the lock file stays, the lock goes with the process."""
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LedgerError(f"{path}: the ledger cannot be locked: {error.strerror}") from error
+    file = os.fdopen(handle, "r+", encoding="utf-8")
+    try:
+        _os_lock(file)
+    except OSError:
+        holder = file.read().strip() or "another process"
+        file.close()
+        raise LedgerError(f"{path}: in use by {holder}; one process at a time") from None
+    file.truncate(0)
+    file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file
+
+
+if os.name == "nt":  # pragma: no cover  the tests run on POSIX
+    import msvcrt
+
+    def _os_lock(file: IO[str]) -> None:
+        file.seek(4096)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        file.seek(0)
+else:
+    import fcntl
+
+    def _os_lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _outcome_row(row: int, outcome: Outcome) -> tuple[Any, ...]:
+    target = outcome.target and [outcome.target.kind, outcome.target.target_id, outcome.target.code]
+    record = None if outcome.record is None else _json(to_plain(outcome.record))
+    asked = {"target": target, "user": outcome.user, "row": dict(outcome.row)}
+    more = {
+        "courses": outcome.courses,
+        "differences": outcome.differences,
+        "user_id": outcome.user_id,
+    }
+    kept = (outcome.kind, outcome.code, outcome.reason, outcome.line)
+    return (row, *kept, _json(asked), record, _json(more))
+
+
+def _outcome(row: Sequence[Any]) -> Outcome:
+    _, kind, code, reason, line, asked_text, record, more_text = row
+    asked, more = json.loads(asked_text), json.loads(more_text)
+    return Outcome(
+        kind=kind,
+        code=code,
+        reason=reason,
+        line=line,
+        row=asked["row"],
+        target=None if asked["target"] is None else Target(*asked["target"]),
+        user=asked["user"],
+        record=None if record is None else from_plain(ArchivedCourseEnrollment, json.loads(record)),
+        courses=tuple(more["courses"]),
+        differences=tuple(more["differences"]),
+        user_id=more["user_id"],
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str)

@@ -1,0 +1,94 @@
+"""What became of a row: four kinds, a stable code, a reason that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from lms_archive.archive.selection import Row, Target
+from lms_archive.records.archived import ArchivedCourseEnrollment
+
+__all__ = ["CODES", "KINDS", "Outcome", "Skip"]
+
+KINDS: Final = ("archived", "skipped", "failed", "unknown")
+
+CODES: Final[Mapping[str, str]] = {
+    "archived": "archived",
+    "still_enrolled": "archived",
+    "bad_row": "skipped",
+    "duplicate": "skipped",
+    "unknown_course": "skipped",
+    "ambiguous_course": "skipped",
+    "disagree": "skipped",
+    "not_enrolled": "skipped",
+    "status": "skipped",
+    "no_status": "skipped",
+    "staff": "skipped",
+    "changed": "skipped",
+    "refused": "failed",
+    "still_active": "failed",
+    "not_seen": "unknown",
+    "no_answer": "unknown",
+    "job_not_ended": "unknown",
+}
+"""Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of one row asked for.
+
+    Attributes:
+        kind: `"archived"`: an archived record of exactly this enrollment was read back.
+            `"skipped"`: never sent. `"failed"`: sent, and the enrollment is still active.
+            `"unknown"`: sent, and not settled yet: `resume` looks again.
+        code: a stable word for the reason.
+        reason: a sentence that says what to do.
+        line: where the row begins in its file (the header is line 1), or None.
+        row: the row as given.
+        target: the course asked for, or None where the row names none.
+        user: the user asked for: an id (int) or a username (str), or None likewise.
+        record: the archived enrollment, where there is one.
+        courses: for a learning plan: what became of each of its courses.
+        differences: where the archived record disagrees with what was read before.
+        user_id: the user's id, where it was found out.
+    """
+
+    kind: str
+    code: str
+    reason: str
+    line: int | None = None
+    row: Mapping[str, Any] = field(factory=dict)
+    target: Target | None = None
+    user: int | str | None = None
+    record: ArchivedCourseEnrollment | None = None
+    courses: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    user_id: int | None = None
+
+    @classmethod
+    def of(cls, row: Row, code: str, reason: str, **more: Any) -> Outcome:
+        """The outcome of a row; its kind is that of the code."""
+        user = row.user[1] if isinstance(row.user, tuple) else row.user
+        return cls(
+            kind=CODES[code],
+            code=code,
+            reason=reason,
+            line=row.line,
+            row=row.cells,
+            target=row.target,
+            user=user,
+            **more,
+        )
+
+
+@frozen
+class Skip:
+    """A row that is not sent, and why."""
+
+    row: int
+    code: str
+    reason: str
+    user_id: int | None = None

@@ -1,0 +1,275 @@
+"""The plan: what will be sent, looked at before anything is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.outcomes import Outcome, Skip
+from lms_archive.archive.printed import printed
+from lms_archive.archive.result import ArchiveResult
+from lms_archive.archive.run import Run
+from lms_archive.archive.selection import Rows, Selection, Terms
+from lms_archive.archive.tables import whole_file, write_csv
+from lms_archive.client import Client
+from lms_archive.errors import BadInput, LedgerError, TooManyAffected
+from lms_archive.records.convert import Faults, from_plain, to_plain
+
+__all__ = ["ArchivePlan", "resume"]
+
+_FORMAT = "lms_archive plan 1"
+
+
+@frozen(kw_only=True)
+class ArchivePlan:
+    """What `apply` will send, and what it will not; made by `ArchiveJob.plan`.
+
+    A plan is a ceiling: reading again can only drop rows, never add any. `print(plan)` is the
+    dry run.
+
+    Attributes:
+        platform: the base URL it was read from.
+        terms: what is done with each row.
+        chunks: what is sent, in this order, each at most `Limits.hand_picked` rows.
+        skips: rows that are not sent; `skipped` shows them as outcomes.
+        warnings: what to think of first.
+        calls: the calls that `apply` will make, by operation; polls of jobs not counted.
+        duration: how long that takes at least.
+        read_at: the platform's time (UTC) when the reading began.
+    """
+
+    platform: str
+    terms: Terms
+    selection: Selection = field(repr=False)
+    chunks: tuple[Chunk, ...] = field(repr=False)
+    skips: tuple[Skip, ...] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+    calls: Mapping[str, int] = field(factory=dict)
+    duration: timedelta = timedelta()
+    read_at: datetime | None = None
+    fresh: dict[tuple[str, int], float] = field(factory=dict, eq=False, repr=False)
+
+    @property
+    def skipped(self) -> tuple[Outcome, ...]:
+        """The rows that are not sent, as the outcomes they will have."""
+        return tuple(outcome for _, outcome in self._skipped())
+
+    def _skipped(self) -> Iterator[tuple[int, Outcome]]:
+        skips = {skip.row: skip for skip in self.skips}
+        for row in self.selection:
+            skip = skips.get(row.index)
+            if skip is not None:
+                yield row.index, Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows asked for, to archive, skipped; and chunks."""
+        return {
+            "rows": len(self.selection),
+            "to_archive": sum(len(chunk) for chunk in self.chunks),
+            "skipped": len(self.skips),
+            "chunks": len(self.chunks),
+        }
+
+    @property
+    def digest(self) -> str:
+        """The hash of rows, terms, targets and pre-images: equal plans do the same."""
+        content = self._to_plain()
+        for name in ("warnings", "calls", "duration", "read_at"):
+            content.pop(name)
+        for chunk in content["chunks"]:
+            chunk.pop("read_at")
+            chunk["target"].pop("listed")
+        return hashlib.sha256(_json(content).encode()).hexdigest()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan as JSON; it holds no secret, but people's names."""
+        with whole_file(path) as file:
+            file.write(_json({"format": _FORMAT, "digest": self.digest, **self._to_plain()}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ArchivePlan:
+        """The plan that was saved. Its pre-images are read again before they are sent.
+
+        Raises:
+            BadInput: the file is no plan, or was changed.
+        """
+        source = os.fspath(path)
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
+        except ValueError as error:
+            raise BadInput(f"not a plan: {error}", source=source) from None
+        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
+            raise BadInput(f"not a plan of this version ({_FORMAT!r})", source=source)
+        digest = data.pop("digest", None)
+        plan = cls._from_plain(data, source)
+        if plan.digest != digest:
+            raise BadInput("was changed since it was saved: plan again", source=source)
+        return plan
+
+    def _to_plain(self) -> dict[str, Any]:
+        return {
+            "platform": self.platform,
+            "terms": to_plain(self.terms),
+            "rows": [part.to_plain() for part in self.selection.parts],
+            "chunks": [to_plain(chunk) for chunk in self.chunks],
+            "skips": [to_plain(skip) for skip in self.skips],
+            "warnings": list(self.warnings),
+            "calls": dict(self.calls),
+            "duration": self.duration.total_seconds(),
+            "read_at": self.read_at and self.read_at.isoformat(),
+        }
+
+    @classmethod
+    def _from_plain(cls, data: Mapping[str, Any], source: str) -> ArchivePlan:
+        try:
+            return cls(
+                platform=data["platform"],
+                terms=from_plain(Terms, data["terms"]),
+                selection=Selection(tuple(Rows.from_plain(part) for part in data["rows"])),
+                chunks=tuple(from_plain(Chunk, chunk) for chunk in data["chunks"]),
+                skips=tuple(from_plain(Skip, skip) for skip in data["skips"]),
+                warnings=tuple(data["warnings"]),
+                calls=dict(data["calls"]),
+                duration=timedelta(seconds=data["duration"]),
+                read_at=data["read_at"] and datetime.fromisoformat(data["read_at"]),
+            )
+        except (Faults, KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"not a plan: {error}", source=source) from None
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan for sign-off: each row given, what will be done, and its pre-image."""
+        images = {one.row: (chunk, one) for chunk in self.chunks for one in chunk.members}
+        skips = {skip.row: skip for skip in self.skips}
+        added = ("plan", "reason", "chunk", "user_id", "enrolled_at", "status", "completed_at")
+        names = [f"plan_{name}" if name != "plan" else name for name in added]
+        header = dict.fromkeys(name for part in self.selection.parts for name in part.header)
+
+        def rows() -> Iterable[dict[str, Any]]:
+            for row in self.selection:
+                values: tuple[Any, ...]
+                if row.index in images:
+                    chunk, one = images[row.index]
+                    values = ("archive", "", chunk.chunk_id, one.user_id)
+                    values += (one.enrolled_at, one.status, one.completed_at)
+                else:
+                    skip = skips[row.index]
+                    values = ("skip", skip.reason, "", skip.user_id, None, None, None)
+                yield {**row.cells, **dict(zip(names, values, strict=True))}
+
+        write_csv(path, [*header, *names], rows())
+
+    def __str__(self) -> str:
+        return printed(
+            platform=self.platform,
+            terms=self.terms,
+            chunks=self.chunks,
+            skips=self.skips,
+            warnings=self.warnings,
+            calls=self.calls,
+            duration=self.duration,
+        )
+
+    def apply(
+        self,
+        client: Client,
+        *,
+        ledger: str | os.PathLike[str],
+        max_affected: int | None = None,
+        canary: int = 1,
+    ) -> ArchiveResult:
+        """Archive what was planned, and account for every row. It cannot be undone.
+
+        First one enrollment is sent alone and read back, then the first chunk, then the rest.
+        An existing ledger of the same plan is resumed.
+
+        Args:
+            client: the platform that the plan was read from.
+            ledger: the file that keeps what was sent and what came of it; it makes resuming
+                safe, and is the evidence afterwards.
+            max_affected: how many enrollments may be archived at most.
+            canary: how many enrollments are sent alone first; 0 for none.
+
+        Raises:
+            TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
+            LedgerError: the ledger is another plan's, or in use.
+            BadInput: the client is another platform's, or an argument cannot be used.
+            Stopped: something was not as it should be; the ledger can be resumed.
+            ApiError: a call failed; likewise.
+        """
+        if canary < 0:
+            raise BadInput(f"canary is how many enrollments are sent alone, not {canary!r}")
+        _check_platform(self.platform, client)
+        _check_ceiling(self, max_affected)
+        if Path(ledger).exists():
+            with Ledger.open(ledger) as book:
+                if book.head("digest") != self.digest:
+                    raise LedgerError(
+                        f"{ledger}: holds another plan; give this one a ledger of its own"
+                    )
+                return _run(self, book, client, canary=canary, fresh={})
+        fresh = dict(self.fresh)
+        self.fresh.clear()  # a reading is good for one apply
+        head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
+        warnings = [Event(None, "warning", {"text": text}) for text in self.warnings]
+        with Ledger.create(ledger, head, self._skipped(), warnings) as book:
+            return _run(self, book, client, canary=canary, fresh=fresh)
+
+
+def resume(
+    ledger: str | os.PathLike[str], client: Client, *, max_affected: int | None = None
+) -> ArchiveResult:
+    """Go on with a ledger's plan from where it stood; a finished one gives the same result.
+
+    Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
+    are looked at again, and only what still has its pre-image is sent.
+
+    Raises:
+        LedgerError: the ledger is missing, damaged, in use, or of another version.
+        BadInput: the client is another platform's.
+        Stopped: something was not as it should be; the ledger can be resumed.
+        ApiError: a call failed; likewise.
+    """
+    with Ledger.open(ledger) as book:
+        plan = ArchivePlan._from_plain(book.head("plan"), str(ledger))  # noqa: SLF001
+        _check_platform(plan.platform, client)
+        _check_ceiling(plan, max_affected)
+        return _run(plan, book, client, canary=book.head("canary"), fresh={})
+
+
+def _run(
+    plan: ArchivePlan,
+    book: Ledger,
+    client: Client,
+    *,
+    canary: int,
+    fresh: Mapping[tuple[str, int], float],
+) -> ArchiveResult:
+    Run(client, book, plan.chunks, plan.selection, plan.terms, canary=canary, fresh=fresh)()
+    return ArchiveResult(book.path)
+
+
+def _check_platform(platform: str, client: Client) -> None:
+    if client.base_url != platform:
+        raise BadInput(f"the plan was read from {platform}, and this client is {client.base_url}'s")
+
+
+def _check_ceiling(plan: ArchivePlan, max_affected: int | None) -> None:
+    affected = plan.counts["to_archive"]
+    if max_affected is not None and affected > max_affected:
+        raise TooManyAffected(affected, max_affected)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str, sort_keys=True)

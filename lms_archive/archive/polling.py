@@ -1,0 +1,98 @@
+"""Waiting for background jobs: one page of the listing tells of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lms_archive.archive.sending import Sending
+from lms_archive.client import Client
+from lms_archive.errors import NotFound
+from lms_archive.records.active import BackgroundJob
+from lms_archive.wire.clock import Clock
+
+__all__ = ["Jobs"]
+
+_LONGEST = 30.0
+_GROWTH = 1.5
+
+
+class Jobs:
+    """The account's background jobs, as far as they concern one run.
+
+    Args:
+        client: the platform.
+        clock: how time passes.
+        before: the jobs that were open before the run's first write; looked up if None.
+    """
+
+    def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
+        self._client, self._clock = client, clock
+        self._wait = client.limits.first_poll
+        listed = self._listed().values() if before is None else ()
+        self.before = frozenset(
+            before if before is not None else (job.job_id for job in listed if job.is_open)
+        )
+
+    def begin(self, sending: Sending) -> None:
+        """A job has been submitted: its time runs from now on, and polls come often again."""
+        sending.deadline = self._clock.monotonic() + self._client.limits.job_timeout
+        self._wait = self._client.limits.first_poll
+
+    def poll(self, sendings: Sequence[Sending]) -> list[Sending]:
+        """Wait a little, look once, and say which of these have ended.
+
+        One whose job is not listed any more, or has run out of time, has ended too, and says
+        so in `lost`.
+        """
+        self._pause()
+        listed = self._listed()
+        ended = []
+        for sending in sendings:
+            job = listed.get(sending.job_id or "") or self._asked(sending)
+            if job is None:
+                sending.lost = f"background job {sending.job_id} is not listed any more"
+            elif job.is_open and self._clock.monotonic() < sending.deadline:
+                continue
+            elif job.is_open:
+                sending.lost = f"background job {sending.job_id} has not ended"
+                sending.timed_out = True
+            ended.append(sending)
+        if ended:
+            self._wait = self._client.limits.first_poll
+        return ended
+
+    def wait_for(self, sendings: Iterable[Sending]) -> None:
+        """Wait until the jobs of all these have ended."""
+        waiting = list(sendings)
+        for sending in waiting:
+            self.begin(sending)
+        while waiting:
+            ended = self.poll(waiting)
+            waiting = [one for one in waiting if one not in ended]
+
+    def wait_for_quiet(self) -> str | None:
+        """Wait until no job is open but those from before the run; else the id of one that is."""
+        deadline = self._clock.monotonic() + self._client.limits.job_timeout
+        self._wait = self._client.limits.first_poll
+        while True:
+            listed = self._listed().values()
+            open_ = [job.job_id for job in listed if job.is_open and job.job_id not in self.before]
+            if not open_:
+                return None
+            if self._clock.monotonic() >= deadline:
+                return open_[0]
+            self._pause()
+
+    def _pause(self) -> None:
+        self._clock.sleep(self._wait)
+        self._wait = min(self._wait * _GROWTH, _LONGEST)
+
+    def _listed(self) -> dict[str, BackgroundJob]:
+        page = next(self._client.background_jobs.pages())
+        return {job.job_id: job for job in page.items}
+
+    def _asked(self, sending: Sending) -> BackgroundJob | None:
+        try:
+            return self._client.background_jobs.get(sending.job_id or "")
+        except NotFound:
+            return None

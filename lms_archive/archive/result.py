@@ -1,0 +1,180 @@
+"""What came of a job: read from its ledger when it is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from lms_archive.archive.ledger import counts_in, outcomes_in, read_events
+from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.tables import OUTCOME_COLUMNS, write_csv
+from lms_archive.errors import LmsArchiveError, Stopped
+from lms_archive.records.archived import ArchivedCourseEnrollment
+
+__all__ = ["ArchiveResult", "Outcomes", "outcome_rows"]
+
+_NAMED = 10
+
+
+@frozen
+class Outcomes:
+    """Outcomes in input order, read from the ledger as they are iterated."""
+
+    ledger: Path
+    kind: str | None = None
+    incomplete_only: bool = field(default=False, kw_only=True)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        found = outcomes_in(self.ledger, self.kind)
+        if self.incomplete_only:
+            return (one for one in found if one.differences or one.code == "still_enrolled")
+        return found
+
+    def __len__(self) -> int:
+        if self.incomplete_only:
+            return sum(1 for _ in self)
+        counts = counts_in(self.ledger)
+        return sum(counts.values()) if self.kind is None else counts[self.kind]
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write them as CSV (UTF-8): the columns given, then the outcome's.
+
+        Cells that a spreadsheet would run are written with a `'` before them; `from_csv` takes
+        it off again.
+        """
+        columns: dict[str, None] = {}
+        for outcome in self:
+            columns.update(dict.fromkeys(outcome.row))
+        write_csv(path, [*columns, *OUTCOME_COLUMNS], outcome_rows(self))
+
+    def to_pandas(self) -> Any:
+        """A DataFrame with the same columns; needs the extra `pandas`.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415  an extra
+        except ImportError:
+            raise LmsArchiveError("pandas is missing: pip install 'lms-archive[pandas]'") from None
+        return pd.DataFrame(list(outcome_rows(self)))
+
+
+def outcome_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+    """Each outcome as one flat row: what was given, then what became of it."""
+    for one in outcomes:
+        record = one.record
+        values = (
+            one.kind,
+            one.code,
+            one.reason,
+            one.line,
+            one.user_id,
+            record.course.course_id if record else None,
+            record.archiving.record_id if record else None,
+            record.archiving.archived_at if record else None,
+        )
+        yield {**one.row, **dict(zip(OUTCOME_COLUMNS, values, strict=True))}
+
+
+@frozen
+class ArchiveResult:
+    """One outcome for every row asked for; the ledger is the evidence.
+
+    Attributes:
+        ledger: the file that holds it all.
+    """
+
+    ledger: Path
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """Every outcome, in input order."""
+        return Outcomes(self.ledger)
+
+    @property
+    def archived(self) -> Outcomes:
+        """Rows whose archived record was read back."""
+        return Outcomes(self.ledger, "archived")
+
+    @property
+    def skipped(self) -> Outcomes:
+        """Rows that were never sent."""
+        return Outcomes(self.ledger, "skipped")
+
+    @property
+    def failed(self) -> Outcomes:
+        """Rows that were sent and are still active; `to_csv` gives valid input again."""
+        return Outcomes(self.ledger, "failed")
+
+    @property
+    def unknown(self) -> Outcomes:
+        """Rows that are not settled yet: `resume` looks again."""
+        return Outcomes(self.ledger, "unknown")
+
+    @property
+    def incomplete(self) -> Outcomes:
+        """Archived rows where something is not as asked: see `differences` and `reason`."""
+        return Outcomes(self.ledger, "archived", incomplete_only=True)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by kind: archived, skipped, failed, unknown."""
+        return counts_in(self.ledger)
+
+    @property
+    def records(self) -> Iterator[ArchivedCourseEnrollment]:
+        """The archived record of each archived row, in input order."""
+        return (one.record for one in self.archived if one.record is not None)
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Calls made by `apply` and every `resume`, by operation."""
+        calls: Counter[str] = Counter()
+        for made in read_events(self.ledger, "calls"):
+            calls.update(made)
+        return dict(calls)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the plan warned of."""
+        return tuple(one["text"] for one in read_events(self.ledger, "warning"))
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write every outcome as CSV: the columns given, then the outcome's."""
+        self.outcomes.to_csv(path)
+
+    def to_pandas(self) -> Any:
+        """Every outcome as a DataFrame; needs the extra `pandas`."""
+        return self.outcomes.to_pandas()
+
+    def raise_for_failures(self) -> None:
+        """Do nothing where every row that was sent is archived.
+
+        Raises:
+            Stopped: rows failed or are unknown; the first of them are named.
+        """
+        counts = self.counts
+        if not (counts["failed"] or counts["unknown"]):
+            return
+        seen: list[str] = []
+        for one in self.outcomes:
+            if one.kind in ("failed", "unknown") and len(seen) < _NAMED:
+                where = f"line {one.line}: " if one.line else ""
+                seen.append(f"{where}{one.user} in {one.target}: {one.reason}")
+        error = Stopped(
+            f"{counts['failed']} rows failed and {counts['unknown']} are unknown:",
+            counts=counts,
+            seen=seen,
+        )
+        error.ledger = self.ledger
+        raise error
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
+        return f"{counts} ({self.ledger})"

@@ -1,0 +1,275 @@
+"""What is asked for: rows of a target and a user, with what is wrong with each."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from lms_archive.errors import BadInput
+from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
+
+__all__ = [
+    "Fault",
+    "Row",
+    "Rows",
+    "RowsBuilder",
+    "Selection",
+    "Target",
+    "Terms",
+    "UserKey",
+    "columns_of",
+    "is_key",
+]
+
+TargetKind = Literal["course"]
+
+UserKey = int | str | tuple[int, str]
+"""A user as asked for: an id, a username, or both, which must then agree."""
+
+
+def is_key(value: object) -> bool:
+    """Whether a value can name something: an id (a whole number) or a text that is not empty."""
+    return type(value) is int or (isinstance(value, str) and value != "")
+
+
+@frozen
+class Target:
+    """Where enrollments are archived, as asked for: an id, a code, or both, which must agree."""
+
+    kind: TargetKind
+    target_id: int | None = None
+    code: str | None = None
+
+    @classmethod
+    def of(cls, kind: TargetKind, key: int | str) -> Target:
+        """The target that a user names: an `int` is an id, a `str` is a code, always."""
+        if not is_key(key):
+            raise BadInput(f"a {kind} is an id (int) or a code (str), not {key!r}")
+        return cls(kind, target_id=key) if isinstance(key, int) else cls(kind, code=key)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target_id if self.code is None else repr(self.code)}"
+
+
+@frozen
+class Fault:
+    """Why a row cannot be used as it stands."""
+
+    code: str
+    reason: str
+
+
+@frozen
+class Row:
+    """One row asked for: where it stood, and what it names."""
+
+    index: int
+    line: int | None
+    target: Target | None
+    user: UserKey | None
+    cells: Mapping[str, Any]
+    fault: Fault | None
+
+
+_COLUMNS = {
+    "username": "username",
+    "userid": "user_id",
+    "coursecode": "course_code",
+    "courseid": "course_id",
+}
+_WANTED = "username or user_id, and course_code or course_id"
+
+
+def columns_of(header: Sequence[str], source: str) -> dict[str, int]:
+    """Where each column that matters stands; case, spaces, `_` and `-` are ignored.
+
+    Raises:
+        BadInput: one is missing, or stands there twice.
+    """
+    found: dict[str, int] = {}
+    for index, name in enumerate(header):
+        word = _COLUMNS.get("".join(c for c in name.casefold() if c not in " _-\t"))
+        if word in found:
+            raise BadInput(
+                f"{header[found[word]]!r} and {name!r} name the same thing: remove one",
+                source=source,
+                line=1,
+                column=name,
+            )
+        if word is not None:
+            found[word] = index
+    if not (found.keys() & {"username", "user_id"} and found.keys() & {"course_code", "course_id"}):
+        shown = ", ".join(repr(name) for name in header[:20]) or "none"
+        raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=1)
+    return found
+
+
+@frozen
+class Rows:
+    """Rows held by column, so that a million of them are small."""
+
+    header: tuple[str, ...]
+    cells: Sequence[tuple[Any, ...]] = field(repr=False)
+    lines: Sequence[int] = field(repr=False)
+    targets: Sequence[Target]
+    target_of: Sequence[int] = field(repr=False)
+    users: Sequence[UserKey] = field(repr=False)
+    user_of: Sequence[int] = field(repr=False)
+    faults: Mapping[int, Fault] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The JSON form, column by column."""
+        return {
+            "header": list(self.header),
+            "cells": self.cells,
+            "lines": list(self.lines),
+            "targets": [[one.kind, one.target_id, one.code] for one in self.targets],
+            "target_of": list(self.target_of),
+            "users": self.users,
+            "user_of": list(self.user_of),
+            "faults": {str(i): [fault.code, fault.reason] for i, fault in self.faults.items()},
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Rows:
+        """The rows of their JSON form."""
+        return cls(
+            header=tuple(data["header"]),
+            cells=[tuple(cells) for cells in data["cells"]],
+            lines=array("q", data["lines"]),
+            targets=tuple(Target(*one) for one in data["targets"]),
+            target_of=array("q", data["target_of"]),
+            users=tuple(tuple(one) if isinstance(one, list) else one for one in data["users"]),
+            user_of=array("q", data["user_of"]),
+            faults={int(i): Fault(*fault) for i, fault in data["faults"].items()},
+        )
+
+    def row(self, index: int, offset: int = 0) -> Row:
+        """The row at this place; `offset` is where these rows begin in the job."""
+        target, user = self.target_of[index], self.user_of[index]
+        return Row(
+            index + offset,
+            self.lines[index] or None,
+            None if target < 0 else self.targets[target],
+            None if user < 0 else self.users[user],
+            dict(zip(self.header, self.cells[index], strict=False)),
+            self.faults.get(index),
+        )
+
+
+def _mode(value: ArchiveMode | str) -> ArchiveMode:
+    try:
+        mode = ArchiveMode(value)
+    except ValueError:
+        raise BadInput(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
+    if mode is not ArchiveMode.UNENROLL:
+        raise BadInput("mode='re-enroll' is not in this version yet; mode='unenroll' is")
+    return mode
+
+
+def _decided(value: bool) -> bool:  # noqa: FBT001  an attrs converter
+    if not isinstance(value, bool):
+        raise BadInput(f"reset_tracking is a decision: True or False, not {value!r}")
+    return value
+
+
+def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
+    words = [value] if isinstance(value, str) else list(value)
+    if words == ["any"]:
+        return tuple(sorted(ARCHIVABLE))
+    found = []
+    for word in words:
+        status = STATUS_WORDS.get(str(word))
+        if status not in ARCHIVABLE:
+            known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
+            raise BadInput(f"only={word!r}: what can be archived is {known}, or 'any'")
+        found.append(status)
+    if not found:
+        raise BadInput("only names no status")
+    return tuple(sorted(set(found)))
+
+
+@frozen
+class Selection:
+    """All rows of a job, in input order, part after part."""
+
+    parts: tuple[Rows, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def __iter__(self) -> Iterator[Row]:
+        offset = 0
+        for part in self.parts:
+            for index in range(len(part)):
+                yield part.row(index, offset)
+            offset += len(part)
+
+    def __getitem__(self, index: int) -> Row:
+        offset = 0
+        for part in self.parts:
+            if index < offset + len(part):
+                return part.row(index - offset, offset)
+            offset += len(part)
+        raise IndexError(index)
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What a job does with each of its rows, and which enrollments it takes."""
+
+    mode: ArchiveMode = field(converter=_mode)
+    reset_tracking: bool = field(converter=_decided)
+    only: tuple[EnrollmentStatus, ...] = field(converter=_only)
+    include_staff: bool = False
+
+
+class RowsBuilder:
+    """Collects rows; equal targets and users are kept once."""
+
+    def __init__(self, header: Iterable[str]) -> None:
+        self._header = tuple(header)
+        self._cells: list[tuple[Any, ...]] = []
+        self._lines, self._target_of, self._user_of = array("q"), array("q"), array("q")
+        self._targets: dict[Target, int] = {}
+        self._users: dict[UserKey, int] = {}
+        self._faults: dict[int, Fault] = {}
+
+    def add(
+        self,
+        cells: tuple[Any, ...],
+        line: int | None,
+        target: Target | None,
+        user: UserKey | None,
+        fault: Fault | None = None,
+    ) -> None:
+        """One row; without target and user only with the fault that says why."""
+        if fault is not None:
+            self._faults[len(self._cells)] = fault
+        self._cells.append(cells)
+        self._lines.append(line or 0)
+        self._target_of.append(_place(self._targets, target))
+        self._user_of.append(_place(self._users, user))
+
+    def rows(self) -> Rows:
+        """All that was added."""
+        return Rows(
+            header=self._header,
+            cells=self._cells,
+            lines=self._lines,
+            targets=tuple(self._targets),
+            target_of=self._target_of,
+            users=tuple(self._users),
+            user_of=self._user_of,
+            faults=self._faults,
+        )
+
+
+def _place(known: dict[Any, int], value: Any) -> int:
+    return -1 if value is None else known.setdefault(value, len(known))

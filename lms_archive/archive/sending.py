@@ -1,0 +1,118 @@
+"""One write, from the moment before it is sent until its rows are read back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import define, field
+
+from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.ledger import Event
+
+__all__ = ["Lane", "Sending", "lanes_of", "replay"]
+
+
+@define(eq=False)
+class Sending:
+    """Members of one chunk on their way.
+
+    Attributes:
+        sent_at: the platform's time (UTC) right before the call.
+        job_id: the background job that does the work, where one was named.
+        in_doubt: whether the answer was lost.
+        lost: why the job's end is not known, where it is not.
+        timed_out: whether that is because it is open for too long.
+    """
+
+    chunk: Chunk
+    members: tuple[PreImage, ...]
+    sent_at: datetime
+    job_id: str | None = None
+    in_doubt: bool = False
+    deadline: float = 0.0
+    lost: str | None = None
+    timed_out: bool = False
+
+
+@define(eq=False)
+class Lane:
+    """All that goes to one target: never two background jobs at once."""
+
+    target: PlannedTarget
+    waiting: deque[tuple[Chunk, tuple[PreImage, ...]]] = field(factory=deque)
+    open: Sending | None = None
+    ended: list[Sending] = field(factory=list)
+
+
+def lanes_of(
+    chunks: Iterable[Chunk], kinds: Mapping[int, str], under_way: Iterable[Sending]
+) -> dict[tuple[str, int], Lane]:
+    """A lane for each target, with the members that are still to be sent, in the plan's order."""
+    taken = {one.row for sending in under_way for one in sending.members}
+    lanes: dict[tuple[str, int], Lane] = {}
+    for chunk in chunks:
+        lane = lanes.setdefault(chunk.target.key, Lane(chunk.target))
+        members = tuple(m for m in chunk.members if m.row not in kinds and m.row not in taken)
+        if members:
+            lane.waiting.append((chunk, members))
+    return lanes
+
+
+@define
+class Replay:
+    """Where a ledger's job stood: sendings without outcome, and what is proven."""
+
+    sendings: list[Sending] = field(factory=list)
+    proven: set[str] = field(factory=set)
+    jobs_before: set[str] | None = None
+
+
+def replay(
+    events: Iterable[Event], chunks: Mapping[str, Chunk], kinds: Mapping[int, str]
+) -> Replay:
+    """Read a ledger's states: what was begun and has no outcome is still under way.
+
+    Rows whose outcome is *unknown* count as under way too.
+    """
+    found = Replay()
+    last: dict[str, list[Sending]] = {}
+    for event in events:
+        if event.chunk is None:
+            _replay_job(found, event)
+            continue
+        sendings = last.setdefault(event.chunk, [])
+        if event.state == "sending":
+            sendings.append(_begun(chunks[event.chunk], event.data))
+        elif event.state == "submitted":
+            sendings[-1].job_id, sendings[-1].in_doubt = event.data["job_id"], False
+        elif event.state == "not_sent":
+            sendings.pop()
+    for sendings in last.values():
+        seen: set[int] = set()  # a row sent again belongs to its last sending
+        for sending in reversed(sendings):
+            sending.members = tuple(
+                one
+                for one in sending.members
+                if kinds.get(one.row, "unknown") == "unknown" and one.row not in seen
+            )
+            seen.update(one.row for one in sending.members)
+            if sending.members:
+                found.sendings.append(sending)
+    return found
+
+
+def _begun(chunk: Chunk, data: Mapping[str, Any]) -> Sending:
+    rows = set(data["rows"])
+    members = tuple(one for one in chunk.members if one.row in rows)
+    sent_at = datetime.fromisoformat(data["sent_at"])
+    return Sending(chunk=chunk, members=members, sent_at=sent_at, in_doubt=True)
+
+
+def _replay_job(found: Replay, event: Event) -> None:
+    if event.state == "proven":
+        found.proven.add(event.data["what"])
+    elif event.state == "started" and found.jobs_before is None:
+        found.jobs_before = set(event.data["jobs_before"])

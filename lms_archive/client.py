@@ -1,0 +1,179 @@
+"""The client: what it was told, and the platform's nouns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from attrs import evolve
+
+from lms_archive.errors import BadInput
+from lms_archive.limits import Limits, RetryPolicy
+from lms_archive.resources.archived import Archived
+from lms_archive.resources.background_jobs import BackgroundJobs
+from lms_archive.resources.courses import Courses
+from lms_archive.resources.enrollments import Enrollments
+from lms_archive.resources.users import Users
+from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
+from lms_archive.wire.calls import Settings, Wire
+from lms_archive.wire.contract import Contract, Operation, Request
+from lms_archive.wire.transport import Transport
+
+__all__ = ["Client"]
+
+_ENV = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
+
+
+class Client:
+    """One platform, seen by one account.
+
+    Args:
+        base_url: `https://<platform>`; plain http is for loopback only.
+        auth: who is calling.
+        contract: the table of calls, where the platform differs from the default.
+        limits: how much goes into one call, and how long jobs are waited for.
+        timeout: seconds to connect, seconds to read.
+        retry: how often reads are tried again.
+        calls_per_hour: at most so many calls in any hour; None: no throttle. The platform's own
+            limit is 1,000 an hour for each IP address (doc, older), shared with every other
+            integration there.
+        app_info: name and version of the tool built on this library, for the user agent.
+        transport: what carries an exchange; requests by default.
+
+    Raises:
+        BadInput: the base URL cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        auth: Auth | StaticToken,
+        *,
+        contract: Contract | None = None,
+        limits: Limits | None = None,
+        timeout: tuple[float, float] = (10, 60),
+        retry: RetryPolicy | None = None,
+        calls_per_hour: int | None = 800,
+        app_info: str | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        settings = Settings(
+            base_url=base_url,
+            auth=auth,
+            contract=contract or Contract.default(),
+            limits=limits or Limits(),
+            timeout=timeout,
+            retry=retry or RetryPolicy(),
+            calls_per_hour=calls_per_hour,
+            app_info=app_info,
+            transport=transport,
+        )
+        self._connect(Wire(settings))
+
+    @classmethod
+    def from_env(cls, **options: Any) -> Client:
+        """A client of the environment's settings.
+
+        Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
+        `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`.
+
+        Args:
+            **options: as for `Client`.
+
+        Raises:
+            BadInput: variables are missing; all of them are named.
+        """
+        given = {
+            name: os.environ.get(f"LMS_ARCHIVE_{name}", "") for name in (*_ENV, "URL", "TOKEN")
+        }
+        needed = ("URL",) if given["TOKEN"] else ("URL", *_ENV)
+        missing = [f"LMS_ARCHIVE_{name}" for name in needed if not given[name]]
+        if missing:
+            hint = "" if given["TOKEN"] else " (or LMS_ARCHIVE_TOKEN instead of the last four)"
+            raise BadInput(f"not set in the environment: {', '.join(missing)}{hint}")
+        if given["TOKEN"]:
+            return cls(given["URL"], StaticToken(given["TOKEN"]), **options)
+        return cls(given["URL"], PasswordGrant(*(given[name] for name in _ENV)), **options)
+
+    def _connect(self, wire: Wire) -> None:
+        self.wire = wire
+        self.courses = Courses(wire)
+        self.users = Users(wire)
+        self.enrollments = Enrollments(wire)
+        self.archived = Archived(wire)
+        self.background_jobs = BackgroundJobs(wire)
+
+    @property
+    def base_url(self) -> str:
+        """The platform's address."""
+        return self.wire.settings.base_url
+
+    @property
+    def limits(self) -> Limits:
+        """How much goes into one call, and how long jobs are waited for."""
+        return self.wire.settings.limits
+
+    def with_options(self, **options: Any) -> Client:
+        """A copy with other settings that shares token, connections and the hour's calls.
+
+        Args:
+            **options: any argument of `Client` but `base_url`, by name.
+
+        Raises:
+            BadInput: an option is unknown, or it is the base URL: make another client for that.
+        """
+        known = [name for name in Settings.__annotations__ if name != "base_url"]
+        for name in options:
+            if name not in known:
+                raise BadInput(f"no option {name!r} to change; there are: {', '.join(known)}")
+        copy = object.__new__(type(self))
+        copy._connect(Wire(evolve(self.wire.settings, **options), like=self.wire))
+        return copy
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The low-level door: any call of the platform, its JSON decoded.
+
+        Login, throttle and errors are those of every other call. A read is tried again; a write
+        is sent once, whatever becomes of it. A list in `params` is sent once for each item.
+
+        Raises:
+            ApiError: it failed or was refused.
+        """
+        given = dict(params or {})
+        names = {name: name for name in given}
+        try:
+            row = Operation(
+                method=method.upper(), path=path, service="", evidence="asked for", params=names
+            )
+            query = row.request(**given).query
+        except ValueError as error:
+            raise BadInput(f"no call to make: {error}") from None
+        request = Request(row.method, row.path, query=query, json=json)
+        return self.wire.send(request, repeat=not request.is_write).data
+
+    def close(self) -> None:
+        """Close the connections; a later call opens them again."""
+        self.wire.close()
+
+    def __enter__(self) -> Client:  # noqa: PYI034  typing.Self begins with 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.base_url!r}, {self.wire.settings.auth!r})"

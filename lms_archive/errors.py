@@ -1,0 +1,201 @@
+"""What can go wrong, sorted by what the user can do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = [
+    "ApiError",
+    "BadAnswer",
+    "BadInput",
+    "JobTimeout",
+    "LedgerError",
+    "LmsArchiveError",
+    "NotAuthenticated",
+    "NotFound",
+    "PermissionDenied",
+    "PlatformUnavailable",
+    "RateLimited",
+    "Stopped",
+    "StoppedByCanary",
+    "TooManyAffected",
+    "UnexpectedArchive",
+]
+
+
+def _rebuild(
+    cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
+) -> LmsArchiveError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class LmsArchiveError(Exception):
+    """The root: `except LmsArchiveError` catches everything this library raises on purpose.
+
+    Attributes:
+        ledger: where the job stands, when an `apply` or `resume` raised this; else None.
+            `resume(error.ledger, client)` goes on from there.
+    """
+
+    ledger: Path | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with every attribute: an error raised in a worker process stays readable."""
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+class BadInput(LmsArchiveError, ValueError):
+    """What was given cannot be used; nothing was sent.
+
+    Attributes:
+        source: the file or argument at fault, as text.
+        line: the line of the file, from 1, or None.
+        column: the name of the column or field, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        where = [source] if source else []
+        if line is not None:
+            where.append(f"line {line}")
+        if column is not None:
+            where.append(f"column {column!r}")
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+        self.source, self.line, self.column = source, line, column
+
+
+class ApiError(LmsArchiveError):
+    """The platform refused, failed, or could not be understood.
+
+    The text begins with method, path, status and the platform's own words.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path, without host and query.
+        status: the HTTP status, or None where no answer came.
+        words: what the platform said, shortened.
+        retry_after: seconds the platform asks to wait, or None.
+        in_doubt: True where the call may have been carried out although no good answer came:
+            a time-out, a cut connection, 408, 5xx, an unreadable 2xx.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        status: int | None = None,
+        words: str = "",
+        advice: str = "",
+        retry_after: float | None = None,
+        in_doubt: bool = False,
+    ) -> None:
+        head = f"{method} {path}: {status if status is not None else 'no answer'}"
+        text = f"{head}: {words}" if words else head
+        super().__init__(f"{text} ({advice})" if advice else text)
+        self.method, self.path, self.status, self.words = method, path, status, words
+        self.retry_after, self.in_doubt = retry_after, in_doubt
+
+
+class NotAuthenticated(ApiError):
+    """The login failed or the token is not accepted: look at the credentials."""
+
+
+class PermissionDenied(ApiError):
+    """403: the account may not do this. Archiving needs a Superadmin (see the docs)."""
+
+
+class NotFound(ApiError):
+    """404: no such course, user or job, or no such call on this platform."""
+
+
+class RateLimited(ApiError):
+    """429 for longer than we wait: other integrations share the limit; try again later."""
+
+
+class PlatformUnavailable(ApiError):
+    """No connection, a time-out, or 5xx after every try: try again later."""
+
+
+class BadAnswer(ApiError):
+    """The platform answered something that is not what its contract says.
+
+    Attributes:
+        faults: one text for each fault, beginning with its JSON path.
+    """
+
+    def __init__(self, method: str, path: str, *, faults: Sequence[str] = (), **more: Any) -> None:
+        shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
+        super().__init__(method, path, words=more.pop("words", "") or shown, **more)
+        self.faults = tuple(faults)
+
+
+class TooManyAffected(LmsArchiveError):
+    """The plan would archive more enrollments than `max_affected` allows; nothing was sent.
+
+    Attributes:
+        affected: how many the plan may archive.
+        max_affected: how many were allowed.
+    """
+
+    def __init__(self, affected: int, max_affected: int) -> None:
+        super().__init__(
+            f"the plan may archive {affected:,} enrollments and max_affected is {max_affected:,}; "
+            "nothing was sent. Look at print(plan), then raise max_affected or select fewer."
+        )
+        self.affected, self.max_affected = affected, max_affected
+
+
+class LedgerError(LmsArchiveError):
+    """The ledger cannot be used: another plan's, another platform's, locked, or damaged."""
+
+
+class JobTimeout(LmsArchiveError):
+    """A background job did not end in time, or left the list; what it did is not known yet.
+
+    Attributes:
+        job_id: the job's hash on the platform.
+    """
+
+    def __init__(self, job_id: str, why: str) -> None:
+        super().__init__(
+            f"{why}. Its rows are unknown until resume() has read them back; nothing of it was "
+            "sent again."
+        )
+        self.job_id = job_id
+
+
+class Stopped(LmsArchiveError):
+    """The job had to stop; the ledger is whole and `resume` goes on from it.
+
+    Attributes:
+        counts: rows settled so far, by outcome kind.
+        seen: what was seen that made the job stop.
+    """
+
+    def __init__(
+        self, message: str, *, counts: Mapping[str, int] | None = None, seen: Sequence[str] = ()
+    ) -> None:
+        super().__init__("\n  ".join([message, *seen]))
+        self.counts, self.seen = dict(counts or {}), tuple(seen)
+
+
+class StoppedByCanary(Stopped):
+    """The first enrollment, sent alone, did not come out as asked: nothing else was sent."""
+
+
+class UnexpectedArchive(Stopped):
+    """More was archived than asked for: someone else, or the platform, archives too."""

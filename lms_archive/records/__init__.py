@@ -1,0 +1,1 @@
+"""Values: what the platform holds, as frozen, typed records."""

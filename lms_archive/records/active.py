@@ -1,0 +1,98 @@
+"""What is on the platform now: users, courses, active enrollments, background jobs."""
+
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus, JobStatus
+
+__all__ = ["BackgroundJob", "Course", "CourseEnrollment", "User"]
+
+
+@frozen(kw_only=True)
+class User:
+    """An account on the platform (2017 and seen). Times are UTC.
+
+    `is_active` is False for a suspended account. `extra` holds the fields that this library
+    does not know, as they came.
+    """
+
+    user_id: int
+    username: str
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    is_active: bool | None = None
+    is_expired: bool | None = None
+    level: str | None = None
+    language: str | None = None
+    last_login_at: datetime | None = None
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class Course:
+    """A course as the course list shows it (path seen; keys of the older list, seen)."""
+
+    course_id: int
+    code: str | None = None
+    title: str | None = None
+    uid: str | None = None
+    type: str | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class CourseEnrollment:
+    """An active enrollment of a user in a course (seen; `username` in it: assumed).
+
+    Times are UTC; `time_spent` is in seconds. `status` and `level` are enum members where the
+    word is known, else the platform's own word; None where the item had none.
+    """
+
+    user_id: int
+    course_id: int
+    username: str | None = None
+    course_code: str | None = None
+    course_title: str | None = None
+    course_uid: str | None = None
+    course_type: str | None = None
+    status: EnrollmentStatus | str | None = None
+    level: EnrollmentLevel | str | None = None
+    score: float | None = None
+    time_spent: int | None = None
+    enrolled_at: datetime | None = None
+    enrolled_by: int | str | None = None
+    completed_at: datetime | None = None
+    updated_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class BackgroundJob:
+    """Work that the platform does after it has answered (2017). Times are UTC.
+
+    `errors` and `total` are counts of rows; which rows failed is named nowhere.
+    """
+
+    job_id: str
+    name: str | None = None
+    status: JobStatus | str
+    percent: float | None = None
+    errors: int | None = None
+    total: int | None = None
+    author_id: int | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    log_file: str | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still do something: an unknown status counts as open."""
+        return self.status not in (JobStatus.COMPLETED, JobStatus.ABORTED)

@@ -1,0 +1,96 @@
+"""What an archived enrollment holds: frozen by the platform at the time of the archive.
+
+The groups and fields follow the article's list of archived data (for courses: assumed to be the
+same four groups). A field that the article marks as saved but not returned via API is present,
+always None here, and carries `metadata={"returned": False}`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
+
+__all__ = [
+    "ArchivedCourse",
+    "ArchivedCourseEnrollment",
+    "ArchivedEnrollment",
+    "ArchivedUser",
+    "Archiving",
+]
+
+
+_SAVED = {"returned": False}
+
+
+@frozen(kw_only=True)
+class Archiving:
+    """When it was archived (UTC), and by whom: a user id, or the word the platform gives."""
+
+    record_id: int
+    archived_at: datetime | None = None
+    archived_by: int | str | None = None
+
+
+@frozen(kw_only=True)
+class ArchivedUser:
+    """The user as they were at the time of the archive (article)."""
+
+    user_id: int
+    username: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    language: str | None = None
+    last_login_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    expires_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    is_active: bool | None = field(default=None, metadata=_SAVED, repr=False)
+    is_suspended: bool | None = field(default=None, metadata=_SAVED, repr=False)
+    level: str | None = field(default=None, metadata=_SAVED, repr=False)
+
+
+@frozen(kw_only=True)
+class ArchivedCourse:
+    """The course as it was at the time of the archive (fields assumed, after the article)."""
+
+    course_id: int
+    title: str | None = None
+    code: str | None = None
+    uid: str | None = None
+    type: str | None = None
+    language: str | None = field(default=None, metadata=_SAVED, repr=False)
+    credits: float | None = None
+    certificate_url: str | None = None
+    certificate_at: datetime | None = None
+
+
+@frozen(kw_only=True)
+class ArchivedEnrollment:
+    """The enrollment that was archived (fields assumed, after the article). `time_spent`: s."""
+
+    enrolled_at: datetime | None = None
+    enrolled_by: int | str | None = None
+    updated_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    status: EnrollmentStatus | str | None = None
+    completed_at: datetime | None = None
+    level: EnrollmentLevel | str | None = None
+    score: float | None = None
+    time_spent: int | None = None
+
+
+@frozen(kw_only=True)
+class ArchivedCourseEnrollment:
+    """One archived enrollment in a course. Times are UTC; nothing in it can change any more.
+
+    `learning_plan_id` is set where the archive came with that of a learning plan (assumed).
+    `extra` holds the fields that this library does not know, as they came.
+    """
+
+    archiving: Archiving
+    user: ArchivedUser
+    course: ArchivedCourse
+    enrollment: ArchivedEnrollment
+    learning_plan_id: int | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)

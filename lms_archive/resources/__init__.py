@@ -1,0 +1,1 @@
+"""Nouns: what the platform holds, one file each."""

@@ -1,0 +1,57 @@
+"""`python -m lms_archive.sandbox serve`: a sandbox by itself, until interrupted."""
+
+import argparse
+import contextlib
+import shlex
+import sys
+import threading
+from collections.abc import Sequence
+
+from lms_archive.sandbox import Sandbox
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve as the arguments say; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        _serve(given)
+    except (OSError, RuntimeError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(given: argparse.Namespace) -> None:
+    with Sandbox(path=given.path, port=given.port, job_seconds=given.job_seconds) as sandbox:
+        sandbox.load_csv(users=given.users, courses=given.courses, enrollments=given.enrollments)
+        print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
+        for name, value in sandbox.env().items():
+            print(f"export {name}={shlex.quote(value)}")
+        print(end="", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            _wait()
+        print("Stopped.")
+
+
+def _wait() -> None:
+    threading.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lms_archive.sandbox", description=__doc__)
+    serve = parser.add_subparsers(required=True, metavar="serve").add_parser(
+        "serve", help="answer on http://127.0.0.1 and print how to reach it"
+    )
+    serve.add_argument("--port", type=int, default=0, help="0 (default): a free one")
+    serve.add_argument("--users", metavar="FILE", help="CSV of users to load")
+    serve.add_argument("--courses", metavar="FILE", help="CSV of courses to load")
+    serve.add_argument("--enrollments", metavar="FILE", help="CSV of enrollments to load")
+    serve.add_argument(
+        "--job-seconds", type=float, default=0.2, help="how long a background job takes (0.2)"
+    )
+    serve.add_argument("--path", metavar="FILE", help="keep the SQLite file here")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

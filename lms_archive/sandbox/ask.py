@@ -1,0 +1,156 @@
+"""What a handler gets, and the reading of parameters as the route table declares them."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from werkzeug.datastructures import MultiDict
+
+from lms_archive.sandbox.faults import Faults
+from lms_archive.sandbox.oauth import Account
+from lms_archive.sandbox.refusal import Refusal, invalid
+
+Place = Literal["path", "query", "body"]
+Kind = Literal["integer", "string", "boolean", "moment", "integers", "strings"]
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a call, as its swagger describes it. A `moment` is a time or a date."""
+
+    name: str
+    place: Place
+    kind: Kind
+    enum: tuple[str, ...] = ()
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this platform behaves."""
+
+    job_seconds: float
+    more_data_lies: bool
+    calls_per_hour: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One authenticated call: who asks for what, when, and what it may touch.
+
+    `args` holds each declared parameter, None where it was not given; all others are gone
+    (a wrong filter name is ignored: inferred).
+    """
+
+    operation: str
+    method: str
+    path: str
+    args: Mapping[str, Any]
+    account: Account
+    now: datetime
+    db: sqlite3.Connection
+    settings: Settings
+    faults: Faults
+
+
+def read_parameters(
+    parameters: tuple[Parameter, ...],
+    path: Mapping[str, Any],
+    query: MultiDict[str, str],
+    body: bytes,
+) -> dict[str, Any]:
+    """Return the values of `parameters`, converted; 400 for a wrong one."""
+    content = _content(body) if any(p.place == "body" for p in parameters) else {}
+    args: dict[str, Any] = {}
+    for parameter in parameters:
+        name, many = parameter.name, parameter.kind in ("integers", "strings")
+        value: Any
+        if parameter.place == "path":
+            value = path[name]
+        elif parameter.place == "body":
+            value = content.get(name)
+        else:
+            value = (query.getlist(name) or None) if many else query.get(name)
+        args[name] = parameter.default if value in (None, "") else _convert(parameter, value)
+    return args
+
+
+def _content(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body or b"{}")
+    except ValueError:
+        raise Refusal(400, "The body is not valid JSON.") from None
+    if not isinstance(content, dict):
+        raise Refusal(400, "The body is not a JSON object.")
+    return content
+
+
+def _convert(parameter: Parameter, value: Any) -> Any:
+    convert = _CONVERTERS[parameter.kind]
+    try:
+        converted = convert(value)
+    except (TypeError, ValueError):
+        raise invalid(parameter.name, f"{parameter.name} must be {_SAID[parameter.kind]}") from None
+    if parameter.enum and converted not in parameter.enum:
+        raise invalid(parameter.name, f"must be one of: {', '.join(parameter.enum)}")
+    return converted
+
+
+def _integer(value: Any) -> int:
+    """Take an int or a digit string (ids come as both: seen)."""
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value), re.ASCII):
+        raise ValueError(value)
+    return int(value)
+
+
+def _boolean(value: Any) -> bool:
+    flag = _FLAGS.get(str(value).lower())
+    if flag is None:
+        raise ValueError(value)
+    return flag
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _time(value: Any) -> str:
+    if not _MOMENT.fullmatch(_string(value)):
+        raise ValueError(value)
+    return str(value)
+
+
+def _list(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
+    def converter(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise TypeError(value)
+        return [convert(item) for item in value]
+
+    return converter
+
+
+_CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
+    "integer": _integer,
+    "string": _string,
+    "boolean": _boolean,
+    "moment": _time,
+    "integers": _list(_integer),
+    "strings": _list(_string),
+}
+_SAID: dict[Kind, str] = {
+    "integer": "an integer",
+    "string": "a string",
+    "boolean": "a boolean",
+    "moment": "a time, YYYY-MM-DD HH:MM:SS",
+    "integers": "a list of integers",
+    "strings": "a list of strings",
+}

@@ -1,0 +1,163 @@
+"""Scripted faults: what goes wrong, at which call, how often. Nothing here is random."""
+
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+#: Each kind with its details and their defaults; `...` marks a detail that must be given.
+KINDS: dict[str, dict[str, Any]] = {
+    "429": {"retry_after": None},
+    "500": {"retry_after": None},
+    "503": {"retry_after": None},
+    "html": {"status": 200},
+    "redirect": {"location": ..., "status": 302},
+    "status": {"status": ..., "body": "", "headers": None},
+    "cut_before": {},
+    "cut_after": {},
+    "error_after": {"status": 500},
+    "slow": {"seconds": ...},
+    "expired_token": {},
+    "job_late": {"seconds": ...},
+    "job_aborted": {"fraction": 0.5},
+    "job_partial": {"errors": None, "every": None},
+    "archived_lag": {"seconds": ...},
+}
+#: Answered in place of doing the work.
+INSTEAD = frozenset({"429", "500", "503", "html", "redirect", "status", "cut_before"})
+#: Happen to what a call sets going, not to its answer.
+LATER = frozenset({"job_late", "job_aborted", "job_partial", "archived_lag"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that fired: its kind and details, and the call that it hit."""
+
+    kind: str
+    details: dict[str, Any]
+    operation: str | None
+    method: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Script:
+    kind: str
+    operation: str | None
+    method: str | None
+    times: int
+    after: int
+    details: dict[str, Any]
+
+    def matches(self, operation: str | None, method: str) -> bool:
+        return self.operation in (None, operation) and self.method in (None, method)
+
+
+class Faults:
+    """The script of a sandbox (`sandbox.faults`)."""
+
+    def __init__(self, operations: Collection[str]) -> None:
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._scripts: list[_Script] = []
+        self._log: list[Fault] = []
+
+    def add(
+        self,
+        kind: str,
+        *,
+        operation: str | None = None,
+        method: str | None = None,
+        times: int = 1,
+        after: int = 0,
+        **details: Any,
+    ) -> None:
+        """Let the next calls go wrong.
+
+        Instead of the work: `429`, `500`, `503` (retry_after: seconds, an HTTP date, or None),
+        `html` (status), `redirect` (location, status), `status` (status, body: text or what
+        becomes JSON, headers), `cut_before`. After the work was done: `cut_after`, `error_after`
+        (status), `slow` (seconds, slept on the sandbox's clock). `expired_token` revokes the
+        call's token, which answers 401. On what an archive call sets going: `job_late` (seconds;
+        the job begins and is listed only then, though found by its hash), `job_aborted`
+        (fraction of its rows done before), `job_partial` (errors: so many of the first rows,
+        or every: each so-manieth row, stay active and count as errors), `archived_lag`
+        (seconds until the archived list shows the records).
+
+        A call meets at most one fault of its answer, the one added first; those of jobs add up.
+
+        Args:
+            kind: one of the words above.
+            operation: only calls of this name, as in the contract table (`list_courses`,
+                `token`), or `swagger`.
+            method: only calls of this HTTP method.
+            times: how many calls it hits.
+            after: how many matching calls it lets pass before; for a fault of jobs, only calls
+                that begin one are counted.
+            **details: those of the kind.
+
+        Raises:
+            ValueError: for an unknown kind or operation, or details that do not fit.
+        """
+        if operation is not None and operation not in self._operations:
+            raise ValueError(f"unknown operation {operation!r}: {', '.join(self._operations)}")
+        self._check(kind, details)
+        script = _Script(kind, operation, method, times, after, {**KINDS[kind], **details})
+        with self._lock:
+            self._scripts.append(script)
+
+    def clear(self) -> None:
+        """Forget what has not fired yet; the log stays."""
+        with self._lock:
+            self._scripts.clear()
+
+    @property
+    def log(self) -> list[Fault]:
+        """Those that fired, in order."""
+        with self._lock:
+            return list(self._log)
+
+    def answer(self, operation: str | None, method: str, at: datetime) -> Fault | None:
+        """Return what goes wrong with the answer to this call, and count it."""
+        kinds = frozenset(KINDS) - LATER
+        return next(iter(self._take(kinds, operation, method, at, most=1)), None)
+
+    def later(
+        self, kinds: frozenset[str], operation: str | None, method: str, at: datetime
+    ) -> dict[str, dict[str, Any]]:
+        """Return the details of those `kinds` that this call sets going, and count them."""
+        fired = self._take(kinds, operation, method, at, most=len(KINDS))
+        return {fault.kind: fault.details for fault in fired}
+
+    def _take(
+        self, kinds: frozenset[str], operation: str | None, method: str, at: datetime, *, most: int
+    ) -> list[Fault]:
+        fired: list[Fault] = []
+        with self._lock:
+            for script in list(self._scripts):
+                if script.kind not in kinds or not script.matches(operation, method):
+                    continue
+                if script.after > 0:
+                    script.after -= 1
+                elif len(fired) < most:
+                    script.times -= 1
+                    fired.append(Fault(script.kind, script.details, operation, method, at))
+                if script.times <= 0:
+                    self._scripts.remove(script)
+            self._log += fired
+        return fired
+
+    @staticmethod
+    def _check(kind: str, details: dict[str, Any]) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"unknown fault {kind!r}: one of {', '.join(KINDS)}")
+        known = KINDS[kind]
+        if unknown := sorted(set(details) - set(known)):
+            raise ValueError(f"fault {kind!r} has no {', '.join(unknown)}")
+        lacking = [key for key, default in known.items() if default is ... and key not in details]
+        if lacking:
+            raise ValueError(f"fault {kind!r} needs {', '.join(lacking)}")
+        given = [key for key in ("errors", "every") if details.get(key)]
+        if kind == "job_partial" and len(given) != 1:
+            raise ValueError("fault 'job_partial' needs either errors or every, 1 or more")

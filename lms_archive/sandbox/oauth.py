@@ -1,0 +1,126 @@
+"""OAuth2: the accounts, the four grants, and the tokens in force."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from lms_archive.sandbox.refusal import Refusal
+
+#: Far from the ids of users, whose own start at 10,001.
+_FIRST_ACCOUNT_ID = 2_000_000_001
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who may sign in. Accounts are no rows of `users`; their ids are apart."""
+
+    role: str
+    user_id: int
+    username: str
+    password: str = field(repr=False)
+    may_archive: bool
+    may_delete_archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    account: Account
+    expires_at: datetime
+
+
+def _accounts() -> dict[str, Account]:
+    """Return one account for each role, with its rights.
+
+    That Power Users need a permission is Docebo's (doc); that none of them may delete
+    archived enrollments is from the article.
+    """
+    rights = {
+        "superadmin": (True, True),
+        "power_user": (True, False),
+        "power_user_without": (False, False),
+    }
+    return {
+        role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), archive, delete)
+        for n, (role, (archive, delete)) in enumerate(rights.items())
+    }
+
+
+class OAuth:
+    """The token endpoint and what it remembers. Tokens last `token_seconds`."""
+
+    def __init__(self, token_seconds: float) -> None:
+        self.client_id = "lms-archive-sandbox"
+        self.client_secret = secrets.token_urlsafe(12)
+        self.assertion = secrets.token_urlsafe(24)
+        self.accounts = _accounts()
+        self._lifetime = timedelta(seconds=token_seconds)
+        self._tokens: dict[str, _Token] = {}
+        self._refresh: dict[str, Account] = {}
+
+    def grant(self, form: Mapping[str, str], now: datetime) -> dict[str, Any]:
+        """Answer `POST /oauth2/token` (doc; status and words of the errors: assumed)."""
+        given = form.get("client_id"), form.get("client_secret")
+        if given != (self.client_id, self.client_secret):
+            raise _denied(400, "invalid_client", "The client credentials are invalid")
+        match form.get("grant_type"):
+            case "password":
+                account = self._by_password(form)
+            case "client_credentials":
+                return self._issue(self.accounts["superadmin"], now, refresh=False)
+            case "refresh_token":
+                account = self._by_refresh_token(form)
+            case kind if kind == _JWT_BEARER:
+                account = self._by_assertion(form)
+            case kind:
+                raise _denied(400, "unsupported_grant_type", f"Grant type {kind!r} not supported")
+        return self._issue(account, now, refresh=True)
+
+    def account(self, bearer: str | None, now: datetime) -> Account:
+        """Return whose token it is, or refuse with 401."""
+        token = self._tokens.get(bearer or "")
+        if token is None or token.expires_at <= now:
+            raise Refusal(401, "Your request was made with invalid or expired credentials.")
+        return token.account
+
+    def revoke(self, bearer: str | None) -> None:
+        """Forget a token before its time."""
+        self._tokens.pop(bearer or "", None)
+
+    def _issue(self, account: Account, now: datetime, *, refresh: bool) -> dict[str, Any]:
+        access = secrets.token_hex(20)
+        self._tokens[access] = _Token(account, now + self._lifetime)
+        answer: dict[str, Any] = {
+            "access_token": access,
+            "expires_in": int(self._lifetime.total_seconds()),
+            "token_type": "Bearer",
+            "scope": "api",
+        }
+        if refresh:
+            answer["refresh_token"] = secrets.token_hex(20)
+            self._refresh[answer["refresh_token"]] = account
+        return answer
+
+    def _by_password(self, form: Mapping[str, str]) -> Account:
+        for account in self.accounts.values():
+            if (form.get("username"), form.get("password")) == (account.username, account.password):
+                return account
+        raise _denied(401, "invalid_grant", "Invalid username and password combination")
+
+    def _by_refresh_token(self, form: Mapping[str, str]) -> Account:
+        account = self._refresh.pop(form.get("refresh_token", ""), None)
+        if account is None:
+            raise _denied(400, "invalid_grant", "Invalid refresh token")
+        return account
+
+    def _by_assertion(self, form: Mapping[str, str]) -> Account:
+        if form.get("assertion") != self.assertion:
+            raise _denied(400, "invalid_grant", "Invalid JWT assertion")
+        return self.accounts["superadmin"]
+
+
+def _denied(status: int, error: str, description: str) -> Refusal:
+    body = {"error": error, "error_description": description}
+    return Refusal(status, description, body=body)

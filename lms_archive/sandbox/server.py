@@ -1,0 +1,104 @@
+"""The HTTP server: Werkzeug's, with connections kept alive, one Date header, and a clean end."""
+
+import contextlib
+import socket
+import socketserver
+import threading
+from io import BytesIO
+from typing import Any
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from lms_archive.sandbox.application import Application, ConnectionCut
+
+#: Seconds that `stop` waits for each thread; one that sleeps in a slow answer is left to end.
+_JOIN = 1.0
+#: Seconds between two looks at whether to stop.
+_POLL = 0.01
+
+
+class _Handler(WSGIRequestHandler):
+    """Werkzeug's handler closes each connection after its answer; this one keeps it (HTTP/1.1)."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        self.environ = environ = self.make_environ()
+        if environ.pop("wsgi.input_terminated", False):
+            body = environ["wsgi.input"].read()  # sent in chunks
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = BytesIO(body), str(len(body))
+        status, headers = "", list[tuple[str, str]]()
+
+        def start_response(line: str, fields: list[tuple[str, str]], _info: Any = None) -> Any:
+            nonlocal status, headers
+            status, headers = line, fields
+
+        try:
+            answer = b"".join(self.server.app(environ, start_response))
+        except ConnectionCut:
+            self.close_connection = True
+            _hang_up(self.connection)
+            return
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer)
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # inherited name
+        """Say nothing."""
+
+
+class Server(ThreadedWSGIServer):
+    """A server in threads of its own, on loopback."""
+
+    def __init__(self, app: Application, port: int) -> None:
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        super().__init__("127.0.0.1", port, app, _Handler)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(_POLL,), name="lms-archive-sandbox", daemon=True
+        )
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for the host's name; Werkzeug would exit on a taken port."""
+        try:
+            socketserver.TCPServer.server_bind(self)
+        except OSError as error:
+            raise RuntimeError(f"port {self.port} cannot be had: {error}") from error
+        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close every connection and wait for the threads."""
+        self.shutdown()
+        self._thread.join()
+        for thread, connection in list(self._connections.items()):
+            _hang_up(connection)
+            thread.join(_JOIN)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve one connection in a thread that `stop` can find."""
+        thread = threading.Thread(
+            target=self._serve_connection, args=(request, client_address), daemon=True
+        )
+        self._connections[thread] = request
+        thread.start()
+
+    def _serve_connection(self, request: Any, client_address: Any) -> None:
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            self._connections.pop(threading.current_thread(), None)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other side has gone already
+        connection.shutdown(socket.SHUT_RDWR)

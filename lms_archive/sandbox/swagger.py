@@ -1,0 +1,72 @@
+"""The contract that the platform serves of itself: Swagger 2.0, from its own routes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from lms_archive.sandbox.ask import Kind, Parameter
+from lms_archive.sandbox.refusal import Refusal
+from lms_archive.sandbox.routes import Route
+
+SERVICES = frozenset({"manage", "learn", "course", "learningplan", "enrollment"})
+
+_TYPES: dict[Kind, dict[str, Any]] = {
+    "integer": {"type": "integer"},
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "moment": {"type": "string", "format": "date-time"},
+    "integers": {"type": "array", "items": {"type": "integer"}},
+    "strings": {"type": "array", "items": {"type": "string"}},
+}
+
+
+def swagger(service: str, routes: Iterable[Route]) -> dict[str, Any]:
+    """Answer `GET /<service>/v1/swagger` (that it exists: assumed); 404 for no such service."""
+    if service not in SERVICES:
+        raise Refusal(404, f"Service {service} not found.")
+    base = f"/{service}/v1"
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.service == service:
+            operations = paths.setdefault(route.path.removeprefix(base), {})
+            operations[route.method.lower()] = _operation(route)
+    return {
+        "swagger": "2.0",
+        "info": {"title": service, "version": "1.0.0"},
+        "basePath": base,
+        "consumes": ["application/json"],
+        "produces": ["application/json"],
+        "paths": paths,
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    return {
+        "operationId": route.operation,
+        "summary": route.summary,
+        "parameters": _parameters(route.parameters),
+        "responses": {"200": {"description": "OK"}},
+    }
+
+
+def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
+    described: list[dict[str, Any]] = []
+    for parameter in parameters:
+        if parameter.place != "body":
+            entry = {"name": parameter.name, "in": parameter.place, **_schema(parameter)}
+            if parameter.place == "path":
+                entry["required"] = True
+            if entry["type"] == "array":
+                entry["collectionFormat"] = "multi"
+            described.append(entry)
+    properties = {p.name: _schema(p) for p in parameters if p.place == "body"}
+    if properties:
+        schema = {"type": "object", "properties": properties}
+        described.append({"name": "body", "in": "body", "required": True, "schema": schema})
+    return described
+
+
+def _schema(parameter: Parameter) -> dict[str, Any]:
+    schema = dict(_TYPES[parameter.kind])
+    if parameter.enum:
+        schema["enum"] = list(parameter.enum)
+    return schema

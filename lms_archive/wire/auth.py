@@ -1,0 +1,109 @@
+"""Who is calling: the grants, and the one token that all threads share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from lms_archive.wire.clock import Clock
+
+__all__ = ["Auth", "ClientCredentials", "PasswordGrant", "StaticToken", "TokenKeeper"]
+
+RENEW_BEFORE = 60.0
+
+Fetch = Callable[[Mapping[str, str]], Mapping[str, Any]]
+
+
+class Auth(Protocol):
+    """A way to a bearer token: `form()` is what the token call sends."""
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of the token call."""
+        ...
+
+
+@frozen
+class PasswordGrant:
+    """Log in as a user through an OAuth2 app (doc). The account's rights decide what works."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    username: str
+    password: str = field(repr=False)
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of the token call (doc)."""
+        return {
+            "grant_type": "password",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "username": self.username,
+            "password": self.password,
+            "scope": "api",
+        }
+
+
+@frozen
+class ClientCredentials:
+    """Log in as the OAuth2 app itself (doc)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of the token call (doc)."""
+        return {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "scope": "api",
+        }
+
+
+@frozen
+class StaticToken:
+    """A bearer token made elsewhere; it cannot be renewed."""
+
+    token: str = field(repr=False)
+
+
+class TokenKeeper:
+    """One bearer token for all threads, renewed 60 s before its end and after a 401."""
+
+    def __init__(self, auth: Auth | StaticToken, clock: Clock) -> None:
+        self._auth, self._clock = auth, clock
+        self._lock = threading.Lock()
+        self._token: str | None = auth.token if isinstance(auth, StaticToken) else None
+        self._renew_at = float("inf")
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a new token can be had."""
+        return not isinstance(self._auth, StaticToken)
+
+    def token(self, fetch: Fetch, *, rejected: str | None = None) -> str:
+        """The token to use now; one that the platform has `rejected` is replaced, once for all.
+
+        Args:
+            fetch: makes the token call with these fields, and gives its JSON.
+            rejected: the token that was answered with 401.
+
+        Raises:
+            ApiError: the token call failed.
+        """
+        with self._lock:
+            late = self._clock.monotonic() >= self._renew_at
+            if self._token is None or (self.renewable and (late or self._token == rejected)):
+                self._token = self._new_token(fetch)
+            return self._token
+
+    def _new_token(self, fetch: Fetch) -> str:
+        assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
+        begun = self._clock.monotonic()
+        answer = fetch(self._auth.form())
+        lifetime = float(answer.get("expires_in") or 3600)
+        self._renew_at = begun + max(lifetime - RENEW_BEFORE, lifetime / 2)
+        return str(answer["access_token"])

@@ -1,0 +1,243 @@
+"""One platform, as calls: contract, login, pace, retry and transport put together."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import platform
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from attrs import field, frozen
+
+from lms_archive._version import __version__
+from lms_archive.errors import (
+    ApiError,
+    BadAnswer,
+    BadInput,
+    NotAuthenticated,
+    PlatformUnavailable,
+)
+from lms_archive.limits import Limits, RetryPolicy
+from lms_archive.records.convert import Structurer
+from lms_archive.wire.answers import Reply, read_answer
+from lms_archive.wire.auth import Auth, StaticToken, TokenKeeper
+from lms_archive.wire.clock import Clock
+from lms_archive.wire.contract import Contract, Operation, Request
+from lms_archive.wire.retry import with_retry
+from lms_archive.wire.throttle import Throttle
+from lms_archive.wire.transport import NotSent, RequestsTransport, Transport
+
+__all__ = ["Settings", "Wire"]
+
+_NOT_SENT = (NotSent, ConnectionRefusedError, socket.gaierror)
+
+
+def checked_base_url(url: str) -> str:
+    """The platform's address without a slash at its end.
+
+    Raises:
+        BadInput: it is no https address of a host (http is for loopback only), or it carries a
+            user, a query or a fragment.
+    """
+    parts = urlsplit(url.strip())
+    host = parts.hostname
+    if parts.scheme not in ("https", "http") or not host:
+        raise BadInput(f"the base URL must look like 'https://acme.example.com', not {url!r}")
+    if parts.username is not None or parts.query or parts.fragment:
+        shown = f"{parts.scheme}://{host}{parts.path}"
+        raise BadInput(f"the base URL must hold no user, query or fragment; give {shown!r}")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise BadInput(f"plain http would show the token to the network: use https://{host}")
+    return parts.geturl().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything a client was told."""
+
+    base_url: str = field(converter=checked_base_url)
+    auth: Auth | StaticToken
+    contract: Contract
+    limits: Limits
+    timeout: tuple[float, float]
+    retry: RetryPolicy
+    calls_per_hour: int | None
+    app_info: str | None = None
+    transport: Transport | None = None
+
+    @property
+    def user_agent(self) -> str:
+        """Library, Python, and the tool built on top."""
+        own = f"lms-archive/{__version__} python/{platform.python_version()}"
+        return f"{own} {self.app_info}" if self.app_info else own
+
+
+@frozen
+class Line:
+    """What the copies of a client share: the connections, the hour's calls, the token."""
+
+    transport: Transport
+    throttle: Throttle
+    tokens: TokenKeeper
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock) -> Line:
+        """A line of its own."""
+        return cls(
+            settings.transport or RequestsTransport(),
+            Throttle(settings.calls_per_hour, clock),
+            TokenKeeper(settings.auth, clock),
+        )
+
+    def changed(self, old: Settings, new: Settings, clock: Clock) -> Line:
+        """This line for a copy with other settings; what they do not touch stays shared."""
+        fresh = Line.open(new, clock)
+        return Line(
+            self.transport if new.transport is old.transport else fresh.transport,
+            self.throttle.with_limit(new.calls_per_hour),
+            self.tokens if new.auth == old.auth else fresh.tokens,
+        )
+
+
+class Wire:
+    """Makes the calls of the contract; counts them in `calls`, by operation.
+
+    Args:
+        settings: what the client was told.
+        clock: how time passes.
+        line: what is shared with other wires of the same platform.
+    """
+
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, line: Line | None = None
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+        self.calls: Counter[str] = Counter()
+        self.structure = Structurer(settings.contract.records)
+        self._line = line or Line.open(settings, self.clock)
+        self._date: datetime | None = None
+
+    def with_settings(self, settings: Settings) -> Wire:
+        """A wire with other settings and counts of its own, on the same line."""
+        line = self._line.changed(self.settings, settings, self.clock)
+        return Wire(settings, clock=self.clock, line=line)
+
+    def operation(self, name: str) -> Operation:
+        """The contract's row of that name."""
+        return self.settings.contract.operations[name]
+
+    def call(self, name: str, **given: Any) -> Reply:
+        """Make a call of the contract, its parameters by our words.
+
+        Raises:
+            ApiError: it failed after all tries that are safe, or was refused.
+        """
+        return self.send(self.operation(name).request(**given), name)
+
+    def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Reply:
+        """Send a request; `repeat=False` sends it at most once."""
+        if not repeat:
+            return self._with_token(request, name)
+        return with_retry(
+            lambda: self._with_token(request, name),
+            self.settings.retry,
+            is_write=request.is_write,
+            clock=self.clock,
+        )
+
+    def platform_time(self) -> datetime:
+        """The platform's clock (UTC) at its last good answer to this wire.
+
+        Raises:
+            BadAnswer: no answer has told the time.
+        """
+        if self._date is None:
+            faults = ["no Date header: nothing can be proven without"]
+            raise BadAnswer("GET", self.settings.base_url, faults=faults)
+        return self._date
+
+    def close(self) -> None:
+        """Close the connections, where the transport has any."""
+        close = getattr(self._line.transport, "close", None)
+        if close is not None:
+            close()
+
+    def _with_token(self, request: Request, name: str) -> Reply:
+        token = self._line.tokens.token(self._fetch_token)
+        try:
+            return self._exchange(request, name, token)
+        except NotAuthenticated:
+            if not self._line.tokens.renewable:
+                raise
+        return self._exchange(
+            request, name, self._line.tokens.token(self._fetch_token, rejected=token)
+        )
+
+    def _fetch_token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
+        row = self.operation("token")
+        request = Request(row.method, row.path, form=form)
+        try:
+            data = self._exchange(request, "token", None).data
+        except ApiError as error:
+            error.in_doubt = False  # whatever was to be sent has not been sent
+            if error.status not in (400, 401, 403):
+                raise
+            raise NotAuthenticated(
+                row.method,
+                row.path,
+                status=error.status,
+                words=error.words,
+                advice="the login failed: check client id and secret, user name and password",
+            ) from None
+        if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
+            raise BadAnswer(row.method, row.path, status=200, faults=["$.access_token: missing"])
+        return data
+
+    def _exchange(self, request: Request, name: str, token: str | None) -> Reply:
+        headers = {"Accept": "application/json", "User-Agent": self.settings.user_agent}
+        body = None
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.json, allow_nan=False).encode()
+        elif request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(request.form).encode()
+        self._line.throttle.take()
+        self.calls[name] += 1
+        try:
+            answer = self._line.transport(
+                request.method,
+                self.settings.base_url + request.path,
+                headers,
+                request.query,
+                body,
+                self.settings.timeout,
+            )
+        except OSError as error:
+            sent = not isinstance(error, _NOT_SENT)
+            words = "the connection was lost" if sent else "no connection could be made"
+            raise PlatformUnavailable(
+                request.method,
+                request.path,
+                words=f"{words}: {type(error).__name__}: {error}",
+                advice=f"is {self.settings.base_url} reachable from here?",
+                in_doubt=sent,
+            ) from error
+        reply = read_answer(request, answer)
+        self._date = reply.date or self._date
+        return reply

@@ -1,0 +1,94 @@
+"""Lists of the platform, one page in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from lms_archive.errors import BadAnswer
+from lms_archive.records.convert import Faults
+from lms_archive.wire.calls import Wire
+
+__all__ = ["Page", "pages", "structured"]
+
+T = TypeVar("T")
+
+
+@frozen
+class Page(Generic[T]):
+    """One page: its items, what the platform says of the whole, and its clock (UTC)."""
+
+    items: list[T]
+    total: int | None
+    last: int | None
+    date: datetime | None
+    path: str
+
+
+def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]]:
+    """The pages of a list, each asked for when it is wanted.
+
+    Pages start at 1; where the list gives a cursor it is passed on (seen). The end is the last
+    page by `total_page_count`, else `has_more_data`, which has been seen true on the last page,
+    so an empty page ends a list as well.
+
+    Raises:
+        BadAnswer: an item is not what the contract says, or a page comes twice.
+        ApiError: a call failed.
+    """
+    row, size = wire.operation(name), wire.settings.limits.page_size
+    number, cursor, before = 1, None, None
+    path = row.request(**given).path
+    while True:
+        reply = wire.call(name, page=number, page_size=size, cursor=cursor, **given)
+        raw = row.find(reply.data, "items")
+        if not isinstance(raw, list):
+            raise _bad(wire, name, given, [f"$.{row.answer.get('items', 'data.items')}: no list"])
+        if raw and raw == before:
+            raise _bad(wire, name, given, [f"$: page {number} is page {number - 1} again"])
+        items = [structured(wire, name, cls, one, index, given) for index, one in enumerate(raw)]
+        last, total = _count(row.find(reply.data, "pages")), _count(row.find(reply.data, "total"))
+        yield Page(items, total, last, reply.date, path)
+        more = bool(row.find(reply.data, "more"))
+        if not raw or (number >= last if last is not None else not more):
+            return
+        cursor = row.find(reply.data, "cursor") if "cursor" in row.params else None
+        number, before = number + 1, raw
+
+
+def structured(
+    wire: Wire, name: str, cls: type[T], item: Any, index: int | None, given: Mapping[str, Any]
+) -> T:
+    """The record of one item; a list's items may be wrapped (2017: jobs are).
+
+    Raises:
+        BadAnswer: the item has faults, each named with its JSON path.
+    """
+    row = wire.operation(name)
+    where = "$"
+    if index is not None:
+        where = f"$.{row.answer.get('items', 'data.items')}[{index}]"
+        wrap = row.answer.get("item")
+        if wrap is not None and isinstance(item, Mapping) and wrap in item:
+            item, where = item[wrap], f"{where}.{wrap}"
+    else:
+        where = f"$.{row.answer['item']}"
+        item = row.find(item, "item")
+    try:
+        return wire.structure(cls, item, where)
+    except Faults as error:
+        raise _bad(wire, name, given, list(error.faults)) from None
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _bad(wire: Wire, name: str, given: Mapping[str, Any], faults: list[str]) -> BadAnswer:
+    request = wire.operation(name).request(**given)
+    return BadAnswer(request.method, request.path, status=200, faults=faults)

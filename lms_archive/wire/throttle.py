@@ -1,0 +1,46 @@
+"""Calls an hour: the platform's limit is shared with every other integration."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from lms_archive.errors import BadInput
+from lms_archive.wire.clock import Clock
+
+__all__ = ["Throttle"]
+
+HOUR = 3600.0
+
+
+class Throttle:
+    """At most so many calls within any hour, over all clients that share this budget.
+
+    The platform's own limit is 1,000 an hour for each IP address (doc, older).
+    """
+
+    def __init__(self, calls_per_hour: int | None, clock: Clock) -> None:
+        if calls_per_hour is not None and calls_per_hour < 1:
+            raise BadInput(f"calls_per_hour must be at least 1 or None, not {calls_per_hour}")
+        self._limit, self._clock = calls_per_hour, clock
+        self._lock = threading.Lock()
+        self._times: deque[float] = deque()
+
+    def with_limit(self, calls_per_hour: int | None) -> Throttle:
+        """The same hour's calls under another limit."""
+        other = Throttle(calls_per_hour, self._clock)
+        other._lock, other._times = self._lock, self._times
+        return other
+
+    def take(self) -> None:
+        """Wait until a call may be made, and count it."""
+        while True:
+            with self._lock:
+                now = self._clock.monotonic()
+                while self._times and self._times[0] <= now - HOUR:
+                    self._times.popleft()
+                if self._limit is None or len(self._times) < self._limit:
+                    self._times.append(now)
+                    return
+                wait = self._times[-self._limit] + HOUR - now
+            self._clock.sleep(wait)
