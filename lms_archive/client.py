@@ -129,7 +129,7 @@ class Client:
             if name not in known:
                 raise BadInput(f"no option {name!r} to change; there are: {', '.join(known)}")
         copy = object.__new__(type(self))
-        copy._connect(Wire(evolve(self.wire.settings, **options), like=self.wire))
+        copy._connect(self.wire.with_settings(evolve(self.wire.settings, **options)))
         return copy
 
     def request(
