@@ -13,7 +13,7 @@ from lms_archive.archive.selection import Terms
 __all__ = ["printable", "printed"]
 
 _LINES = 30
-_WIDTH = 44
+_WIDTH = 40
 
 
 def printed(
@@ -58,10 +58,13 @@ def _by_target(chunks: Iterable[Chunk]) -> Iterator[str]:
     if not counts:
         yield "Nothing to archive."
         return
-    width = max(len(_name(target)) for target in list(counts)[:_LINES])
-    yield f"  {'course':<{width}}  to archive  chunks"
-    for target, (rows, number) in list(counts.items())[:_LINES]:
-        yield f"  {_name(target):<{width}}  {rows:>10,}  {number:>6,}"
+    shown = list(counts.items())[:_LINES]
+    width = max(len("course"), *(len(_short(str(target))) for target, _ in shown))
+    titles = max(len("title"), *(len(_short(target.title or "")) for target, _ in shown))
+    yield f"  {'course':<{width}}  {'title':<{titles}}  to archive  chunks"
+    for target, (rows, number) in shown:
+        code, title = _short(str(target)), _short(target.title or "")
+        yield f"  {code:<{width}}  {title:<{titles}}  {rows:>10,}  {number:>6,}"
     if len(counts) > _LINES:
         yield f"  and {len(counts) - _LINES:,} more"
     yield ""
@@ -78,9 +81,8 @@ def _by_reason(skips: Sequence[Skip]) -> Iterator[str]:
         yield f"  {number:>6,}  {code}: {'e.g. ' if number > 1 else ''}{printable(first[code])}"
 
 
-def _name(target: PlannedTarget) -> str:
-    title = f"  {target.title}" if target.title and target.title != str(target) else ""
-    text = printable(f"{target}{title}")
+def _short(text: str) -> str:
+    text = printable(text)
     return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
 
 

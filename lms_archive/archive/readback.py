@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
 from attrs import field, frozen
@@ -79,15 +80,17 @@ def find(
     *,
     read_at: datetime,
     sent_at: datetime,
-    only: Sequence[EnrollmentStatus] | None,
+    only: Sequence[EnrollmentStatus] | None = None,
+    left: int = 0,
 ) -> list[Finding]:
     """One reading of both lists for these members: 200 of them, or a page, a call.
 
     The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which tells nothing false and is looked for again.
+    missed in the active list, which tells nothing false and is looked for again. `only` and
+    `left`: see `active_now`.
     """
     records = _records(client, target, members, read_at - GRACE)
-    active = active_now(client, target, members, only=only)
+    active = active_now(client, target, members, only=only, left=left)
     return [_finding(one, records.get(one.user_id, ()), active, sent_at) for one in members]
 
 
@@ -136,6 +139,7 @@ def active_now(
     members: Sequence[PreImage],
     *,
     only: Sequence[EnrollmentStatus] | None = None,
+    left: int = 0,
 ) -> dict[int, CourseEnrollment]:
     """The active enrollments of these users, by user id, whatever their state.
 
@@ -145,9 +149,9 @@ def active_now(
         members: whose enrollments.
         only: where given, a walk filtered by these states may be taken where it is fewer calls;
             an enrollment that changed its state meanwhile is then not seen.
+        left: how many enrollments such a walk is expected to find.
     """
-    left = -(-max(target.listed - len(members), 1) // _IDS)
-    if only is not None and left < -(-len(members) // _IDS):
+    if only is not None and ceil(left / _IDS) < ceil(len(members) / _IDS):
         found = walk(
             lambda: client.enrollments.pages_in_course(target.target_id, status=only),
             lambda one: one.user_id,

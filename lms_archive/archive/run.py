@@ -312,6 +312,7 @@ class Run:
                 continue
             code, reason = decided
             settled.append((found.member, self._outcome(found.member, code, reason, found)))
+            lane.archived += found.record is not None
             self._watch(found, code, told)
         self._account(settled, [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings])
         for sending in sendings:
@@ -338,8 +339,16 @@ class Run:
         read_at = min(one.chunk.read_at for one in sendings)
         sent_at = min(one.sent_at for one in sendings)
         members = [member for one in sendings for member in one.members]
-        target, only = lane.target, self._terms.only
-        found = find(self._client, target, members, read_at=read_at, sent_at=sent_at, only=only)
+        left = max(lane.target.listed - lane.archived - len(members), 1)
+        found = find(
+            self._client,
+            lane.target,
+            members,
+            read_at=read_at,
+            sent_at=sent_at,
+            only=self._terms.only,
+            left=left,
+        )
         settled = {one.member.row: one for one in found}
         wait, waited = 1.0, 0.0
         while waited < LAG:
@@ -349,7 +358,7 @@ class Run:
             wait = min(wait * 2, LAG - waited)
             self._clock.sleep(wait)
             waited += wait
-            again = find(self._client, target, open_, read_at=read_at, sent_at=sent_at, only=None)
+            again = find(self._client, lane.target, open_, read_at=read_at, sent_at=sent_at)
             settled.update((one.member.row, one) for one in again)
         return list(settled.values())
 

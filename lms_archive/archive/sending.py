@@ -45,6 +45,7 @@ class Lane:
     waiting: deque[tuple[Chunk, tuple[PreImage, ...]]] = field(factory=deque)
     open: Sending | None = None
     ended: list[Sending] = field(factory=list)
+    archived: int = 0
 
 
 def lanes_of(

@@ -50,7 +50,7 @@ class Call:
     at: datetime
 
 
-class ConnectionCut(Exception):  # noqa: N818  # an order to the server, not a failure
+class ConnectionCut(Exception):
     """Tells the server to close the connection without an answer."""
 
 

@@ -5,7 +5,7 @@ from http.client import responses
 from typing import Any
 
 
-class Refusal(Exception):  # noqa: N818  # raised by handlers; an answer, not a failure
+class Refusal(Exception):
     """What a handler raises to answer with an error.
 
     Args:

@@ -1,0 +1,120 @@
+"""What the tests of the sandbox share: a clock that only they move, and a plain HTTP client."""
+
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from lms_archive.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
+
+
+class FakeClock:
+    """Time that passes only when told to, or slept away."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def now(self) -> datetime:
+        """Return the same time until the test moves it."""
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        """Move the time, at once."""
+        self.at += timedelta(seconds=seconds)
+
+
+class Http:
+    """A signed-in `requests` session on a sandbox."""
+
+    def __init__(self, sandbox: Sandbox, role: str = "superadmin") -> None:
+        self.url = sandbox.url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.login = login_form(sandbox, role)
+        token = self.token(**self.login).json()
+        self.session.headers["Authorization"] = f"Bearer {token['access_token']}"
+
+    def __enter__(self) -> "Self":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.session.close()
+
+    def token(self, **form: str) -> requests.Response:
+        """Ask for a token."""
+        return self.session.post(f"{self.url}/oauth2/token", data=form, timeout=5)
+
+    def ask(self, method: str, path: str, json: Any = None, **query: Any) -> requests.Response:
+        """Make any call; redirects are not followed."""
+        return self.session.request(
+            method, self.url + path, params=query, json=json, timeout=5, allow_redirects=False
+        )
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        """Make a GET call."""
+        return self.ask("GET", path, **query)
+
+    def data(self, path: str, **query: Any) -> dict[str, Any]:
+        """Return what a successful GET holds."""
+        answer = self.get(path, **query)
+        assert answer.status_code == 200, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    def archive(self, courses: list[int], users: list[int], **more: Any) -> requests.Response:
+        """Archive and unenroll, or as `more` says."""
+        body = {"course_id": courses, "user_id": users, "enrollment_mode": "delete", **more}
+        return self.ask("PUT", "/learn/v1/enrollments", json=body)
+
+    def job(self, name: str) -> dict[str, Any]:
+        """Return the descriptor of a job."""
+        job: dict[str, Any] = self.data(f"/manage/v1/job/{name}")["job_descriptor"]
+        return job
+
+
+def login_form(sandbox: Sandbox, role: str = "superadmin") -> dict[str, str]:
+    """Return the form of the password grant."""
+    env = sandbox.env(role)  # type: ignore[arg-type]
+    keys = ("client_id", "client_secret", "username", "password")
+    return {"grant_type": "password"} | {key: env[f"LMS_ARCHIVE_{key.upper()}"] for key in keys}
+
+
+def fill(sandbox: Sandbox, users: int = 6, status: str = "completed") -> list[int]:
+    """Load one course (id 7, code SAFE) with so many enrolled users; returns their ids."""
+    names = [f"u{i}" for i in range(users)]
+    sandbox.load(
+        users=[{"username": name, "user_id": 100 + i} for i, name in enumerate(names)],
+        courses=[{"code": "SAFE", "name": "Safety at work", "id_course": 7, "credits": 1.5}],
+        enrollments=[
+            {
+                "username": name,
+                "course_code": "SAFE",
+                "enrollment_status": status,
+                "enrollment_created_at": "2025-01-02 03:04:05",
+                "enrollment_completion_date": "2025-02-02",
+                "enrollment_score": 88,
+                "enrollment_time_spent": 600,
+            }
+            for name in names
+        ],
+    )
+    return [100 + i for i in range(users)]
+
+
+def rows(sandbox: Sandbox, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the sandbox's file."""
+    with closing(sqlite3.connect(sandbox.path)) as db:
+        return db.execute(sql).fetchall()

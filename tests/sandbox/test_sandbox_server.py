@@ -1,0 +1,197 @@
+"""The server: connections, the Date header, swagger, start and stop, and the command."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox_tools import FakeClock, Http, fill, rows
+
+from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox.__main__ import main
+from lms_archive.sandbox.routes import ROUTES
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter to its end."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  # ours
+
+
+def test_date_comes_from_the_clock() -> None:
+    """There is exactly one Date header, and it tells the sandbox's time."""
+    clock = FakeClock()
+    with Sandbox(clock=clock) as sandbox:
+        clock.sleep(1.9)
+        with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:
+            connection.request("GET", "/nowhere")
+            headers = connection.getresponse().getheaders()
+    assert Counter(name for name, _ in headers)["Date"] == 1
+    assert dict(headers)["Date"] == "Sun, 01 Mar 2026 12:00:01 GMT"
+
+
+def test_connections_are_kept(lms_sandbox: Sandbox) -> None:
+    """Several calls go over one connection, those with a body too."""
+    port = int(lms_sandbox.url[17:])
+    with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+        sockets = set()
+        for method, body in (("GET", None), ("PUT", b'{"course_id": [1]}'), ("HEAD", None)):
+            connection.request(method, "/learn/v1/enrollments", body)
+            connection.getresponse().read()
+            sockets.add(connection.sock)
+        for path in ("/oauth2/token", "/nowhere"):
+            chunks = iter([b"grant_type=", b"magic"])
+            connection.request("POST", path, chunks, encode_chunked=True)
+            connection.getresponse().read()
+            sockets.add(connection.sock)
+    assert len(sockets) == 1
+
+
+def test_calls(lms_sandbox: Sandbox) -> None:
+    """What was asked is on record: in order, with query, body, status and who."""
+    fill(lms_sandbox)
+    with Http(lms_sandbox, "power_user") as http_:
+        http_.get("/course/v1/courses", page=1, search_text="a b")
+        http_.archive([7], [100])
+        http_.get("/nowhere")
+    token, listed, written, lost = lms_sandbox.calls
+    assert (token.operation, token.body, token.username) == ("token", "", None)
+    assert (listed.method, listed.path) == ("GET", "/course/v1/courses")
+    assert listed.query == (("page", "1"), ("search_text", "a b"))
+    assert (listed.operation, listed.status) == ("list_courses", 200)
+    assert (written.username, '"delete"' in written.body) == ("power_user", True)
+    assert (lost.operation, lost.status) == (None, 404)
+
+
+def test_swagger_is_made_of_the_routes(lms_sandbox: Sandbox) -> None:
+    """Each service describes exactly its own routes, with or without a token."""
+    described: list[tuple[str, str, str]] = []
+    with Http(lms_sandbox) as http_:
+        del http_.session.headers["Authorization"]
+        for service in ("manage", "learn", "course", "learningplan", "enrollment"):
+            document = http_.get(f"/{service}/v1/swagger").json()
+            assert document["swagger"] == "2.0"
+            for path, operations in document["paths"].items():
+                for method, operation in operations.items():
+                    whole = document["basePath"] + path
+                    described.append((operation["operationId"], method.upper(), whole))
+        unknown = http_.get("/audit/v1/swagger")
+    assert sorted(described) == sorted((r.operation, r.method, r.path) for r in ROUTES)
+    assert unknown.status_code == 404
+
+
+def test_swagger_of_the_archive_call(lms_sandbox: Sandbox) -> None:
+    """The archive call is described with its body and the values of enrollment_mode."""
+    with Http(lms_sandbox) as http_:
+        document = http_.get("/learn/v1/swagger").json()
+    (body,) = document["paths"]["/enrollments"]["put"]["parameters"]
+    properties: dict[str, Any] = body["schema"]["properties"]
+    assert set(properties) == {"course_id", "user_id", "enrollment_mode", "reset_tracking"}
+    assert properties["enrollment_mode"]["enum"] == ["delete", "re_enroll"]
+
+
+def test_own_file_goes_and_a_given_one_stays(tmp_path: Path) -> None:
+    """Without a path nothing is left; with one, the next sandbox goes on from there."""
+    with Sandbox() as sandbox:
+        own = sandbox.path
+    assert not own.parent.exists()
+    path = tmp_path / "platform.sqlite"
+    with Sandbox(path=path) as sandbox:
+        fill(sandbox)
+    with Sandbox(path=path) as sandbox:
+        assert rows(sandbox, "SELECT COUNT(*) FROM enrollments") == [(6,)]
+        assert sandbox.path == path
+
+
+def test_start_and_stop() -> None:
+    """A sandbox starts once, stops twice, and can be started again."""
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = sandbox.url
+    with sandbox.start():
+        with pytest.raises(RuntimeError, match="already running"):
+            sandbox.start()
+        sandbox.stop()
+    with sandbox:
+        assert sandbox.calls == []
+
+
+def test_taken_port() -> None:
+    """A port that is taken is an error, not the end of the program."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RuntimeError, match="port"):
+            Sandbox(port=taken.getsockname()[1]).start()
+
+
+def test_fixture(lms_sandbox: Sandbox) -> None:
+    """The fixture gives a started, empty sandbox with the environment of a client."""
+    assert lms_sandbox.env()["LMS_ARCHIVE_URL"] == lms_sandbox.url
+    assert rows(lms_sandbox, "SELECT COUNT(*) FROM users") == [(0,)]
+    assert (lms_sandbox.calls, lms_sandbox.notifications) == ([], 0)
+
+
+@pytest.mark.parametrize("module", ["lms_archive", "lms_archive.sandbox.plugin"])
+def test_nothing_imports_the_server(module: str) -> None:
+    """Neither the SDK nor the pytest plugin imports Werkzeug."""
+    code = f"import sys, {module}; assert 'werkzeug' not in sys.modules"
+    assert python("-c", code).returncode == 0
+
+
+def test_missing_extra() -> None:
+    """Without Werkzeug the error is the line to type; other names are no attributes."""
+    code = "import sys; sys.modules['werkzeug'] = None; from lms_archive.sandbox import Sandbox"
+    ran = python("-c", code)
+    assert "pip install 'lms-archive[sandbox]'" in ran.stderr.splitlines()[-1]
+    code = "from lms_archive.sandbox import Castle"
+    ran = python("-c", code)
+    assert "cannot import name 'Castle'" in ran.stderr
+
+
+def test_serve(tmp_path: Path) -> None:
+    """`serve` loads files, prints what to export, answers, and ends at Ctrl-C."""
+    users = tmp_path / "users.csv"
+    users.write_text("username\nann\n", encoding="utf-8")
+    command = [sys.executable, "-m", "lms_archive.sandbox", "serve", "--users", str(users)]
+    with subprocess.Popen(  # noqa: S603  # our own command
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        lines = [child.stdout.readline() for _ in range(6)]
+        exports = dict(re.findall(r"^export (\w+)=(.*)$", "".join(lines), re.MULTILINE))
+        url = exports["LMS_ARCHIVE_URL"]
+        with closing(http.client.HTTPConnection("127.0.0.1", int(url[17:]))) as connection:
+            connection.request("GET", "/manage/v1/swagger")
+            assert connection.getresponse().status == 200
+        os.kill(child.pid, signal.SIGINT)
+        said, noise = child.communicate(timeout=10)
+    assert len(exports) == 5
+    assert (child.returncode, said, noise) == (0, "Stopped.\n", "")
+
+
+def test_serve_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be loaded ends `serve` with one line."""
+    users = tmp_path / "users.csv"
+    users.write_text("name\nann\n", encoding="utf-8")
+    assert main(["serve", "--users", str(users)]) == 1
+    assert capsys.readouterr().err.startswith("users.csv, line 2: unknown column 'name'")
+
+
+def test_serve_keeps_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`serve --path` leaves the file behind, at the place that it names."""
+    monkeypatch.setattr("lms_archive.sandbox.__main__._wait", lambda: None)
+    path = tmp_path / "platform.sqlite"
+    assert main(["serve", "--path", str(path)]) == 0
+    assert str(path) in capsys.readouterr().out
+    assert path.exists()
