@@ -36,7 +36,7 @@ from lms_archive.records.archived import (
     Archiving,
 )
 from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
-from lms_archive.wire.auth import ClientCredentials, PasswordGrant, StaticToken
+from lms_archive.wire.auth import ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.transport import Answer, NotSent
 
@@ -64,6 +64,7 @@ __all__ = [
     "EnrollmentStatus",
     "JobStatus",
     "JobTimeout",
+    "JwtBearer",
     "LedgerError",
     "Limits",
     "LmsArchiveError",

@@ -18,7 +18,7 @@ from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.selection import Selection, Target, Terms, UserKey
 from lms_archive.archive.walks import Walk, walk
 from lms_archive.client import Client
-from lms_archive.errors import BadAnswer, NotFound
+from lms_archive.errors import NotFound
 from lms_archive.limits import Limits
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.status import ARCHIVABLE, EnrollmentLevel, EnrollmentStatus
@@ -102,10 +102,6 @@ def _plan_target(draft: _Draft, target: PlannedTarget, rows: list[_Asked]) -> No
         reason = f"there is no course {target.target_id} on the platform"
         draft.skips += (Skip(row, "unknown_course", reason) for row, _, _ in rows)
         return
-    for one in seen.items:
-        if one.course_id != target.target_id:
-            faults = [f"enrollment of course {one.course_id} in the list of {target.target_id}"]
-            raise BadAnswer("GET", "course enrollments", faults=faults)
     draft.fresh[key] = read
     draft.read_at = min(draft.read_at or seen.began_at, seen.began_at)
     if seen.items and target.code is None:

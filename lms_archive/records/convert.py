@@ -6,6 +6,7 @@ archived, grouped. Files of our own (contract, plan, ledger) hold records as the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from enum import Enum
@@ -232,6 +233,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
+_NAMED = re.compile(r"\['([^']*)'\]")
 _plain = _converter(forbid_extra_keys=True)
 
 
@@ -250,7 +252,8 @@ def from_plain(cls: type[T], value: object) -> T:
         return _plain.structure(value, cls)
     except (ClassValidationError, IterableValidationError) as error:
         pairs = (text.rpartition(" @ ") for text in transform_error(error, "$", _described))
-        raise Faults([f"{path}: {what}" for what, _, path in pairs]) from None
+        faults = [_NAMED.sub(r".\1", path) + ": " + what for what, _, path in pairs]
+        raise Faults(faults) from None
     except (ValueError, TypeError, KeyError) as error:
         raise Faults([f"$: {error}"]) from None
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from lms_archive.errors import BadInput
 from lms_archive.records.archived import ArchivedCourseEnrollment
 from lms_archive.wire.calls import Wire
-from lms_archive.wire.pages import Page, pages
+from lms_archive.wire.pages import Page, of_course, pages
 
 __all__ = ["Archived"]
 
@@ -60,7 +60,7 @@ class Archived:
         for name, moment in (("archived_from", archived_from), ("archived_to", archived_to)):
             if moment is not None and moment.tzinfo is None:
                 raise BadInput(f"{name} needs a time zone, such as timezone.utc: {moment}")
-        return pages(
+        found = pages(
             self._wire,
             "archived_course_enrollments",
             ArchivedCourseEnrollment,
@@ -69,3 +69,4 @@ class Archived:
             archived_from=archived_from,
             archived_to=archived_to,
         )
+        return of_course(found, course_id, lambda one: one.course.course_id)

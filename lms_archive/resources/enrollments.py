@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.wire.calls import Wire
-from lms_archive.wire.pages import Page, pages
+from lms_archive.wire.pages import Page, of_course, pages
 
 __all__ = ["Enrollments"]
 
@@ -50,7 +50,7 @@ class Enrollments:
         status: Iterable[EnrollmentStatus | str] | None = None,
     ) -> Iterator[Page[CourseEnrollment]]:
         """The same, a page at a time, with what the platform says of the whole."""
-        return pages(
+        found = pages(
             self._wire,
             "course_enrollments",
             CourseEnrollment,
@@ -58,3 +58,4 @@ class Enrollments:
             user_ids=None if user_ids is None else list(user_ids),
             status=None if status is None else [str(word) for word in status],
         )
+        return of_course(found, course_id, lambda one: one.course_id)

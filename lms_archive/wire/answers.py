@@ -28,7 +28,10 @@ __all__ = ["Reply", "read_answer"]
 _DEPTH = 100
 _LONGEST_WORDS = 300
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
-    401: (NotAuthenticated, "the token is not accepted: log in again, or check the account"),
+    401: (
+        NotAuthenticated,
+        "the token is not accepted; a static one (LMS_ARCHIVE_TOKEN) must be made anew",
+    ),
     403: (PermissionDenied, "the account may not do this: archiving is for Superadmins"),
     404: (NotFound, ""),
     408: (PlatformUnavailable, "the platform gave up waiting"),
@@ -128,7 +131,8 @@ def _words(body: bytes, headers: Mapping[str, str]) -> str:
     except (ValueError, RecursionError):
         data = None
     if isinstance(data, dict):
-        said = data.get("message") or data.get("error_description") or data.get("error") or data
+        oauth = [data[name] for name in ("error", "error_description") if data.get(name)]
+        said = data.get("message") or (": ".join(map(str, oauth)) if oauth else data)
         text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
     elif "html" in headers.get("content-type", "").lower() or text.lstrip()[:1] == "<":
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)

@@ -8,9 +8,17 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
+from lms_archive.errors import NotAuthenticated
 from lms_archive.wire.clock import Clock
 
-__all__ = ["Auth", "ClientCredentials", "PasswordGrant", "StaticToken", "TokenKeeper"]
+__all__ = [
+    "Auth",
+    "ClientCredentials",
+    "JwtBearer",
+    "PasswordGrant",
+    "StaticToken",
+    "TokenKeeper",
+]
 
 RENEW_BEFORE = 60.0
 
@@ -19,6 +27,16 @@ Fetch = Callable[[Mapping[str, str]], Mapping[str, Any]]
 
 class Auth(Protocol):
     """A way to a bearer token: `form()` is what the token call sends."""
+
+    @property
+    def client_id(self) -> str:
+        """The OAuth2 app."""
+        ...
+
+    @property
+    def client_secret(self) -> str:
+        """The app's secret."""
+        ...
 
     def form(self) -> Mapping[str, str]:
         """The fields of the token call."""
@@ -64,6 +82,30 @@ class ClientCredentials:
 
 
 @frozen
+class JwtBearer:
+    """Log in with a signed assertion (the grant: doc; that it works so: named by others).
+
+    `assertion` is the signed JWT, or a callable without arguments that makes one. It is called
+    for every login, since an assertion soon expires.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    assertion: str | Callable[[], str] = field(repr=False)
+
+    def form(self) -> Mapping[str, str]:
+        """The fields of the token call (named by others)."""
+        made = self.assertion() if callable(self.assertion) else self.assertion
+        return {
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "assertion": made,
+            "scope": "api",
+        }
+
+
+@frozen
 class StaticToken:
     """A bearer token made elsewhere; it cannot be renewed."""
 
@@ -71,12 +113,17 @@ class StaticToken:
 
 
 class TokenKeeper:
-    """One bearer token for all threads, renewed 60 s before its end and after a 401."""
+    """One bearer token for all threads, renewed 60 s before its end and after a 401.
+
+    Where the platform gave a refresh token, that is used (seen), and the grant only where it is
+    refused.
+    """
 
     def __init__(self, auth: Auth | StaticToken, clock: Clock) -> None:
         self._auth, self._clock = auth, clock
         self._lock = threading.Lock()
         self._token: str | None = auth.token if isinstance(auth, StaticToken) else None
+        self._refresh: str | None = None
         self._renew_at = float("inf")
 
     @property
@@ -101,9 +148,26 @@ class TokenKeeper:
             return self._token
 
     def _new_token(self, fetch: Fetch) -> str:
-        assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
         begun = self._clock.monotonic()
-        answer = fetch(self._auth.form())
+        answer = self._login(fetch)
         lifetime = float(answer.get("expires_in") or 3600)
         self._renew_at = begun + max(lifetime - RENEW_BEFORE, lifetime / 2)
+        refresh = answer.get("refresh_token")
+        self._refresh = refresh if isinstance(refresh, str) else None
         return str(answer["access_token"])
+
+    def _login(self, fetch: Fetch) -> Mapping[str, Any]:
+        assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
+        refresh, self._refresh = self._refresh, None
+        if refresh is not None:
+            form = {
+                "grant_type": "refresh_token",
+                "client_id": self._auth.client_id,
+                "client_secret": self._auth.client_secret,
+                "refresh_token": refresh,
+            }
+            try:
+                return fetch(form)
+            except NotAuthenticated:
+                pass
+        return fetch(self._auth.form())

@@ -158,6 +158,10 @@ class Wire:
             clock=self.clock,
         )
 
+    def expect(self, calls: int) -> None:
+        """So many calls are to come from this wire: the throttle spreads them if need be."""
+        self._line.throttle.expect(calls)
+
     def platform_time(self) -> datetime:
         """The platform's clock (UTC) at its last good answer to this wire.
 
@@ -195,16 +199,27 @@ class Wire:
             error.in_doubt = False  # whatever was to be sent has not been sent
             if error.status not in (400, 401, 403):
                 raise
+            words = self._without_secrets(error.words, form)
             raise NotAuthenticated(
                 row.method,
                 row.path,
                 status=error.status,
-                words=error.words,
-                advice="the login failed: check client id and secret, user name and password",
+                words=f"the login failed: {words}",
+                advice=_where_to_look(words, form),
             ) from None
         if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
-            raise BadAnswer(row.method, row.path, status=200, faults=["$.access_token: missing"])
+            faults = ["$.access_token: missing"]
+            advice = f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
+            raise BadAnswer(row.method, row.path, status=200, faults=faults, advice=advice)
         return data
+
+    @staticmethod
+    def _without_secrets(text: str, form: Mapping[str, str]) -> str:
+        """The platform's words, in case they quote what was sent."""
+        for name in ("client_secret", "password", "assertion", "refresh_token"):
+            if form.get(name):
+                text = text.replace(form[name], "[secret]")
+        return text
 
     def _exchange(self, request: Request, name: str, token: str | None) -> Reply:
         headers = {"Accept": "application/json", "User-Agent": self.settings.user_agent}
@@ -241,3 +256,20 @@ class Wire:
         reply = read_answer(request, answer)
         self._date = reply.date or self._date
         return reply
+
+
+def _where_to_look(words: str, form: Mapping[str, str]) -> str:
+    """Which setting a refused login points at; the error words are OAuth2's own."""
+    said = words.lower()
+    app = "client_id and client_secret (LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET)"
+    who = {
+        "password": "username and password (LMS_ARCHIVE_USERNAME, _PASSWORD)",
+        "client_credentials": app,
+    }.get(form["grant_type"], "the assertion: who signed it, for whom, until when")
+    if "client" in said:
+        return f"look at {app}: the platform does not know this OAuth2 app"
+    if "grant_type" in said or "grant type" in said:
+        return f"the OAuth2 app does not allow the grant {form['grant_type']!r}: look there"
+    if any(word in said for word in ("grant", "user", "password", "credential")):
+        return f"look at {who}"
+    return f"look at {app}, then at {who}"

@@ -9,20 +9,24 @@ confirms it). A platform that differs is an override, not a change of code.
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from attrs import asdict, evolve, field, frozen, validators
+from attrs import field, frozen
 
 from lms_archive.errors import BadInput
-from lms_archive.records.convert import Faults, from_plain
+from lms_archive.records.convert import Faults, from_plain, to_plain
 
 __all__ = ["Contract", "Operation", "Request"]
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ANSWER = {
     "items": "data.items",
     "more": "data.has_more_data",
@@ -48,6 +52,16 @@ class Request:
         return self.method not in ("GET", "HEAD") and self.form is None
 
 
+def _is_method(_: Any, __: Any, value: str) -> None:
+    if value not in _METHODS:
+        raise ValueError(f"method {value!r} is none of {', '.join(_METHODS)}")
+
+
+def _is_path(_: Any, __: Any, value: str) -> None:
+    if not re.fullmatch(r"/[^/?#\s][^?#\s]*", value):
+        raise ValueError(f"path {value!r} must begin with one / and hold no ?, # or space")
+
+
 @frozen(kw_only=True)
 class Operation:
     """A row of the contract.
@@ -63,8 +77,8 @@ class Operation:
         answer: our words and the dotted paths at which the answer holds them.
     """
 
-    method: str = field(validator=validators.in_(("GET", "POST", "PUT", "PATCH", "DELETE")))
-    path: str = field(validator=validators.matches_re(r"/[^/?#\s][^?#\s]*"))
+    method: str = field(validator=_is_method)
+    path: str = field(validator=_is_path)
     service: str
     evidence: str
     params: Mapping[str, str]
@@ -75,15 +89,22 @@ class Operation:
     def request(self, **given: Any) -> Request:
         """The call for these values, by our words; a None is left out."""
         used = {word: value for word, value in given.items() if value is not None}
-        words = [word for word in used if "{" + word + "}" in self.path]
         path = self.path
-        for word in words:
+        for word in self.in_path:
             path = path.replace("{" + word + "}", quote(str(used.pop(word)), safe=""))
+        # A filter that the platform does not have is left out; what a write says never is.
+        if self.sends == "query":
+            used = {word: value for word, value in used.items() if word in self.params}
         named = {self.params[word]: value for word, value in used.items()} | dict(self.fixed)
         if self.sends == "query":
             return Request(self.method, path, query=tuple(_pairs(named)))
         body = {name.removesuffix("[]"): _body(name, value) for name, value in named.items()}
         return Request(self.method, path, json=body)
+
+    @property
+    def in_path(self) -> list[str]:
+        """Our words that stand in the path."""
+        return re.findall(r"{(\w+)}", self.path)
 
     def find(self, answer: Any, word: str) -> Any:
         """What the answer holds for our word, or None."""
@@ -116,6 +137,9 @@ def _as_text(value: Any) -> str:
 class Contract:
     """What the library believes about the platform's API, row by row.
 
+    A platform that differs is an override: `with_operation`, `with_record`,
+    `with_enrollment_mode`, or all of them in a file (`from_file`).
+
     Attributes:
         operations: the calls by name.
         records: for each record, its attributes and the JSON key of each.
@@ -132,6 +156,46 @@ class Contract:
         """The best public evidence (see the contract page of the docs)."""
         return _default()
 
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Contract:
+        """The default contract with the overrides of a JSON file.
+
+        The file has the shape of the contract itself, and holds only what differs::
+
+            {"operations": {"archive_course_enrollments": {"path": "/course/v1/archive"}},
+             "records": {"CourseEnrollment": {"status": "state"}},
+             "enrollment_mode": {"unenroll": "archive"}}
+
+        Raises:
+            BadInput: the file cannot be read, or something in it is not of a contract; each
+                fault is named with its JSON path.
+        """
+        source = os.fspath(path)
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"not JSON: {error}", source=source) from None
+        return cls.default().merged(data, source)
+
+    def merged(self, data: Any, source: str = "overrides") -> Contract:
+        """A copy with overrides in the contract's own shape; `source` names them in errors.
+
+        Raises:
+            BadInput: something in them is not of a contract.
+        """
+        if not isinstance(data, Mapping):
+            raise BadInput("a contract is a JSON object", source=source)
+        plain = to_plain(self)
+        faults = list(_merge(plain, data, "$"))
+        if not faults:
+            merged = _load(plain, source)
+            faults = list(_misplaced(self, merged))
+        if faults:
+            raise BadInput("\n  ".join(["not a contract:", *faults]), source=source)
+        return merged
+
     def with_operation(self, name: str, /, **changes: Any) -> Contract:
         """A copy in which one row is changed.
 
@@ -143,22 +207,63 @@ class Contract:
         Raises:
             BadInput: the name or a field is unknown.
         """
-        row = self.operations.get(name)
-        if row is None:
-            known = ", ".join(sorted(self.operations))
-            raise BadInput(f"no operation {name!r} in the contract; there are: {known}")
-        unknown = changes.keys() - asdict(row).keys()
-        if unknown:
-            raise BadInput(
-                f"operation {name!r} has no field {min(unknown)!r}; "
-                f"there are: {', '.join(asdict(row))}"
-            )
         changes.setdefault("evidence", "override")
-        for part in ("params", "fixed", "answer"):
-            if part in changes:
-                merged = {**getattr(row, part), **changes[part]}
-                changes[part] = {k: v for k, v in merged.items() if v is not None}
-        return evolve(self, operations={**self.operations, name: evolve(row, **changes)})
+        return self.merged({"operations": {name: changes}})
+
+    def with_record(self, name: str, /, **keys: str) -> Contract:
+        """A copy in which a record's attributes are found under other JSON keys.
+
+        Args:
+            name: the record, as in `Contract.records`.
+            **keys: for an attribute its key; one in a group is written with its dot, as in
+                `**{"user.user_id": "idUser"}`.
+
+        Raises:
+            BadInput: the record or an attribute is unknown.
+        """
+        return self.merged({"records": {name: keys}})
+
+    def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
+        """A copy in which the platform has another value for an archive mode.
+
+        Raises:
+            BadInput: there is no such mode.
+        """
+        return self.merged({"enrollment_mode": {mode: value}})
+
+
+_OPEN = ("fixed", "answer")
+
+
+def _merge(into: dict[str, Any], changes: Mapping[str, Any], where: str) -> Iterator[str]:
+    """Lay the changes over the contract; what it has no place for is a fault."""
+    for name, value in changes.items():
+        path, old = f"{where}.{name}", into.get(name)
+        if name not in into and not where.endswith(_OPEN):
+            yield f"{path}: unknown; there are: {', '.join(into) or 'none'}"
+        elif isinstance(old, dict) and isinstance(value, Mapping):
+            yield from _merge(old, value, path)
+        elif isinstance(old, dict):
+            yield f"{path}: expected an object, not {value!r}"
+        elif value is None and where.endswith((*_OPEN, "params")):
+            into.pop(name, None)
+        elif isinstance(old, str) and not isinstance(value, str):
+            yield f"{path}: expected text, not {value!r}"
+        else:
+            into[name] = value
+
+
+def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
+    """Rows that lost the place of something they cannot do without, or have one for nothing."""
+    for name, row in new.operations.items():
+        before = old.operations[name]
+        known = {*before.in_path, *before.params}
+        for word in row.in_path:
+            if word not in known:
+                yield f"$.operations.{name}.path: {{{word}}} is none of: {', '.join(sorted(known))}"
+        needed = before.in_path if row.sends == "query" else known
+        for word in sorted(set(needed) - {*row.in_path, *row.params}):
+            yield f"$.operations.{name}: no place for {word!r}, in path or params"
 
 
 @cache

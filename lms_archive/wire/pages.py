@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -12,9 +12,12 @@ from lms_archive.errors import BadAnswer
 from lms_archive.records.convert import Faults
 from lms_archive.wire.calls import Wire
 
-__all__ = ["Page", "pages", "structured"]
+__all__ = ["Page", "of_course", "pages", "structured"]
 
 T = TypeVar("T")
+
+MAX_PAGES = 50_000
+"""No list is followed further: ten million items at 200 a page."""
 
 
 @frozen
@@ -33,7 +36,7 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
 
     Pages start at 1; where the list gives a cursor it is passed on (seen). The end is the last
     page by `total_page_count`, else `has_more_data`, which has been seen true on the last page,
-    so an empty page ends a list as well.
+    so `total_count` reached, or an empty page, ends a list as well.
 
     Raises:
         BadAnswer: an item is not what the contract says, or a page comes twice.
@@ -42,7 +45,8 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
     row, size = wire.operation(name), wire.settings.limits.page_size
     number, cursor, before = 1, None, None
     path = row.request(**given).path
-    while True:
+    seen = 0
+    while number <= MAX_PAGES:
         reply = wire.call(name, page=number, page_size=size, cursor=cursor, **given)
         raw = row.find(reply.data, "items")
         if not isinstance(raw, list):
@@ -51,12 +55,35 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
             raise _bad(wire, name, given, [f"$: page {number} is page {number - 1} again"])
         items = [structured(wire, name, cls, one, index, given) for index, one in enumerate(raw)]
         last, total = _count(row.find(reply.data, "pages")), _count(row.find(reply.data, "total"))
+        seen += len(items)
         yield Page(items, total, last, reply.date, path)
-        more = bool(row.find(reply.data, "more"))
-        if not raw or (number >= last if last is not None else not more):
+        if not raw or _is_last(number, last, seen, total, more=row.find(reply.data, "more")):
             return
         cursor = row.find(reply.data, "cursor") if "cursor" in row.params else None
         number, before = number + 1, raw
+    raise _bad(wire, name, given, [f"$: more than {MAX_PAGES:,} pages: a list without an end"])
+
+
+def _is_last(number: int, last: int | None, seen: int, total: int | None, *, more: object) -> bool:
+    if last is not None:
+        return number >= last
+    return not more or (total is not None and seen >= total)
+
+
+def of_course(
+    found: Iterator[Page[T]], course_id: int, course: Callable[[T], int]
+) -> Iterator[Page[T]]:
+    """These pages, as long as every item is of that course.
+
+    Raises:
+        BadAnswer: one is not: nothing of such a list can be trusted.
+    """
+    for page in found:
+        for one in page.items:
+            if course(one) != course_id:
+                faults = [f"an item of course {course(one)} in the list of course {course_id}"]
+                raise BadAnswer("GET", page.path, status=200, faults=faults)
+        yield page
 
 
 def structured(

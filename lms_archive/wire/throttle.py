@@ -25,6 +25,16 @@ class Throttle:
         self._limit, self._clock = calls_per_hour, clock
         self._lock = threading.Lock()
         self._times: deque[float] = deque()
+        self._spacing = 0.0
+
+    def expect(self, calls: int) -> None:
+        """So many calls are to come: full speed where they fit the hour, else evenly spread."""
+        if self._limit is None:
+            return
+        with self._lock:
+            now = self._clock.monotonic()
+            used = sum(1 for time in self._times if time > now - HOUR)
+        self._spacing = 0.0 if calls <= self._limit - used else HOUR / self._limit
 
     def with_limit(self, calls_per_hour: int | None) -> Throttle:
         """The same hour's calls under another limit."""
@@ -39,8 +49,10 @@ class Throttle:
                 now = self._clock.monotonic()
                 while self._times and self._times[0] <= now - HOUR:
                     self._times.popleft()
-                if self._limit is None or len(self._times) < self._limit:
+                wait = self._times[-1] + self._spacing - now if self._times else 0.0
+                if self._limit is not None and len(self._times) >= self._limit:
+                    wait = max(wait, self._times[-self._limit] + HOUR - now)
+                if wait <= 0:
                     self._times.append(now)
                     return
-                wait = self._times[-self._limit] + HOUR - now
             self._clock.sleep(wait)
