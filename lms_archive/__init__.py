@@ -3,11 +3,12 @@
 import logging
 
 from lms_archive._version import __version__
+from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.plan import ArchivePlan, resume
 from lms_archive.archive.result import ArchiveResult, Outcomes
-from lms_archive.archive.selection import Target
+from lms_archive.archive.selection import Target, Terms
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
@@ -55,6 +56,7 @@ __all__ = [
     "BackgroundJob",
     "BadAnswer",
     "BadInput",
+    "Chunk",
     "Client",
     "ClientCredentials",
     "Contract",
@@ -76,13 +78,16 @@ __all__ = [
     "Outcomes",
     "PasswordGrant",
     "PermissionDenied",
+    "PlannedTarget",
     "PlatformUnavailable",
+    "PreImage",
     "RateLimited",
     "RetryPolicy",
     "StaticToken",
     "Stopped",
     "StoppedByCanary",
     "Target",
+    "Terms",
     "TooManyAffected",
     "UnexpectedArchive",
     "User",

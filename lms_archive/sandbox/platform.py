@@ -128,7 +128,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """Where it answers, like `http://127.0.0.1:49152`."""
+        """The address it answers on, http, on loopback, no slash at its end."""
         return f"http://127.0.0.1:{self._running.server.port}"
 
     @property

@@ -1,0 +1,56 @@
+"""How the documentation is built: `python -m sphinx -n -W docs docs/_build/html`."""
+
+from pathlib import Path
+
+from lms_archive import Contract, __version__
+
+project = "lms_archive"
+author = "The lms_archive founders"
+project_copyright = f"2026, {author}"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+html_theme = "furo"
+html_title = f"lms_archive {__version__}"
+exclude_patterns = ["_build", "_generated", "examples", "notebooks"]
+myst_heading_anchors = 3
+myst_enable_extensions = ["colon_fence"]
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+# Types of other projects have no page here, and the build needs no network to look them up.
+nitpick_ignore_regex = [
+    (r"py:.*", r"(?!lms_archive\b).*"),
+    (r"py:class", r"lms_archive\.(sandbox|archive|wire)\..*"),  # in signatures only
+]
+
+
+def _contract_page() -> None:
+    """Write the contract's table from the contract itself."""
+    rows = ["| operation | call | evidence |", "|---|---|---|"]
+    for name, row in Contract.default().operations.items():
+        sent = ", ".join(f"`{name}`" for name in (*row.params.values(), *row.fixed))
+        call = f"`{row.method} {row.path}`" + (f"<br>{sent}" if sent else "")
+        rows.append(f"| **{name}** | {call} | {row.evidence} |")
+    rows += ["", "| record | attribute | JSON key |", "|---|---|---|"]
+    for name, keys in Contract.default().records.items():
+        rows += [f"| {name} | `{attribute}` | `{key}` |" for attribute, key in keys.items()]
+    folder = Path(__file__).parent / "_generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "contract.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+_contract_page()

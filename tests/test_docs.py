@@ -1,0 +1,108 @@
+"""The words of README and docs are true: every Python example runs, every name is listed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lms_archive
+from lms_archive import errors
+from lms_archive.archive.outcomes import CODES
+from lms_archive.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def _blocks(page: Path) -> list[str]:
+    return re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+@pytest.fixture
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the CSV that the README speaks of, and a platform in the environment."""
+    with Sandbox(job_seconds=0) as sandbox:
+        sandbox.load(
+            users=[{"username": "ada"}],
+            courses=[{"code": "C1", "name": "One"}],
+            enrollments=[
+                {
+                    "username": "ada",
+                    "course_code": "C1",
+                    "enrollment_status": "completed",
+                    "enrollment_created_at": "2024-01-01 10:00:00",
+                }
+            ],
+        )
+        for name, value in sandbox.env().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        Path("inactive.csv").write_text("username,course_code\nada,C1\n", encoding="utf-8")
+        yield tmp_path
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if _blocks(page)], ids=lambda page: page.stem
+)
+def test_every_example_of_a_page_runs(page: Path, somewhere: Path) -> None:
+    """The Python blocks of a page run one after the other, as a reader would type them."""
+    names: dict[str, object] = {}
+    for number, block in enumerate(_blocks(page), 1):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
+    assert somewhere.is_dir()
+
+
+def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
+    """The README's example ends well, and its SQL agrees with its result."""
+    done = subprocess.run(  # noqa: S603  our own example
+        [sys.executable, EXAMPLES / "archive_inactive_users.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2,066 archived enrollments, as the result says." in done.stdout
+
+
+def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:
+    """Running make_data.py anew gives the files that are in the repository."""
+    script = (EXAMPLES / "make_data.py").read_text(encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "make_data.py").write_text(script, encoding="utf-8")
+    subprocess.run([sys.executable, tmp_path / "make_data.py"], check=True)  # noqa: S603
+    for made in (tmp_path / "data").iterdir():
+        assert made.read_bytes() == (EXAMPLES / "data" / made.name).read_bytes(), made.name
+
+
+@pytest.mark.parametrize("word", [*CODES, *errors.__all__])
+def test_every_code_and_error_is_on_its_page(word: str) -> None:
+    """The page of outcomes and errors gives each code and error its own entry."""
+    page = (ROOT / "docs" / "reference" / "outcomes.md").read_text(encoding="utf-8")
+    assert re.search(rf"^`{word}`\n: ", page, re.MULTILINE), f"{word} has no entry"
+
+
+def test_the_page_lists_nothing_that_does_not_exist() -> None:
+    """What has an entry on the page is a code or an error of this version."""
+    page = (ROOT / "docs" / "reference" / "outcomes.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^`(\w+)`\n: ", page, re.MULTILINE))
+    assert listed == {*CODES, *errors.__all__}
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """The API page documents every name that lms_archive exports."""
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"auto\w+:: (?:[\w.]+\.)?(\w+)$", page, re.MULTILINE)) | {
+        *errors.__all__
+    }
+    assert set(lms_archive.__all__) - documented == {"__version__"}
