@@ -28,11 +28,22 @@ from lms_archive.errors import (
     UnexpectedArchive,
 )
 from lms_archive.limits import Limits, RetryPolicy
-from lms_archive.records.active import BackgroundJob, Course, CourseEnrollment, User
+from lms_archive.records.active import (
+    BackgroundJob,
+    Course,
+    CourseEnrollment,
+    LearningPlan,
+    LearningPlanCourse,
+    LearningPlanEnrollment,
+    User,
+)
 from lms_archive.records.archived import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
     ArchivedEnrollment,
+    ArchivedEnrollmentInCourse,
+    ArchivedLearningPlan,
+    ArchivedLearningPlanEnrollment,
     ArchivedUser,
     Archiving,
 )
@@ -51,6 +62,9 @@ __all__ = [
     "ArchivedCourse",
     "ArchivedCourseEnrollment",
     "ArchivedEnrollment",
+    "ArchivedEnrollmentInCourse",
+    "ArchivedLearningPlan",
+    "ArchivedLearningPlanEnrollment",
     "ArchivedUser",
     "Archiving",
     "BackgroundJob",
@@ -67,6 +81,9 @@ __all__ = [
     "JobStatus",
     "JobTimeout",
     "JwtBearer",
+    "LearningPlan",
+    "LearningPlanCourse",
+    "LearningPlanEnrollment",
     "LedgerError",
     "Limits",
     "LmsArchiveError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from json import dumps
 from types import TracebackType
 from typing import Any
 
@@ -15,10 +16,12 @@ from lms_archive.resources.archived import Archived
 from lms_archive.resources.background_jobs import BackgroundJobs
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.enrollments import Enrollments
+from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
-from lms_archive.wire.calls import Settings, Wire
-from lms_archive.wire.contract import Contract, Operation, Request
+from lms_archive.wire.calls import Wire
+from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.settings import Settings
 from lms_archive.wire.transport import Transport
 
 __all__ = ["Client"]
@@ -34,7 +37,7 @@ class Client:
         auth: who is calling.
         contract: the table of calls, where the platform differs from the default.
         limits: how much goes into one call, and how long jobs are waited for.
-        timeout: seconds to connect, seconds to read.
+        timeout: seconds to connect, seconds to read; one number stands for both.
         retry: how often reads are tried again.
         calls_per_hour: at most so many calls in any hour; None: no throttle. The platform's own
             limit is 1,000 an hour for each IP address (doc, older), shared with every other
@@ -43,7 +46,7 @@ class Client:
         transport: what carries an exchange; requests by default.
 
     Raises:
-        BadInput: the base URL cannot be used.
+        BadInput: the base URL or another argument cannot be used.
     """
 
     def __init__(
@@ -53,7 +56,7 @@ class Client:
         *,
         contract: Contract | None = None,
         limits: Limits | None = None,
-        timeout: tuple[float, float] = (10, 60),
+        timeout: float | tuple[float, float] = (10, 60),
         retry: RetryPolicy | None = None,
         calls_per_hour: int | None = 800,
         app_info: str | None = None,
@@ -100,6 +103,7 @@ class Client:
     def _connect(self, wire: Wire) -> None:
         self.wire = wire
         self.courses = Courses(wire)
+        self.learning_plans = LearningPlans(wire)
         self.users = Users(wire)
         self.enrollments = Enrollments(wire)
         self.archived = Archived(wire)
@@ -148,16 +152,22 @@ class Client:
         Raises:
             ApiError: it failed or was refused.
         """
-        given = dict(params or {})
-        names = {name: name for name in given}
+        given = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             row = Operation(
-                method=method.upper(), path=path, service="", evidence="asked for", params=names
+                method=method.upper(),
+                path=path,
+                service="",
+                evidence="asked for",
+                params={},
+                fixed=given,
             )
-            query = row.request(**given).query
-        except ValueError as error:
+            dumps(json, allow_nan=False)
+        except (ValueError, TypeError) as error:
             raise BadInput(f"no call to make: {error}") from None
-        request = Request(row.method, row.path, query=query, json=json)
+        if row.in_path:
+            raise BadInput(f"no call to make: path {path!r} has a place to be filled in")
+        request = evolve(row.request(), json=json)
         return self.wire.send(request, repeat=not request.is_write).data
 
     def close(self) -> None:

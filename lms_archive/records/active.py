@@ -7,7 +7,15 @@ from attrs import field, frozen
 
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus, JobStatus
 
-__all__ = ["BackgroundJob", "Course", "CourseEnrollment", "User"]
+__all__ = [
+    "BackgroundJob",
+    "Course",
+    "CourseEnrollment",
+    "LearningPlan",
+    "LearningPlanCourse",
+    "LearningPlanEnrollment",
+    "User",
+]
 
 
 @frozen(kw_only=True)
@@ -63,6 +71,58 @@ class CourseEnrollment:
     status: EnrollmentStatus | str | None = None
     level: EnrollmentLevel | str | None = None
     score: float | None = None
+    time_spent: int | None = None
+    enrolled_at: datetime | None = None
+    enrolled_by: int | str | None = None
+    completed_at: datetime | None = None
+    updated_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class LearningPlan:
+    """A learning plan as the list of plans shows it (seen)."""
+
+    learning_plan_id: int
+    code: str | None = None
+    title: str | None = None
+    uuid: str | None = None
+    is_published: bool | None = None
+    courses_count: int | None = None
+    credits: float | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class LearningPlanCourse:
+    """A course as a learning plan lists it (seen, weak)."""
+
+    course_id: int
+    code: str | None = None
+    title: str | None = None
+    type: str | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class LearningPlanEnrollment:
+    """An active enrollment of a user in a learning plan (seen).
+
+    Times are UTC; `time_spent` is in seconds. `status` and `level` are as in `CourseEnrollment`.
+    """
+
+    user_id: int
+    learning_plan_id: int
+    username: str | None = None
+    learning_plan_code: str | None = None
+    learning_plan_title: str | None = None
+    status: EnrollmentStatus | str | None = None
+    level: EnrollmentLevel | str | None = None
+    percentage: float | None = None
     time_spent: int | None = None
     enrolled_at: datetime | None = None
     enrolled_by: int | str | None = None

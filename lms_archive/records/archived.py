@@ -16,6 +16,9 @@ __all__ = [
     "ArchivedCourse",
     "ArchivedCourseEnrollment",
     "ArchivedEnrollment",
+    "ArchivedEnrollmentInCourse",
+    "ArchivedLearningPlan",
+    "ArchivedLearningPlanEnrollment",
     "ArchivedUser",
     "Archiving",
 ]
@@ -65,8 +68,34 @@ class ArchivedCourse:
 
 
 @frozen(kw_only=True)
+class ArchivedLearningPlan:
+    """The learning plan as it was at the time of the archive (article).
+
+    `courses` holds the ids of its courses; `status` is where the learner stood in it.
+    """
+
+    learning_plan_id: int
+    title: str | None = None
+    code: str | None = None
+    uuid: str | None = None
+    status: EnrollmentStatus | str | None = None
+    language: str | None = field(default=None, metadata=_SAVED, repr=False)
+    created_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    published_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    updated_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    validity_days: int | None = field(default=None, metadata=_SAVED, repr=False)
+    starts_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    ends_at: datetime | None = field(default=None, metadata=_SAVED, repr=False)
+    courses: tuple[int, ...] = ()
+    credits: float | None = None
+    certificate_template_id: int | None = field(default=None, metadata=_SAVED, repr=False)
+    certificate_url: str | None = None
+    certificate_at: datetime | None = None
+
+
+@frozen(kw_only=True)
 class ArchivedEnrollment:
-    """The enrollment that was archived (fields assumed, after the article). `time_spent`: s."""
+    """The enrollment in a learning plan that was archived (article)."""
 
     enrolled_at: datetime | None = None
     enrolled_by: int | str | None = None
@@ -75,6 +104,12 @@ class ArchivedEnrollment:
     valid_until: datetime | None = None
     status: EnrollmentStatus | str | None = None
     completed_at: datetime | None = None
+
+
+@frozen(kw_only=True)
+class ArchivedEnrollmentInCourse(ArchivedEnrollment):
+    """The enrollment in a course that was archived (assumed). `time_spent` is in seconds."""
+
     level: EnrollmentLevel | str | None = None
     score: float | None = None
     time_spent: int | None = None
@@ -91,6 +126,20 @@ class ArchivedCourseEnrollment:
     archiving: Archiving
     user: ArchivedUser
     course: ArchivedCourse
-    enrollment: ArchivedEnrollment
+    enrollment: ArchivedEnrollmentInCourse
     learning_plan_id: int | None = None
+    extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class ArchivedLearningPlanEnrollment:
+    """One archived enrollment in a learning plan (article). Times are UTC.
+
+    `extra` holds the fields that this library does not know, as they came.
+    """
+
+    archiving: Archiving
+    user: ArchivedUser
+    learning_plan: ArchivedLearningPlan
+    enrollment: ArchivedEnrollment
     extra: dict[str, Any] = field(factory=dict, repr=False)

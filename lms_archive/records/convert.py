@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from enum import Enum
+from math import isfinite
 from typing import Any, TypeVar
 
 import attrs
@@ -42,13 +43,14 @@ def _integer(value: object, _: object = None) -> int:
 
 
 def _number(value: object, _: object = None) -> float:
-    if type(value) in (int, float):
-        return float(value)  # type: ignore[arg-type]
-    if isinstance(value, str):
+    if type(value) in (int, float, str):
         try:
-            return float(value)
-        except ValueError:
+            number = float(value)  # type: ignore[arg-type]
+        except (ValueError, OverflowError):
             pass
+        else:
+            if isfinite(number):
+                return number
     raise ValueError("expected a number")
 
 
@@ -113,6 +115,20 @@ def _id_or_word(value: object) -> int | str:
     return int(text) if text.isascii() and text.isdigit() else text
 
 
+def _ids(value: object, _: object = None) -> tuple[int, ...]:
+    """A list of ids; on this platform it may be one text with commas (article)."""
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(  # noqa: TRY004  a fault of the data, as every other
+            "expected ids, such as '12,15,19'"
+        )
+    return tuple(
+        _integer(part.strip() if isinstance(part, str) else part) for part in parts if part != ""
+    )
+
+
 _status = _word(words.STATUS_WORDS)
 _LEAVES: tuple[tuple[Any, Callable[[Any, Any], Any]], ...] = (
     (int, _integer),
@@ -137,6 +153,7 @@ def _converter(**options: Any) -> Converter:
     converter = Converter(**options)
     for shape, hook in _LEAVES:
         converter.register_structure_hook(shape, hook)
+    converter.register_structure_hook_func(lambda shape: shape == tuple[int, ...], _ids)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_unstructure_hook(date, date.isoformat)
     return converter
@@ -184,15 +201,14 @@ class Structurer:
 
         def structure(item: Mapping[str, Any]) -> Any:
             record = plain(item, cls)
-            for key in item.keys() - known:
-                record.extra[key] = item[key]
+            record.extra.update((key, item[key]) for key in item if key not in known)
             return record
 
         def structure_groups(item: Mapping[str, Any]) -> Any:
             values = {name: make(item, group) for name, group, make in groups}
             for name, key, hook, shape in own:
                 values[name] = hook(item.get(key), shape)
-            return cls(**values, extra={key: item[key] for key in item.keys() - known})
+            return cls(**values, extra={key: item[key] for key in item if key not in known})
 
         own = [
             (f.name, keys[f.name], self._converter.get_structure_hook(f.type), f.type)

@@ -57,7 +57,8 @@ class Courses:
         found = [course for course in self.list(search=code) if course.code == code]
         if not found:
             row = self._wire.operation("list_courses")
-            raise NotFound(row.method, row.path, words=f"no course has the code {code!r}")
+            words = f"no course has the code {code!r}"
+            raise NotFound(row.method, row.path, status=200, words=words)
         if len(found) > 1:
             ids = ", ".join(str(course.course_id) for course in found)
             raise BadInput(f"{len(found)} courses have the code {code!r} (ids {ids}): give the id")

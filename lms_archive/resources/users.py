@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta, timezone
 
-from lms_archive.errors import NotFound
+from lms_archive.errors import BadAnswer, BadInput, NotFound
 from lms_archive.records.active import User
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
-__all__ = ["Users"]
+__all__ = ["Since", "Users", "checked_since"]
+
+Since = date | datetime | timedelta
+"""A day (from its midnight, UTC), an aware time, or how long ago by the platform's clock."""
 
 
 class Users:
@@ -60,3 +64,78 @@ class Users:
                     return user
         row = self._wire.operation("list_users")
         raise NotFound(row.method, row.path, words=f"no user has the name {username!r}")
+
+    def inactive(self, *, since: Since, never_logged_in: bool = False) -> Iterator[User]:
+        """The users whose last access lies before a time.
+
+        Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops
+        where the others are more recent; where the platform does not keep that order, all users
+        are read. Users without any login may stand at either end of it.
+
+        Args:
+            since: a day (from its midnight, UTC), an aware time, or how long ago by the
+                platform's clock.
+            never_logged_in: whether users without any login are given too, after the others.
+
+        Raises:
+            BadInput: a time without a zone, or one that lies in the future.
+            ApiError: a call failed.
+        """
+        return self._inactive(checked_since(since), never_logged_in=never_logged_in)
+
+    def _inactive(self, since: datetime | timedelta, *, never_logged_in: bool) -> Iterator[User]:
+        never: dict[int, User] = {}
+        dated = False
+        for page in self._by_last_login("asc"):
+            border = _border(since, page)
+            logins = [user.last_login_at for user in page.items if user.last_login_at]
+            dated = dated or bool(logins)
+            for user in page.items:
+                if user.last_login_at is None:
+                    never[user.user_id] = user
+                elif user.last_login_at < border:
+                    yield user
+            if logins and logins[-1] >= border and logins == sorted(logins):
+                break
+        if not never_logged_in:
+            return
+        if dated and not never:
+            for page in self._by_last_login("desc"):
+                never.update((u.user_id, u) for u in page.items if u.last_login_at is None)
+                if any(user.last_login_at is not None for user in page.items):
+                    break
+        yield from never.values()
+
+    def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
+        given = {"sort": "last_access_date", "direction": direction}
+        return pages(self._wire, "list_users", User, **given)
+
+
+def checked_since(since: Since) -> datetime | timedelta:
+    """The moment meant, or how long ago.
+
+    Raises:
+        BadInput: a time without a zone, or no time at all.
+    """
+    if isinstance(since, timedelta):
+        if since < timedelta():
+            raise BadInput(f"since={since} lies in the future: give how long ago, as {-since}")
+        return since
+    if isinstance(since, datetime):
+        if since.tzinfo is None:
+            raise BadInput(f"since={since} needs a time zone, such as timezone.utc")
+        return since.astimezone(timezone.utc)
+    if isinstance(since, date):
+        return datetime.combine(since, time(), timezone.utc)
+    raise BadInput(f"since is a date, an aware datetime or a timedelta, not {since!r}")
+
+
+def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
+    """The moment before which a last access is inactive, never in the platform's future."""
+    if page.date is None:
+        faults = ["no Date header: what is inactive cannot be told without"]
+        raise BadAnswer("GET", page.path, faults=faults)
+    border = page.date - since if isinstance(since, timedelta) else since
+    if border > page.date:
+        raise BadInput(f"since {border} lies in the future: it is {page.date} on the platform")
+    return border

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from html import escape
 from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
 
 from attrs import frozen
 
@@ -47,19 +49,32 @@ class Reply:
     date: datetime | None
 
 
-def read_answer(request: Request, answer: Answer) -> Reply:
+def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] = ()) -> Reply:
     """The JSON of a 2xx, or the error that the answer means.
+
+    Args:
+        request: what was sent.
+        answer: what came.
+        secrets: what no error may quote, in case the answer does.
 
     Raises:
         ApiError: what the platform said, by family.
     """
     headers = {name.lower(): value for name, value in answer.headers.items()}
+    hidden = [form for secret in secrets if secret for form in _quoted(secret)]
     if not 200 <= answer.status < 300:  # noqa: PLR2004  HTTP's own
-        _refused(request, answer, headers)
-    return Reply(_decode(request, answer, headers), _date(headers.get("date")))
+        _refused(request, answer, headers, hidden)
+    return Reply(_decode(request, answer, headers, hidden), _date(headers.get("date")))
 
 
-def _decode(request: Request, answer: Answer, headers: Mapping[str, str]) -> Any:
+def _quoted(secret: str) -> set[str]:
+    """The forms in which an answer may quote it."""
+    return {secret, json.dumps(secret)[1:-1], quote_plus(secret), quote(secret), escape(secret)}
+
+
+def _decode(
+    request: Request, answer: Answer, headers: Mapping[str, str], hidden: Iterable[str]
+) -> Any:
     def bad(words: str) -> BadAnswer:
         return BadAnswer(
             request.method, request.path, status=answer.status, words=words, in_doubt=True
@@ -71,10 +86,14 @@ def _decode(request: Request, answer: Answer, headers: Mapping[str, str]) -> Any
         return None
     try:
         data = json.loads(answer.body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        deep = _deeper_than(data, _DEPTH)
+    except ValueError as error:
         kind = headers.get("content-type", "no content type")
-        raise bad(f"not JSON ({kind}): {_words(answer.body, headers)!r}; {error}") from None
-    if _deeper_than(data, _DEPTH):
+        said = _words(answer.body, headers, hidden)
+        raise bad(f"not JSON ({kind}): {said!r}; {error}") from None
+    except RecursionError:
+        deep = True
+    if deep:
         raise bad(f"JSON nested deeper than {_DEPTH}")
     return data
 
@@ -98,8 +117,10 @@ def _deeper_than(data: Any, depth: int) -> bool:
     return True
 
 
-def _refused(request: Request, answer: Answer, headers: Mapping[str, str]) -> NoReturn:
-    status, words = answer.status, _words(answer.body, headers)
+def _refused(
+    request: Request, answer: Answer, headers: Mapping[str, str], hidden: Iterable[str]
+) -> NoReturn:
+    status, words = answer.status, _words(answer.body, headers, hidden)
     if 300 <= status < 400:  # noqa: PLR2004
         where = headers.get("location", "nowhere")[:_LONGEST_WORDS]
         raise ApiError(
@@ -123,23 +144,35 @@ def _refused(request: Request, answer: Answer, headers: Mapping[str, str]) -> No
     )
 
 
-def _words(body: bytes, headers: Mapping[str, str]) -> str:
+def _words(body: bytes, headers: Mapping[str, str], hidden: Iterable[str]) -> str:
     """The platform's own words: `message` may be text or an object (seen); a proxy sends HTML."""
     text = body[: 64 * 1024].decode("utf-8", "replace")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        data = None
-    if isinstance(data, dict):
-        oauth = [data[name] for name in ("error", "error_description") if data.get(name)]
-        said = data.get("message") or (": ".join(map(str, oauth)) if oauth else data)
-        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    for secret in hidden:
+        text = text.replace(secret, "[secret]")
+    said = _said(text)
+    if said is not None:
+        text = said
     elif "html" in headers.get("content-type", "").lower() or text.lstrip()[:1] == "<":
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         found = title.group(1) if title else re.sub(r"<[^>]*>", " ", text)
         text = f"an HTML page: {found}"
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 3] + "..."
+
+
+def _said(text: str) -> str | None:
+    """What an error's JSON object says, with its code; None where the text is none."""
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict):
+            return None
+        oauth = [str(data[name]) for name in ("error", "error_description") if data.get(name)]
+        said = data.get("message") or (": ".join(oauth) if oauth else data)
+        words = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None
+    code = data.get("code")
+    return f"{words} [code {code}]" if type(code) in (int, str) and said is not data else words
 
 
 def _date(value: str | None) -> datetime | None:
@@ -153,11 +186,12 @@ def _date(value: str | None) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait; a date is measured against the answer's own `Date`, not our clock."""
+    """Seconds to wait; a date is measured against the answer's own `Date`, if it has one."""
     value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         return float(value)
-    until, now = _date(value), _date(headers.get("date"))
-    if until is None or now is None:
+    until = _date(value)
+    if until is None:
         return None
+    now = _date(headers.get("date")) or datetime.now(timezone.utc)
     return max(0.0, (until - now).total_seconds())

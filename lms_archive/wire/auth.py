@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from lms_archive.errors import NotAuthenticated
+from lms_archive.errors import BadInput, NotAuthenticated
 from lms_archive.wire.clock import Clock
 
 __all__ = [
@@ -105,11 +106,25 @@ class JwtBearer:
         }
 
 
+def _stripped(text: str) -> str:
+    return text.strip()
+
+
 @frozen
 class StaticToken:
     """A bearer token made elsewhere; it cannot be renewed."""
 
-    token: str = field(repr=False)
+    token: str = field(repr=False, converter=_stripped)
+
+    @token.validator
+    def _goes_into_a_header(self, _: object, value: str) -> None:
+        if not is_token(value):
+            raise BadInput("the token is empty or holds what no token holds (LMS_ARCHIVE_TOKEN)")
+
+
+def is_token(value: object) -> bool:
+    """Whether it can stand in a header as a bearer token (RFC 6750)."""
+    return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 class TokenKeeper:
@@ -150,7 +165,7 @@ class TokenKeeper:
     def _new_token(self, fetch: Fetch) -> str:
         begun = self._clock.monotonic()
         answer = self._login(fetch)
-        lifetime = float(answer.get("expires_in") or 3600)
+        lifetime = _seconds(answer.get("expires_in"))
         self._renew_at = begun + max(lifetime - RENEW_BEFORE, lifetime / 2)
         refresh = answer.get("refresh_token")
         self._refresh = refresh if isinstance(refresh, str) else None
@@ -171,3 +186,12 @@ class TokenKeeper:
             except NotAuthenticated:
                 pass
         return fetch(self._auth.form())
+
+
+def _seconds(lifetime: object) -> float:
+    """How long a token lasts; an hour where the platform does not say (doc)."""
+    try:
+        seconds = float(lifetime)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 3600.0
+    return seconds if seconds > 0 else 3600.0

@@ -2,86 +2,37 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import platform
 import socket
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from attrs import field, frozen
+from attrs import frozen
 
-from lms_archive._version import __version__
 from lms_archive.errors import (
     ApiError,
     BadAnswer,
-    BadInput,
     NotAuthenticated,
     PlatformUnavailable,
+    RateLimited,
 )
-from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.records.convert import Structurer
 from lms_archive.wire.answers import Reply, read_answer
-from lms_archive.wire.auth import Auth, StaticToken, TokenKeeper
+from lms_archive.wire.auth import TokenKeeper, is_token
 from lms_archive.wire.clock import Clock
-from lms_archive.wire.contract import Contract, Operation, Request
+from lms_archive.wire.contract import Operation, Request
 from lms_archive.wire.retry import with_retry
+from lms_archive.wire.settings import Settings
 from lms_archive.wire.throttle import Throttle
 from lms_archive.wire.transport import NotSent, RequestsTransport, Transport
 
-__all__ = ["Settings", "Wire"]
+__all__ = ["Wire"]
 
+_SECRET = ("client_secret", "password", "assertion", "refresh_token")
 _NOT_SENT = (NotSent, ConnectionRefusedError, socket.gaierror)
-
-
-def checked_base_url(url: str) -> str:
-    """The platform's address without a slash at its end.
-
-    Raises:
-        BadInput: it is no https address of a host (http is for loopback only), or it carries a
-            user, a query or a fragment.
-    """
-    parts = urlsplit(url.strip())
-    host = parts.hostname
-    if parts.scheme not in ("https", "http") or not host:
-        raise BadInput(f"the base URL must look like 'https://acme.example.com', not {url!r}")
-    if parts.username is not None or parts.query or parts.fragment:
-        shown = f"{parts.scheme}://{host}{parts.path}"
-        raise BadInput(f"the base URL must hold no user, query or fragment; give {shown!r}")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise BadInput(f"plain http would show the token to the network: use https://{host}")
-    return parts.geturl().rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-@frozen(kw_only=True)
-class Settings:
-    """Everything a client was told."""
-
-    base_url: str = field(converter=checked_base_url)
-    auth: Auth | StaticToken
-    contract: Contract
-    limits: Limits
-    timeout: tuple[float, float]
-    retry: RetryPolicy
-    calls_per_hour: int | None
-    app_info: str | None = None
-    transport: Transport | None = None
-
-    @property
-    def user_agent(self) -> str:
-        """Library, Python, and the tool built on top."""
-        own = f"lms-archive/{__version__} python/{platform.python_version()}"
-        return f"{own} {self.app_info}" if self.app_info else own
 
 
 @frozen
@@ -197,29 +148,23 @@ class Wire:
             data = self._exchange(request, "token", None).data
         except ApiError as error:
             error.in_doubt = False  # whatever was to be sent has not been sent
-            if error.status not in (400, 401, 403):
+            family, words, advice = type(error), error.words, self._advice
+            if error.status in (400, 401, 403):
+                family, words = NotAuthenticated, f"the login failed: {words}"
+                advice = _where_to_look(error.words, form)
+            elif isinstance(error, (RateLimited, PlatformUnavailable)):
                 raise
-            words = self._without_secrets(error.words, form)
-            raise NotAuthenticated(
-                row.method,
-                row.path,
-                status=error.status,
-                words=f"the login failed: {words}",
-                advice=_where_to_look(words, form),
+            raise family(
+                row.method, row.path, status=error.status, words=words, advice=advice
             ) from None
-        if not isinstance(data, dict) or not isinstance(data.get("access_token"), str):
-            faults = ["$.access_token: missing"]
-            advice = f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
-            raise BadAnswer(row.method, row.path, status=200, faults=faults, advice=advice)
+        if not isinstance(data, dict) or not is_token(data.get("access_token")):
+            faults = ["$.access_token: missing, or no token"]
+            raise BadAnswer(row.method, row.path, status=200, faults=faults, advice=self._advice)
         return data
 
-    @staticmethod
-    def _without_secrets(text: str, form: Mapping[str, str]) -> str:
-        """The platform's words, in case they quote what was sent."""
-        for name in ("client_secret", "password", "assertion", "refresh_token"):
-            if form.get(name):
-                text = text.replace(form[name], "[secret]")
-        return text
+    @property
+    def _advice(self) -> str:
+        return f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
 
     def _exchange(self, request: Request, name: str, token: str | None) -> Reply:
         headers = {"Accept": "application/json", "User-Agent": self.settings.user_agent}
@@ -253,7 +198,8 @@ class Wire:
                 advice=f"is {self.settings.base_url} reachable from here?",
                 in_doubt=sent,
             ) from error
-        reply = read_answer(request, answer)
+        form = request.form or {}
+        reply = read_answer(request, answer, [token, *(form.get(name) for name in _SECRET)])
         self._date = reply.date or self._date
         return reply
 

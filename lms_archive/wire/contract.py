@@ -93,7 +93,7 @@ class Operation:
         for word in self.in_path:
             path = path.replace("{" + word + "}", quote(str(used.pop(word)), safe=""))
         # A filter that the platform does not have is left out; what a write says never is.
-        if self.sends == "query":
+        if self.method == "GET":
             used = {word: value for word, value in used.items() if word in self.params}
         named = {self.params[word]: value for word, value in used.items()} | dict(self.fixed)
         if self.sends == "query":
@@ -172,7 +172,7 @@ class Contract:
         """
         source = os.fspath(path)
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
@@ -261,7 +261,9 @@ def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
         for word in row.in_path:
             if word not in known:
                 yield f"$.operations.{name}.path: {{{word}}} is none of: {', '.join(sorted(known))}"
-        needed = before.in_path if row.sends == "query" else known
+        if row.method == "GET" and before.method != "GET":
+            yield f"$.operations.{name}.method: what changes something cannot be a GET"
+        needed = before.in_path if row.method == "GET" else known
         for word in sorted(set(needed) - {*row.in_path, *row.params}):
             yield f"$.operations.{name}: no place for {word!r}, in path or params"
 

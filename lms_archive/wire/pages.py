@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -12,19 +12,20 @@ from lms_archive.errors import BadAnswer
 from lms_archive.records.convert import Faults
 from lms_archive.wire.calls import Wire
 
-__all__ = ["Page", "of_course", "pages", "structured"]
+__all__ = ["Page", "of_target", "pages", "structured"]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGES = 50_000
 """No list is followed further: ten million items at 200 a page."""
 
 
 @frozen
-class Page(Generic[T]):
+class Page(Generic[T_co]):
     """One page: its items, what the platform says of the whole, and its clock (UTC)."""
 
-    items: list[T]
+    items: Sequence[T_co]
     total: int | None
     last: int | None
     date: datetime | None
@@ -70,18 +71,18 @@ def _is_last(number: int, last: int | None, seen: int, total: int | None, *, mor
     return not more or (total is not None and seen >= total)
 
 
-def of_course(
-    found: Iterator[Page[T]], course_id: int, course: Callable[[T], int]
+def of_target(
+    found: Iterator[Page[T]], target_id: int, target: Callable[[T], int]
 ) -> Iterator[Page[T]]:
-    """These pages, as long as every item is of that course.
+    """These pages, as long as every item is of that course or learning plan.
 
     Raises:
         BadAnswer: one is not: nothing of such a list can be trusted.
     """
     for page in found:
         for one in page.items:
-            if course(one) != course_id:
-                faults = [f"an item of course {course(one)} in the list of course {course_id}"]
+            if target(one) != target_id:
+                faults = [f"an item of {target(one)} in the list of {target_id}"]
                 raise BadAnswer("GET", page.path, status=200, faults=faults)
         yield page
 
@@ -102,7 +103,7 @@ def structured(
         if wrap is not None and isinstance(item, Mapping) and wrap in item:
             item, where = item[wrap], f"{where}.{wrap}"
     else:
-        where = f"$.{row.answer['item']}"
+        where = f"$.{row.answer.get('item', 'item')}"
         item = row.find(item, "item")
     try:
         return wire.structure(cls, item, where)
@@ -111,7 +112,7 @@ def structured(
 
 
 def _count(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal():
         return int(value)
     return value if type(value) is int and value >= 0 else None
 

@@ -17,15 +17,15 @@ __all__ = ["LONGEST_WAIT", "with_retry"]
 T = TypeVar("T")
 
 LONGEST_WAIT = 3600.0
-"""Seconds that one call waits for 429s to pass, in all."""
+"""Seconds that one call waits at the platform's word (429, Retry-After), in all."""
 
 
 class _Attempts:
-    """What one call has been through: tries used up, seconds spent on 429s."""
+    """What one call has been through: tries used up, seconds waited at the platform's word."""
 
     def __init__(self, policy: RetryPolicy, *, is_write: bool, clock: Clock) -> None:
         self._policy, self._is_write, self._clock = policy, is_write, clock
-        self._failed, self._limited = 0, 0.0
+        self._failed, self._waited = 0, 0.0
 
     def waits(self) -> Generator[float, ApiError, None]:
         """How long to wait after each error; what the platform asks for is a lower bound."""
@@ -37,18 +37,19 @@ class _Attempts:
             if isinstance(error, RateLimited):
                 wait = max(ceiling, 1.0) + random.random()  # noqa: S311  no secret
             wait = max(wait, error.retry_after or 0.0)
-            if isinstance(error, RateLimited):
-                self._limited += wait
+            if isinstance(error, RateLimited) or error.retry_after:
+                self._waited += wait
             self._clock.sleep(wait)
             error = yield 0.0
 
     def give_up(self, error: ApiError) -> bool:
         """Whether this error is the call's last word."""
         asked = error.retry_after or 0.0
+        too_long = self._waited + asked > LONGEST_WAIT
         if isinstance(error, RateLimited):
-            return self._limited + asked > LONGEST_WAIT
+            return too_long
         self._failed += 1
-        if asked > LONGEST_WAIT or (self._is_write and error.in_doubt):
+        if (asked and too_long) or (self._is_write and error.in_doubt):
             return True
         return self._failed >= self._policy.tries
 

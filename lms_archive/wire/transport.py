@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import requests
 from attrs import field, frozen
 from requests.auth import AuthBase
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
 if TYPE_CHECKING:
     from requests.models import PreparedRequest
@@ -119,12 +119,17 @@ class RequestsTransport:
 def _read(response: requests.Response, seconds: float) -> bytes:
     end = time.monotonic() + seconds
     content = bytearray()
-    for part in response.iter_content(64 * 1024):
-        content += part
-        if len(content) > MAX_BODY:
-            break
-        if time.monotonic() > end:
-            raise requests.ReadTimeout(f"the answer's body took longer than {seconds:g} s")
+    # Not iter_content: it waits for a full part, however slowly that drips in.
+    read = getattr(response.raw, "read1", response.raw.read)
+    try:
+        while part := read(64 * 1024, decode_content=True):
+            content += part
+            if len(content) > MAX_BODY:
+                break
+            if time.monotonic() > end:
+                raise requests.ReadTimeout(f"the answer's body took longer than {seconds:g} s")
+    except HTTPError as error:
+        raise requests.ConnectionError(error) from error
     return bytes(content)
 
 

@@ -1,0 +1,101 @@
+"""What a client was told, checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import platform
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from lms_archive._version import __version__
+from lms_archive.errors import BadInput
+from lms_archive.limits import Limits, RetryPolicy
+from lms_archive.wire.auth import Auth, StaticToken
+from lms_archive.wire.contract import Contract
+from lms_archive.wire.transport import Transport
+
+__all__ = ["Settings"]
+
+
+def checked_base_url(url: str) -> str:
+    """The platform's address without a slash at its end.
+
+    Raises:
+        BadInput: it is no https address of a host (http is for loopback only), or it carries a
+            user, a query or a fragment.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("https", "http") or not host or re.search(r"\s", url):
+        may_hold_a_secret = "@" in url or "?" in url
+        shown = "what was given" if may_hold_a_secret else repr(url)
+        raise BadInput(f"the base URL must look like 'https://acme.example.com', not {shown}")
+    if parts.username is not None or parts.query or parts.fragment:
+        shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+        raise BadInput(f"the base URL must hold no user, query or fragment; give {shown!r}")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise BadInput(f"plain http would show the token to the network: use https://{host}")
+    return parts.geturl().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
+    """Seconds to connect and seconds to read; one number stands for both.
+
+    Raises:
+        BadInput: one is no number above 0, or has no end.
+    """
+    given: Any = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    try:
+        connect, read = map(float, given)
+    except (TypeError, ValueError):
+        connect = read = math.nan
+    if not (0 < connect < math.inf and 0 < read < math.inf):
+        raise BadInput(f"timeout is seconds to connect and seconds to read, not {timeout!r}")
+    return connect, read
+
+
+def checked_app_info(app_info: str | None) -> str | None:
+    """The name as it can stand in a header.
+
+    Raises:
+        BadInput: it cannot.
+    """
+    if app_info and not re.fullmatch(r"[ -~]+", app_info):
+        raise BadInput(f"app_info goes into the user agent: plain ASCII only, not {app_info!r}")
+    return app_info
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything a client was told."""
+
+    base_url: str = field(converter=checked_base_url)
+    auth: Auth | StaticToken
+    contract: Contract
+    limits: Limits
+    timeout: tuple[float, float] = field(converter=checked_timeout)
+    retry: RetryPolicy
+    calls_per_hour: int | None
+    app_info: str | None = field(default=None, converter=checked_app_info)
+    transport: Transport | None = None
+
+    @property
+    def user_agent(self) -> str:
+        """Library, Python, and the tool built on top."""
+        own = f"lms-archive/{__version__} python/{platform.python_version()}"
+        return f"{own} {self.app_info}" if self.app_info else own
