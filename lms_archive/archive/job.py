@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning import make_plan
-from lms_archive.archive.reading import read_csv, read_mappings
-from lms_archive.archive.selection import Fault, RowsBuilder, Selection, Target, Terms, is_key
+from lms_archive.archive.reading import read_csv, read_mappings, read_users
+from lms_archive.archive.selection import Selection, Target, Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput
 from lms_archive.records.status import ArchiveMode
@@ -114,19 +114,8 @@ class ArchiveJob:
         """
         if self.target is None:
             raise BadInput(".users(...) follows for_course(...): here is no target")
-        if isinstance(users, (str, bytes)):
-            raise BadInput(f"wanted several users, not the text {users!r}: put it in a list")
-        by_id = self.target.code is None
-        key = self.target.target_id if by_id else self.target.code
-        builder = RowsBuilder(("course_id" if by_id else "course_code", "user_id", "username"))
-        for user in users:
-            if not is_key(user):
-                fault = Fault("bad_row", f"a user is an id (int) or a username, not {user!r}")
-                builder.add((key, None, repr(user)), None, None, None, fault)
-            else:
-                cells = (key, user, None) if isinstance(user, int) else (key, None, user)
-                builder.add(cells, None, self.target, user)
-        return evolve(self, selection=Selection((*self.selection.parts, builder.rows())))
+        rows = read_users(self.target, users)
+        return evolve(self, selection=Selection((*self.selection.parts, rows)))
 
     def __add__(self, other: ArchiveJob) -> ArchiveJob:
         """The rows of both, this job's first.
@@ -137,7 +126,7 @@ class ArchiveJob:
         if not isinstance(other, ArchiveJob):
             return NotImplemented
         if self.terms != other.terms:
-            raise BadInput(f"jobs can only be added on equal terms: {self.terms}, {other.terms}")
+            raise BadInput(f"jobs can only be added on equal terms; {_unlike(self, other)}")
         parts = (self.selection.parts, other.selection.parts)
         if not all(parts):
             raise BadInput("a job without a selection cannot be added: say .users(...) first")
@@ -157,3 +146,17 @@ class ArchiveJob:
         if not self.selection.parts:
             raise BadInput("this job has no selection: say whose enrollments with .users(...)")
         return make_plan(self.terms, self.selection, client)
+
+
+def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:
+    """The terms in which two jobs differ, in words."""
+    pairs = (
+        (f.name, getattr(one.terms, f.name), getattr(other.terms, f.name)) for f in fields(Terms)
+    )
+    return ", ".join(
+        f"{name} is {_said(a)} here, {_said(b)} there" for name, a, b in pairs if a != b
+    )
+
+
+def _said(term: object) -> str:
+    return " or ".join(term) if isinstance(term, tuple) else str(term)

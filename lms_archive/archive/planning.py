@@ -161,7 +161,7 @@ def _members(
 ) -> Iterator[PreImage]:
     by_id = {one.user_id: one for one in items}
     by_name = {one.username: one for one in items if one.username is not None}
-    names = {key for _, _, key in rows if isinstance(key, str)} - by_name.keys()
+    names = {name for _, _, key in rows if (name := _username(key))} - by_name.keys()
     if names and any(one.username is None for one in items):
         found = user_ids_of(draft.client, names)
         by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
@@ -169,6 +169,9 @@ def _members(
     seen: dict[object, str] = {}
     for index, line, key in rows:
         one = by_name.get(key) if isinstance(key, str) else by_id.get(_user_id(key))
+        if isinstance(key, tuple) and one is not by_name.get(key[1]):
+            draft.skips.append(Skip(index, "disagree", _disagree(key, one)))
+            continue
         where = f"line {line}" if line else f"row {index + 1}"
         first = seen.setdefault(one.user_id if one else (key,), where)
         if first is not where:
@@ -178,7 +181,7 @@ def _members(
             )
         elif one is None:
             draft.skips.append(Skip(index, "not_enrolled", _not_seen(draft.terms, key, lower)))
-        elif (unfit := _unfit(draft.terms, key, one)) is not None:
+        elif (unfit := _unfit(draft.terms, one)) is not None:
             draft.skips.append(Skip(index, *unfit, one.user_id))
         else:
             yield _pre_image(index, key, one)
@@ -188,11 +191,22 @@ def _user_id(key: int | tuple[int, str]) -> int:
     return key if isinstance(key, int) else key[0]
 
 
+def _username(key: UserKey) -> str | None:
+    if isinstance(key, tuple):
+        return key[1]
+    return key if isinstance(key, str) else None
+
+
+def _disagree(key: tuple[int, str], one: CourseEnrollment | None) -> str:
+    known = f"{one.username!r}, not " if one and one.username else "not "
+    return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
+
+
 def _pre_image(index: int, key: UserKey, one: CourseEnrollment) -> PreImage:
     return PreImage(
         row=index,
         user_id=one.user_id,
-        username=one.username or (key if isinstance(key, str) else None),
+        username=one.username or _username(key),
         enrolled_at=one.enrolled_at,
         status=one.status,
         level=one.level,
@@ -213,11 +227,8 @@ def _not_seen(terms: Terms, key: UserKey, lower: dict[str, str]) -> str:
     return reason
 
 
-def _unfit(terms: Terms, key: UserKey, one: CourseEnrollment) -> tuple[str, str] | None:
+def _unfit(terms: Terms, one: CourseEnrollment) -> tuple[str, str] | None:
     """Why an enrollment that is there is not archived all the same."""
-    if isinstance(key, tuple) and one.username != key[1]:
-        who = f"user {key[0]} is {one.username!r}, not {key[1]!r}"
-        return "disagree", f"{who}: correct one of the two"
     if one.status is None:
         return "no_status", "the platform tells no status for it: never archived on a guess"
     if one.status not in ARCHIVABLE:

@@ -44,7 +44,7 @@ def printed(
     ]
     lines += [f"Warning: {printable(text)}" for text in warnings]
     total = sum(calls.values())
-    some = ", ".join(f"{name} {number:,}" for name, number in calls.items())
+    some = ", ".join(f"{name} {number:,}" for name, number in sorted(calls.items()))
     lines.append(f"Calls: {total:,} and the polls of background jobs ({some}).")
     lines.append(f"Time: at least {_time(duration)}. Nothing has been sent yet.")
     return "\n".join(lines)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import operator
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,16 @@ from lms_archive.archive.selection import (
     RowsBuilder,
     Target,
     UserKey,
+    column_word,
     columns_of,
+    flaw,
+    is_id,
+    plain,
 )
 from lms_archive.archive.tables import OUTCOME_COLUMNS, unguarded
 from lms_archive.errors import BadInput
 
-__all__ = ["read_csv", "read_mappings"]
+__all__ = ["read_csv", "read_mappings", "read_users"]
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -32,6 +38,9 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OURS = frozenset(OUTCOME_COLUMNS)
+_DIGITS = re.compile(r"[1-9][0-9]{0,17}")
+_EXACT = 2**53
+"""Above it a float skips whole numbers: not the id that was meant, maybe."""
 
 
 class _BadRow(Exception):
@@ -53,39 +62,60 @@ def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Ro
         with Path(path).open("rb") as file:
             start = file.read(4)
         found = next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
-        with Path(path).open(encoding=encoding or found, newline="") as text:
+        with Path(path).open(encoding=encoding or found, newline="") as text, _any_length():
             return _read(text, source)
-    except UnicodeError as error:
-        raise BadInput(_not_text(error, encoding or found), source=source) from None
+    except UnicodeError:
+        raise _not_text(path, encoding or found) from None
     except LookupError:
         raise BadInput(f"there is no encoding {encoding!r}", source=source) from None
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror or error}", source=source) from None
 
 
-def _not_text(error: UnicodeError, encoding: str) -> str:
-    at = f" (byte {error.start:,})" if isinstance(error, UnicodeDecodeError) else ""
-    return (
+def _not_text(path: str | os.PathLike[str], encoding: str) -> BadInput:
+    """The error with the place, which a decoder that is fed piece by piece cannot tell."""
+    data, line, at = Path(path).read_bytes(), None, ""
+    with suppress(UnicodeError):
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError as error:
+            at = f" (byte {error.start + 1:,})"
+            line = 1 + data[: error.start].decode(encoding, "ignore").count("\n")
+    return BadInput(
         f"not text in {encoding}{at}. Save it as 'CSV UTF-8', or name its encoding: "
-        "from_csv(..., encoding='cp1252') for a file of a Western Windows"
+        "from_csv(..., encoding='cp1252') for a file of a Western Windows",
+        source=os.fspath(path),
+        line=line,
     )
 
 
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Let a cell be as long as it is: one that is too long is a bad row, not a bad file."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _read(text: io.TextIOBase | Any, source: str) -> Rows:
-    first = text.readline()
+    first = text.readline().removeprefix("\ufeff")
     if not first.strip():
         rest = text.read(1)
         what = "its first line is blank; it must name the columns" if rest else "it is empty"
         raise BadInput(what, source=source, line=1)
     if "\0" in first:
-        raise BadInput("not a CSV file: it holds NUL bytes", source=source, line=1)
+        what = "not a CSV file: it holds NUL bytes. UTF-16 without BOM? encoding='utf-16-le'"
+        raise BadInput(what, source=source, line=1)
     delimiter = _delimiter(first)
     lines = csv.reader(_with_first(first, text), delimiter=delimiter, strict=True)
     before = 0
     try:
-        header = [name.strip() for name in next(lines)]
-        where = columns_of(header, source)
-        ours = _OURS.issubset(header)
+        header = [name.strip() or f"column {i}" for i, name in enumerate(next(lines), start=1)]
+        if ours := _OURS.issubset(header):
+            header = [unguarded(name) for name in header]
+        where = columns_of(header, source, 1)
         kept = [i for i, name in enumerate(header) if not (ours and name in _OURS)]
         builder = RowsBuilder(header[i] for i in kept)
         before = lines.line_num
@@ -104,14 +134,19 @@ def _read(text: io.TextIOBase | Any, source: str) -> Rows:
 
 
 def _with_first(first: str, text: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from text
+    """The lines as csv takes them in every Python: one with a NUL byte is an error until 3.10."""
+    for line in chain([first], text):
+        yield line.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _delimiter(header: str) -> str:
-    """The separator under which most names of the header line come apart."""
-    counts = {mark: len(next(csv.reader([header], delimiter=mark))) for mark in ",;\t"}
-    return max(counts, key=lambda mark: counts[mark])
+    """The separator under which the names that matter come apart, and most of the others."""
+
+    def names(mark: str) -> tuple[int, int]:
+        found = next(csv.reader([header], delimiter=mark))
+        return sum(column_word(name) is not None for name in found), len(found)
+
+    return max(",;\t", key=names)
 
 
 def _add_cells(
@@ -142,47 +177,47 @@ def _add_cells(
 
 def _named(cells: Mapping[str, Any]) -> tuple[Target, UserKey]:
     """The target and the user that the cells name."""
-    user_id, username = _id(cells, "user_id"), _name(cells, "username")
     course_id, code = _id(cells, "course_id"), _name(cells, "course_code")
     if course_id is None and code is None:
         raise _BadRow("names no course: fill in course_code or course_id")
-    target = Target("course", course_id, code)
+    return Target("course", course_id, code), _user(cells)
+
+
+def _user(cells: Mapping[str, Any]) -> UserKey:
+    user_id, username = _id(cells, "user_id"), _name(cells, "username")
     if user_id is not None and username is not None:
-        return target, (user_id, username)
+        return user_id, username
     if user_id is not None:
-        return target, user_id
-    if username is None:
-        raise _BadRow("names no user: fill in username or user_id")
-    return target, username
+        return user_id
+    if username is not None:
+        return username
+    raise _BadRow("names no user: fill in username or user_id")
 
 
 def _name(cells: Mapping[str, Any], column: str) -> str | None:
     value = cells.get(column)
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return None
     if not isinstance(value, str):
-        raise _BadRow(f"{column} {value!r} is a {type(value).__name__}; a name is text")
-    if "\0" in value:
-        raise _BadRow(f"{column} holds a NUL byte: {value[:40]!r}")
+        kind = type(value).__name__
+        raise _BadRow(
+            f"{column} {value!r:.40} is of type {kind}: give it as text (pandas: dtype=str)"
+        )
+    if wrong := flaw(value):
+        raise _BadRow(f"{column} {wrong}")
     return value
 
 
 def _id(cells: Mapping[str, Any], column: str) -> int | None:
-    value = cells.get(column)
-    if value is None or value == "":
+    value: Any = cells.get(column)
+    if value is None or (isinstance(value, str) and not value):
         return None
-    if isinstance(value, str):
-        if value.isascii() and value.isdigit() and str(int(value)) == value:
-            return int(value)
-        raise _BadRow(f"{column} {value[:40]!r} is not an id as the platform writes it, such as 7")
-    if not isinstance(value, bool):
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise _BadRow(f"{column} {value!r} is not a whole number")
+    written = isinstance(value, str) and _DIGITS.fullmatch(value)
+    whole = isinstance(value, float) and value.is_integer() and value < _EXACT
+    number = int(value) if written or whole else value
+    if not is_id(number):
+        raise _BadRow(f"{column} {value!r:.40} is not an id as the platform writes it, such as 7")
+    return number
 
 
 def read_mappings(rows: Iterable[Any]) -> Rows:
@@ -192,10 +227,11 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
         BadInput: they are no rows, or name no user and course.
     """
     source = "rows"
-    if isinstance(rows, (str, bytes, Mapping)):
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise BadInput(f"wanted rows, not one {type(rows).__name__}", source=source)
     if hasattr(rows, "columns") and hasattr(rows, "itertuples"):
         names = [str(name) for name in rows.columns]
+        columns_of(names, source)
         rows = (dict(zip(names, one, strict=True)) for one in rows.itertuples(index=False))
     given = [_mapping(row, index, source) for index, row in enumerate(rows)]
     header: dict[str, None] = {}
@@ -221,14 +257,29 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
 
 def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:
     if isinstance(row, Mapping):
-        return {str(name): _plain(value) for name, value in row.items()}
+        return {str(name): plain(value) for name, value in row.items()}
     if attrs.has(type(row)) and hasattr(row, "user_id") and hasattr(row, "course_id"):
         return {"course_id": row.course_id, "user_id": row.user_id}
     raise BadInput(f"row {index + 1} is no mapping but a {type(row).__name__}", source=source)
 
 
-def _plain(value: Any) -> Any:
-    """A number of another library as Python's own, and no value where a table has none."""
-    item = getattr(value, "item", None)
-    value = item() if callable(item) else value
-    return None if value != value else value  # noqa: PLR0124  NaN, NaT
+def read_users(target: Target, users: Iterable[Any]) -> Rows:
+    """The rows of one target and these users: an `int` is a user id, a `str` a username.
+
+    Raises:
+        BadInput: they are not several users.
+    """
+    if isinstance(users, (str, bytes)) or not isinstance(users, Iterable):
+        raise BadInput(f"wanted several users, not {users!r:.60}: put it in a list")
+    by_id = target.code is None
+    key = target.target_id if by_id else target.code
+    builder = RowsBuilder(("course_id" if by_id else "course_code", "user_id", "username"))
+    for user in map(plain, users):
+        name = isinstance(user, str)
+        cells = (key, None, user) if name else (key, user, None)
+        named = {"username" if name else "user_id": user}
+        try:
+            builder.add(cells, None, target, _user(named))
+        except _BadRow as error:
+            builder.add(cells, None, None, None, Fault("bad_row", str(error)))
+    return builder.rows()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TypeGuard
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from lms_archive.errors import BadInput
 from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
@@ -20,8 +21,11 @@ __all__ = [
     "Target",
     "Terms",
     "UserKey",
+    "column_word",
     "columns_of",
-    "is_key",
+    "flaw",
+    "is_id",
+    "plain",
 ]
 
 TargetKind = Literal["course"]
@@ -30,9 +34,34 @@ UserKey = int | str | tuple[int, str]
 """A user as asked for: an id, a username, or both, which must then agree."""
 
 
-def is_key(value: object) -> bool:
-    """Whether a value can name something: an id (a whole number) or a text that is not empty."""
-    return type(value) is int or (isinstance(value, str) and value != "")
+_LONGEST = 500
+_NUL = ("\0", "\N{SYMBOL FOR NULL}")
+
+
+def plain(value: Any) -> Any:
+    """A number of another library as Python's own, and no value where a table has none."""
+    with suppress(AttributeError, TypeError, ValueError):
+        value = value.item()
+    unequal = value != value  # noqa: PLR0124  NaN and NaT are; pandas.NA answers with itself
+    return None if unequal is True or unequal is value else value
+
+
+def is_id(value: object) -> TypeGuard[int]:
+    """Whether a value can be an id of the platform: a whole number, 1 or more."""
+    return type(value) is int and 0 < value < 10**18
+
+
+def flaw(name: str) -> str | None:
+    """Why nothing can have this name, or None."""
+    if not name:
+        return "is empty"
+    if len(name) > _LONGEST:
+        return f"has {len(name):,} characters, more than any name: is a quote missing?"
+    if any(sign in name for sign in _NUL):
+        return f"holds a NUL byte: {name[:40]!r}"
+    if any("\ud800" <= sign <= "\udfff" for sign in name):
+        return f"holds half a character: {name[:40]!r}"
+    return None
 
 
 @frozen
@@ -46,9 +75,12 @@ class Target:
     @classmethod
     def of(cls, kind: TargetKind, key: int | str) -> Target:
         """The target that a user names: an `int` is an id, a `str` is a code, always."""
-        if not is_key(key):
-            raise BadInput(f"a {kind} is an id (int) or a code (str), not {key!r}")
-        return cls(kind, target_id=key) if isinstance(key, int) else cls(kind, code=key)
+        key = plain(key)
+        if is_id(key):
+            return cls(kind, target_id=key)
+        if isinstance(key, str) and flaw(key) is None:
+            return cls(kind, code=key)
+        raise BadInput(f"a {kind} is an id (int) or a code (str), not {key!r:.60}")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.target_id if self.code is None else repr(self.code)}"
@@ -83,27 +115,29 @@ _COLUMNS = {
 _WANTED = "username or user_id, and course_code or course_id"
 
 
-def columns_of(header: Sequence[str], source: str) -> dict[str, int]:
+def column_word(name: str) -> str | None:
+    """The column that a name of the header stands for, where it is one that matters."""
+    return _COLUMNS.get("".join(c for c in name.casefold() if c not in " _-\t"))
+
+
+def columns_of(header: Sequence[str], source: str, line: int | None = None) -> dict[str, int]:
     """Where each column that matters stands; case, spaces, `_` and `-` are ignored.
 
     Raises:
-        BadInput: one is missing, or stands there twice.
+        BadInput: one that matters is missing, or any stands there twice.
     """
-    found: dict[str, int] = {}
+    seen: dict[tuple[str | None, str | None], int] = {}
     for index, name in enumerate(header):
-        word = _COLUMNS.get("".join(c for c in name.casefold() if c not in " _-\t"))
-        if word in found:
-            raise BadInput(
-                f"{header[found[word]]!r} and {name!r} name the same thing: remove one",
-                source=source,
-                line=1,
-                column=name,
-            )
-        if word is not None:
-            found[word] = index
+        word = column_word(name)
+        first = seen.setdefault((word, None if word else name), index)
+        if first != index:
+            both = f"{header[first]!r:.60} and {name!r:.60}"
+            reason = f"{both} name the same thing: remove or rename one"
+            raise BadInput(reason, source=source, line=line, column=name[:60])
+    found = {word: index for (word, _), index in seen.items() if word is not None}
     if not (found.keys() & {"username", "user_id"} and found.keys() & {"course_code", "course_id"}):
-        shown = ", ".join(repr(name) for name in header[:20]) or "none"
-        raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=1)
+        shown = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
+        raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=line)
     return found
 
 
@@ -173,14 +207,13 @@ def _mode(value: ArchiveMode | str) -> ArchiveMode:
     return mode
 
 
-def _decided(value: bool) -> bool:  # noqa: FBT001  an attrs converter
+def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
     if not isinstance(value, bool):
-        raise BadInput(f"reset_tracking is a decision: True or False, not {value!r}")
-    return value
+        raise BadInput(f"{attribute.name} is a decision: True or False, not {value!r}")
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
-    words = [value] if isinstance(value, str) else list(value)
+    words = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
     if words == ["any"]:
         return tuple(sorted(ARCHIVABLE))
     found = []
@@ -225,9 +258,9 @@ class Terms:
     """What a job does with each of its rows, and which enrollments it takes."""
 
     mode: ArchiveMode = field(converter=_mode)
-    reset_tracking: bool = field(converter=_decided)
+    reset_tracking: bool = field(validator=_decided)
     only: tuple[EnrollmentStatus, ...] = field(converter=_only)
-    include_staff: bool = False
+    include_staff: bool = field(default=False, validator=_decided)
 
 
 class RowsBuilder:

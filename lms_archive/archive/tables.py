@@ -48,7 +48,9 @@ def whole_file(path: str | os.PathLike[str], *, newline: str | None = None) -> I
     place = Path(path)
     handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline=newline) as file:
+        with os.fdopen(
+            handle, "w", encoding="utf-8", newline=newline, errors="backslashreplace"
+        ) as file:
             yield file
         Path(name).replace(place)
     except BaseException:
@@ -62,7 +64,7 @@ def write_csv(
     """Write rows as CSV (UTF-8, comma); a None is an empty cell."""
     with whole_file(path, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(header)
+        writer.writerow(guarded(name) for name in header)
         for row in rows:
             cells = (row.get(name) for name in header)
             writer.writerow("" if cell is None else guarded(str(cell)) for cell in cells)

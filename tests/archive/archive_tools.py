@@ -1,0 +1,54 @@
+"""What the tests of the input side share: jobs on usual terms, and plans told briefly."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from lms_archive import ArchiveJob, ArchivePlan, Outcome
+
+MakeCsv = Callable[[str | bytes], Path]
+
+
+def from_csv(path: str | Path, **more: Any) -> ArchiveJob:
+    """The job of a file: archive and unenroll, tracking kept."""
+    return ArchiveJob.from_csv(path, **{"mode": "unenroll", "reset_tracking": False, **more})
+
+
+def from_rows(rows: Any, **more: Any) -> ArchiveJob:
+    """The job of rows on the same terms."""
+    return ArchiveJob.from_rows(rows, **{"mode": "unenroll", "reset_tracking": False, **more})
+
+
+def for_course(target: Any, **more: Any) -> ArchiveJob:
+    """The job of a course on the same terms."""
+    return ArchiveJob.for_course(target, **{"mode": "unenroll", "reset_tracking": False, **more})
+
+
+def given(job: ArchiveJob) -> list[dict[str, Any]]:
+    """The cells of each row, as given."""
+    return [dict(row.cells) for row in job.selection]
+
+
+def asked(job: ArchiveJob) -> list[tuple[Any, ...]]:
+    """What each row names: id and code of the target, the user; or the fault's code."""
+    return [
+        (row.fault.code,)
+        if row.fault
+        else (row.target and row.target.target_id, row.target and row.target.code, row.user)
+        for row in job.selection
+    ]
+
+
+def planned(plan: ArchivePlan) -> list[tuple[int | None, int, int]]:
+    """Line, course and user of each enrollment to archive, in input order."""
+    found = [
+        (one.row, plan.selection[one.row].line, chunk.target.target_id, one.user_id)
+        for chunk in plan.chunks
+        for one in chunk.members
+    ]
+    return [(line, course, user) for _, line, course, user in sorted(found)]
+
+
+def skipped(outcomes: Iterable[Outcome]) -> dict[int | None, tuple[str, str]]:
+    """Code and reason of what is skipped, by line."""
+    return {one.line: (one.code, one.reason) for one in outcomes}

@@ -1,0 +1,133 @@
+"""Cutting, by property: every row in one chunk, in order, and ids that only content changes."""
+
+from datetime import datetime, timedelta, timezone
+
+from archive_tools import from_rows, planned
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lms_archive import Client, Limits
+from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
+from lms_archive.archive.selection import Terms
+
+AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
+TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")
+TARGET = PlannedTarget(kind="course", target_id=71, code="SAFE", title="Safety", listed=9)
+
+
+def image(row: int, user_id: int, day: int | None = 0) -> PreImage:
+    """An enrollment of that user, made on that day."""
+    return PreImage(
+        row=row,
+        user_id=user_id,
+        username=f"u{user_id}",
+        enrolled_at=None if day is None else AT + timedelta(days=day),
+        status="completed",
+        level="learner",
+    )
+
+
+members = st.lists(
+    st.tuples(st.integers(1, 10**6), st.none() | st.integers(-5000, 0)),
+    max_size=60,
+    unique_by=lambda one: one[0],
+).map(lambda found: [image(row, *one) for row, one in enumerate(found)])
+sizes = st.integers(1, 25)
+
+
+def chunks(
+    found: list[PreImage], size: int, target: PlannedTarget = TARGET, terms: Terms = TERMS
+) -> list[Chunk]:
+    """The chunks of these members."""
+    return list(cut(target, found, size=size, terms=terms, read_at=AT))
+
+
+@given(members, sizes)
+def test_every_member_once_in_order(found: list[PreImage], size: int) -> None:
+    """The chunks put together are the members, in their order."""
+    assert [one for chunk in chunks(found, size) for one in chunk.members] == found
+
+
+@given(members, sizes)
+def test_within_the_limit(found: list[PreImage], size: int) -> None:
+    """No chunk is empty or above the limit, and only the last may be below it."""
+    lengths = [len(chunk) for chunk in chunks(found, size)]
+    assert all(length == size for length in lengths[:-1])
+    assert all(1 <= length <= size for length in lengths)
+
+
+@given(members, sizes)
+def test_ids_differ(found: list[PreImage], size: int) -> None:
+    """Chunks of one target have different ids."""
+    ids = [chunk.chunk_id for chunk in chunks(found, size)]
+    assert len(set(ids)) == len(ids)
+
+
+@given(members, sizes, st.integers(1, 1000))
+def test_ids_depend_on_content_only(found: list[PreImage], size: int, by: int) -> None:
+    """Line, name, score, title and time of reading may change: the ids stay."""
+    told_otherwise = [evolve(one, row=one.row + by, username=None, score=3.5) for one in found]
+    target = evolve(TARGET, code=None, title="Another", listed=by)
+    later = cut(target, told_otherwise, size=size, terms=TERMS, read_at=AT + timedelta(days=by))
+    assert [one.chunk_id for one in later] == [one.chunk_id for one in chunks(found, size)]
+
+
+@given(members.filter(bool), st.data())
+def test_ids_change_with_content(found: list[PreImage], data: st.DataObject) -> None:
+    """Another user, date, order, course or decision makes another id."""
+    (whole,) = chunks(found, 60)
+    place = data.draw(st.integers(0, len(found) - 1))
+    other_user = [*found]
+    other_user[place] = evolve(found[place], user_id=10**7)
+    other_date = [*found]
+    other_date[place] = evolve(found[place], enrolled_at=AT + timedelta(days=1))
+    ids = {
+        whole.chunk_id,
+        chunks(other_user, 60)[0].chunk_id,
+        chunks(other_date, 60)[0].chunk_id,
+        chunks(found, 60, target=evolve(TARGET, target_id=72))[0].chunk_id,
+        chunks(found, 60, terms=evolve(TERMS, reset_tracking=True))[0].chunk_id,
+    }
+    assert len(ids) == 5
+    if len(found) > 1:
+        assert chunks(found[::-1], 60)[0].chunk_id not in ids
+
+
+def test_an_id_of_today() -> None:
+    """The id is written into ledgers: another release must find the same one."""
+    (chunk,) = chunks([image(0, 101), image(1, 102, None)], 200)
+    assert chunk.chunk_id == "40ad10f944acf059"
+
+
+names = st.sampled_from(
+    ["alice", "bob", "carol", "Anna", "anna", "007", "12", "nobody", "tina", "paul", "", "ALICE"]
+)
+asked_for = st.fixed_dictionaries(
+    {
+        "username": names,
+        "user_id": st.sampled_from([None, None, None, 101, 102, 999, "007"]),
+        "course_code": st.sampled_from(["SAFE", "FIRE", "TWIN", "NOPE", "", "71"]),
+        "course_id": st.sampled_from([None, None, None, 71, 72, 73, 9999]),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(asked_for, max_size=25), st.integers(1, 4))
+def test_each_row_in_one_chunk_or_skip(
+    reader: Client, rows: list[dict[str, object]], size: int
+) -> None:
+    """Whatever is asked for, each row is in exactly one chunk or skip, and none twice."""
+    client = reader.with_options(limits=Limits(hand_picked=size))
+    plan = from_rows(rows).plan(client)
+    sent = [one.row for chunk in plan.chunks for one in chunk.members]
+    assert sorted([*sent, *(skip.row for skip in plan.skips)]) == list(range(len(rows)))
+    assert all(1 <= len(chunk) <= size for chunk in plan.chunks)
+    for chunk in plan.chunks:
+        inside = [one.row for one in chunk.members]
+        assert inside == sorted(inside)
+    identities = [(course, user) for _, course, user in planned(plan)]
+    assert len(set(identities)) == len(identities)
+    assert plan.counts["rows"] == plan.counts["to_archive"] + plan.counts["skipped"] == len(rows)
+    assert from_rows(rows).plan(client).digest == plan.digest

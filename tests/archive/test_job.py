@@ -1,0 +1,232 @@
+"""The builders: frozen jobs, each on terms that were decided."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given, planned
+from attrs.exceptions import FrozenInstanceError
+
+from lms_archive import ArchiveJob, ArchiveMode, BadInput, Client, EnrollmentStatus, Target
+
+ANY = (EnrollmentStatus.COMPLETED, EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS)
+
+
+def test_an_int_is_an_id_and_a_str_a_name() -> None:
+    """So it is for targets and users, whatever the text looks like."""
+    by_id, by_code = for_course(71).users([101, "101"]), for_course("71").users(["007", 7])
+    assert asked(by_id) == [(71, None, 101), (71, None, "101")]
+    assert asked(by_code) == [(None, "71", "007"), (None, "71", 7)]
+    assert by_code.target == Target("course", code="71")
+    assert [str(for_course(one).target) for one in (71, "71")] == ["course 71", "course '71'"]
+
+
+def test_what_was_given_is_kept() -> None:
+    """A row shows its target and user under the names of the CSV."""
+    job = for_course("SAFE").users(["alice", 101])
+    assert given(job) == [
+        {"course_code": "SAFE", "user_id": None, "username": "alice"},
+        {"course_code": "SAFE", "user_id": 101, "username": None},
+    ]
+    assert [row.line for row in job.selection] == [None, None]
+
+
+def test_builders_return_a_new_job() -> None:
+    """No job changes: `.users` and `+` return another one."""
+    course = for_course("SAFE")
+    some = course.users(["alice"])
+    more = some.users(["bob"])
+    assert (len(course), len(some), len(more), len(some + more)) == (0, 1, 2, 3)
+    with pytest.raises(FrozenInstanceError):
+        some.target = None  # type: ignore[misc]
+
+
+def test_users_of_pandas_and_numpy() -> None:
+    """A column of ids is what a notebook has at hand: numpy's whole numbers are ids."""
+    frame = pd.DataFrame({"user_id": [101, 102], "username": ["alice", "007"]})
+    with_gap = pd.Series([101, None])
+    assert asked(for_course(np.int64(71)).users(frame["user_id"].to_numpy())) == [
+        (71, None, 101),
+        (71, None, 102),
+    ]
+    assert asked(for_course("SAFE").users(frame["username"]))[1] == (None, "SAFE", "007")
+    assert asked(for_course(71).users(with_gap)) == [(71, None, 101), ("bad_row",)]
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [
+        ("", "names no user"),
+        ("x" * 501, "username has 501 characters"),
+        ("al\0ice", "username holds a NUL byte"),
+        ("alice\ud83d", "username holds half a character"),
+        (None, "names no user"),
+        (True, "user_id True is not an id"),
+        (0, "user_id 0 is not an id"),
+        (-5, "user_id -5 is not an id"),
+        (10**18, "is not an id"),
+        (7.5, "user_id 7.5 is not an id"),
+        (float(2**55), "is not an id"),
+        (("alice",), "user_id ('alice',) is not an id"),
+    ],
+    ids=repr,
+)
+def test_bad_user(user: Any, reason: str, reader: Client) -> None:
+    """A user that cannot be is skipped with the reason; the users beside it are planned."""
+    plan = for_course("SAFE").users(["alice", user, 102]).plan(reader)
+    assert [user for _, _, user in planned(plan)] == [101, 102]
+    (outcome,) = plan.skipped
+    assert outcome.code == "bad_row"
+    assert reason in outcome.reason
+
+
+def test_users_may_be_a_generator(reader: Client) -> None:
+    """Any iterable of users will do, read once."""
+    plan = for_course(71).users(name for name in ("carol", "alice")).plan(reader)
+    assert [user for _, _, user in planned(plan)] == [103, 101]
+
+
+@pytest.mark.parametrize("users", ["alice", b"alice", 101, None], ids=repr)
+def test_one_user_is_no_list(users: Any) -> None:
+    """One user instead of several is refused: a text would fall apart into letters."""
+    with pytest.raises(BadInput, match=r"wanted several users, not .*: put it in a list"):
+        for_course("SAFE").users(users)
+
+
+@pytest.mark.parametrize(
+    "target", ["", None, True, 7.5, 0, -1, "x" * 501, "S\0", b"S", ()], ids=repr
+)
+def test_bad_target(target: Any) -> None:
+    """A target that is neither id nor code is refused."""
+    with pytest.raises(BadInput, match=r"a course is an id \(int\) or a code \(str\), not"):
+        for_course(target)
+
+
+def test_users_need_a_target() -> None:
+    """`.users` after rows that name their own targets is refused."""
+    job = from_rows([{"username": "alice", "course_code": "SAFE"}])
+    with pytest.raises(BadInput, match=r"follows for_course\(\.\.\.\): here is no target"):
+        job.users(["bob"])
+
+
+def test_no_selection(reader: Client) -> None:
+    """A job that says nothing about users is not planned, and not added."""
+    with pytest.raises(BadInput, match=r"no selection: say whose enrollments with \.users"):
+        for_course("SAFE").plan(reader)
+    with pytest.raises(BadInput, match=r"without a selection cannot be added"):
+        for_course("SAFE") + for_course("FIRE").users(["alice"])
+
+
+def test_no_users_at_all(reader: Client) -> None:
+    """An empty list is a selection: a night on which nobody is inactive is no error."""
+    plan = for_course("SAFE").users([]).plan(reader)
+    assert plan.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
+    assert plan.calls == {}
+    assert "Nothing to archive." in str(plan)
+
+
+def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
+    """The rows of both, the first's first; what both ask for is archived once."""
+    path = make_csv("username,course_code\nalice,FIRE\nbob,FIRE\n")
+    job = for_course(72).users(["bob"]) + from_csv(path) + for_course("SAFE").users([103])
+    plan = job.plan(reader)
+    assert len(job) == 4
+    assert planned(plan) == [(None, 72, 102), (2, 72, 101), (None, 71, 103)]
+    assert [(one.code, one.line, one.reason) for one in plan.skipped] == [
+        ("duplicate", 3, "asked for already in row 1: archived at most once")
+    ]
+    assert [row.index for row in job.selection] == [0, 1, 2, 3]
+    assert [job.selection[i] for i in range(4)] == list(job.selection)
+    with pytest.raises(IndexError):
+        job.selection[4]
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"reset_tracking": True}, "reset_tracking is False here, True there"),
+        ({"only": "any"}, "only is completed here, completed or enrolled or in_progress there"),
+        ({"include_staff": True}, "include_staff is False here, True there"),
+    ],
+    ids=str,
+)
+def test_unlike_jobs_are_not_added(terms: dict[str, Any], words: str) -> None:
+    """Jobs on different terms are not added; the message says in what they differ."""
+    with pytest.raises(BadInput) as caught:
+        for_course(71).users([1]) + for_course(71, **terms).users([2])
+    assert str(caught.value) == f"jobs can only be added on equal terms; {words}"
+
+
+def test_only_jobs_are_added() -> None:
+    """A job plus something else is a TypeError, as everywhere."""
+    with pytest.raises(TypeError):
+        for_course(71).users([1]) + 2  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("only", "statuses"),
+    [
+        ("completed", (EnrollmentStatus.COMPLETED,)),
+        (EnrollmentStatus.ENROLLED, (EnrollmentStatus.ENROLLED,)),
+        (["in_progress", "completed", "completed"], (ANY[0], ANY[2])),
+        ({"subscribed"}, (EnrollmentStatus.ENROLLED,)),
+        ("any", ANY),
+        (["any"], ANY),
+    ],
+    ids=str,
+)
+def test_only(only: str | Iterable[str], statuses: tuple[EnrollmentStatus, ...]) -> None:
+    """`only` is a word, several, or "any"; the order does not matter."""
+    assert for_course(71, only=only).terms.only == statuses
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ({"mode": "delete"}, "mode is 'unenroll' or 're-enroll', not 'delete'"),
+        ({"mode": None}, "mode is 'unenroll' or 're-enroll', not None"),
+        ({"reset_tracking": None}, "reset_tracking is a decision: True or False, not None"),
+        ({"reset_tracking": 0}, "reset_tracking is a decision: True or False, not 0"),
+        ({"include_staff": "no"}, "include_staff is a decision: True or False, not 'no'"),
+        ({"only": "waiting"}, "only='waiting': what can be archived is 'completed', 'enrolled'"),
+        ({"only": "Completed"}, "only='Completed': what can be archived is"),
+        ({"only": ["completed", "any"]}, "only='any': what can be archived is"),
+        ({"only": []}, "only names no status"),
+        ({"only": None}, "only=None: what can be archived is"),
+    ],
+    ids=str,
+)
+def test_bad_terms(terms: dict[str, Any], words: str, make_csv: MakeCsv) -> None:
+    """Every builder refuses terms that cannot be, before it reads anything."""
+    missing = make_csv("").with_name("none.csv")
+    builders: list[tuple[Callable[..., ArchiveJob], Any]]
+    builders = [(for_course, 71), (from_rows, []), (from_csv, missing)]
+    for build, what in builders:
+        with pytest.raises(BadInput) as caught:
+            build(what, **terms)
+        assert words in str(caught.value)
+
+
+def test_reset_tracking_is_a_decision() -> None:
+    """It has no default: who leaves it out is told by Python itself."""
+    with pytest.raises(TypeError, match="reset_tracking"):
+        ArchiveJob.for_course(71, mode="unenroll")  # type: ignore[call-arg]
+
+
+def test_mode_is_a_word_or_its_enum() -> None:
+    """`"unenroll"` and `ArchiveMode.UNENROLL` are the same terms."""
+    assert for_course(71, mode=ArchiveMode.UNENROLL).terms == for_course(71).terms
+
+
+def test_staff_and_statuses_on_request(reader: Client) -> None:
+    """`include_staff` and `only` take what is left alone otherwise, and nothing beyond."""
+    people = ["alice", "tina", "ivan", "paul", "nora", "wanda", "sam", "zelda"]
+    job = for_course("SAFE", only="any", include_staff=True).users(people)
+    plan = job.plan(reader)
+    assert [user for _, _, user in planned(plan)] == [101, 201, 202, 203, 204]
+    assert {one.user: one.code for one in plan.skipped} == dict.fromkeys(
+        ("wanda", "sam", "zelda"), "not_enrolled"
+    )
+    assert plan.warnings == ("2 enrollments are unfinished: archiving takes their progress away",)

@@ -1,0 +1,295 @@
+"""What a plan says of each row, and how few calls it takes to know: reads only."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
+
+from lms_archive import Answer, BadAnswer, Client, Limits
+from lms_archive.archive.planning import _duration
+from lms_archive.sandbox import Sandbox
+from lms_archive.wire.transport import RequestsTransport
+
+Alter = Callable[[dict[str, Any]], object]
+
+
+class Altered:
+    """A transport that changes the items of active lists, and drops some parameters."""
+
+    def __init__(self, alter: Alter = id, dropped: tuple[str, ...] = ()) -> None:
+        self._inner, self._alter, self._dropped = RequestsTransport(), alter, dropped
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]],
+        body: bytes | None,
+        timeout: tuple[float, float],
+    ) -> Answer:
+        """Carry one exchange."""
+        kept = [(name, value) for name, value in params if name not in self._dropped]
+        answer = self._inner(method, url, headers, kept, body, timeout)
+        if not url.endswith("/enrollments") or answer.status != 200:
+            return answer
+        data = json.loads(answer.body)
+        for item in data["data"]["items"]:
+            self._alter(item)
+        return Answer(answer.status, answer.headers, json.dumps(data).encode())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+Otherwise = Callable[..., Client]
+
+
+@pytest.fixture
+def otherwise(reader: Client) -> Iterator[Otherwise]:
+    """A client that sees the town altered."""
+    made: list[Altered] = []
+
+    def make(alter: Alter = id, dropped: tuple[str, ...] = ()) -> Client:
+        made.append(Altered(alter, dropped))
+        return reader.with_options(transport=made[-1])
+
+    yield make
+    for transport in made:
+        transport.close()
+
+
+def calls_since(town: Sandbox, before: int) -> Counter[str | None]:
+    """The calls made since then, by operation; the login aside."""
+    made = [call for call in town.calls[before:] if call.operation != "token"]
+    assert {call.method for call in made} <= {"GET"}
+    return Counter(call.operation for call in made)
+
+
+REASONS = {
+    "bad_row": (",,SAFE,", "names no user: fill in username or user_id"),
+    "duplicate": ("alice,,FIRE,", "asked for already in line 2: archived at most once"),
+    "unknown_course": ("alice,,NOPE,", "no course has the code 'NOPE'"),
+    "ambiguous_course": (
+        "alice,,TWIN,",
+        "2 courses have the code 'TWIN' (ids 73, 74): use the column course_id",
+    ),
+    "disagree": ("bob,101,SAFE,", "user 101 is 'alice', not 'bob': correct one of the two"),
+    "not_enrolled": (
+        "dave,,SAFE,",
+        "not enrolled as completed: not enrolled, other status, already archived, or no such user",
+    ),
+    "staff": ("tina,,SAFE,", "is tutor, no learner: include_staff=True takes them too"),
+}
+
+
+def test_reason_of_each_skip(make_csv: MakeCsv, town: Sandbox, reader: Client) -> None:
+    """Each skip has its code, line and whole sentence; counts add up; nothing was written."""
+    rows = "\n".join(row for row, _ in REASONS.values())
+    before = len(town.calls)
+    job = from_csv(make_csv(f"username,user_id,course_code,course_id\nalice,,FIRE,\n{rows}\n"))
+    plan = job.plan(reader)
+    assert [(one.line, one.code, one.reason) for one in plan.skipped] == [
+        (line, code, reason) for line, (code, (_, reason)) in enumerate(REASONS.items(), start=3)
+    ]
+    assert {one.kind for one in plan.skipped} == {"skipped"}
+    assert plan.counts == {"rows": 8, "to_archive": 1, "skipped": 7, "chunks": 1}
+    assert [one.user_id for one in plan.skipped] == [None, 101, None, None, None, None, 201]
+    assert calls_since(town, before) == {"list_courses": 1, "course_enrollments": 2}
+
+
+def test_ignored_filter(otherwise: Otherwise) -> None:
+    """Where the platform ignores the filter of statuses, the plan looks at each itself."""
+    client = otherwise(dropped=("enrollment_status[]",))
+    people = ["alice", "paul", "nora", "wanda", "sam", "zelda"]
+    plan = for_course("SAFE").users(people).plan(client)
+    assert planned(plan) == [(None, 71, 101)]
+    archivable = "completed, enrolled, in_progress"
+    assert [(one.code, one.reason) for one in plan.skipped] == [
+        ("status", "is in_progress, not completed: left alone"),
+        ("status", "is enrolled, not completed: left alone"),
+        ("status", f"is waiting: only {archivable} can be archived"),
+        ("status", f"is suspended: only {archivable} can be archived"),
+        ("status", f"is expelled: only {archivable} can be archived"),
+    ]
+
+
+def test_ignored_filter_of_users(otherwise: Otherwise) -> None:
+    """Where the platform ignores the filter of users, nobody else gets into the plan."""
+    client = otherwise(dropped=("user_id[]",)).with_options(limits=Limits(page_size=4))
+    plan = for_course(71).users([101, 102, 999]).plan(client)
+    assert planned(plan) == [(None, 71, 101), (None, 71, 102)]
+    assert [one.code for one in plan.skipped] == ["not_enrolled"]
+
+
+def test_no_status(otherwise: Otherwise) -> None:
+    """An enrollment without a status is never archived on a guess."""
+    client = otherwise(lambda item: item.pop("enrollment_status"))
+    plan = for_course("SAFE").users(["alice"]).plan(client)
+    (outcome,) = plan.skipped
+    assert (outcome.code, outcome.user_id) == ("no_status", 101)
+    assert outcome.reason == "the platform tells no status for it: never archived on a guess"
+
+
+def test_no_level(otherwise: Otherwise) -> None:
+    """An enrollment without a level may be a tutor's: it is left alone."""
+    client = otherwise(lambda item: item.pop("enrollment_level"))
+    plan = for_course("SAFE").users(["alice"]).plan(client)
+    (outcome,) = plan.skipped
+    assert outcome.code == "staff"
+    assert outcome.reason.startswith("is of a level the platform does not tell, no learner: ")
+
+
+def test_items_of_another_course(otherwise: Otherwise) -> None:
+    """A list that holds another course's enrollments is believed in nothing."""
+    client = otherwise(lambda item: item.update(course_id=72))
+    with pytest.raises(BadAnswer, match="of 72 in the list of 71"):
+        for_course(71).users(["alice"]).plan(client)
+
+
+def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
+    """Where the list tells no usernames they are looked up, exactly, and still have to agree."""
+    rows: list[dict[str, Any]] = [
+        {"username": "anna"},
+        {"username": "ANNA"},
+        {"username": "nobody"},
+        {"username": "alice", "user_id": 101},
+        {"username": "bob", "user_id": 103},
+        {"username": "nobody", "user_id": 102},
+        {"user_id": 106},
+    ]
+    client = otherwise(lambda item: item.pop("username"))
+    before = len(town.calls)
+    plan = from_rows([{**row, "course_id": 71} for row in rows]).plan(client)
+    assert planned(plan) == [(None, 71, 105), (None, 71, 101), (None, 71, 106)]
+    names = [one.username for chunk in plan.chunks for one in chunk.members]
+    assert names == ["anna", "alice", None]
+    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == [
+        ("not_enrolled", "not enrolled as completed"),
+        ("not_enrolled", "not enrolled as completed"),
+        ("disagree", "user 103 is not 'bob'"),
+        ("disagree", "user 102 is not 'nobody'"),
+    ]
+    assert calls_since(town, before) == {"course_enrollments": 1, "list_users": 1}
+
+
+# Rows, page size, and the calls that the plan takes. SAFE has 15 completed, the list 6 courses.
+ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
+    "ids of courses need no search": (
+        *([{"username": "alice", "course_id": 71}, {"username": "bob", "course_id": 72}], 200),
+        {"course_enrollments": 2},
+    ),
+    "one code is searched": (
+        *([{"username": "alice", "course_code": "SAFE"}], 200),
+        {"list_courses": 1, "course_enrollments": 1},
+    ),
+    "several codes are listed": (
+        [{"username": "alice", "course_code": code} for code in ("SAFE", "FIRE", "NOPE")],
+        *(200, {"list_courses": 1, "course_enrollments": 2}),
+    ),
+    "several codes on a few pages are listed": (
+        [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
+        *(2, {"list_courses": 3, "course_enrollments": 2}),
+    ),
+    "few codes of a long list are searched": (
+        [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
+        *(1, {"list_courses": 3, "course_enrollments": 3}),
+    ),
+    "names need the whole walk": (
+        *([{"username": "alice", "course_id": 71}], 4),
+        {"course_enrollments": 4},
+    ),
+    "few ids are asked for": (
+        *([{"user_id": 101, "course_id": 71}, {"user_id": 999, "course_id": 71}], 4),
+        {"course_enrollments": 2},
+    ),
+    "ids with their names as well": (
+        *([{"user_id": 101, "username": "alice", "course_id": 71}], 4),
+        {"course_enrollments": 2},
+    ),
+    "ids beside a name need the whole walk": (
+        [{"user_id": 101, "course_id": 71}, {"username": "bob", "course_id": 71}],
+        *(4, {"course_enrollments": 4}),
+    ),
+    "many ids are walked": (
+        [{"user_id": user, "course_id": 71} for user in range(101, 115)],
+        *(4, {"course_enrollments": 4}),
+    ),
+    "one page is one call": (
+        *([{"user_id": 101, "course_id": 71}], 200),
+        {"course_enrollments": 1},
+    ),
+    "a course named twice is walked once": (
+        [
+            {"username": "alice", "course_id": 71},
+            {"username": "bob", "course_code": "SAFE"},
+            {"username": "carol", "course_id": 71, "course_code": "SAFE"},
+        ],
+        *(200, {"list_courses": 1, "course_enrollments": 1}),
+    ),
+    "bad rows cost nothing": ([{"username": "", "course_code": "SAFE"}], 200, {}),
+}
+
+
+@pytest.mark.parametrize("case", ECONOMY.values(), ids=ECONOMY.keys())
+def test_economy(
+    case: tuple[list[dict[str, Any]], int, dict[str, int]], town: Sandbox, reader: Client
+) -> None:
+    """A plan asks in the way that takes fewer calls, and never per user."""
+    rows, size, calls = case
+    before = len(town.calls)
+    plan = from_rows(rows).plan(reader.with_options(limits=Limits(page_size=size)))
+    assert calls_since(town, before) == calls
+    assert plan.counts["rows"] == len(rows)
+
+
+def test_names_without_usernames_are_searched(town: Sandbox, otherwise: Otherwise) -> None:
+    """One name is searched, a few on a long list too; many are found in the list of users."""
+    client = otherwise(lambda item: item.pop("username"))
+    found = {}
+    for names, size in ((["anna"], 200), (["anna", "bob"], 5), (["anna", "bob"], 200)):
+        before = len(town.calls)
+        job = for_course(71).users(names)
+        plan = job.plan(client.with_options(limits=Limits(page_size=size)))
+        assert plan.counts["to_archive"] == len(names)
+        found[len(names), size] = calls_since(town, before)["list_users"]
+    assert found == {(1, 200): 1, (2, 5): 3, (2, 200): 1}
+
+
+def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:
+    """`apply` makes the calls that the plan said, polls and preflight aside."""
+    client = archivist.with_options(limits=Limits(hand_picked=3, page_size=4, first_poll=0.01))
+    people = ["alice", "bob", "carol", "Anna", "anna", "007", "12"]
+    job = for_course("SAFE").users(people) + for_course("FIRE").users(people)
+    plan = job.plan(client)
+    result = plan.apply(client, ledger=tmp_path / "book.sqlite")
+    assert result.counts == {"archived": 9, "skipped": 5, "failed": 0, "unknown": 0}
+    for name, count in plan.calls.items():
+        if name != "list_jobs":
+            assert (name, result.calls[name]) == (name, count)
+
+
+def test_duration_within_the_hourly_limit(reader: Client) -> None:
+    """More calls than an hour may take last as many hours as they fill."""
+    client = reader.with_options(calls_per_hour=800, limits=Limits(first_poll=60))
+    assert _duration({"list_jobs": 800}, 11, client) == timedelta(seconds=400 + 3 * 60)
+    assert _duration({"list_jobs": 2400}, 11, client) == timedelta(hours=3)
+
+
+def test_pre_images(reader: Client) -> None:
+    """A chunk holds what was read of each enrollment, and the platform's time of reading."""
+    plan = for_course("FIRE").users(["bob"]).plan(reader)
+    (chunk,) = plan.chunks
+    (one,) = chunk.members
+    assert str(one.enrolled_at) == "2025-01-02 03:04:05+00:00"
+    assert str(one.completed_at) == "2025-02-03 04:05:06+00:00"
+    assert (one.row, one.user_id, one.username, one.score) == (0, 102, "bob", 88.0)
+    assert (one.status, one.level) == ("completed", "learner")
+    assert (chunk.target.code, chunk.target.title, chunk.target.listed) == ("FIRE", "Course 72", 2)
+    assert chunk.read_at == plan.read_at

@@ -1,0 +1,316 @@
+"""Rows as they are given: of CSV files, mappings, generators, DataFrames and records."""
+
+import csv
+import re
+from collections import ChainMap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from archive_tools import MakeCsv, asked, from_csv, from_rows, given, planned
+from hypothesis import HealthCheck, example, settings
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+
+from lms_archive import BadInput, Client
+from lms_archive.sandbox import Sandbox
+
+HEADER = ("username", "note", "course_code", "=sum")
+texts = st.text(
+    st.sampled_from("ab'\"=+-@,;\t\r\n \x1b\u2028é") | st.characters(codec="utf-8"), max_size=8
+).map(lambda text: text.replace("\0", ""))
+tables = st.lists(st.tuples(texts, texts, texts, texts), max_size=8)
+one_file = settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def written(cells: tuple[str, ...], delimiter: str, quotes: bool) -> str:  # noqa: FBT001
+    """A row as CSV, its cells quoted where they must be, or all."""
+    found = []
+    for cell in cells:
+        must = quotes or any(sign in cell for sign in f'"\r\n{delimiter}')
+        found.append('"' + cell.replace('"', '""') + '"' if must else cell)
+    return delimiter.join(found)
+
+
+@one_file
+@given_any(
+    tables,
+    st.sampled_from(",;\t"),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+)
+@example([("a", "\r", "c", "\r\n"), ("d", "", "", "")], ";", "\r", "utf-16", True)  # noqa: FBT003
+def test_cells_and_lines_as_they_stand(
+    tmp_path: Path,
+    rows: list[tuple[str, ...]],
+    delimiter: str,
+    end: str,
+    encoding: str,
+    quotes: bool,  # noqa: FBT001
+) -> None:
+    """Cells come as they were written, each row on the line where an editor shows it."""
+    text, expected = written(HEADER, delimiter, quotes) + end, []
+    for row in rows:
+        if any(cell.strip() for cell in row):
+            line = 1 + len(re.findall("\r\n|\r|\n", text))
+            expected.append((line, dict(zip(HEADER, row, strict=True))))
+        text += written(row, delimiter, quotes) + end
+    path = tmp_path / "input.csv"
+    path.write_bytes(text.encode(encoding))
+    job = from_csv(path)
+    assert [(row.line, row.cells) for row in job.selection] == expected
+    names = [(cells["course_code"].strip(), cells["username"].strip()) for _, cells in expected]
+    assert asked(job) == [
+        (None, code, name) if code and name else ("bad_row",) for code, name in names
+    ]
+
+
+@one_file
+@given_any(st.binary(max_size=60), st.booleans())
+def test_any_bytes(tmp_path: Path, content: bytes, with_header: bool) -> None:  # noqa: FBT001
+    """Whatever a file holds, it is read or it is BadInput with its name: no other error."""
+    path = tmp_path / "input.csv"
+    path.write_bytes(b"username,course_id\nbob,71\n" * with_header + content)
+    try:
+        job = from_csv(path)
+    except BadInput as error:
+        assert str(path) in str(error)  # noqa: PT017  either outcome is right
+    else:
+        assert all(row.fault or (row.user and row.target) for row in job.selection)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("username", "course_code"),
+        ("USERNAME", "COURSE CODE"),
+        ("User Name", "Course_Code"),
+        ("user-name", "  course-code  "),
+        ("user name", "coursecode"),
+    ],
+)
+def test_names_of_columns(names: tuple[str, str], make_csv: MakeCsv) -> None:
+    """Case, spaces, `_` and `-` in the names of columns do not matter."""
+    job = from_csv(make_csv(f"{names[1]},{names[0]}\nSAFE,alice\n"))
+    assert asked(job) == [(None, "SAFE", "alice")]
+    assert list(given(job)[0]) == [names[1].strip(), names[0].strip()]
+
+
+def test_either_id_or_name(make_csv: MakeCsv) -> None:
+    """Where a row gives id and name both are kept; where one is empty the other counts."""
+    header = "user_id,username,course_id,course_code\n"
+    job = from_csv(make_csv(f"{header}101,,71,\n,alice,,SAFE\n101,alice,71,SAFE\n"))
+    assert asked(job) == [
+        (71, None, 101),
+        (None, "SAFE", "alice"),
+        (71, "SAFE", (101, "alice")),
+    ]
+
+
+def test_other_columns_are_carried(make_csv: MakeCsv) -> None:
+    """Other columns stand in the row as given, those without a name by their number."""
+    job = from_csv(make_csv("username,,e-mail,course_code\n alice ,x,A@x.org ,SAFE\n"))
+    assert given(job) == [
+        {"username": " alice ", "column 2": "x", "e-mail": "A@x.org ", "course_code": "SAFE"}
+    ]
+
+
+def test_short_and_long_rows_show_what_they_have(make_csv: MakeCsv) -> None:
+    """A row that is too short or too long is shown as far as it fits the header."""
+    job = from_csv(make_csv("username,course_code\nalice\nalice,SAFE,x\n"))
+    assert given(job) == [{"username": "alice"}, {"username": "alice", "course_code": "SAFE"}]
+
+
+def test_separator_of_the_header_counts(make_csv: MakeCsv) -> None:
+    """The separator is the one that parts most names of the header, quoted ones aside."""
+    job = from_csv(make_csv('username;"note, in, short";course_code\nalice;a,b,c;SAFE\n'))
+    assert given(job) == [{"username": "alice", "note, in, short": "a,b,c", "course_code": "SAFE"}]
+
+
+def test_limit_of_csv_is_left_alone(make_csv: MakeCsv) -> None:
+    """Python's limit on the length of a cell is as before, after a good file and a bad one."""
+    before = csv.field_size_limit()
+    long = from_csv(make_csv(f"username,course_code,note\nalice,SAFE,{'x' * 200_000}\n"))
+    with pytest.raises(BadInput):
+        from_csv(make_csv('"'))
+    assert csv.field_size_limit() == before < len(given(long)[0]["note"])
+
+
+def test_path_as_text(make_csv: MakeCsv) -> None:
+    """A path may be text as well."""
+    assert len(from_csv(str(make_csv("username,course_code\nalice,SAFE\n")))) == 1
+
+
+def rows_of(kind: str) -> Any:
+    """The same two rows in each form that `from_rows` takes."""
+    rows = [{"username": "alice", "course_id": 71}, {"username": "007", "course_id": 71}]
+    return {
+        "list": rows,
+        "tuple": tuple(rows),
+        "generator": (row for row in rows),
+        "other mappings": [ChainMap(row) for row in rows],
+        "DictReader": csv.DictReader(["username,course_id", "alice,71", "007,71"]),
+        "DataFrame": pd.DataFrame(rows),
+        "DataFrame of objects": pd.DataFrame(rows, dtype=object),
+        "DataFrame with pandas' own types": pd.DataFrame(rows).convert_dtypes(),
+        "DataFrame with an index": pd.DataFrame(rows, index=["x", "y"]),
+        "DataFrame of floats": pd.DataFrame(rows).astype({"course_id": float}),
+        "records of a DataFrame": pd.DataFrame(rows).to_dict("records"),
+        "numpy numbers": [{**row, "course_id": np.int32(71)} for row in rows],
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "list",
+        "tuple",
+        "generator",
+        "other mappings",
+        "DictReader",
+        "DataFrame",
+        "DataFrame of objects",
+        "DataFrame with pandas' own types",
+        "DataFrame with an index",
+        "DataFrame of floats",
+        "records of a DataFrame",
+        "numpy numbers",
+    ],
+)
+def test_rows_in_every_form(kind: str, reader: Client) -> None:
+    """Mappings, a generator and a DataFrame name the same enrollments."""
+    plan = from_rows(rows_of(kind)).plan(reader)
+    assert planned(plan) == [(None, 71, 101), (None, 71, 106)]
+    assert plan.skipped == ()
+
+
+def test_data_frame_with_gaps() -> None:
+    """In a DataFrame NaN, None and NA are empty, and an id that became 7.0 is still 7."""
+    frame = pd.DataFrame(
+        {
+            "username": ["alice", None, np.nan, "bob"],
+            "user_id": [None, 7, np.nan, 8],
+            "course_id": [71.0, 72.0, 73.0, np.nan],
+            "seen": [pd.Timestamp("2025-01-01"), pd.NaT, pd.NaT, pd.NaT],
+        }
+    )
+    expected = [(71, None, "alice"), (72, None, 7), ("bad_row",), ("bad_row",)]
+    assert asked(from_rows(frame)) == expected
+    assert asked(from_rows(frame.convert_dtypes())) == expected
+    second = given(from_rows(frame.convert_dtypes()))[1]
+    assert second == {"username": None, "user_id": 7, "course_id": 72, "seen": None}
+    assert type(second["user_id"]) is int
+
+
+def test_empty_rows(reader: Client) -> None:
+    """No rows, or a DataFrame of none, ask for nothing."""
+    frame = pd.DataFrame({"username": [], "course_code": []})
+    nothing: list[Any] = [[], iter(()), frame]
+    for rows in nothing:
+        plan = from_rows(rows).plan(reader)
+        assert plan.counts["rows"] == 0
+        assert "Nothing to archive." in str(plan)
+
+
+def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
+    """What `client.enrollments` gives can be asked for as it is, filtered at will."""
+    records = [one for one in reader.enrollments.in_course(71) if one.user_id < 104]
+    plan = from_rows(records).plan(reader)
+    assert planned(plan) == [(None, 71, user) for user in (12, 101, 102, 103)]
+    assert given(from_rows(records))[0] == {"course_id": 71, "user_id": 12}
+    assert town.calls
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"username": 12, "course_id": 71}, "username 12 is of type int: give it as text (pandas"),
+        ({"username": 7.0, "course_id": 71}, "username 7.0 is of type float: give it as text"),
+        ({"username": "a", "course_code": 71}, "course_code 71 is of type int: give it as text"),
+        ({"username": b"a", "course_id": 71}, "username b'a' is of type bytes: give it as text"),
+        ({"username": " ", "course_id": 71}, "names no user"),
+        ({"username": None, "course_id": 71}, "names no user"),
+        ({"username": "a\ud83d", "course_id": 71}, "username holds half a character"),
+        ({"username": "a" * 501, "course_id": 71}, "username has 501 characters"),
+        ({"course_id": 71}, "names no user"),
+        ({"username": "a"}, "names no course"),
+        ({"username": "a", "course_id": 71.5}, "course_id 71.5 is not an id"),
+        ({"username": "a", "course_id": float("inf")}, "course_id inf is not an id"),
+        ({"username": "a", "course_id": 1e300}, "is not an id"),
+        ({"username": "a", "course_id": True}, "course_id True is not an id"),
+        ({"username": "a", "course_id": 0}, "course_id 0 is not an id"),
+        ({"username": "a", "course_id": -7}, "course_id -7 is not an id"),
+        ({"username": "a", "course_id": 10**40}, "is not an id as the platform writes it"),
+        ({"username": "a", "course_id": "071"}, "course_id '071' is not an id"),
+        ({"username": "a", "course_id": Decimal(71)}, "course_id Decimal('71') is not an id"),
+        ({"username": "a", "course_id": [71]}, "course_id [71] is not an id"),
+        ({"username": "a", "course_id": np.array([71, 72])}, "is not an id"),
+    ],
+    ids=repr,
+)
+def test_bad_mapping(row: dict[str, Any], reason: str, reader: Client) -> None:
+    """A mapping that cannot be used is skipped with the reason; the rows beside it are planned."""
+    good = {"username": "alice", "course_id": 71, "course_code": "SAFE"}
+    plan = from_rows([good, row, {**good, "username": "bob"}]).plan(reader)
+    assert [user for _, _, user in planned(plan)] == [101, 102]
+    (outcome,) = plan.skipped
+    assert (outcome.code, outcome.line) == ("bad_row", None)
+    assert reason in outcome.reason
+
+
+@dataclass
+class Enrollment:
+    """Somebody's own record, which is none of ours."""
+
+    user_id: int
+    course_id: int
+
+
+def letters() -> Iterator[str]:
+    """Rows that are texts."""
+    yield "alice"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (None, "wanted rows, not one NoneType"),
+        (5, "wanted rows, not one int"),
+        ("alice", "wanted rows, not one str"),
+        (b"alice", "wanted rows, not one bytes"),
+        ({"username": "alice", "course_id": 71}, "wanted rows, not one dict"),
+        (letters(), "row 1 is no mapping but a str"),
+        ([("alice", 71)], "row 1 is no mapping but a tuple"),
+        ([Enrollment(1, 2)], "row 1 is no mapping but a Enrollment"),
+        ([{"username": "a", "course_id": 1}, None], "row 2 is no mapping but a NoneType"),
+        ([{"user": "alice", "course": 71}], "columns found: 'user', 'course'; wanted: username"),
+        ([{}], "columns found: none; wanted"),
+        ([{"username": "a", "User": 1}], "and course_code or course_id"),
+        (
+            [{"username": "a", "course_id": 1}, {"User Name": "a", "course_id": 1}],
+            "'username' and 'User Name' name the same thing",
+        ),
+        (pd.DataFrame({"user": []}), "columns found: 'user'; wanted"),
+        (
+            pd.DataFrame([["a", "b", 71]], columns=["username", "username", "course_id"]),
+            "'username' and 'username' name the same thing",
+        ),
+        (pd.DataFrame({0: ["alice"], 1: [71]}), "columns found: '0', '1'; wanted"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_no_rows(rows: Any, words: str) -> None:
+    """What are no rows, or rows that name no user and course, are refused: never half read."""
+    with pytest.raises(BadInput) as caught:
+        from_rows(rows)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("rows")
+    assert caught.value.line is None

@@ -1,0 +1,127 @@
+"""What the tests share: a small platform on loopback, its client, and CSV files."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from virtual_time import Stage, VirtualTime
+
+from lms_archive import Client, Limits, RetryPolicy
+from lms_archive.sandbox import Sandbox
+
+COURSES = {71: "SAFE", 72: "FIRE", 73: "TWIN", 74: "TWIN", 75: "71", 76: "EMPTY"}
+COMPLETED = {
+    12: "twelve",
+    101: "alice",
+    102: "bob",
+    103: "carol",
+    104: "Anna",
+    105: "anna",
+    106: "007",
+    107: "12",
+    108: "eve@example.com",
+    109: "Zoë",
+    110: "Robert'); DROP TABLE users;--",
+    111: "=cmd|' /C calc'!A0",
+    112: "<b>bold</b>",
+}
+OTHERS = {
+    201: ("tina", "completed", "tutor"),
+    202: ("ivan", "completed", "instructor"),
+    203: ("paul", "in_progress", "student"),
+    204: ("nora", "enrolled", "student"),
+    205: ("wanda", "waiting", "student"),
+    206: ("sam", "suspended", "student"),
+    207: ("zelda", "expelled", "student"),
+}
+
+
+def _enrolled(user_id: int, course_id: int, status: str, level: str) -> dict[str, object]:
+    done = status == "completed"
+    return {
+        "user_id": user_id,
+        "id_course": course_id,
+        "enrollment_status": status,
+        "enrollment_level": level,
+        "enrollment_created_at": "2025-01-02 03:04:05",
+        "enrollment_completion_date": "2025-02-03 04:05:06" if done else None,
+        "enrollment_score": 88 if done else None,
+    }
+
+
+def fill(sandbox: Sandbox) -> None:
+    """Load the town: SAFE has everybody, FIRE alice and bob, both TWINs alice."""
+    names = {**COMPLETED, **{user_id: one[0] for user_id, one in OTHERS.items()}, 301: "dave"}
+    learner = ("completed", "student")
+    sandbox.load(
+        users=[{"user_id": user_id, "username": name} for user_id, name in names.items()],
+        courses=[
+            {"id_course": course_id, "code": code, "name": f"Course {course_id}"}
+            for course_id, code in COURSES.items()
+        ],
+        enrollments=[
+            *(_enrolled(user_id, 71, *learner) for user_id in COMPLETED),
+            *(_enrolled(user_id, 71, *how) for user_id, (_, *how) in OTHERS.items()),
+            *(_enrolled(user_id, 72, *learner) for user_id in (101, 102)),
+            *(_enrolled(101, course_id, *learner) for course_id in (73, 74)),
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Sandbox]:
+    """A platform of a few users and courses, for tests that only read."""
+    with Sandbox(job_seconds=0) as sandbox:
+        fill(sandbox)
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def reader(town: Sandbox) -> Iterator[Client]:
+    """A client of the town."""
+    with quick_client(town) as client:
+        yield client
+
+
+@pytest.fixture
+def fresh_town() -> Iterator[Sandbox]:
+    """A town of its own for a test that archives."""
+    with Sandbox(job_seconds=0) as sandbox:
+        fill(sandbox)
+        yield sandbox
+
+
+@pytest.fixture
+def archivist(fresh_town: Sandbox) -> Iterator[Client]:
+    """A client of the fresh town."""
+    with quick_client(fresh_town) as client:
+        yield client
+
+
+def quick_client(sandbox: Sandbox) -> Client:
+    """A client that hardly waits, and has no hourly limit."""
+    return sandbox.client(
+        limits=Limits(first_poll=0.01), retry=RetryPolicy(settle=0.01), calls_per_hour=None
+    )
+
+
+@pytest.fixture
+def make_csv(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Write a file of these bytes, or of this text as UTF-8, and tell where."""
+
+    def make(content: str | bytes) -> Path:
+        path = tmp_path / "input.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """An empty platform and a client in virtual time, for whole jobs."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=3) as sandbox:
+        on = Stage(sandbox, time, tmp_path)
+        yield on
+        on.line.close()
