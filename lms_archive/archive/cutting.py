@@ -17,12 +17,18 @@ __all__ = ["Chunk", "PlannedTarget", "PreImage", "cut"]
 
 @frozen(kw_only=True)
 class PlannedTarget:
-    """A target as found on the platform; `listed` is how many enrollments were read there."""
+    """A target as found on the platform.
+
+    `courses` and `credits` are those of a learning plan; `listed` is how many enrollments were
+    read in the target.
+    """
 
     kind: str
     target_id: int
     code: str | None = None
     title: str | None = None
+    courses: tuple[int, ...] = ()
+    credits: float | None = None
     listed: int = field(default=0, eq=False)
 
     @property
@@ -31,7 +37,7 @@ class PlannedTarget:
         return self.kind, self.target_id
 
     def __str__(self) -> str:
-        return self.code or f"{self.kind} {self.target_id}"
+        return self.code or f"{self.kind.replace('_', ' ')} {self.target_id}"
 
 
 @frozen(kw_only=True)
@@ -49,6 +55,7 @@ class PreImage:
     level: EnrollmentLevel | str | None
     completed_at: datetime | None = None
     score: float | None = None
+    time_spent: int | None = None
 
 
 @frozen(kw_only=True)

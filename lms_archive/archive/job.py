@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from attrs import evolve, field, fields, frozen
@@ -11,10 +12,20 @@ from attrs import evolve, field, fields, frozen
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning import make_plan
 from lms_archive.archive.reading import read_csv, read_mappings, read_users
-from lms_archive.archive.selection import Selection, Target, Terms
+from lms_archive.archive.rules import OnShared
+from lms_archive.archive.selection import (
+    Everything,
+    Form,
+    Selection,
+    Target,
+    Terms,
+    is_id,
+    plain,
+)
 from lms_archive.client import Client
 from lms_archive.errors import BadInput
 from lms_archive.records.status import ArchiveMode
+from lms_archive.resources.users import Since, checked_since
 
 __all__ = ["ArchiveJob"]
 
@@ -23,10 +34,11 @@ __all__ = ["ArchiveJob"]
 class ArchiveJob:
     """Enrollments to archive, and what becomes of the learners.
 
-    Made by `from_csv`, `from_rows`, or `for_course(...).users(...)`; jobs on the same terms can
+    Made by `from_csv`, `from_rows`, or `for_course(...)` and `for_learning_plan(...)` followed by
+    `.users(...)` or `.all_enrollments(...)`; jobs on the same terms can
     be added. An `int` is an id, a `str` is a code or a username, always. Every builder takes:
 
-    * `mode`: `"unenroll"`: archive and unenroll (an `ArchiveMode`).
+    * `mode`: `"unenroll"`: archive and unenroll, or `"re-enroll"`: archive and re-enroll.
     * `reset_tracking`: whether the tracking of the training material is reset. It has no
       default: it is a decision.
     * `only`: a status word, several, or `"any"`. Completed enrollments by default, since
@@ -59,6 +71,28 @@ class ArchiveJob:
         return cls(terms=terms, target=Target.of("course", target))
 
     @classmethod
+    def for_learning_plan(
+        cls,
+        target: int | str,
+        *,
+        mode: ArchiveMode | str,
+        reset_tracking: bool,
+        only: str | Iterable[str] = "completed",
+        include_staff: bool = False,
+    ) -> ArchiveJob:
+        """A job on one learning plan, by id (int) or code (str); otherwise as `for_course`.
+
+        The enrollments for all courses of the plan are archived as well (article).
+
+        Raises:
+            BadInput: an argument cannot be used.
+        """
+        terms = Terms(
+            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
+        )
+        return cls(terms=terms, target=Target.of("learning_plan", target))
+
+    @classmethod
     def from_csv(
         cls,
         path: str | os.PathLike[str],
@@ -71,9 +105,10 @@ class ArchiveJob:
     ) -> ArchiveJob:
         """A job of a CSV file, read and checked at once.
 
-        Its columns are `username` or `user_id`, and `course_code` or `course_id`, found ignoring
-        case, spaces, `_` and `-`; other columns are carried into the outcome. Comma, semicolon
-        or tab; UTF-8 with or without BOM, UTF-16 with BOM, or `encoding`.
+        Its columns are `username` or `user_id`, and `course_code`, `course_id`,
+        `learning_plan_code` or `learning_plan_id`, one target a row, found ignoring case, spaces,
+        `_` and `-`; other columns are carried into the outcome. Comma, semicolon or tab; UTF-8
+        with or without BOM, UTF-16 with BOM, or `encoding`.
 
         Raises:
             BadInput: the file cannot be read, or an argument cannot be used. A single bad row
@@ -117,6 +152,43 @@ class ArchiveJob:
         rows = read_users(self.target, users)
         return evolve(self, selection=Selection((*self.selection.parts, rows)))
 
+    def all_enrollments(
+        self,
+        *,
+        inactive_since: Since | None = None,
+        exclude: Iterable[int | str] = (),
+        form: Form = "hand_picked",
+    ) -> ArchiveJob:
+        """This job with every enrollment of its target that it takes, found out by `plan`.
+
+        Args:
+            inactive_since: only users whose last access lies before this: a day (from its
+                midnight, UTC), an aware time, or how long ago. Users who never logged in are
+                not taken.
+            exclude: ids and usernames that are left alone.
+            form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call
+                (article), where it is confirmed and safe; it is sent as hand-picked chunks
+                elsewhere, and the plan says why.
+
+        Raises:
+            BadInput: the job has no target, or an argument cannot be used.
+        """
+        if self.target is None:
+            raise BadInput(".all_enrollments(...) follows for_course(...): here is no target")
+        if form not in ("hand_picked", "select_all"):
+            raise BadInput(f"form is 'hand_picked' or 'select_all', not {form!r}")
+        left_alone = [exclude] if isinstance(exclude, (int, str)) else [plain(x) for x in exclude]
+        wrong = [x for x in left_alone if not (is_id(x) or isinstance(x, str))]
+        if wrong:
+            raise BadInput(f"exclude holds ids (int) and usernames (str), not {wrong[0]!r:.60}")
+        everything = Everything(
+            self.target,
+            None if inactive_since is None else checked_since(inactive_since),
+            frozenset(left_alone),
+            form,
+        )
+        return evolve(self, selection=Selection((*self.selection.parts, everything)))
+
     def __add__(self, other: ArchiveJob) -> ArchiveJob:
         """The rows of both, this job's first.
 
@@ -136,16 +208,36 @@ class ArchiveJob:
         """How many rows are asked for."""
         return len(self.selection)
 
-    def plan(self, client: Client) -> ArchivePlan:
+    def plan(
+        self,
+        client: Client,
+        *,
+        on_shared: OnShared = "skip",
+        again_after: timedelta = timedelta(days=30),
+    ) -> ArchivePlan:
         """What `apply` would do, found out by reading only.
 
+        Args:
+            client: the platform.
+            on_shared: what becomes of an archive and unenroll of a learning plan that shares a
+                course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
+                it, when what became of each course is read back and told. The platform does not
+                proceed with those courses and plans (article). Two plans of one archive and
+                re-enroll job that share a course for a user fall under it too.
+            again_after: in archive and re-enroll, whoever was archived in the target less long
+                ago than this is skipped.
+
         Raises:
-            BadInput: the job has no selection.
+            BadInput: the job has no selection, or `on_shared="fail"` found something.
             ApiError: a call failed.
         """
         if not self.selection.parts:
             raise BadInput("this job has no selection: say whose enrollments with .users(...)")
-        return make_plan(self.terms, self.selection, client)
+        if on_shared not in ("skip", "fail", "allow"):
+            raise BadInput(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
+        return make_plan(
+            self.terms, self.selection, client, on_shared=on_shared, again_after=again_after
+        )
 
 
 def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TypeVar
 
@@ -13,10 +13,9 @@ from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.selection import Target
 from lms_archive.archive.walks import walk
 from lms_archive.client import Client
-from lms_archive.records.active import Course
 from lms_archive.wire.pages import Page
 
-__all__ = ["Unfound", "courses_of", "user_ids_of"]
+__all__ = ["Unfound", "targets_of", "user_ids_of"]
 
 T = TypeVar("T")
 
@@ -29,43 +28,75 @@ class Unfound:
     reason: str
 
 
-def courses_of(
+def targets_of(
     client: Client, targets: Collection[Target]
 ) -> dict[Target, PlannedTarget | Unfound]:
-    """The course of each target asked for. Ids are taken as they are: reading shows them up."""
-    codes = {target.code for target in targets if target.code is not None}
-    found = _by_name(
-        codes,
+    """The course or learning plan of each target asked for.
+
+    Ids are taken as they are: reading shows them up.
+    """
+    codes = {
+        kind: {one.code for one in targets if one.kind == kind and one.code is not None}
+        for kind in ("course", "learning_plan")
+    }
+    courses = _by_name(
+        codes["course"],
         listing=client.courses.pages,
         searching=lambda code: client.courses.list(search=code),
         name=lambda course: course.code,
         identity=lambda course: course.course_id,
     )
-    return {target: _course(target, found) for target in targets}
+    plans = _by_name(
+        codes["learning_plan"],
+        listing=client.learning_plans.pages,
+        searching=lambda code: client.learning_plans.list(search=code),
+        name=lambda plan: plan.code,
+        identity=lambda plan: plan.learning_plan_id,
+    )
+    known = {
+        "course": _named(
+            "course", ((c.course_id, c.code, c.title) for c in chain(*courses.values()))
+        ),
+        "learning_plan": _named(
+            "learning_plan",
+            ((p.learning_plan_id, p.code, p.title) for p in chain(*plans.values())),
+        ),
+    }
+    return {target: _target(target, known[target.kind]) for target in targets}
 
 
-def _course(target: Target, found: Mapping[str, list[Course]]) -> PlannedTarget | Unfound:
+def _named(
+    kind: str, found: Iterable[tuple[int, str | None, str | None]]
+) -> dict[str, list[PlannedTarget]]:
+    """Targets by their codes, upper and lower case aside."""
+    named: dict[str, list[PlannedTarget]] = defaultdict(list)
+    for target_id, code, title in found:
+        target = PlannedTarget(kind=kind, target_id=target_id, code=code, title=title)
+        named[(code or "").casefold()].append(target)
+    return named
+
+
+def _target(target: Target, found: Mapping[str, list[PlannedTarget]]) -> PlannedTarget | Unfound:
+    what = target.kind.replace("_", " ")
     if target.code is None:
         assert target.target_id is not None  # noqa: S101  a target has one of them
-        return PlannedTarget(kind="course", target_id=target.target_id)
-    courses = [one for one in found.get(target.code.casefold(), ()) if one.code == target.code]
-    if not courses:
-        near = sorted({str(one.code) for one in found.get(target.code.casefold(), ())})
-        hint = f"; {near[0]!r} differs in upper and lower case" if near else ""
-        return Unfound("unknown_course", f"no course has the code {target.code!r}{hint}")
+        return PlannedTarget(kind=target.kind, target_id=target.target_id)
+    near = found.get(target.code.casefold(), [])
+    exact = [one for one in near if one.code == target.code]
+    if not exact:
+        hint = f"; {near[0].code!r} differs in upper and lower case" if near else ""
+        reason = f"no {what} has the code {target.code!r}{hint}"
+        return Unfound(f"unknown_{target.kind}", reason)
     if target.target_id is not None:
-        courses = [one for one in courses if one.course_id == target.target_id]
-        if not courses:
-            reason = f"course {target.target_id} does not have the code {target.code!r}"
+        exact = [one for one in exact if one.target_id == target.target_id]
+        if not exact:
+            reason = f"{what} {target.target_id} does not have the code {target.code!r}"
             return Unfound("disagree", f"{reason}: correct one of the two")
-    if len(courses) > 1:
-        ids = ", ".join(str(one.course_id) for one in courses)
-        reason = f"{len(courses)} courses have the code {target.code!r} (ids {ids})"
-        return Unfound("ambiguous_course", f"{reason}: use the column course_id")
-    course = courses[0]
-    return PlannedTarget(
-        kind="course", target_id=course.course_id, code=course.code, title=course.title
-    )
+    if len(exact) > 1:
+        ids = ", ".join(str(one.target_id) for one in exact)
+        reason = f"{len(exact)} {what}s have the code {target.code!r} (ids {ids})"
+        return Unfound(f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id")
+    return exact[0]
 
 
 def user_ids_of(client: Client, names: Collection[str]) -> dict[str, int]:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import chain, groupby
-from math import ceil
 
 from attrs import define, evolve, field
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
-from lms_archive.archive.naming import Unfound, courses_of, user_ids_of
+from lms_archive.archive.estimate import affected, calls_of, duration_of
+from lms_archive.archive.matching import Asked, Match
+from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.selection import Selection, Target, Terms, UserKey
-from lms_archive.archive.walks import Walk, walk
+from lms_archive.archive.rules import OnShared, Rules
+from lms_archive.archive.selection import (
+    Everything,
+    Rows,
+    RowsBuilder,
+    Selection,
+    Target,
+    Terms,
+)
+from lms_archive.archive.sharing import Sharing, read_sharing
+from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.client import Client
-from lms_archive.errors import NotFound
-from lms_archive.limits import Limits
-from lms_archive.records.active import CourseEnrollment
-from lms_archive.records.status import ARCHIVABLE, EnrollmentLevel, EnrollmentStatus
-from lms_archive.wire.pages import Page
+from lms_archive.errors import BadInput, NotFound
+from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
-
-_SECONDS_A_CALL = 0.5
-
-_Asked = tuple[int, int | None, UserKey]
-"""A row's index, its line, and the user it names."""
 
 
 @define
@@ -38,247 +38,192 @@ class _Draft:
 
     client: Client
     terms: Terms
-    chunks: list[Chunk] = field(factory=list)
+    found: dict[Target, PlannedTarget | Unfound]
+    surveys: dict[tuple[str, int], Survey] = field(factory=dict)
+    inactive: dict[datetime | timedelta, set[int]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)
-    fresh: dict[tuple[str, int], float] = field(factory=dict)
-    read_at: datetime | None = None
+    warnings: list[str] = field(factory=list)
 
 
-def make_plan(terms: Terms, selection: Selection, client: Client) -> ArchivePlan:
+def make_plan(
+    terms: Terms,
+    selection: Selection,
+    client: Client,
+    *,
+    on_shared: OnShared,
+    again_after: timedelta,
+) -> ArchivePlan:
     """Read each target once, and tell for every row whether it is sent or why it is not.
 
     Raises:
+        BadInput: a target of all enrollments is not there, or `on_shared="fail"`.
         ApiError: a call failed.
     """
-    draft = _Draft(client.with_options(), terms)
-    asked: dict[Target, list[_Asked]] = defaultdict(list)
-    for row in selection:
-        if row.fault is not None or row.target is None or row.user is None:
-            fault = row.fault
-            reason = fault.reason if fault else "names no target and user"
-            draft.skips.append(Skip(row.index, "bad_row", reason))
-        else:
-            asked[row.target].append((row.index, row.line, row.user))
-    for target, rows in _merged(draft, asked):
-        _plan_target(draft, target, rows)
-    draft.skips.sort(key=lambda skip: skip.row)
-    calls = _calls(draft.chunks, client.limits)
+    client = client.with_options()
+    wanted = {one.target for one in selection if one.target is not None}
+    wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
+    draft = _Draft(client, terms, targets_of(client, wanted))
+    selection = Selection(tuple(_as_rows(draft, part) for part in selection.parts))
+    where = {
+        row.index: f"line {row.line}" if row.line else f"row {row.index + 1}" for row in selection
+    }
+    candidates = dict(_candidates(draft, selection, where))
+    sharing = _sharing(draft, list(candidates))
+    candidates = {
+        _with_courses(client, target, sharing): _not_lately(draft, target, rows, again_after)
+        for target, rows in candidates.items()
+    }
+    rules = Rules(terms, sharing, on_shared, where)
+    kept = rules.apply(candidates)
+    draft.skips += rules.skips
+    draft.warnings += rules.warnings
+    chunks = tuple(_cut(draft, kept))
+    calls = calls_of(chunks, terms, client.limits)
     return ArchivePlan(
         platform=client.base_url,
         terms=terms,
         selection=selection,
-        chunks=tuple(draft.chunks),
-        skips=tuple(draft.skips),
-        warnings=tuple(_warnings(draft)),
+        chunks=chunks,
+        skips=tuple(sorted(draft.skips, key=lambda skip: skip.row)),
+        warnings=(*draft.warnings, *_warnings(chunks)),
         calls=calls,
-        duration=_duration(calls, len(draft.chunks), client),
-        read_at=draft.read_at,
-        fresh=draft.fresh,
+        duration=duration_of(calls, len(chunks), client),
+        read_at=min((one.began_at for one in draft.surveys.values()), default=None),
+        fresh={key: one.clock for key, one in draft.surveys.items()},
     )
 
 
-def _merged(
-    draft: _Draft, asked: dict[Target, list[_Asked]]
-) -> Iterator[tuple[PlannedTarget, list[_Asked]]]:
-    """The rows of each target found, however it was named; the others are skipped."""
-    merged: dict[int, tuple[PlannedTarget, list[_Asked]]] = {}
-    for target, found in courses_of(draft.client, asked).items():
-        if isinstance(found, Unfound):
-            draft.skips += (Skip(row, found.code, found.reason) for row, _, _ in asked[target])
-            continue
-        known, rows = merged.setdefault(found.target_id, (found, []))
-        rows += asked[target]
-        if known.code is None:
-            merged[found.target_id] = (found, rows)
-    for planned, rows in merged.values():
-        yield planned, sorted(rows, key=lambda one: one[0])
-
-
-def _plan_target(draft: _Draft, target: PlannedTarget, rows: list[_Asked]) -> None:
-    key, read = target.key, draft.client.wire.clock.monotonic()
+def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
+    """The rows of a part; all enrollments of a target become one row each."""
+    if isinstance(part, Rows):
+        return part
+    target = draft.found[part.target]
+    if isinstance(target, Unfound):
+        raise BadInput(target.reason)
     try:
-        seen = _read(draft, target, rows)
-    except NotFound:
-        reason = f"there is no course {target.target_id} on the platform"
-        draft.skips += (Skip(row, "unknown_course", reason) for row, _, _ in rows)
-        return
-    draft.fresh[key] = read
-    draft.read_at = min(draft.read_at or seen.began_at, seen.began_at)
-    if seen.items and target.code is None:
-        target = evolve(target, code=seen.items[0].course_code, title=seen.items[0].course_title)
-    target = evolve(target, listed=len(seen.items))
-    members = list(_members(draft, rows, seen.items))
-    draft.chunks += cut(
-        target,
-        members,
-        size=draft.client.limits.hand_picked,
-        terms=draft.terms,
-        read_at=seen.began_at,
-    )
-
-
-def _read(draft: _Draft, target: PlannedTarget, rows: list[_Asked]) -> Walk[CourseEnrollment]:
-    """The target's active enrollments: all that are `only`, or those of the users asked for.
-
-    The first page tells how many pages there are; where the users are all known by id and take
-    fewer calls, they are asked for instead.
-    """
-    size = draft.client.limits.page_size
-    pages = _pages(draft, target, None)
-    first = next(pages)
-    ids = [_user_id(key) for _, _, key in rows if not isinstance(key, str)]
-    if len(ids) == len(rows) and ceil(len(ids) / size) < (first.last or 1) - 1:
-        return _read_users(draft, target, sorted(set(ids)))
-    return walk(
-        lambda: _pages(draft, target, None),
-        lambda one: one.user_id,
-        begun=chain([first], pages),
-    )
-
-
-def _read_users(draft: _Draft, target: PlannedTarget, ids: list[int]) -> Walk[CourseEnrollment]:
-    size = draft.client.limits.page_size
-    found: list[CourseEnrollment] = []
-    dates: list[datetime] = []
-    for start in range(0, len(ids), size):
-        part = ids[start : start + size]
-        read = walk(partial(_pages, draft, target, part), lambda one: one.user_id)
-        dates.append(read.began_at)
-        found += (one for one in read.items if one.user_id in set(part))
-    return Walk(found, min(dates))
-
-
-def _pages(
-    draft: _Draft, target: PlannedTarget, user_ids: Collection[int] | None
-) -> Iterator[Page[CourseEnrollment]]:
-    return draft.client.enrollments.pages_in_course(
-        target.target_id, status=draft.terms.only, user_ids=user_ids
-    )
-
-
-def _members(
-    draft: _Draft, rows: list[_Asked], items: Sequence[CourseEnrollment]
-) -> Iterator[PreImage]:
-    by_id = {one.user_id: one for one in items}
-    by_name = {one.username: one for one in items if one.username is not None}
-    names = {name for _, _, key in rows if (name := _username(key))} - by_name.keys()
-    if names and any(one.username is None for one in items):
-        found = user_ids_of(draft.client, names)
-        by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
-    lower = {name.casefold(): name for name in by_name}
-    seen: dict[object, str] = {}
-    for index, line, key in rows:
-        one = by_name.get(key) if isinstance(key, str) else by_id.get(_user_id(key))
-        if isinstance(key, tuple) and one is not by_name.get(key[1]):
-            draft.skips.append(Skip(index, "disagree", _disagree(key, one)))
+        seen = draft.surveys[target.key] = survey(draft.client, target, draft.terms, None)
+    except NotFound as error:
+        raise BadInput(f"there is no {target} on the platform: {error}") from None
+    inactive = _inactive(draft, part.inactive_since)
+    by_id = part.target.code is None
+    builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
+    for one in seen.items:
+        if one.user_id in part.exclude or one.username in part.exclude:
             continue
-        where = f"line {line}" if line else f"row {index + 1}"
-        first = seen.setdefault(one.user_id if one else (key,), where)
-        if first is not where:
-            reason = f"asked for already in {first}: archived at most once"
-            draft.skips.append(
-                Skip(index, "duplicate", reason, None if one is None else one.user_id)
-            )
-        elif one is None:
-            draft.skips.append(Skip(index, "not_enrolled", _not_seen(draft.terms, key, lower)))
-        elif (unfit := _unfit(draft.terms, one)) is not None:
-            draft.skips.append(Skip(index, *unfit, one.user_id))
+        if inactive is None or one.user_id in inactive:
+            key = part.target.target_id if by_id else part.target.code
+            builder.add((key, one.user_id, one.username), None, part.target, one.user_id)
+    rows = builder.rows()
+    if not len(rows):
+        draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
+    return rows
+
+
+def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | None:
+    if since is None:
+        return None
+    if since not in draft.inactive:
+        users = draft.client.users.inactive(since=since)
+        draft.inactive[since] = {user.user_id for user in users}
+        day = since if isinstance(since, timedelta) else since.strftime("%Y-%m-%d %H:%M:%S UTC")
+        count = len(draft.inactive[since])
+        ago = "for" if isinstance(since, timedelta) else "since"
+        draft.warnings.append(f"inactive {ago} {day}: {count:,} users, none who never logged in")
+    return draft.inactive[since]
+
+
+def _candidates(
+    draft: _Draft, selection: Selection, where: dict[int, str]
+) -> Iterator[tuple[PlannedTarget, list[PreImage]]]:
+    """The enrollments that the rows mean, by target, however it was named."""
+    merged: dict[tuple[str, int], list[Asked]] = defaultdict(list)
+    targets: dict[tuple[str, int], PlannedTarget] = {}
+    for row in selection:
+        found = None if row.target is None else draft.found[row.target]
+        if row.fault is not None or found is None or row.user is None:
+            reason = row.fault.reason if row.fault else "names no target and user"
+            draft.skips.append(Skip(row.index, "bad_row", reason))
+        elif isinstance(found, Unfound):
+            draft.skips.append(Skip(row.index, found.code, found.reason))
         else:
-            yield _pre_image(index, key, one)
+            known = targets.get(found.key)
+            targets[found.key] = found if known is None or known.code is None else known
+            merged[found.key].append((row.index, where[row.index], row.user))
+    for key, rows in merged.items():
+        seen = _surveyed(draft, targets[key], rows)
+        if seen is not None:
+            match = Match(draft.terms, seen.items, lambda names: user_ids_of(draft.client, names))
+            members = list(match.members(rows))
+            draft.skips += match.skips
+            yield seen.target, members
 
 
-def _user_id(key: int | tuple[int, str]) -> int:
-    return key if isinstance(key, int) else key[0]
+def _surveyed(draft: _Draft, target: PlannedTarget, rows: Sequence[Asked]) -> Survey | None:
+    if target.key not in draft.surveys:
+        try:
+            draft.surveys[target.key] = survey(draft.client, target, draft.terms, rows)
+        except NotFound:
+            reason = f"there is no {target} on the platform"
+            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row, _, _ in rows)
+            return None
+    return draft.surveys[target.key]
 
 
-def _username(key: UserKey) -> str | None:
-    if isinstance(key, tuple):
-        return key[1]
-    return key if isinstance(key, str) else None
+def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
+    plans = {one.target_id for one in targets if one.kind == "learning_plan"}
+    courses = {one.target_id for one in targets if one.kind == "course"}
+    leaves = draft.terms.mode is ArchiveMode.UNENROLL
+    others = (leaves and bool(targets)) or (draft.terms.reset_tracking and bool(plans))
+    return read_sharing(draft.client, courses=courses if leaves else (), plans=plans, others=others)
 
 
-def _disagree(key: tuple[int, str], one: CourseEnrollment | None) -> str:
-    known = f"{one.username!r}, not " if one and one.username else "not "
-    return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
+def _with_courses(client: Client, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
+    """A learning plan as it is now: what it is compared with while the job runs."""
+    if target.kind != "learning_plan":
+        return target
+    plan = client.learning_plans.get(target.target_id)
+    courses = tuple(one.course_id for one in sharing.courses_of[target.target_id])
+    return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=courses)
 
 
-def _pre_image(index: int, key: UserKey, one: CourseEnrollment) -> PreImage:
-    return PreImage(
-        row=index,
-        user_id=one.user_id,
-        username=one.username or _username(key),
-        enrolled_at=one.enrolled_at,
-        status=one.status,
-        level=one.level,
-        completed_at=one.completed_at,
-        score=one.score,
-    )
+def _not_lately(
+    draft: _Draft, target: PlannedTarget, rows: list[PreImage], again_after: timedelta
+) -> list[PreImage]:
+    """Re-enroll archives nobody again who was archived in the target a short while ago."""
+    if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:
+        return rows
+    since = draft.client.wire.platform_time() - again_after
+    ids = [one.user_id for one in rows]
+    last = archived_since(draft.client, target, ids, since)
+    for one in rows:
+        if one.user_id in last:
+            reason = f"archived in {target} on {last[one.user_id]:%Y-%m-%d %H:%M:%S} UTC already"
+            more = f"less than {again_after.days} days ago; again_after= says otherwise"
+            draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
+    return [one for one in rows if one.user_id not in last]
 
 
-def _not_seen(terms: Terms, key: UserKey, lower: dict[str, str]) -> str:
-    reason = (
-        f"not enrolled as {' or '.join(terms.only)}: not enrolled, other status, already "
-        "archived, or no such user"
-    )
-    if isinstance(key, str) and key.casefold() in lower:
-        return f"{reason}; {lower[key.casefold()]!r} differs in upper and lower case"
-    if isinstance(key, str) and "@" in key:
-        return f"{reason}; is the username really the e-mail address?"
-    return reason
+def _cut(draft: _Draft, kept: dict[PlannedTarget, list[PreImage]]) -> Iterator[Chunk]:
+    for target, members in kept.items():
+        yield from cut(
+            target,
+            members,
+            size=draft.client.limits.hand_picked,
+            terms=draft.terms,
+            read_at=draft.surveys[target.key].began_at,
+        )
 
 
-def _unfit(terms: Terms, one: CourseEnrollment) -> tuple[str, str] | None:
-    """Why an enrollment that is there is not archived all the same."""
-    if one.status is None:
-        return "no_status", "the platform tells no status for it: never archived on a guess"
-    if one.status not in ARCHIVABLE:
-        return "status", f"is {one.status}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
-    if one.status not in terms.only:
-        return "status", f"is {one.status}, not {' or '.join(terms.only)}: left alone"
-    if one.level != EnrollmentLevel.LEARNER and not terms.include_staff:
-        level = one.level or "of a level the platform does not tell"
-        return "staff", f"is {level}, no learner: include_staff=True takes them too"
-    return None
-
-
-def _warnings(draft: _Draft) -> Iterator[str]:
-    statuses = Counter(one.status for chunk in draft.chunks for one in chunk.members)
+def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
+    if not chunks:
+        return
+    statuses = Counter(one.status for chunk in chunks for one in chunk.members)
     unfinished = sum(statuses.values()) - statuses[EnrollmentStatus.COMPLETED]
     if unfinished:
         yield f"{unfinished:,} enrollments are unfinished: archiving takes their progress away"
-
-
-def _calls(chunks: Sequence[Chunk], limits: Limits) -> dict[str, int]:
-    """The calls of `apply`, polls and repetitions aside."""
-    if not chunks:
-        return {}
-    size = limits.page_size
-    calls = Counter({"list_jobs": 1})
-    for place, (_, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
-        part = list(group)
-        rows, listed = sum(len(chunk) for chunk in part), part[0].target.listed
-        records = rows
-        calls["archive_course_enrollments"] += len(part)
-        if place == 0:
-            # The canary and the first chunk are read back on their own.
-            alone = 2 if len(part[0]) > 1 else 1
-            calls["archive_course_enrollments"] += alone - 1
-            settled = len(part[0])
-            calls["archived_course_enrollments"] += alone
-            calls["course_enrollments"] += alone
-            if len(part) == 1:
-                continue
-            rows, listed = rows - settled, listed - settled
-        # A few are asked for by user; of many, all that is new in the list is read.
-        calls["archived_course_enrollments"] += ceil((rows if rows <= size else records) / size)
-        calls["course_enrollments"] += min(ceil(rows / size), ceil(max(listed - rows, 1) / size))
-    return dict(calls)
-
-
-def _duration(calls: dict[str, int], chunks: int, client: Client) -> timedelta:
-    total, limits = sum(calls.values()), client.limits
-    seconds = total * _SECONDS_A_CALL + ceil(chunks / limits.max_open_jobs) * limits.first_poll
-    hourly = client.wire.settings.calls_per_hour
-    if hourly is not None and total > hourly:
-        seconds = max(seconds, (total // hourly) * 3600.0)
-    return timedelta(seconds=round(seconds))
+    yield (
+        f"up to {affected(chunks):,} events may send notifications, one for each enrollment; "
+        "consider disabling them on the platform for the time of the job (article)"
+    )
+    if any(chunk.target.kind == "learning_plan" for chunk in chunks):
+        yield "change nothing in the learning plans while the job runs (article)"

@@ -28,8 +28,7 @@ def printed(
 ) -> str:
     """The plan as text, at most about a screen whatever its size."""
     count = sum(len(chunk) for chunk in chunks)
-    targets = len({chunk.target.key for chunk in chunks})
-    where = f"{_number(targets, 'course')} of {platform}"
+    where = f"{_targets(chunks)} of {platform}"
     staff = "staff included" if terms.include_staff else "learners only"
     tracking = "RESET" if terms.reset_tracking else "kept"
     lines = [
@@ -37,7 +36,7 @@ def printed(
         "  THIS CANNOT BE UNDONE: archived enrollments cannot be restored.",
         f"  Taken: {', '.join(terms.only)}; {staff}.",
         f"  Tracking of the training material: {tracking}.",
-        "  The record will not hold the progress in single training materials.",
+        *_not_held(chunks),
         "",
         *_by_target(chunks),
         *_by_reason(skips),
@@ -50,6 +49,21 @@ def printed(
     return "\n".join(lines)
 
 
+def _targets(chunks: Iterable[Chunk]) -> str:
+    kinds = Counter(kind for kind, _ in {chunk.target.key for chunk in chunks})
+    shown = [_number(count, kind.replace("_", " ")) for kind, count in sorted(kinds.items())]
+    return " and ".join(shown) or "no target"
+
+
+def _not_held(chunks: Iterable[Chunk]) -> Iterator[str]:
+    plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
+    if plans:
+        carried = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
+        yield f"  Carried along: up to {_number(carried, 'enrollment')} in the plans' courses."
+        yield "  A plan's record will not hold scores or time spent (article)."
+    yield "  A record will not hold the progress in single training materials."
+
+
 def _by_target(chunks: Iterable[Chunk]) -> Iterator[str]:
     counts: dict[PlannedTarget, list[int]] = defaultdict(lambda: [0, 0])
     for chunk in chunks:
@@ -59,9 +73,9 @@ def _by_target(chunks: Iterable[Chunk]) -> Iterator[str]:
         yield "Nothing to archive."
         return
     shown = list(counts.items())[:_LINES]
-    width = max(len("course"), *(len(_short(str(target))) for target, _ in shown))
+    width = max(len("target"), *(len(_short(str(target))) for target, _ in shown))
     titles = max(len("title"), *(len(_short(target.title or "")) for target, _ in shown))
-    yield f"  {'course':<{width}}  {'title':<{titles}}  to archive  chunks"
+    yield f"  {'target':<{width}}  {'title':<{titles}}  to archive  chunks"
     for target, (rows, number) in shown:
         code, title = _short(str(target)), _short(target.title or "")
         yield f"  {code:<{width}}  {title:<{titles}}  {rows:>10,}  {number:>6,}"

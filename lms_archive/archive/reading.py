@@ -20,6 +20,7 @@ from lms_archive.archive.selection import (
     Rows,
     RowsBuilder,
     Target,
+    TargetKind,
     UserKey,
     column_word,
     columns_of,
@@ -41,6 +42,9 @@ _OURS = frozenset(OUTCOME_COLUMNS)
 _DIGITS = re.compile(r"[1-9][0-9]{0,17}")
 _EXACT = 2**53
 """Above it a float skips whole numbers: not the id that was meant, maybe."""
+
+
+_KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
 
 
 class _BadRow(Exception):
@@ -177,10 +181,18 @@ def _add_cells(
 
 def _named(cells: Mapping[str, Any]) -> tuple[Target, UserKey]:
     """The target and the user that the cells name."""
-    course_id, code = _id(cells, "course_id"), _name(cells, "course_code")
-    if course_id is None and code is None:
-        raise _BadRow("names no course: fill in course_code or course_id")
-    return Target("course", course_id, code), _user(cells)
+    targets = [
+        Target(kind, target_id, code)
+        for kind in _KINDS
+        for target_id, code in [(_id(cells, f"{kind}_id"), _name(cells, f"{kind}_code"))]
+        if target_id is not None or code is not None
+    ]
+    if not targets:
+        columns = [word for word in cells if word not in ("username", "user_id")]
+        raise _BadRow(f"names no target: fill in {' or '.join(columns)}")
+    if len(targets) > 1:
+        raise _BadRow(f"names {targets[0]} and {targets[1]}: one target a row")
+    return targets[0], _user(cells)
 
 
 def _user(cells: Mapping[str, Any]) -> UserKey:
@@ -258,8 +270,10 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
 def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:
     if isinstance(row, Mapping):
         return {str(name): plain(value) for name, value in row.items()}
-    if attrs.has(type(row)) and hasattr(row, "user_id") and hasattr(row, "course_id"):
-        return {"course_id": row.course_id, "user_id": row.user_id}
+    if attrs.has(type(row)) and hasattr(row, "user_id"):
+        for kind in _KINDS:
+            if hasattr(row, f"{kind}_id"):
+                return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
     raise BadInput(f"row {index + 1} is no mapping but a {type(row).__name__}", source=source)
 
 
@@ -273,7 +287,7 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
         raise BadInput(f"wanted several users, not {users!r:.60}: put it in a list")
     by_id = target.code is None
     key = target.target_id if by_id else target.code
-    builder = RowsBuilder(("course_id" if by_id else "course_code", "user_id", "username"))
+    builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
     for user in map(plain, users):
         name = isinstance(user, str)
         cells = (key, None, user) if name else (key, user, None)

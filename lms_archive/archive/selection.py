@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeGuard
 
 from attrs import Attribute, field, frozen
@@ -13,7 +14,9 @@ from lms_archive.errors import BadInput
 from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
 
 __all__ = [
+    "Everything",
     "Fault",
+    "Form",
     "Row",
     "Rows",
     "RowsBuilder",
@@ -28,7 +31,8 @@ __all__ = [
     "plain",
 ]
 
-TargetKind = Literal["course"]
+TargetKind = Literal["course", "learning_plan"]
+Form = Literal["hand_picked", "select_all"]
 
 UserKey = int | str | tuple[int, str]
 """A user as asked for: an id, a username, or both, which must then agree."""
@@ -80,10 +84,12 @@ class Target:
             return cls(kind, target_id=key)
         if isinstance(key, str) and flaw(key) is None:
             return cls(kind, code=key)
-        raise BadInput(f"a {kind} is an id (int) or a code (str), not {key!r:.60}")
+        what = kind.replace("_", " ")
+        raise BadInput(f"a {what} is an id (int) or a code (str), not {key!r:.60}")
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.target_id if self.code is None else repr(self.code)}"
+        name = self.target_id if self.code is None else repr(self.code)
+        return f"{self.kind.replace('_', ' ')} {name}"
 
 
 @frozen
@@ -111,8 +117,11 @@ _COLUMNS = {
     "userid": "user_id",
     "coursecode": "course_code",
     "courseid": "course_id",
+    "learningplancode": "learning_plan_code",
+    "learningplanid": "learning_plan_id",
 }
-_WANTED = "username or user_id, and course_code or course_id"
+_USERS = {"username", "user_id"}
+_WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
 
 
 def column_word(name: str) -> str | None:
@@ -135,7 +144,7 @@ def columns_of(header: Sequence[str], source: str, line: int | None = None) -> d
             reason = f"{both} name the same thing: remove or rename one"
             raise BadInput(reason, source=source, line=line, column=name[:60])
     found = {word: index for (word, _), index in seen.items() if word is not None}
-    if not (found.keys() & {"username", "user_id"} and found.keys() & {"course_code", "course_id"}):
+    if not (found.keys() & _USERS and found.keys() - _USERS):
         shown = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
         raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=line)
     return found
@@ -199,12 +208,9 @@ class Rows:
 
 def _mode(value: ArchiveMode | str) -> ArchiveMode:
     try:
-        mode = ArchiveMode(value)
+        return ArchiveMode(value)
     except ValueError:
         raise BadInput(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
-    if mode is not ArchiveMode.UNENROLL:
-        raise BadInput("mode='re-enroll' is not in this version yet; mode='unenroll' is")
-    return mode
 
 
 def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
@@ -229,24 +235,50 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
 
 
 @frozen
+class Everything:
+    """All enrollments of a target that a job takes; a plan makes rows of them.
+
+    Attributes:
+        target: where they are.
+        inactive_since: only users whose last access lies before this (aware), or so long ago.
+        exclude: ids and usernames that are left alone.
+        form: `"select_all"` asks for the platform's select-all form where it is safe.
+    """
+
+    target: Target
+    inactive_since: datetime | timedelta | None = None
+    exclude: frozenset[int | str] = frozenset()
+    form: Form = "hand_picked"
+
+    def __len__(self) -> int:
+        """None yet: only a plan knows."""
+        return 0
+
+
+@frozen
 class Selection:
     """All rows of a job, in input order, part after part."""
 
-    parts: tuple[Rows, ...] = ()
+    parts: tuple[Rows | Everything, ...] = ()
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
 
+    @property
+    def rows(self) -> Iterator[Rows]:
+        """The parts that hold rows."""
+        return (part for part in self.parts if isinstance(part, Rows))
+
     def __iter__(self) -> Iterator[Row]:
         offset = 0
-        for part in self.parts:
+        for part in self.rows:
             for index in range(len(part)):
                 yield part.row(index, offset)
             offset += len(part)
 
     def __getitem__(self, index: int) -> Row:
         offset = 0
-        for part in self.parts:
+        for part in self.rows:
             if index < offset + len(part):
                 return part.row(index - offset, offset)
             offset += len(part)

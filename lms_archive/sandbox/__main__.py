@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from lms_archive.sandbox import Sandbox
 
+_FILES = ("users", "courses", "learning_plans", "enrollments", "learning_plan_enrollments")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve as the arguments say; returns the exit code."""
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(given: argparse.Namespace) -> None:
     with Sandbox(path=given.path, port=given.port, job_seconds=given.job_seconds) as sandbox:
-        sandbox.load_csv(users=given.users, courses=given.courses, enrollments=given.enrollments)
+        sandbox.load_csv(**{name: getattr(given, name) for name in _FILES})
         print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
         for name, value in sandbox.env().items():
             print(f"export {name}={shlex.quote(value)}")
@@ -43,9 +45,10 @@ def _parser() -> argparse.ArgumentParser:
         "serve", help="answer on http://127.0.0.1 and print how to reach it"
     )
     serve.add_argument("--port", type=int, default=0, help="0 (default): a free one")
-    serve.add_argument("--users", metavar="FILE", help="CSV of users to load")
-    serve.add_argument("--courses", metavar="FILE", help="CSV of courses to load")
-    serve.add_argument("--enrollments", metavar="FILE", help="CSV of enrollments to load")
+    for name in _FILES:
+        words = name.replace("_", " ")
+        option = f"--{name.replace('_', '-')}"
+        serve.add_argument(option, metavar="FILE", help=f"CSV of {words} to load")
     serve.add_argument(
         "--job-seconds", type=float, default=0.2, help="how long a background job takes (0.2)"
     )

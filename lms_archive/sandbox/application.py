@@ -15,10 +15,11 @@ from werkzeug.http import http_date
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from lms_archive.sandbox.archiving import advance
+from lms_archive.sandbox import certificates
 from lms_archive.sandbox.ask import Ask, Settings, read_parameters
 from lms_archive.sandbox.clock import Clock
 from lms_archive.sandbox.faults import INSTEAD, Fault, Faults
+from lms_archive.sandbox.jobs import advance
 from lms_archive.sandbox.oauth import Account, OAuth
 from lms_archive.sandbox.refusal import Refusal, error_body
 from lms_archive.sandbox.routes import ROUTES, Route
@@ -129,7 +130,7 @@ class Application:
     def advance(self, now: datetime) -> None:
         """Do what background jobs have to do by now."""
         with self._db:
-            advance(self._db, now)
+            advance(self._db, now, self._settings.shared_reading)
 
     def _visit(self, request: Request, now: datetime) -> _Visit:
         try:
@@ -151,7 +152,7 @@ class Application:
             if kind == "expired_token":
                 self._oauth.revoke(visit.bearer)
             try:
-                response = _json(200, self._work(visit))
+                response = self._work(visit)
             except Refusal as refusal:
                 response = _json(refusal.status, refusal.body, refusal.headers)
             if fault and kind == "error_after":
@@ -159,16 +160,19 @@ class Application:
         response.headers["Date"] = http_date(visit.now)
         return response
 
-    def _work(self, visit: _Visit) -> Mapping[str, Any]:
+    def _work(self, visit: _Visit) -> Response:
         self._count(visit.now)
         if visit.refusal:
             raise visit.refusal
         request = visit.request
         if visit.operation == "token":
-            return self._oauth.grant(request.form, visit.now)
-        if visit.route is None:
-            return swagger(visit.arguments["service"], ROUTES)
+            return _json(200, self._oauth.grant(request.form, visit.now))
+        if visit.operation == "swagger":
+            return _json(200, swagger(visit.arguments["service"], ROUTES))
         visit.account = self._oauth.account(visit.bearer, visit.now)
+        if visit.route is None:
+            certificate = certificates.read(self._db, visit.arguments["name"])
+            return Response(certificate, content_type="application/pdf")
         args = read_parameters(
             visit.route.parameters, visit.arguments, request.args, request.get_data()
         )
@@ -185,7 +189,7 @@ class Application:
         )
         with self._db:
             data = visit.route.handler(ask)
-        return {"data": data, "version": "1.0.0", "_links": []}
+        return _json(200, {"data": data, "version": "1.0.0", "_links": []})
 
     def _count(self, now: datetime) -> None:
         """Refuse with 429 what is above the limit of any 3,600 seconds; logins count too."""
@@ -204,6 +208,7 @@ def _rules() -> list[Rule]:
     rules = [
         Rule("/oauth2/token", endpoint="token", methods=["POST"]),
         Rule("/<service>/v1/swagger", endpoint="swagger", methods=["GET"]),
+        Rule("/certificates/<name>", endpoint="certificate", methods=["GET"]),
     ]
     for route in ROUTES:
         path = route.path

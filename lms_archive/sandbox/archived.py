@@ -1,68 +1,94 @@
-"""The archive call, and the list of what it archived (paths and keys: assumed)."""
+"""The archive calls, and the lists of what they archived (paths and keys: assumed)."""
 
 import json
 from typing import Any
 
-from lms_archive.sandbox.archiving import HAND_PICKED, Order, archive
+from lms_archive.sandbox.archiving import Order, archive
 from lms_archive.sandbox.ask import Ask
 from lms_archive.sandbox.clock import micros
-from lms_archive.sandbox.courses import find_course
+from lms_archive.sandbox.freezing import RETURNED
 from lms_archive.sandbox.jobs import begin_job
+from lms_archive.sandbox.kinds import COURSE, Enrollment, Kind, find
 from lms_archive.sandbox.listing import Select, listing
 from lms_archive.sandbox.refusal import Refusal, invalid
 
+#: Enrollments in one call: limits of the screen (article), assumed for the API.
+HAND_PICKED = 200
+SELECT_ALL = 10_000
 _LAG = frozenset({"archived_lag"})
-_RETURNED = """
-id, archived_at, archived_by, user_id, username, first_name, last_name, language, course_id,
-course_name, course_code, course_uid, course_type, course_credits, certificate_url,
-certificate_date, enrollment_created_at, enrollment_created_by, enrollment_status,
-enrollment_level, enrollment_score, enrollment_time_spent, enrollment_validity_begin_datetime,
-enrollment_validity_end_datetime, enrollment_completion_date, learning_plan_id
-"""
+_NO_POWER_USERS = (
+    "Power Users cannot archive learning plan enrollments, "
+    "nor delete archived learning plan enrollments."
+)
 
 
-def archive_course_enrollments(ask: Ask) -> dict[str, Any]:
-    """Answer `PUT /learn/v1/enrollments`: every pair of a course and a user given.
+def archive_enrollments(kind: Kind, ask: Ask) -> dict[str, Any]:
+    """Answer the archive call of courses or of a plan.
 
-    Without `enrollment_mode` it is the plain "update multiple" (2017) that archives nothing.
-    One pair is done at once, from two on it is a background job (article, of plans).
+    Without `enrollment_mode` it is the plain "update multiple" (2017; of plans by analogy) that
+    archives nothing. One enrollment is done at once, from two on it is a background job (article).
     """
     mode = ask.args["enrollment_mode"]
     if mode is None:
         return _answer(success=True)
+    if kind is not COURSE and ask.account.is_power_user:
+        raise Refusal(403, _NO_POWER_USERS)
     if not ask.account.may_archive:
         raise Refusal(403, "You are not allowed to archive enrollments.")
-    rows = _pairs(ask)
+    enrollments = _selected(kind, ask)
     lag = ask.faults.later(_LAG, ask.operation, ask.method, ask.now).get("archived_lag")
-    micros_of_lag = None if lag is None else round(lag["seconds"] * 1_000_000)
-    order = Order(ask.account.user_id, mode, ask.args["reset_tracking"], lag=micros_of_lag)
-    if len(rows) > 1:
-        return _answer(success=True, job=begin_job(ask, order, rows))
-    return _answer(success=archive(ask.db, order, *rows[0], ask.now))
+    order = Order(
+        ask.account.user_id,
+        mode,
+        ask.args["reset_tracking"],
+        ask.settings.shared_reading,
+        lag=None if lag is None else round(lag["seconds"] * 1_000_000),
+    )
+    if len(enrollments) > 1:
+        return _answer(success=True, job=begin_job(ask, order, enrollments))
+    return _answer(success=any(archive(ask.db, order, one, ask.now) for one in enrollments))
 
 
-def _pairs(ask: Ask) -> list[tuple[int, int]]:
-    courses, users = ask.args["course_id"], ask.args["user_id"]
-    for name, ids in (("course_id", courses), ("user_id", users)):
-        if not ids:
-            raise invalid(name, f"{name} cannot be blank")
-    if len(courses) * len(users) > HAND_PICKED:
-        raise invalid("user_id", f"at most {HAND_PICKED} enrollments can be archived at a time")
-    return [(course, user) for course in dict.fromkeys(courses) for user in dict.fromkeys(users)]
+def _selected(kind: Kind, ask: Ask) -> list[Enrollment]:
+    targets, users = ask.args[kind.column], ask.args[kind.users]
+    if kind is not COURSE:
+        targets = [find(kind, ask)[kind.key]]
+    if not targets:
+        raise invalid(kind.column, f"{kind.column} cannot be blank")
+    if ask.args["select_all"]:
+        if users:
+            raise invalid(kind.users, f"{kind.users} cannot be given with select_all")
+        return _all(kind, ask, targets)
+    if not users:
+        raise invalid(kind.users, f"{kind.users} cannot be blank")
+    if len(targets) * len(users) > HAND_PICKED:
+        raise invalid(kind.users, f"at most {HAND_PICKED} enrollments can be archived at a time")
+    once = dict.fromkeys(users)
+    return [Enrollment(kind, target, user) for target in dict.fromkeys(targets) for user in once]
+
+
+def _all(kind: Kind, ask: Ask, targets: list[int]) -> list[Enrollment]:
+    """Return what the filters let through: of more than 10,000 the first ones (assumed)."""
+    select = Select(f"{kind.column}, user_id", kind.enrollments, f"{kind.column}, user_id")
+    select.where_in(kind.column, targets)
+    filters = ask.args["filters"]
+    if filters and not ask.settings.ignores_filters:
+        select.where_in("enrollment_status", filters["enrollment_status"])
+    return [Enrollment(kind, *row) for row in select.rows(ask, page=1, size=SELECT_ALL)]
 
 
 def _answer(*, success: bool, job: str | None = None) -> dict[str, Any]:
     return {"success": success, "background_job": job is not None, "job_id": job}
 
 
-def archived_course_enrollments(ask: Ask) -> dict[str, Any]:
-    """Answer `GET /course/v1/courses/{course_id}/enrollments/archived`, oldest first.
+def archived_enrollments(kind: Kind, ask: Ask) -> dict[str, Any]:
+    """Answer `GET .../enrollments/archived` of a course or plan, oldest first.
 
     The filters are those of the screen (article). A date without a time counts from its
     first second as `archived_from`, to its last as `archived_to`.
     """
-    select = Select(_RETURNED, "archived_enrollments", "id")
-    select.where("course_id = ?", find_course(ask)["id_course"])
+    select = Select(RETURNED[kind], kind.archived, "id")
+    select.where(f"{kind.column} = ?", find(kind, ask)[kind.key])
     select.where("(hidden_until IS NULL OR hidden_until <= ?)", micros(ask.now))
     if start := ask.args["archived_from"]:
         select.where("archived_at >= ?", start)
@@ -75,17 +101,18 @@ def archived_course_enrollments(ask: Ask) -> dict[str, Any]:
     return listing(ask, select)
 
 
-def delete_archived_course_enrollments(ask: Ask) -> dict[str, Any]:
+def delete_archived_enrollments(kind: Kind, ask: Ask) -> dict[str, Any]:
     """Answer `DELETE` on the archived list; Power Users may not (article)."""
-    if not ask.account.may_delete_archived:
-        raise Refusal(403, "You are not allowed to delete archived enrollments.")
-    course = find_course(ask)
+    if ask.account.is_power_user:
+        refused = "You are not allowed to delete archived enrollments."
+        raise Refusal(403, refused if kind is COURSE else _NO_POWER_USERS)
+    target_id = find(kind, ask)[kind.key]
     ids = ask.args["ids"]
     if not ids:
         raise invalid("ids", "ids cannot be blank")
     deleted = ask.db.execute(
-        "DELETE FROM archived_enrollments "
-        "WHERE course_id = ? AND id IN (SELECT value FROM json_each(?))",
-        [course["id_course"], json.dumps(ids)],
+        f"DELETE FROM {kind.archived} "  # noqa: S608  # own names
+        f"WHERE {kind.column} = ? AND id IN (SELECT value FROM json_each(?))",
+        [target_id, json.dumps(ids)],
     ).rowcount
     return {"success": deleted > 0, "deleted": deleted}

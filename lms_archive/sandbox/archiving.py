@@ -1,18 +1,18 @@
-"""The rules of archiving: what may be archived, what it leaves behind, and when.
+"""The rules of archiving: what may be archived, what comes with it, and what stays behind."""
 
-No thread does the work of background jobs: whoever looks first calls `advance`, and each row
-is archived with the time at which it fell due. Nobody can tell the difference.
-"""
-
+import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from lms_archive.sandbox.clock import micros, moment, stamp
+from lms_archive.sandbox.ask import SharedReading
+from lms_archive.sandbox.clock import micros, stamp
+from lms_archive.sandbox.freezing import ARCHIVABLE, FREEZE, these
+from lms_archive.sandbox.kinds import COURSE, PLAN, Enrollment, Kind
 
 MODES = ("delete", "re_enroll")
-#: Enrollments in one call: a limit of the screen, assumed for the API.
-HAND_PICKED = 200
+_BOTH = (COURSE, PLAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,119 +25,129 @@ class Order:
     author_id: int
     mode: str
     reset_tracking: bool
+    shared_reading: SharedReading
     job_hash: str | None = None
     lag: int | None = None
 
 
-_FREEZE = """
-INSERT INTO archived_enrollments (
-    archived_at, archived_by, user_id, username, first_name, last_name, language,
-    course_id, course_name, course_code, course_uid, course_type, course_credits,
-    enrollment_created_at, enrollment_created_by, enrollment_status, enrollment_level,
-    enrollment_score, enrollment_time_spent, enrollment_validity_begin_datetime,
-    enrollment_validity_end_datetime, enrollment_completion_date,
-    user_last_access_date, user_expiration_date, user_is_active, user_is_suspended, user_level,
-    course_language, enrollment_date_last_updated, job_hash, hidden_until)
-SELECT
-    :at, :author, u.user_id, u.username, u.first_name, u.last_name, u.language,
-    c.id_course, c.name, c.code, c.uidCourse, c.course_type, c.credits,
-    e.enrollment_created_at, e.enrollment_created_by, e.enrollment_status, e.enrollment_level,
-    e.enrollment_score, e.enrollment_time_spent, e.enrollment_validity_begin_datetime,
-    e.enrollment_validity_end_datetime, e.enrollment_completion_date,
-    u.last_access_date, u.expiration_date, u.status = '1', u.status = '0', u.level,
-    c.language, e.enrollment_date_last_updated, :job_hash, :hidden_until
-FROM enrollments e JOIN users u USING (user_id) JOIN courses c ON c.id_course = e.course_id
-WHERE e.course_id = :course AND e.user_id = :user
-    AND e.enrollment_status IN ('enrolled', 'in_progress', 'completed')
-"""
-_UNENROLL = "DELETE FROM enrollments WHERE course_id = :course AND user_id = :user"
-_RE_ENROLL = """
-UPDATE enrollments SET enrollment_created_at = :at, enrollment_created_by = :author,
-    enrollment_date_last_updated = :at
-WHERE course_id = :course AND user_id = :user
-"""
-_RESET = """
+# Own names only, in all of these.
+_UNENROLL = {kind: f"DELETE FROM {kind.enrollments} WHERE {these(kind)}" for kind in _BOTH}  # noqa: S608
+_RE_ENROLL = {
+    kind: f"UPDATE {kind.enrollments} SET enrollment_created_at = :at, "  # noqa: S608
+    "enrollment_created_by = :author, enrollment_date_last_updated = :at, "
+    f"certificate_url = NULL, certificate_date = NULL WHERE {these(kind)}"
+    for kind in _BOTH
+}
+_RESET = f"""
 UPDATE enrollments SET enrollment_status = 'enrolled', enrollment_score = NULL,
     enrollment_completion_date = NULL, enrollment_time_spent = 0
-WHERE course_id = :course AND user_id = :user
+WHERE {these(COURSE)}
+"""  # noqa: S608
+_KEEP_TRACKING = f"""
+INSERT OR REPLACE INTO tracking
+SELECT course_id, user_id, enrollment_status, enrollment_score, enrollment_time_spent,
+    enrollment_completion_date
+FROM enrollments WHERE {these(COURSE)}
+"""  # noqa: S608
+_FORGET_TRACKING = """
+DELETE FROM tracking
+WHERE course_id IN (SELECT value FROM json_each(:ids)) AND user_id = :user
 """
+_COURSES_OF_PLAN = """
+SELECT course_id, EXISTS (
+    SELECT 1 FROM learning_plan_courses other
+    WHERE other.course_id = own.course_id AND other.learning_plan_id <> own.learning_plan_id
+) FROM learning_plan_courses own WHERE learning_plan_id = ? ORDER BY position
+"""
+_RECOMPUTE = f"""
+WITH standing AS (
+    SELECT COUNT(*) AS courses, SUM(enrollment_status = 'completed') AS done,
+        SUM(enrollment_status <> 'enrolled') AS begun,
+        MAX(enrollment_completion_date) AS latest, SUM(enrollment_time_spent) AS spent
+    FROM enrollments WHERE user_id = :user AND enrollment_status IN {ARCHIVABLE}
+        AND course_id IN (
+            SELECT course_id FROM learning_plan_courses WHERE learning_plan_id = :plan)
+)
+UPDATE learning_plan_enrollments SET
+    (enrollment_status, enrollment_completion_percentage, enrollment_completion_date,
+     enrollment_time_spent) = (
+    SELECT CASE WHEN done = courses THEN 'completed' WHEN begun THEN 'in_progress'
+            ELSE 'enrolled' END,
+        COALESCE(done * 100 / courses, 0), CASE WHEN done = courses THEN latest END,
+        COALESCE(spent, 0)
+    FROM standing)
+WHERE learning_plan_id = :plan AND user_id = :user
+    AND (:reset OR (SELECT courses FROM standing))
+"""  # noqa: S608
 
 
-def archive(db: sqlite3.Connection, order: Order, course: int, user: int, at: datetime) -> bool:
-    """Archive one enrollment at the time `at`; False where there is none to archive.
+def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: datetime) -> bool:
+    """Archive one enrollment at the time `at`; False where nothing can be archived.
 
-    Unenrolled (`delete`) or enrolled anew, dated `at`. On re-enrollment status, score and
-    time spent stay unless the tracking is reset (article, of plans); validity always stays.
+    Unenrolled (`delete`) or enrolled anew, dated `at`; validity always stays. In both modes
+    the tracking is kept unless it is reset (article): status, score and time spent, in the
+    enrollment anew and in the table `tracking`, from which a later enrollment is loaded.
     """
     values = {
         "at": stamp(at),
         "author": order.author_id,
-        "course": course,
-        "user": user,
+        "user": enrollment.user_id,
+        "reset": order.reset_tracking,
+        "plan": None,
         "job_hash": order.job_hash,
         "hidden_until": None if order.lag is None else micros(at) + order.lag,
     }
-    if db.execute(_FREEZE, values).rowcount != 1:
+    if enrollment.kind is PLAN:
+        return _archive_plan(db, order, values, enrollment.target_id)
+    course = enrollment.target_id
+    if order.mode == "delete" and _is_in_a_plan(db, course):
         return False
-    if order.mode == "delete":
-        db.execute(_UNENROLL, values)
-    else:
-        db.execute(_RE_ENROLL, values)
-        if order.reset_tracking:
-            db.execute(_RESET, values)
+    return _archive_courses(db, order, values, [course])
+
+
+def _is_in_a_plan(db: sqlite3.Connection, course: int) -> bool:
+    """Tell whether a course can only be unenrolled from with a plan (doc)."""
+    sql = "SELECT 1 FROM learning_plan_courses WHERE course_id = ?"
+    return db.execute(sql, [course]).fetchone() is not None
+
+
+def _archive_plan(db: sqlite3.Connection, order: Order, values: dict[str, Any], plan: int) -> bool:
+    """Archive a plan's enrollment and those in all its courses (article).
+
+    On unenrolling, courses of other plans are spared; read as "A", nothing happens at all.
+    """
+    courses = [tuple(row) for row in db.execute(_COURSES_OF_PLAN, [plan])]
+    taken = [course for course, shared in courses if not (shared and order.mode == "delete")]
+    if len(taken) < len(courses) and order.shared_reading == "A":
+        return False
+    values |= {"plan": plan, "course_list": ",".join(str(course) for course, _ in courses)}
+    if not _put_away(db, order, PLAN, values, [plan]):
+        return False
+    _archive_courses(db, order, values, taken)
+    if order.mode == "re_enroll":
+        db.execute(_RECOMPUTE, values)
     return True
 
 
-def advance(db: sqlite3.Connection, now: datetime) -> None:
-    """Do the rows of background jobs that have fallen due, in the order of their times."""
-    due = db.execute(
-        "SELECT * FROM job_rows WHERE state IN ('waiting', 'spoiled') AND due_at <= ? "
-        "ORDER BY due_at, job_number, position",
-        [micros(now)],
-    ).fetchall()
-    orders: dict[int, Order] = {}
-    states: list[tuple[str, int, int]] = []
-    for row in due:
-        number = row["job_number"]
-        if number not in orders:
-            orders[number] = _order(db, number)
-        at = moment(row["due_at"])
-        done = row["state"] == "waiting" and archive(
-            db, orders[number], row["course_id"], row["user_id"], at
-        )
-        states.append(("archived" if done else "error", number, row["position"]))
-    db.executemany("UPDATE job_rows SET state = ? WHERE job_number = ? AND position = ?", states)
-    for number in orders:
-        _report_progress(db, number)
-    _end_jobs(db, now)
+def _archive_courses(
+    db: sqlite3.Connection, order: Order, values: dict[str, Any], courses: list[int]
+) -> bool:
+    if not order.reset_tracking:
+        db.execute(_KEEP_TRACKING, {**values, "ids": json.dumps(courses)})
+    if not _put_away(db, order, COURSE, values, courses):
+        return False
+    if order.reset_tracking:
+        db.execute(_FORGET_TRACKING, {**values, "ids": json.dumps(courses)})
+        db.execute(_RESET, {**values, "ids": json.dumps(courses)})
+    return True
 
 
-def _order(db: sqlite3.Connection, number: int) -> Order:
-    job = db.execute("SELECT * FROM jobs WHERE number = ?", [number]).fetchone()
-    reset = bool(job["reset_tracking"])
-    return Order(job["author_id"], job["enrollment_mode"], reset, job["hash"], job["lag"])
-
-
-def _report_progress(db: sqlite3.Connection, number: int) -> None:
-    done, errors, latest = db.execute(
-        "SELECT COUNT(*), SUM(state = 'error'), MAX(due_at) FROM job_rows "
-        "WHERE job_number = ? AND state IN ('archived', 'error')",
-        [number],
-    ).fetchone()
-    db.execute(
-        "UPDATE jobs SET status = 'running', done = ?, errors = ?, percent = ? * 100 / total, "
-        "last_update = ? WHERE number = ?",
-        [done, errors, done, stamp(moment(latest)), number],
-    )
-
-
-def _end_jobs(db: sqlite3.Connection, now: datetime) -> None:
-    ended = db.execute(
-        "SELECT number, ends_at FROM jobs WHERE status IN ('queued', 'running') AND ends_at <= ?",
-        [micros(now)],
-    ).fetchall()
-    for number, ends_at in ended:
-        db.execute(
-            "UPDATE jobs SET status = ends_as, last_update = ? WHERE number = ?",
-            [stamp(moment(ends_at)), number],
-        )
+def _put_away(
+    db: sqlite3.Connection, order: Order, kind: Kind, values: dict[str, Any], ids: list[int]
+) -> bool:
+    """Freeze the enrollments, then remove them or date them anew; False where there is none."""
+    values = {**values, "ids": json.dumps(ids)}
+    if db.execute(FREEZE[kind], values).rowcount == 0:
+        return False
+    db.execute((_UNENROLL if order.mode == "delete" else _RE_ENROLL)[kind], values)
+    return True

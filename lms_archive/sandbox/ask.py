@@ -15,7 +15,9 @@ from lms_archive.sandbox.oauth import Account
 from lms_archive.sandbox.refusal import Refusal, invalid
 
 Place = Literal["path", "query", "body"]
-Kind = Literal["integer", "string", "boolean", "moment", "integers", "strings"]
+Kind = Literal["integer", "string", "boolean", "moment", "integers", "strings", "filters"]
+SharedReading = Literal["A", "B"]
+NeverLoggedIn = Literal["first", "last"]
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?")
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -23,7 +25,10 @@ _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a call, as its swagger describes it. A `moment` is a time or a date."""
+    """One parameter of a call, as its swagger describes it.
+
+    A `moment` is a time or a date; `filters` an object of lists of words, by the names in `enum`.
+    """
 
     name: str
     place: Place
@@ -34,11 +39,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How this platform behaves."""
+    """How this platform behaves: see `Sandbox`."""
 
     job_seconds: float
     more_data_lies: bool
     calls_per_hour: int | None
+    shared_reading: SharedReading
+    ignores_filters: bool
+    never_logged_in: NeverLoggedIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,8 @@ def _convert(parameter: Parameter, value: Any) -> Any:
         converted = convert(value)
     except (TypeError, ValueError):
         raise invalid(parameter.name, f"{parameter.name} must be {_SAID[parameter.kind]}") from None
+    if parameter.kind == "filters":
+        return {name: converted.get(name) for name in parameter.enum}
     if parameter.enum and converted not in parameter.enum:
         raise invalid(parameter.name, f"must be one of: {', '.join(parameter.enum)}")
     return converted
@@ -138,6 +148,12 @@ def _list(convert: Callable[[Any], Any]) -> Callable[[Any], list[Any]]:
     return converter
 
 
+def _filters(value: Any) -> dict[str, list[str]]:
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return {name: _list(_string)(words) for name, words in value.items()}
+
+
 _CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
     "integer": _integer,
     "string": _string,
@@ -145,6 +161,7 @@ _CONVERTERS: dict[Kind, Callable[[Any], Any]] = {
     "moment": _time,
     "integers": _list(_integer),
     "strings": _list(_string),
+    "filters": _filters,
 }
 _SAID: dict[Kind, str] = {
     "integer": "an integer",
@@ -153,4 +170,5 @@ _SAID: dict[Kind, str] = {
     "moment": "a time, YYYY-MM-DD HH:MM:SS",
     "integers": "a list of integers",
     "strings": "a list of strings",
+    "filters": "an object of lists of strings",
 }

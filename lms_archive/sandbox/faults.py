@@ -90,7 +90,7 @@ class Faults:
         Args:
             kind: one of the words above.
             operation: only calls of this name, as in the contract table (`list_courses`,
-                `token`), or `swagger`.
+                `token`), or `swagger`, or `certificate` (its download).
             method: only calls of this HTTP method.
             times: how many calls it hits.
             after: how many matching calls it lets pass before; for a fault of jobs, only calls

@@ -45,6 +45,12 @@ class Select:
             one_of = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608  # see above
             self.where(one_of, json.dumps(values))
 
+    def where_found(self, text: str | None, *columns: str) -> None:
+        """Keep only rows with `text` somewhere in one of `columns`; None keeps all."""
+        if text:
+            found = " OR ".join(f"instr(lower({column}), lower(?))" for column in columns)
+            self.where(f"({found})", *[text] * len(columns))
+
     def count(self, ask: Ask) -> int:
         """Return how many rows there are in all."""
         (total,) = ask.db.execute(self._sql("COUNT(*)"), self._values).fetchone()

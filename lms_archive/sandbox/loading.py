@@ -1,23 +1,25 @@
-"""Loading users, courses and enrollments, from mappings or CSV files."""
+"""Loading users, courses, plans and enrollments, from mappings or CSV files; changing them."""
 
 import csv
-import re
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from lms_archive.sandbox.certificates import issue
 from lms_archive.sandbox.clock import stamp
+from lms_archive.sandbox.kinds import COURSE, PLAN, Kind
+from lms_archive.sandbox.tables import COURSES, ENROLLMENTS, PLANS, USERS, Table
 
 #: Rows, each with the words that name its place in an error.
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
-Convert = Callable[[Any], Any]
 
-_FIRST_USER_ID = 10_001
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d))?")
-_NO_DATE = "0000-00-00"
+_TRACKED = """
+enrollment_status, enrollment_score, enrollment_time_spent, enrollment_completion_date
+"""
 
 
 def numbered(name: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
@@ -47,169 +49,136 @@ def read_csv(source: str | Path | TextIO | None) -> Rows:
         yield place, dict(zip(header, cells, strict=True))
 
 
-class _Table:
-    """How rows become those of a table: what each column takes, and what stands for none."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Rows to be inserted; the caller's transaction undoes them after an error.
 
-    def __init__(
+    `author` enrolled, at `now`, where a row does not say who and when; `host` is the address
+    that certificates are served at.
+    """
+
+    db: sqlite3.Connection
+    author: int
+    now: datetime
+    host: str
+
+    def all(
         self,
-        name: str,
-        columns: Mapping[str, Convert],
-        defaults: Mapping[str, Any],
         *,
-        key: str = "",
-        only_named: Collection[str] = (),
+        users: Rows,
+        courses: Rows,
+        learning_plans: Rows,
+        enrollments: Rows,
+        learning_plan_enrollments: Rows,
     ) -> None:
-        self.name, self.key, self.columns = name, key, columns
-        stored = [column for column in columns if column not in only_named]
-        holes = ", ".join(f":{column}" for column in stored)
-        self._sql = f"INSERT INTO {name} ({', '.join(stored)}) VALUES ({holes})"  # noqa: S608  # own names
-        self._defaults = dict.fromkeys(stored) | dict(defaults)
-        self._never_null = frozenset(defaults)
+        """Insert everything, what others need first."""
+        self._named(USERS, users)
+        self._named(COURSES, courses)
+        self._named(PLANS, learning_plans)
+        self._enrollments(COURSE, enrollments)
+        self._enrollments(PLAN, learning_plan_enrollments)
 
-    def values(self, place: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of `row`, converted; only those that it has."""
-        values = {}
-        for column, value in row.items():
-            convert = self.columns.get(column)
-            if convert is None:
-                known = ", ".join(self.columns)
-                raise ValueError(f"{place}: unknown column {column!r}; known are {known}")
-            try:
-                converted = None if value in (None, "") else convert(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"{place}: {column} cannot be {value!r}") from None
-            if converted is not None or column not in self._never_null:
-                values[column] = converted
+    def _named(self, table: Table, rows: Rows) -> None:
+        """Insert users, courses or plans; ids that they lack are assigned."""
+        db, key = self.db, table.key
+        (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table.name}").fetchone()  # noqa: S608  # own names
+        free = max(last + 1, table.first)
+        courses = _names(db, COURSE)
+        for place, row in rows:
+            values = table.values(place, row)
+            if values.get(key) is None:
+                values[key] = free
+            free = max(free, values[key] + 1)
+            held = values.pop("courses", None)
+            table.insert(db, place, self._filled(table, values))
+            if held:
+                _hold(db, place, values[key], courses, held)
+
+    def _filled(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
+        if table is COURSES:
+            values["name"] = values.get("name") or values.get("code")
+            values["uidCourse"] = values.get("uidCourse") or f"E-{values[table.key]:06}"
+        elif table is PLANS:
+            values["title"] = values.get("title") or values.get("code")
+            values["uuid"] = (
+                values.get("uuid") or f"00000000-0000-4000-8000-{values[table.key]:012}"
+            )
+            values.setdefault("created_on", stamp(self.now))
+            values.setdefault("updated_on", values["created_on"])
         return values
 
-    def insert(self, db: sqlite3.Connection, place: str, values: dict[str, Any]) -> None:
-        """Insert one row."""
-        try:
-            db.execute(self._sql, self._defaults | values)
-        except sqlite3.IntegrityError as error:
-            raise ValueError(f"{place}: {error}") from None
+    def _enrollments(self, kind: Kind, rows: Rows) -> None:
+        """Insert active enrollments; in a course, tracking that was kept shows again."""
+        table = ENROLLMENTS[kind]
+        users = _Names(self.db, "user", "SELECT user_id, username FROM users")
+        targets = _names(self.db, kind)
+        tracked = _tracked(self.db) if kind is COURSE else {}
+        for place, row in rows:
+            values = table.values(place, row)
+            given = values.get(kind.key, values.get(kind.column))
+            user = users.find(place, values.get("user_id"), values.get("username"))
+            target = targets.find(place, given, values.get(kind.code))
+            values = tracked.get((target, user), {}) | values
+            values["user_id"], values[kind.column] = user, target
+            values.setdefault("enrollment_created_at", stamp(self.now))
+            values.setdefault("enrollment_created_by", self.author)
+            values.setdefault("enrollment_date_last_updated", values["enrollment_created_at"])
+            if values.get("enrollment_status") == "completed":
+                values.setdefault("enrollment_completion_percentage", 100)
+            self._certify(values)
+            table.insert(self.db, place, values)
+
+    def _certify(self, values: dict[str, Any]) -> None:
+        """Give a certificate, by default dated when the enrollment was completed, or now."""
+        if values.get("certificate") and not values.get("certificate_url"):
+            values["certificate_url"] = issue(self.db, self.host)
+        if values.get("certificate_url") and not values.get("certificate_date"):
+            values["certificate_date"] = values.get("enrollment_completion_date") or stamp(self.now)
 
 
-def _text(value: Any) -> str:
-    return str(value)
-
-
-def _one_of(*words: str) -> Convert:
-    def convert(value: Any) -> str:
-        if str(value) not in words:
-            raise ValueError(value)
-        return str(value)
-
-    return convert
-
-
-def _time(value: Any) -> str | None:
-    if isinstance(value, datetime):
-        return stamp(value)
-    match = _TIME.fullmatch(value)
-    if match is None:
-        raise ValueError(value)
-    date, time = match.groups()
-    return None if date == _NO_DATE else f"{date} {time or '00:00:00'}"
-
-
-_USERS = _Table(
-    "users",
-    {
-        "user_id": int,
-        "username": _text,
-        "first_name": _text,
-        "last_name": _text,
-        "email": _text,
-        "status": _one_of("0", "1"),
-        "level": _text,
-        "language": _text,
-        "last_access_date": _time,
-        "creation_date": _time,
-        "expiration_date": _time,
-    },
-    {"status": "1", "level": "user", "language": "en"},
-    key="user_id",
-)
-_COURSES = _Table(
-    "courses",
-    {
-        "id_course": int,
-        "code": _text,
-        "name": _text,
-        "uidCourse": _text,
-        "course_type": _text,
-        "language": _text,
-        "credits": float,
-    },
-    {"course_type": "elearning", "language": "en"},
-    key="id_course",
-)
-_ENROLLMENTS = _Table(
-    "enrollments",
-    {
-        "username": _text,
-        "user_id": int,
-        "course_code": _text,
-        "id_course": int,
-        "course_id": int,
-        "enrollment_status": _text,
-        "enrollment_level": _text,
-        "enrollment_score": float,
-        "enrollment_created_at": _time,
-        "enrollment_created_by": int,
-        "enrollment_completion_date": _time,
-        "enrollment_time_spent": int,
-        "enrollment_validity_begin_datetime": _time,
-        "enrollment_validity_end_datetime": _time,
-        "enrollment_date_last_updated": _time,
-    },
-    {"enrollment_status": "enrolled", "enrollment_level": "student", "enrollment_time_spent": 0},
-    only_named=("username", "course_code", "id_course"),
-)
-
-
-def load(
-    db: sqlite3.Connection,
-    users: Rows,
-    courses: Rows,
-    enrollments: Rows,
-    *,
-    author: int,
-    now: datetime,
+def change(
+    db: sqlite3.Connection, kind: Kind, given: int | str, columns: Mapping[str, Any], now: datetime
 ) -> None:
-    """Insert all rows; the caller's transaction undoes them after an error.
+    """Change columns of one course or plan, found by id (int) or code (str).
 
-    `author` enrolled, at `now`, where a row does not say who and when.
+    `updated_on` of a plan is `now`, unless it is among the columns.
     """
-    _load_named(db, _USERS, users)
-    _load_named(db, _COURSES, courses)
-    known_users = _Names(db, "user", "SELECT user_id, username FROM users")
-    known_courses = _Names(db, "course", "SELECT id_course, code FROM courses")
-    for place, row in enrollments:
-        values = _ENROLLMENTS.values(place, row)
-        course_id = values.get("id_course", values.get("course_id"))
-        values["user_id"] = known_users.find(place, values.get("user_id"), values.get("username"))
-        values["course_id"] = known_courses.find(place, course_id, values.get("course_code"))
-        values.setdefault("enrollment_created_at", stamp(now))
-        values.setdefault("enrollment_created_by", author)
-        values.setdefault("enrollment_date_last_updated", values["enrollment_created_at"])
-        _ENROLLMENTS.insert(db, place, values)
+    place = f"{kind.name} {given!r}"
+    code, number = (given, None) if isinstance(given, str) else (None, given)
+    found = _names(db, kind).find(place, number, code)
+    values = (PLANS if kind is PLAN else COURSES).values(place, columns)
+    held = values.pop("courses", None)
+    if kind is PLAN:
+        values.setdefault("updated_on", stamp(now))
+    if values:
+        columns_set = ", ".join(f"{column} = :{column}" for column in values)
+        sql = f"UPDATE {kind.table} SET {columns_set} WHERE {kind.key} = :_found"  # noqa: S608  # own names
+        db.execute(sql, {**values, "_found": found})
+    if held is not None:
+        db.execute("DELETE FROM learning_plan_courses WHERE learning_plan_id = ?", [found])
+        _hold(db, place, found, _names(db, COURSE), held)
 
 
-def _load_named(db: sqlite3.Connection, table: _Table, rows: Rows) -> None:
-    key = table.key
-    (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table.name}").fetchone()  # noqa: S608  # own names
-    free = max(last + 1, _FIRST_USER_ID if table is _USERS else 1)
-    for place, row in rows:
-        values = table.values(place, row)
-        if values.get(key) is None:
-            values[key] = free
-        free = max(free, values[key] + 1)
-        if table is _COURSES:
-            values["name"] = values.get("name") or values.get("code")
-            values["uidCourse"] = values.get("uidCourse") or f"E-{values[key]:06}"
-        table.insert(db, place, values)
+def _hold(
+    db: sqlite3.Connection, place: str, plan: int, courses: "_Names", held: list[int | str]
+) -> None:
+    """Put courses into a plan, each given by its id (int) or code (str)."""
+    for position, one in enumerate(held, 1):
+        number, code = (None, one) if isinstance(one, str) else (one, None)
+        row = [plan, courses.find(place, number, code), position]
+        try:
+            db.execute("INSERT INTO learning_plan_courses VALUES (?, ?, ?)", row)
+        except sqlite3.IntegrityError:
+            raise ValueError(f"{place}: course {one!r} is in it twice") from None
+
+
+def _tracked(db: sqlite3.Connection) -> dict[tuple[int, int], dict[str, Any]]:
+    rows = db.execute(f"SELECT course_id, user_id, {_TRACKED} FROM tracking")  # noqa: S608  # own names
+    return {tuple(row)[:2]: dict(zip(row.keys()[2:], tuple(row)[2:], strict=True)) for row in rows}
+
+
+def _names(db: sqlite3.Connection, kind: Kind) -> "_Names":
+    return _Names(db, kind.name, f"SELECT {kind.key}, code FROM {kind.table}")  # noqa: S608  # own names
 
 
 class _Names:

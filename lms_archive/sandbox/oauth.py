@@ -22,7 +22,7 @@ class Account:
     username: str
     password: str = field(repr=False)
     may_archive: bool
-    may_delete_archived: bool
+    is_power_user: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,17 @@ class _Token:
 def _accounts() -> dict[str, Account]:
     """Return one account for each role, with its rights.
 
-    That Power Users need a permission is Docebo's (doc); that none of them may delete
-    archived enrollments is from the article.
+    That Power Users need a permission is Docebo's (doc); that none of them may archive those
+    of learning plans, nor delete archived enrollments, is from the article.
     """
     rights = {
-        "superadmin": (True, True),
-        "power_user": (True, False),
-        "power_user_without": (False, False),
+        "superadmin": (True, False),
+        "power_user": (True, True),
+        "power_user_without": (False, True),
     }
     return {
-        role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), archive, delete)
-        for n, (role, (archive, delete)) in enumerate(rights.items())
+        role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), *given)
+        for n, (role, given) in enumerate(rights.items())
     }
 
 

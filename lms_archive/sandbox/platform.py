@@ -2,17 +2,19 @@
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from lms_archive.sandbox.application import Application, Call
-from lms_archive.sandbox.ask import Settings
+from lms_archive.sandbox.ask import NeverLoggedIn, Settings, SharedReading
 from lms_archive.sandbox.clock import Clock, WallClock
 from lms_archive.sandbox.faults import Faults
-from lms_archive.sandbox.loading import Rows, load, numbered, read_csv
+from lms_archive.sandbox.jobs import Mail
+from lms_archive.sandbox.kinds import COURSE, PLAN, Kind
+from lms_archive.sandbox.loading import Load, Rows, change, numbered, read_csv
 from lms_archive.sandbox.oauth import OAuth
 from lms_archive.sandbox.routes import OPERATIONS
 from lms_archive.sandbox.server import Server
@@ -40,10 +42,11 @@ class _Running:
 class Sandbox:
     """A stand-in platform on `http://127.0.0.1`, over a SQLite file.
 
-    A context manager, which starts and stops it. It answers the course side of the contract
-    table and keeps the rules of archiving: permissions, statuses, at most 200 enrollments a
-    call, a background job from two on. Three may sign in: `superadmin`, `power_user` (may
-    archive) and `power_user_without` (may not).
+    A context manager, which starts and stops it. It answers every call of the contract table
+    and keeps the rules of archiving: permissions, statuses, at most 200 enrollments a call
+    (10,000 by `select_all`), a background job from two on, a plan's courses with the plan.
+    Three may sign in: `superadmin`, `power_user` (may archive in courses, not in plans) and
+    `power_user_without` (may not archive).
 
     Args:
         path: where the SQLite file is kept; None: in a folder that goes when it stops.
@@ -54,6 +57,12 @@ class Sandbox:
         calls_per_hour: above it 429 with Retry-After (1,000: doc). None: no limit.
         token_seconds: how long a token lasts (3,600: doc).
         more_data_lies: `has_more_data` is true on the last page too (seen).
+        shared_reading: what unenrolling from a plan does where courses are shared with other
+            plans (the article can be read both ways). A: nothing happens to such a plan's
+            enrollments, they are errors of the job. B: only the shared courses and the other
+            plans are spared.
+        ignores_filters: the `filters` of `select_all` are ignored: all is selected.
+        never_logged_in: where users without any login are, sorted upwards by last access.
     """
 
     def __init__(
@@ -66,12 +75,22 @@ class Sandbox:
         calls_per_hour: int | None = None,
         token_seconds: float = 3600,
         more_data_lies: bool = False,
+        shared_reading: SharedReading = "A",
+        ignores_filters: bool = False,
+        never_logged_in: NeverLoggedIn = "first",
     ) -> None:
         self.faults = Faults(OPERATIONS)
         self._path = None if path is None else Path(path)
         self._port = port
         self._clock: Clock = clock or WallClock()
-        self._settings = Settings(job_seconds, more_data_lies, calls_per_hour)
+        self._settings = Settings(
+            job_seconds=job_seconds,
+            more_data_lies=more_data_lies,
+            calls_per_hour=calls_per_hour,
+            shared_reading=shared_reading,
+            ignores_filters=ignores_filters,
+            never_logged_in=never_logged_in,
+        )
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
         self._now_running: _Running | None = None
@@ -149,13 +168,22 @@ class Sandbox:
 
     @property
     def notifications(self) -> int:
-        """How many notifications were set off: one for each enrollment archived (article)."""
+        """How many were set off: one for each enrollment archived (article), carried ones too."""
+        sql = "SELECT COALESCE(SUM(seq), 0) FROM sqlite_sequence WHERE name IN (?, ?)"
+        ((count,),) = self._look(sql, [COURSE.archived, PLAN.archived])
+        return int(count)
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What the authors of jobs begun with `notify` (2017) were mailed at their end."""
+        names = {account.user_id: account.username for account in self._oauth.accounts.values()}
+        rows = self._look("SELECT user_id, job_hash, sent_at FROM mails ORDER BY id")
+        return [Mail(names[user_id], job, at) for user_id, job, at in rows]
+
+    def _look(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         self.advance()
         with self._running.application.lock:
-            row = self._running.db.execute(
-                "SELECT seq FROM sqlite_sequence WHERE name = 'archived_enrollments'"
-            ).fetchone()
-        return 0 if row is None else int(row[0])
+            return self._running.db.execute(sql, values).fetchall()
 
     def advance(self) -> None:
         """Do what background jobs have to do by now; each request does so too."""
@@ -189,23 +217,32 @@ class Sandbox:
         *,
         users: Iterable[Mapping[str, Any]] = (),
         courses: Iterable[Mapping[str, Any]] = (),
+        learning_plans: Iterable[Mapping[str, Any]] = (),
         enrollments: Iterable[Mapping[str, Any]] = (),
+        learning_plan_enrollments: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         """Add rows, all or none of them.
 
-        The keys are the platform's: those of the tables `users`, `courses` and `enrollments`.
-        Needed are only `username`; `code`; and `username` or `user_id` with `course_code` or
-        `id_course`. Missing ids are assigned; `None` and `""` mean none; times are text in UTC
-        or aware datetimes. An enrollment without the key `enrollment_created_at` is dated now.
+        The keys are the platform's: those of the tables of the same names. Needed are only
+        `username`; `code`; and of enrollments `username` or `user_id` with `course_code` or
+        `id_course`, `learning_plan_code` or `learning_plan_id`. `courses` of a plan are codes
+        separated by commas, or a list of codes and ids. Missing ids are assigned; `None` and
+        `""` mean none; times are text in UTC or aware datetimes. An enrollment without the key
+        `enrollment_created_at` is dated now; in a course, tracking kept from an archived one
+        fills what it does not say. With `certificate` it gets one, served here;
+        `certificate_url` is a link of your own.
 
         Raises:
-            ValueError: unknown key, user or course; a value that cannot be; a second user of
-                a name or id, or a second active enrollment. Names the row.
+            ValueError: unknown key, user, course or plan; a value that cannot be; a second
+                user of a name or id, or a second active enrollment. Names the row.
         """
+        in_plans = numbered("learning_plan_enrollments", learning_plan_enrollments)
         self._load(
-            numbered("users", users),
-            numbered("courses", courses),
-            numbered("enrollments", enrollments),
+            users=numbered("users", users),
+            courses=numbered("courses", courses),
+            learning_plans=numbered("learning_plans", learning_plans),
+            enrollments=numbered("enrollments", enrollments),
+            learning_plan_enrollments=in_plans,
         )
 
     def load_csv(
@@ -213,19 +250,48 @@ class Sandbox:
         *,
         users: str | Path | TextIO | None = None,
         courses: str | Path | TextIO | None = None,
+        learning_plans: str | Path | TextIO | None = None,
         enrollments: str | Path | TextIO | None = None,
+        learning_plan_enrollments: str | Path | TextIO | None = None,
     ) -> None:
         """Add the rows of CSV files (UTF-8, comma, a header with the keys of `load`).
 
         Raises:
             ValueError: as `load`; names file and line.
         """
-        self._load(read_csv(users), read_csv(courses), read_csv(enrollments))
+        self._load(
+            users=read_csv(users),
+            courses=read_csv(courses),
+            learning_plans=read_csv(learning_plans),
+            enrollments=read_csv(enrollments),
+            learning_plan_enrollments=read_csv(learning_plan_enrollments),
+        )
 
-    def _load(self, users: Rows, courses: Rows, enrollments: Rows) -> None:
+    def _load(self, **rows: Rows) -> None:
         with self._running.application.lock, self._running.db as db:
             author = self._oauth.accounts["superadmin"].user_id
-            load(db, users, courses, enrollments, author=author, now=self._clock.now())
+            Load(db, author, self._clock.now(), self.url).all(**rows)
+
+    def change_course(self, course: int | str, **columns: Any) -> None:
+        """Change a course, given by its id (int) or code (str); archived records stay.
+
+        Raises:
+            ValueError: unknown course or column, or a value that cannot be.
+        """
+        self._change(COURSE, course, columns)
+
+    def change_learning_plan(self, learning_plan: int | str, **columns: Any) -> None:
+        """Change a learning plan likewise, its `courses` too; it is updated now.
+
+        Raises:
+            ValueError: unknown plan, course or column, or a value that cannot be.
+        """
+        self._change(PLAN, learning_plan, columns)
+
+    def _change(self, kind: Kind, given: int | str, columns: Mapping[str, Any]) -> None:
+        self.advance()
+        with self._running.application.lock, self._running.db as db:
+            change(db, kind, given, columns, self._clock.now())
 
     @property
     def _running(self) -> _Running:

@@ -16,6 +16,7 @@ _TYPES: dict[Kind, dict[str, Any]] = {
     "moment": {"type": "string", "format": "date-time"},
     "integers": {"type": "array", "items": {"type": "integer"}},
     "strings": {"type": "array", "items": {"type": "string"}},
+    "filters": {"type": "object"},
 }
 
 
@@ -67,6 +68,8 @@ def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
     schema = dict(_TYPES[parameter.kind])
-    if parameter.enum:
+    if parameter.kind == "filters":
+        schema["properties"] = dict.fromkeys(parameter.enum, _TYPES["strings"])
+    elif parameter.enum:
         schema["enum"] = list(parameter.enum)
     return schema

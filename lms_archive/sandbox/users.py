@@ -24,16 +24,12 @@ def list_users(ask: Ask) -> dict[str, Any]:
     `search_text` looks into username, names and e-mail; with `match_type=full` it is the
     username, exactly. An unknown `sort_attr` is ignored. Here `user_id` is a string.
     """
-    attribute, direction = ask.args["sort_attr"], ask.args["sort_dir"].upper()
-    order = attribute if attribute in SORTABLE else "user_id"
-    select = Select("*", "users", f"{order} {direction}, user_id {direction}")
-    if text := ask.args["search_text"]:
-        if ask.args["match_type"] == "full":
-            select.where("username = ?", text)
-        else:
-            names = ("username", "first_name", "last_name", "email")
-            condition = " OR ".join(f"instr(lower({name}), lower(?))" for name in names)
-            select.where(f"({condition})", *[text] * len(names))
+    select = Select("*", "users", _order(ask))
+    text = ask.args["search_text"]
+    if text and ask.args["match_type"] == "full":
+        select.where("username = ?", text)
+    else:
+        select.where_found(text, "username", "first_name", "last_name", "email")
     now = stamp(ask.now)
 
     def shape(row: Row) -> dict[str, Any]:
@@ -42,3 +38,12 @@ def list_users(ask: Ask) -> dict[str, Any]:
         return {**dict(row), "user_id": str(row["user_id"]), "expired": expired}
 
     return listing(ask, select, shape)
+
+
+def _order(ask: Ask) -> str:
+    """Return the order; the setting says where, counted upwards, users without any login are."""
+    attribute, direction = ask.args["sort_attr"], ask.args["sort_dir"].upper()
+    column = attribute if attribute in SORTABLE else "user_id"
+    never = ask.settings.never_logged_in if column == "last_access_date" else "first"
+    nulls = "FIRST" if (never == "first") == (direction == "ASC") else "LAST"
+    return f"{column} {direction} NULLS {nulls}, user_id {direction}"

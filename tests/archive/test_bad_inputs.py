@@ -15,8 +15,8 @@ LONG = "x" * 200_000
 # A row under HEADER, the code of its outcome, and a piece of the reason.
 ROWS: dict[str, tuple[str, str, str]] = {
     "no user": (",,SAFE,,x", "bad_row", "names no user: fill in username or user_id"),
-    "no course": ("alice,,,,x", "bad_row", "names no course: fill in course_code or course_id"),
-    "neither": (",,,,a note", "bad_row", "names no course"),
+    "no course": ("alice,,,,x", "bad_row", "names no target: fill in course_code or course_id"),
+    "neither": (",,,,a note", "bad_row", "names no target"),
     "user of spaces": ('"  ",,SAFE,,x', "bad_row", "names no user"),
     "short": ("alice,,SAFE", "bad_row", "3 cells where the header has 5, fewer than it should"),
     "one cell": ("alice", "bad_row", "1 cells where the header has 5"),
@@ -252,7 +252,7 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "BOM only": (codecs.BOM_UTF8, {}, "it is empty", 1),
     "UTF-16 BOM only": (codecs.BOM_UTF16, {}, "it is empty", 1),
     "blank first line": (b"\n" + HEAD, {}, "first line is blank; it must name the columns", 1),
-    "separators only": (b",,,\n", {}, "wanted: username or user_id, and course_code or", 1),
+    "separators only": (b",,,\n", {}, "wanted: username or user_id, and course_code,", 1),
     "no header": (b"bob,FIRE\n", {}, "columns found: 'bob', 'FIRE'; wanted: username", 1),
     "no course column": (b"username,title\n", {}, "columns found: 'username', 'title'; wanted", 1),
     "no user column": (b"e-mail,course_id\n", {}, "columns found: 'e-mail', 'course_id'", 1),

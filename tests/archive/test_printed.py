@@ -19,9 +19,9 @@ PLAN = r"""Plan: archive and unenroll 4 enrollments in 3 courses of http://PLATF
   THIS CANNOT BE UNDONE: archived enrollments cannot be restored.
   Taken: completed; learners only.
   Tracking of the training material: kept.
-  The record will not hold the progress in single training materials.
+  A record will not hold the progress in single training materials.
 
-  course       title              to archive  chunks
+  target       title              to archive  chunks
   SAFE         Course 71                   2       1
   FIRE         Course 72                   1       1
   E\x1b[2JVIL  \x1b]0;x\x07\nred           1       1
@@ -30,6 +30,7 @@ Skipped: 4 rows
        2  bad_row: e.g. names no user: fill in username or user_id
        1  duplicate: asked for already in line 2: archived at most once
        1  unknown_course: no course has the code '\x1b[31mred\u202e'
+Warning: up to 4 events may send notifications, one for each enrollment; consider disabling them on the platform for the time of the job (article)
 Calls: 13 and the polls of background jobs (archive_course_enrollments 4, archived_course_enrollments 4, course_enrollments 4, list_jobs 1).
 Time: at least 7 seconds. Nothing has been sent yet."""  # noqa: E501
 
@@ -60,7 +61,7 @@ def test_nothing_to_archive(reader: Client) -> None:
     plan = for_course("SAFE").users(["nobody"]).plan(reader)
     text = str(plan)
     assert text.splitlines()[0] == (
-        f"Plan: archive and unenroll 0 enrollments in 0 courses of {reader.base_url}"
+        f"Plan: archive and unenroll 0 enrollments in no target of {reader.base_url}"
     )
     assert text.splitlines()[6:] == [
         "Nothing to archive.",

@@ -241,7 +241,7 @@ def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
         ({"username": "a\ud83d", "course_id": 71}, "username holds half a character"),
         ({"username": "a" * 501, "course_id": 71}, "username has 501 characters"),
         ({"course_id": 71}, "names no user"),
-        ({"username": "a"}, "names no course"),
+        ({"username": "a"}, "names no target"),
         ({"username": "a", "course_id": 71.5}, "course_id 71.5 is not an id"),
         ({"username": "a", "course_id": float("inf")}, "course_id inf is not an id"),
         ({"username": "a", "course_id": 1e300}, "is not an id"),
@@ -293,7 +293,7 @@ def letters() -> Iterator[str]:
         ([{"username": "a", "course_id": 1}, None], "row 2 is no mapping but a NoneType"),
         ([{"user": "alice", "course": 71}], "columns found: 'user', 'course'; wanted: username"),
         ([{}], "columns found: none; wanted"),
-        ([{"username": "a", "User": 1}], "and course_code or course_id"),
+        ([{"username": "a", "User": 1}], "and course_code, course_id, learning_plan_code"),
         (
             [{"username": "a", "course_id": 1}, {"User Name": "a", "course_id": 1}],
             "'username' and 'User Name' name the same thing",

@@ -13,6 +13,7 @@ from lms_archive.sandbox import Sandbox
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+PLANS = "/learningplan/v1/learningplans"
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 
 
@@ -79,6 +80,11 @@ class Http:
         body = {"course_id": courses, "user_id": users, "enrollment_mode": "delete", **more}
         return self.ask("PUT", "/learn/v1/enrollments", json=body)
 
+    def archive_plan(self, plan: int, users: list[int], **more: Any) -> requests.Response:
+        """Archive and unenroll from a plan, or as `more` says."""
+        body = {"user_ids": users, "enrollment_mode": "delete", **more}
+        return self.ask("PUT", f"{PLANS}/{plan}/enrollments", json=body)
+
     def job(self, name: str) -> dict[str, Any]:
         """Return the descriptor of a job."""
         job: dict[str, Any] = self.data(f"/manage/v1/job/{name}")["job_descriptor"]
@@ -112,6 +118,34 @@ def fill(sandbox: Sandbox, users: int = 6, status: str = "completed") -> list[in
         ],
     )
     return [100 + i for i in range(users)]
+
+
+def fill_plans(sandbox: Sandbox, users: int = 3) -> list[int]:
+    """Load plan 50 of courses 1 and 2, and plans 60 and 70 which share course 4.
+
+    Everyone is in 50 and 60 and has completed all of both; 70 is nobody's. Returns the users.
+    """
+    ids = [100 + i for i in range(users)]
+    done = {
+        "enrollment_status": "completed",
+        "enrollment_created_at": "2025-01-02",
+        "enrollment_completion_date": "2025-02-02",
+        "enrollment_time_spent": 60,
+    }
+    sandbox.load(
+        users=[{"username": f"u{user}", "user_id": user} for user in ids],
+        courses=[{"code": f"C{i}", "name": f"Course {i}", "id_course": i} for i in (1, 2, 3, 4)],
+        learning_plans=[
+            {"learning_plan_id": 50, "code": "OWN", "title": "Own", "courses": "C2,C1"},
+            {"learning_plan_id": 60, "code": "TWIN", "courses": ["C3", 4]},
+            {"learning_plan_id": 70, "code": "TWIN", "courses": "C4"},
+        ],
+        enrollments=[{"user_id": u, "id_course": c, **done} for u in ids for c in (1, 2, 3, 4)],
+        learning_plan_enrollments=[
+            {"user_id": u, "learning_plan_id": p, **done} for u in ids for p in (50, 60)
+        ],
+    )
+    return ids
 
 
 def rows(sandbox: Sandbox, sql: str) -> list[tuple[Any, ...]]:

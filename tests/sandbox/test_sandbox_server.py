@@ -94,7 +94,9 @@ def test_swagger_of_the_archive_call(lms_sandbox: Sandbox) -> None:
         document = http_.get("/learn/v1/swagger").json()
     (body,) = document["paths"]["/enrollments"]["put"]["parameters"]
     properties: dict[str, Any] = body["schema"]["properties"]
-    assert set(properties) == {"course_id", "user_id", "enrollment_mode", "reset_tracking"}
+    chosen, how = {"course_id", "user_id"}, {"enrollment_mode", "reset_tracking", "notify"}
+    assert set(properties) == chosen | how | {"select_all", "filters"}
+    assert list(properties["filters"]["properties"]) == ["enrollment_status"]
     assert properties["enrollment_mode"]["enum"] == ["delete", "re_enroll"]
 
 

@@ -1,0 +1,125 @@
+"""Which enrollment each row means, and why some mean none that is archived: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from attrs import define, field
+
+from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.outcomes import Skip
+from lms_archive.archive.places import Active
+from lms_archive.archive.selection import Terms, UserKey
+from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
+
+__all__ = ["Asked", "Match", "user_id_of"]
+
+Asked = tuple[int, str, UserKey]
+"""A row's index, the words for its place, and the user it names."""
+
+
+@define
+class Match:
+    """The rows of one target beside the enrollments read there.
+
+    Attributes:
+        terms: what is done with each row.
+        items: the enrollments, one for a user.
+        find: finds the ids of usernames, where the list does not tell them.
+        skips: the rows that mean no enrollment that is archived, filled by `members`.
+    """
+
+    terms: Terms
+    items: Sequence[Active]
+    find: Callable[[Collection[str]], Mapping[str, int]]
+    skips: list[Skip] = field(factory=list)
+
+    def members(self, rows: Sequence[Asked]) -> Iterator[PreImage]:
+        """The enrollments that are meant, in the order of the rows."""
+        by_id = {one.user_id: one for one in self.items}
+        by_name = {one.username: one for one in self.items if one.username is not None}
+        names = {name for _, _, key in rows if (name := _username(key))} - by_name.keys()
+        if names and any(one.username is None for one in self.items):
+            found = self.find(names)
+            by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
+        lower = {name.casefold(): name for name in by_name}
+        seen: dict[object, str] = {}
+        for index, where, key in rows:
+            one = by_name.get(key) if isinstance(key, str) else by_id.get(user_id_of(key))
+            if isinstance(key, tuple) and one is not by_name.get(key[1]):
+                self._skip(index, ("disagree", _disagree(key, one)))
+                continue
+            first = seen.setdefault(one.user_id if one else (key,), where)
+            if first is not where:
+                reason = f"asked for already in {first}: archived at most once"
+                self._skip(index, ("duplicate", reason), one)
+            elif one is None:
+                self._skip(index, ("not_enrolled", _not_seen(self.terms, key, lower)))
+            elif (unfit := _unfit(self.terms, one)) is not None:
+                self._skip(index, unfit, one)
+            else:
+                yield _pre_image(index, key, one)
+
+    def _skip(self, row: int, why: tuple[str, str], one: Active | None = None) -> None:
+        self.skips.append(Skip(row, *why, None if one is None else one.user_id))
+
+
+def user_id_of(key: int | tuple[int, str]) -> int:
+    """The id that a row names."""
+    return key if isinstance(key, int) else key[0]
+
+
+def _username(key: UserKey) -> str | None:
+    if isinstance(key, tuple):
+        return key[1]
+    return key if isinstance(key, str) else None
+
+
+def _disagree(key: tuple[int, str], one: Active | None) -> str:
+    known = f"{one.username!r}, not " if one and one.username else "not "
+    return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
+
+
+def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
+    return PreImage(
+        row=index,
+        user_id=one.user_id,
+        username=one.username or _username(key),
+        enrolled_at=one.enrolled_at,
+        status=one.status,
+        level=one.level,
+        completed_at=one.completed_at,
+        score=getattr(one, "score", None),
+        time_spent=one.time_spent,
+    )
+
+
+def _not_seen(terms: Terms, key: UserKey, lower: Mapping[str, str]) -> str:
+    reason = (
+        f"not enrolled as {' or '.join(terms.only)}: not enrolled, other status, already "
+        "archived, or no such user"
+    )
+    if isinstance(key, str) and key.casefold() in lower:
+        return f"{reason}; {lower[key.casefold()]!r} differs in upper and lower case"
+    if isinstance(key, str) and "@" in key:
+        return f"{reason}; is the username really the e-mail address?"
+    return reason
+
+
+def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
+    """Why an enrollment that is there is not archived all the same."""
+    if one.status is None:
+        return "no_status", "the platform tells no status for it: never archived on a guess"
+    if one.status not in ARCHIVABLE:
+        return "status", f"is {one.status}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
+    if one.status not in terms.only:
+        return "status", f"is {one.status}, not {' or '.join(terms.only)}: left alone"
+    if one.level != EnrollmentLevel.LEARNER and not terms.include_staff:
+        level = one.level or "of a level the platform does not tell"
+        return "staff", f"is {level}, no learner: include_staff=True takes them too"
+    if one.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
+        return "undated", (
+            "has no enrollment date, so that it could not be told from the one made by "
+            "re-enrolling: archive it by hand"
+        )
+    return None

@@ -1,0 +1,148 @@
+"""What the platform's rules forbid, or carry along, among the rows of one job: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from attrs import define, field
+
+from lms_archive.archive.cutting import PlannedTarget, PreImage
+from lms_archive.archive.outcomes import Skip
+from lms_archive.archive.selection import Terms
+from lms_archive.archive.sharing import Sharing
+from lms_archive.errors import BadInput
+from lms_archive.records.status import ArchiveMode
+
+__all__ = ["Candidates", "OnShared", "Rules"]
+
+OnShared = Literal["skip", "fail", "allow"]
+Candidates = Mapping[PlannedTarget, list[PreImage]]
+"""The rows that may be archived, by target, in input order."""
+
+
+@define
+class Rules:
+    """The rules of one job; `apply` sorts the candidates out.
+
+    Attributes:
+        terms: what is done with each row.
+        sharing: which plans hold which courses.
+        on_shared: what becomes of a plan that shares a course with another plan.
+        where: the words for a row's place, such as `line 4`, by row.
+        skips: the rows that are not sent, filled by `apply`.
+        warnings: what to think of first, filled by `apply`.
+    """
+
+    terms: Terms
+    sharing: Sharing
+    on_shared: OnShared
+    where: Mapping[int, str]
+    skips: list[Skip] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+
+    def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PreImage]]:
+        """The candidates that are sent: plans first decided, then the courses.
+
+        Raises:
+            BadInput: `on_shared="fail"`, and a plan shares a course with another.
+        """
+        kept: dict[PlannedTarget, list[PreImage]] = {}
+        plans = {t: rows for t, rows in candidates.items() if t.kind == "learning_plan"}
+        for target, rows in plans.items():
+            kept[target] = self._plan_rows(target, rows)
+        if self.terms.mode is ArchiveMode.RE_ENROLL:
+            self._meeting_plans(kept)
+        carried = dict(self._carried(kept))
+        for target, rows in candidates.items():
+            if target.kind == "course":
+                kept[target] = self._course_rows(target, rows, carried)
+        return {target: kept[target] for target in candidates}
+
+    def _plan_rows(self, target: PlannedTarget, rows: list[PreImage]) -> list[PreImage]:
+        shared = self.sharing.shared(target.target_id)
+        if not shared or not rows:
+            return rows
+        told = "; ".join(f"{course} (also in {', '.join(of)})" for course, of in shared.items())
+        if self.terms.mode is ArchiveMode.RE_ENROLL:
+            if self.terms.reset_tracking:
+                self.warnings.append(
+                    f"{target}: the tracking is reset in courses of other plans too: {told}"
+                )
+            return rows
+        reason = f"{target} shares courses with other learning plans: {told}"
+        if self._allowed(reason):
+            self.warnings.append(
+                f"{reason}. The platform will not proceed with those courses and plans (article): "
+                "what became of each course is read back"
+            )
+            return rows
+        more = "the platform does not proceed then (article): take the course out of one of them"
+        self._skip(rows, "shared", f"{reason}; {more}, or say on_shared='allow'")
+        return []
+
+    def _meeting_plans(self, kept: dict[PlannedTarget, list[PreImage]]) -> None:
+        """Two plans of one re-enroll job: the second would archive what the first re-enrolled."""
+        seen: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
+        for target, rows in kept.items():
+            courses = [one.course_id for one in self.sharing.courses_of.get(target.target_id, ())]
+            stay = []
+            for row in rows:
+                met = next(
+                    (seen[c, row.user_id] for c in courses if (c, row.user_id) in seen), None
+                )
+                reason = met and (
+                    f"{target} shares a course with {met[0]} of {self.where[met[1]]}: the second "
+                    "would archive the course enrollment that the first has just made"
+                )
+                if reason and not self._allowed(reason):
+                    more = "archive the two plans on different days, or say on_shared='allow'"
+                    self._skip([row], "shared", f"{reason}; {more}")
+                    continue
+                stay.append(row)
+                seen.update(((course, row.user_id), (target, row.row)) for course in courses)
+            kept[target] = stay
+
+    def _carried(
+        self, kept: Mapping[PlannedTarget, list[PreImage]]
+    ) -> Iterator[tuple[tuple[int, int], tuple[PlannedTarget, int]]]:
+        for target, rows in kept.items():
+            for course in self.sharing.courses_of.get(target.target_id, ()):
+                for row in rows:
+                    yield (course.course_id, row.user_id), (target, row.row)
+
+    def _course_rows(
+        self,
+        target: PlannedTarget,
+        rows: list[PreImage],
+        carried: Mapping[tuple[int, int], tuple[PlannedTarget, int]],
+    ) -> list[PreImage]:
+        along: dict[int, tuple[PlannedTarget, int]] = {
+            row.row: carried[target.target_id, row.user_id]
+            for row in rows
+            if (target.target_id, row.user_id) in carried
+        }
+        for row in rows:
+            if row.row in along:
+                plan, line = along[row.row]
+                reason = f"carried along by {self.where[line]}: archived with {plan} (article)"
+                self._skip([row], "carried_along", reason)
+        rows = [row for row in rows if row.row not in along]
+        holding = self.sharing.holding(target.target_id)
+        if not holding or self.terms.mode is ArchiveMode.RE_ENROLL:
+            return rows
+        plans = ", ".join(holding)
+        reason = (
+            f"{target} belongs to {plans}: a course of a learning plan cannot be archived and "
+            "unenrolled on its own (Docebo's pages); archive the plan"
+        )
+        self._skip(rows, "in_learning_plan", reason)
+        return []
+
+    def _allowed(self, reason: str) -> bool:
+        if self.on_shared == "fail":
+            raise BadInput(f"{reason} (on_shared='fail'; nothing was sent)")
+        return self.on_shared == "allow"
+
+    def _skip(self, rows: Iterable[PreImage], code: str, reason: str) -> None:
+        self.skips += (Skip(row.row, code, reason, row.user_id) for row in rows)

@@ -1,0 +1,85 @@
+"""Which learning plans hold which courses: what archiving one touches of another."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from attrs import field, frozen
+
+from lms_archive.archive.walks import walk
+from lms_archive.client import Client
+from lms_archive.records.active import LearningPlan, LearningPlanCourse
+
+__all__ = ["Sharing", "read_sharing"]
+
+
+@frozen
+class Sharing:
+    """Courses and the learning plans that hold them.
+
+    Attributes:
+        plans_of: for a course, the ids of the plans that hold it.
+        courses_of: for a plan that is a target, its courses.
+        names: what a plan is called.
+    """
+
+    plans_of: Mapping[int, frozenset[int]] = field(factory=dict)
+    courses_of: Mapping[int, tuple[LearningPlanCourse, ...]] = field(factory=dict)
+    names: Mapping[int, str] = field(factory=dict)
+
+    def holding(self, course_id: int) -> list[str]:
+        """The names of the plans that hold a course."""
+        return [self._name(plan) for plan in sorted(self.plans_of.get(course_id, ()))]
+
+    def shared(self, plan_id: int) -> dict[str, list[str]]:
+        """The courses of a plan that other plans hold too, with the names of those plans."""
+        found = {}
+        for course in self.courses_of.get(plan_id, ()):
+            others = self.plans_of.get(course.course_id, frozenset()) - {plan_id}
+            if others:
+                name = course.code or course.title or f"course {course.course_id}"
+                found[name] = [self._name(plan) for plan in sorted(others)]
+        return found
+
+    def holds(self, plan_id: int, course_id: int) -> bool:
+        """Whether a plan that is a target holds a course."""
+        return any(one.course_id == course_id for one in self.courses_of.get(plan_id, ()))
+
+    def _name(self, plan_id: int) -> str:
+        return self.names.get(plan_id) or f"learning plan {plan_id}"
+
+
+def read_sharing(
+    client: Client, *, courses: Collection[int], plans: Collection[int], others: bool
+) -> Sharing:
+    """Read what holds what, the cheaper way: one call a course, or one a plan.
+
+    Args:
+        client: the platform.
+        courses: courses that are targets.
+        plans: plans that are targets; their own courses are always read.
+        others: whether it matters which other plans hold these courses and those of the plans.
+
+    Raises:
+        NotFound: a plan or a course is not there.
+        ApiError: a call failed.
+    """
+    own = {plan: tuple(client.learning_plans.courses(plan)) for plan in sorted(plans)}
+    if not others:
+        return Sharing({}, own, {})
+    listed = walk(client.learning_plans.pages, lambda plan: plan.learning_plan_id).items
+    names = {plan.learning_plan_id: _name(plan) for plan in listed}
+    wanted = {*courses, *(one.course_id for held in own.values() for one in held)}
+    if len(wanted) < len(names) - len(own):
+        held_by = {one: frozenset(client.learning_plans.of_course(one)) for one in sorted(wanted)}
+        return Sharing(held_by, own, names)
+    found: dict[int, set[int]] = defaultdict(set)
+    for plan in names:
+        for course in own.get(plan) or client.learning_plans.courses(plan):
+            found[course.course_id].add(plan)
+    return Sharing({one: frozenset(found.get(one, ())) for one in wanted}, own, names)
+
+
+def _name(plan: LearningPlan) -> str:
+    return plan.code or plan.title or f"learning plan {plan.learning_plan_id}"
