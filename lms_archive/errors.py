@@ -12,6 +12,7 @@ __all__ = [
     "ApiError",
     "BadAnswer",
     "BadInput",
+    "ContractNotConfirmed",
     "JobTimeout",
     "LedgerError",
     "LmsArchiveError",
@@ -141,6 +142,21 @@ class BadAnswer(ApiError):
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
         super().__init__(method, path, words=more.pop("words", "") or shown, **more)
         self.faults = tuple(faults)
+
+
+class ContractNotConfirmed(LmsArchiveError):
+    """The platform's own swagger does not confirm a call that would change something.
+
+    Nothing was sent. The text names the nearest operations that the platform has, each with the
+    override to paste; none of them is ever used by itself.
+
+    Attributes:
+        report: the `ContractReport`.
+    """
+
+    def __init__(self, words: str, report: Any) -> None:
+        super().__init__(words)
+        self.report = report
 
 
 class TooManyAffected(LmsArchiveError):

@@ -9,7 +9,9 @@ from attrs import field, frozen, validators
 __all__ = ["Limits", "RetryPolicy"]
 
 _positive_int: Any = validators.and_(validators.instance_of(int), validators.ge(1))
-_seconds: Any = validators.and_(validators.instance_of((int, float)), validators.ge(0))
+_seconds: Any = validators.and_(
+    validators.instance_of((int, float)), validators.ge(0), validators.lt(float("inf"))
+)
 _page: Any = validators.and_(_positive_int, validators.le(200))
 _select_all: Any = validators.and_(_positive_int, validators.le(10_000))
 

@@ -264,6 +264,8 @@ def from_plain(cls: type[T], value: object) -> T:
     Raises:
         Faults: every fault, each with its JSON path.
     """
+    if attrs.has(cls) and not isinstance(value, Mapping):
+        raise Faults([f"$: expected an object, not {_shown(value)}"])
     try:
         return _plain.structure(value, cls)
     except (ClassValidationError, IterableValidationError) as error:
@@ -277,6 +279,8 @@ def from_plain(cls: type[T], value: object) -> T:
 def _described(error: BaseException, _: object) -> str:
     if isinstance(error, KeyError):
         return "missing"
+    if isinstance(error, (AttributeError, TypeError)):
+        return "not of the shape that belongs here"
     extra = getattr(error, "extra_fields", None)
     if extra:
         return f"unknown: {', '.join(sorted(extra))}"

@@ -33,7 +33,7 @@ class Enrollments:
         Args:
             course_id: the course.
             user_ids: only these users; at most 200 go well into one call.
-            status: only these states.
+            status: only these states, or this one.
 
         Raises:
             NotFound: there is no such course.
@@ -90,6 +90,7 @@ class Enrollments:
 def _filters(
     user_ids: Iterable[int] | None, status: Iterable[EnrollmentStatus | str] | None
 ) -> dict[str, list[int] | list[str] | None]:
+    status = [status] if isinstance(status, str) else status
     return {
         "user_ids": None if user_ids is None else list(user_ids),
         "status": None if status is None else [str(word) for word in status],

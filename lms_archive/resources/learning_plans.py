@@ -57,7 +57,8 @@ class LearningPlans:
         found = [plan for plan in self.list(search=code) if plan.code == code]
         if not found:
             row = self._wire.operation("list_learning_plans")
-            raise NotFound(row.method, row.path, words=f"no learning plan has the code {code!r}")
+            words = f"no learning plan has the code {code!r}"
+            raise NotFound(row.method, row.path, status=200, words=words)
         if len(found) > 1:
             ids = ", ".join(str(plan.learning_plan_id) for plan in found)
             words = f"{len(found)} learning plans have the code {code!r} (ids {ids})"

@@ -63,7 +63,8 @@ class Users:
                 if user.username == username:
                     return user
         row = self._wire.operation("list_users")
-        raise NotFound(row.method, row.path, words=f"no user has the name {username!r}")
+        words = f"no user has the name {username!r}"
+        raise NotFound(row.method, row.path, status=200, words=words)
 
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Iterator[User]:
         """The users whose last access lies before a time.

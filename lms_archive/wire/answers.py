@@ -69,7 +69,8 @@ def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] 
 
 def _quoted(secret: str) -> set[str]:
     """The forms in which an answer may quote it."""
-    return {secret, json.dumps(secret)[1:-1], quote_plus(secret), quote(secret), escape(secret)}
+    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return {secret, *as_json, quote_plus(secret), quote(secret), escape(secret)}
 
 
 def _decode(
@@ -147,8 +148,6 @@ def _refused(
 def _words(body: bytes, headers: Mapping[str, str], hidden: Iterable[str]) -> str:
     """The platform's own words: `message` may be text or an object (seen); a proxy sends HTML."""
     text = body[: 64 * 1024].decode("utf-8", "replace")
-    for secret in hidden:
-        text = text.replace(secret, "[secret]")
     said = _said(text)
     if said is not None:
         text = said
@@ -156,6 +155,8 @@ def _words(body: bytes, headers: Mapping[str, str], hidden: Iterable[str]) -> st
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         found = title.group(1) if title else re.sub(r"<[^>]*>", " ", text)
         text = f"an HTML page: {found}"
+    for secret in hidden:
+        text = text.replace(secret, "[secret]")
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 3] + "..."
 
@@ -178,11 +179,11 @@ def _said(text: str) -> str | None:
 def _date(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value or "")
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

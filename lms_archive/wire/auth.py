@@ -158,7 +158,9 @@ class TokenKeeper:
         """
         with self._lock:
             late = self._clock.monotonic() >= self._renew_at
-            if self._token is None or (self.renewable and (late or self._token == rejected)):
+            if self.renewable and (late or self._token == rejected):
+                self._token = None
+            if self._token is None:
                 self._token = self._new_token(fetch)
             return self._token
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
@@ -24,6 +24,7 @@ from lms_archive.wire.answers import Reply, read_answer
 from lms_archive.wire.auth import TokenKeeper, is_token
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Operation, Request
+from lms_archive.wire.described import Described
 from lms_archive.wire.retry import with_retry
 from lms_archive.wire.settings import Settings
 from lms_archive.wire.throttle import Throttle
@@ -37,11 +38,12 @@ _NOT_SENT = (NotSent, ConnectionRefusedError, socket.gaierror)
 
 @frozen
 class Line:
-    """What the copies of a client share: the connections, the hour's calls, the token."""
+    """What the copies of a client share: connections, the hour's calls, token, swagger."""
 
     transport: Transport
     throttle: Throttle
     tokens: TokenKeeper
+    documents: dict[str, tuple[Described, ...] | str] = field(factory=dict, repr=False)
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock) -> Line:
@@ -55,10 +57,12 @@ class Line:
     def changed(self, old: Settings, new: Settings, clock: Clock) -> Line:
         """This line for a copy with other settings; what they do not touch stays shared."""
         fresh = Line.open(new, clock)
+        same_way, same_account = new.transport is old.transport, new.auth == old.auth
         return Line(
-            self.transport if new.transport is old.transport else fresh.transport,
+            self.transport if same_way else fresh.transport,
             self.throttle.with_limit(new.calls_per_hour),
-            self.tokens if new.auth == old.auth else fresh.tokens,
+            self.tokens if same_account else fresh.tokens,
+            self.documents if same_way and same_account else fresh.documents,
         )
 
 
@@ -109,6 +113,11 @@ class Wire:
             clock=self.clock,
         )
 
+    @property
+    def documents(self) -> dict[str, tuple[Described, ...] | str]:
+        """The platform's swagger by path, as far as it was read on this line, or why it was not."""
+        return self._line.documents
+
     def expect(self, calls: int) -> None:
         """So many calls are to come from this wire: the throttle spreads them if need be."""
         self._line.throttle.expect(calls)
@@ -143,7 +152,7 @@ class Wire:
 
     def _fetch_token(self, form: Mapping[str, str]) -> Mapping[str, Any]:
         row = self.operation("token")
-        request = Request(row.method, row.path, form=form)
+        request = Request(row.method, row.path, form=tuple(form.items()))
         try:
             data = self._exchange(request, "token", None).data
         except ApiError as error:
@@ -198,7 +207,7 @@ class Wire:
                 advice=f"is {self.settings.base_url} reachable from here?",
                 in_doubt=sent,
             ) from error
-        form = request.form or {}
+        form = dict(request.form or ())
         reply = read_answer(request, answer, [token, *(form.get(name) for name in _SECRET)])
         self._date = reply.date or self._date
         return reply

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
@@ -38,18 +38,18 @@ _ANSWER = {
 
 @frozen
 class Request:
-    """One call as it goes out: path filled in, query as pairs, body as JSON or form."""
+    """One call as it goes out: path filled in, query and form as pairs, or JSON."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
-    form: Mapping[str, str] | None = field(default=None, repr=False)
+    form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
 
     @property
     def is_write(self) -> bool:
         """Whether sending it twice could do something twice."""
-        return self.method not in ("GET", "HEAD") and self.form is None
+        return self.method not in ("GET", "HEAD")
 
 
 def _is_method(_: Any, __: Any, value: str) -> None:
@@ -68,7 +68,7 @@ class Operation:
 
     Attributes:
         method: the HTTP method.
-        path: the path; `{course_id}`, `{learning_plan_id}`, `{job_id}` are filled in.
+        path: the path; `{course_id}`, `{learning_plan_id}`, `{job_id}`, `{service}` are filled in.
         service: the part of the platform whose swagger describes the call.
         evidence: where the row comes from, and how well it is known.
         params: our words and the platform's names for them; a name with `[]` takes several.
@@ -98,6 +98,8 @@ class Operation:
         named = {self.params[word]: value for word, value in used.items()} | dict(self.fixed)
         if self.sends == "query":
             return Request(self.method, path, query=tuple(_pairs(named)))
+        if self.sends == "form":
+            return Request(self.method, path, form=tuple(_pairs(named)))
         body = {name.removesuffix("[]"): _body(name, value) for name, value in named.items()}
         return Request(self.method, path, json=body)
 
@@ -235,14 +237,17 @@ class Contract:
 _OPEN = ("fixed", "answer")
 
 
-def _merge(into: dict[str, Any], changes: Mapping[str, Any], where: str) -> Iterator[str]:
+def _merge(
+    into: dict[str, Any], changes: Mapping[str, Any], where: str, also: Sequence[str] = ()
+) -> Iterator[str]:
     """Lay the changes over the contract; what it has no place for is a fault."""
+    in_path = re.findall(r"{(\w+)}", str(into.get("path")))  # these may become parameters
     for name, value in changes.items():
         path, old = f"{where}.{name}", into.get(name)
-        if name not in into and not where.endswith(_OPEN):
+        if name not in into and name not in also and not where.endswith(_OPEN):
             yield f"{path}: unknown; there are: {', '.join(into) or 'none'}"
         elif isinstance(old, dict) and isinstance(value, Mapping):
-            yield from _merge(old, value, path)
+            yield from _merge(old, value, path, in_path if name == "params" else ())
         elif isinstance(old, dict):
             yield f"{path}: expected an object, not {value!r}"
         elif value is None and where.endswith((*_OPEN, "params")):
@@ -257,14 +262,15 @@ def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
     """Rows that lost the place of something they cannot do without, or have one for nothing."""
     for name, row in new.operations.items():
         before = old.operations[name]
-        known = {*before.in_path, *before.params}
+        # A filter of a read may be left out, so that it cannot stand in the path.
+        known = {*before.in_path} if row.method == "GET" else {*before.in_path, *before.params}
         for word in row.in_path:
             if word not in known:
-                yield f"$.operations.{name}.path: {{{word}}} is none of: {', '.join(sorted(known))}"
+                places = ", ".join(sorted(known)) or "nothing"
+                yield f"$.operations.{name}.path: {{{word}}} is none of: {places}"
         if row.method == "GET" and before.method != "GET":
             yield f"$.operations.{name}.method: what changes something cannot be a GET"
-        needed = before.in_path if row.method == "GET" else known
-        for word in sorted(set(needed) - {*row.in_path, *row.params}):
+        for word in sorted(known - {*row.in_path, *row.params}):
             yield f"$.operations.{name}: no place for {word!r}, in path or params"
 
 

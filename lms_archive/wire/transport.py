@@ -49,6 +49,7 @@ class Transport(Protocol):
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
+        /,
     ) -> Answer:
         """Carry one exchange; `timeout` is seconds to connect, seconds to read."""
         ...

@@ -1,0 +1,161 @@
+"""The records themselves: frozen, slotted, and all of them in the contract."""
+
+import pickle
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+import pytest
+
+import lms_archive
+from lms_archive import (
+    ArchiveMode,
+    Contract,
+    CourseEnrollment,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    JobStatus,
+)
+from lms_archive.records import active, archived, status
+from lms_archive.records.convert import Structurer
+
+CONTRACT = Contract.default()
+RECORDS = {name: getattr(lms_archive, name) for name in CONTRACT.records}
+ALL = [getattr(module, name) for module in (active, archived) for name in module.__all__]
+STARRED = {
+    "ArchivedUser": {"last_login_at", "expires_at", "is_active", "is_suspended", "level"},
+    "ArchivedCourse": {"language"},
+    "ArchivedEnrollment": {"updated_at"},
+    "ArchivedLearningPlan": {
+        "language",
+        "created_at",
+        "published_at",
+        "updated_at",
+        "validity_days",
+        "starts_at",
+        "ends_at",
+        "certificate_template_id",
+    },
+}
+
+
+def paths(cls: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every attribute of a record, those of its groups with a dot."""
+    for field in attrs.fields(cls):
+        if attrs.has(field.type):
+            yield from paths(field.type, f"{before}{field.name}.")
+        else:
+            yield before + field.name, field
+
+
+def bare(cls: Any) -> Any:
+    """A record of the least that the platform may give."""
+    keys = CONTRACT.records[cls.__name__]
+    needed = {path for path, field in paths(cls) if field.default is attrs.NOTHING}
+    return Structurer(CONTRACT.records)(cls, {keys[path]: "1" for path in needed})
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_frozen_and_slotted(cls: Any) -> None:
+    """Nothing of a record can change, and nothing can be added to it."""
+    assert "__slots__" in cls.__dict__
+    assert "__dict__" not in dir(cls)
+    one = cls.__new__(cls)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        one.anything = 1
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
+def test_by_name_only(cls: Any) -> None:
+    """A record is made with names, so that a new field breaks nobody."""
+    with pytest.raises(TypeError):
+        cls(1, 2)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_field_has_a_key(name: str) -> None:
+    """Each attribute has a JSON key in the contract, unless the API does not return it."""
+    keys = CONTRACT.records[name]
+    expected = {
+        path
+        for path, field in paths(RECORDS[name])
+        if path != "extra" and field.metadata.get("returned", True)
+    }
+    assert set(keys) == expected
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_keys_are_apart(name: str) -> None:
+    """No two attributes of a record are read from one key."""
+    keys = list(CONTRACT.records[name].values())
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", STARRED)
+def test_starred_fields(name: str) -> None:
+    """What the article marks as saved but not returned is there, None, and marked."""
+    fields = {field.name: field for field in attrs.fields(getattr(lms_archive, name))}
+    marked = {n for n, field in fields.items() if field.metadata.get("returned") is False}
+    assert marked == STARRED[name]
+    assert all(fields[name].default is None for name in marked)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_least(name: str) -> None:
+    """A record of the required keys alone has None everywhere else, and pickles."""
+    record = bare(RECORDS[name])
+    for path, field in paths(RECORDS[name]):
+        value: Any = record
+        for step in path.split("."):
+            value = getattr(value, step)
+        if field.default is None:
+            assert value is None, path
+    assert pickle.loads(pickle.dumps(record)) == record  # noqa: S301  our own
+    assert record.extra == {}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_extra_is_not_shown(name: str) -> None:
+    """Unknown fields are kept, but do not fill the screen."""
+    record = attrs.evolve(bare(RECORDS[name]), extra={"secret_sauce": 1})
+    assert "sauce" not in repr(record)
+
+
+def test_never_starred_values() -> None:
+    """A starred field stays None even if its name comes as a key: that meaning is not known."""
+    item = {"id": 1, "user_id": 1, "course_id": 1, "last_login_at": "2026-01-01 00:00:00"}
+    record = Structurer(CONTRACT.records)(archived.ArchivedCourseEnrollment, item)
+    assert record.user.last_login_at is None
+    assert record.extra == {"last_login_at": "2026-01-01 00:00:00"}
+
+
+@pytest.mark.parametrize("word", [ArchiveMode.RE_ENROLL, EnrollmentStatus.COMPLETED])
+def test_words(word: Any) -> None:
+    """A word is a `str`: it compares, prints and formats as itself."""
+    assert word == word.value
+    assert str(word) == f"{word}" == word.value
+    assert type(word)(word.value) is word
+
+
+def test_every_word_is_read() -> None:
+    """Every member of an enum is found under its own word."""
+    assert {status.STATUS_WORDS[word.value] for word in EnrollmentStatus} == set(EnrollmentStatus)
+    assert {status.LEVEL_WORDS[word.value] for word in EnrollmentLevel} == set(EnrollmentLevel)
+    assert {status.JOB_WORDS[word.value] for word in JobStatus} == set(JobStatus)
+
+
+def test_what_can_be_archived() -> None:
+    """Waiting lists, suspended and unknown states stay out of what is archivable."""
+    known = {"enrolled", "in_progress", "completed"}
+    assert {str(word) for word in status.ARCHIVABLE} == known
+
+
+def test_records_in_sets_and_tables() -> None:
+    """Equal records are equal, and `attrs.asdict` gives a table's row."""
+    one = CourseEnrollment(
+        user_id=1, course_id=2, enrolled_at=datetime(2026, 1, 1, tzinfo=timezone.utc)
+    )
+    assert one == attrs.evolve(one)
+    assert one != attrs.evolve(one, user_id=3)
+    assert attrs.asdict(one)["course_id"] == 2

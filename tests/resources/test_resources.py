@@ -1,0 +1,333 @@
+"""The nouns of a client, each against a real platform."""
+
+import inspect
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from wire_tools import answer, items, scripted
+
+from lms_archive import (
+    ApiError,
+    BadAnswer,
+    BadInput,
+    Client,
+    EnrollmentStatus,
+    JobStatus,
+    Limits,
+    NotFound,
+    PermissionDenied,
+    RetryPolicy,
+)
+from lms_archive.resources import archived, background_jobs, courses, enrollments, users
+from lms_archive.sandbox import Sandbox
+
+utc = timezone.utc
+ENROLLED_AT = datetime(2025, 1, 2, 3, 4, 5, tzinfo=utc)
+NAMES = {101: "ada", 102: "Ada", 103: "bob", 104: "eve@example.com", 105: "007"}
+STATES = {101: "completed", 102: "completed", 103: "in_progress", 104: "enrolled", 105: "waiting"}
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Sandbox]:
+    """A platform of five users and four courses, where two enrollments have been archived."""
+    with Sandbox(job_seconds=0) as sandbox:
+        sandbox.load(
+            users=[{"user_id": i, "username": name} for i, name in NAMES.items()],
+            courses=[
+                {"id_course": 7, "code": "SAFE", "name": "Safety at work"},
+                {"id_course": 8, "code": "SAFETY", "name": "More safety"},
+                {"id_course": 9, "code": "TWIN"},
+                {"id_course": 10, "code": "TWIN"},
+            ],
+            enrollments=[
+                {
+                    "user_id": i,
+                    "id_course": 7,
+                    "enrollment_status": state,
+                    "enrollment_created_at": ENROLLED_AT,
+                }
+                for i, state in STATES.items()
+            ]
+            + [
+                {"user_id": i, "id_course": 8, "enrollment_status": "completed"} for i in (101, 103)
+            ],
+        )
+        with sandbox.client() as archivist:
+            archivist.wire.call(
+                "archive_course_enrollments",
+                course_id=8,
+                user_ids=[101, 103],
+                mode="delete",
+                reset_tracking=False,
+            )
+            list(archivist.background_jobs.list())
+        yield sandbox
+
+
+@pytest.fixture
+def client(platform: Sandbox) -> Iterator[Client]:
+    """A client of it that reads two items a page."""
+    with platform.client(limits=Limits(page_size=2), retry=RetryPolicy(tries=1)) as client:
+        yield client
+
+
+def asked(platform: Sandbox) -> dict[str, str]:
+    """The query of the last call."""
+    return dict(platform.calls[-1].query)
+
+
+# Courses
+
+
+def test_list_courses(client: Client) -> None:
+    """Every course comes, over as many pages as it takes."""
+    found = list(client.courses.list())
+    assert [(one.course_id, one.code) for one in found] == [
+        (7, "SAFE"),
+        (8, "SAFETY"),
+        (9, "TWIN"),
+        (10, "TWIN"),
+    ]
+    assert found[0].title == "Safety at work"
+    assert client.wire.calls["list_courses"] == 2
+
+
+def test_search_courses(client: Client) -> None:
+    """A search is the platform's own: it finds more than one code."""
+    assert {one.code for one in client.courses.list(search="SAFE")} == {"SAFE", "SAFETY"}
+
+
+def test_get_course(client: Client) -> None:
+    """One course by its id, or an error that names the call."""
+    assert client.courses.get(7).code == "SAFE"
+    with pytest.raises(NotFound, match="GET /learn/v1/courses/99: 404: "):
+        client.courses.get(99)
+
+
+def test_find_course(client: Client) -> None:
+    """A code finds exactly its course, or says that there is none, or several."""
+    assert client.courses.find("SAFE").course_id == 7
+    with pytest.raises(NotFound, match="GET /course/v1/courses: 200: no course has the code 'SAF'"):
+        client.courses.find("SAF")
+    with pytest.raises(NotFound, match="no course has the code 'safe'"):
+        client.courses.find("safe")
+    with pytest.raises(
+        BadInput, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): give the id"
+    ):
+        client.courses.find("TWIN")
+
+
+# Users
+
+
+def test_list_users(client: Client) -> None:
+    """Every user comes; ids are numbers although they come as text."""
+    assert {one.user_id: one.username for one in client.users.list()} == NAMES
+
+
+def test_get_user() -> None:
+    """One user by their id, where the answer holds them as public clients have seen it."""
+    bob = {"user_id": "103", "username": "bob"}
+    client, script = scripted(answer({"data": {"user_data": bob}}), answer({}, 404))
+    assert client.users.get(103).username == "bob"
+    assert script.sent[0].url.endswith("/manage/v1/user/103")
+    with pytest.raises(NotFound, match="GET /manage/v1/user/999: 404"):
+        client.users.get(999)
+
+
+@pytest.mark.parametrize(("user_id", "name"), NAMES.items())
+def test_find_user(client: Client, user_id: int, name: str) -> None:
+    """A username finds exactly its user: case, digits and @ are part of the name."""
+    assert client.users.find(name).user_id == user_id
+
+
+@pytest.mark.parametrize("name", ["ADA", "ad", "7", "eve", "", " ada"])
+def test_find_nobody(client: Client, name: str) -> None:
+    """A name that nobody has exactly is nobody's."""
+    with pytest.raises(NotFound, match=f"no user has the name '{name}'"):
+        client.users.find(name)
+
+
+# Active enrollments
+
+
+def test_in_course(client: Client) -> None:
+    """All active enrollments of a course, with their states and dates."""
+    found = {one.user_id: one for one in client.enrollments.in_course(7)}
+    assert {i: one.status for i, one in found.items()} == STATES
+    assert {one.enrolled_at for one in found.values()} == {ENROLLED_AT}
+    assert found[101].course_code == "SAFE"
+    assert client.wire.calls["course_enrollments"] == 3
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"user_ids": [101, 104, 999]}, {101, 104}),
+        ({"user_ids": iter([103])}, {103}),
+        ({"status": ["completed"]}, {101, 102}),
+        ({"status": [EnrollmentStatus.COMPLETED, "waiting"]}, {101, 102, 105}),
+        ({"status": "completed"}, {101, 102}),
+        ({"status": EnrollmentStatus.IN_PROGRESS}, {103}),
+        ({"user_ids": [101, 103], "status": ["in_progress"]}, {103}),
+        ({"user_ids": [], "status": None}, set()),
+        ({"status": ()}, set()),
+    ],
+    ids=str,
+)
+def test_in_course_filtered(client: Client, filters: dict[str, Any], expected: set[int]) -> None:
+    """Filters pick users and states; an empty one picks nobody, not everybody."""
+    found = client.enrollments.in_course(7, **filters)
+    assert {one.user_id for one in found} == expected
+
+
+def test_in_no_course(client: Client) -> None:
+    """A course that is not there is an error, not an empty list."""
+    with pytest.raises(NotFound, match="GET /course/v1/courses/99/enrollments: 404: "):
+        list(client.enrollments.in_course(99))
+
+
+def test_usernames_come_with_enrollments(client: Client) -> None:
+    """No call per user is needed to know who they are."""
+    found = {one.user_id: one.username for one in client.enrollments.in_course(7)}
+    assert found == NAMES
+    assert client.wire.calls["list_users"] == 0
+
+
+# Archived enrollments
+
+
+def test_archived(client: Client) -> None:
+    """What was archived is there, frozen in its groups."""
+    found = {one.user.user_id: one for one in client.archived.in_course(8)}
+    assert set(found) == {101, 103}
+    record = found[101]
+    assert (record.user.username, record.course.code) == ("ada", "SAFETY")
+    assert record.enrollment.status is EnrollmentStatus.COMPLETED
+    assert record.archiving.archived_at is not None
+    assert record.archiving.archived_at.utcoffset() == timedelta(0)
+    assert list(client.archived.in_course(7)) == []
+
+
+def test_archived_filtered(client: Client, platform: Sandbox) -> None:
+    """Users, period, archiver: the filters of the screen."""
+    one, *_ = client.archived.in_course(8)
+    at, by = one.archiving.archived_at, one.archiving.archived_by
+    assert at is not None
+    day = timedelta(days=1)
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({"user_ids": [101]}, 1),
+        ({"user_ids": []}, 0),
+        ({"archived_from": at - day, "archived_to": at + day}, 2),
+        ({"archived_from": at + day}, 0),
+        ({"archived_to": at - day}, 0),
+        ({"archived_by": [by]}, 2),
+        ({"archived_by": [1]}, 0),
+    ]
+    for filters, count in cases:
+        assert len(list(client.archived.in_course(8, **filters))) == count, filters
+    east = datetime(2026, 1, 1, 9, tzinfo=timezone(timedelta(hours=9)))
+    list(client.archived.in_course(8, archived_from=east))
+    assert asked(platform)["archived_from"] == "2026-01-01 00:00:00"
+
+
+@pytest.mark.parametrize("name", ["archived_from", "archived_to"])
+def test_archived_naive_times(client: Client, platform: Sandbox, name: str) -> None:
+    """A time without a zone could mean any of 24 hours: it is refused before any call."""
+    before = len(platform.calls)
+    naive: dict[str, Any] = {name: datetime(2026, 1, 1)}  # noqa: DTZ001  the point of the test
+    with pytest.raises(BadInput, match=f"{name} needs a time zone, such as timezone.utc: 2026"):
+        list(client.archived.in_course(8, **naive))
+    assert len(platform.calls) == before
+
+
+def test_archived_in_no_course(client: Client) -> None:
+    """A course that is not there is an error here too."""
+    with pytest.raises(NotFound, match="GET /course/v1/courses/99/enrollments/archived: 404: "):
+        list(client.archived.in_course(99))
+
+
+# Background jobs
+
+
+def test_background_jobs(client: Client) -> None:
+    """The account's jobs are listed, and each can be asked for by its hash."""
+    (job,) = client.background_jobs.list()
+    assert job.status is JobStatus.COMPLETED
+    assert (job.total, job.errors, job.is_open) == (2, 0, False)
+    assert client.background_jobs.get(job.job_id) == job
+    with pytest.raises(NotFound, match="GET /manage/v1/job/nothing: 404: "):
+        client.background_jobs.get("nothing")
+
+
+def test_jobs_are_ones_own(platform: Sandbox) -> None:
+    """Another account's jobs are not in the list."""
+    with platform.client("power_user") as other:
+        assert list(other.background_jobs.list()) == []
+
+
+def test_a_strange_hash(client: Client) -> None:
+    """A hash goes into the path whole, whatever is in it."""
+    with pytest.raises(NotFound, match=r"GET /manage/v1/job/\.\.%2Fuser%3Fx: 404: "):
+        client.background_jobs.get("../user?x")
+
+
+# All of them
+
+NOUNS = [
+    courses.Courses,
+    users.Users,
+    enrollments.Enrollments,
+    archived.Archived,
+    background_jobs.BackgroundJobs,
+]
+
+
+@pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.__name__)
+def test_docstrings_name_the_call(noun: type) -> None:
+    """Each public method says which call it makes, or stands beside one that does."""
+    methods = [m for name, m in inspect.getmembers(noun, inspect.isfunction) if name[0] != "_"]
+    assert methods
+    for method in methods:
+        doc = inspect.getdoc(method) or ""
+        assert "`GET /" in doc or "The same, a page at a time" in doc, method
+
+
+@pytest.mark.parametrize("kind", ["500", "cut_before", "html", "429"])
+def test_faults_reach_the_caller(client: Client, platform: Sandbox, kind: str) -> None:
+    """A list that fails in the middle raises; it never ends early as if it were whole."""
+    found = client.courses.list()
+    assert [next(found).course_id, next(found).course_id] == [7, 8]
+    more: dict[str, Any] = {"retry_after": 7200} if kind == "429" else {}
+    platform.faults.add(kind, operation="list_courses", **more)
+    with pytest.raises(ApiError):
+        next(found)
+
+
+def test_no_rights_no_list() -> None:
+    """A 403 on a list is told as that."""
+    client, _ = scripted(answer({"message": "not yours"}, 403))
+    with pytest.raises(PermissionDenied, match="GET /manage/v1/user: 403: not yours"):
+        list(client.users.list())
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"data": None}, {"data": []}, {"data": {"code": "A"}}, "x"], ids=str
+)
+def test_one_that_is_none(body: Any) -> None:
+    """An answer that holds no course is an error with a path, never a half-filled record."""
+    client, _ = scripted(answer(body))
+    with pytest.raises(BadAnswer, match=r"GET /learn/v1/courses/7: 200: \$\.data"):
+        client.courses.get(7)
+
+
+def test_find_looks_at_every_page() -> None:
+    """A twin on the second page is a twin."""
+    twin = {"code": "T"}
+    client, _ = scripted(
+        items({**twin, "id_course": 1}, has_more_data=True), items({**twin, "id_course": 2})
+    )
+    with pytest.raises(BadInput, match="2 courses have the code 'T'"):
+        client.courses.find("T")

@@ -1,0 +1,379 @@
+"""The client: how it is made, copied, opened and closed, and its low-level door."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from wire_tools import URL, FakeTime, answer, on_time, scripted
+
+from lms_archive import (
+    Answer,
+    ApiError,
+    BadInput,
+    Client,
+    ClientCredentials,
+    Contract,
+    Limits,
+    NotFound,
+    PasswordGrant,
+    PermissionDenied,
+    PlatformUnavailable,
+    RateLimited,
+    RetryPolicy,
+    StaticToken,
+)
+from lms_archive.sandbox import Sandbox
+
+NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")
+VALUES = {name: f"the-{name.lower()}" for name in NAMES} | {"URL": URL}
+WRITE_PATH = "/learn/v1/enrollments"
+ARCHIVE = {"course_id": [1], "user_id": [1], "enrollment_mode": "delete"}
+GOOD = answer({"data": 1})
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Sandbox]:
+    """A platform of three courses."""
+    with Sandbox() as sandbox:
+        sandbox.load(courses=[{"code": code} for code in ("A", "B", "C")])
+        yield sandbox
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any of our variables."""
+    for name in NAMES:
+        monkeypatch.delenv(f"LMS_ARCHIVE_{name}", raising=False)
+    return monkeypatch
+
+
+def set_env(env: pytest.MonkeyPatch, *names: str) -> None:
+    """Set these of our variables."""
+    for name in names:
+        env.setenv(f"LMS_ARCHIVE_{name}", VALUES[name])
+
+
+# from_env
+
+
+def test_from_env_with_a_password(env: pytest.MonkeyPatch) -> None:
+    """Address, app and user make a client."""
+    set_env(env, *NAMES[:-1])
+    client = Client.from_env(calls_per_hour=None)
+    assert client.base_url == URL
+    assert client.wire.settings.auth == PasswordGrant(
+        "the-client_id", "the-client_secret", "the-username", "the-password"
+    )
+    assert client.wire.settings.calls_per_hour is None
+
+
+def test_from_env_with_a_token(env: pytest.MonkeyPatch) -> None:
+    """A token is enough, and comes before a password where both are given."""
+    set_env(env, "URL", "TOKEN")
+    assert Client.from_env().wire.settings.auth == StaticToken("the-token")
+    set_env(env, *NAMES)
+    assert Client.from_env().wire.settings.auth == StaticToken("the-token")
+
+
+MISSING = {
+    "everything": ((), "URL CLIENT_ID CLIENT_SECRET USERNAME PASSWORD"),
+    "all but the address": (("URL",), "CLIENT_ID CLIENT_SECRET USERNAME PASSWORD"),
+    "the secrets": (("URL", "CLIENT_ID", "USERNAME"), "CLIENT_SECRET PASSWORD"),
+    "the address": (NAMES[1:-1], "URL"),
+    "the address of a token": (("TOKEN",), "URL"),
+}
+
+
+@pytest.mark.parametrize(("given", "missing"), MISSING.values(), ids=MISSING.keys())
+def test_from_env_names_all_that_is_missing(
+    env: pytest.MonkeyPatch, given: tuple[str, ...], missing: str
+) -> None:
+    """Every missing variable is named at once, and no value that is there."""
+    set_env(env, *given)
+    with pytest.raises(BadInput) as caught:
+        Client.from_env()
+    names = ", ".join(f"LMS_ARCHIVE_{name}" for name in missing.split())
+    assert str(caught.value).startswith(f"not set in the environment: {names}")
+    assert ("LMS_ARCHIVE_TOKEN instead" in str(caught.value)) is ("TOKEN" not in given)
+    assert "the-" not in str(caught.value).replace("the last", "").replace("the environment", "")
+
+
+def test_an_empty_variable_is_missing(env: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing is as good as none."""
+    set_env(env, *NAMES[:-1])
+    env.setenv("LMS_ARCHIVE_PASSWORD", "")
+    with pytest.raises(BadInput, match="not set in the environment: LMS_ARCHIVE_PASSWORD"):
+        Client.from_env()
+
+
+def test_from_env_on_a_platform(env: pytest.MonkeyPatch, platform: Sandbox) -> None:
+    """The sandbox's own variables sign in."""
+    for name, value in platform.env().items():
+        env.setenv(name, value)
+    with Client.from_env() as client:
+        assert [course.code for course in client.courses.list()] == ["A", "B", "C"]
+
+
+# Copies
+
+
+def test_with_options_leaves_the_first_as_it_was() -> None:
+    """A copy has other settings; the client it came from has not changed."""
+    client, _ = scripted(GOOD)
+    copy = client.with_options(limits=Limits(page_size=7), app_info="x")
+    assert copy.limits.page_size == 7
+    assert client.limits.page_size == 200
+    assert copy.base_url == client.base_url
+    assert client.wire.settings.app_info is None
+
+
+def test_with_options_reaches_the_resources() -> None:
+    """The nouns of a copy use the copy's settings."""
+    client, script = scripted(answer({"data": {"items": []}}))
+    copy = client.with_options(limits=Limits(page_size=7))
+    list(copy.courses.list())
+    list(client.courses.list())
+    assert [dict(sent.params)["page_size"] for sent in script.sent] == ["7", "200"]
+
+
+def test_with_options_shares_token_hour_and_connections() -> None:
+    """What a copy does not change it shares: the login, the hour, the transport."""
+    time = FakeTime()
+    client, script = scripted(GOOD, time=time, auth=ClientCredentials("app", "s"), calls_per_hour=3)
+    copies = [
+        client,
+        client.with_options(timeout=1),
+        client.with_options(retry=RetryPolicy(tries=1)),
+    ]
+    for one in copies[:2]:
+        one.request("GET", "/x")
+    assert (len(script.logins), len(script.sent), time.slept) == (1, 2, [])
+    copies[2].request("GET", "/x")
+    assert sum(time.slept) == pytest.approx(3600)
+
+
+def test_a_copy_for_another_account() -> None:
+    """Another account has a token of its own, and still shares the hour."""
+    time = FakeTime()
+    client, script = scripted(GOOD, time=time, auth=ClientCredentials("one", "s"), calls_per_hour=4)
+    other = client.with_options(auth=ClientCredentials("two", "s"))
+    client.request("GET", "/x")
+    other.request("GET", "/x")
+    assert [login.form["client_id"] for login in script.logins] == ["one", "two"]
+    assert time.slept == []
+    client.request("GET", "/x")
+    assert sum(time.slept) == pytest.approx(3600)
+
+
+def test_a_copy_with_another_transport() -> None:
+    """A copy may travel another way."""
+    client, script = scripted(GOOD)
+    copy = client.with_options(transport=lambda *_: answer({"data": 2}))
+    assert copy.request("GET", "/x") == {"data": 2}
+    assert script.sent == []
+
+
+@pytest.mark.parametrize("name", ["base_url", "url", "timeouts", "call_per_hour", "wire"])
+def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
+    """A misspelt option is an error that names those there are."""
+    client, _ = scripted(GOOD)
+    with pytest.raises(BadInput, match=f"no option '{name}' to change; there are: auth, contract"):
+        client.with_options(**{name: 1})
+
+
+def test_with_options_checks_too() -> None:
+    """A copy's settings are checked like a client's."""
+    client, _ = scripted(GOOD)
+    with pytest.raises(BadInput, match="calls_per_hour must be at least 1"):
+        client.with_options(calls_per_hour=0)
+    with pytest.raises(BadInput, match="timeout"):
+        client.with_options(timeout=(1, -1))
+
+
+def test_defaults() -> None:
+    """Without a word a client has the default contract, limits and tries, and 800 calls an hour."""
+    settings = Client(URL, StaticToken("t")).wire.settings
+    assert settings.contract is Contract.default()
+    assert (settings.limits, settings.retry) == (Limits(), RetryPolicy())
+    assert (settings.calls_per_hour, settings.transport) == (800, None)
+
+
+LIMITS: list[dict[str, Any]] = [
+    {"hand_picked": 0},
+    {"hand_picked": 201},
+    {"select_all": 10_001},
+    {"page_size": 201},
+    {"page_size": 2.5},
+    {"max_open_jobs": 0},
+    {"first_poll": -1},
+    {"job_timeout": float("inf")},
+    {"freshness": float("nan")},
+]
+
+
+@pytest.mark.parametrize("wrong", LIMITS, ids=str)
+def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
+    """A limit above the platform's, or a wait without an end, is refused."""
+    with pytest.raises((ValueError, TypeError)):
+        Limits(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"tries": 0}, {"settle": -1}, {"settle": float("inf")}], ids=str)
+def test_policies_that_cannot_be(wrong: dict[str, Any]) -> None:
+    """Every call is made at least once, and every wait ends."""
+    with pytest.raises(ValueError, match=r"must be"):
+        RetryPolicy(**wrong)
+
+
+# The low-level door
+
+
+def test_request_on_a_platform(platform: Sandbox) -> None:
+    """Any call of the platform can be made, and its JSON comes decoded."""
+    with platform.client() as client:
+        found = client.request("get", "/course/v1/courses", params={"search_text": "B", "page": 1})
+        assert [item["code"] for item in found["data"]["items"]] == ["B"]
+        with pytest.raises(NotFound, match="GET /nowhere: 404: Page not found"):
+            client.request("GET", "/nowhere")
+        with pytest.raises(ApiError, match="POST /course/v1/courses: 405"):
+            client.request("POST", "/course/v1/courses", json={})
+
+
+@pytest.mark.parametrize("kind", ["500", "503", "429", "cut_before", "cut_after"])
+def test_a_read_is_tried_again(platform: Sandbox, kind: str) -> None:
+    """A read through the low-level door is made again like any other."""
+    with on_time(platform.client(), FakeTime()) as client:
+        platform.faults.add(kind, operation="list_courses", times=2)
+        assert client.request("GET", "/course/v1/courses")["data"]["total_count"] == 3
+        assert client.wire.calls["request"] == 3
+
+
+FAULTS: dict[str, tuple[Any, type[ApiError]]] = {
+    "500": (answer({}, 500), PlatformUnavailable),
+    "429": (answer({}, 429), RateLimited),
+    "cut": (OSError("cut"), PlatformUnavailable),
+    "never connected": (ConnectionRefusedError("no"), PlatformUnavailable),
+}
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(("fault", "family"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_write_is_sent_once(fault: Any, family: type[ApiError], method: str) -> None:
+    """A write through the low-level door is never sent again, whatever becomes of it."""
+    client, script = scripted(fault, GOOD)
+    with pytest.raises(family):
+        client.request(method, WRITE_PATH, json={"user_id": [1]})
+    assert len(script.sent) == 1
+
+
+def test_writes_on_a_platform(platform: Sandbox) -> None:
+    """A write reaches the platform once, and a redirect of it ends there."""
+    with platform.client() as client:
+        platform.faults.add("redirect", method="PUT", location="/course/v1/courses")
+        with pytest.raises(ApiError, match="302: redirects to /course/v1/courses"):
+            client.request("PUT", WRITE_PATH, json={})
+        puts = [call for call in platform.calls if call.method == "PUT"]
+        assert len(puts) == 1
+        assert platform.calls[-1].method == "PUT"
+
+
+PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
+    "one": ({"page": 1}, [("page", "1")]),
+    "several": ({"id[]": [1, 2]}, [("id[]", "1"), ("id[]", "2")]),
+    "none": ({"a": None, "b": ""}, [("b", "")]),
+    "truth": ({"a": True, "b": False}, [("a", "1"), ("b", "0")]),
+    "a name of ours": ({"self": 1, "method": "x"}, [("self", "1"), ("method", "x")]),
+    "text": ({"q": "\u00e9 &="}, [("q", "\u00e9 &=")]),
+}
+
+
+@pytest.mark.parametrize(("given", "sent"), PARAMS.values(), ids=PARAMS.keys())
+def test_params(given: dict[str, Any], sent: list[tuple[str, str]]) -> None:
+    """Parameters go out under the names they are given, a list once for each item."""
+    client, script = scripted(GOOD)
+    client.request("GET", "/x", params=given)
+    assert list(script.sent[0].params) == sent
+
+
+WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
+    "method": (("FETCH", "/x"), {}),
+    "path without slash": (("GET", "x"), {}),
+    "another host": (("GET", "//evil.example.com/x"), {}),
+    "a whole URL": (("GET", "https://evil.example.com/x"), {}),
+    "query in the path": (("GET", "/x?a=1"), {}),
+    "space in the path": (("GET", "/x y"), {}),
+    "line break in the path": (("GET", "/x\r\nHost: evil"), {}),
+    "a place in the path": (("GET", "/x/{course_id}"), {}),
+    "NaN": (("PUT", "/x"), {"json": {"a": float("nan")}}),
+    "no JSON": (("PUT", "/x"), {"json": {"a": {1, 2}}}),
+}
+
+
+@pytest.mark.parametrize(("call", "more"), WRONG_CALLS.values(), ids=WRONG_CALLS.keys())
+def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) -> None:
+    """What is no call is refused before anything is sent."""
+    client, script = scripted(GOOD)
+    with pytest.raises(BadInput, match="no call to make: "):
+        client.request(*call, **more)
+    assert (script.sent, script.logins) == ([], [])
+
+
+# Opening and closing
+
+
+def test_context_manager(platform: Sandbox) -> None:
+    """A client closes its connections at the end of its block, also after an error."""
+    with platform.client() as client:
+        list(client.courses.list())
+        transport = client.wire._line.transport
+        assert transport._sessions  # type: ignore[attr-defined]
+    assert not transport._sessions  # type: ignore[attr-defined]
+    with pytest.raises(RuntimeError), platform.client() as client:
+        raise RuntimeError
+    assert len(list(client.courses.list())) == 3
+    client.close()
+
+
+def test_the_same_client_in_its_block() -> None:
+    """`with client as c` gives the client itself."""
+    client, _ = scripted(GOOD)
+    with client as same:
+        assert same is client
+
+
+def test_repr() -> None:
+    """A client shows where and as whom, and no secret."""
+    client = Client(URL, PasswordGrant("app", "s-1", "ada", "s-2"))
+    assert repr(client) == f"Client({URL!r}, PasswordGrant(client_id='app', username='ada'))"
+
+
+def test_own_transport() -> None:
+    """Any callable carries the calls, and sees no more than one exchange at a time."""
+    seen: list[str] = []
+
+    def carry(method: str, url: str, *_: object) -> Answer:
+        seen.append(f"{method} {url}")
+        return answer({"data": {"items": [{"id_course": 1, "code": "A"}]}})
+
+    client = Client(URL, StaticToken("t"), transport=carry)
+    assert client.courses.find("A").course_id == 1
+    assert seen == [f"GET {URL}/course/v1/courses"]
+
+
+@pytest.mark.parametrize("role", ["superadmin", "power_user"])
+def test_sandbox_clients(platform: Sandbox, role: Any) -> None:
+    """The sandbox gives a client for each of its roles, with the options asked for."""
+    with platform.client(role, calls_per_hour=5) as client:
+        assert client.base_url == platform.url
+        assert client.wire.settings.calls_per_hour == 5
+        assert len(list(client.courses.list())) == 3
+        client.request("PUT", WRITE_PATH, json=ARCHIVE)
+    assert platform.calls[-1].username == role
+
+
+def test_a_sandbox_client_without_the_right(platform: Sandbox) -> None:
+    """A Power User without the permission reads, but may not archive."""
+    with platform.client("power_user_without") as client:
+        assert len(list(client.courses.list())) == 3
+        with pytest.raises(PermissionDenied, match="PUT /learn/v1/enrollments: 403: "):
+            client.request("PUT", WRITE_PATH, json=ARCHIVE)

@@ -1,0 +1,161 @@
+"""The errors: few, with their data on them, and fit to travel."""
+
+import inspect
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lms_archive
+from lms_archive import errors
+from lms_archive.errors import (
+    ApiError,
+    BadAnswer,
+    BadInput,
+    JobTimeout,
+    LmsArchiveError,
+    Stopped,
+    TooManyAffected,
+)
+
+ALL: dict[str, type[LmsArchiveError]] = {
+    name: one
+    for name, one in vars(errors).items()
+    if inspect.isclass(one) and issubclass(one, LmsArchiveError)
+}
+API = [one for one in ALL.values() if issubclass(one, ApiError)]
+
+
+def made(cls: type[LmsArchiveError]) -> LmsArchiveError:
+    """An error of that class, with all that its caller may say."""
+    values: dict[str, Any] = {
+        "message": "what went wrong",
+        "method": "GET",
+        "path": "/x",
+        "why": "it left the list",
+        "job_id": "job-1",
+        "affected": 12,
+        "max_affected": 10,
+    }
+    if cls.__init__ is LmsArchiveError.__init__:
+        return cls("what went wrong")
+    needed = [
+        values.get(one.name, "something")
+        for one in inspect.signature(cls).parameters.values()
+        if one.kind is one.POSITIONAL_OR_KEYWORD and one.default is one.empty
+    ]
+    more: dict[str, Any] = {}
+    if issubclass(cls, ApiError):
+        more = {"status": 418, "advice": "try tea", "retry_after": 3.0, "in_doubt": True}
+        if issubclass(cls, BadAnswer):
+            more["faults"] = ["$.a: missing", "$.b: missing"]
+        else:
+            more["words"] = "I am a teapot"
+    elif issubclass(cls, BadInput):
+        more = {"source": "in.csv", "line": 3, "column": "user"}
+    elif issubclass(cls, Stopped):
+        more = {"counts": {"archived": 1}, "seen": ["one", "two"]}
+    return cls(*needed, **more)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_exported(name: str) -> None:
+    """Every error can be imported from the package and from `lms_archive.errors`."""
+    assert name in errors.__all__
+    assert name in lms_archive.__all__
+    assert getattr(lms_archive, name) is ALL[name]
+    assert errors.__all__ == sorted(errors.__all__)
+
+
+@pytest.mark.parametrize("cls", ALL.values(), ids=ALL.keys())
+def test_pickled(cls: type[LmsArchiveError]) -> None:
+    """An error comes out of a worker process with its text, its data and its ledger."""
+    error = made(cls)
+    error.ledger = Path("job.sqlite")
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+    assert type(back) is cls
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
+    assert back.ledger == Path("job.sqlite")
+
+
+@pytest.mark.parametrize("cls", ALL.values(), ids=ALL.keys())
+def test_caught_by_the_root(cls: type[LmsArchiveError]) -> None:
+    """`except LmsArchiveError` catches it, and it has a ledger only where a job raised it."""
+    error = made(cls)
+    assert isinstance(error, LmsArchiveError)
+    assert error.ledger is None
+    assert str(error)
+
+
+@pytest.mark.parametrize("cls", API, ids=lambda cls: cls.__name__)
+def test_messages_of_api_errors(cls: type[ApiError]) -> None:
+    """Method, path and status come first, then the platform's words, then advice."""
+    said = "$.a: missing; $.b: missing" if cls is BadAnswer else "I am a teapot"
+    assert str(made(cls)) == f"GET /x: 418: {said} (try tea)"
+    assert str(cls("PUT", "/y")) == "PUT /y: no answer"
+
+
+@pytest.mark.parametrize("cls", API, ids=lambda cls: cls.__name__)
+def test_data_of_api_errors(cls: type[ApiError]) -> None:
+    """What the message says can be read as data too."""
+    error = made(cls)
+    assert isinstance(error, ApiError)
+    assert (error.method, error.path, error.status) == ("GET", "/x", 418)
+    assert (error.retry_after, error.in_doubt) == (3.0, True)
+    bare = cls("GET", "/x")
+    assert (bare.status, bare.retry_after, bare.in_doubt, bare.words) == (None, None, False, "")
+
+
+def test_many_faults() -> None:
+    """A hundred faults are kept, and ten of them shown."""
+    error = BadAnswer("GET", "/x", faults=[f"$.{i}: missing" for i in range(100)])
+    assert len(error.faults) == 100
+    assert str(error).endswith("$.9: missing; and 90 more")
+
+
+def test_bad_input_is_a_value_error() -> None:
+    """Bad input is what Python calls a `ValueError`, and says where it stands."""
+    error = BadInput("no such course", source="in.csv", line=3, column="course_code")
+    assert isinstance(error, ValueError)
+    assert str(error) == "in.csv, line 3, column 'course_code': no such course"
+    assert (error.source, error.line, error.column) == ("in.csv", 3, "course_code")
+    assert str(BadInput("plain")) == "plain"
+    assert str(BadInput("early", line=0)) == "line 0: early"
+
+
+def test_numbers_of_too_many() -> None:
+    """Too many says how many, how many were allowed, and that nothing was sent."""
+    error = TooManyAffected(12_345, 5_000)
+    assert (error.affected, error.max_affected) == (12_345, 5_000)
+    assert "12,345" in str(error)
+    assert "5,000" in str(error)
+    assert "nothing was sent" in str(error)
+
+
+def test_a_job_that_timed_out() -> None:
+    """A lost job is named, and nothing is claimed about its rows."""
+    error = JobTimeout("abc", "background job abc has not ended")
+    assert error.job_id == "abc"
+    assert str(error).startswith("background job abc has not ended. ")
+    assert "unknown until resume()" in str(error)
+
+
+def test_what_a_stop_carries() -> None:
+    """A stop carries counts and what was seen, apart from the lists they came from."""
+    counts, seen = {"archived": 1}, ["one"]
+    error = Stopped("stopped", counts=counts, seen=seen)
+    counts.clear()
+    seen.clear()
+    assert (error.counts, error.seen) == ({"archived": 1}, ("one",))
+    assert str(error) == "stopped\n  one"
+    assert (Stopped("x").counts, Stopped("x").seen) == ({}, ())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_told_in_words(name: str) -> None:
+    """Every error says in its docstring what happened, in a sentence."""
+    doc = inspect.getdoc(ALL[name]) or ""
+    assert len(doc) > 30
+    assert doc.split("\n")[0].endswith(".")

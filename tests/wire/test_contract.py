@@ -1,0 +1,319 @@
+"""The one table of calls: what is in it, and how it is overridden."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lms_archive import BadInput, Contract, Operation
+from lms_archive.records.convert import from_plain, to_plain
+
+DEFAULT = Contract.default()
+WRITE = "archive_course_enrollments"
+MARKS = ("article", "reply", "doc", "2017", "seen", "assumed")
+
+Make = Callable[[Any], Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Write a contract file: bytes as they are, anything else as JSON."""
+
+    def write(content: Any) -> Path:
+        path = tmp_path / "contract.json"
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        path.write_bytes(raw)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", DEFAULT.operations)
+def test_evidence(name: str) -> None:
+    """Every row says where it comes from, in the words of the platform's notes."""
+    assert any(mark in DEFAULT.operations[name].evidence for mark in MARKS)
+
+
+@pytest.mark.parametrize("name", DEFAULT.operations)
+def test_rows(name: str) -> None:
+    """Every row names a service's path; a read sends its parameters in the query."""
+    row = DEFAULT.operations[name]
+    assert row.path.split("/")[1] == row.service
+    assert row.sends == {"GET": "query", "POST": "form"}.get(row.method, "json")
+
+
+def test_default_is_one_value() -> None:
+    """The default is read once, and its JSON form gives it back."""
+    assert Contract.default() is DEFAULT
+    assert from_plain(Contract, to_plain(DEFAULT)) == DEFAULT
+
+
+def test_the_archive_call() -> None:
+    """The call that cannot be undone is built as the reply and the contract of 2017 have it."""
+    request = DEFAULT.operations[WRITE].request(
+        course_id=71, user_ids=[1, 2], mode="delete", reset_tracking=False
+    )
+    assert (request.method, request.path, request.query) == ("PUT", "/learn/v1/enrollments", ())
+    assert request.json == {
+        "course_id": [71],
+        "user_id": [1, 2],
+        "enrollment_mode": "delete",
+        "reset_tracking": False,
+    }
+    assert request.is_write
+
+
+def test_a_read() -> None:
+    """A read puts lists in the query one by one, leaves out None, and escapes its path."""
+    row = DEFAULT.operations["course_enrollments"]
+    request = row.request(course_id="a/b?", user_ids=[1, 2], status=None, page=1)
+    assert request.path == "/course/v1/courses/a%2Fb%3F/enrollments"
+    assert request.query == (
+        ("user_id[]", "1"),
+        ("user_id[]", "2"),
+        ("page", "1"),
+        ("extra_fields[]", "enrollment_status"),
+        ("extra_fields[]", "enrollment_time_spent"),
+        ("get_cursor", "1"),
+    )
+    assert not request.is_write
+
+
+def test_a_filter_that_the_platform_has_not() -> None:
+    """A read leaves out what its row has no name for; a write refuses to."""
+    without = DEFAULT.with_operation("course_enrollments", params={"status": None})
+    read = without.operations["course_enrollments"].request(course_id=1, status=["completed"])
+    assert "enrollment_status[]" not in dict(read.query)
+    with pytest.raises(KeyError):
+        DEFAULT.operations[WRITE].request(course_id=1, user_ids=[1], dry_run=True)
+
+
+def test_a_write_in_the_query_leaves_nothing_out_either() -> None:
+    """A write whose parameters go into the query still loses none of them."""
+    row = DEFAULT.with_operation(WRITE, sends="query").operations[WRITE]
+    request = row.request(course_id=1, user_ids=[1, 2], mode="delete", reset_tracking=True)
+    assert dict(request.query)["reset_tracking"] == "1"
+    assert request.is_write
+    with pytest.raises(KeyError):
+        row.request(course_id=1, dry_run=True)
+
+
+def test_from_file(make: Make) -> None:
+    """A file holds only what differs, and all the rest is the default."""
+    path = make(
+        {
+            "operations": {WRITE: {"path": "/course/v1/archive", "params": {"mode": "how"}}},
+            "records": {"CourseEnrollment": {"status": "state"}},
+            "enrollment_mode": {"unenroll": "archive"},
+        }
+    )
+    found = Contract.from_file(path)
+    row = found.operations[WRITE]
+    assert (row.path, row.params["mode"]) == ("/course/v1/archive", "how")
+    assert row.params["user_ids"] == "user_id[]"
+    assert found.records["CourseEnrollment"]["status"] == "state"
+    assert found.enrollment_mode == {"unenroll": "archive", "re-enroll": "re_enroll"}
+    assert found.operations["get_job"] == DEFAULT.operations["get_job"]
+    assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
+
+
+def test_from_file_with_bom(make: Make) -> None:
+    """A byte order mark, as Windows editors write it, does no harm."""
+    path = make(b'\xef\xbb\xbf{"enrollment_mode": {"unenroll": "x"}}')
+    assert Contract.from_file(str(path)).enrollment_mode["unenroll"] == "x"
+
+
+def test_an_empty_override(make: Make) -> None:
+    """A file that changes nothing gives the default."""
+    assert Contract.from_file(make({})) == DEFAULT
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "list": ([], "a contract is a JSON object"),
+    "text": ("x", "a contract is a JSON object"),
+    "unknown part": ({"operation": {}}, "$.operation: unknown; there are: operations, "),
+    "operations a list": ({"operations": []}, "$.operations: expected an object, not []"),
+    "unknown operation": ({"operations": {"archive": {}}}, "$.operations.archive: unknown; "),
+    "operation null": ({"operations": {"get_job": None}}, "$.operations.get_job: expected an obj"),
+    "unknown field": ({"operations": {WRITE: {"metod": "PUT"}}}, f"$.operations.{WRITE}.metod: "),
+    "unknown method": ({"operations": {WRITE: {"method": "SEND"}}}, f"{WRITE}: method 'SEND' is"),
+    "method a number": (
+        {"operations": {WRITE: {"method": 1}}},
+        f"$.operations.{WRITE}.method: expected text, not 1",
+    ),
+    "a write by GET": (
+        {"operations": {WRITE: {"method": "GET", "sends": "query"}}},
+        f"$.operations.{WRITE}.method: what changes something cannot be a GET",
+    ),
+    "path without slash": ({"operations": {WRITE: {"path": "learn"}}}, "path 'learn' must begin"),
+    "path to another host": ({"operations": {WRITE: {"path": "//evil/x"}}}, "path '//evil/x' must"),
+    "path with query": ({"operations": {WRITE: {"path": "/x?a=1"}}}, "path '/x?a=1' must begin"),
+    "path with space": ({"operations": {WRITE: {"path": "/x y"}}}, "path '/x y' must begin"),
+    "place for nothing": (
+        {"operations": {WRITE: {"path": "/x/{plan}"}}},
+        f"$.operations.{WRITE}.path: {{plan}} is none of: course_id, mode, ",
+    ),
+    "place for a filter": (
+        {"operations": {"course_enrollments": {"path": "/x/{course_id}/{user_ids}"}}},
+        "$.operations.course_enrollments.path: {user_ids} is none of: course_id",
+    ),
+    "no place for the course": (
+        {"operations": {"course_enrollments": {"path": "/x"}}},
+        "$.operations.course_enrollments: no place for 'course_id', in path or params",
+    ),
+    "no place for the users": (
+        {"operations": {WRITE: {"params": {"user_ids": None}}}},
+        f"$.operations.{WRITE}: no place for 'user_ids', in path or params",
+    ),
+    "nor in the query": (
+        {"operations": {WRITE: {"params": {"user_ids": None}, "sends": "query"}}},
+        f"$.operations.{WRITE}: no place for 'user_ids', in path or params",
+    ),
+    "unknown param": (
+        {"operations": {WRITE: {"params": {"who": "user"}}}},
+        f"$.operations.{WRITE}.params.who: unknown; there are: course_id, ",
+    ),
+    "param a number": (
+        {"operations": {WRITE: {"params": {"mode": 5}}}},
+        f"$.operations.{WRITE}.params.mode: expected text, not 5",
+    ),
+    "params a list": ({"operations": {WRITE: {"params": []}}}, ".params: expected an object"),
+    "sends": ({"operations": {WRITE: {"sends": "xml"}}}, f"$.operations.{WRITE}.sends: xml"),
+    "answer a number": (
+        {"operations": {WRITE: {"answer": {"job_id": 7}}}},
+        f"$.operations.{WRITE}.answer.job_id: expected text, not 7",
+    ),
+    "new answer a list": (
+        {"operations": {"get_job": {"answer": {"items": ["a"]}}}},
+        "$.operations.get_job.answer.items: expected text",
+    ),
+    "fixed a list": ({"operations": {WRITE: {"fixed": [1]}}}, ".fixed: expected an object"),
+    "evidence null": ({"operations": {WRITE: {"evidence": None}}}, ".evidence: expected text"),
+    "unknown record": ({"records": {"Plan": {}}}, "$.records.Plan: unknown; there are: User, "),
+    "unknown attribute": ({"records": {"User": {"name": "x"}}}, "$.records.User.name: unknown"),
+    "group without dot": (
+        {"records": {"ArchivedCourseEnrollment": {"username": "x"}}},
+        "$.records.ArchivedCourseEnrollment.username: unknown; there are: archiving.record_id, ",
+    ),
+    "key a number": (
+        {"records": {"User": {"user_id": 3}}},
+        "$.records.User.user_id: expected text, not 3",
+    ),
+    "key null": ({"records": {"User": {"user_id": None}}}, "$.records.User.user_id: expected text"),
+    "unknown mode": ({"enrollment_mode": {"delete": "x"}}, "$.enrollment_mode.delete: unknown"),
+    "mode a truth value": (
+        {"enrollment_mode": {"unenroll": True}},
+        "$.enrollment_mode.unenroll: expected text, not True",
+    ),
+    "mode a text": ({"enrollment_mode": "x"}, "$.enrollment_mode: expected an object, not 'x'"),
+    "no JSON": (b"{'operations': {}}", "not JSON: Expecting property name"),
+    "cut JSON": (b'{"operations": {', "not JSON: "),
+    "empty": (b"", "not JSON: "),
+    "latin-1": (b'{"records": "\xe9"}', "not JSON: "),
+    "deep": (b"[" * 100_000, "not JSON: "),
+}
+
+
+@pytest.mark.parametrize(("content", "fragment"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
+    """A wrong file gives its name and the JSON path of the fault."""
+    path = make(content)
+    with pytest.raises(BadInput) as caught:
+        Contract.from_file(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert fragment in str(caught.value)
+    assert caught.value.source == str(path)
+
+
+def test_every_fault_of_a_file(make: Make) -> None:
+    """All faults of a file are told at once."""
+    path = make({"enrollment_mode": {"x": "y"}, "records": {"User": {"user_id": 3}, "Z": {}}})
+    with pytest.raises(BadInput) as caught:
+        Contract.from_file(path)
+    paths = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    assert paths == ["$.enrollment_mode.x", "$.records.User.user_id", "$.records.Z"]
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A file that is not there, and a folder, are told by name."""
+    with pytest.raises(BadInput, match=r"nowhere\.json: cannot be read: No such file"):
+        Contract.from_file(tmp_path / "nowhere.json")
+    with pytest.raises(BadInput, match="cannot be read"):
+        Contract.from_file(tmp_path)
+
+
+def test_with_operation() -> None:
+    """One row is changed, the contract it came from is not, and the row says so."""
+    other = DEFAULT.with_operation("get_job", path="/job/{job_id}", answer={"item": "job"})
+    row = other.operations["get_job"]
+    assert (row.path, row.answer, row.evidence) == ("/job/{job_id}", {"item": "job"}, "override")
+    assert DEFAULT.operations["get_job"].answer == {"item": "data.job_descriptor"}
+    said = other.with_operation("get_job", evidence="seen by us").operations["get_job"]
+    assert said.evidence == "seen by us"
+
+
+def test_fixed_parameters() -> None:
+    """Fixed parameters can be added, changed and, with None, taken out."""
+    other = DEFAULT.with_operation(
+        "course_enrollments", fixed={"get_cursor": None, "view": "full", "extra_fields[]": ["a"]}
+    )
+    query = other.operations["course_enrollments"].request(course_id=1).query
+    assert query == (("extra_fields[]", "a"), ("view", "full"))
+
+
+def test_with_operation_refuses() -> None:
+    """An unknown operation or field is refused with the names there are."""
+    with pytest.raises(BadInput, match=r"\$\.operations\.nope: unknown; there are: token, "):
+        DEFAULT.with_operation("nope", path="/x")
+    with pytest.raises(BadInput, match=r"\$\.operations\.get_job\.route: unknown; there are: meth"):
+        DEFAULT.with_operation("get_job", route="/x")
+
+
+def test_with_record() -> None:
+    """JSON keys of a record are changed, those in a group with their dot."""
+    name = "ArchivedCourseEnrollment"
+    other = DEFAULT.with_record(name, **{"user.user_id": "idUser", "learning_plan_id": "lp"})
+    keys = other.records[name]
+    assert (keys["user.user_id"], keys["learning_plan_id"]) == ("idUser", "lp")
+    assert keys["user.username"] == "username"
+    with pytest.raises(BadInput, match=r"\$\.records\.User\.id: unknown"):
+        DEFAULT.with_record("User", id="x")
+
+
+def test_with_enrollment_mode() -> None:
+    """The platform's value for a mode is changed; there are no other modes."""
+    other = DEFAULT.with_enrollment_mode("re-enroll", "reset")
+    assert other.enrollment_mode == {"unenroll": "delete", "re-enroll": "reset"}
+    with pytest.raises(BadInput, match=r"\$\.enrollment_mode\.purge: unknown"):
+        DEFAULT.with_enrollment_mode("purge", "x")
+
+
+def test_merged_names_its_source() -> None:
+    """Overrides from elsewhere are told under the name they are given."""
+    with pytest.raises(BadInput, match=r"^the swagger: not a contract:\n  \$\.x: unknown"):
+        DEFAULT.merged({"x": 1}, "the swagger")
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({"data": {"items": [1]}}, [1]),
+        ({"data": {}}, None),
+        ({"data": []}, None),
+        ({"data": None}, None),
+        ([], None),
+        (None, None),
+        ("data", None),
+    ],
+)
+def test_find(answer: Any, found: Any) -> None:
+    """What an answer does not hold is None, whatever stands in its place."""
+    assert DEFAULT.operations["list_courses"].find(answer, "items") == found
+
+
+def test_an_operation_of_its_own() -> None:
+    """An operation checks itself, wherever it is made."""
+    with pytest.raises(ValueError, match="method 'get' is none of GET"):
+        Operation(method="get", path="/x", service="s", evidence="e", params={})

@@ -1,0 +1,337 @@
+"""When a call is made again: what is safe, how often, and after how long."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_tools import FakeTime, Scripted, answer, scripted, token
+
+from lms_archive import (
+    Answer,
+    ApiError,
+    BadAnswer,
+    ClientCredentials,
+    NotAuthenticated,
+    NotSent,
+    PermissionDenied,
+    PlatformUnavailable,
+    RateLimited,
+    RetryPolicy,
+)
+from lms_archive.limits import RetryPolicy as Policy
+from lms_archive.wire.contract import Request
+from lms_archive.wire.retry import LONGEST_WAIT, with_retry
+
+READ = Request("GET", "/course/v1/courses")
+WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
+GOOD = answer({"data": 1})
+AUTH = ClientCredentials("app", "app-secret")
+
+
+def refusal(status: int, **headers: str) -> Answer:
+    """An error of that status."""
+    return answer({"message": f"m-{status}"}, status, **headers)
+
+
+TRANSIENT: dict[str, Scripted] = {
+    "cut": requests.ConnectionError("cut"),
+    "read time-out": requests.ReadTimeout("late"),
+    "never connected": NotSent("refused"),
+    "408": refusal(408),
+    "500": refusal(500),
+    "502": refusal(502),
+    "503": refusal(503),
+    "504": refusal(504),
+}
+LASTING: dict[str, tuple[Scripted, type[ApiError]]] = {
+    "400": (refusal(400), ApiError),
+    "403": (refusal(403), PermissionDenied),
+    "302": (refusal(302, Location="/x"), ApiError),
+    "200 HTML": (answer(b"<html>"), BadAnswer),
+}
+
+
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_reads_are_tried_six_times(fault: Scripted) -> None:
+    """A read is made again on what may pass, six times in all, and then the last error stands."""
+    time = FakeTime()
+    client, script = scripted(fault, time=time)
+    with pytest.raises(PlatformUnavailable):
+        client.wire.send(READ)
+    assert len(script.sent) == 6
+    assert len(time.slept) == 5
+    assert sum(time.slept) <= 1 + 2 + 4 + 8 + 16
+
+
+@pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
+def test_the_sixth_try_counts(fault: Scripted) -> None:
+    """A read that succeeds at the last try has succeeded."""
+    client, script = scripted(*[fault] * 5, GOOD)
+    assert client.wire.send(READ).data == {"data": 1}
+    assert len(script.sent) == 6
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_tries(tries: int) -> None:
+    """`RetryPolicy.tries` counts the first call too."""
+    client, script = scripted(refusal(500), retry=RetryPolicy(tries=tries))
+    with pytest.raises(PlatformUnavailable):
+        client.wire.send(READ)
+    assert len(script.sent) == tries
+
+
+@pytest.mark.parametrize(("fault", "family"), LASTING.values(), ids=LASTING.keys())
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_what_lasts_is_not_tried_again(
+    fault: Scripted, family: type[ApiError], request_: Request
+) -> None:
+    """A refusal stays one, however often it is asked for."""
+    client, script = scripted(fault, GOOD)
+    with pytest.raises(family):
+        client.wire.send(request_)
+    assert len(script.sent) == 1
+
+
+LOST = {name: fault for name, fault in TRANSIENT.items() if name != "never connected"}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
+def test_a_write_in_doubt_is_never_sent_again(fault: Scripted) -> None:
+    """A write that may have been carried out is sent once."""
+    time = FakeTime()
+    client, script = scripted(fault, GOOD, time=time)
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.wire.send(WRITE)
+    assert caught.value.in_doubt
+    assert len(script.sent) == 1
+    assert time.slept == []
+
+
+def test_a_write_that_never_left_is_sent_again() -> None:
+    """A write whose connection never came about is tried like a read."""
+    client, script = scripted(*[NotSent("x")] * 5, GOOD)
+    assert client.wire.send(WRITE).data == {"data": 1}
+    assert len(script.sent) == 6
+    client, script = scripted(NotSent("x"))
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.wire.send(WRITE)
+    assert not caught.value.in_doubt
+    assert len(script.sent) == 6
+
+
+def test_doubt_after_a_write_that_never_left() -> None:
+    """The first try that may have left ends the tries."""
+    client, script = scripted(NotSent("x"), refusal(429), requests.ConnectionError("cut"), GOOD)
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.wire.send(WRITE)
+    assert caught.value.in_doubt
+    assert len(script.sent) == 3
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_429_costs_no_try(request_: Request) -> None:
+    """However often the platform is busy, the tries are kept for faults."""
+    client, script = scripted(*[refusal(429)] * 20, *[NotSent("x")] * 5, GOOD)
+    assert client.wire.send(request_).data == {"data": 1}
+    assert len(script.sent) == 26
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_429_does_not_last_for_ever(request_: Request) -> None:
+    """One call waits about an hour for 429s in all, and then says so."""
+    time = FakeTime()
+    client, script = scripted(refusal(429), time=time)
+    with pytest.raises(RateLimited) as caught:
+        client.wire.send(request_)
+    assert LONGEST_WAIT < sum(time.slept) < LONGEST_WAIT + 62
+    assert len(script.sent) < 80
+    assert not caught.value.in_doubt
+
+
+@pytest.mark.parametrize(
+    "after", ["7", "Sun, 01 Mar 2026 12:00:07 GMT", "Sun, 01 Mar 2026 14:00:07 +0200"]
+)
+@pytest.mark.parametrize("status", [429, 503, 408, 500])
+def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
+    """We never come back sooner than the platform asks, in seconds or as a date."""
+    time = FakeTime()
+    client, _ = scripted(refusal(status, Retry_After=after), GOOD, time=time)
+    client.wire.send(READ)
+    assert 7 <= sum(time.slept) < 10
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+def test_an_hour_is_waited(request_: Request) -> None:
+    """A Retry-After of an hour is obeyed."""
+    time = FakeTime()
+    client, script = scripted(refusal(429, Retry_After="3600"), GOOD, time=time)
+    client.wire.send(request_)
+    assert len(script.sent) == 2
+    assert sum(time.slept) == pytest.approx(3600, abs=3)
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+@pytest.mark.parametrize("after", ["3601", "99999999999999999999", "Mon, 01 Mar 2027 12:00:00 GMT"])
+def test_more_than_an_hour_is_told_at_once(request_: Request, after: str) -> None:
+    """A longer wait is the caller's decision: the error comes at once and carries it."""
+    time = FakeTime()
+    client, script = scripted(refusal(429, Retry_After=after), GOOD, time=time)
+    with pytest.raises(RateLimited) as caught:
+        client.wire.send(request_)
+    assert (caught.value.retry_after or 0) > 3600
+    assert (len(script.sent), time.slept) == (1, [])
+
+
+def test_an_hour_is_the_limit_of_all_waits_together() -> None:
+    """Many waits that the platform asks for do not add up to more than an hour or so."""
+    for status in (429, 503):
+        time = FakeTime()
+        client, _ = scripted(refusal(status, Retry_After="1500"), time=time)
+        with pytest.raises((RateLimited, PlatformUnavailable)):
+            client.wire.send(READ)
+        assert sum(time.slept) <= LONGEST_WAIT
+
+
+def test_503_beyond_an_hour() -> None:
+    """A platform that is away for longer than an hour is told at once too."""
+    time = FakeTime()
+    client, script = scripted(refusal(503, Retry_After="7200"), time=time)
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.wire.send(READ)
+    assert caught.value.retry_after == 7200
+    assert (len(script.sent), time.slept) == (1, [])
+
+
+@given(
+    asked=st.lists(
+        st.tuples(st.sampled_from([429, 503, 500, 408]), st.none() | st.integers(0, 1200)),
+        min_size=1,
+        max_size=12,
+    ),
+)
+def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> None:
+    """Whatever the faults, no wait is shorter than its Retry-After, and their sum is bounded."""
+    time = FakeTime()
+    faults = [
+        refusal(status, **({} if after is None else {"Retry_After": str(after)}))
+        for status, after in asked
+    ]
+    client, script = scripted(*faults, GOOD, time=time)
+    done = True
+    try:
+        client.wire.send(READ)
+    except (RateLimited, PlatformUnavailable):
+        done = False
+    assert len(time.slept) == len(script.sent) - 1
+    waits = zip(time.slept, asked, strict=False)
+    assert all(wait >= (after or 0) for wait, (_, after) in waits)
+    assert sum(time.slept) <= LONGEST_WAIT + 6 * 60 + 62
+    failed = sum(status != 429 for status, _ in asked[: len(script.sent)])
+    assert done or failed == 6 or sum(after or 0 for _, after in asked) > LONGEST_WAIT - 62
+
+
+@given(limited=st.integers(1, 30))
+def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
+    """Where the platform names no time, waits begin at a second and grow to about a minute."""
+    time = FakeTime()
+    client, _ = scripted(*[refusal(429)] * limited, GOOD, time=time)
+    client.wire.send(READ)
+    assert all(1 <= wait <= 61 for wait in time.slept)
+    assert all(wait >= min(60, 2**i) for i, wait in enumerate(time.slept))
+
+
+def test_send_once() -> None:
+    """`repeat=False` sends a call at most once, whatever happens to it."""
+    for fault in (NotSent("x"), refusal(429), refusal(500)):
+        client, script = scripted(fault, GOOD)
+        with pytest.raises(ApiError):
+            client.wire.send(READ, repeat=False)
+        assert len(script.sent) == 1
+
+
+TOKEN_FAULTS: dict[str, tuple[list[Scripted], type[ApiError]]] = {
+    "cut": ([requests.ConnectionError("cut")], PlatformUnavailable),
+    "time-out": ([requests.ReadTimeout("late")], PlatformUnavailable),
+    "500": ([refusal(500)], PlatformUnavailable),
+    "408": ([refusal(408)], PlatformUnavailable),
+    "HTML": ([answer(b"<html>")], BadAnswer),
+    "no token": ([answer({"token": "x"})], BadAnswer),
+    "404": ([refusal(404)], ApiError),
+    "429 for long": ([refusal(429, Retry_After="7200")], RateLimited),
+    "refused": ([refusal(401)], NotAuthenticated),
+}
+
+
+@pytest.mark.parametrize(("tokens", "family"), TOKEN_FAULTS.values(), ids=TOKEN_FAULTS.keys())
+def test_a_login_that_fails_leaves_no_write_in_doubt(
+    tokens: list[Scripted], family: type[ApiError]
+) -> None:
+    """The token call comes before the write: whatever becomes of it, nothing was archived."""
+    client, script = scripted(GOOD, auth=AUTH, tokens=tokens)
+    with pytest.raises(family) as caught:
+        client.wire.send(WRITE)
+    assert not caught.value.in_doubt
+    assert script.sent == []
+    assert len(script.logins) == (6 if family is PlatformUnavailable else 1)
+
+
+def test_a_login_that_fails_is_tried_again_within_a_write() -> None:
+    """A token call that is cut is made again, and the write is then sent once."""
+    cut = requests.ConnectionError("cut")
+    client, script = scripted(GOOD, auth=AUTH, tokens=[cut, refusal(503), token()])
+    client.wire.send(WRITE)
+    assert (len(script.logins), len(script.sent)) == (3, 1)
+
+
+def test_a_write_refused_before_the_token_was_renewed() -> None:
+    """A 401 means that nothing was done: with a new token the write is sent a second time."""
+    client, script = scripted(refusal(401), GOOD, auth=AUTH)
+    client.wire.send(WRITE)
+    bearers = [sent.headers["Authorization"] for sent in script.sent]
+    assert bearers == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_login_that_fails_between_two_tries_of_a_write() -> None:
+    """A 401, and then a login that is lost: still nothing was done, and no doubt is left."""
+    cut = requests.ConnectionError("cut")
+    client, script = scripted(refusal(401), auth=AUTH, tokens=[token(), cut])
+    with pytest.raises(PlatformUnavailable) as caught:
+        client.wire.send(WRITE)
+    assert not caught.value.in_doubt
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_what_is_no_fault_of_the_wire_passes_through(stop: type[BaseException]) -> None:
+    """An interrupt is not swallowed, neither in a call nor in a wait."""
+    client, script = scripted(stop())
+    with pytest.raises(stop):
+        client.wire.send(READ)
+    assert len(script.sent) == 1
+
+    class Impatient(FakeTime):
+        def sleep(self, _: float) -> None:
+            raise stop
+
+    client, script = scripted(refusal(500), time=Impatient())
+    with pytest.raises(stop):
+        client.wire.send(READ)
+    assert len(script.sent) == 1
+
+
+def test_tries_of_two_calls_are_apart() -> None:
+    """Each call has its own tries and its own hour."""
+    time = FakeTime()
+    calls: list[Callable[[], Any]] = []
+
+    def busy() -> int:
+        calls.append(busy)
+        if len(calls) % 2:
+            raise RateLimited("GET", "/x", status=429, retry_after=3000)
+        return len(calls)
+
+    done = [with_retry(busy, Policy(), is_write=False, clock=time.clock) for _ in range(3)]
+    assert done == [2, 4, 6]

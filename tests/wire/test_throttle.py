@@ -1,0 +1,177 @@
+"""The hour's calls: never too many, and no slower than need be."""
+
+import threading
+from bisect import bisect_left
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wire_tools import FakeTime, answer, scripted
+
+from lms_archive import BadInput
+from lms_archive.wire.clock import Clock
+from lms_archive.wire.throttle import HOUR, Throttle
+
+
+def most_in_an_hour(times: list[float]) -> int:
+    """The largest number of calls within any 3,600 s."""
+    return max(i - bisect_left(times, at - HOUR + 1e-6) + 1 for i, at in enumerate(times))
+
+
+@given(
+    limit=st.integers(1, 7),
+    pauses=st.lists(st.floats(0, 3000) | st.just(0.0), min_size=1, max_size=60),
+    expected=st.integers(0, 30),
+)
+def test_never_more_in_any_hour(limit: int, pauses: list[float], expected: int) -> None:
+    """However the calls come, no 3,600 s hold more of them than allowed."""
+    time = FakeTime()
+    throttle = Throttle(limit, time.clock)
+    throttle.expect(expected)
+    taken = []
+    for pause in pauses:
+        time.at += pause
+        throttle.take()
+        taken.append(time.at)
+    assert most_in_an_hour(taken) <= limit
+
+
+def test_full_speed_while_it_fits() -> None:
+    """A job whose calls fit into what is left of the hour waits for nothing."""
+    time = FakeTime()
+    throttle = Throttle(100, time.clock)
+    for _ in range(20):
+        throttle.take()
+    throttle.expect(80)
+    for _ in range(80):
+        throttle.take()
+    assert time.slept == []
+    throttle.take()
+    assert time.at == pytest.approx(1000 + HOUR)
+
+
+def test_evenly_spread_where_it_does_not() -> None:
+    """A job of more calls spreads them, instead of an hour's silence in the middle."""
+    time = FakeTime()
+    throttle = Throttle(100, time.clock)
+    throttle.expect(101)
+    for _ in range(101):
+        throttle.take()
+    assert len(time.slept) == 100
+    assert time.slept == pytest.approx([36.0] * 100)
+
+
+def test_what_was_used_counts() -> None:
+    """What others of the same client have used up of the hour is taken off, and comes back."""
+    time = FakeTime()
+    throttle = Throttle(100, time.clock)
+    for _ in range(30):
+        throttle.take()
+    throttle.expect(71)
+    throttle.take()
+    assert time.slept == pytest.approx([36.0])
+    time.at += HOUR
+    throttle.expect(71)
+    throttle.take()
+    assert len(time.slept) == 1
+
+
+def test_slow_work_is_not_slowed_down() -> None:
+    """Calls that are far enough apart anyway are not held back."""
+    time = FakeTime()
+    throttle = Throttle(10, time.clock)
+    throttle.expect(1000)
+    for _ in range(50):
+        throttle.take()
+        time.at += 361
+    assert time.slept == []
+
+
+def test_no_throttle() -> None:
+    """None lets everything through, and expects nothing."""
+    time = FakeTime()
+    throttle = Throttle(None, time.clock)
+    throttle.expect(10**6)
+    for _ in range(5000):
+        throttle.take()
+    assert time.slept == []
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_refuses(limit: int) -> None:
+    """A limit under which nothing could ever be sent is refused."""
+    with pytest.raises(BadInput, match=f"calls_per_hour must be at least 1 or None, not {limit}"):
+        Throttle(limit, Clock())
+
+
+def test_copies_share_the_hour() -> None:
+    """A copy with another limit sees the calls of the first, also where that has no limit."""
+    time = FakeTime()
+    first = Throttle(None, time.clock)
+    copy = first.with_limit(3)
+    for _ in range(2):
+        first.take()
+    copy.take()
+    assert time.slept == []
+    copy.take()
+    assert time.slept == pytest.approx([HOUR])
+
+
+def test_copies_of_a_client_share_the_hour() -> None:
+    """`with_options` gives no second budget."""
+    time = FakeTime()
+    client, script = scripted(answer({}), time=time, calls_per_hour=3)
+    copy = client.with_options(timeout=5)
+    for one in (client, copy, client):
+        one.request("GET", "/x")
+    assert time.slept == []
+    copy.request("GET", "/x")
+    assert time.slept == pytest.approx([HOUR])
+    assert len(script.sent) == 4
+
+
+def test_logins_count() -> None:
+    """The platform counts token calls too, and so do we."""
+    from lms_archive import ClientCredentials  # noqa: PLC0415  only here
+
+    time = FakeTime()
+    auth = ClientCredentials("id", "secret")
+    client, _ = scripted(answer({}), time=time, calls_per_hour=2, auth=auth)
+    client.request("GET", "/x")
+    assert time.slept == []
+    client.request("GET", "/x")
+    assert sum(time.slept) == pytest.approx(HOUR)
+
+
+def test_the_wire_expects() -> None:
+    """`wire.expect` reaches the throttle of that client."""
+    time = FakeTime()
+    client, _ = scripted(answer({}), time=time, calls_per_hour=36)
+    client.wire.expect(100)
+    client.request("GET", "/x")
+    client.request("GET", "/x")
+    assert time.slept == pytest.approx([100.0])
+
+
+def test_many_threads() -> None:
+    """Threads that call at once are counted one by one."""
+    lock, now, taken = threading.Lock(), [0.0], []
+
+    def sleep(seconds: float) -> None:
+        with lock:
+            now[0] += seconds
+
+    throttle = Throttle(5, Clock(monotonic=lambda: now[0], sleep=sleep))
+
+    def work() -> None:
+        for _ in range(5):
+            throttle.take()
+            taken.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == 40
+    assert now[0] >= 7 * HOUR

@@ -1,0 +1,181 @@
+"""What the tests of the wire share: time of their own, answers from a script, bare sockets."""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from attrs import define, field
+
+from lms_archive import Answer, Client, StaticToken
+from lms_archive.wire.calls import Wire
+from lms_archive.wire.clock import Clock
+
+URL = "https://acme.example.com"
+DATE = {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
+
+
+class FakeTime:
+    """Seconds that pass only when they are slept or set."""
+
+    def __init__(self, at: float = 1000.0) -> None:
+        self.at = at
+        self.slept: list[float] = []
+        self.clock = Clock(monotonic=lambda: self.at, sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass at once."""
+        assert seconds >= 0
+        self.slept.append(seconds)
+        self.at += seconds
+
+
+@define
+class Sent:
+    """One exchange as the transport was asked for it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    params: Sequence[tuple[str, str]]
+    body: bytes | None
+    timeout: tuple[float, float]
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a token call."""
+        pairs = (pair.partition("=") for pair in (self.body or b"").decode().split("&"))
+        return {name: value for name, _, value in pairs}
+
+
+Scripted = Answer | BaseException | Callable[[Sent], Answer]
+
+
+@define(repr=False)
+class Script:
+    """A transport that answers from a list; the last one again and again.
+
+    Token calls are answered from `tokens` in the same way, or with a new token each.
+    """
+
+    answers: list[Scripted]
+    tokens: list[Scripted] = field(factory=list)
+    sent: list[Sent] = field(factory=list)
+    logins: list[Sent] = field(factory=list)
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]],
+        body: bytes | None,
+        timeout: tuple[float, float],
+    ) -> Answer:
+        """Give the next answer."""
+        one = Sent(method, url, headers, params, body, timeout)
+        if url.endswith("/oauth2/token"):
+            self.logins.append(one)
+            default = token(f"token-{len(self.logins)}")
+            return _played(self.tokens or [default], len(self.logins), one)
+        self.sent.append(one)
+        return _played(self.answers, len(self.sent), one)
+
+
+def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Answer:
+    what = script[min(number, len(script)) - 1]
+    if isinstance(what, BaseException):
+        raise what
+    return what if isinstance(what, Answer) else what(sent)
+
+
+def answer(data: Any = None, status: int = 200, **headers: str) -> Answer:
+    """An answer whose body is JSON, or the bytes or text as they are."""
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {**DATE, "Content-Type": "application/json", **named}, body)
+
+
+def token(access: str = "token-1", **more: Any) -> Answer:
+    """A good answer to a token call."""
+    return answer({"access_token": access, "expires_in": 3600, "token_type": "Bearer", **more})
+
+
+def items(*found: Any, **paging: Any) -> Answer:
+    """A page of a list."""
+    return answer({"data": {"items": list(found), **paging}})
+
+
+def scripted(
+    *answers: Scripted, time: FakeTime | None = None, **options: Any
+) -> tuple[Client, Script]:
+    """A client with a static token (or `auth=`), whose platform is a script, on fake time."""
+    script = Script(list(answers), options.pop("tokens", []))
+    auth = options.pop("auth", StaticToken("a-static-token"))
+    client = Client(URL, auth, transport=script, **{"calls_per_hour": None, **options})
+    return on_time(client, time or FakeTime()), script
+
+
+def on_time(client: Client, time: FakeTime) -> Client:
+    """The same client, whose waits pass at once."""
+    client._connect(Wire(client.wire.settings, clock=time.clock))
+    return client
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """A request, read whole: what is left unread would turn the end into a reset."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        part = connection.recv(64 * 1024)
+        if not part:
+            return got
+        got += part
+    head, _, body = got.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *([0-9]+)", head, re.IGNORECASE)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(64 * 1024)
+    return head + b"\r\n\r\n" + body
+
+
+@contextmanager
+def bare_server(*plays: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that plays one script for each connection, the last one again; gives its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            number = 0
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    play = plays[min(number, len(plays) - 1)]
+                    number += 1
+                    with connection, suppress(OSError):
+                        read_request(connection)
+                        play(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+    thread.join(1)
+
+
+def says(*parts: bytes) -> Callable[[socket.socket], None]:
+    """A play that sends these bytes and hangs up."""
+
+    def play(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+
+    return play
+
+
+def http(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """A plain HTTP answer that closes its connection."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
