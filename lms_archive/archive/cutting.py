@@ -9,7 +9,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = ["Chunk", "PlannedTarget", "PreImage", "cut"]

@@ -9,7 +9,7 @@ from itertools import groupby
 from math import ceil
 
 from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode

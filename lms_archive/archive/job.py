@@ -13,15 +13,8 @@ from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning import make_plan
 from lms_archive.archive.reading import read_csv, read_mappings, read_users
 from lms_archive.archive.rules import OnShared
-from lms_archive.archive.selection import (
-    Everything,
-    Form,
-    Selection,
-    Target,
-    Terms,
-    is_id,
-    plain,
-)
+from lms_archive.archive.selection import Everything, Form, Selection, Target, is_id, plain
+from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput
 from lms_archive.records.status import ArchiveMode

@@ -1,30 +1,29 @@
 """The ledger: what was planned, sent, answered and read back, kept on disk before it matters.
 
 One SQLite file (WAL, `synchronous=FULL`), append-only, values as JSON; the only module that
-knows sqlite3. One process at a time writes it: a lock file beside it holds its pid and host,
-and the operating system frees the lock when that process dies.
+knows sqlite3. One process at a time writes it (`lock`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.lock import hold
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.archive.selection import Target
 from lms_archive.errors import LedgerError
 from lms_archive.records.archived import ArchivedCourseEnrollment
 from lms_archive.records.convert import from_plain, to_plain
 
-__all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events", "read_head"]
+__all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events"]
 
 SCHEMA = 1
 
@@ -76,25 +75,28 @@ class Ledger:
             LedgerError: the file cannot be made, or another process holds it.
         """
         place = Path(path)
-        lock = _lock(place)
+        lock = hold(place)
         new = place.with_name(f".{place.name}.new")
         try:
-            new.unlink(missing_ok=True)
+            _clear(place, new)
             os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            database = _connect(new)
-            database.executescript(_TABLES + _no_change())
-            book = cls(place, database, lock)
-            with book._transaction():
-                database.executemany(
-                    "INSERT INTO head VALUES (?, ?)",
-                    ((name, _json(value)) for name, value in {"schema": SCHEMA, **head}.items()),
-                )
-                book._insert(outcomes, states)
-            database.close()
+            with closing(_connect(new)) as database:
+                _durable(new, database)
+                database.executescript(_TABLES + _no_change())
+                book = cls(place, database, lock)
+                with book._transaction():
+                    kept = {"schema": SCHEMA, **head}.items()
+                    database.executemany(
+                        "INSERT INTO head VALUES (?, ?)",
+                        ((name, _json(value)) for name, value in kept),
+                    )
+                    book._insert(outcomes, states)
             new.replace(place)
-            return cls(place, _connect(place), lock)
-        except (OSError, sqlite3.Error, LedgerError) as error:
+            return cls(place, _durable(place, _connect(place)), lock)
+        except BaseException as error:
             lock.close()
+            if not isinstance(error, (OSError, sqlite3.Error)):
+                raise
             raise LedgerError(f"{place}: the ledger cannot be made: {error}") from error
 
     @classmethod
@@ -107,10 +109,9 @@ class Ledger:
         place = Path(path)
         if not place.is_file():
             raise LedgerError(f"{place}: there is no such ledger")
-        lock = _lock(place)
+        lock = hold(place)
         try:
-            database = _connect(place)
-            _check_schema(place, database)
+            database = _durable(place, _checked(place, _connect(place)))
         except BaseException:
             lock.close()
             raise
@@ -146,9 +147,9 @@ class Ledger:
             ((event.chunk, event.state, _json(event.data)) for event in states),
         )
 
-    def kinds(self) -> dict[int, str]:
-        """The kind of every row that has an outcome."""
-        return dict(self._database.execute(f"SELECT row, kind FROM ({_LATEST})"))  # noqa: S608
+    def codes(self) -> dict[int, str]:
+        """The code of every row that has an outcome."""
+        return dict(self._database.execute(f"SELECT row, code FROM ({_LATEST})"))  # noqa: S608
 
     def close(self) -> None:
         """Close the file and free the lock."""
@@ -164,13 +165,14 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise LedgerError(f"{self.path}: the ledger cannot be written: {error}") from error
 
@@ -195,13 +197,6 @@ def counts_in(path: Path) -> dict[str, int]:
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
-def read_head(path: Path, name: str) -> Any:
-    """What a ledger was begun with, without locking it."""
-    with _reading(path) as database:
-        found = database.execute("SELECT value FROM head WHERE name = ?", (name,)).fetchone()
-    return None if found is None else json.loads(found[0])
-
-
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:
     """The data of every event of that state, in order, without locking the ledger."""
     with _reading(path) as database:
@@ -211,38 +206,54 @@ def read_events(path: Path, state: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.is_file():
-        raise LedgerError(f"{path}: there is no such ledger")
-    database = _connect(path)
-    try:
-        _check_schema(path, database)
+    with closing(_checked(path, _connect(path))) as database:
         yield database
-    finally:
-        database.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    """The database of that name; one that is not there is not made."""
     try:
-        database = sqlite3.connect(path, isolation_level=None, timeout=10)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     except sqlite3.Error as error:
-        raise LedgerError(f"{path}: not a ledger: {error}") from error
-    return database
+        raise LedgerError(f"{path}: cannot be opened: {error}") from error
 
 
-def _check_schema(path: Path, database: sqlite3.Connection) -> None:
+def _checked(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
+    """The database, if it is a ledger of this version; nothing is written to any other."""
     try:
         found = database.execute("SELECT value FROM head WHERE name = 'schema'").fetchone()
-    except sqlite3.Error as error:
+        version = int(found[0]) if found else 0
+    except (sqlite3.Error, ValueError) as error:
         database.close()
         raise LedgerError(f"{path}: not a ledger: {error}") from error
-    version = int(found[0]) if found else 0
     if version != SCHEMA:
         database.close()
         raise LedgerError(
             f"{path}: written by another version of lms_archive (schema {version}, here {SCHEMA})"
         )
+    return database
+
+
+def _durable(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
+    """The database, so that what is committed to it is on the disk."""
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        database.close()
+        raise LedgerError(f"{path}: the ledger cannot be written: {error}") from error
+    return database
+
+
+def _clear(place: Path, new: Path) -> None:
+    """Remove what an unfinished or deleted ledger left: SQLite would take it for the new one's."""
+    if place.exists():
+        raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
+    new.unlink(missing_ok=True)
+    for path in (place, new):
+        for rest in ("-wal", "-shm", "-journal"):
+            path.with_name(path.name + rest).unlink(missing_ok=True)
 
 
 def _no_change() -> str:
@@ -252,39 +263,6 @@ def _no_change() -> str:
         for table in ("head", "events", "outcomes")
         for verb in ("update", "delete")
     )
-
-
-def _lock(path: Path) -> IO[str]:
-    """Hold the ledger; the lock file stays, the lock goes with the process."""
-    try:
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise LedgerError(f"{path}: the ledger cannot be locked: {error.strerror}") from error
-    file = os.fdopen(handle, "r+", encoding="utf-8")
-    try:
-        _os_lock(file)
-    except OSError:
-        holder = file.read().strip() or "another process"
-        file.close()
-        raise LedgerError(f"{path}: in use by {holder}; one process at a time") from None
-    file.truncate(0)
-    file.write(f"pid {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    return file
-
-
-if os.name == "nt":  # pragma: no cover  the tests run on POSIX
-    import msvcrt
-
-    def _os_lock(file: IO[str]) -> None:
-        file.seek(4096)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        file.seek(0)
-else:
-    import fcntl
-
-    def _os_lock(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _outcome_row(row: int, outcome: Outcome) -> tuple[Any, ...]:

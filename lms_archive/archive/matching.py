@@ -9,7 +9,8 @@ from attrs import define, field
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.places import Active
-from lms_archive.archive.selection import Terms, UserKey
+from lms_archive.archive.selection import UserKey
+from lms_archive.archive.terms import Terms
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 
 __all__ = ["Asked", "Match", "user_id_of"]

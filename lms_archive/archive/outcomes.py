@@ -17,15 +17,24 @@ KINDS: Final = ("archived", "skipped", "failed", "unknown")
 CODES: Final[Mapping[str, str]] = {
     "archived": "archived",
     "still_enrolled": "archived",
+    "not_re_enrolled": "archived",
+    "validity_ended": "archived",
     "bad_row": "skipped",
     "duplicate": "skipped",
     "unknown_course": "skipped",
     "ambiguous_course": "skipped",
+    "unknown_learning_plan": "skipped",
+    "ambiguous_learning_plan": "skipped",
     "disagree": "skipped",
     "not_enrolled": "skipped",
     "status": "skipped",
     "no_status": "skipped",
     "staff": "skipped",
+    "undated": "skipped",
+    "archived_lately": "skipped",
+    "shared": "skipped",
+    "in_learning_plan": "skipped",
+    "carried_along": "skipped",
     "changed": "skipped",
     "refused": "failed",
     "still_active": "failed",
@@ -52,7 +61,7 @@ class Outcome:
         user: the user asked for: an id (int) or a username (str), or None likewise.
         record: the archived enrollment, where there is one.
         courses: for a learning plan: what became of each of its courses.
-        differences: where the archived record disagrees with what was read before.
+        differences: where what was archived disagrees with what was read before.
         user_id: the user's id, where it was found out.
     """
 

@@ -18,8 +18,9 @@ from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.printed import printed
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
-from lms_archive.archive.selection import Rows, Selection, Terms
+from lms_archive.archive.selection import Rows, Selection
 from lms_archive.archive.tables import whole_file, write_csv
+from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, LedgerError, TooManyAffected
 from lms_archive.records.convert import Faults, from_plain, to_plain
@@ -218,7 +219,7 @@ class ArchivePlan:
                     raise LedgerError(
                         f"{ledger}: holds another plan; give this one a ledger of its own"
                     )
-                return _run(self, book, client, canary=canary, fresh={})
+                return _run(_plan_in(book), book, client, canary=canary, fresh={})
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
@@ -236,16 +237,21 @@ def resume(
     are looked at again, and only what still has its pre-image is sent.
 
     Raises:
-        LedgerError: the ledger is missing, damaged, in use, or of another version.
-        BadInput: the client is another platform's.
+        LedgerError: the ledger is missing, damaged, in use, of another version, or of another
+            platform than the client's.
         Stopped: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
     with Ledger.open(ledger) as book:
-        plan = ArchivePlan._from_plain(book.head("plan"), str(ledger))  # noqa: SLF001
-        _check_platform(plan.platform, client)
+        plan = _plan_in(book)
+        if client.base_url != plan.platform:
+            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         _check_ceiling(plan, max_affected)
         return _run(plan, book, client, canary=book.head("canary"), fresh={})
+
+
+def _plan_in(book: Ledger) -> ArchivePlan:
+    return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
 
 
 def _run(

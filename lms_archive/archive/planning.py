@@ -15,16 +15,10 @@ from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.rules import OnShared, Rules
-from lms_archive.archive.selection import (
-    Everything,
-    Rows,
-    RowsBuilder,
-    Selection,
-    Target,
-    Terms,
-)
+from lms_archive.archive.selection import Everything, Rows, RowsBuilder, Selection, Target
 from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
+from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, NotFound
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget
 from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 
 __all__ = ["printable", "printed"]
 

@@ -37,7 +37,7 @@ class Finding:
     Attributes:
         record: its archived record, or None.
         active: the user's active enrollment in the target now, or None.
-        others: archived records of the same user, newer than the sending, of another identity.
+        others: archived records of the same user since it was sent that are not its own.
     """
 
     member: PreImage
@@ -57,9 +57,11 @@ class Finding:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where the record disagrees with the pre-image."""
+        """Where what was archived disagrees with the pre-image."""
+        records = ((one.archiving.record_id, one.enrollment.enrolled_at) for one in self.others)
+        more = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
         if self.record is None:
-            return ()
+            return more
         was, now = self.member, self.record.enrollment
         pairs: list[tuple[str, object, object]] = [
             ("status", was.status, now.status),
@@ -68,7 +70,7 @@ class Finding:
         # That a record holds these two is assumed: one without them tells nothing.
         pairs += [("level", was.level, now.level)] if now.level is not None else []
         pairs += [("score", was.score, now.score)] if now.score is not None else []
-        return tuple(
+        return more + tuple(
             f"{name}: read as {old}, archived as {new}" for name, old, new in pairs if old != new
         )
 
@@ -79,19 +81,21 @@ def find(
     members: Sequence[PreImage],
     *,
     read_at: datetime,
-    sent_at: datetime,
+    sent_at: Mapping[int, datetime],
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
 ) -> list[Finding]:
     """One reading of both lists for these members: 200 of them, or a page, a call.
 
     The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which tells nothing false and is looked for again. `only` and
-    `left`: see `active_now`.
+    missed in the active list, which tells nothing false and is looked for again. `sent_at` is
+    by row; `only` and `left`: see `active_now`.
     """
     records = _records(client, target, members, read_at - GRACE)
     active = active_now(client, target, members, only=only, left=left)
-    return [_finding(one, records.get(one.user_id, ()), active, sent_at) for one in members]
+    return [
+        _finding(one, records.get(one.user_id, ()), active, sent_at[one.row]) for one in members
+    ]
 
 
 def _finding(

@@ -47,10 +47,13 @@ class Outcomes:
         Cells that a spreadsheet would run are written with a `'` before them; `from_csv` takes
         it off again.
         """
+        write_csv(path, self._columns(), outcome_rows(self))
+
+    def _columns(self) -> list[str]:
         columns: dict[str, None] = {}
         for outcome in self:
             columns.update(dict.fromkeys(outcome.row))
-        write_csv(path, [*columns, *OUTCOME_COLUMNS], outcome_rows(self))
+        return list(columns | dict.fromkeys(OUTCOME_COLUMNS))
 
     def to_pandas(self) -> Any:
         """A DataFrame with the same columns; needs the extra `pandas`.
@@ -62,7 +65,7 @@ class Outcomes:
             import pandas as pd  # noqa: PLC0415  an extra
         except ImportError:
             raise LmsArchiveError("pandas is missing: pip install 'lms-archive[pandas]'") from None
-        return pd.DataFrame(list(outcome_rows(self)))
+        return pd.DataFrame(list(outcome_rows(self)), columns=self._columns())
 
 
 def outcome_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:

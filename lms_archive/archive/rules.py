@@ -9,8 +9,8 @@ from attrs import define, field
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
 from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.selection import Terms
 from lms_archive.archive.sharing import Sharing
+from lms_archive.archive.terms import Terms
 from lms_archive.errors import BadInput
 from lms_archive.records.status import ArchiveMode
 

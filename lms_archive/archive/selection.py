@@ -8,10 +8,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeGuard
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
 
 from lms_archive.errors import BadInput
-from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
 
 __all__ = [
     "Everything",
@@ -22,7 +21,6 @@ __all__ = [
     "RowsBuilder",
     "Selection",
     "Target",
-    "Terms",
     "UserKey",
     "column_word",
     "columns_of",
@@ -206,34 +204,6 @@ class Rows:
         )
 
 
-def _mode(value: ArchiveMode | str) -> ArchiveMode:
-    try:
-        return ArchiveMode(value)
-    except ValueError:
-        raise BadInput(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
-
-
-def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
-    if not isinstance(value, bool):
-        raise BadInput(f"{attribute.name} is a decision: True or False, not {value!r}")
-
-
-def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
-    words = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
-    if words == ["any"]:
-        return tuple(sorted(ARCHIVABLE))
-    found = []
-    for word in words:
-        status = STATUS_WORDS.get(str(word))
-        if status not in ARCHIVABLE:
-            known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
-            raise BadInput(f"only={word!r}: what can be archived is {known}, or 'any'")
-        found.append(status)
-    if not found:
-        raise BadInput("only names no status")
-    return tuple(sorted(set(found)))
-
-
 @frozen
 class Everything:
     """All enrollments of a target that a job takes; a plan makes rows of them.
@@ -283,16 +253,6 @@ class Selection:
                 return part.row(index - offset, offset)
             offset += len(part)
         raise IndexError(index)
-
-
-@frozen(kw_only=True)
-class Terms:
-    """What a job does with each of its rows, and which enrollments it takes."""
-
-    mode: ArchiveMode = field(converter=_mode)
-    reset_tracking: bool = field(validator=_decided)
-    only: tuple[EnrollmentStatus, ...] = field(converter=_only)
-    include_staff: bool = field(default=False, validator=_decided)
 
 
 class RowsBuilder:

@@ -7,12 +7,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.ledger import Event
+from lms_archive.archive.terms import Terms
+from lms_archive.client import Client
 
-__all__ = ["Lane", "Sending", "lanes_of", "replay"]
+__all__ = ["Accepted", "Lane", "Replay", "Sending", "lanes_of", "replay", "write"]
+
+_WRITE = "archive_course_enrollments"
 
 
 @define(eq=False)
@@ -48,6 +52,34 @@ class Lane:
     archived: int = 0
 
 
+@frozen
+class Accepted:
+    """What a 2xx says: the job that does the work, where one is named, or that all is done."""
+
+    job_id: str | None
+    at_once: bool
+
+
+def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
+    """The one write: never repeated unless it surely did not start.
+
+    Raises:
+        ApiError: it was refused, or its answer was lost (`in_doubt`).
+    """
+    contract = client.wire.settings.contract
+    reply = client.wire.call(
+        _WRITE,
+        course_id=sending.chunk.target.target_id,
+        user_ids=[one.user_id for one in sending.members],
+        mode=contract.enrollment_mode[str(terms.mode)],
+        reset_tracking=terms.reset_tracking,
+    )
+    row = contract.operations[_WRITE]
+    job_id, background = row.find(reply.data, "job_id"), row.find(reply.data, "background")
+    named = isinstance(job_id, (str, int)) and bool(job_id)
+    return Accepted(str(job_id) if named else None, at_once=background is False)
+
+
 def lanes_of(
     chunks: Iterable[Chunk], kinds: Mapping[int, str], under_way: Iterable[Sending]
 ) -> dict[tuple[str, int], Lane]:
@@ -64,11 +96,17 @@ def lanes_of(
 
 @define
 class Replay:
-    """Where a ledger's job stood: sendings without outcome, and what is proven."""
+    """Where a ledger's job stood: sendings without outcome, and what is proven.
+
+    `unasked` are the archived records, by id, that nobody asked for; `untold` says so in words
+    where the run that found them died before it could.
+    """
 
     sendings: list[Sending] = field(factory=list)
     proven: set[str] = field(factory=set)
     jobs_before: set[str] | None = None
+    unasked: set[int] = field(factory=set)
+    untold: list[str] = field(factory=list)
 
 
 def replay(
@@ -117,3 +155,8 @@ def _replay_job(found: Replay, event: Event) -> None:
         found.proven.add(event.data["what"])
     elif event.state == "started" and found.jobs_before is None:
         found.jobs_before = set(event.data["jobs_before"])
+    elif event.state == "unexpected":
+        found.unasked.update(event.data["records"])
+        found.untold.append(event.data["text"])
+    elif event.state == "told":
+        found.untold.clear()

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.matching import Asked, user_id_of
 from lms_archive.archive.places import Active, active_pages, archived_pages, name_of
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 from lms_archive.archive.walks import Walk, walk
 from lms_archive.client import Client
 from lms_archive.wire.pages import Page

@@ -1,11 +1,17 @@
-"""What a reading means for a row: pure."""
+"""What a reading means, for a row and for the job: pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
+from lms_archive.errors import LmsArchiveError, Stopped, StoppedByCanary
+from lms_archive.records.active import CourseEnrollment
 
-__all__ = ["SENDS", "verdict"]
+__all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "verdict"]
 
 SENDS = 3
 """How often a row whose answer was lost is sent, while it still has its pre-image."""
@@ -16,8 +22,9 @@ def verdict(  # noqa: PLR0911  one case after the other
 ) -> tuple[str, str] | None:
     """The code and the reason of a row, or None where it may be sent again.
 
-    It may be sent again only where the answer was lost, no job is open any more, and the very
-    enrollment that was to be archived is still active.
+    It may be sent again only where the answer was lost, no job is open any more, the very
+    enrollment that was to be archived is still active, and nothing of the user was archived
+    since.
     """
     if found.record is not None:
         number = found.record.archiving.record_id
@@ -35,10 +42,42 @@ def verdict(  # noqa: PLR0911  one case after the other
     if sending.lost is not None:
         return "job_not_ended", f"still active, and {sending.lost}: resume looks again"
     if sending.in_doubt:
-        if tries < SENDS:
+        if tries < SENDS and not found.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
     return "still_active", (
         "the platform ended its work and the enrollment is still active: see the job's log, "
         "then plan these rows again"
     )
+
+
+def change(planned: PreImage, now: CourseEnrollment | None) -> str | None:
+    """Why an enrollment is not the one that was planned any more, or None where it is."""
+    if now is None:
+        return "no longer enrolled: archived or unenrolled by someone else"
+    if now.enrolled_at != planned.enrolled_at:
+        return "enrolled anew: this is not the enrollment that was planned"
+    if now.status != planned.status or now.level != planned.level:
+        return f"now {now.status} as {now.level}, not as planned"
+    return None
+
+
+def canary_failed(
+    outcomes: Sequence[Outcome], alarm: LmsArchiveError | None
+) -> StoppedByCanary | None:
+    """The error of a canary that was sent and did not come out as asked."""
+    if not outcomes or (alarm is None and all(one.code == "archived" for one in outcomes)):
+        return None
+    seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
+    return StoppedByCanary(
+        "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
+        seen=[*seen, *([str(alarm)] if alarm else [])],
+    )
+
+
+def chunk_failed(outcomes: Sequence[Outcome]) -> Stopped | None:
+    """The error of a first chunk of which nothing was archived."""
+    if not outcomes or any(one.kind == "archived" for one in outcomes):
+        return None
+    text = f"nothing of the first chunk ({len(outcomes)} rows) was archived:"
+    return Stopped(text, seen=sorted({one.reason for one in outcomes})[:5])

@@ -35,7 +35,8 @@ def walk(
     """Read a list whole.
 
     Pages move while others work on the platform. Where an item came twice, or fewer or more
-    distinct items came than the platform counts, the walk starts again.
+    distinct items came than the platform counts, on any page, the walk starts again: one item
+    that left from a page already read lets another slip past the page at hand.
 
     Args:
         begin: begins the list anew.
@@ -48,17 +49,21 @@ def walk(
     path, wrong = "", ""
     for _ in range(_WALKS):
         items: dict[Hashable, T] = {}
-        count, date, total = 0, None, None
+        count, date = 0, None
+        totals: set[int | None] = set()
         for page in begun or begin():
-            date, path, total = date or page.date, page.path, page.total
+            date, path = date or page.date, page.path
+            totals.add(page.total)
             count += len(page.items)
             items.update((identity(item), item) for item in page.items)
         begun = None
         if date is None:
             raise BadAnswer("GET", path, faults=["no Date header: nothing can be proven without"])
-        if count == len(items) and total in (None, count):
+        totals.discard(None)
+        if count == len(items) and totals <= {count}:
             return Walk(list(items.values()), date)
-        wrong = f"{count} items, {len(items)} of them distinct, where it counts {total}"
+        told = " or ".join(map(str, totals)) or "none"
+        wrong = f"{count} items, {len(items)} of them distinct, where it counts {told}"
     raise BadAnswer(
         "GET",
         path,

@@ -109,6 +109,14 @@ ROUTES: tuple[Route, ...] = (
         "List the courses of a learning plan",
     ),
     Route(
+        "get_user",
+        "GET",
+        "/manage/v1/user/{user_id}",
+        users.get_user,
+        (Parameter("user_id", "path", "integer"),),
+        "Get a user",
+    ),
+    Route(
         "list_users",
         "GET",
         "/manage/v1/user",

@@ -6,6 +6,7 @@ from typing import Any
 from lms_archive.sandbox.ask import Ask
 from lms_archive.sandbox.clock import stamp
 from lms_archive.sandbox.listing import Select, listing
+from lms_archive.sandbox.refusal import Refusal
 
 SORTABLE = (
     "user_id",
@@ -30,14 +31,22 @@ def list_users(ask: Ask) -> dict[str, Any]:
         select.where("username = ?", text)
     else:
         select.where_found(text, "username", "first_name", "last_name", "email")
-    now = stamp(ask.now)
+    return listing(ask, select, lambda row: _shown(ask, row))
 
-    def shape(row: Row) -> dict[str, Any]:
-        expires = row["expiration_date"]
-        expired = expires is not None and expires <= now
-        return {**dict(row), "user_id": str(row["user_id"]), "expired": expired}
 
-    return listing(ask, select, shape)
+def get_user(ask: Ask) -> dict[str, Any]:
+    """Answer `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak)."""
+    given = ask.args["user_id"]
+    row = ask.db.execute("SELECT * FROM users WHERE user_id = ?", [given]).fetchone()
+    if row is None:
+        raise Refusal(404, f"User {given} not found.")
+    return {"user_data": _shown(ask, row)}
+
+
+def _shown(ask: Ask, row: Row) -> dict[str, Any]:
+    expires = row["expiration_date"]
+    expired = expires is not None and expires <= stamp(ask.now)
+    return {**dict(row), "user_id": str(row["user_id"]), "expired": expired}
 
 
 def _order(ask: Ask) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lms_archive import Client, Limits
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")

@@ -10,7 +10,7 @@ from lms_archive import Client
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.printed import printable, printed
-from lms_archive.archive.selection import Terms
+from lms_archive.archive.terms import Terms
 from lms_archive.sandbox import Sandbox
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)

@@ -1,0 +1,176 @@
+"""What became of rows that were sent: read back, decided, committed to the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import field, frozen
+
+from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.readback import LAG, Finding, find
+from lms_archive.archive.selection import Selection
+from lms_archive.archive.sending import Lane, Sending
+from lms_archive.archive.terms import Terms
+from lms_archive.archive.verdict import verdict
+from lms_archive.client import Client
+from lms_archive.errors import ApiError, Stopped
+
+__all__ = ["Settled", "Settling"]
+
+
+@frozen
+class Settled:
+    """The outcomes that a reading gave, and what in it must stop the job.
+
+    `unexpected` tells of what nobody asked for; `alarm` of what should be there and was not seen.
+    """
+
+    outcomes: list[Outcome] = field(factory=list)
+    unexpected: list[str] = field(factory=list)
+    alarm: Stopped | None = None
+
+
+class Settling:
+    """Accounts for rows: every outcome of a run is made and committed here.
+
+    Args:
+        client: the platform.
+        ledger: open for writing.
+        selection: the rows asked for.
+        terms: what is done with each.
+        known: the records, by id, that are known already as archived unasked.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        ledger: Ledger,
+        selection: Selection,
+        terms: Terms,
+        *,
+        known: Iterable[int],
+    ) -> None:
+        self._client, self._ledger, self._selection = client, ledger, selection
+        self._terms, self._known = terms, set(known)
+        self.tries: Counter[int] = Counter()
+
+    def drop(self, gone: Iterable[tuple[PreImage, str]]) -> None:
+        """Rows that are not as planned any more are not sent."""
+        pairs = [
+            (one, self._outcome(one, "changed", f"changed since the plan: {why}; not sent"))
+            for one, why in gone
+        ]
+        if pairs:
+            self._account(pairs)
+
+    def refuse(self, sending: Sending, error: ApiError) -> list[Outcome]:
+        """The platform refused the call; its rows are never sent again."""
+        reason = f"refused, nothing was done: {error}"
+        pairs = [(one, self._outcome(one, "refused", reason)) for one in sending.members]
+        self._account(pairs, [Event(sending.chunk.chunk_id, "refused", {"why": str(error)})])
+        return [outcome for _, outcome in pairs]
+
+    def settle(self, lane: Lane, told: Collection[int] = ()) -> Settled:
+        """Read a lane's ended sendings back, and account for each of their rows.
+
+        What may be sent again goes back to the lane.
+
+        Args:
+            lane: one target's.
+            told: rows of which it was told already that no record of theirs was seen.
+        """
+        sendings, lane.ended = lane.ended, []
+        if not sendings:
+            return Settled()
+        by_row = {one.row: sending for sending in sendings for one in sending.members}
+        pairs: list[tuple[PreImage, Outcome]] = []
+        again: dict[str, list[PreImage]] = defaultdict(list)
+        unexpected: dict[str, list[int]] = {}
+        alarm: Stopped | None = None
+        for found in self._read_back(lane, sendings):
+            row, sending = found.member.row, by_row[found.member.row]
+            decided = verdict(found, sending, tries=self.tries[row])
+            if decided is None:
+                again[sending.chunk.chunk_id].append(found.member)
+                continue
+            pairs.append((found.member, self._outcome(found.member, *decided, found)))
+            lane.archived += found.record is not None
+            who = f"user {found.member.user_id}"
+            records = [one.archiving.record_id for one in found.others]
+            if not self._known.issuperset(records):
+                self._known.update(records)
+                unexpected[f"{who} in {lane.target}, records {_shown(records)}"] = records
+            elif decided[0] == "not_seen" and row not in told and alarm is None:
+                alarm = Stopped(
+                    f"{who} is unenrolled, but no archived record of it was seen for {LAG:.0f} s; "
+                    "look into the platform's archived list, then resume"
+                )
+        states = [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings]
+        states += [
+            Event(None, "unexpected", {"text": text, "records": records})
+            for text, records in unexpected.items()
+        ]
+        self._account(pairs, states)
+        for sending in sendings:
+            members = again.pop(sending.chunk.chunk_id, None)
+            if members:
+                lane.waiting.appendleft((sending.chunk, tuple(members)))
+        return Settled([outcome for _, outcome in pairs], list(unexpected), alarm)
+
+    def _read_back(self, lane: Lane, sendings: Sequence[Sending]) -> list[Finding]:
+        """One look at all; but one sending at a time, a page each, beside a job that may run."""
+        if any(one.lost for one in sendings):
+            return [found for one in sendings for found in self._look(lane, [one])]
+        return self._look(lane, sendings)
+
+    def _look(self, lane: Lane, sendings: Sequence[Sending]) -> list[Finding]:
+        """Look until each member is settled, or for as long as a record may lag."""
+        read_at = min(one.chunk.read_at for one in sendings)
+        sent_at = {member.row: one.sent_at for one in sendings for member in one.members}
+        members = [member for one in sendings for member in one.members]
+        left = max(lane.target.listed - lane.archived - len(members), 1)
+        found = find(
+            self._client,
+            lane.target,
+            members,
+            read_at=read_at,
+            sent_at=sent_at,
+            only=self._terms.only,
+            left=left,
+        )
+        settled = {one.member.row: one for one in found}
+        wait, waited = 1.0, 0.0
+        while waited < LAG:
+            open_ = [one.member for one in settled.values() if not one.settled]
+            if not open_:
+                break
+            wait = min(wait * 2, LAG - waited)
+            self._client.wire.clock.sleep(wait)
+            waited += wait
+            again = find(self._client, lane.target, open_, read_at=read_at, sent_at=sent_at)
+            settled.update((one.member.row, one) for one in again)
+        return list(settled.values())
+
+    def _outcome(
+        self, member: PreImage, code: str, reason: str, found: Finding | None = None
+    ) -> Outcome:
+        return Outcome.of(
+            self._selection[member.row],
+            code,
+            reason,
+            user_id=member.user_id,
+            record=found.record if found else None,
+            differences=found.differences if found else (),
+        )
+
+    def _account(
+        self, outcomes: Iterable[tuple[PreImage, Outcome]], states: Sequence[Event] = ()
+    ) -> None:
+        self._ledger.settle([(member.row, outcome) for member, outcome in outcomes], states)
+
+
+def _shown(records: Iterable[int]) -> str:
+    return ", ".join(map(str, records))

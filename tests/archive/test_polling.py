@@ -1,0 +1,110 @@
+"""Waiting for jobs: one page of the listing for all of them, rarely more."""
+
+from itertools import pairwise
+
+import pytest
+from virtual_time import Exchange, Stage
+
+from lms_archive import JobTimeout, Limits, resume
+
+
+def _of_many(exchange: Exchange) -> bool:
+    return exchange.is_write and len(exchange.body["user_id"]) > 1
+
+
+def test_one_page_polls_all_open_jobs(stage: Stage) -> None:
+    """Five open jobs cost one call a poll, and no job is asked for alone."""
+    stage.load(*[4] * 6)
+    result = stage.apply()
+    stage.check(result, archived=24)
+    assert "get_job" not in result.calls
+    polls = [one for one in stage.line.exchanges if one.is_poll]
+    assert all(("page", "1") in one.query for one in polls)
+    assert len(polls) < 12
+
+
+def test_a_job_that_is_not_listed_yet_is_asked_for_by_its_hash(stage: Stage) -> None:
+    """A job that begins late is found by its hash, and waited for."""
+    stage.load(5)
+    stage.sandbox.faults.add("job_late", seconds=30)
+    result = stage.apply()
+    stage.check(result, archived=5)
+    assert result.calls["get_job"] >= 1
+
+
+def test_polls_grow_rarer(stage: Stage) -> None:
+    """A long job is asked for ever more rarely, at most every 30 s."""
+    stage.load(5)
+    plan = stage.plan()
+    stage.line.once(
+        _of_many,
+        lambda: stage.change("UPDATE jobs SET ends_at = ends_at + 600000000"),
+        after=True,
+    )
+    times: list[float] = []
+    stage.line.before.append(lambda one: times.append(stage.time.passed) if one.is_poll else None)
+    stage.check(stage.apply(plan), archived=5)
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert waits[0] == pytest.approx(2.0)
+    assert waits == sorted(waits)
+    assert max(waits) == 30.0
+    assert len(times) < 35
+
+
+@pytest.mark.parametrize("status", ["paused", "RUNNING!"])
+def test_an_unknown_state_counts_as_open(stage: Stage, status: str) -> None:
+    """A word that nobody knows is no end: the job is waited for, for as long as allowed."""
+    stage.load(4)
+    client = stage.connect(limits=Limits(job_timeout=100))
+    plan = stage.job().plan(client)
+
+    def halt() -> None:
+        stage.hang_jobs()
+        stage.change("UPDATE jobs SET status = ?", status)
+
+    stage.line.once(_of_many, halt, after=True)
+    begun = stage.time.passed
+    with pytest.raises(JobTimeout) as caught:
+        plan.apply(client, ledger=stage.ledger)
+    assert 100 <= stage.time.passed - begun < 200
+    assert caught.value.job_id == stage.sql("SELECT hash FROM jobs")[0][0]
+    stage.change("UPDATE jobs SET status = 'running'")
+    stage.end_jobs()
+    stage.check(resume(stage.ledger, client), archived=4)
+
+
+def test_jobs_from_before_the_run_are_not_waited_for(stage: Stage) -> None:
+    """Somebody's job that was open already does not hold up what is in doubt."""
+    stage.load(4, 4)
+    stage.client.request(
+        "PUT",
+        "/learn/v1/enrollments",
+        json={"course_id": [2], "user_id": [1001, 1002], "enrollment_mode": "delete"},
+    )
+    stage.hang_jobs()
+    plan = stage.plan(1)
+    stage.sandbox.faults.add("cut_after", method="PUT", after=1)
+    begun = stage.time.passed
+    stage.check(stage.apply(plan), archived=4)
+    assert stage.time.passed - begun < 120
+
+
+def test_a_new_job_of_the_account_may_be_ours(stage: Stage) -> None:
+    """Where an answer was lost, any new job of the account is waited for before reading."""
+    stage.load(4, 4)
+    plan = stage.plan(1)
+
+    def lost() -> None:
+        stage.connect(transport=None).request(
+            "PUT",
+            "/learn/v1/enrollments",
+            json={"course_id": [2], "user_id": [1001, 1002], "enrollment_mode": "delete"},
+        )
+        stage.change("UPDATE jobs SET ends_at = ends_at + 300000000")
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    stage.line.once(_of_many, lost)
+    begun = stage.time.passed
+    result = stage.apply(plan)
+    assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
+    assert stage.time.passed - begun > 300

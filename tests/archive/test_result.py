@@ -1,0 +1,202 @@
+"""The result: every row asked for, read from its ledger."""
+
+import csv
+import pickle
+import sqlite3
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import (
+    ApiError,
+    ArchiveJob,
+    ArchiveResult,
+    PermissionDenied,
+    Stopped,
+    resume,
+)
+
+
+@pytest.fixture
+def mixed(stage: Stage) -> ArchiveResult:
+    """One course: 1002 and 1004 fail, 1007 is unknown, the others are archived or skipped."""
+    stage.load(7)
+    path = stage.folder / "in.csv"
+    users = ["u1001", "u1002", "nobody", "u1003", "u1004", "", "u1005", "u1006", "u1007", "u1001"]
+    lines = ["Username;Course Code;Team", *(f"{user};C1;=team {i}" for i, user in enumerate(users))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
+    plan = job.plan(stage.client)
+    stage.sandbox.faults.add("job_partial", every=2)
+
+    def leave() -> None:
+        stage.unenroll(1, 1007)
+
+    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, leave)
+    with pytest.raises(Stopped):
+        plan.apply(stage.client, ledger=stage.ledger)
+    return resume(stage.ledger, stage.client)
+
+
+def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
+    """One for each row asked for, with its line and what was given."""
+    assert [(one.line, one.code) for one in mixed.outcomes] == [
+        (2, "archived"),
+        (3, "archived"),
+        (4, "not_enrolled"),
+        (5, "still_active"),
+        (6, "archived"),
+        (7, "bad_row"),
+        (8, "still_active"),
+        (9, "archived"),
+        (10, "not_seen"),
+        (11, "duplicate"),
+    ]
+    assert [one.row["Team"] for one in mixed.outcomes] == [f"=team {i}" for i in range(10)]
+
+
+def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
+    """The four kinds are the rows, and each view holds its own."""
+    assert mixed.counts == {"archived": 4, "skipped": 3, "failed": 2, "unknown": 1}
+    views = (mixed.archived, mixed.skipped, mixed.failed, mixed.unknown)
+    assert [len(view) for view in views] == [4, 3, 2, 1]
+    assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
+    assert all(one.kind == "failed" for one in mixed.failed)
+    assert len(mixed.incomplete) == 0
+    assert str(mixed) == f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})"
+
+
+def test_records_are_those_of_the_archived_rows(mixed: ArchiveResult) -> None:
+    """Frozen records, in input order, made as they are asked for."""
+    records = mixed.records
+    assert next(records).user.username == "u1001"
+    assert [one.user.username for one in records] == ["u1002", "u1004", "u1006"]
+    with pytest.raises(AttributeError):
+        next(mixed.records).user.username = "other"  # type: ignore[misc]
+
+
+def test_an_iterator_that_is_left_holds_nothing(mixed: ArchiveResult, stage: Stage) -> None:
+    """Half-read outcomes lock neither the ledger nor its next run."""
+    half = iter(mixed.outcomes)
+    assert len(list(islice(half, 3))) == 3
+    assert resume(stage.ledger, stage.client).counts == mixed.counts
+    assert len(list(half)) == 7
+
+
+def test_csv_of_every_row(mixed: ArchiveResult, stage: Stage) -> None:
+    """The columns given, then the outcome's; cells that a spreadsheet would run are guarded."""
+    mixed.to_csv(stage.folder / "out.csv")
+    with (stage.folder / "out.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["outcome"] for row in rows] == [one.kind for one in mixed.outcomes]
+    assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
+    assert rows[0]["Team"] == "'=team 0"
+    records = {str(one.archiving.record_id) for one in mixed.records}
+    assert {row["outcome_record_id"] for row in rows} == records | {""}
+    assert rows[5]["outcome_reason"]
+
+
+@pytest.mark.parametrize("view", ["failed", "unknown", "skipped"])
+def test_a_view_as_csv_is_input_again(mixed: ArchiveResult, stage: Stage, view: str) -> None:
+    """A view can be written, corrected and read as a job: the same rows, without our columns."""
+    path = stage.folder / "again.csv"
+    getattr(mixed, view).to_csv(path)
+    job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
+    asked = [dict(one.row) for one in getattr(mixed, view)]
+    assert [dict(row.cells) for row in job.selection] == asked
+
+
+def test_pandas_has_the_same_columns(mixed: ArchiveResult) -> None:
+    """A DataFrame of every outcome, and of a view."""
+    frame = mixed.to_pandas()
+    assert list(frame["outcome"]) == [one.kind for one in mixed.outcomes]
+    assert list(frame.columns[:3]) == ["Username", "Course Code", "Team"]
+    assert list(mixed.unknown.to_pandas()["outcome_user_id"]) == [1007]
+
+
+def test_an_empty_view_has_its_columns(mixed: ArchiveResult, stage: Stage) -> None:
+    """Nothing failed, and `frame["outcome"]` is empty, not an error."""
+    assert list(mixed.incomplete.to_pandas()["outcome"]) == []
+    mixed.incomplete.to_csv(stage.folder / "none.csv")
+    header = (stage.folder / "none.csv").read_text(encoding="utf-8")
+    assert header.startswith("outcome,outcome_code,")
+
+
+def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
+    """The error names lines, users and reasons, and carries counts and ledger."""
+    with pytest.raises(Stopped, match="2 rows failed and 1 are unknown") as caught:
+        mixed.raise_for_failures()
+    assert caught.value.counts == mixed.counts
+    assert caught.value.ledger == mixed.ledger
+    assert "line 5: u1003 in course 'C1': " in str(caught.value)
+    assert len(caught.value.seen) == 3
+
+
+def test_many_failures_are_not_all_named(stage: Stage) -> None:
+    """The first ten are enough in a message; the counts tell of all."""
+    stage.load(31)
+    stage.sandbox.faults.add("job_partial", errors=29)
+    with pytest.raises(Stopped) as caught:
+        stage.apply().raise_for_failures()
+    assert caught.value.counts["failed"] == 29
+    assert len(caught.value.seen) == 10
+
+
+def test_without_failures_nothing_is_raised(stage: Stage) -> None:
+    """Skipped rows are no failure."""
+    stage.load(2)
+    stage.apply(stage.plan(1, users=[1001, 1002, 5])).raise_for_failures()
+
+
+def test_the_plans_warnings_are_in_the_result(stage: Stage) -> None:
+    """What the plan warned of is kept with what was done."""
+    stage.load(2, status="in_progress")
+    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False, only="any")
+    plan = job.users([1001, 1002]).plan(stage.client)
+    result = stage.apply(plan)
+    stage_counts = result.counts
+    assert stage_counts["archived"] == 2
+    assert result.warnings == plan.warnings
+    assert len(result.warnings) >= 1
+
+
+@pytest.mark.parametrize("status", [403, 400])
+def test_errors_of_a_job_pickle_with_their_ledger(stage: Stage, status: int) -> None:
+    """An error that comes out of a worker process still says where the job stands."""
+    stage.load(3)
+    stage.sandbox.faults.add("status", status=status, body={}, method="PUT")
+    with pytest.raises((PermissionDenied, Stopped)) as caught:
+        stage.apply()
+    copy: Any = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own
+    assert type(copy) is type(caught.value)
+    assert (str(copy), copy.ledger) == (str(caught.value), stage.ledger)
+    if isinstance(copy, ApiError):
+        assert copy.status == status
+    if isinstance(copy, Stopped):
+        assert copy.counts == {"archived": 0, "skipped": 0, "failed": 1, "unknown": 0}
+
+
+def test_no_secret_is_in_the_ledger(stage: Stage) -> None:
+    """Neither password nor token nor client secret is written anywhere beside the job."""
+    stage.load(3, 3)
+    tokens: set[str] = set()
+    carry = stage.line._carrier
+
+    def listening(*args: object) -> object:
+        tokens.add(str(args[2]))
+        return carry(*args)  # type: ignore[arg-type]
+
+    stage.line._carrier = listening  # type: ignore[assignment]
+    stage.sandbox.faults.add("500", method="PUT")
+    stage.apply()
+    stage.line._carrier = carry
+    bearers = {text.split("Bearer ")[1][:40] for text in tokens if "Bearer " in text}
+    auth = stage.client.wire.settings.auth
+    secrets = {getattr(auth, "password", ""), getattr(auth, "client_secret", ""), *bearers}
+    assert all(len(secret) > 8 for secret in secrets)
+    with closing(sqlite3.connect(stage.ledger)) as database:
+        text = "\n".join(database.iterdump())
+    assert [secret for secret in secrets if secret in text] == []

@@ -1,0 +1,177 @@
+"""What a reading means: every case by itself."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from lms_archive import EnrollmentLevel, EnrollmentStatus, Outcome, Stopped, StoppedByCanary
+from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.outcomes import CODES
+from lms_archive.archive.readback import Finding
+from lms_archive.archive.sending import Sending
+from lms_archive.archive.verdict import SENDS, canary_failed, change, chunk_failed, verdict
+from lms_archive.records.active import CourseEnrollment
+from lms_archive.records.archived import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchivedEnrollmentInCourse,
+    ArchivedUser,
+    Archiving,
+)
+
+THEN = datetime(2025, 1, 2, tzinfo=timezone.utc)
+MEMBER = PreImage(
+    row=0,
+    user_id=7,
+    username="ada",
+    enrolled_at=THEN,
+    status=EnrollmentStatus.COMPLETED,
+    level=EnrollmentLevel.LEARNER,
+    completed_at=THEN,
+)
+ACTIVE = CourseEnrollment(
+    user_id=7,
+    course_id=1,
+    enrolled_at=THEN,
+    status=EnrollmentStatus.COMPLETED,
+    level=EnrollmentLevel.LEARNER,
+)
+ANEW = evolve(ACTIVE, enrolled_at=THEN + timedelta(days=1))
+RECORD = ArchivedCourseEnrollment(
+    archiving=Archiving(record_id=5, archived_at=THEN),
+    user=ArchivedUser(user_id=7),
+    course=ArchivedCourse(course_id=1),
+    enrollment=ArchivedEnrollmentInCourse(
+        enrolled_at=THEN, status=EnrollmentStatus.COMPLETED, completed_at=THEN
+    ),
+)
+CHUNK = Chunk(
+    chunk_id="c", target=PlannedTarget(kind="course", target_id=1), members=(MEMBER,), read_at=THEN
+)
+
+
+def _sending(**state: Any) -> Sending:
+    return Sending(chunk=CHUNK, members=(MEMBER,), sent_at=THEN, **state)
+
+
+@pytest.mark.parametrize("lost", [None, "job 1 has not ended"])
+@pytest.mark.parametrize("in_doubt", [False, True])
+@pytest.mark.parametrize(
+    ("record", "active", "code"),
+    [
+        (RECORD, None, "archived"),
+        (RECORD, ANEW, "archived"),
+        (RECORD, ACTIVE, "still_enrolled"),
+        (None, None, "not_seen"),
+        (None, ANEW, "not_seen"),
+    ],
+)
+def test_what_is_read_decides_whatever_was_answered(
+    record: ArchivedCourseEnrollment | None,
+    active: CourseEnrollment | None,
+    code: str,
+    *,
+    in_doubt: bool,
+    lost: str | None,
+) -> None:
+    """A record proves it archived; gone without a record is not seen; never is either sent."""
+    found = Finding(member=MEMBER, record=record, active=active)
+    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), tries=1)
+    assert decided is not None
+    assert decided[0] == code
+
+
+@pytest.mark.parametrize(
+    ("state", "tries", "code"),
+    [
+        ({}, 1, "still_active"),
+        ({"job_id": "h"}, 1, "still_active"),
+        ({"lost": "job h has not ended"}, 1, "job_not_ended"),
+        ({"lost": "job h has not ended", "in_doubt": True}, 1, "job_not_ended"),
+        ({"in_doubt": True}, 1, None),
+        ({"in_doubt": True}, SENDS - 1, None),
+        ({"in_doubt": True}, SENDS, "no_answer"),
+    ],
+)
+def test_what_is_still_active_depends_on_the_answer(
+    state: dict[str, Any], tries: int, code: str | None
+) -> None:
+    """Only a lost answer, with nothing left running, may be sent again, three times in all."""
+    decided = verdict(
+        Finding(member=MEMBER, record=None, active=ACTIVE), _sending(**state), tries=tries
+    )
+    assert (decided and decided[0]) == code
+
+
+def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
+    """A new record of the user, whatever its identity, is a reason to look first."""
+    found = Finding(member=MEMBER, record=None, active=ACTIVE, others=(RECORD,))
+    decided = verdict(found, _sending(in_doubt=True), tries=1)
+    assert decided is not None
+    assert CODES[decided[0]] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (ACTIVE, None),
+        (None, "no longer enrolled"),
+        (ANEW, "enrolled anew"),
+        (evolve(ACTIVE, enrolled_at=None), "enrolled anew"),
+        (evolve(ACTIVE, status=EnrollmentStatus.ENROLLED), "now enrolled"),
+        (evolve(ACTIVE, status=None), "now None"),
+        (evolve(ACTIVE, level=EnrollmentLevel.TUTOR), "as tutor"),
+        (evolve(ACTIVE, score=3.0), None),
+    ],
+)
+def test_what_counts_as_changed(now: CourseEnrollment | None, said: str | None) -> None:
+    """Identity, state and level; a score does not matter."""
+    why = change(MEMBER, now)
+    assert why is None if said is None else said in str(why)
+
+
+def _outcome(code: str) -> Outcome:
+    return Outcome(kind=CODES[code], code=code, reason="because", user="ada")
+
+
+def test_when_a_canary_has_failed() -> None:
+    """Everything but archived, and an alarm whatever its outcome; nothing sent is no failure."""
+    alarm = Stopped("more than asked")
+    assert canary_failed([], None) is None
+    assert canary_failed([], alarm) is None
+    assert canary_failed([_outcome("archived")], None) is None
+    for outcomes, stop in (
+        ([_outcome("archived")], alarm),
+        ([_outcome("still_enrolled")], None),
+        ([_outcome("archived"), _outcome("not_seen")], None),
+    ):
+        error = canary_failed(outcomes, stop)
+        assert isinstance(error, StoppedByCanary)
+        assert "ada" in str(error)
+        assert ("more than asked" in str(error)) == (stop is alarm)
+
+
+def test_when_a_first_chunk_has_failed() -> None:
+    """Only where nothing at all of it was archived."""
+    assert chunk_failed([]) is None
+    assert chunk_failed([_outcome("still_active"), _outcome("archived")]) is None
+    error = chunk_failed([_outcome("still_active")] * 3)
+    assert error is not None
+    assert error.seen == ("because",)
+
+
+def test_differences_name_what_disagrees() -> None:
+    """Status and dates are compared; a level or score that the record lacks tells nothing."""
+    assert Finding(member=MEMBER, record=RECORD, active=None).differences == ()
+    frozen = evolve(RECORD.enrollment, status="odd", completed_at=None, score=3.0)
+    other = evolve(RECORD, enrollment=frozen)
+    found = Finding(member=MEMBER, record=other, active=None, others=(RECORD,))
+    assert [text.split(":")[0] for text in found.differences] == [
+        "also archived",
+        "status",
+        "completed_at",
+        "score",
+    ]
+    assert Finding(member=MEMBER, record=None, active=None).differences == ()
