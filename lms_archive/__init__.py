@@ -8,12 +8,14 @@ from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.plan import ArchivePlan, resume
 from lms_archive.archive.result import ArchiveResult, Outcomes
-from lms_archive.archive.selection import Target, Terms
+from lms_archive.archive.selection import Target
+from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
     BadAnswer,
     BadInput,
+    ContractNotConfirmed,
     JobTimeout,
     LedgerError,
     LmsArchiveError,
@@ -50,6 +52,7 @@ from lms_archive.records.archived import (
 from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
 from lms_archive.wire.auth import ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.report import ContractReport, Judgement
 from lms_archive.wire.transport import Answer, NotSent
 
 __all__ = [
@@ -74,12 +77,15 @@ __all__ = [
     "Client",
     "ClientCredentials",
     "Contract",
+    "ContractNotConfirmed",
+    "ContractReport",
     "Course",
     "CourseEnrollment",
     "EnrollmentLevel",
     "EnrollmentStatus",
     "JobStatus",
     "JobTimeout",
+    "Judgement",
     "JwtBearer",
     "LearningPlan",
     "LearningPlanCourse",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from json import dumps
 from types import TracebackType
 from typing import Any
@@ -21,8 +21,10 @@ from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.report import ContractReport
 from lms_archive.wire.settings import Settings
 from lms_archive.wire.transport import Transport
+from lms_archive.wire.verify import verify
 
 __all__ = ["Client"]
 
@@ -76,13 +78,14 @@ class Client:
         self._connect(Wire(settings))
 
     @classmethod
-    def from_env(cls, **options: Any) -> Client:
+    def from_env(cls, *, base_url: str | None = None, **options: Any) -> Client:
         """A client of the environment's settings.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
         `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`.
 
         Args:
+            base_url: in place of `LMS_ARCHIVE_URL`.
             **options: as for `Client`.
 
         Raises:
@@ -91,6 +94,7 @@ class Client:
         given = {
             name: os.environ.get(f"LMS_ARCHIVE_{name}", "") for name in (*_ENV, "URL", "TOKEN")
         }
+        given["URL"] = base_url or given["URL"]
         needed = ("URL",) if given["TOKEN"] else ("URL", *_ENV)
         missing = [f"LMS_ARCHIVE_{name}" for name in needed if not given[name]]
         if missing:
@@ -169,6 +173,22 @@ class Client:
             raise BadInput(f"no call to make: path {path!r} has a place to be filled in")
         request = evolve(row.request(), json=json)
         return self.wire.send(request, repeat=not request.is_write).data
+
+    def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
+        """Ask the platform's own swagger whether the contract's calls are as they are there.
+
+        Reads only: calls `GET /<service>/v1/swagger` (assumed), at most once for each service
+        as long as this client and its copies live. What is not confirmed comes with the nearest
+        operations that the platform has.
+
+        Args:
+            operations: names of rows of the contract; None: all, but token and swagger.
+
+        Raises:
+            BadInput: the contract has no such row.
+            ApiError: the login failed, or the platform cannot be reached.
+        """
+        return verify(self.wire, operations)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""

@@ -1,0 +1,423 @@
+"""Swagger documents made by hand, and a tiny server that gives them out."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from attrs import define, field, frozen
+
+from lms_archive import Client, Contract, Operation, RetryPolicy, StaticToken
+
+SERVICES = ("manage", "enrollment", "course", "learn", "learningplan")
+ARCHIVE = "archive_course_enrollments"
+ARCHIVE_PLAN = "archive_learning_plan_enrollments"
+WRITES = [name for name, row in Contract.default().operations.items() if row.method != "GET"][1:]
+
+Document = Any
+Documents = Mapping[str, Document]
+
+
+@frozen
+class Served:
+    """One answer of the server, as it is sent."""
+
+    body: bytes
+    status: int = 200
+    kind: str = "application/json"
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Asked:
+    """One request that the server has had."""
+
+    method: str
+    path: str
+    kind: str
+    body: str
+
+
+@define
+class Platform:
+    """A server of documents, and what it was asked."""
+
+    url: str = ""
+    answers: dict[str, Served] = field(factory=dict)
+    asked: list[Asked] = field(factory=list)
+
+    def client(self, **options: Any) -> Client:
+        """A client of it that tries once and is not throttled."""
+        quick: dict[str, Any] = {"calls_per_hour": None, "retry": RetryPolicy(tries=1)}
+        return Client(self.url, StaticToken("a-token"), **{**quick, **options})
+
+
+@contextmanager
+def serving(documents: Documents, prefix: str = "") -> Iterator[Platform]:
+    """Serve the documents of these services; whatever else is asked for is a 404."""
+    platform = Platform()
+    for service, document in documents.items():
+        served = document
+        if not isinstance(document, Served):
+            served = Served(json.dumps(document).encode())
+        platform.answers[f"GET {prefix}/{service}/v1/swagger"] = served
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # an answer in one piece
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+            kind = self.headers.get("Content-Type") or ""
+            platform.asked.append(Asked(self.command, self.path, kind, body))
+            found = platform.answers.get(f"{self.command} {self.path}")
+            found = found or Served(b'{"message": "nothing here"}', 404)
+            self.send_response(found.status)
+            self.send_header("Content-Type", found.kind)
+            self.send_header("Content-Length", str(len(found.body)))
+            for name, value in found.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(found.body)
+
+        def __getattr__(self, name: str) -> Any:
+            """Answer every method in the same way."""
+            if name.startswith("do_"):
+                return self._answer
+            raise AttributeError(name)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    platform.url = f"http://127.0.0.1:{server.server_port}{prefix}"
+    try:
+        yield platform
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def swagger2(paths: Mapping[str, Any], base: str | None = None, **more: Any) -> Document:
+    """A document of Swagger 2.0."""
+    given = {} if base is None else {"basePath": base}
+    return {
+        "swagger": "2.0",
+        "info": {"title": "t", "version": "1"},
+        **given,
+        "paths": paths,
+        **more,
+    }
+
+
+def openapi3(paths: Mapping[str, Any], *servers: str, **more: Any) -> Document:
+    """A document of OpenAPI 3."""
+    given = {"servers": [{"url": url} for url in servers]} if servers else {}
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": "t", "version": "1"},
+        **given,
+        "paths": paths,
+        **more,
+    }
+
+
+def text(*values: str) -> dict[str, Any]:
+    """The schema of a text, one of these if there are any."""
+    return {"type": "string", "enum": list(values)} if values else {"type": "string"}
+
+
+def ids() -> dict[str, Any]:
+    """The schema of a list of ids."""
+    return {"type": "array", "items": {"type": "integer"}}
+
+
+def json_body(**properties: Any) -> dict[str, Any]:
+    """An operation of Swagger 2.0 with this JSON body."""
+    schema = {"type": "object", "properties": properties}
+    return {"parameters": [{"in": "body", "name": "body", "schema": schema}]}
+
+
+def takes(*names: str, place: str = "query") -> dict[str, Any]:
+    """An operation of Swagger 2.0 with these parameters; a name with `[]` takes a list."""
+    return {
+        "parameters": [
+            {"name": name, "in": place, **(ids() if name.endswith("[]") else text())}
+            for name in names
+        ]
+    }
+
+
+def archive_body(modes: Sequence[str] = ("delete", "re_enroll"), **more: Any) -> dict[str, Any]:
+    """The properties of the body of the contract's own archive call in a course."""
+    return {
+        "course_id": ids(),
+        "user_id": ids(),
+        "enrollment_mode": text(*modes),
+        "reset_tracking": {"type": "boolean"},
+        **more,
+    }
+
+
+def own_documents(contract: Contract | None = None) -> dict[str, Document]:
+    """Documents that confirm every row of the contract."""
+    rows = (contract or Contract.default()).operations
+    found: dict[str, dict[str, Any]] = {service: {} for service in SERVICES}
+    for name, row in rows.items():
+        if name not in ("token", "swagger"):
+            paths = found[row.path.split("/")[1]]
+            paths.setdefault(row.path, {})[row.method.lower()] = _described(name, row)
+    return {service: swagger2(paths) for service, paths in found.items()}
+
+
+def _described(name: str, row: Operation) -> dict[str, Any]:
+    several = {key for key, value in row.fixed.items() if isinstance(value, list)}
+    names = [*row.params.values(), *row.fixed]
+    schemas = {one: ids() if one.endswith("[]") or one in several else text() for one in names}
+    if row.sends == "json":
+        return {"operationId": name} | json_body(
+            **{one.removesuffix("[]"): schema for one, schema in schemas.items()}
+        )
+    listed = [{"name": one, "in": "query", **schema} for one, schema in schemas.items()]
+    return {"operationId": name, "parameters": listed}
+
+
+def without_archive(**services: Document) -> dict[str, Document]:
+    """Our documents without any archive operation, and these in their place."""
+    kept = own_documents()
+    for document in kept.values():
+        for path, item in list(document["paths"].items()):
+            if path.endswith("/archived"):
+                del document["paths"][path]
+            else:
+                item.pop("put", None)
+    return {**kept, **services}
+
+
+def archive_call(**changes: Any) -> dict[str, Document]:
+    """A platform whose service `learn` has the contract's archive call, changed like this."""
+    path, method = changes.pop("path", "/learn/v1/enrollments"), changes.pop("method", "put")
+    base, row = changes.pop("base", None), changes.pop("row", json_body(**archive_body()))
+    return {**own_documents(), "learn": swagger2({path: {method: row}}, base, **changes)}
+
+
+def moved() -> dict[str, Document]:
+    """A platform that archives by POST on paths of their own, with values of its own."""
+    how = {
+        "users": ids(),
+        "enrollment_mode": text("archive", "archive_and_reenroll"),
+        "reset_tracking": {"type": "boolean"},
+    }
+    row = {"operationId": "archiveEnrollments", **json_body(**how)}
+    course = {"/courses/{courseId}/enrollments/archive": {"post": row}}
+    plan = {"/learning-plans/{id}/enrollments/archive/": {"post": row}}
+    return without_archive(
+        course=swagger2(course, "/course/v1"), enrollment=swagger2(plan, "/enrollment/v1")
+    )
+
+
+def forms() -> dict[str, Document]:
+    """A platform (OpenAPI 3, its server elsewhere) that archives by forms."""
+
+    def form(target: str) -> dict[str, Any]:
+        schema = {"$ref": f"#/components/schemas/{target}"}
+        media = {"application/x-www-form-urlencoded": {"schema": schema}}
+        return {"summary": "Archive enrollments", "requestBody": {"content": media}}
+
+    def names(target: str, kind: Any) -> dict[str, Any]:
+        return {
+            "properties": {
+                target: kind,
+                "id_user[]": ids(),
+                "enrollment_mode": {"$ref": "#/components/schemas/Mode"},
+                "reset_tracking": {"type": "boolean"},
+            }
+        }
+
+    schemas = {
+        "course": names("id_course", {"type": "integer"}),
+        "plan": names("learning_plan_ids[]", ids()),
+        "Mode": text("delete", "re_enroll"),
+    }
+    paths = {
+        "/bulk/courses": {"post": form("course")},
+        "/bulk/learningplans": {"post": form("plan")},
+    }
+    server = "https://api.elsewhere.example/enrollment/v1"
+    return without_archive(enrollment=openapi3(paths, server, components={"schemas": schemas}))
+
+
+def camels() -> dict[str, Document]:
+    """A platform with JSON names in camel case, ids in the body, and a plural of courses."""
+
+    def row(name: str, **target: Any) -> dict[str, Any]:
+        body = json_body(
+            userIds=ids(),
+            enrollmentMode=text("unenroll", "reEnroll"),
+            resetTracking={"type": "boolean"},
+            **target,
+        )
+        return {"operationId": name, **body}
+
+    paths = {
+        "/course/v2/enrollments": {"patch": row("updateMany", courseIds=ids())},
+        "/learningplan/v2/enrollments": {
+            "patch": row("updateManyOfPlan", learningPlanId={"type": "integer"})
+        },
+    }
+    return without_archive(course=swagger2(paths, "/"))
+
+
+_BODY_OF_IDS = json_body(ids=ids(), inputs=ids(), archived={"type": "boolean"})
+_WITH_ENROLLMENTS = json_body(user_ids=ids(), course_ids=ids())
+
+NOISE: dict[str, Document] = {
+    "a shop for pets": swagger2(
+        {
+            "/pet": {"put": json_body(id={"type": "integer"}, status=text("available", "sold"))},
+            "/pet/{petId}": {"delete": takes("petId", place="path")},
+            "/user/createWithList": {"post": json_body(users=ids())},
+        },
+        "/v2",
+    ),
+    "code and issues": openapi3(
+        {
+            "/repos/{owner}/{repo}": {"patch": {"operationId": "repos/update"}},
+            "/repos/{owner}/{repo}/issues/{id}/archive": {
+                "put": {"operationId": "issues/archive", **takes("user_id", "reset_tracking")}
+            },
+            "/user/migrations/{migration_id}/archive": {
+                "get": {"operationId": "migrations/get-archive", **takes("page")},
+                "delete": {"operationId": "migrations/delete-archive", **takes("id")},
+            },
+            "/classrooms/{id}/assignments": {"get": takes("page", "per_page")},
+        },
+        "https://api.code.example",
+    ),
+    "mail": swagger2(
+        {
+            "/users/{userId}/messages/batchArchive": {"post": _BODY_OF_IDS},
+            "/users/{userId}/archive": {"get": takes("page"), "delete": takes("ids[]")},
+            "/lists/{id}/members/archive": {"post": json_body(users=ids(), mode=text("delete"))},
+        },
+        "/mail/v1",
+    ),
+    "chat": swagger2(
+        {
+            "/conversations.archive": {"post": takes("channel", "user_ids[]", place="formData")},
+            "/conversations.unarchive": {"post": takes("channel", place="formData")},
+            "/conversations.list": {"get": takes("exclude_archived", "cursor", "limit")},
+        },
+        "/api",
+    ),
+    "customers": openapi3(
+        {
+            "/crm/v3/objects/courses/batch/archive": {
+                "post": {"operationId": "archiveCourses", "summary": "Archive a batch of courses"}
+            },
+            "/automation/v4/sequences/enrollments/archive": {
+                "post": {"operationId": "archiveEnrollments", **_BODY_OF_IDS}
+            },
+            "/automation/v2/workflows/{id}/enrollments": {"get": takes("archived", "limit")},
+        }
+    ),
+    "devices": swagger2(
+        {
+            "/devices/enrollments/archive": {"post": json_body(device_ids=ids(), user_id=ids())},
+            "/devices/enrollments/archived": {"get": takes("page", "user_id[]")},
+        },
+        "/mdm/v1",
+    ),
+    "payments": swagger2(
+        {
+            "/plans/{plan}/archive": {"post": json_body(users=ids(), mode=text("archive"))},
+            "/subscriptions/archived": {"get": takes("page", "page_size")},
+        },
+        "/v1",
+    ),
+    "another school": swagger2(
+        {
+            "/courses/{course_id}/enrollments": {
+                "get": takes("user_id", "state[]", "page"),
+                "post": json_body(user_ids=ids(), enrollment_state=text("active", "invited")),
+            },
+            "/courses/{course_id}/enrollments/{id}": {
+                "delete": json_body(task=text("conclude", "delete", "inactivate")),
+                "put": {"operationId": "conclude_enrollment", **json_body(user_id=ids())},
+            },
+            "/courses/{course_id}/reset_content": {"post": json_body(user_id=ids())},
+            "/courses/{course_id}/archive": {"post": json_body(user_ids=ids())},
+        },
+        "/api/v1",
+    ),
+    "the same platform, other calls": swagger2(
+        {
+            "/learn/v1/enrollments": {
+                "delete": {
+                    "summary": "Unenroll; does not archive",
+                    **_WITH_ENROLLMENTS,
+                },
+                "patch": {"summary": "Archive the settings of enrollments"},
+                "put": {
+                    "operationId": "updateEnrollments",
+                    "summary": "Update enrollments, archived ones excepted",
+                    **_WITH_ENROLLMENTS,
+                },
+            },
+            "/learn/v1/enrollments/bulk": {
+                "delete": json_body(
+                    user_ids=ids(), course_id=ids(), enrollment_mode=text(), reset_tracking=text()
+                )
+            },
+            "/course/v1/courses/{course_id}/enrollments/archived/policy": {
+                "get": {"summary": "How long archived enrollments are kept"}
+            },
+            "/learn/v1/enrollments/reset": {
+                "post": json_body(
+                    user_ids=ids(), course_id=ids(), reset_tracking={"type": "boolean"}
+                )
+            },
+            "/learn/v1/enrollments/manual": {
+                "post": json_body(
+                    user_ids=ids(),
+                    course_id=ids(),
+                    enrollment_mode=text("manual", "self_enrollment", "deleted"),
+                )
+            },
+            "/course/v1/courses/{course_id}": {
+                "put": json_body(enrollment_mode=text("delete", "re_enroll"), archive=text())
+            },
+            "/course/v1/courses/{course_id}/enrollments/archive/search": {
+                "post": {"operationId": "searchArchive", **json_body(user_ids=ids())}
+            },
+            "/course/v1/courses/{course_id}/enrollments/archive/comments": {
+                "post": json_body(user_ids=ids())
+            },
+            "/course/v1/courses/{course_id}/enrollments/archived/export": {
+                "get": takes("page", "archived_from", "archived_to")
+            },
+            "/course/v1/courses/{course_id}/enrollments/archived/{id}": {
+                "get": takes("page"),
+                "delete": {"summary": "Delete one"},
+            },
+            "/learn/v1/enrollments/unarchive": {
+                "post": json_body(
+                    user_ids=ids(),
+                    course_id=ids(),
+                    enrollment_mode=text("delete", "re_enroll"),
+                    reset_tracking={"type": "boolean"},
+                )
+            },
+            "/learningplan/v1/learningplans/archive": {
+                "post": {"summary": "Archive plans", **json_body(learning_plan_ids=ids())}
+            },
+        }
+    ),
+}

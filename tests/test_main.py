@@ -1,0 +1,192 @@
+"""`python -m lms_archive verify URL`: what it prints, and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swagger_documents import (
+    ARCHIVE,
+    Served,
+    archive_body,
+    archive_call,
+    forms,
+    json_body,
+    moved,
+    own_documents,
+    serving,
+    without_archive,
+)
+
+from lms_archive import Contract
+from lms_archive.__main__ import main
+from lms_archive.sandbox import Sandbox
+
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token in the environment, and nothing else of ours."""
+    for name in list(os.environ):
+        if name.startswith("LMS_ARCHIVE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LMS_ARCHIVE_TOKEN", "a-secret-token")
+
+
+def fails(out: Out, *arguments: str) -> str:
+    """The one line with which the command ends, having printed nothing else."""
+    assert main(arguments) == 2
+    printed = out.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "a-secret-token" not in printed.err
+    return printed.err
+
+
+def test_all_confirmed(capsys: Out) -> None:
+    """Where every write is confirmed the command ends with 0, and proposes nothing."""
+    with serving(own_documents()) as platform:
+        assert main(["verify", platform.url]) == 0
+        assert {one.method for one in platform.asked} == {"GET"}
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\nEvery write is confirmed.\n")
+    assert "To paste" not in printed.out
+    assert printed.err == ""
+
+
+def test_a_read_that_is_missing(capsys: Out) -> None:
+    """A read that is not confirmed is shown, and does not change the exit code."""
+    with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
+        assert main(["verify", platform.url]) == 0
+    assert "unreadable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("documents", [moved(), forms()])
+def test_overrides(capsys: Out, documents: Any) -> None:
+    """Where a write is not confirmed the command ends with 1, and prints what can be pasted."""
+    with serving(documents) as platform:
+        assert main(["verify", platform.url]) == 1
+    printed = capsys.readouterr().out
+    assert f"{ARCHIVE} " in printed
+    _, _, pasted = printed.partition("compared it with the platform:\n\n")
+    code, _, last = pasted.partition("\n\n")
+    names: dict[str, Any] = {"Contract": Contract}
+    exec(code, names)  # noqa: S102  what a user would paste
+    assert names["contract"].operations[ARCHIVE].method == "POST"
+    assert last.startswith("Not confirmed: archive_learning_plan_enrollments, archive_course_enr")
+
+
+def test_nothing_near(capsys: Out) -> None:
+    """Where nothing is near, the command says so and has nothing to paste."""
+    with serving(without_archive()) as platform:
+        assert main(["verify", platform.url]) == 1
+    printed = capsys.readouterr().out
+    assert "describes nothing that is near" in printed
+    assert "contract = (" not in printed
+
+
+def test_with_a_contract_of_ones_own(capsys: Out, tmp_path: Path) -> None:
+    """The overrides of a file are judged in place of the default."""
+    file = tmp_path / "platform.json"
+    file.write_text('{"enrollment_mode": {"unenroll": "archive"}}', encoding="utf-8")
+    documents = archive_call(row=json_body(**archive_body(("archive", "re_enroll"))))
+    plans = documents["learningplan"]["paths"]
+    row = next(item["put"] for path, item in plans.items() if "put" in item)
+    modes = row["parameters"][0]["schema"]["properties"]["enrollment_mode"]
+    assert modes == {"type": "string"}  # open: any value is taken
+    with serving(documents) as platform:
+        assert main(["verify", platform.url]) == 1
+        assert "delete (unenroll) is none of them" in capsys.readouterr().out
+        assert main(["verify", platform.url, "--contract", str(file)]) == 0
+    capsys.readouterr()
+    none = str(tmp_path / "none.json")
+    assert none in fails(capsys, "verify", "https://acme.example.com", "--contract", none)
+
+
+def test_as_a_command() -> None:
+    """The module runs as a command, signs in with the five variables, and asks the URL given."""
+    with Sandbox() as sandbox:
+        env = {**os.environ, **sandbox.env(), "LMS_ARCHIVE_URL": "https://acme.example.com"}
+        env.pop("LMS_ARCHIVE_TOKEN")
+        done = subprocess.run(  # noqa: S603  our own command
+            [sys.executable, "-W", "error", "-m", "lms_archive", "verify", sandbox.url],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        asked = {call.operation for call in sandbox.calls}
+    assert asked == {"token", "swagger"}
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 of 4 writes" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("verify",), ("verify", "https://a.example", "b"), ("archive", "https://a.example")],
+)
+def test_wrong_arguments(capsys: Out, arguments: tuple[str, ...]) -> None:
+    """Wrong arguments end with 2 and one line."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("python -m lms_archive")
+    assert printed.err.count("\n") == 1
+
+
+def test_help(capsys: Out) -> None:
+    """The help names the variables and the exit codes."""
+    with pytest.raises(SystemExit) as caught:
+        main(["verify", "--help"])
+    assert caught.value.code == 0
+    printed = capsys.readouterr().out
+    assert "LMS_ARCHIVE_TOKEN" in printed
+    assert "Exit code" in printed
+
+
+@pytest.mark.parametrize("url", ["acme", "http://acme.example.com", "ftp://x", "https://u:p@x.y"])
+def test_no_address(capsys: Out, url: str) -> None:
+    """What is no address of a platform ends with 2 and one line."""
+    said = fails(capsys, "verify", url)
+    assert "base URL" in said or "plain http" in said
+
+
+def test_no_credentials(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing variables are named; the URL is none of them."""
+    monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
+    said = fails(capsys, "verify", "https://acme.example.com")
+    assert "LMS_ARCHIVE_CLIENT_ID" in said
+    assert "LMS_ARCHIVE_URL" not in said
+
+
+def test_a_wrong_password(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login that fails ends with 2 and says which setting to look at."""
+    with Sandbox() as sandbox:
+        monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
+        for name, value in sandbox.env().items():
+            monkeypatch.setenv(name, "wrong" if name.endswith("PASSWORD") else value)
+        said = fails(capsys, "verify", sandbox.url)
+    assert "the login failed" in said
+    assert "LMS_ARCHIVE_USERNAME, _PASSWORD" in said
+
+
+def test_a_token_that_is_not_accepted(capsys: Out) -> None:
+    """A token that no document accepts ends with 2; one refused document is no such matter."""
+    refused = Served(b'{"message": "who are you"}', 401)
+    with serving(dict.fromkeys(own_documents(), refused)) as platform:
+        assert "the token is not accepted" in fails(capsys, "verify", platform.url)
+    with serving({**own_documents(), "learn": refused}) as platform:
+        assert main(["verify", platform.url]) == 1
+    assert "unreadable" in capsys.readouterr().out
+
+
+def test_no_connection(capsys: Out) -> None:
+    """A platform that is not there ends with 2 and one line."""
+    with serving({}) as platform:
+        url = platform.url
+    assert "no connection could be made" in fails(capsys, "verify", url)
