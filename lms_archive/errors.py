@@ -19,6 +19,7 @@ __all__ = [
     "NotAuthenticated",
     "NotFound",
     "PermissionDenied",
+    "PlanChanged",
     "PlatformUnavailable",
     "RateLimited",
     "Stopped",
@@ -211,6 +212,10 @@ class Stopped(LmsArchiveError):
 
 class StoppedByCanary(Stopped):
     """The first enrollment, sent alone, did not come out as asked: nothing else was sent."""
+
+
+class PlanChanged(Stopped):
+    """A learning plan is not as it was planned any more: its records would hold the change."""
 
 
 class UnexpectedArchive(Stopped):

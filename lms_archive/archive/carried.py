@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
-
-from attrs import frozen
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
+from lms_archive.archive.outcomes import CarriedCourse
 from lms_archive.archive.readback import active_now, records_since
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["AS_ASKED", "CarriedCourse", "carried"]
-
-AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
-"""What may become of a course without the row being incomplete."""
-
-
-@frozen
-class CarriedCourse:
-    """What became of a user's enrollment in one course of the learning plan.
-
-    Attributes:
-        course_id: the course.
-        became: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
-            `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
-            same. `"not_re_enrolled"`: archived, and not enrolled anew.
-        record_id: the archived record, where there is one.
-    """
-
-    course_id: int
-    became: str
-    record_id: int | None = None
+__all__ = ["carried"]
 
 
 def carried(
@@ -50,6 +28,8 @@ def carried(
     Which courses a user was in is not read before, so a course that is neither active nor
     archived now is told as `not_enrolled`.
     """
+    if not plan.courses:
+        return {}
     found: dict[int, list[CarriedCourse]] = {one.user_id: [] for one in members}
     for course_id in plan.courses:
         course = PlannedTarget(kind="course", target_id=course_id)

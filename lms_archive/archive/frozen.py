@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from attrs import define, field
+
 from lms_archive.archive.cutting import PlannedTarget
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.sending import Lane
 from lms_archive.client import Client
+from lms_archive.errors import PlanChanged
 
-__all__ = ["EVERY", "changes_of"]
+__all__ = ["EVERY", "Watch", "changes_of"]
 
-EVERY = 60.0
+EVERY: Final = 60.0
 """Seconds between two looks at one plan while its chunks are sent."""
 
 
+@define
+class Watch:
+    """Compares the learning plans of a run with what was planned: two calls a look.
+
+    Attributes:
+        client: the platform.
+        ledger: where changes are written down, as warnings.
+        allowed: whether the job goes on all the same.
+    """
+
+    client: Client
+    ledger: Ledger
+    allowed: bool
+    _told: set[str] = field(factory=set)
+
+    def before(self, lane: Lane) -> PlanChanged | None:
+        """A look before a chunk is sent, at most one a minute."""
+        now = self.client.wire.clock.monotonic()
+        if lane.looked_at is not None and now - lane.looked_at < EVERY:
+            return None
+        lane.looked_at = now
+        changes = self._look(lane)
+        if not changes or self.allowed:
+            return None
+        return PlanChanged(
+            "the learning plan was changed since it was planned, and its records would hold the "
+            "change; nothing more was sent. allow_changes=True goes on all the same:",
+            seen=changes,
+        )
+
+    def after(self, lane: Lane) -> None:
+        """A look when a plan's rows are read back: what is found now can only be told."""
+        if lane.looked_at is not None and not lane.waiting:
+            self._look(lane)
+
+    def _look(self, lane: Lane) -> list[str]:
+        changes = changes_of(self.client, lane.target)
+        for text in changes:
+            if text not in self._told:
+                self._told.add(text)
+                self.ledger.note("warning", text=f"changed while the job ran: {text}")
+        return changes
+
+
 def changes_of(client: Client, target: PlannedTarget) -> list[str]:
-    """How a learning plan differs from the one that was planned: two calls; [] for a course."""
+    """How a learning plan differs from the one that was planned; nothing for a course."""
     if target.kind != "learning_plan":
         return []
     plan = client.learning_plans.get(target.target_id)

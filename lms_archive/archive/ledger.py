@@ -17,10 +17,10 @@ from typing import IO, Any
 from attrs import field, frozen
 
 from lms_archive.archive.lock import hold
-from lms_archive.archive.outcomes import KINDS, Outcome
+from lms_archive.archive.outcomes import KINDS, ArchivedRecord, CarriedCourse, Outcome
 from lms_archive.archive.selection import Target
 from lms_archive.errors import LedgerError
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.records.convert import from_plain, to_plain
 
 __all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events"]
@@ -270,7 +270,7 @@ def _outcome_row(row: int, outcome: Outcome) -> tuple[Any, ...]:
     record = None if outcome.record is None else _json(to_plain(outcome.record))
     asked = {"target": target, "user": outcome.user, "row": dict(outcome.row)}
     more = {
-        "courses": outcome.courses,
+        "courses": to_plain(outcome.courses),
         "differences": outcome.differences,
         "user_id": outcome.user_id,
     }
@@ -289,11 +289,17 @@ def _outcome(row: Sequence[Any]) -> Outcome:
         row=asked["row"],
         target=None if asked["target"] is None else Target(*asked["target"]),
         user=asked["user"],
-        record=None if record is None else from_plain(ArchivedCourseEnrollment, json.loads(record)),
-        courses=tuple(more["courses"]),
+        record=None if record is None else _record(json.loads(record)),
+        courses=tuple(CarriedCourse(**one) for one in more["courses"]),
         differences=tuple(more["differences"]),
         user_id=more["user_id"],
     )
+
+
+def _record(data: dict[str, Any]) -> ArchivedRecord:
+    if "course" in data:
+        return from_plain(ArchivedCourseEnrollment, data)
+    return from_plain(ArchivedLearningPlanEnrollment, data)
 
 
 def _json(value: Any) -> str:

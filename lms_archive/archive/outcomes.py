@@ -8,9 +8,9 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from lms_archive.archive.selection import Row, Target
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 
-__all__ = ["CODES", "KINDS", "Outcome", "Skip"]
+__all__ = ["AS_ASKED", "CODES", "KINDS", "ArchivedRecord", "CarriedCourse", "Outcome", "Skip"]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
@@ -45,6 +45,29 @@ CODES: Final[Mapping[str, str]] = {
 """Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
 
 
+ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
+
+AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
+"""What may become of a course without the row being incomplete."""
+
+
+@frozen
+class CarriedCourse:
+    """What became of a user's enrollment in one course of the learning plan.
+
+    Attributes:
+        course_id: the course.
+        became: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
+            `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
+            same. `"not_re_enrolled"`: archived, and not enrolled anew.
+        record_id: the archived record, where there is one.
+    """
+
+    course_id: int
+    became: str
+    record_id: int | None = None
+
+
 @frozen(kw_only=True)
 class Outcome:
     """What became of one row asked for.
@@ -57,7 +80,7 @@ class Outcome:
         reason: a sentence that says what to do.
         line: where the row begins in its file (the header is line 1), or None.
         row: the row as given.
-        target: the course asked for, or None where the row names none.
+        target: the course or learning plan asked for, or None where the row names none.
         user: the user asked for: an id (int) or a username (str), or None likewise.
         record: the archived enrollment, where there is one.
         courses: for a learning plan: what became of each of its courses.
@@ -72,10 +95,18 @@ class Outcome:
     row: Mapping[str, Any] = field(factory=dict)
     target: Target | None = None
     user: int | str | None = None
-    record: ArchivedCourseEnrollment | None = None
-    courses: tuple[str, ...] = ()
+    record: ArchivedRecord | None = None
+    courses: tuple[CarriedCourse, ...] = ()
     differences: tuple[str, ...] = ()
     user_id: int | None = None
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it is archived, and something is not as asked all the same."""
+        if self.kind != "archived":
+            return False
+        courses = any(one.became not in AS_ASKED for one in self.courses)
+        return bool(courses or self.differences) or self.code != "archived"
 
     @classmethod
     def of(cls, row: Row, code: str, reason: str, **more: Any) -> Outcome:

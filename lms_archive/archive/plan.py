@@ -13,6 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.estimate import affected
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.printed import printed
@@ -123,7 +124,7 @@ class ArchivePlan:
         return {
             "platform": self.platform,
             "terms": to_plain(self.terms),
-            "rows": [part.to_plain() for part in self.selection.parts],
+            "rows": [part.to_plain() for part in self.selection.rows],
             "chunks": [to_plain(chunk) for chunk in self.chunks],
             "skips": [to_plain(skip) for skip in self.skips],
             "warnings": list(self.warnings),
@@ -155,7 +156,7 @@ class ArchivePlan:
         skips = {skip.row: skip for skip in self.skips}
         added = ("plan", "reason", "chunk", "user_id", "enrolled_at", "status", "completed_at")
         names = [f"plan_{name}" if name != "plan" else name for name in added]
-        header = dict.fromkeys(name for part in self.selection.parts for name in part.header)
+        header = dict.fromkeys(name for part in self.selection.rows for name in part.header)
 
         def rows() -> Iterable[dict[str, Any]]:
             for row in self.selection:
@@ -189,6 +190,7 @@ class ArchivePlan:
         ledger: str | os.PathLike[str],
         max_affected: int | None = None,
         canary: int = 1,
+        allow_changes: bool = False,
     ) -> ArchiveResult:
         """Archive what was planned, and account for every row. It cannot be undone.
 
@@ -199,8 +201,11 @@ class ArchivePlan:
             client: the platform that the plan was read from.
             ledger: the file that keeps what was sent and what came of it; it makes resuming
                 safe, and is the evidence afterwards.
-            max_affected: how many enrollments may be archived at most.
+            max_affected: how many enrollments may be archived at most; for learning plans each
+                row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
+            allow_changes: go on where a learning plan is changed while the job runs. Its
+                records would hold the change (article), so the job stops otherwise.
 
         Raises:
             TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
@@ -219,22 +224,27 @@ class ArchivePlan:
                     raise LedgerError(
                         f"{ledger}: holds another plan; give this one a ledger of its own"
                     )
-                return _run(_plan_in(book), book, client, canary=canary, fresh={})
+                return _run(_plan_in(book), book, client, {}, canary, allow_changes=allow_changes)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
         warnings = [Event(None, "warning", {"text": text}) for text in self.warnings]
         with Ledger.create(ledger, head, self._skipped(), warnings) as book:
-            return _run(self, book, client, canary=canary, fresh=fresh)
+            return _run(self, book, client, fresh, canary, allow_changes=allow_changes)
 
 
 def resume(
-    ledger: str | os.PathLike[str], client: Client, *, max_affected: int | None = None
+    ledger: str | os.PathLike[str],
+    client: Client,
+    *,
+    max_affected: int | None = None,
+    allow_changes: bool = False,
 ) -> ArchiveResult:
     """Go on with a ledger's plan from where it stood; a finished one gives the same result.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent.
+    are looked at again, and only what still has its pre-image is sent. `max_affected` and
+    `allow_changes` are as in `ArchivePlan.apply`.
 
     Raises:
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
@@ -247,7 +257,8 @@ def resume(
         if client.base_url != plan.platform:
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         _check_ceiling(plan, max_affected)
-        return _run(plan, book, client, canary=book.head("canary"), fresh={})
+        canary: int = book.head("canary")
+        return _run(plan, book, client, {}, canary, allow_changes=allow_changes)
 
 
 def _plan_in(book: Ledger) -> ArchivePlan:
@@ -258,11 +269,22 @@ def _run(
     plan: ArchivePlan,
     book: Ledger,
     client: Client,
-    *,
-    canary: int,
     fresh: Mapping[tuple[str, int], float],
+    canary: int,
+    *,
+    allow_changes: bool,
 ) -> ArchiveResult:
-    Run(client, book, plan.chunks, plan.selection, plan.terms, canary=canary, fresh=fresh)()
+    run = Run(
+        client.with_options(),
+        book,
+        plan.chunks,
+        plan.selection,
+        plan.terms,
+        canary=canary,
+        fresh=fresh,
+        allow_changes=allow_changes,
+    )
+    run(expect=sum(plan.calls.values()))
     return ArchiveResult(book.path)
 
 
@@ -272,9 +294,9 @@ def _check_platform(platform: str, client: Client) -> None:
 
 
 def _check_ceiling(plan: ArchivePlan, max_affected: int | None) -> None:
-    affected = plan.counts["to_archive"]
-    if max_affected is not None and affected > max_affected:
-        raise TooManyAffected(affected, max_affected)
+    count = affected(plan.chunks)
+    if max_affected is not None and count > max_affected:
+        raise TooManyAffected(count, max_affected)
 
 
 def _json(value: Any) -> str:

@@ -16,13 +16,12 @@ from typing import Final
 from attrs import field, frozen
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
+from lms_archive.archive.places import Active, Archived, active_pages, archived_pages
 from lms_archive.archive.walks import walk
 from lms_archive.client import Client
-from lms_archive.records.active import CourseEnrollment
-from lms_archive.records.archived import ArchivedCourseEnrollment
-from lms_archive.records.status import EnrollmentStatus
+from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["GRACE", "LAG", "Finding", "active_now", "find"]
+__all__ = ["GRACE", "LAG", "Finding", "active_now", "find", "records_since"]
 
 GRACE: Final = timedelta(minutes=2)
 LAG: Final = 60.0
@@ -38,12 +37,14 @@ class Finding:
         record: its archived record, or None.
         active: the user's active enrollment in the target now, or None.
         others: archived records of the same user since it was sent that are not its own.
+        mode: what was asked for.
     """
 
     member: PreImage
-    record: ArchivedCourseEnrollment | None
-    active: CourseEnrollment | None
-    others: tuple[ArchivedCourseEnrollment, ...] = field(default=())
+    mode: ArchiveMode
+    record: Archived | None
+    active: Active | None
+    others: tuple[Archived, ...] = field(default=())
 
     @property
     def still(self) -> bool:
@@ -52,8 +53,10 @@ class Finding:
 
     @property
     def settled(self) -> bool:
-        """Whether a record tells, or the pre-image stands: looking again would tell no more."""
-        return (self.record is not None) != self.still
+        """Whether all is as asked, or the pre-image stands: looking again would tell no more."""
+        if self.record is None or self.still:
+            return self.still and self.record is None
+        return self.mode is ArchiveMode.UNENROLL or self.active is not None
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -68,8 +71,9 @@ class Finding:
             ("completed_at", was.completed_at, now.completed_at),
         ]
         # That a record holds these two is assumed: one without them tells nothing.
-        pairs += [("level", was.level, now.level)] if now.level is not None else []
-        pairs += [("score", was.score, now.score)] if now.score is not None else []
+        for name in ("level", "score"):
+            held = getattr(now, name, None)
+            pairs += [(name, getattr(was, name), held)] if held is not None else []
         return more + tuple(
             f"{name}: read as {old}, archived as {new}" for name, old, new in pairs if old != new
         )
@@ -82,6 +86,7 @@ def find(
     *,
     read_at: datetime,
     sent_at: Mapping[int, datetime],
+    mode: ArchiveMode,
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
 ) -> list[Finding]:
@@ -91,18 +96,20 @@ def find(
     missed in the active list, which tells nothing false and is looked for again. `sent_at` is
     by row; `only` and `left`: see `active_now`.
     """
-    records = _records(client, target, members, read_at - GRACE)
+    records = records_since(client, target, members, read_at - GRACE)
     active = active_now(client, target, members, only=only, left=left)
     return [
-        _finding(one, records.get(one.user_id, ()), active, sent_at[one.row]) for one in members
+        _finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
+        for one in members
     ]
 
 
 def _finding(
     member: PreImage,
-    records: Sequence[ArchivedCourseEnrollment],
-    active: Mapping[int, CourseEnrollment],
+    records: Sequence[Archived],
+    active: Mapping[int, Active],
     sent_at: datetime,
+    mode: ArchiveMode,
 ) -> Finding:
     now = active.get(member.user_id)
     if member.enrolled_at is None:
@@ -116,23 +123,22 @@ def _finding(
         for one in records
         if one is not record and one.archiving.archived_at and one.archiving.archived_at >= sent_at
     )
-    return Finding(member=member, record=record, active=now, others=others)
+    return Finding(member=member, mode=mode, record=record, active=now, others=others)
 
 
-def _records(
+def records_since(
     client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
-) -> dict[int, list[ArchivedCourseEnrollment]]:
+) -> dict[int, list[Archived]]:
+    """The archived records of these users since then, by user id."""
     few = [one.user_id for one in members] if len(members) <= _IDS else None
     found = walk(
-        lambda: client.archived.pages_in_course(
-            target.target_id, user_ids=few, archived_from=since
-        ),
+        lambda: archived_pages(client, target, user_ids=few, archived_from=since),
         lambda record: record.archiving.record_id,
     )
-    records: dict[int, list[ArchivedCourseEnrollment]] = defaultdict(list)
+    records: dict[int, list[Archived]] = defaultdict(list)
     for record in found.items:
         at = record.archiving.archived_at
-        if at is not None and at >= since and record.course.course_id == target.target_id:
+        if at is not None and at >= since:
             records[record.user.user_id].append(record)
     return records
 
@@ -144,7 +150,7 @@ def active_now(
     *,
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
-) -> dict[int, CourseEnrollment]:
+) -> dict[int, Active]:
     """The active enrollments of these users, by user id, whatever their state.
 
     Args:
@@ -157,19 +163,17 @@ def active_now(
     """
     if only is not None and ceil(left / _IDS) < ceil(len(members) / _IDS):
         found = walk(
-            lambda: client.enrollments.pages_in_course(target.target_id, status=only),
+            lambda: active_pages(client, target, status=only),
             lambda one: one.user_id,
         )
         return {one.user_id: one for one in found.items}
     return {one.user_id: one for ids in _slices(members) for one in _by_ids(client, target, ids)}
 
 
-def _by_ids(
-    client: Client, target: PlannedTarget, user_ids: Sequence[int]
-) -> list[CourseEnrollment]:
+def _by_ids(client: Client, target: PlannedTarget, user_ids: Sequence[int]) -> list[Active]:
     wanted = set(user_ids)
     found = walk(
-        lambda: client.enrollments.pages_in_course(target.target_id, user_ids=user_ids),
+        lambda: active_pages(client, target, user_ids=user_ids),
         lambda one: one.user_id,
     )
     return [one for one in found.items if one.user_id in wanted]

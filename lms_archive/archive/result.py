@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lms_archive.archive.ledger import counts_in, outcomes_in, read_events
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.outcomes import ArchivedRecord, Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, write_csv
 from lms_archive.errors import LmsArchiveError, Stopped
 from lms_archive.records.archived import ArchivedCourseEnrollment
@@ -32,7 +32,7 @@ class Outcomes:
     def __iter__(self) -> Iterator[Outcome]:
         found = outcomes_in(self.ledger, self.kind)
         if self.incomplete_only:
-            return (one for one in found if one.differences or one.code == "still_enrolled")
+            return (one for one in found if one.is_incomplete)
         return found
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ def outcome_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
             one.reason,
             one.line,
             one.user_id,
-            record.course.course_id if record else None,
+            _target_id(record) if record else None,
             record.archiving.record_id if record else None,
             record.archiving.archived_at if record else None,
         )
@@ -131,7 +131,7 @@ class ArchiveResult:
         return counts_in(self.ledger)
 
     @property
-    def records(self) -> Iterator[ArchivedCourseEnrollment]:
+    def records(self) -> Iterator[ArchivedRecord]:
         """The archived record of each archived row, in input order."""
         return (one.record for one in self.archived if one.record is not None)
 
@@ -181,3 +181,9 @@ class ArchiveResult:
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
         return f"{counts} ({self.ledger})"
+
+
+def _target_id(record: ArchivedRecord) -> int:
+    if isinstance(record, ArchivedCourseEnrollment):
+        return record.course.course_id
+    return record.learning_plan.learning_plan_id

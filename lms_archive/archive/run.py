@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from lms_archive.archive import polling
 from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.frozen import Watch
 from lms_archive.archive.ledger import Event, Ledger, counts_in
 from lms_archive.archive.outcomes import CODES, Outcome
 from lms_archive.archive.readback import active_now
@@ -30,6 +31,7 @@ from lms_archive.errors import (
     Stopped,
     UnexpectedArchive,
 )
+from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Run"]
 
@@ -43,13 +45,14 @@ class Run:
     """One go at a plan, from where its ledger stands.
 
     Args:
-        client: the platform; the run counts its calls on a copy.
+        client: the platform, of this run alone: its calls are counted.
         ledger: open for writing.
         chunks: what the plan sends.
         selection: the rows asked for, for their outcomes.
         terms: what is done with each.
         canary: how many enrollments are sent alone before the first chunk.
         fresh: by target, when its pre-images were read, by the client's clock.
+        allow_changes: whether the job goes on where a learning plan was changed meanwhile.
     """
 
     def __init__(
@@ -62,21 +65,24 @@ class Run:
         *,
         canary: int,
         fresh: Mapping[tuple[str, int], float],
+        allow_changes: bool,
     ) -> None:
-        self._client, self._ledger, self._chunks = client.with_options(), ledger, chunks
+        self._client, self._ledger, self._chunks = client, ledger, chunks
         self._selection, self._terms, self._canary, self._fresh = selection, terms, canary, fresh
         self._clock = client.wire.clock
+        self._watch = Watch(self._client, ledger, allow_changes)
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._state = Replay()
         self._stop: LmsArchiveError | None = None
         self._unexpected: list[str] = []
 
-    def __call__(self) -> None:
-        """Go on until every row has an outcome.
+    def __call__(self, *, expect: int = 0) -> None:
+        """Go on until every row has an outcome; so many calls are expected of it.
 
         Raises:
             LmsArchiveError: the job had to stop; the error carries the ledger.
         """
+        self._client.wire.expect(expect)
         try:
             self._go()
         except BaseException as error:
@@ -171,8 +177,11 @@ class Run:
     def _step(self) -> bool:
         """Send one chunk, or wait for a job; False where neither is left to do."""
         lanes = self._lanes.values()
-        ready = next((one for one in lanes if one.waiting and one.open is None), None)
-        open_jobs = sum(one.open is not None for one in lanes)
+        under_way = [one for one in lanes if one.open is not None]
+        ready = next(
+            (one for one in lanes if one.waiting and not any(map(one.meets, under_way))), None
+        )
+        open_jobs = len(under_way)
         if ready is not None and open_jobs < self._client.limits.max_open_jobs:
             self._send(ready, None)
         elif open_jobs:
@@ -213,6 +222,9 @@ class Run:
 
         What was refused at once has its outcomes already: these.
         """
+        self._stop = self._stop or self._watch.before(lane)
+        if self._stop:
+            return []
         chunk, members = lane.waiting.popleft()
         members = self._as_planned(chunk, members)
         if count is not None and len(members) > count:
@@ -277,7 +289,8 @@ class Run:
         """The members that are still as they were read; the others are skipped as changed."""
         read = self._fresh.get(chunk.target.key)
         age = None if read is None else self._clock.monotonic() - read
-        if age is not None and 0 <= age <= self._client.limits.freshness:
+        fresh = age is not None and 0 <= age <= self._client.limits.freshness
+        if fresh and self._terms.mode is ArchiveMode.UNENROLL:
             return members
         active = active_now(self._client, chunk.target, members)
         changes = [(one, change(one, active.get(one.user_id))) for one in members]
@@ -285,7 +298,10 @@ class Run:
         return tuple(one for one, why in changes if why is None)
 
     def _settle(self, lane: Lane, told: Sequence[int] = ()) -> list[Outcome]:
+        ended = bool(lane.ended)
         settled = self._books.settle(lane, told)
+        if ended and lane.open is None:
+            self._watch.after(lane)
         self._alarmed(settled.unexpected)
         self._stop = self._stop or settled.alarm
         return settled.outcomes

@@ -16,8 +16,6 @@ from lms_archive.client import Client
 
 __all__ = ["Accepted", "Lane", "Replay", "Sending", "lanes_of", "replay", "write"]
 
-_WRITE = "archive_course_enrollments"
-
 
 @define(eq=False)
 class Sending:
@@ -43,13 +41,24 @@ class Sending:
 
 @define(eq=False)
 class Lane:
-    """All that goes to one target: never two background jobs at once."""
+    """All that goes to one target: never two background jobs at once.
+
+    `looked_at` is when a learning plan was last compared with what was planned.
+    """
 
     target: PlannedTarget
     waiting: deque[tuple[Chunk, tuple[PreImage, ...]]] = field(factory=deque)
     open: Sending | None = None
     ended: list[Sending] = field(factory=list)
     archived: int = 0
+    looked_at: float | None = None
+
+    def meets(self, other: Lane) -> bool:
+        """Whether one job's work could be in the other's target: a plan and a course of it."""
+        mine, theirs = ({("course", one) for one in lane.target.courses} for lane in (self, other))
+        mine.add(self.target.key)
+        theirs.add(other.target.key)
+        return bool(mine & theirs)
 
 
 @frozen
@@ -66,15 +75,17 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
     Raises:
         ApiError: it was refused, or its answer was lost (`in_doubt`).
     """
-    contract = client.wire.settings.contract
+    contract, target = client.wire.settings.contract, sending.chunk.target
+    name = f"archive_{target.kind}_enrollments"
+    where = {f"{target.kind}_id": target.target_id}
     reply = client.wire.call(
-        _WRITE,
-        course_id=sending.chunk.target.target_id,
+        name,
+        **where,
         user_ids=[one.user_id for one in sending.members],
         mode=contract.enrollment_mode[str(terms.mode)],
         reset_tracking=terms.reset_tracking,
     )
-    row = contract.operations[_WRITE]
+    row = contract.operations[name]
     job_id, background = row.find(reply.data, "job_id"), row.find(reply.data, "background")
     named = isinstance(job_id, (str, int)) and bool(job_id)
     return Accepted(str(job_id) if named else None, at_once=background is False)

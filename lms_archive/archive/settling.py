@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from attrs import field, frozen
 
+from lms_archive.archive.carried import carried
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.readback import LAG, Finding, find
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Lane, Sending
@@ -17,6 +18,7 @@ from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import verdict
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, Stopped
+from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Settled", "Settling"]
 
@@ -90,13 +92,18 @@ class Settling:
         again: dict[str, list[PreImage]] = defaultdict(list)
         unexpected: dict[str, list[int]] = {}
         alarm: Stopped | None = None
-        for found in self._read_back(lane, sendings):
+        findings = self._read_back(lane, sendings)
+        along = self._carried(lane, sendings)
+        now = self._client.wire.platform_time()
+        for found in findings:
             row, sending = found.member.row, by_row[found.member.row]
-            decided = verdict(found, sending, tries=self.tries[row])
+            decided = verdict(found, sending, tries=self.tries[row], now=now)
             if decided is None:
                 again[sending.chunk.chunk_id].append(found.member)
                 continue
-            pairs.append((found.member, self._outcome(found.member, *decided, found)))
+            courses = along.get(found.member.user_id, ())
+            outcome = self._outcome(found.member, *decided, found, courses)
+            pairs.append((found.member, outcome))
             lane.archived += found.record is not None
             who = f"user {found.member.user_id}"
             records = [one.archiving.record_id for one in found.others]
@@ -138,7 +145,8 @@ class Settling:
             members,
             read_at=read_at,
             sent_at=sent_at,
-            only=self._terms.only,
+            mode=self._terms.mode,
+            only=self._terms.only if self._terms.mode is ArchiveMode.UNENROLL else None,
             left=left,
         )
         settled = {one.member.row: one for one in found}
@@ -150,12 +158,36 @@ class Settling:
             wait = min(wait * 2, LAG - waited)
             self._client.wire.clock.sleep(wait)
             waited += wait
-            again = find(self._client, lane.target, open_, read_at=read_at, sent_at=sent_at)
+            again = find(
+                self._client,
+                lane.target,
+                open_,
+                read_at=read_at,
+                sent_at=sent_at,
+                mode=self._terms.mode,
+            )
             settled.update((one.member.row, one) for one in again)
         return list(settled.values())
 
+    def _carried(
+        self, lane: Lane, sendings: Sequence[Sending]
+    ) -> dict[int, tuple[CarriedCourse, ...]]:
+        """For a learning plan, what became of the courses of each member."""
+        return carried(
+            self._client,
+            lane.target,
+            [member for one in sendings for member in one.members],
+            since=min(one.sent_at for one in sendings),
+            terms=self._terms,
+        )
+
     def _outcome(
-        self, member: PreImage, code: str, reason: str, found: Finding | None = None
+        self,
+        member: PreImage,
+        code: str,
+        reason: str,
+        found: Finding | None = None,
+        courses: tuple[CarriedCourse, ...] = (),
     ) -> Outcome:
         return Outcome.of(
             self._selection[member.row],
@@ -164,6 +196,7 @@ class Settling:
             user_id=member.user_id,
             record=found.record if found else None,
             differences=found.differences if found else (),
+            courses=courses,
         )
 
     def _account(

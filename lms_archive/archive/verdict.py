@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.places import Active
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
 from lms_archive.errors import LmsArchiveError, Stopped, StoppedByCanary
-from lms_archive.records.active import CourseEnrollment
+from lms_archive.records.status import ArchiveMode
 
 __all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "verdict"]
+
+_FINE = ("archived", "validity_ended")
 
 SENDS = 3
 """How often a row whose answer was lost is sent, while it still has its pre-image."""
 
 
 def verdict(  # noqa: PLR0911  one case after the other
-    found: Finding, sending: Sending, *, tries: int
+    found: Finding, sending: Sending, *, tries: int, now: datetime
 ) -> tuple[str, str] | None:
     """The code and the reason of a row, or None where it may be sent again.
 
     It may be sent again only where the answer was lost, no job is open any more, the very
     enrollment that was to be archived is still active, and nothing of the user was archived
-    since.
+    since. `now` is the platform's time.
     """
     if found.record is not None:
         number = found.record.archiving.record_id
@@ -33,6 +37,8 @@ def verdict(  # noqa: PLR0911  one case after the other
                 f"archived as record {number}, but the enrollment is still active: "
                 "look at it on the platform before anything is sent again"
             )
+        if found.mode is ArchiveMode.RE_ENROLL:
+            return _enrolled_anew(found, f"archived as record {number}", now)
         return "archived", f"archived as record {number}"
     if not found.still:
         return "not_seen", (
@@ -51,7 +57,19 @@ def verdict(  # noqa: PLR0911  one case after the other
     )
 
 
-def change(planned: PreImage, now: CourseEnrollment | None) -> str | None:
+def _enrolled_anew(found: Finding, archived: str, now: datetime) -> tuple[str, str]:
+    """What became of the learner after archive and re-enroll."""
+    anew = found.active
+    if anew is None:
+        return "not_re_enrolled", f"{archived}, but not enrolled anew: enroll the user by hand"
+    text = f"{archived}; enrolled anew on {anew.enrolled_at} as {anew.status}"
+    if anew.valid_until is not None and anew.valid_until < now:
+        ended = f"its validity has ended on {anew.valid_until}: extend it on the platform"
+        return "validity_ended", f"{text}, but {ended}"
+    return "archived", text
+
+
+def change(planned: PreImage, now: Active | None) -> str | None:
     """Why an enrollment is not the one that was planned any more, or None where it is."""
     if now is None:
         return "no longer enrolled: archived or unenrolled by someone else"
@@ -66,7 +84,7 @@ def canary_failed(
     outcomes: Sequence[Outcome], alarm: LmsArchiveError | None
 ) -> StoppedByCanary | None:
     """The error of a canary that was sent and did not come out as asked."""
-    if not outcomes or (alarm is None and all(one.code == "archived" for one in outcomes)):
+    if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
         return None
     seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
     return StoppedByCanary(

@@ -95,7 +95,7 @@ class LearningPlans:
         reply = self._wire.call("get_course", course_id=course_id)
         plans = row.find(reply.data, "learning_plans")
         try:
-            return tuple(int(row.find(plan, "learning_plan_id")) for plan in plans)
+            return tuple(int(str(row.find(plan, "learning_plan_id"))) for plan in plans)
         except (TypeError, ValueError):
             where = row.answer["learning_plans"]
             faults = [f"$.{where}: expected the course's learning plans, not {plans!r:.60}"]

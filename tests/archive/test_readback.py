@@ -133,6 +133,30 @@ def test_a_record_from_before_the_reading_proves_nothing(stage: Stage) -> None:
     assert {one.user for one in result.failed} == {1003, 1005}
 
 
+def test_filters_that_the_platform_ignores_change_nothing(stage: Stage) -> None:
+    """Every record and enrollment that comes is looked at: by user, and by when it was archived."""
+    stage.load(9)
+    stage.change(RECORD, "2025-06-01 00:00:00", 1003, "2025-01-02 03:04:05")
+    contract = Contract.default()
+    for name in ("archived_course_enrollments", "course_enrollments"):
+        contract = contract.with_operation(name, params={"user_ids": "ignored[]"})
+    contract = contract.with_operation(
+        "archived_course_enrollments", params={"archived_from": "ignored"}
+    )
+    client = stage.connect(contract=contract)
+    plan = stage.job(1, users=range(1001, 1006)).plan(client)
+    stage.time.sleep(3600)
+    stage.sandbox.faults.add("job_partial", every=2)
+    result = plan.apply(client, ledger=stage.ledger)
+    assert {one.user: one.code for one in result.outcomes} == {
+        1001: "archived",
+        1002: "archived",
+        1003: "still_active",
+        1004: "archived",
+        1005: "still_active",
+    }
+
+
 def test_a_record_beside_an_enrollment_that_stays_is_still_enrolled(stage: Stage) -> None:
     """Archived, but not unenrolled: told as archived, and incomplete."""
     stage.load(5)

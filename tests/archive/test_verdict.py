@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from lms_archive import EnrollmentLevel, EnrollmentStatus, Outcome, Stopped, StoppedByCanary
+from lms_archive import (
+    ArchiveMode,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    Outcome,
+    Stopped,
+    StoppedByCanary,
+)
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.outcomes import CODES
 from lms_archive.archive.readback import Finding
@@ -52,6 +59,10 @@ CHUNK = Chunk(
 )
 
 
+def _found(**read: Any) -> Finding:
+    return Finding(member=MEMBER, mode=ArchiveMode.UNENROLL, **read)
+
+
 def _sending(**state: Any) -> Sending:
     return Sending(chunk=CHUNK, members=(MEMBER,), sent_at=THEN, **state)
 
@@ -77,8 +88,8 @@ def test_what_is_read_decides_whatever_was_answered(
     lost: str | None,
 ) -> None:
     """A record proves it archived; gone without a record is not seen; never is either sent."""
-    found = Finding(member=MEMBER, record=record, active=active)
-    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), tries=1)
+    found = _found(record=record, active=active)
+    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), tries=1, now=THEN)
     assert decided is not None
     assert decided[0] == code
 
@@ -99,16 +110,14 @@ def test_what_is_still_active_depends_on_the_answer(
     state: dict[str, Any], tries: int, code: str | None
 ) -> None:
     """Only a lost answer, with nothing left running, may be sent again, three times in all."""
-    decided = verdict(
-        Finding(member=MEMBER, record=None, active=ACTIVE), _sending(**state), tries=tries
-    )
+    decided = verdict(_found(record=None, active=ACTIVE), _sending(**state), tries=tries, now=THEN)
     assert (decided and decided[0]) == code
 
 
 def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
     """A new record of the user, whatever its identity, is a reason to look first."""
-    found = Finding(member=MEMBER, record=None, active=ACTIVE, others=(RECORD,))
-    decided = verdict(found, _sending(in_doubt=True), tries=1)
+    found = _found(record=None, active=ACTIVE, others=(RECORD,))
+    decided = verdict(found, _sending(in_doubt=True), tries=1, now=THEN)
     assert decided is not None
     assert CODES[decided[0]] == "unknown"
 
@@ -164,14 +173,14 @@ def test_when_a_first_chunk_has_failed() -> None:
 
 def test_differences_name_what_disagrees() -> None:
     """Status and dates are compared; a level or score that the record lacks tells nothing."""
-    assert Finding(member=MEMBER, record=RECORD, active=None).differences == ()
+    assert _found(record=RECORD, active=None).differences == ()
     frozen = evolve(RECORD.enrollment, status="odd", completed_at=None, score=3.0)
     other = evolve(RECORD, enrollment=frozen)
-    found = Finding(member=MEMBER, record=other, active=None, others=(RECORD,))
+    found = _found(record=other, active=None, others=(RECORD,))
     assert [text.split(":")[0] for text in found.differences] == [
         "also archived",
         "status",
         "completed_at",
         "score",
     ]
-    assert Finding(member=MEMBER, record=None, active=None).differences == ()
+    assert _found(record=None, active=None).differences == ()
