@@ -6,8 +6,9 @@ from lms_archive._version import __version__
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.plan import ArchivePlan, resume
+from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.result import ArchiveResult, Outcomes
+from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client

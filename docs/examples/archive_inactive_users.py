@@ -11,7 +11,7 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from lms_archive import ArchiveJob, Limits
+from lms_archive import ArchivedCourseEnrollment, ArchiveJob, Limits
 from lms_archive.sandbox import Sandbox
 
 DATA = Path(__file__).parent / "data"
@@ -42,6 +42,7 @@ def main() -> None:
 
         print("\nThree of the archived records, frozen:")
         for record in islice(result.records, 3):
+            assert isinstance(record, ArchivedCourseEnrollment)
             print(f"  {record.user.username} {record.course.code} {record.enrollment.completed_at}")
             print(f"    {record.archiving}")
         result.to_csv(Path(folder, "outcome.csv"))

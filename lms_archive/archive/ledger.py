@@ -16,12 +16,10 @@ from typing import IO, Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.entries import as_json, outcome_to_row, row_to_outcome
 from lms_archive.archive.lock import hold
-from lms_archive.archive.outcomes import KINDS, ArchivedRecord, CarriedCourse, Outcome
-from lms_archive.archive.selection import Target
+from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.errors import LedgerError
-from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
-from lms_archive.records.convert import from_plain, to_plain
 
 __all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events"]
 
@@ -88,7 +86,7 @@ class Ledger:
                     kept = {"schema": SCHEMA, **head}.items()
                     database.executemany(
                         "INSERT INTO head VALUES (?, ?)",
-                        ((name, _json(value)) for name, value in kept),
+                        ((name, as_json(value)) for name, value in kept),
                     )
                     book._insert(outcomes, states)
             new.replace(place)
@@ -140,11 +138,11 @@ class Ledger:
         self._database.executemany(
             "INSERT INTO outcomes (row, kind, code, reason, line, asked, record, more)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (_outcome_row(row, outcome) for row, outcome in outcomes),
+            (outcome_to_row(row, outcome) for row, outcome in outcomes),
         )
         self._database.executemany(
             "INSERT INTO events (chunk, state, data) VALUES (?, ?, ?)",
-            ((event.chunk, event.state, _json(event.data)) for event in states),
+            ((event.chunk, event.state, as_json(event.data)) for event in states),
         )
 
     def codes(self) -> dict[int, str]:
@@ -186,7 +184,7 @@ def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
             () if kind is None else (kind,),
         )
         for row in rows:
-            yield _outcome(row)
+            yield row_to_outcome(row)
 
 
 def counts_in(path: Path) -> dict[str, int]:
@@ -263,44 +261,3 @@ def _no_change() -> str:
         for table in ("head", "events", "outcomes")
         for verb in ("update", "delete")
     )
-
-
-def _outcome_row(row: int, outcome: Outcome) -> tuple[Any, ...]:
-    target = outcome.target and [outcome.target.kind, outcome.target.target_id, outcome.target.code]
-    record = None if outcome.record is None else _json(to_plain(outcome.record))
-    asked = {"target": target, "user": outcome.user, "row": dict(outcome.row)}
-    more = {
-        "courses": to_plain(outcome.courses),
-        "differences": outcome.differences,
-        "user_id": outcome.user_id,
-    }
-    kept = (outcome.kind, outcome.code, outcome.reason, outcome.line)
-    return (row, *kept, _json(asked), record, _json(more))
-
-
-def _outcome(row: Sequence[Any]) -> Outcome:
-    _, kind, code, reason, line, asked_text, record, more_text = row
-    asked, more = json.loads(asked_text), json.loads(more_text)
-    return Outcome(
-        kind=kind,
-        code=code,
-        reason=reason,
-        line=line,
-        row=asked["row"],
-        target=None if asked["target"] is None else Target(*asked["target"]),
-        user=asked["user"],
-        record=None if record is None else _record(json.loads(record)),
-        courses=tuple(CarriedCourse(**one) for one in more["courses"]),
-        differences=tuple(more["differences"]),
-        user_id=more["user_id"],
-    )
-
-
-def _record(data: dict[str, Any]) -> ArchivedRecord:
-    if "course" in data:
-        return from_plain(ArchivedCourseEnrollment, data)
-    return from_plain(ArchivedLearningPlanEnrollment, data)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)

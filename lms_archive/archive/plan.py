@@ -26,7 +26,7 @@ from lms_archive.client import Client
 from lms_archive.errors import BadInput, LedgerError, TooManyAffected
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
-__all__ = ["ArchivePlan", "resume"]
+__all__ = ["ArchivePlan", "check_ceiling", "plan_in", "run_plan"]
 
 _FORMAT = "lms_archive plan 1"
 
@@ -217,55 +217,30 @@ class ArchivePlan:
         if canary < 0:
             raise BadInput(f"canary is how many enrollments are sent alone, not {canary!r}")
         _check_platform(self.platform, client)
-        _check_ceiling(self, max_affected)
+        check_ceiling(self, max_affected)
         if Path(ledger).exists():
             with Ledger.open(ledger) as book:
                 if book.head("digest") != self.digest:
                     raise LedgerError(
                         f"{ledger}: holds another plan; give this one a ledger of its own"
                     )
-                return _run(_plan_in(book), book, client, {}, canary, allow_changes=allow_changes)
+                return run_plan(
+                    plan_in(book), book, client, {}, canary, allow_changes=allow_changes
+                )
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
         warnings = [Event(None, "warning", {"text": text}) for text in self.warnings]
         with Ledger.create(ledger, head, self._skipped(), warnings) as book:
-            return _run(self, book, client, fresh, canary, allow_changes=allow_changes)
+            return run_plan(self, book, client, fresh, canary, allow_changes=allow_changes)
 
 
-def resume(
-    ledger: str | os.PathLike[str],
-    client: Client,
-    *,
-    max_affected: int | None = None,
-    allow_changes: bool = False,
-) -> ArchiveResult:
-    """Go on with a ledger's plan from where it stood; a finished one gives the same result.
-
-    Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. `max_affected` and
-    `allow_changes` are as in `ArchivePlan.apply`.
-
-    Raises:
-        LedgerError: the ledger is missing, damaged, in use, of another version, or of another
-            platform than the client's.
-        Stopped: something was not as it should be; the ledger can be resumed.
-        ApiError: a call failed; likewise.
-    """
-    with Ledger.open(ledger) as book:
-        plan = _plan_in(book)
-        if client.base_url != plan.platform:
-            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
-        _check_ceiling(plan, max_affected)
-        canary: int = book.head("canary")
-        return _run(plan, book, client, {}, canary, allow_changes=allow_changes)
-
-
-def _plan_in(book: Ledger) -> ArchivePlan:
+def plan_in(book: Ledger) -> ArchivePlan:
+    """The plan that a ledger was begun with."""
     return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
 
 
-def _run(
+def run_plan(
     plan: ArchivePlan,
     book: Ledger,
     client: Client,
@@ -274,6 +249,7 @@ def _run(
     *,
     allow_changes: bool,
 ) -> ArchiveResult:
+    """Go on with a plan from where its ledger stands."""
     run = Run(
         client.with_options(),
         book,
@@ -293,7 +269,8 @@ def _check_platform(platform: str, client: Client) -> None:
         raise BadInput(f"the plan was read from {platform}, and this client is {client.base_url}'s")
 
 
-def _check_ceiling(plan: ArchivePlan, max_affected: int | None) -> None:
+def check_ceiling(plan: ArchivePlan, max_affected: int | None) -> None:
+    """Refuse a plan that may archive more than is allowed."""
     count = affected(plan.chunks)
     if max_affected is not None and count > max_affected:
         raise TooManyAffected(count, max_affected)

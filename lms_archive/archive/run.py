@@ -8,37 +8,28 @@ from contextlib import suppress
 
 from lms_archive.archive import polling
 from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.freshness import changes_in
 from lms_archive.archive.frozen import Watch
 from lms_archive.archive.ledger import Event, Ledger, counts_in
 from lms_archive.archive.outcomes import CODES, Outcome
-from lms_archive.archive.readback import active_now
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Accepted, Lane, Replay, Sending, lanes_of, replay, write
 from lms_archive.archive.settling import Settling
 from lms_archive.archive.terms import Terms
-from lms_archive.archive.verdict import canary_failed, change, chunk_failed
+from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
     JobTimeout,
     LedgerError,
     LmsArchiveError,
-    NotAuthenticated,
-    NotFound,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
     Stopped,
     UnexpectedArchive,
 )
-from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Run"]
 
 log = logging.getLogger(__name__)
-
-_NO_SUCH_METHOD = 405
-_STOPS = (NotAuthenticated, PermissionDenied, NotFound, RateLimited, PlatformUnavailable)
 
 
 class Run:
@@ -151,16 +142,12 @@ class Run:
                 outcomes = self._send_and_settle(1)
                 self._stop = canary_failed(outcomes, self._stop) or self._stop
             if not self._stop:
-                self._proven("canary")
+                self._ledger.note("proven", what="canary")
         if "first_chunk" not in self._state.proven and not self._stop:
             outcomes = self._send_and_settle(None)
             self._stop = self._stop or chunk_failed(outcomes)
             if not self._stop:
-                self._proven("first_chunk")
-
-    def _proven(self, what: str) -> None:
-        self._ledger.note("proven", what=what)
-        self._state.proven.add(what)
+                self._ledger.note("proven", what="first_chunk")
 
     def _send_and_settle(self, count: int | None) -> list[Outcome]:
         """Send the next members that are still as planned, alone, and wait for their outcomes."""
@@ -178,13 +165,11 @@ class Run:
         """Send one chunk, or wait for a job; False where neither is left to do."""
         lanes = self._lanes.values()
         under_way = [one for one in lanes if one.open is not None]
-        ready = next(
-            (one for one in lanes if one.waiting and not any(map(one.meets, under_way))), None
-        )
-        open_jobs = len(under_way)
-        if ready is not None and open_jobs < self._client.limits.max_open_jobs:
+        free = (one for one in lanes if one.waiting and not any(map(one.meets, under_way)))
+        ready = next(free, None)
+        if ready is not None and len(under_way) < self._client.limits.max_open_jobs:
             self._send(ready, None)
-        elif open_jobs:
+        elif under_way:
             self._poll()
         elif not any(one.ended for one in lanes):
             return False
@@ -268,7 +253,7 @@ class Run:
             self._await_open()
             self._wait_for_quiet([sending])
             lane.ended.append(sending)
-        elif login or isinstance(error, _STOPS) or error.status == _NO_SUCH_METHOD:
+        elif login or stops_job(error):
             self._ledger.note("not_sent", sending.chunk.chunk_id, why=str(error))
             lane.waiting.appendleft((sending.chunk, sending.members))
             self._stop = error
@@ -287,15 +272,12 @@ class Run:
 
     def _as_planned(self, chunk: Chunk, members: tuple[PreImage, ...]) -> tuple[PreImage, ...]:
         """The members that are still as they were read; the others are skipped as changed."""
-        read = self._fresh.get(chunk.target.key)
-        age = None if read is None else self._clock.monotonic() - read
-        fresh = age is not None and 0 <= age <= self._client.limits.freshness
-        if fresh and self._terms.mode is ArchiveMode.UNENROLL:
-            return members
-        active = active_now(self._client, chunk.target, members)
-        changes = [(one, change(one, active.get(one.user_id))) for one in members]
-        self._books.drop((one, why) for one, why in changes if why is not None)
-        return tuple(one for one, why in changes if why is None)
+        target, mode = chunk.target, self._terms.mode
+        read = self._fresh.get(target.key)
+        gone = changes_in(self._client, target, members, mode=mode, read=read)
+        self._books.drop(gone)
+        dropped = {one.row for one, _ in gone}
+        return tuple(one for one in members if one.row not in dropped)
 
     def _settle(self, lane: Lane, told: Sequence[int] = ()) -> list[Outcome]:
         ended = bool(lane.ended)

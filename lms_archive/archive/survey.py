@@ -64,7 +64,8 @@ def survey(
     if found.items and target.code is None:
         code, title = name_of(found.items[0])
         target = evolve(target, code=code, title=title)
-    return Survey(evolve(target, listed=len(found.items)), found.items, found.began_at, clock)
+    listed = len(found.items) if first.total is None else first.total
+    return Survey(evolve(target, listed=listed), found.items, found.began_at, clock)
 
 
 def _by_ids(

@@ -10,12 +10,24 @@ from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.places import Active
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
-from lms_archive.errors import LmsArchiveError, Stopped, StoppedByCanary
+from lms_archive.errors import (
+    ApiError,
+    LmsArchiveError,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    PlatformUnavailable,
+    RateLimited,
+    Stopped,
+    StoppedByCanary,
+)
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "verdict"]
+__all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "stops_job", "verdict"]
 
 _FINE = ("archived", "validity_ended")
+_NO_SUCH_METHOD = 405
+_STOPS = (NotAuthenticated, PermissionDenied, NotFound, RateLimited, PlatformUnavailable)
 
 SENDS = 3
 """How often a row whose answer was lost is sent, while it still has its pre-image."""
@@ -99,3 +111,8 @@ def chunk_failed(outcomes: Sequence[Outcome]) -> Stopped | None:
         return None
     text = f"nothing of the first chunk ({len(outcomes)} rows) was archived:"
     return Stopped(text, seen=sorted({one.reason for one in outcomes})[:5])
+
+
+def stops_job(error: ApiError) -> bool:
+    """Whether a write that surely did nothing means that no other would: nothing more is sent."""
+    return isinstance(error, _STOPS) or error.status == _NO_SUCH_METHOD

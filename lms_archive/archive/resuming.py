@@ -1,0 +1,41 @@
+"""Going on from a ledger, after whatever it was."""
+
+from __future__ import annotations
+
+import os
+
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.plan import check_ceiling, plan_in, run_plan
+from lms_archive.archive.result import ArchiveResult
+from lms_archive.client import Client
+from lms_archive.errors import LedgerError
+
+__all__ = ["resume"]
+
+
+def resume(
+    ledger: str | os.PathLike[str],
+    client: Client,
+    *,
+    max_affected: int | None = None,
+    allow_changes: bool = False,
+) -> ArchiveResult:
+    """Go on with a ledger's plan from where it stood; a finished one gives the same result.
+
+    Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
+    are looked at again, and only what still has its pre-image is sent. `max_affected` and
+    `allow_changes` are as in `ArchivePlan.apply`.
+
+    Raises:
+        LedgerError: the ledger is missing, damaged, in use, of another version, or of another
+            platform than the client's.
+        Stopped: something was not as it should be; the ledger can be resumed.
+        ApiError: a call failed; likewise.
+    """
+    with Ledger.open(ledger) as book:
+        plan = plan_in(book)
+        if client.base_url != plan.platform:
+            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
+        check_ceiling(plan, max_affected)
+        canary: int = book.head("canary")
+        return run_plan(plan, book, client, {}, canary, allow_changes=allow_changes)
