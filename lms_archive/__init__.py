@@ -3,9 +3,10 @@
 import logging
 
 from lms_archive._version import __version__
+from lms_archive.archive.certificates import SavedCertificates
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.job import ArchiveJob
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.result import ArchiveResult, Outcomes
 from lms_archive.archive.resuming import resume
@@ -75,6 +76,7 @@ __all__ = [
     "BackgroundJob",
     "BadAnswer",
     "BadInput",
+    "CarriedCourse",
     "Chunk",
     "Client",
     "ClientCredentials",
@@ -109,6 +111,7 @@ __all__ = [
     "PreImage",
     "RateLimited",
     "RetryPolicy",
+    "SavedCertificates",
     "StaticToken",
     "Stopped",
     "StoppedByCanary",

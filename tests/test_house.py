@@ -33,7 +33,7 @@ STOREYS = (
     {"lms_archive.resources"},
     {"lms_archive.wire"},
     {"lms_archive.records"},
-    {"lms_archive.errors", "lms_archive.limits", "lms_archive._version"},
+    {"lms_archive.errors", "lms_archive.files", "lms_archive.limits", "lms_archive._version"},
 )
 #: What only one module knows. `sqlite3` has a ledger; the rest is said in the modules themselves.
 ONLY = {

@@ -20,10 +20,11 @@ from lms_archive.archive.printed import printed
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
 from lms_archive.archive.selection import Rows, Selection
-from lms_archive.archive.tables import whole_file, write_csv
+from lms_archive.archive.tables import write_csv
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, LedgerError, TooManyAffected
+from lms_archive.files import whole_file
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
 __all__ = ["ArchivePlan", "check_ceiling", "plan_in", "run_plan"]
@@ -261,7 +262,7 @@ def run_plan(
         allow_changes=allow_changes,
     )
     run(expect=sum(plan.calls.values()))
-    return ArchiveResult(book.path)
+    return ArchiveResult(book.path, client)
 
 
 def _check_platform(platform: str, client: Client) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import counts_in, outcomes_in, read_events
 from lms_archive.archive.outcomes import ArchivedRecord, Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, write_csv
-from lms_archive.errors import LmsArchiveError, Stopped
+from lms_archive.client import Client
+from lms_archive.errors import BadInput, LmsArchiveError, Stopped
 from lms_archive.records.archived import ArchivedCourseEnrollment
 
 __all__ = ["ArchiveResult", "Outcomes", "outcome_rows"]
@@ -91,9 +93,11 @@ class ArchiveResult:
 
     Attributes:
         ledger: the file that holds it all.
+        client: the platform it came from, where certificates are asked for.
     """
 
     ledger: Path
+    client: Client | None = field(default=None, eq=False, repr=False)
 
     @property
     def outcomes(self) -> Outcomes:
@@ -155,6 +159,20 @@ class ArchiveResult:
     def to_pandas(self) -> Any:
         """Every outcome as a DataFrame; needs the extra `pandas`."""
         return self.outcomes.to_pandas()
+
+    def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
+        """Save the certificates that were present at archive time (article), as PDFs.
+
+        The folder is made where it is missing, for its owner alone. Links are followed to the
+        platform only. A certificate that cannot be had does not stop the others: it is told.
+
+        Raises:
+            BadInput: this result has no client: make it with `resume(ledger, client)`.
+            ApiError: the platform cannot be reached, or the login failed.
+        """
+        if self.client is None:
+            raise BadInput("this result has no client: resume(ledger, client) gives one that has")
+        return save_certificates(self.client, self.records, Path(folder))
 
     def raise_for_failures(self) -> None:
         """Do nothing where every row that was sent is archived.

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-__all__ = ["OUTCOME_COLUMNS", "guarded", "unguarded", "whole_file", "write_csv"]
+from lms_archive.files import whole_file
+
+__all__ = ["OUTCOME_COLUMNS", "guarded", "unguarded", "write_csv"]
 
 OUTCOME_COLUMNS = (
     "outcome",
@@ -37,25 +36,6 @@ def guarded(cell: str) -> str:
 def unguarded(cell: str) -> str:
     """The cell as it was before `guarded`."""
     return cell[1:] if _GUARDED.match(cell) else cell
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str], *, newline: str | None = None) -> Iterator[IO[str]]:
-    """A text file (UTF-8) that appears under its name only when all of it is written.
-
-    It is readable by its owner alone: it holds people's training records.
-    """
-    place = Path(path)
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    try:
-        with os.fdopen(
-            handle, "w", encoding="utf-8", newline=newline, errors="backslashreplace"
-        ) as file:
-            yield file
-        Path(name).replace(place)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def write_csv(

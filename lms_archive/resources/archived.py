@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, overload
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import BadAnswer, BadInput, NotFound
+from lms_archive.files import whole_file
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.wire.calls import Wire
+from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
+from lms_archive.wire.verify import verify
 
-__all__ = ["Archived"]
+__all__ = ["Archive", "Archived", "certificate_of"]
+
+Archive = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
+_AT_ONCE = 200
 
 
 class Archived:
@@ -87,6 +95,85 @@ class Archived:
         )
         return (one for page in found for one in page.items)
 
+    @overload
+    def get(self, record_id: int, *, course_id: int) -> ArchivedCourseEnrollment: ...
+    @overload
+    def get(self, record_id: int, *, learning_plan_id: int) -> ArchivedLearningPlanEnrollment: ...
+    def get(
+        self, record_id: int, *, course_id: int | None = None, learning_plan_id: int | None = None
+    ) -> Archive:
+        """The archived record of that id in a course or a learning plan.
+
+        No call for one record is known: the target's list is read until it is found.
+
+        Raises:
+            BadInput: neither a course nor a learning plan is given, or both.
+            NotFound: the target has no such record.
+        """
+        records: Iterator[Archive]
+        if course_id is not None and learning_plan_id is None:
+            records = self.in_course(course_id)
+        elif learning_plan_id is not None and course_id is None:
+            records = self.in_learning_plan(learning_plan_id)
+        else:
+            raise BadInput("say where: course_id= or learning_plan_id=")
+        for record in records:
+            if record.archiving.record_id == record_id:
+                return record
+        raise NotFound("GET", "archived enrollments", words=f"there is no record {record_id}")
+
+    def download_certificate(self, record: Archive, path: str | os.PathLike[str]) -> Path:
+        """Save the certificate that was present when the enrollment was archived (article).
+
+        The link must lead to the platform itself; the file is its owner's alone, and only there
+        when all of it is.
+
+        Raises:
+            BadInput: the record has no certificate.
+            BadAnswer: the link leads elsewhere, or to something that is no PDF.
+            NotFound: there is nothing behind the link.
+            ApiError: the call failed.
+        """
+        link = certificate_of(record)
+        if link is None:
+            raise BadInput(f"record {record.archiving.record_id} has no certificate")
+        content = download(self._wire, link, "certificate")
+        if not content.startswith(b"%PDF-"):
+            raise BadAnswer("GET", link[:200], status=200, faults=["no PDF"])
+        with whole_file(path, binary=True) as file:
+            file.write(content)
+        return Path(path)
+
+    def delete(self, records: Iterable[Archive]) -> None:
+        """Delete archived records, for ever: the platform keeps nothing of them.
+
+        Only records in hand are deleted, and only where the platform's own swagger confirms the
+        call (its default row is assumed). No job does this.
+
+        Raises:
+            BadInput: something is no archived record.
+            ContractNotConfirmed: the platform does not confirm the call; nothing was deleted.
+            PermissionDenied: Power Users cannot delete archived enrollments (article).
+            ApiError: a call failed; `in_doubt` says whether it may have worked all the same.
+        """
+        by_target: dict[tuple[str, int], list[int]] = {}
+        for record in records:
+            if isinstance(record, ArchivedCourseEnrollment):
+                key = ("course", record.course.course_id)
+            elif isinstance(record, ArchivedLearningPlanEnrollment):
+                key = ("learning_plan", record.learning_plan.learning_plan_id)
+            else:
+                raise BadInput(f"wanted archived records, not {record!r:.60}")
+            by_target.setdefault(key, []).append(record.archiving.record_id)
+        names = sorted({f"delete_archived_{kind}_enrollments" for kind, _ in by_target})
+        verify(self._wire, names).require(*names)
+        for (kind, target_id), ids in by_target.items():
+            where = {f"{kind}_id": target_id}
+            for start in range(0, len(ids), _AT_ONCE):
+                part = ids[start : start + _AT_ONCE]
+                name = f"delete_archived_{kind}_enrollments"
+                self._wire.call(name, record_ids=part, **where)
+
     def pages_in_course(
         self, course_id: int, **filters: Any
     ) -> Iterator[Page[ArchivedCourseEnrollment]]:
@@ -107,6 +194,13 @@ class Archived:
             **given,
         )
         return of_target(found, learning_plan_id, lambda one: one.learning_plan.learning_plan_id)
+
+
+def certificate_of(record: Archive) -> str | None:
+    """The link to the certificate of an archived record, where it has one."""
+    if isinstance(record, ArchivedCourseEnrollment):
+        return record.course.certificate_url or None
+    return record.learning_plan.certificate_url or None
 
 
 def _checked(**filters: Any) -> dict[str, Any]:

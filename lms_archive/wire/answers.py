@@ -29,12 +29,16 @@ __all__ = ["Reply", "read_answer"]
 
 _DEPTH = 100
 _LONGEST_WORDS = 300
+_MAY_NOT = (
+    "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
+    "learning plan enrollments, nor delete archived ones (article)"
+)
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
     401: (
         NotAuthenticated,
         "the token is not accepted; a static one (LMS_ARCHIVE_TOKEN) must be made anew",
     ),
-    403: (PermissionDenied, "the account may not do this: archiving is for Superadmins"),
+    403: (PermissionDenied, _MAY_NOT),
     404: (NotFound, ""),
     408: (PlatformUnavailable, "the platform gave up waiting"),
     429: (RateLimited, "the hour's calls are used up; other integrations share them"),
@@ -50,7 +54,7 @@ class Reply:
 
 
 def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] = ()) -> Reply:
-    """The JSON of a 2xx, or the error that the answer means.
+    """The JSON of a 2xx (its bytes where `raw`), or the error that the answer means.
 
     Args:
         request: what was sent.
@@ -83,6 +87,8 @@ def _decode(
 
     if len(answer.body) > MAX_BODY:
         raise bad(f"more than {MAX_BODY // 2**20} MiB")
+    if request.raw:
+        return answer.body
     if not answer.body.strip():
         return None
     try:

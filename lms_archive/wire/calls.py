@@ -176,7 +176,8 @@ class Wire:
         return f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
 
     def _exchange(self, request: Request, name: str, token: str | None) -> Reply:
-        headers = {"Accept": "application/json", "User-Agent": self.settings.user_agent}
+        accept = "*/*" if request.raw else "application/json"
+        headers = {"Accept": accept, "User-Agent": self.settings.user_agent}
         body = None
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

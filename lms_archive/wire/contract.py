@@ -38,13 +38,17 @@ _ANSWER = {
 
 @frozen
 class Request:
-    """One call as it goes out: path filled in, query and form as pairs, or JSON."""
+    """One call as it goes out: path filled in, query and form as pairs, or JSON.
+
+    `raw` asks for the bytes of a file instead of JSON.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
     form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
+    raw: bool = False
 
     @property
     def is_write(self) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lms_archive.archive.tables import guarded, unguarded, whole_file, write_csv
+from lms_archive.archive.tables import guarded, unguarded, write_csv
+from lms_archive.files import whole_file
 
 RISKY = "=+-@\t\r"
 cells = st.text(alphabet=st.sampled_from(f"'{RISKY}a1 \n\"") | st.characters())

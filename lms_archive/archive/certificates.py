@@ -1,0 +1,67 @@
+"""Saving the certificates of what was archived."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+from lms_archive.archive.outcomes import ArchivedRecord
+from lms_archive.client import Client
+from lms_archive.errors import BadAnswer, NotFound
+from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.status import EnrollmentStatus
+from lms_archive.resources.archived import certificate_of
+
+__all__ = ["SavedCertificates", "save_certificates"]
+
+_LONGEST = 80
+
+
+@frozen
+class SavedCertificates:
+    """What became of the certificates of archived records.
+
+    Attributes:
+        saved: the files, one for each certificate.
+        without: how many completed enrollments had no certificate.
+        failed: for each record whose certificate could not be had, by id, why.
+    """
+
+    saved: tuple[Path, ...] = ()
+    without: int = 0
+    failed: Mapping[int, str] = field(factory=dict)
+
+    def __str__(self) -> str:
+        counts = f"{len(self.saved):,} certificates saved, {len(self.failed):,} failed"
+        return f"{counts}; completed without certificate: {self.without:,}"
+
+
+def save_certificates(
+    client: Client, records: Iterable[ArchivedRecord], folder: Path
+) -> SavedCertificates:
+    """Save each certificate as a PDF of its own; one that fails does not stop the others."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    saved: list[Path] = []
+    failed: dict[int, str] = {}
+    without = 0
+    for record in records:
+        if certificate_of(record) is None:
+            without += record.enrollment.status == EnrollmentStatus.COMPLETED
+            continue
+        try:
+            saved.append(client.archived.download_certificate(record, folder / _name(record)))
+        except (BadAnswer, NotFound) as error:
+            failed[record.archiving.record_id] = str(error)
+    return SavedCertificates(tuple(saved), without, failed)
+
+
+def _name(record: ArchivedRecord) -> str:
+    """A file name that stays in its folder: its number comes first, so none is reserved."""
+    course = isinstance(record, ArchivedCourseEnrollment)
+    code = record.course.code if course else record.learning_plan.code  # type: ignore[union-attr]
+    words = f"{record.archiving.record_id}_{'course' if course else 'plan'}"
+    text = f"{words}_{record.user.username or record.user.user_id}_{code or ''}"
+    return re.sub(r"[^\w.@-]+", "_", text, flags=re.ASCII)[:_LONGEST].rstrip("._") + ".pdf"

@@ -1,0 +1,31 @@
+"""A file of the platform, by a link that an answer holds: never the token to another host."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+from lms_archive.errors import BadAnswer
+from lms_archive.wire.calls import Wire
+from lms_archive.wire.contract import Request
+
+__all__ = ["download"]
+
+
+def download(wire: Wire, link: str, name: str) -> bytes:
+    """The bytes behind a link of the platform, absolute or relative; counted under `name`.
+
+    Raises:
+        BadAnswer: the link leads to another host, which gets neither a call nor the token; or
+            the file is larger than any answer may be.
+        ApiError: the call failed.
+    """
+    base = urlsplit(wire.settings.base_url)
+    parts = urlsplit(urljoin(f"{wire.settings.base_url}/", link))
+    same = (parts.scheme, parts.hostname, parts.port) == (base.scheme, base.hostname, base.port)
+    inside = parts.path.startswith(f"{base.path}/")
+    if not (same and inside) or parts.username is not None:
+        faults = [f"a link to another place: {link[:200]!r}; it was not followed"]
+        raise BadAnswer("GET", f"the link of {name}", faults=faults)
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    path = parts.path.removeprefix(base.path)
+    return bytes(wire.send(Request("GET", path, query=query, raw=True), name).data)
