@@ -9,6 +9,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from lms_archive.archive.selection import Form
 from lms_archive.archive.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
@@ -67,12 +68,14 @@ class Chunk:
         target: where they are.
         members: the pre-images, in input order.
         read_at: the platform's time (UTC) at which the reading of the pre-images began.
+        form: `"select_all"` where one call names no users but takes all of the target.
     """
 
     chunk_id: str
     target: PlannedTarget
     members: tuple[PreImage, ...] = field(repr=False)
     read_at: datetime
+    form: Form = "hand_picked"
 
     def __len__(self) -> int:
         return len(self.members)
@@ -85,19 +88,32 @@ def cut(
     size: int,
     terms: Terms,
     read_at: datetime,
+    form: Form = "hand_picked",
 ) -> Iterator[Chunk]:
-    """The chunks of one target, none larger than `size`, in the order of the rows."""
+    """The chunks of one target, none larger than `size`, in the order of the rows.
+
+    In the select-all form all rows are one chunk, whose call is repeated where they are more
+    than it takes.
+    """
+    if form == "select_all" and members:
+        size = len(members)
     for start in range(0, len(members), size):
         part = tuple(members[start : start + size])
         yield Chunk(
-            chunk_id=_chunk_id(target, part, terms), target=target, members=part, read_at=read_at
+            chunk_id=_chunk_id(target, part, terms, form),
+            target=target,
+            members=part,
+            read_at=read_at,
+            form=form,
         )
 
 
-def _chunk_id(target: PlannedTarget, members: Iterable[PreImage], terms: Terms) -> str:
-    content = [
+def _chunk_id(target: PlannedTarget, members: Iterable[PreImage], terms: Terms, form: Form) -> str:
+    content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
         [[one.user_id, one.enrolled_at and one.enrolled_at.isoformat()] for one in members],
     ]
+    if form != "hand_picked":
+        content.append([form])
     text = json.dumps(content, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

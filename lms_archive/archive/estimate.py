@@ -9,6 +9,7 @@ from itertools import groupby
 from math import ceil
 
 from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.limits import Limits
@@ -30,7 +31,11 @@ def calls_of(chunks: Sequence[Chunk], terms: Terms, limits: Limits) -> dict[str,
         return {}
     calls = Counter({"list_jobs": 1})
     for place, (_, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
-        _count(calls, list(group), terms, limits, first=place == 0)
+        part = list(group)
+        if part[0].form == "select_all":
+            _count_all(calls, part[0], limits, first=place == 0)
+        else:
+            _count(calls, part, terms, limits, first=place == 0)
     return {name: number for name, number in calls.items() if number}
 
 
@@ -56,6 +61,28 @@ def _count(
         calls["archived_course_enrollments"] += records * len(target.courses)
         calls["course_enrollments"] += (alone + ceil(left / size)) * len(target.courses)
         # Whether the plan was changed is looked at before its first chunk and after its last.
+        calls["get_learning_plan"] += 2
+        calls["learning_plan_courses"] += 2
+
+
+def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool) -> None:
+    """The calls of a target in the select-all form, round after round."""
+    kind, courses, size = chunk.target.kind, len(chunk.target.courses), limits.page_size
+    calls[f"archive_{kind}_enrollments"] += first
+    records, active = int(first), int(first)
+    left = len(chunk) - first
+    while left > 0:
+        calls[operation_of(chunk.target)] += 1
+        after = max(left - limits.select_all, 0)
+        # Before each round all that is active is read, to see that it is what was planned.
+        active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
+        records += 1 if left <= size else ceil((len(chunk) - after) / size)
+        left = after
+    calls[f"archived_{kind}_enrollments"] += records
+    calls[f"{kind}_enrollments"] += active
+    if kind == "learning_plan":
+        calls["archived_course_enrollments"] += records * courses
+        calls["course_enrollments"] += active * courses
         calls["get_learning_plan"] += 2
         calls["learning_plan_courses"] += 2
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from attrs import define, evolve, field
 
@@ -15,7 +16,8 @@ from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.rules import OnShared, Rules
-from lms_archive.archive.selection import Everything, Rows, RowsBuilder, Selection, Target
+from lms_archive.archive.select_all import why_not
+from lms_archive.archive.selection import Everything, Form, Rows, RowsBuilder, Selection, Target
 from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.archive.terms import Terms
@@ -57,7 +59,8 @@ def make_plan(
     wanted = {one.target for one in selection if one.target is not None}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
     draft = _Draft(client, terms, targets_of(client, wanted))
-    selection = Selection(tuple(_as_rows(draft, part) for part in selection.parts))
+    asked_for = selection
+    selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))
     where = {
         row.index: f"line {row.line}" if row.line else f"row {row.index + 1}" for row in selection
     }
@@ -71,7 +74,13 @@ def make_plan(
     kept = rules.apply(candidates)
     draft.skips += rules.skips
     draft.warnings += rules.warnings
-    chunks = tuple(_cut(draft, kept))
+    everything = {
+        found.key
+        for part in asked_for.parts
+        if isinstance(part, Everything) and part.form == "select_all"
+        if isinstance(found := draft.found[part.target], PlannedTarget)
+    }
+    chunks = tuple(_cut(draft, kept, everything))
     calls = calls_of(chunks, terms, client.limits)
     return ArchivePlan(
         platform=client.base_url,
@@ -197,14 +206,31 @@ def _not_lately(
     return [one for one in rows if one.user_id not in last]
 
 
-def _cut(draft: _Draft, kept: dict[PlannedTarget, list[PreImage]]) -> Iterator[Chunk]:
+def _cut(
+    draft: _Draft,
+    kept: dict[PlannedTarget, list[PreImage]],
+    everything: Collection[tuple[str, int]],
+) -> Iterator[Chunk]:
     for target, members in kept.items():
+        form: Form = "hand_picked"
+        if target.key in everything and members:
+            reason = why_not(draft.client, target, members, draft.terms)
+            form = "select_all" if reason is None else "hand_picked"
+            if reason is not None:
+                draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
+            elif len(members) > draft.client.limits.select_all:
+                rounds = ceil(len(members) / draft.client.limits.select_all)
+                draft.warnings.append(
+                    f"{target} is sent in {rounds} rounds of select all: one takes "
+                    f"{draft.client.limits.select_all:,} at most (article)"
+                )
         yield from cut(
             target,
             members,
             size=draft.client.limits.hand_picked,
             terms=draft.terms,
             read_at=draft.surveys[target.key].began_at,
+            form=form,
         )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from lms_archive.archive import polling
-from lms_archive.archive.cutting import Chunk, PreImage
-from lms_archive.archive.freshness import changes_in
+from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.frozen import Watch
 from lms_archive.archive.ledger import Event, Ledger, counts_in
 from lms_archive.archive.outcomes import CODES, Outcome
+from lms_archive.archive.preparing import Preparing
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Accepted, Lane, Replay, Sending, lanes_of, replay, write
 from lms_archive.archive.settling import Settling
@@ -108,6 +108,7 @@ class Run:
         self._books = Settling(
             self._client, self._ledger, self._selection, self._terms, known=self._state.unasked
         )
+        self._preparing = Preparing(self._client, self._books, self._terms, self._fresh)
         self._jobs = polling.Jobs(self._client, self._clock, before=self._state.jobs_before)
         if self._state.jobs_before is None:
             self._ledger.note("started", jobs_before=sorted(self._jobs.before))
@@ -210,11 +211,7 @@ class Run:
         self._stop = self._stop or self._watch.before(lane)
         if self._stop:
             return []
-        chunk, members = lane.waiting.popleft()
-        members = self._as_planned(chunk, members)
-        if count is not None and len(members) > count:
-            lane.waiting.appendleft((chunk, members[count:]))
-            members = members[:count]
+        chunk, members = self._preparing.next(lane, count)
         if not members:
             return []
         sent_at = self._client.wire.platform_time()
@@ -269,15 +266,6 @@ class Run:
             self._stop = self._stop or JobTimeout(still_open, lost)
             for sending in sendings:
                 sending.lost = lost
-
-    def _as_planned(self, chunk: Chunk, members: tuple[PreImage, ...]) -> tuple[PreImage, ...]:
-        """The members that are still as they were read; the others are skipped as changed."""
-        target, mode = chunk.target, self._terms.mode
-        read = self._fresh.get(target.key)
-        gone = changes_in(self._client, target, members, mode=mode, read=read)
-        self._books.drop(gone)
-        dropped = {one.row for one, _ in gone}
-        return tuple(one for one in members if one.row not in dropped)
 
     def _settle(self, lane: Lane, told: Sequence[int] = ()) -> list[Outcome]:
         ended = bool(lane.ended)

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
 from lms_archive.archive.ledger import Event
+from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 
@@ -76,12 +77,17 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
         ApiError: it was refused, or its answer was lost (`in_doubt`).
     """
     contract, target = client.wire.settings.contract, sending.chunk.target
-    name = f"archive_{target.kind}_enrollments"
     where = {f"{target.kind}_id": target.target_id}
+    whom: dict[str, list[str] | list[int]]
+    if sending.chunk.form == "select_all":
+        name, whom = operation_of(target), {"status": [str(word) for word in terms.only]}
+    else:
+        name = f"archive_{target.kind}_enrollments"
+        whom = {"user_ids": [one.user_id for one in sending.members]}
     reply = client.wire.call(
         name,
         **where,
-        user_ids=[one.user_id for one in sending.members],
+        **whom,
         mode=contract.enrollment_mode[str(terms.mode)],
         reset_tracking=terms.reset_tracking,
     )

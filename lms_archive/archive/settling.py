@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -12,6 +12,7 @@ from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.readback import LAG, Finding, find
+from lms_archive.archive.select_all import rounds_left
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Lane, Sending
 from lms_archive.archive.terms import Terms
@@ -95,9 +96,12 @@ class Settling:
         findings = self._read_back(lane, sendings)
         along = self._carried(lane, sendings)
         now = self._client.wire.platform_time()
+        rounds = self._more_rounds(findings, by_row)
         for found in findings:
             row, sending = found.member.row, by_row[found.member.row]
-            decided = verdict(found, sending, tries=self.tries[row], now=now)
+            decided = verdict(
+                found, sending, tries=self.tries[row], now=now, more_rounds=row in rounds
+            )
             if decided is None:
                 again[sending.chunk.chunk_id].append(found.member)
                 continue
@@ -126,6 +130,18 @@ class Settling:
             if members:
                 lane.waiting.appendleft((sending.chunk, tuple(members)))
         return Settled([outcome for _, outcome in pairs], list(unexpected), alarm)
+
+    def _more_rounds(
+        self, findings: Sequence[Finding], by_row: Mapping[int, Sending]
+    ) -> frozenset[int]:
+        """The rows that a select-all call of at most so many has left for its next round."""
+        archived = Counter(id(by_row[one.member.row]) for one in findings if one.record is not None)
+        limit = self._client.limits.select_all
+        return frozenset(
+            row
+            for row, one in by_row.items()
+            if rounds_left(one.chunk, len(one.members), archived[id(one)], limit)
+        )
 
     def _read_back(self, lane: Lane, sendings: Sequence[Sending]) -> list[Finding]:
         """One look at all; but one sending at a time, a page each, beside a job that may run."""

@@ -34,13 +34,14 @@ SENDS = 3
 
 
 def verdict(  # noqa: PLR0911  one case after the other
-    found: Finding, sending: Sending, *, tries: int, now: datetime
+    found: Finding, sending: Sending, *, tries: int, now: datetime, more_rounds: bool = False
 ) -> tuple[str, str] | None:
     """The code and the reason of a row, or None where it may be sent again.
 
     It may be sent again only where the answer was lost, no job is open any more, the very
     enrollment that was to be archived is still active, and nothing of the user was archived
-    since. `now` is the platform's time.
+    since. `now` is the platform's time; with `more_rounds`, a call that takes only so many at
+    once is not done yet.
     """
     if found.record is not None:
         number = found.record.archiving.record_id
@@ -63,6 +64,8 @@ def verdict(  # noqa: PLR0911  one case after the other
         if tries < SENDS and not found.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
+    if more_rounds:
+        return None
     return "still_active", (
         "the platform ended its work and the enrollment is still active: see the job's log, "
         "then plan these rows again"

@@ -104,7 +104,9 @@ class Archived:
     ) -> Archive:
         """The archived record of that id in a course or a learning plan.
 
-        No call for one record is known: the target's list is read until it is found.
+        No call for one record is known, so the target's list is read until it is found. Calls
+        `GET /course/v1/courses/{course_id}/enrollments/archived` or
+        `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed).
 
         Raises:
             BadInput: neither a course nor a learning plan is given, or both.
@@ -125,8 +127,8 @@ class Archived:
     def download_certificate(self, record: Archive, path: str | os.PathLike[str]) -> Path:
         """Save the certificate that was present when the enrollment was archived (article).
 
-        The link must lead to the platform itself; the file is its owner's alone, and only there
-        when all of it is.
+        Calls `GET` on the link in the record (that there is one: article), which must lead to
+        the platform itself. The file is its owner's alone, and only there when all of it is.
 
         Raises:
             BadInput: the record has no certificate.
@@ -147,8 +149,10 @@ class Archived:
     def delete(self, records: Iterable[Archive]) -> None:
         """Delete archived records, for ever: the platform keeps nothing of them.
 
-        Only records in hand are deleted, and only where the platform's own swagger confirms the
-        call (its default row is assumed). No job does this.
+        Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
+        `DELETE /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed;
+        that deletion exists: article), 200 records a call. Only records in hand are deleted, and
+        only where the platform's own swagger confirms the call. No job does this.
 
         Raises:
             BadInput: something is no archived record.

@@ -75,7 +75,8 @@ class Operation:
         path: the path; `{course_id}`, `{learning_plan_id}`, `{job_id}`, `{service}` are filled in.
         service: the part of the platform whose swagger describes the call.
         evidence: where the row comes from, and how well it is known.
-        params: our words and the platform's names for them; a name with `[]` takes several.
+        params: our words and the platform's names for them; a name with `[]` takes several, and
+            in a JSON body a dot leads into an object.
         sends: where the parameters go.
         fixed: parameters that are always sent, under the platform's names.
         answer: our words and the dotted paths at which the answer holds them.
@@ -104,7 +105,13 @@ class Operation:
             return Request(self.method, path, query=tuple(_pairs(named)))
         if self.sends == "form":
             return Request(self.method, path, form=tuple(_pairs(named)))
-        body = {name.removesuffix("[]"): _body(name, value) for name, value in named.items()}
+        body: dict[str, Any] = {}
+        for name, value in named.items():
+            *outer, last = name.removesuffix("[]").split(".")
+            inner = body
+            for key in outer:
+                inner = inner.setdefault(key, {})
+            inner[last] = _body(name, value)
         return Request(self.method, path, json=body)
 
     @property

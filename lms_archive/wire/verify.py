@@ -223,14 +223,15 @@ def _notes(row: Operation, found: Described) -> Iterator[str]:
 
 
 def _parameter(found: Described, name: str, place: Place) -> Parameter | None:
-    return next((p for p in found.parameters if not p.inside and _is(p, name, place)), None)
+    return next((p for p in found.parameters if _is(p, name, place)), None)
 
 
 def _is(parameter: Parameter, name: str, place: Place) -> bool:
     """In JSON the `[]` is ours alone; elsewhere it is part of the name."""
     if place == "body":
-        return parameter.place == place and parameter.plain == name.removesuffix("[]")
-    return parameter.place == place and parameter.name == name
+        whole = f"{parameter.inside}{parameter.plain}"
+        return parameter.place == place and whole == name.removesuffix("[]")
+    return parameter.place == place and not parameter.inside and parameter.name == name
 
 
 def _absent(found: Described, name: str, place: Place) -> str:

@@ -1,0 +1,50 @@
+"""The select-all form: up to 10,000 enrollments in one call (article), where it is safe.
+
+Its filter might be ignored, so it is only used where the selection is every active enrollment of
+the target: then an ignored filter can change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.places import active_pages
+from lms_archive.archive.terms import Terms
+from lms_archive.archive.walks import walk
+from lms_archive.client import Client
+from lms_archive.records.status import ArchiveMode
+
+__all__ = ["is_everything", "operation_of", "rounds_left", "why_not"]
+
+
+def operation_of(target: PlannedTarget) -> str:
+    """The contract's row of the form."""
+    return f"archive_{target.kind}_enrollments_select_all"
+
+
+def why_not(
+    client: Client, target: PlannedTarget, members: Sequence[PreImage], terms: Terms
+) -> str | None:
+    """Why the form is not used in a target, or None where it is: a page and its swagger."""
+    name = operation_of(target)
+    if terms.mode is ArchiveMode.RE_ENROLL:
+        return "whoever is re-enrolled first would be archived again by a call for all"
+    if not client.verify_contract([name]).confirmed(name, str(terms.mode)):
+        return "the platform's swagger does not confirm that call"
+    if next(active_pages(client, target)).total != len(members):
+        return "it holds other enrollments too, which an ignored filter would archive"
+    return None
+
+
+def is_everything(client: Client, target: PlannedTarget, members: Sequence[PreImage]) -> bool:
+    """Whether these are still all active enrollments of the target, each as it was planned."""
+    found = walk(lambda: active_pages(client, target), lambda one: one.user_id).items
+    return {(one.user_id, one.enrolled_at, one.status) for one in found} == {
+        (one.user_id, one.enrolled_at, one.status) for one in members
+    }
+
+
+def rounds_left(chunk: Chunk, sent: int, archived: int, limit: int) -> bool:
+    """Whether a call that takes at most `limit` has more to do: it got on, and some are left."""
+    return chunk.form == "select_all" and sent > limit and 0 < archived < sent

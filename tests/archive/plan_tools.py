@@ -1,0 +1,200 @@
+"""What the tests of learning plans share: platforms with plans, jobs, and the truth in SQL."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from virtual_time import ENROLLED_AT, Exchange, Stage
+
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Outcome
+from lms_archive.archive.ledger import Event, Ledger
+
+TABLES = {"course_id": "enrollments", "learning_plan_id": "learning_plan_enrollments"}
+WRITES = {
+    "archive_course_enrollments": "course_id",
+    "archive_learning_plan_enrollments": "learning_plan_id",
+}
+UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
+AGAIN: dict[str, Any] = {"mode": "re-enroll", "reset_tracking": False}
+
+
+def done(**more: Any) -> dict[str, Any]:
+    """An enrollment completed long ago."""
+    return {
+        "enrollment_status": "completed",
+        "enrollment_created_at": ENROLLED_AT,
+        "enrollment_completion_date": "2025-02-03 04:05:06",
+        "enrollment_time_spent": 600,
+        **more,
+    }
+
+
+def load_plans(
+    stage: Stage, plans: Mapping[int, Sequence[int]], users: int = 3, **more: Any
+) -> None:
+    """Plans P50, P60, ... of courses C1, C2, ...: users 1001, ... have completed all of all."""
+    ids = range(1001, 1001 + users)
+    courses = sorted({course for held in plans.values() for course in held})
+    stage.sandbox.load(
+        users=[{"username": f"u{user}", "user_id": user} for user in ids],
+        courses=[{"code": f"C{course}", "id_course": course} for course in courses],
+        learning_plans=[
+            {
+                "learning_plan_id": plan,
+                "code": f"P{plan}",
+                "title": f"Plan {plan}",
+                "credits": 2.5,
+                "courses": list(held),
+            }
+            for plan, held in plans.items()
+        ],
+        enrollments=[
+            done(user_id=user, id_course=course, enrollment_score=88, **more)
+            for course in courses
+            for user in ids
+        ],
+        learning_plan_enrollments=[
+            done(user_id=user, learning_plan_id=plan, **more) for plan in plans for user in ids
+        ],
+    )
+
+
+def rows(
+    users: Iterable[int], *, plans: Iterable[int] = (), courses: Iterable[int] = ()
+) -> list[dict[str, int]]:
+    """A row for each user and target, plans first."""
+    targets = [("learning_plan_id", one) for one in plans]
+    targets += [("course_id", one) for one in courses]
+    some = list(users)
+    return [{column: target, "user_id": user} for column, target in targets for user in some]
+
+
+def job(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchiveJob:
+    """The job of every user of the platform in these plans and courses."""
+    users = [user for (user,) in stage.sql("SELECT user_id FROM users ORDER BY 1")]
+    asked = rows(users, plans=plans, courses=courses)
+    return ArchiveJob.from_rows(asked, **{**UNENROLL, **terms})
+
+
+def plan(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchivePlan:
+    """The plan of that job; what `plan` takes goes to it."""
+    options = {name: terms.pop(name) for name in ("on_shared", "again_after") if name in terms}
+    return job(stage, *plans, courses=courses, **terms).plan(stage.client, **options)
+
+
+def sent(stage: Stage) -> list[tuple[str, int, list[int]]]:
+    """The archive calls that reached the platform: column, target and users, in order."""
+    found = []
+    for call in stage.sandbox.calls:
+        column = WRITES.get(str(call.operation))
+        if column == "course_id":
+            body = json.loads(call.body)
+            found.append((column, body["course_id"][0], body["user_id"]))
+        elif column is not None:
+            number = int(call.path.split("/")[-2])
+            found.append((column, number, json.loads(call.body)["user_ids"]))
+    return found
+
+
+def of_many(exchange: Exchange) -> bool:
+    """Whether it is an archive call for several users."""
+    users = exchange.is_write and (exchange.body.get("user_ids") or exchange.body.get("user_id"))
+    return bool(users) and len(users) > 1
+
+
+def date_of(stage: Stage, column: str, target: int, user: int) -> str | None:
+    """Since when a user is enrolled, or None."""
+    query = f"SELECT enrollment_created_at FROM {TABLES[column]} WHERE {column} = ? AND user_id = ?"
+    found = stage.sql(query, target, user)
+    return found[0][0] if found else None
+
+
+def records_of(stage: Stage, column: str, target: int, user: int) -> list[int]:
+    """The ids of a user's archived records in a target."""
+    query = f"SELECT id FROM archived_{TABLES[column]} WHERE {column} = ? AND user_id = ?"
+    return [number for (number,) in stage.sql(query, target, user)]
+
+
+class Truth:
+    """The platform's file at one moment: since when who is enrolled, and the archived records."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.dates: dict[tuple[str, int, int], str | None] = {}
+        self.records: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+        for column, table in TABLES.items():
+            query = f"SELECT {column}, user_id, enrollment_created_at FROM {table}"
+            self.dates.update(((column, t, user), date) for t, user, date in stage.sql(query))
+            query = f"SELECT {column}, user_id, id FROM archived_{table} ORDER BY id"
+            for target, user, number in stage.sql(query):
+                self.records[column, target, user].append(number)
+
+
+def check(
+    stage: Stage, result: ArchiveResult, *, again: bool = False, since: str = ENROLLED_AT, **n: int
+) -> None:
+    """What was told is true: row by row, and course by course, against the platform's own file."""
+    assert result.counts == dict.fromkeys(("archived", "skipped", "failed", "unknown"), 0) | n
+    truth = Truth(stage)
+    assert all(len(records) == 1 for records in truth.records.values())
+    reached = {(column, target, user) for column, target, users in sent(stage) for user in users}
+    for one in result.outcomes:
+        column = next(name for name in TABLES if one.row.get(name) is not None)
+        key = (column, one.row[column], one.row["user_id"])
+        now, records = truth.dates.get(key), truth.records.get(key, [])
+        if one.kind == "archived":
+            assert one.record is not None
+            assert [one.record.archiving.record_id] == records
+            assert (now is not None and now != since) if again else now is None
+        elif one.kind == "failed":
+            assert (now, records) == (since, [])
+        elif one.kind == "skipped":
+            assert key not in reached
+        for course in one.courses:
+            records = truth.records.get(("course_id", course.course_id, key[2]), [])
+            assert records == ([] if course.record_id is None else [course.record_id])
+            assert bool(records) == (course.became not in ("not_archived", "not_enrolled"))
+
+
+class Killed(BaseException):
+    """Stands for the death of the process: nothing is caught, nothing more is written."""
+
+
+class Mortal:
+    """Kills at the n-th commit to any ledger, before or after it; dead ever after."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
+        self.commits, self.dead = 0, False
+        settle = Ledger.settle
+
+        def mortal(
+            ledger: Ledger,
+            outcomes: Iterable[tuple[int, Outcome]],
+            states: Sequence[Event] = (),
+        ) -> None:
+            self.commits += 1
+            self.dead = self.dead or (before and self.commits == at)
+            if self.dead:
+                raise Killed
+            settle(ledger, outcomes, states)
+            self.dead = self.commits == at
+            if self.dead:
+                raise Killed
+
+        patch.setattr(Ledger, "settle", mortal)
+
+
+def run_mortally(
+    patch: pytest.MonkeyPatch, at: int, go: Callable[[], object], *, before: bool
+) -> Mortal:
+    """Let it run until it dies at that commit, or to its end."""
+    with patch.context() as alone:
+        life = Mortal(alone, at, before=before)
+        try:
+            go()
+        except Killed:
+            assert life.dead
+        else:
+            assert life.commits < at
+    return life
