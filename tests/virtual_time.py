@@ -266,9 +266,9 @@ class Stage:
 
     @property
     def writes(self) -> list[tuple[int, list[int]]]:
-        """The archive calls that reached the platform: course and users, in order."""
+        """The archive calls that reached the platform: course and users (none: all), in order."""
         bodies = [json.loads(one.body) for one in self.sandbox.calls if one.operation == WRITE]
-        return [(body["course_id"][0], body["user_id"]) for body in bodies]
+        return [(body["course_id"][0], body.get("user_id", [])) for body in bodies]
 
     @property
     def operations(self) -> list[str]:

@@ -70,13 +70,17 @@ class Jobs:
             ended = self.poll(waiting)
             waiting = [one for one in waiting if one not in ended]
 
-    def wait_for_quiet(self) -> str | None:
-        """Wait until no job is open but those from before the run; else the id of one that is."""
+    def wait_for_quiet(self, *, older: bool = False) -> str | None:
+        """Wait until no job is open but those from before the run; else the id of one that is.
+
+        Those from before are waited for too where they are `older` work that may still go on.
+        """
         deadline = self._clock.monotonic() + self._client.limits.job_timeout
         self._wait = self._client.limits.first_poll
         while True:
             listed = self._listed().values()
-            open_ = [job.job_id for job in listed if job.is_open and job.job_id not in self.before]
+            spared = frozenset() if older else self.before
+            open_ = [job.job_id for job in listed if job.is_open and job.job_id not in spared]
             if not open_:
                 return None
             if self._clock.monotonic() >= deadline:

@@ -26,6 +26,7 @@ from lms_archive.errors import (
     Stopped,
     UnexpectedArchive,
 )
+from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Run"]
 
@@ -113,6 +114,11 @@ class Run:
         if self._state.jobs_before is None:
             self._ledger.note("started", jobs_before=sorted(self._jobs.before))
         self._take_up(not_seen)
+        resumed = self._state.jobs_before is not None
+        again = self._terms.mode is ArchiveMode.RE_ENROLL
+        if again and not self._stop and (resumed or self._jobs.before):
+            # A job of a ledger that was given up could archive what this run enrolls anew.
+            self._wait_for_quiet((), older=True)
         self._prove()
         while not self._stop and self._step():
             pass
@@ -258,9 +264,9 @@ class Run:
             return self._books.refuse(sending, error)
         return []
 
-    def _wait_for_quiet(self, sendings: Iterable[Sending]) -> None:
+    def _wait_for_quiet(self, sendings: Iterable[Sending], *, older: bool = False) -> None:
         """Wait until no job that could be one of these sendings' is open any more."""
-        still_open = self._jobs.wait_for_quiet()
+        still_open = self._jobs.wait_for_quiet(older=older)
         if still_open is not None:
             lost = f"background job {still_open} has not ended"
             self._stop = self._stop or JobTimeout(still_open, lost)

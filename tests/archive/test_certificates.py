@@ -1,0 +1,125 @@
+"""Certificates: saved under safe names, from the platform only, each told."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import (
+    ArchiveJob,
+    ArchiveResult,
+    BadAnswer,
+    BadInput,
+    NotFound,
+    resume,
+)
+
+DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
+
+
+def _archived(stage: Stage, **links: str | None) -> ArchiveResult:
+    """Archive these users; a None has no certificate, a text is the link itself."""
+    stage.sandbox.load(
+        users=[{"username": name} for name in links],
+        courses=[{"id_course": 1, "code": "../C 1", "name": "One"}],
+        enrollments=[
+            {"username": name, "id_course": 1, **DONE, **_certificate(link)}
+            for name, link in links.items()
+        ],
+    )
+    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False)
+    return stage.apply(job.users(list(links)).plan(stage.client))
+
+
+def _certificate(link: str | None) -> dict[str, object]:
+    if link is None:
+        return {}
+    return {"certificate": True} if link == "" else {"certificate_url": link}
+
+
+def test_saved_and_told(stage: Stage, tmp_path: Path) -> None:
+    """Each certificate is a private PDF with a name that stays in its folder."""
+    result = _archived(stage, **{"../../evil": "", "con": "", "bob": None})
+    saved = result.save_certificates(tmp_path / "new" / "folder")
+    names = [path.name for path in saved.saved]
+    assert names == ["1_course_.._.._evil_.._C_1.pdf", "2_course_con_.._C_1.pdf"]
+    for path in saved.saved:
+        assert path.parent == tmp_path / "new" / "folder"
+        assert path.read_bytes().startswith(b"%PDF-")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new" / "folder").stat().st_mode) == 0o700
+    assert str(saved) == "2 certificates saved, 0 failed; completed without certificate: 1"
+
+
+def test_a_relative_link(stage: Stage, tmp_path: Path) -> None:
+    """A relative link leads into the platform."""
+    first = _archived(stage, ada="")
+    link = next(first.records).course.certificate_url  # type: ignore[union-attr]
+    assert link is not None
+    stage.sandbox.load(
+        users=[{"username": "bob"}],
+        enrollments=[
+            {"username": "bob", "id_course": 1, **DONE, "certificate_url": link[link.find("/c") :]}
+        ],
+    )
+    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False).users(["bob"])
+    result = job.plan(stage.client).apply(stage.client, ledger=tmp_path / "two.sqlite")
+    assert len(result.save_certificates(tmp_path / "pdf").saved) == 1
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example.com/certificates/1.pdf",
+        "//evil.example.com/1.pdf",
+        "http://user:secret@127.0.0.1/1.pdf",
+        "ftp://127.0.0.1/1.pdf",
+        "http://127.0.0.1:1/1.pdf",
+    ],
+)
+def test_a_link_elsewhere_is_not_followed(stage: Stage, tmp_path: Path, link: str) -> None:
+    """No call and no token goes to another place; the others are saved all the same."""
+    result = _archived(stage, ada=link, bob="")
+    before = len(stage.line.exchanges)
+    saved = result.save_certificates(tmp_path / "pdf")
+    assert list(saved.failed) == [1]
+    assert "another place" in saved.failed[1]
+    assert len(saved.saved) == 1
+    assert len(stage.line.exchanges) == before + 1
+
+
+def test_no_pdf_and_not_there(stage: Stage, tmp_path: Path) -> None:
+    """HTML instead of a PDF, and a 404, are told by record, and leave no file."""
+    result = _archived(stage, ada="", bob="", cleo="")
+    stage.sandbox.faults.add("html", operation="certificate")
+    stage.sandbox.faults.add("status", operation="certificate", after=1, status=404)
+    saved = result.save_certificates(tmp_path / "pdf")
+    assert "no PDF" in saved.failed[1]
+    assert "404" in saved.failed[2]
+    assert [path.name for path in (tmp_path / "pdf").iterdir()] == [saved.saved[0].name]
+
+
+def test_one_by_one(stage: Stage, tmp_path: Path) -> None:
+    """`download_certificate` raises what `save_certificates` tells."""
+    result = _archived(stage, ada="", bob=None, cleo="https://evil.example.com/x.pdf")
+    ada, bob, cleo = result.records
+    path = stage.client.archived.download_certificate(ada, tmp_path / "ada.pdf")
+    assert path.read_bytes().startswith(b"%PDF-")
+    with pytest.raises(BadInput, match="record 2 has no certificate"):
+        stage.client.archived.download_certificate(bob, tmp_path / "bob.pdf")
+    with pytest.raises(BadAnswer, match="another place"):
+        stage.client.archived.download_certificate(cleo, tmp_path / "cleo.pdf")
+    stage.sandbox.faults.add("status", operation="certificate", status=404)
+    with pytest.raises(NotFound):
+        stage.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
+    assert [one.name for one in tmp_path.glob("*.pdf")] == ["ada.pdf"]
+
+
+def test_a_result_without_a_client(stage: Stage, tmp_path: Path) -> None:
+    """A result made of a ledger alone says where a client comes from."""
+    result = _archived(stage, ada="")
+    with pytest.raises(BadInput, match="resume"):
+        ArchiveResult(result.ledger).save_certificates(tmp_path)
+    again = resume(result.ledger, stage.client)
+    assert len(again.save_certificates(tmp_path / "pdf").saved) == 1

@@ -1,0 +1,118 @@
+"""The select-all form: only on request, confirmed, and where it is everything."""
+
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits, StoppedByCanary
+
+FORM = "archive_course_enrollments_select_all"
+
+
+def _plan(stage: Stage, mode: str = "unenroll", **options: Any) -> ArchivePlan:
+    job = ArchiveJob.for_course(1, mode=mode, reset_tracking=False)
+    return job.all_enrollments(form="select_all", **options).plan(stage.client)
+
+
+def _told(plan: ArchivePlan) -> str:
+    return next((text for text in plan.warnings if "hand-picked" in text), "")
+
+
+def _made(result: ArchiveResult) -> int:
+    return result.calls.get(FORM, 0)
+
+
+def test_one_call_for_all(stage: Stage) -> None:
+    """After the one sent alone, a single call archives all others, and each is read back."""
+    stage.load(450)
+    plan = _plan(stage)
+    assert [(chunk.form, len(chunk)) for chunk in plan.chunks] == [("select_all", 450)]
+    result = stage.apply(plan)
+    stage.check(result, archived=450)
+    assert _made(result) == 1
+    call = next(one for one in stage.sandbox.calls if "select_all" in one.body)
+    assert '"filters": {"enrollment_status": ["completed"]}' in call.body
+    assert "user_id" not in call.body
+
+
+@pytest.mark.parametrize("size", [1, 2, 201, 450])
+def test_its_calls_are_announced(stage: Stage, size: int) -> None:
+    """`plan.calls` holds for this form too, polls aside."""
+    stage.load(size)
+    plan = _plan(stage)
+    made = stage.apply(plan).calls
+    assert {**made, "list_jobs": 0} == {**plan.calls, "list_jobs": 0}
+
+
+def test_not_where_others_are_enrolled(stage: Stage) -> None:
+    """One enrollment that is left alone is enough: an ignored filter would archive it."""
+    stage.load(5)
+    plan = _plan(stage, exclude=["u1003"])
+    assert "holds other enrollments too" in _told(plan)
+    stage.check(stage.apply(plan), archived=4)
+
+
+def test_not_where_it_is_not_confirmed(stage: Stage) -> None:
+    """The platform's swagger must have the call; else the plan says why it is not used."""
+    stage.load(5)
+    contract = Contract.default().with_operation(FORM, fixed={"everybody": True})
+    stage.client = stage.connect(contract=contract.with_operation(FORM, path="/learn/v1/all"))
+    plan = _plan(stage)
+    assert "does not confirm" in _told(plan)
+    assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
+
+
+def test_never_in_re_enroll(stage: Stage) -> None:
+    """A call for all would archive the one again that was sent alone and enrolled anew."""
+    stage.load(5)
+    plan = _plan(stage, mode="re-enroll")
+    assert "archived again" in _told(plan)
+    assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
+
+
+def test_hand_picked_where_somebody_came_meanwhile(stage: Stage) -> None:
+    """An enrollment made after the plan turns the call for all into calls by user."""
+    stage.load(250)
+    plan = _plan(stage)
+    stage.sandbox.load(
+        users=[{"user_id": 9001, "username": "late"}],
+        enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
+    )
+    result = stage.apply(plan)
+    assert result.counts["archived"] == 250
+    assert _made(result) == 0
+    assert (1, 9001) in stage.active
+    assert max(len(users) for _, users in stage.writes) == 200
+
+
+def test_rounds(stage: Stage) -> None:
+    """More than one call takes are sent in rounds; the plan says so, and nobody is failed."""
+    stage.load(30)
+    stage.client = stage.connect(limits=Limits(select_all=10))
+    plan = _plan(stage)
+    assert any("in 3 rounds of select all" in text for text in plan.warnings)
+    stage.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=19)
+    result = stage.apply(plan)
+    stage.check(result, archived=30)
+    assert _made(result) == 2
+
+
+def test_a_lost_answer_is_read_back_first(stage: Stage) -> None:
+    """After a lost answer only who is still as planned is sent again, and nobody twice."""
+    stage.load(40)
+    plan = _plan(stage)
+    stage.sandbox.faults.add("cut_after", operation="archive_course_enrollments", after=1)
+    result = stage.apply(plan)
+    stage.check(result, archived=40)
+    assert _made(result) == 1
+
+
+def test_the_canary_goes_alone(stage: Stage) -> None:
+    """Where the first does not come out as asked, no call for all is made."""
+    stage.load(10)
+    plan = _plan(stage)
+    stage.sandbox.faults.add("status", operation="archive_course_enrollments", status=400)
+    with pytest.raises(StoppedByCanary):
+        stage.apply(plan)
+    assert not any("select_all" in one.body for one in stage.sandbox.calls)
