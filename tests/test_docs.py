@@ -42,6 +42,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
                     "enrollment_created_at": "2024-01-01 10:00:00",
                 }
             ],
+            learning_plans=[{"code": "SAFE-2025", "title": "Safety", "courses": []}],
         )
         for name, value in sandbox.env().items():
             monkeypatch.setenv(name, value)
@@ -106,3 +107,15 @@ def test_every_public_name_is_in_the_reference() -> None:
         *errors.__all__
     }
     assert set(lms_archive.__all__) - documented == {"__version__"}
+
+
+def test_every_rule_names_a_test_that_exists() -> None:
+    """The page of the rules points at tests that are there."""
+    page = (ROOT / "docs" / "reference" / "rules.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)\.py::(test_\w+)`", page))
+    tests = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")}
+    missing = {
+        f"{file}.py::{name}" for file, name in named if f"def {name}(" not in tests.get(file, "")
+    }
+    assert not missing
+    assert len(named) > 20
