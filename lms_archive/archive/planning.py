@@ -14,6 +14,7 @@ from lms_archive.archive.estimate import affected, calls_of, duration_of
 from lms_archive.archive.matching import Asked, Match
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
+from lms_archive.archive.places import Active
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.select_all import why_not
@@ -108,10 +109,11 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
     except NotFound as error:
         raise BadInput(f"there is no {target} on the platform: {error}") from None
     inactive = _inactive(draft, part.inactive_since)
+    left_alone = _left_alone(draft.client, part.exclude, seen.items)
     by_id = part.target.code is None
     builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
     for one in seen.items:
-        if one.user_id in part.exclude or one.username in part.exclude:
+        if one.user_id in left_alone:
             continue
         if inactive is None or one.user_id in inactive:
             key = part.target.target_id if by_id else part.target.code
@@ -120,6 +122,19 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
     if not len(rows):
         draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
     return rows
+
+
+def _left_alone(
+    client: Client, exclude: Collection[int | str], items: Sequence[Active]
+) -> set[int]:
+    """The ids of who is left alone; names are looked up where the list does not tell them."""
+    known = {one.username: one.user_id for one in items}
+    names = {name for name in exclude if isinstance(name, str)}
+    ids = {one for one in exclude if isinstance(one, int)}
+    ids |= {known[name] for name in names & known.keys()}
+    if None in known:
+        ids.update(user_ids_of(client, names - known.keys()).values())
+    return ids
 
 
 def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | None:

@@ -150,7 +150,8 @@ class ArchiveResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the plan warned of."""
-        return tuple(one["text"] for one in read_events(self.ledger, "warning"))
+        texts = (one["text"] for one in read_events(self.ledger, "warning"))
+        return tuple(dict.fromkeys(texts))  # each run of a job tells its own
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write every outcome as CSV: the columns given, then the outcome's."""

@@ -180,9 +180,10 @@ class Run:
             self._poll()
         elif not any(one.ended for one in lanes):
             return False
+        under_way = [one for one in lanes if one.open is not None]
         for lane in lanes:
-            if lane.open is None and not lane.waiting:
-                self._settle(lane)
+            if not lane.waiting and not any(map(lane.meets, under_way)):
+                self._settle(lane)  # nowhere is read where a job of ours is at work
         return True
 
     def _drain(self) -> None:

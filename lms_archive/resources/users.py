@@ -136,7 +136,10 @@ def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
     if page.date is None:
         faults = ["no Date header: what is inactive cannot be told without"]
         raise BadAnswer("GET", page.path, faults=faults)
-    border = page.date - since if isinstance(since, timedelta) else since
+    try:
+        border = page.date - since if isinstance(since, timedelta) else since
+    except OverflowError:
+        raise BadInput(f"since={since} lies before the year 1: give a shorter time") from None
     if border > page.date:
         raise BadInput(f"since {border} lies in the future: it is {page.date} on the platform")
     return border
