@@ -16,6 +16,7 @@ from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.places import Active
 from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.readback import LAG
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.select_all import why_not
 from lms_archive.archive.selection import Everything, Form, Rows, RowsBuilder, Selection, Target
@@ -210,15 +211,22 @@ def _not_lately(
     """Re-enroll archives nobody again who was archived in the target a short while ago."""
     if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:
         return rows
-    since = draft.client.wire.platform_time() - again_after
+    now = draft.client.wire.platform_time()
     ids = [one.user_id for one in rows]
-    last = archived_since(draft.client, target, ids, since)
+    last = archived_since(draft.client, target, ids, now - again_after)
+    lag = now - timedelta(seconds=LAG)
+    new = {one.user_id for one in rows if one.enrolled_at and one.enrolled_at > lag} - last.keys()
     for one in rows:
+        if one.user_id in new:
+            reason = f"enrolled in {target} on {one.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
+            more = "maybe by an archiving that is not listed yet: plan again in a few minutes"
+            draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
         if one.user_id in last:
             reason = f"archived in {target} on {last[one.user_id]:%Y-%m-%d %H:%M:%S} UTC already"
-            more = f"less than {again_after.days} days ago; again_after= says otherwise"
+            span = f"{again_after.days} days" if again_after.days else again_after
+            more = f"less than {span} ago; again_after= says otherwise"
             draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
-    return [one for one in rows if one.user_id not in last]
+    return [one for one in rows if one.user_id not in last.keys() | new]
 
 
 def _cut(

@@ -86,21 +86,24 @@ class Users:
 
     def _inactive(self, since: datetime | timedelta, *, never_logged_in: bool) -> Iterator[User]:
         never: dict[int, User] = {}
-        dated = False
+        latest: datetime | None = None
+        ordered, ended = True, False
         for page in self._by_last_login("asc"):
             border = _border(since, page)
-            logins = [user.last_login_at for user in page.items if user.last_login_at]
-            dated = dated or bool(logins)
             for user in page.items:
-                if user.last_login_at is None:
-                    never[user.user_id] = user
-                elif user.last_login_at < border:
+                at = user.last_login_at
+                if at is None:
+                    never[user.user_id], ended = user, latest is not None
+                    continue
+                ordered = ordered and not ended and (latest is None or latest <= at)
+                latest = at
+                if at < border:
                     yield user
-            if logins and logins[-1] >= border and logins == sorted(logins):
+            if ordered and latest is not None and latest >= border:
                 break
         if not never_logged_in:
             return
-        if dated and not never:
+        if latest is not None and not never:
             for page in self._by_last_login("desc"):
                 never.update((u.user_id, u) for u in page.items if u.last_login_at is None)
                 if any(user.last_login_at is not None for user in page.items):

@@ -100,8 +100,8 @@ def sent(stage: Stage) -> list[tuple[str, int, list[int]]]:
 
 def of_many(exchange: Exchange) -> bool:
     """Whether it is an archive call for several users."""
-    users = exchange.is_write and (exchange.body.get("user_ids") or exchange.body.get("user_id"))
-    return bool(users) and len(users) > 1
+    body = exchange.body if exchange.is_write else {}
+    return len(body.get("user_ids") or body.get("user_id") or ()) > 1
 
 
 def date_of(stage: Stage, column: str, target: int, user: int) -> str | None:

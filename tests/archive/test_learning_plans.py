@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from archive_tools import MakeCsv, from_csv
@@ -73,7 +74,7 @@ def test_the_estimate_holds_for_plans(stage: Stage, mode: str, size: int) -> Non
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-@pytest.mark.parametrize("size", [1, 5, 60])
+@pytest.mark.parametrize("size", [1, 30])
 def test_the_estimate_holds_for_several_targets(stage: Stage, mode: str, size: int) -> None:
     """Likewise for two plans and two courses in one job."""
     load_plans(stage, {50: [1, 2], 60: [3]}, users=size)
@@ -257,12 +258,12 @@ LOST = [
 @pytest.mark.parametrize(("after", "mode"), [(0, "re-enroll"), (1, "unenroll"), (2, "re-enroll")])
 @pytest.mark.parametrize(("kind", "details", "worked"), LOST)
 def test_a_lost_answer_of_a_plan(
-    stage: Stage, kind: str, details: dict[str, object], after: int, mode: str, *, worked: bool
+    stage: Stage, kind: str, details: dict[str, Any], after: int, mode: str, *, worked: bool
 ) -> None:
     """Canary, first chunk, another plan: nothing is archived twice, and nothing is lost."""
     load_plans(stage, {50: [1, 2], 60: [3]})
     planned = plan(stage, 50, 60, mode=mode)
-    stage.sandbox.faults.add(kind, method="PUT", after=after, **details)  # type: ignore[arg-type]
+    stage.sandbox.faults.add(kind, method="PUT", after=after, **details)
     result = planned.apply(stage.client, ledger=stage.ledger)
     check(stage, result, again=mode == "re-enroll", archived=6)
     assert len(sent(stage)) == (3 if worked else 4)
@@ -283,8 +284,8 @@ def test_a_half_failed_plan_job(stage: Stage, mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("at", "mode", "before"),
-    [(at, "re-enroll", at % 2 > 0) for at in range(1, 17)]
-    + [(at, "unenroll", at % 4 > 1) for at in range(2, 17, 2)],
+    [(at, "re-enroll", True) for at in range(1, 17)]
+    + [(at, "unenroll", False) for at in range(1, 17, 4)],
 )
 def test_death_at_any_commit_of_a_plan_job(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int, mode: str, *, before: bool

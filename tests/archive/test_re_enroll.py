@@ -1,6 +1,7 @@
 """Archive and re-enroll: the same user has a new enrollment, which must never be archived too."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from plan_tools import (
@@ -35,7 +36,7 @@ STANDING = "SELECT DISTINCT enrollment_status, enrollment_score FROM enrollments
 BACK = "UPDATE enrollments SET enrollment_created_at = ? WHERE course_id = 1"
 
 
-def _again(stage: Stage, *courses: int, reset: bool = False, **options: timedelta) -> ArchivePlan:
+def _again(stage: Stage, *courses: int, reset: bool = False, **options: Any) -> ArchivePlan:
     terms = {**AGAIN, "reset_tracking": reset}
     users = [user for (user,) in stage.sql("SELECT user_id FROM users ORDER BY 1")]
     asked = ArchiveJob.from_rows(rows(users, courses=courses or (1,)), **terms)
@@ -129,7 +130,7 @@ def test_who_was_archived_lately_is_not_again(stage: Stage) -> None:
     assert {one.code for one in again.skipped} == {"archived_lately"}
     record = next(iter(first.records))
     at = f"{record.archiving.archived_at:%Y-%m-%d %H:%M:%S}"
-    assert f"archived in C1 on {at} UTC already" in again.skipped[0].reason
+    assert f"archived in C1 on {at} UTC already, less than 30 days ago" in again.skipped[0].reason
     stage.time.sleep(timedelta(days=30, minutes=1).total_seconds())
     assert _again(stage).counts["to_archive"] == 4
 
@@ -141,7 +142,10 @@ def test_again_after_of_nothing_asks_nothing(stage: Stage) -> None:
     reads = stage.operations.count("archived_course_enrollments")
     assert _again(stage, again_after=timedelta(0)).counts["to_archive"] == 3
     assert stage.operations.count("archived_course_enrollments") == reads
-    assert _again(stage, again_after=timedelta(hours=1)).counts["to_archive"] == 0
+    again = _again(stage, again_after=timedelta(hours=1))
+    assert again.counts["to_archive"] == 0
+    assert "less than 1:00:00 ago" in again.skipped[0].reason
+    stage.time.sleep(120)
     stage.change(LONG_AGO)
     assert _again(stage, again_after=timedelta(hours=1)).counts["to_archive"] == 3
 
@@ -174,6 +178,33 @@ def test_a_new_ledger_after_a_crash_archives_nobody_twice(
     for user in range(1001, 1007):
         assert len(records_of(stage, column, target, user)) == 1
         assert len(records_of(stage, "course_id", 1, user)) == 1
+
+
+@pytest.mark.parametrize("kind", ["course", "plan"])
+def test_a_new_ledger_while_the_archived_list_lags(stage: Stage, kind: str) -> None:
+    """Whoever was enrolled anew just now is left alone until the list could tell of it."""
+    load_plans(stage, {50: [1]}, users=4)
+    where: dict[str, Any] = {"courses": [1]} if kind == "course" else {}
+    targets = [] if kind == "course" else [50]
+    first = plan(stage, *targets, mode="re-enroll", **where)
+    stage.sandbox.faults.add("archived_lag", seconds=55, times=9)
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(of_many, die, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        first.apply(stage.client, ledger=stage.ledger)
+    stage.sandbox.faults.clear()
+    stage.time.sleep(5)
+    second = plan(stage, *targets, mode="re-enroll", **where)
+    assert second.counts["to_archive"] == 0
+    assert {one.code for one in second.skipped} == {"archived_lately"}
+    assert "plan again in a few minutes" in second.skipped[-1].reason
+    stage.time.sleep(60)
+    third = plan(stage, *targets, mode="re-enroll", **where)
+    assert {one.reason.split(" ")[0] for one in third.skipped} == {"archived"}
+    check(stage, resume(stage.ledger, stage.client), again=True, archived=4)
 
 
 def test_a_job_that_was_open_before_and_never_ends(stage: Stage) -> None:
@@ -298,18 +329,20 @@ def test_enrolled_anew_by_someone_else_during_a_re_enroll(stage: Stage) -> None:
     assert max(stage.archived.values()) == 1
 
 
-@pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("kind", "details", "worked"),
+    ("kind", "details", "after", "worked"),
     [
-        ("cut_before", {}, False),
-        ("cut_after", {}, True),
-        ("error_after", {"status": 408}, True),
-        ("html", {}, False),
+        ("cut_before", {}, 0, False),
+        ("cut_before", {}, 1, False),
+        ("cut_after", {}, 0, True),
+        ("cut_after", {}, 1, True),
+        ("cut_after", {}, 2, True),
+        ("error_after", {"status": 408}, 1, True),
+        ("html", {}, 2, False),
     ],
 )
 def test_a_lost_answer_of_a_re_enroll(
-    stage: Stage, kind: str, details: dict[str, object], after: int, *, worked: bool
+    stage: Stage, kind: str, details: dict[str, Any], after: int, *, worked: bool
 ) -> None:
     """The new enrollment is never taken for the old: nothing twice, nothing lost."""
     stage.load(3, 3)
@@ -329,8 +362,9 @@ def test_lost_answer_and_half_failed_job(stage: Stage) -> None:
     assert [users for _, _, users in sent(stage)][2:] == [[1003, 1005, 1007]]
 
 
-@pytest.mark.parametrize("before", [False, True])
-@pytest.mark.parametrize("at", range(1, 15, 2))
+@pytest.mark.parametrize(
+    ("at", "before"), [(at, True) for at in range(1, 14)] + [(2, False), (5, False), (8, False)]
+)
 def test_death_at_any_commit_of_a_re_enroll(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int, *, before: bool
 ) -> None:

@@ -1,0 +1,207 @@
+"""Every enrollment of a target, or those of inactive users, but for whom to leave alone."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from plan_tools import AGAIN, UNENROLL, check, load_plans, sent
+from virtual_time import Stage
+
+from lms_archive import Answer, ArchiveJob, ArchivePlan, BadInput
+
+utc = timezone.utc
+BORDER = datetime(2025, 6, 1, tzinfo=utc)
+BY_KIND: dict[str, Callable[..., ArchiveJob]] = {
+    "course": ArchiveJob.for_course,
+    "learning_plan": ArchiveJob.for_learning_plan,
+}
+NUMBER = {"course": 9, "learning_plan": 50}
+KINDS = list(BY_KIND)
+
+
+def _load(stage: Stage) -> None:
+    """u1001 never logged in; u1002 to u1006 did on the first of April to August 2025."""
+    load_plans(stage, {50: [1, 2]}, users=6)
+    stage.sandbox.load(courses=[{"code": "C9", "id_course": 9}])
+    stage.change(
+        "INSERT INTO enrollments SELECT 9, user_id, enrollment_status, enrollment_level, "
+        "enrollment_score, enrollment_created_at, enrollment_created_by, "
+        "enrollment_completion_date, enrollment_time_spent, NULL, NULL, NULL, NULL, NULL "
+        "FROM enrollments WHERE course_id = 1"
+    )
+    for month in range(4, 9):
+        at = f"2025-{month:02}-01 00:00:00"
+        stage.change("UPDATE users SET last_access_date = ? WHERE user_id = ?", at, 998 + month)
+
+
+def _plan(stage: Stage, kind: str, terms: Mapping[str, Any] | None = None, **how: Any) -> Any:
+    job = BY_KIND[kind](NUMBER[kind], **(terms or UNENROLL))
+    return job.all_enrollments(**how).plan(stage.client)
+
+
+def _taken(planned: ArchivePlan) -> list[int]:
+    return [one.user_id for chunk in planned.chunks for one in chunk.members]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("terms", [UNENROLL, AGAIN])
+def test_all_of_them(stage: Stage, kind: str, terms: Mapping[str, Any]) -> None:
+    """Without more said, everyone who has completed is taken, each with a row of their own."""
+    _load(stage)
+    stage.change(
+        "UPDATE learning_plan_enrollments SET enrollment_status = 'in_progress' "
+        "WHERE user_id = 1003"
+    )
+    stage.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1004")
+    planned = _plan(stage, kind, terms)
+    left_out = 1003 if kind == "learning_plan" else 1004
+    assert _taken(planned) == [user for user in range(1001, 1007) if user != left_out]
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    skips = 0 if kind == "learning_plan" else 1
+    check(stage, result, again=terms is AGAIN, archived=5, skipped=skips)
+    first = next(iter(result.outcomes))
+    assert dict(first.row) == {f"{kind}_id": NUMBER[kind], "user_id": 1001, "username": "u1001"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "since", "words"),
+    [
+        ("course", date(2025, 6, 1), "since 2025-06-01 00:00:00 UTC"),
+        ("learning_plan", BORDER, "since 2025-06-01 00:00:00 UTC"),
+        (
+            "course",
+            datetime(2025, 6, 1, 2, tzinfo=timezone(timedelta(hours=2))),
+            "since 2025-06-01 00:00:00",
+        ),
+        ("learning_plan", datetime(2026, 3, 1, 12, tzinfo=utc) - BORDER, "for 273 days"),
+    ],
+)
+def test_only_inactive_users(stage: Stage, kind: str, since: Any, words: str) -> None:
+    """A day is its midnight, UTC; the border itself is not before it; never logged in stays."""
+    _load(stage)
+    planned = _plan(stage, kind, inactive_since=since)
+    assert _taken(planned) == [1002, 1003]
+    (told,) = [text for text in planned.warnings if text.startswith("inactive")]
+    assert words in told
+    assert "2 users" in told
+    assert words in str(planned)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_is_left_alone(stage: Stage, kind: str) -> None:
+    """Ids and usernames, together with inactivity; a name is never an id."""
+    _load(stage)
+    planned = _plan(stage, kind, exclude=[1002, "u1004", "1003", "U1005"])
+    assert _taken(planned) == [1001, 1003, 1005, 1006]
+    both = _plan(stage, kind, exclude={"u1002"}, inactive_since=BORDER)
+    assert _taken(both) == [1003]
+    assert _taken(_plan(stage, kind, exclude="u1001")) == [1002, 1003, 1004, 1005, 1006]
+
+
+class Nameless:
+    """A transport under which the active lists tell no usernames."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._line = stage.line
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        params: Sequence[tuple[str, str]],
+        body: bytes | None,
+        timeout: tuple[float, float],
+    ) -> Answer:
+        """Carry one exchange."""
+        answer = self._line(method, url, headers, params, body, timeout)
+        if not url.endswith("/enrollments") or method != "GET":
+            return answer
+        data = json.loads(answer.body)
+        for item in data["data"]["items"]:
+            del item["username"]
+        return Answer(answer.status, answer.headers, json.dumps(data).encode())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_are_left_alone_where_lists_tell_none(stage: Stage, kind: str) -> None:
+    """`username` in the list is assumed: without it the names left alone are looked up."""
+    _load(stage)
+    client = stage.connect(transport=Nameless(stage))
+    job = BY_KIND[kind](NUMBER[kind], **UNENROLL).all_enrollments(exclude=["u1002", "u1005", 1006])
+    assert _taken(job.plan(client)) == [1001, 1003, 1004]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", [{"inactive_since": date(2020, 1, 1)}, {"exclude": range(1, 2000)}])
+def test_nobody_matches(stage: Stage, kind: str, how: dict[str, Any]) -> None:
+    """An empty plan with a warning; applying it does nothing, and is whole."""
+    _load(stage)
+    planned = _plan(stage, kind, **how)
+    assert planned.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
+    assert (
+        planned.warnings[-1] == f"no enrollment of {kind.replace('_', ' ')} {NUMBER[kind]}"
+        " matches: nothing to archive there"
+    )
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    check(stage, result)
+    assert sent(stage) == []
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        datetime(2025, 6, 1),  # noqa: DTZ001  that is the point
+        timedelta(days=-1),
+        "2025-06-01",
+        20250601,
+    ],
+)
+def test_a_time_that_means_nothing(since: Any) -> None:
+    """Naive times, times ahead and what is no time are refused before anything is read."""
+    job = ArchiveJob.for_course(9, **UNENROLL)
+    with pytest.raises(BadInput, match=r"needs a time zone|lies in the future|is a date"):
+        job.all_enrollments(inactive_since=since)
+
+
+@pytest.mark.parametrize("since", [date(2026, 3, 2), datetime(2026, 3, 1, 12, 0, 1, tzinfo=utc)])
+def test_a_time_that_is_still_to_come(stage: Stage, since: Any) -> None:
+    """By the platform's clock: everybody would be inactive."""
+    _load(stage)
+    with pytest.raises(BadInput, match="lies in the future"):
+        _plan(stage, "course", inactive_since=since)
+    assert _plan(stage, "course", inactive_since=date(2026, 3, 1)).counts["to_archive"] == 5
+
+
+def test_longer_ago_than_there_is_time(stage: Stage) -> None:
+    """A span before the year 1 is refused in words."""
+    _load(stage)
+    with pytest.raises(BadInput, match="1000000 days"):
+        _plan(stage, "course", inactive_since=timedelta(days=1_000_000))
+
+
+def test_users_are_read_once_for_several_targets(stage: Stage) -> None:
+    """Two targets under the same border ask for the users once."""
+    _load(stage)
+    jobs = [
+        BY_KIND[kind](NUMBER[kind], **UNENROLL).all_enrollments(inactive_since=BORDER)
+        for kind in KINDS
+    ]
+    planned = (jobs[0] + jobs[1]).plan(stage.client)
+    assert stage.operations.count("list_users") == 1
+    check(stage, planned.apply(stage.client, ledger=stage.ledger), archived=4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_and_some_rows_of_one_target(stage: Stage, kind: str) -> None:
+    """A user asked for twice is archived once; the target is read once."""
+    _load(stage)
+    make = BY_KIND[kind]
+    some = make(NUMBER[kind], **UNENROLL).users([1002, 1003])
+    everyone = make(NUMBER[kind], **UNENROLL).all_enrollments()
+    planned = (some + everyone).plan(stage.client)
+    assert planned.counts["to_archive"] == 6
+    assert [one.code for one in planned.skipped] == ["duplicate"] * 2
+    assert stage.operations.count(f"{kind}_enrollments") == 1

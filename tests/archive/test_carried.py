@@ -1,0 +1,146 @@
+"""What a plan's archive carries along, told course by course."""
+
+import pytest
+from plan_tools import check, date_of, done, load_plans, of_many, plan, records_of, sent
+from virtual_time import ENROLLED_AT, Stage
+
+from lms_archive import CarriedCourse, Limits, resume
+
+
+def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
+    return {
+        one.user: [(course.course_id, course.became) for course in one.courses]
+        for one in outcomes  # type: ignore[attr-defined]
+    }
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_who_is_not_in_all_courses(stage: Stage, mode: str) -> None:
+    """A user in the plan but not in one of its courses is archived whole, and that is told."""
+    load_plans(stage, {50: [1, 2]})
+    stage.unenroll(2, 1002)
+    stage.unenroll(1, 1003)
+    stage.unenroll(2, 1003)
+    result = plan(stage, 50, mode=mode).apply(stage.client, ledger=stage.ledger)
+    check(stage, result, again=mode == "re-enroll", archived=3)
+    assert _became(result.outcomes) == {
+        1001: [(1, "archived"), (2, "archived")],
+        1002: [(1, "archived"), (2, "not_enrolled")],
+        1003: [(1, "not_enrolled"), (2, "not_enrolled")],
+    }
+    assert len(result.incomplete) == 0
+
+
+@pytest.mark.parametrize("status", ["waiting", "suspended"])
+def test_a_course_enrollment_that_cannot_be_archived(stage: Stage, status: str) -> None:
+    """It stays active: the row is archived, and incomplete."""
+    load_plans(stage, {50: [1, 2]})
+    stage.change(
+        "UPDATE enrollments SET enrollment_status = ? WHERE course_id = 2 AND user_id = 1002",
+        status,
+    )
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=3)
+    assert [one.user for one in result.incomplete] == [1002]
+    assert _became(result.incomplete)[1002][1] == (2, "not_archived")
+    assert date_of(stage, "course_id", 2, 1002) == ENROLLED_AT
+
+
+def test_earlier_records_are_not_taken_for_these(stage: Stage) -> None:
+    """A course archived in an earlier year is no proof of this archiving."""
+    load_plans(stage, {50: [1]})
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=3)
+    old = records_of(stage, "course_id", 1, 1001)
+    stage.time.sleep(86_400 * 40)
+    again = "2026-04-02 00:00:00"
+    users = (1001, 1002, 1003)
+    stage.sandbox.load(
+        learning_plan_enrollments=[
+            done(user_id=user, learning_plan_id=50, enrollment_created_at=again) for user in users
+        ]
+    )
+    second = plan(stage, 50).apply(stage.client, ledger=stage.folder / "second.sqlite")
+    assert second.counts["archived"] == 3
+    assert {one.courses for one in second.outcomes} == {(CarriedCourse(1, "not_enrolled"),)}
+    assert records_of(stage, "course_id", 1, 1001) == old
+
+
+def test_a_course_left_behind_by_the_platform(stage: Stage) -> None:
+    """Archived and active all the same is told, and nothing is sent again."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50)
+    back = (
+        "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
+        f"enrollment_created_at, enrollment_time_spent) VALUES (2, 1003, 'completed', 'student', "
+        f"'{ENROLLED_AT}', 0)"
+    )
+
+    def put_back() -> None:
+        stage.time.sleep(5)
+        stage.sandbox.advance()
+        stage.change(back)
+
+    stage.line.once(of_many, put_back, after=True)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    assert result.counts["archived"] == 3
+    assert [one.user for one in result.incomplete] == [1003]
+    assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
+    assert len(sent(stage)) == 2
+
+
+def test_a_course_not_enrolled_anew_is_told(stage: Stage) -> None:
+    """In re-enroll the courses must come back too."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50, mode="re-enroll")
+
+    def lose() -> None:
+        stage.time.sleep(5)
+        stage.sandbox.advance()
+        stage.unenroll(2, 1003)
+
+    stage.line.once(of_many, lose, after=True)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    check(stage, result, again=True, archived=3)
+    assert _became(result.incomplete) == {1003: [(1, "archived"), (2, "not_re_enrolled")]}
+
+
+def test_many_users_in_many_courses(stage: Stage) -> None:
+    """More than a page of users: each has the records of their own courses."""
+    load_plans(stage, {50: [1, 2, 3]}, users=205)
+    stage.unenroll(3, 1201)
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=205)
+    told = _became(result.outcomes)
+    assert told.pop(1201) == [(1, "archived"), (2, "archived"), (3, "not_enrolled")]
+    assert set(map(tuple, told.values())) == {((1, "archived"), (2, "archived"), (3, "archived"))}
+
+
+def test_course_records_that_lag_are_waited_for(stage: Stage) -> None:
+    """The archived lists may show records late: no course is told as not archived for that."""
+    load_plans(stage, {50: [1, 2]}, users=4)
+    planned = plan(stage, 50)
+    stage.sandbox.faults.add("archived_lag", seconds=20, times=9)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=4)
+    assert len(result.incomplete) == 0
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> None:
+    """A run that died after the call: the resume reads the courses back just the same."""
+    load_plans(stage, {50: [1, 2]}, users=5)
+    client = stage.connect(limits=Limits(hand_picked=3))
+    planned = plan(stage, 50, mode=mode)
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(of_many, die, after=True)
+    with pytest.raises(KeyboardInterrupt):
+        planned.apply(client, ledger=stage.ledger)
+    stage.time.sleep(7200)
+    result = resume(stage.ledger, client)
+    check(stage, result, again=mode == "re-enroll", archived=5)
+    assert {c.became for one in result.outcomes for c in one.courses} == {"archived"}
+    assert all(len(one.courses) == 2 for one in result.outcomes)

@@ -1,0 +1,167 @@
+"""Learning plans that somebody changes while a job runs: their data are frozen into records."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from plan_tools import check, job, load_plans, of_many, plan, sent
+from virtual_time import Exchange, Stage
+
+from lms_archive import ArchivedLearningPlanEnrollment, Limits, NotFound, PlanChanged, resume
+
+CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"title": "New"}, "P50: title was Plan 50, is New"),
+    ({"code": "NEW"}, "P50: code was P50, is NEW"),
+    ({"credits": 7}, "P50: credits was 2.5, is 7.0"),
+    ({"courses": [1]}, "P50: courses was [1, 2], is [1]"),
+    ({"courses": [1, 2, 3]}, "P50: courses was [1, 2], is [1, 2, 3]"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES)
+def test_a_change_before_the_first_chunk(stage: Stage, change: dict[str, Any], words: str) -> None:
+    """Title, code, credits or courses changed since the plan: it stops with nothing sent."""
+    load_plans(stage, {50: [1, 2], 60: [3]})
+    planned = plan(stage, 50)
+    stage.sandbox.change_learning_plan(50, **change)
+    with pytest.raises(PlanChanged) as caught:
+        planned.apply(stage.client, ledger=stage.ledger)
+    assert list(caught.value.seen) == [words]
+    assert caught.value.ledger == stage.ledger
+    assert sent(stage) == []
+
+
+@pytest.mark.parametrize("change", [{"validity_days": 9}, {"language": "it"}, {"courses": [2, 1]}])
+def test_what_a_record_does_not_show_stops_nothing(stage: Stage, change: dict[str, Any]) -> None:
+    """Order of courses and starred data are not compared: no call returns them."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50)
+    stage.sandbox.change_learning_plan(50, **change)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=3)
+    assert not any("changed while" in text for text in result.warnings)
+
+
+def test_resume_stops_again_until_told_to_go_on(stage: Stage) -> None:
+    """A change that stays stops every resume; `allow_changes` goes on, and the result says so."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50)
+    stage.sandbox.change_learning_plan(50, title="New")
+    with pytest.raises(PlanChanged):
+        planned.apply(stage.client, ledger=stage.ledger)
+    with pytest.raises(PlanChanged, match="allow_changes=True"):
+        resume(stage.ledger, stage.client)
+    assert sent(stage) == []
+    result = resume(stage.ledger, stage.client, allow_changes=True)
+    check(stage, result, archived=3)
+    told = [text for text in result.warnings if "title was Plan 50, is New" in text]
+    assert len(told) == 1
+    titles = set()
+    for one in result.records:
+        assert isinstance(one, ArchivedLearningPlanEnrollment)
+        titles.add(one.learning_plan.title)
+    assert titles == {"New"}
+
+
+def test_a_change_taken_back_lets_resume_go_on(stage: Stage) -> None:
+    """Set back to what was planned, the job goes on without being told to."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50)
+    stage.sandbox.change_learning_plan(50, title="New")
+    with pytest.raises(PlanChanged):
+        planned.apply(stage.client, ledger=stage.ledger)
+    stage.sandbox.change_learning_plan(50, title="Plan 50")
+    check(stage, resume(stage.ledger, stage.client), archived=3)
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_changed_between_chunks(stage: Stage, *, allowed: bool) -> None:
+    """A minute later the plan is looked at again: nothing more is sent, what ran is told."""
+    load_plans(stage, {50: [1, 2]}, users=7)
+    client = stage.connect(limits=Limits(hand_picked=3))
+    planned = job(stage, 50).plan(client)
+
+    def meddle() -> None:
+        stage.time.sleep(61)
+        stage.sandbox.change_learning_plan(50, title="New")
+
+    stage.line.once(lambda one: one.is_poll and len(sent(stage)) > 1, meddle, after=True)
+    if allowed:
+        result = planned.apply(client, ledger=stage.ledger, allow_changes=True)
+        check(stage, result, archived=7)
+        assert any("title was Plan 50, is New" in text for text in result.warnings)
+        return
+    with pytest.raises(PlanChanged) as caught:
+        planned.apply(client, ledger=stage.ledger)
+    assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
+    assert [len(users) for _, _, users in sent(stage)] == [1, 2]
+    stage.sandbox.change_learning_plan(50, title="Plan 50")
+    check(stage, resume(stage.ledger, client), archived=7)
+
+
+def test_changed_at_the_end_is_only_told(stage: Stage) -> None:
+    """Too late to stop anything: the result's warnings say it."""
+    load_plans(stage, {50: [1, 2]}, users=3)
+    planned = plan(stage, 50)
+    new: Callable[[], None] = lambda: stage.sandbox.change_learning_plan(50, title="New")  # noqa: E731
+    stage.line.once(of_many, new, after=True)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    check(stage, result, archived=3)
+    (told,) = [text for text in result.warnings if "changed while the job ran" in text]
+    assert told == "changed while the job ran: P50: title was Plan 50, is New"
+
+
+def test_one_look_a_minute(stage: Stage) -> None:
+    """Many chunks within a minute cost two looks; each further minute costs at most one more."""
+    load_plans(stage, {50: [1]}, users=30)
+    client = stage.connect(limits=Limits(hand_picked=3))
+    planned = job(stage, 50).plan(client)
+    looks: list[float] = []
+
+    def note(exchange: Exchange) -> None:
+        if exchange.method == "GET" and exchange.path == "/learningplan/v1/learningplans/50":
+            looks.append(stage.time.passed)
+
+    stage.line.after.append(note)
+    stage.line.after.append(lambda one: stage.time.sleep(9) if one.is_poll else None)
+    begun = stage.time.passed
+    check(stage, planned.apply(client, ledger=stage.ledger), archived=30)
+    minutes = (stage.time.passed - begun) / 60
+    assert minutes > 2
+    assert 3 <= len(looks) <= minutes + 2
+    assert all(later - one >= 60 for one, later in pairwise(looks[:-1]))
+
+
+def test_another_plan_of_the_job_changed(stage: Stage) -> None:
+    """The plan that has not begun is looked at before its first chunk, however late."""
+    load_plans(stage, {50: [1], 60: [2]})
+    planned = plan(stage, 50, 60)
+    new: Callable[[], None] = lambda: stage.sandbox.change_learning_plan(60, credits=9)  # noqa: E731
+    stage.line.once(of_many, new)
+    with pytest.raises(PlanChanged, match=r"P60: credits was 2\.5, is 9\.0"):
+        planned.apply(stage.client, ledger=stage.ledger)
+    assert {target for _, target, _ in sent(stage)} == {50}
+    check(stage, resume(stage.ledger, stage.client, allow_changes=True), archived=6)
+
+
+def test_a_plan_that_is_gone(stage: Stage) -> None:
+    """Deleted since it was planned: the job stops with nothing sent, and carries its ledger."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50)
+    for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
+        stage.change(f"DELETE FROM {table}")
+    with pytest.raises(NotFound) as caught:
+        planned.apply(stage.client, ledger=stage.ledger)
+    assert caught.value.ledger == stage.ledger
+    assert sent(stage) == []
+
+
+def test_changed_right_before_the_work_is_told_with_the_record(stage: Stage) -> None:
+    """The archived title is the one of its time; what is changed afterwards stays out of it."""
+    load_plans(stage, {50: [1, 2]})
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    stage.sandbox.change_learning_plan(50, title="Later")
+    for one in stage.client.archived.in_learning_plan(50):
+        assert one.learning_plan.title == "Plan 50"
+    check(stage, result, archived=3)

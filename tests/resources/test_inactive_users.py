@@ -1,0 +1,159 @@
+"""Users who have not been here for long: found in few pages, wherever the others are sorted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Literal
+
+import pytest
+from virtual_time import START, VirtualTime
+from wire_tools import items, scripted
+
+from lms_archive import Answer, BadAnswer, BadInput, Client, Limits
+from lms_archive.sandbox import Sandbox
+
+utc = timezone.utc
+BORDER = datetime(2026, 1, 1, tzinfo=utc)
+Where = Literal["first", "last"]
+Open = Callable[..., tuple[Sandbox, Client]]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Make a platform of 12 old, 30 recent and some users who never logged in, 5 a page."""
+    with ExitStack() as stack:
+
+        def make(where: Where, never: int) -> tuple[Sandbox, Client]:
+            time = VirtualTime()
+            sandbox = stack.enter_context(Sandbox(clock=time, never_logged_in=where))
+            client = sandbox.client(limits=Limits(page_size=5), calls_per_hour=None)
+            stack.enter_context(client)
+            some: list[dict[str, Any]] = [
+                {"username": f"old{i}", "last_access_date": BORDER - timedelta(days=i + 1)}
+                for i in range(12)
+            ]
+            some += [
+                {"username": f"new{i}", "last_access_date": BORDER + timedelta(hours=i)}
+                for i in range(30)
+            ]
+            some += [{"username": f"never{i}"} for i in range(never)]
+            sandbox.load(users=some)
+            return sandbox, time.wire(client)
+
+        yield make
+
+
+def _pages(sandbox: Sandbox) -> list[tuple[str, int]]:
+    """Direction and number of each page of users that was read."""
+    queries = [dict(one.query) for one in sandbox.calls if one.operation == "list_users"]
+    return [(query["sort_dir"], int(query.get("page", 1))) for query in queries]
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+@pytest.mark.parametrize("never", [0, 7])
+def test_the_walk_stops_early(opened: Open, where: Where, never: int) -> None:
+    """Only as many pages as hold inactive users, and the one that shows the first other."""
+    sandbox, client = opened(where, never)
+    names = [user.username for user in client.users.inactive(since=BORDER)]
+    assert names == [f"old{i}" for i in reversed(range(12))]
+    before = never if where == "first" else 0
+    assert _pages(sandbox) == [("asc", page) for page in range(1, (before + 12) // 5 + 2)]
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+@pytest.mark.parametrize("never", [0, 1, 7])
+def test_who_never_logged_in_comes_apart(opened: Open, where: Where, never: int) -> None:
+    """Asked for, they come after the others, from whichever end they stand at, each once."""
+    sandbox, client = opened(where, never)
+    users = list(client.users.inactive(since=BORDER, never_logged_in=True))
+    assert [user.username for user in users[:12]] == [f"old{i}" for i in reversed(range(12))]
+    assert {user.username for user in users[12:]} == {f"never{i}" for i in range(never)}
+    assert len(users) == 12 + never
+    assert len(_pages(sandbox)) <= 6
+    assert ("desc", 1) in _pages(sandbox) or where == "first"
+
+
+def test_nobody_has_ever_logged_in() -> None:
+    """Without any date all are read once, and only given when asked for."""
+    page = items(*(_user(number, None) for number in (1, 2, 3)), has_more_data=False)
+    client, script = scripted(page)
+    assert list(client.users.inactive(since=BORDER)) == []
+    never = client.users.inactive(since=BORDER, never_logged_in=True)
+    assert [user.user_id for user in never] == [1, 2, 3]
+    assert len(script.sent) == 2
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        date(2026, 1, 1),
+        BORDER,
+        datetime(2026, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        START - BORDER,
+    ],
+)
+def test_one_moment_in_four_words(opened: Open, since: Any) -> None:
+    """A day is its midnight in UTC, a span counts from the platform's clock."""
+    _, client = opened("first", 0)
+    assert len(list(client.users.inactive(since=since))) == 12
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        (datetime(2026, 1, 1), "time zone"),  # noqa: DTZ001  that is the point
+        (timedelta(seconds=-1), "future"),
+        (date(2026, 3, 2), "future"),
+        (START + timedelta(seconds=1), "future"),
+        (timedelta(days=10**6), "before the year 1"),
+        ("2026-01-01", "not '2026-01-01'"),
+        (None, "not None"),
+    ],
+)
+def test_a_time_that_is_none(opened: Open, since: Any, words: str) -> None:
+    """Naive, ahead of the platform's clock, before all time, or no time."""
+    _, client = opened("first", 0)
+    with pytest.raises(BadInput, match=words):
+        list(client.users.inactive(since=since))
+
+
+def _user(number: int, at: str | None) -> dict[str, Any]:
+    return {"user_id": str(number), "username": f"u{number}", "last_access_date": at}
+
+
+OLDER, OLD, NEW = "2025-04-04 00:00:00", "2025-05-05 00:00:00", "2026-02-02 00:00:00"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [[NEW, OLD, NEW], [OLD, None, OLD]],
+        [[OLD, None, NEW], [OLD], [OLD]],
+        [[None, OLD], [None, NEW], [OLD]],
+        [[OLD], [OLDER, NEW], [OLD]],
+        [[NEW, OLDER], [OLD], [NEW, NEW], [OLD]],
+    ],
+)
+def test_a_platform_that_does_not_sort_is_read_whole(pages: list[list[str | None]]) -> None:
+    """Nobody is missed where the order that was asked for is not kept."""
+    numbers = iter(range(1, 100))
+    last = len(pages) - 1
+    client, script = scripted(
+        *(
+            items(*(_user(next(numbers), at) for at in page), has_more_data=i < last)
+            for i, page in enumerate(pages)
+        )
+    )
+    users = list(client.users.inactive(since=BORDER, never_logged_in=True))
+    at = [one for page in pages for one in page]
+    dated = [i for i, one in enumerate(at, 1) if one in (OLD, OLDER)]
+    never = [i for i, one in enumerate(at, 1) if one is None]
+    assert [user.user_id for user in users] == dated + never
+    assert len(script.sent) >= len(pages)
+
+
+def test_without_a_date_header_nobody_is_inactive() -> None:
+    """The platform's clock is the measure: where it tells none, nothing is told."""
+    client, _ = scripted(Answer(200, {}, b'{"data": {"items": []}}'))
+    with pytest.raises(BadAnswer, match="no Date header"):
+        list(client.users.inactive(since=BORDER))
