@@ -48,7 +48,7 @@ def _told(report: ContractReport) -> int:
     print(report)
     if report.overrides:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
-    open_ones = [one.operation for one in report if one.is_write and one.state != "confirmed"]
+    open_ones = [one.operation for one in report if one.is_needed and one.state != "confirmed"]
     print(
         f"\nNot confirmed: {', '.join(open_ones)}." if open_ones else "\nEvery write is confirmed."
     )

@@ -121,7 +121,7 @@ def test_as_a_command() -> None:
         asked = {call.operation for call in sandbox.calls}
     assert asked == {"token", "swagger"}
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 of 4 writes" in done.stdout
+    assert "6 of 6 writes" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from lms_archive.archive.outcomes import ArchivedRecord
 from lms_archive.client import Client
-from lms_archive.errors import BadAnswer, NotFound
+from lms_archive.errors import ApiError
 from lms_archive.records.archived import ArchivedCourseEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.archived import certificate_of
@@ -53,7 +53,7 @@ def save_certificates(
             continue
         try:
             saved.append(client.archived.download_certificate(record, folder / _name(record)))
-        except (BadAnswer, NotFound) as error:
+        except (ApiError, OSError) as error:
             failed[record.archiving.record_id] = str(error)
     return SavedCertificates(tuple(saved), without, failed)
 

@@ -76,7 +76,9 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
         after = max(left - limits.select_all, 0)
         # Before each round all that is active is read, to see that it is what was planned.
         active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
+        # After it, all that is new is read, to see that nobody else was taken.
         records += 1 if left <= size else ceil((len(chunk) - after) / size)
+        records += ceil((len(chunk) - after) / size) if left > 1 else 0
         left = after
     calls[f"archived_{kind}_enrollments"] += records
     calls[f"{kind}_enrollments"] += active

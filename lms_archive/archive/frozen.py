@@ -39,7 +39,13 @@ class Watch:
         if lane.looked_at is not None and now - lane.looked_at < EVERY:
             return None
         lane.looked_at = now
-        changes = self._look(lane)
+        changes, grown = self._look(lane)
+        if grown:
+            return PlanChanged(
+                "courses were added to the learning plan since it was planned, and more would be "
+                "archived than the plan says; nothing more was sent. Plan again:",
+                seen=changes,
+            )
         if not changes or self.allowed:
             return None
         return PlanChanged(
@@ -53,19 +59,20 @@ class Watch:
         if lane.looked_at is not None and not lane.waiting:
             self._look(lane)
 
-    def _look(self, lane: Lane) -> list[str]:
-        changes = changes_of(self.client, lane.target)
+    def _look(self, lane: Lane) -> tuple[list[str], bool]:
+        """What has changed, and whether courses were added."""
+        changes, grown = changes_of(self.client, lane.target)
         for text in changes:
             if text not in self._told:
                 self._told.add(text)
                 self.ledger.note("warning", text=f"changed while the job ran: {text}")
-        return changes
+        return changes, grown
 
 
-def changes_of(client: Client, target: PlannedTarget) -> list[str]:
-    """How a learning plan differs from the one that was planned; nothing for a course."""
+def changes_of(client: Client, target: PlannedTarget) -> tuple[list[str], bool]:
+    """How a learning plan differs from the one that was planned, and whether it has grown."""
     if target.kind != "learning_plan":
-        return []
+        return [], False
     plan = client.learning_plans.get(target.target_id)
     courses = tuple(one.course_id for one in client.learning_plans.courses(target.target_id))
     pairs = (
@@ -74,4 +81,5 @@ def changes_of(client: Client, target: PlannedTarget) -> list[str]:
         ("credits", target.credits, plan.credits),
         ("courses", sorted(target.courses), sorted(courses)),
     )
-    return [f"{target}: {name} was {old}, is {new}" for name, old, new in pairs if old != new]
+    changes = [f"{target}: {name} was {old}, is {new}" for name, old, new in pairs if old != new]
+    return changes, not set(courses) <= set(target.courses)

@@ -170,7 +170,10 @@ class ArchiveJob:
             raise BadInput(".all_enrollments(...) follows for_course(...): here is no target")
         if form not in ("hand_picked", "select_all"):
             raise BadInput(f"form is 'hand_picked' or 'select_all', not {form!r}")
-        left_alone = [exclude] if isinstance(exclude, (int, str)) else [plain(x) for x in exclude]
+        given: Any = [exclude] if isinstance(exclude, (int, str)) else exclude
+        if not isinstance(given, Iterable):
+            raise BadInput(f"exclude holds ids and usernames, in a list, not {exclude!r:.60}")
+        left_alone = [plain(one) for one in given]
         wrong = [x for x in left_alone if not (is_id(x) or isinstance(x, str))]
         if wrong:
             raise BadInput(f"exclude holds ids (int) and usernames (str), not {wrong[0]!r:.60}")
@@ -225,7 +228,12 @@ class ArchiveJob:
             ApiError: a call failed.
         """
         if not self.selection.parts:
-            raise BadInput("this job has no selection: say whose enrollments with .users(...)")
+            more = ".users(...) or .all_enrollments()"
+            raise BadInput(f"this job has no selection: say whose enrollments with {more}")
+        _check("plan", client, Client)
+        _check("again_after", again_after, timedelta)
+        if again_after < timedelta():
+            raise BadInput(f"again_after lies in the future: {again_after}")
         if on_shared not in ("skip", "fail", "allow"):
             raise BadInput(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
         return make_plan(
@@ -245,3 +253,8 @@ def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:
 
 def _said(term: object) -> str:
     return " or ".join(term) if isinstance(term, tuple) else str(term)
+
+
+def _check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise BadInput(f"{name} takes a {kind.__name__}, not {value!r:.60}")

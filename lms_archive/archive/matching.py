@@ -13,7 +13,9 @@ from lms_archive.archive.selection import UserKey
 from lms_archive.archive.terms import Terms
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 
-__all__ = ["Asked", "Match", "user_id_of"]
+__all__ = ["Asked", "Match", "user_id_of", "who_is_left_alone"]
+
+_SHOWN = 5
 
 Asked = tuple[int, str, UserKey]
 """A row's index, the words for its place, and the user it names."""
@@ -124,3 +126,27 @@ def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
             "re-enrolling: archive it by hand"
         )
     return None
+
+
+def who_is_left_alone(
+    exclude: Collection[int | str],
+    items: Sequence[Active],
+    find: Callable[[Collection[str]], Mapping[str, int]],
+) -> tuple[set[int], list[str]]:
+    """The ids that `exclude` means, and what to tell of it: names match exactly.
+
+    Names are looked up where the list does not tell them.
+    """
+    if not exclude:
+        return set(), []
+    known = {one.username: one.user_id for one in items}
+    if None in known:
+        known.update(find({one for one in exclude if isinstance(one, str)} - known.keys()))
+    here = {one.user_id for one in items}
+    meant = {one: known.get(one) if isinstance(one, str) else one for one in exclude}
+    nobody = sorted(repr(one) for one, user_id in meant.items() if user_id not in here)
+    text = f"{len(meant) - len(nobody):,} left alone"
+    if nobody:
+        shown = ", ".join(nobody[:_SHOWN]) + (", ..." if nobody[_SHOWN:] else "")
+        text += f"; exclude also names nobody who would be taken there: {shown}"
+    return {user_id for user_id in meant.values() if user_id is not None}, [text]

@@ -35,6 +35,7 @@ CODES: Final[Mapping[str, str]] = {
     "shared": "skipped",
     "in_learning_plan": "skipped",
     "carried_along": "skipped",
+    "not_carried": "skipped",
     "changed": "skipped",
     "refused": "failed",
     "still_active": "failed",
@@ -126,9 +127,14 @@ class Outcome:
 
 @frozen
 class Skip:
-    """A row that is not sent, and why."""
+    """A row that is not sent, and why.
+
+    A course row that is carried along names the `along` row of the plan, and its course.
+    """
 
     row: int
     code: str
     reason: str
     user_id: int | None = None
+    along: int | None = None
+    course_id: int | None = None

@@ -12,8 +12,13 @@ from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.applying import (
+    check_ceiling,
+    check_number,
+    check_platform,
+    tell_carried,
+)
 from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.estimate import affected
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.printed import printed
@@ -23,11 +28,11 @@ from lms_archive.archive.selection import Rows, Selection
 from lms_archive.archive.tables import write_csv
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, LedgerError, TooManyAffected
+from lms_archive.errors import BadInput, LedgerError
 from lms_archive.files import whole_file
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
-__all__ = ["ArchivePlan", "check_ceiling", "plan_in", "run_plan"]
+__all__ = ["ArchivePlan", "plan_in"]
 
 _FORMAT = "lms_archive plan 1"
 
@@ -215,66 +220,53 @@ class ArchivePlan:
             Stopped: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; likewise.
         """
-        if canary < 0:
-            raise BadInput(f"canary is how many enrollments are sent alone, not {canary!r}")
-        _check_platform(self.platform, client)
-        check_ceiling(self, max_affected)
+        check_number("canary", canary)
+        check_platform(self.platform, client)
+        check_ceiling(self.chunks, max_affected)
         if Path(ledger).exists():
             with Ledger.open(ledger) as book:
                 if book.head("digest") != self.digest:
                     raise LedgerError(
-                        f"{ledger}: holds another plan; give this one a ledger of its own"
+                        f"{ledger}: holds another plan. To finish that one: "
+                        f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
                     )
-                return run_plan(
-                    plan_in(book), book, client, {}, canary, allow_changes=allow_changes
-                )
+                return plan_in(book).run(client, book, canary=canary, allow_changes=allow_changes)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
         warnings = [Event(None, "warning", {"text": text}) for text in self.warnings]
         with Ledger.create(ledger, head, self._skipped(), warnings) as book:
-            return run_plan(self, book, client, fresh, canary, allow_changes=allow_changes)
+            options: dict[str, Any] = {"canary": canary, "allow_changes": allow_changes}
+            return self.run(client, book, fresh=fresh, **options)
+
+    def run(
+        self,
+        client: Client,
+        book: Ledger,
+        *,
+        canary: int,
+        allow_changes: bool,
+        fresh: Mapping[tuple[str, int], float] | None = None,
+    ) -> ArchiveResult:
+        """Go on from where an open ledger stands; `apply` and `resume` do this."""
+        run = Run(
+            client.with_options(),
+            book,
+            self.chunks,
+            self.selection,
+            self.terms,
+            canary=canary,
+            fresh=fresh or {},
+            allow_changes=allow_changes,
+        )
+        run(expect=sum(self.calls.values()))
+        tell_carried(book, self.skips, self.selection)
+        return ArchiveResult(book.path, client)
 
 
 def plan_in(book: Ledger) -> ArchivePlan:
     """The plan that a ledger was begun with."""
     return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
-
-
-def run_plan(
-    plan: ArchivePlan,
-    book: Ledger,
-    client: Client,
-    fresh: Mapping[tuple[str, int], float],
-    canary: int,
-    *,
-    allow_changes: bool,
-) -> ArchiveResult:
-    """Go on with a plan from where its ledger stands."""
-    run = Run(
-        client.with_options(),
-        book,
-        plan.chunks,
-        plan.selection,
-        plan.terms,
-        canary=canary,
-        fresh=fresh,
-        allow_changes=allow_changes,
-    )
-    run(expect=sum(plan.calls.values()))
-    return ArchiveResult(book.path, client)
-
-
-def _check_platform(platform: str, client: Client) -> None:
-    if client.base_url != platform:
-        raise BadInput(f"the plan was read from {platform}, and this client is {client.base_url}'s")
-
-
-def check_ceiling(plan: ArchivePlan, max_affected: int | None) -> None:
-    """Refuse a plan that may archive more than is allowed."""
-    count = affected(plan.chunks)
-    if max_affected is not None and count > max_affected:
-        raise TooManyAffected(count, max_affected)
 
 
 def _json(value: Any) -> str:

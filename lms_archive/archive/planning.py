@@ -11,10 +11,9 @@ from attrs import define, evolve, field
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
 from lms_archive.archive.estimate import affected, calls_of, duration_of
-from lms_archive.archive.matching import Asked, Match
+from lms_archive.archive.matching import Asked, Match, who_is_left_alone
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.places import Active
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.readback import LAG
 from lms_archive.archive.rules import OnShared, Rules
@@ -24,7 +23,7 @@ from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, NotFound
+from lms_archive.errors import BadInput, NotFound, PermissionDenied
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
@@ -110,7 +109,10 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
     except NotFound as error:
         raise BadInput(f"there is no {target} on the platform: {error}") from None
     inactive = _inactive(draft, part.inactive_since)
-    left_alone = _left_alone(draft.client, part.exclude, seen.items)
+    left_alone, told = who_is_left_alone(
+        part.exclude, seen.items, lambda names: user_ids_of(draft.client, names)
+    )
+    draft.warnings += (f"{target}: {text}" for text in told)
     by_id = part.target.code is None
     builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
     for one in seen.items:
@@ -125,29 +127,19 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
     return rows
 
 
-def _left_alone(
-    client: Client, exclude: Collection[int | str], items: Sequence[Active]
-) -> set[int]:
-    """The ids of who is left alone; names are looked up where the list does not tell them."""
-    known = {one.username: one.user_id for one in items}
-    names = {name for name in exclude if isinstance(name, str)}
-    ids = {one for one in exclude if isinstance(one, int)}
-    ids |= {known[name] for name in names & known.keys()}
-    if None in known:
-        ids.update(user_ids_of(client, names - known.keys()).values())
-    return ids
-
-
 def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | None:
     if since is None:
         return None
     if since not in draft.inactive:
         users = draft.client.users.inactive(since=since)
         draft.inactive[since] = {user.user_id for user in users}
-        day = since if isinstance(since, timedelta) else since.strftime("%Y-%m-%d %H:%M:%S UTC")
-        count = len(draft.inactive[since])
-        ago = "for" if isinstance(since, timedelta) else "since"
-        draft.warnings.append(f"inactive {ago} {day}: {count:,} users, none who never logged in")
+        moment = since
+        if isinstance(moment, timedelta):
+            moment = draft.client.wire.platform_time() - moment
+        draft.warnings.append(
+            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {len(draft.inactive[since]):,} users; "
+            "those who never logged in are left out"
+        )
     return draft.inactive[since]
 
 
@@ -192,8 +184,17 @@ def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
     plans = {one.target_id for one in targets if one.kind == "learning_plan"}
     courses = {one.target_id for one in targets if one.kind == "course"}
     leaves = draft.terms.mode is ArchiveMode.UNENROLL
-    others = (leaves and bool(targets)) or (draft.terms.reset_tracking and bool(plans))
-    return read_sharing(draft.client, courses=courses if leaves else (), plans=plans, others=others)
+    wanted = courses if leaves else set()
+    try:
+        return read_sharing(draft.client, courses=wanted, plans=plans)
+    except (NotFound, PermissionDenied) as error:
+        if plans:
+            raise
+        draft.warnings.append(
+            f"which learning plans hold these courses could not be asked ({error}); a course of a "
+            "plan cannot be archived and unenrolled on its own (Docebo's pages)"
+        )
+        return Sharing()
 
 
 def _with_courses(client: Client, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
@@ -239,13 +240,15 @@ def _cut(
         if target.key in everything and members:
             reason = why_not(draft.client, target, members, draft.terms)
             form = "select_all" if reason is None else "hand_picked"
+            if reason is None:
+                draft.warnings.append(f"{target} is sent in the select-all form: it names nobody")
             if reason is not None:
                 draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
             elif len(members) > draft.client.limits.select_all:
                 rounds = ceil(len(members) / draft.client.limits.select_all)
                 draft.warnings.append(
                     f"{target} is sent in {rounds} rounds of select all: one takes "
-                    f"{draft.client.limits.select_all:,} at most (article)"
+                    f"{draft.client.limits.select_all:,} at most (on the screen: article)"
                 )
         yield from cut(
             target,
@@ -264,9 +267,11 @@ def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
     unfinished = sum(statuses.values()) - statuses[EnrollmentStatus.COMPLETED]
     if unfinished:
         yield f"{unfinished:,} enrollments are unfinished: archiving takes their progress away"
+    plans = any(chunk.target.kind == "learning_plan" for chunk in chunks)
+    known = "article" if plans else "article, on learning plans"
     yield (
         f"up to {affected(chunks):,} events may send notifications, one for each enrollment; "
-        "consider disabling them on the platform for the time of the job (article)"
+        f"consider disabling them on the platform for the time of the job ({known})"
     )
-    if any(chunk.target.kind == "learning_plan" for chunk in chunks):
+    if plans:
         yield "change nothing in the learning plans while the job runs (article)"

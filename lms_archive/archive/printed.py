@@ -44,7 +44,8 @@ def printed(
     lines += [f"Warning: {printable(text)}" for text in warnings]
     total = sum(calls.values())
     some = ", ".join(f"{name} {number:,}" for name, number in sorted(calls.items()))
-    lines.append(f"Calls: {total:,} and the polls of background jobs ({some}).")
+    polled = f"Calls: {total:,} and the polls of background jobs ({some})."
+    lines.append(polled if total else "No calls.")
     lines.append(f"Time: at least {_time(duration)}. Nothing has been sent yet.")
     return "\n".join(lines)
 
@@ -55,13 +56,14 @@ def _targets(chunks: Iterable[Chunk]) -> str:
     return " and ".join(shown) or "no target"
 
 
-def _not_held(chunks: Iterable[Chunk]) -> Iterator[str]:
+def _not_held(chunks: Sequence[Chunk]) -> Iterator[str]:
     plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
     if plans:
         carried = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
         yield f"  Carried along: up to {_number(carried, 'enrollment')} in the plans' courses."
-        yield "  A plan's record will not hold scores or time spent (article)."
-    yield "  A record will not hold the progress in single training materials."
+        yield "  A plan's record will not hold scores, time spent or progress (article)."
+    if len(plans) < len(chunks):
+        yield "  A course's record holds no progress in single materials (assumed)."
 
 
 def _by_target(chunks: Iterable[Chunk]) -> Iterator[str]:

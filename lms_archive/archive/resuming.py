@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
+from lms_archive.archive.applying import check_ceiling
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.plan import check_ceiling, plan_in, run_plan
+from lms_archive.archive.plan import plan_in
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError
@@ -36,6 +37,6 @@ def resume(
         plan = plan_in(book)
         if client.base_url != plan.platform:
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
-        check_ceiling(plan, max_affected)
+        check_ceiling(plan.chunks, max_affected)
         canary: int = book.head("canary")
-        return run_plan(plan, book, client, {}, canary, allow_changes=allow_changes)
+        return plan.run(client, book, canary=canary, allow_changes=allow_changes)

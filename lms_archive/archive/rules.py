@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -65,10 +66,11 @@ class Rules:
             return rows
         told = "; ".join(f"{course} (also in {', '.join(of)})" for course, of in shared.items())
         if self.terms.mode is ArchiveMode.RE_ENROLL:
-            if self.terms.reset_tracking:
-                self.warnings.append(
-                    f"{target}: the tracking is reset in courses of other plans too: {told}"
-                )
+            also = " and their tracking is reset" if self.terms.reset_tracking else ""
+            self.warnings.append(
+                f"{target}: enrollments in courses of other plans are archived too{also}, and "
+                f"would be again with those plans: {told}"
+            )
             return rows
         reason = f"{target} shares courses with other learning plans: {told}"
         if self._allowed(reason):
@@ -84,6 +86,7 @@ class Rules:
     def _meeting_plans(self, kept: dict[PlannedTarget, list[PreImage]]) -> None:
         """Two plans of one re-enroll job: the second would archive what the first re-enrolled."""
         seen: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
+        allowed: Counter[str] = Counter()
         for target, rows in kept.items():
             courses = [one.course_id for one in self.sharing.courses_of.get(target.target_id, ())]
             stay = []
@@ -96,12 +99,19 @@ class Rules:
                     "would archive the course enrollment that the first has just made"
                 )
                 if reason and not self._allowed(reason):
-                    more = "archive the two plans on different days, or say on_shared='allow'"
-                    self._skip([row], "shared", f"{reason}; {more}")
+                    self._skip(
+                        [row], "shared", f"{reason}; on_shared='allow' sends it all the same"
+                    )
                     continue
+                if met:
+                    allowed[f"{target} shares a course with {met[0]}"] += 1
                 stay.append(row)
                 seen.update(((course, row.user_id), (target, row.row)) for course in courses)
             kept[target] = stay
+        self.warnings += (
+            f"{text}: {count:,} course enrollments that the first makes are archived again"
+            for text, count in allowed.items()
+        )
 
     def _carried(
         self, kept: Mapping[PlannedTarget, list[PreImage]]
@@ -126,7 +136,9 @@ class Rules:
             if row.row in along:
                 plan, line = along[row.row]
                 reason = f"carried along by {self.where[line]}: archived with {plan} (article)"
-                self._skip([row], "carried_along", reason)
+                self.skips.append(
+                    Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
+                )
         rows = [row for row in rows if row.row not in along]
         holding = self.sharing.holding(target.target_id)
         if not holding or self.terms.mode is ArchiveMode.RE_ENROLL:

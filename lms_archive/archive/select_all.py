@@ -7,15 +7,16 @@ the target: then an ignored filter can change nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
-from lms_archive.archive.places import active_pages
+from lms_archive.archive.places import Active, active_pages, archived_pages
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.walks import walk
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["is_everything", "operation_of", "rounds_left", "why_not"]
+__all__ = ["is_everything", "operation_of", "rounds_left", "strangers", "why_not"]
 
 
 def operation_of(target: PlannedTarget) -> str:
@@ -40,9 +41,32 @@ def why_not(
 def is_everything(client: Client, target: PlannedTarget, members: Sequence[PreImage]) -> bool:
     """Whether these are still all active enrollments of the target, each as it was planned."""
     found = walk(lambda: active_pages(client, target), lambda one: one.user_id).items
-    return {(one.user_id, one.enrolled_at, one.status) for one in found} == {
-        (one.user_id, one.enrolled_at, one.status) for one in members
-    }
+    return {_image(one) for one in found} == {_image(one) for one in members}
+
+
+def _image(one: Active | PreImage) -> tuple[object, ...]:
+    return one.user_id, one.enrolled_at, one.status, one.level
+
+
+def strangers(
+    client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
+) -> list[int]:
+    """The records, by id, of users who were no members and were archived since then all the same.
+
+    Somebody who was enrolled between the last look and the call for all is archived with them.
+    """
+    known = {one.user_id for one in members}
+    found = walk(
+        lambda: archived_pages(client, target, archived_from=since),
+        lambda record: record.archiving.record_id,
+    )
+    return [
+        record.archiving.record_id
+        for record in found.items
+        if record.user.user_id not in known
+        and record.archiving.archived_at is not None
+        and record.archiving.archived_at >= since
+    ]
 
 
 def rounds_left(chunk: Chunk, sent: int, archived: int, limit: int) -> bool:

@@ -124,7 +124,7 @@ _WANTED = "username or user_id, and course_code, course_id, learning_plan_code o
 
 def column_word(name: str) -> str | None:
     """The column that a name of the header stands for, where it is one that matters."""
-    return _COLUMNS.get("".join(c for c in name.casefold() if c not in " _-\t"))
+    return _COLUMNS.get("".join(c for c in name.casefold() if c not in "_-" and not c.isspace()))
 
 
 def columns_of(header: Sequence[str], source: str, line: int | None = None) -> dict[str, int]:

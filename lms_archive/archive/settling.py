@@ -10,9 +10,9 @@ from attrs import field, frozen
 from lms_archive.archive.carried import carried
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import CarriedCourse, Outcome
-from lms_archive.archive.readback import LAG, Finding, find
-from lms_archive.archive.select_all import rounds_left
+from lms_archive.archive.outcomes import AS_ASKED, CarriedCourse, Outcome
+from lms_archive.archive.readback import GRACE, LAG, Finding, find
+from lms_archive.archive.select_all import rounds_left, strangers
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Lane, Sending
 from lms_archive.archive.terms import Terms
@@ -106,7 +106,7 @@ class Settling:
                 again[sending.chunk.chunk_id].append(found.member)
                 continue
             courses = along.get(found.member.user_id, ())
-            outcome = self._outcome(found.member, *decided, found, courses)
+            outcome = self._outcome(found.member, *_with_courses(decided, courses), found, courses)
             pairs.append((found.member, outcome))
             lane.archived += found.record is not None
             who = f"user {found.member.user_id}"
@@ -119,6 +119,12 @@ class Settling:
                     f"{who} is unenrolled, but no archived record of it was seen for {LAG:.0f} s; "
                     "look into the platform's archived list, then resume"
                 )
+        for one in sendings:
+            records = [r for r in self._strangers(one) if r not in self._known]
+            if records:
+                self._known.update(records)
+                text = f"others in {lane.target}, taken by the call for all"
+                unexpected[f"{text}: records {_shown(records)}"] = records
         states = [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings]
         states += [
             Event(None, "unexpected", {"text": text, "records": records})
@@ -130,6 +136,13 @@ class Settling:
             if members:
                 lane.waiting.appendleft((sending.chunk, tuple(members)))
         return Settled([outcome for _, outcome in pairs], list(unexpected), alarm)
+
+    def _strangers(self, sending: Sending) -> list[int]:
+        """After a call for all: who was taken by it and was not in the plan."""
+        chunk = sending.chunk
+        if chunk.form != "select_all" or len(sending.members) <= 1:
+            return []
+        return strangers(self._client, chunk.target, chunk.members, sending.sent_at)
 
     def _more_rounds(
         self, findings: Sequence[Finding], by_row: Mapping[int, Sending]
@@ -193,7 +206,7 @@ class Settling:
             self._client,
             lane.target,
             [member for one in sendings for member in one.members],
-            since=min(one.sent_at for one in sendings),
+            since=min(one.sent_at for one in sendings) - GRACE,
             terms=self._terms,
         )
 
@@ -219,6 +232,16 @@ class Settling:
         self, outcomes: Iterable[tuple[PreImage, Outcome]], states: Sequence[Event] = ()
     ) -> None:
         self._ledger.settle([(member.row, outcome) for member, outcome in outcomes], states)
+
+
+def _with_courses(decided: tuple[str, str], courses: Sequence[CarriedCourse]) -> tuple[str, str]:
+    """The code and the reason, which tells of courses that are not as asked."""
+    code, reason = decided
+    wrong = [one for one in courses if one.became not in AS_ASKED]
+    if code in ("archived", "validity_ended") and wrong:
+        told = ", ".join(f"course {one.course_id} {one.became}" for one in wrong)
+        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {told}"
+    return code, reason
 
 
 def _shown(records: Iterable[int]) -> str:

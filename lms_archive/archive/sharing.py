@@ -50,24 +50,21 @@ class Sharing:
         return self.names.get(plan_id) or f"learning plan {plan_id}"
 
 
-def read_sharing(
-    client: Client, *, courses: Collection[int], plans: Collection[int], others: bool
-) -> Sharing:
+def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
     """Read what holds what, the cheaper way: one call a course, or one a plan.
 
     Args:
         client: the platform.
         courses: courses that are targets.
-        plans: plans that are targets; their own courses are always read.
-        others: whether it matters which other plans hold these courses and those of the plans.
+        plans: plans that are targets.
 
     Raises:
         NotFound: a plan or a course is not there.
         ApiError: a call failed.
     """
+    if not (courses or plans):
+        return Sharing()
     own = {plan: tuple(client.learning_plans.courses(plan)) for plan in sorted(plans)}
-    if not others:
-        return Sharing({}, own, {})
     listed = walk(client.learning_plans.pages, lambda plan: plan.learning_plan_id).items
     names = {plan.learning_plan_id: _name(plan) for plan in listed}
     wanted = {*courses, *(one.course_id for held in own.values() for one in held)}

@@ -210,7 +210,7 @@ def certificate_of(record: Archive) -> str | None:
 def _checked(**filters: Any) -> dict[str, Any]:
     times = [(name, filters.get(name)) for name in ("archived_from", "archived_to")]
     for name, moment in times:
-        if moment is not None and moment.tzinfo is None:
+        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
             raise BadInput(f"{name} needs a time zone, such as timezone.utc: {moment}")
     (_, begin), (_, end) = times
     if begin is not None and end is not None and begin > end:

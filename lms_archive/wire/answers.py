@@ -38,7 +38,7 @@ _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
         NotAuthenticated,
         "the token is not accepted; a static one (LMS_ARCHIVE_TOKEN) must be made anew",
     ),
-    403: (PermissionDenied, _MAY_NOT),
+    403: (PermissionDenied, "the account may not do this"),
     404: (NotFound, ""),
     408: (PlatformUnavailable, "the platform gave up waiting"),
     429: (RateLimited, "the hour's calls are used up; other integrations share them"),
@@ -138,6 +138,8 @@ def _refused(
             advice="redirects are not followed: check the base URL and the contract's path",
         )
     family, advice = _BY_STATUS.get(status, (ApiError, ""))
+    if family is PermissionDenied and request.is_write:
+        advice = _MAY_NOT
     if status >= 500:  # noqa: PLR2004
         family, advice = PlatformUnavailable, ""
     raise family(

@@ -52,6 +52,11 @@ class Judgement:
         """Whether the call would change something."""
         return self.method != "GET"
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether it is a write that jobs need: the select-all form is only used on request."""
+        return self.is_write and not self.operation.endswith("_select_all")
+
     def confirmed(self, mode: str | None = None) -> bool:
         """Whether the call is confirmed; with an archive mode, for that mode at least."""
         if mode is None or mode in self.modes:

@@ -19,7 +19,7 @@ PLAN = r"""Plan: archive and unenroll 4 enrollments in 3 courses of http://PLATF
   THIS CANNOT BE UNDONE: archived enrollments cannot be restored.
   Taken: completed; learners only.
   Tracking of the training material: kept.
-  A record will not hold the progress in single training materials.
+  A course's record holds no progress in single materials (assumed).
 
   target       title              to archive  chunks
   SAFE         Course 71                   2       1
@@ -30,7 +30,7 @@ Skipped: 4 rows
        2  bad_row: e.g. names no user: fill in username or user_id
        1  duplicate: asked for already in line 2: archived at most once
        1  unknown_course: no course has the code '\x1b[31mred\u202e'
-Warning: up to 4 events may send notifications, one for each enrollment; consider disabling them on the platform for the time of the job (article)
+Warning: up to 4 events may send notifications, one for each enrollment; consider disabling them on the platform for the time of the job (article, on learning plans)
 Calls: 13 and the polls of background jobs (archive_course_enrollments 4, archived_course_enrollments 4, course_enrollments 4, list_jobs 1).
 Time: at least 7 seconds. Nothing has been sent yet."""  # noqa: E501
 

@@ -147,12 +147,12 @@ def test_a_chain_of_plans_in_re_enroll() -> None:
     ("mode", "reset", "warned"),
     [
         ("re-enroll", True, True),
-        ("re-enroll", False, False),
+        ("re-enroll", False, True),
         ("unenroll", True, False),
     ],
 )
 def test_reset_on_shared_courses_is_warned_of(mode: str, *, reset: bool, warned: bool) -> None:
-    """Only where the tracking of other plans' courses would be reset."""
+    """Re-enroll archives in courses of other plans as well, and says so."""
     _, _, warnings = _apply([("learning_plan", 1, 7)], {1: [1], 2: [1]}, _terms(mode, reset=reset))
     assert any("C1 (also in P2)" in text for text in warnings) == warned
 
