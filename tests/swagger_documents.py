@@ -170,10 +170,13 @@ def own_documents(contract: Contract | None = None) -> dict[str, Document]:
     """Documents that confirm every row of the contract."""
     rows = (contract or Contract.default()).operations
     found: dict[str, dict[str, Any]] = {service: {} for service in SERVICES}
-    for name, row in rows.items():
+    for name, row in sorted(rows.items(), key=lambda one: one[0].endswith("_select_all")):
         if name not in ("token", "swagger"):
-            paths = found[row.path.split("/")[1]]
-            paths.setdefault(row.path, {})[row.method.lower()] = _described(name, row)
+            item = found[row.path.split("/")[1]].setdefault(row.path, {})
+            described = item.setdefault(row.method.lower(), _described(name, row))
+            if name.endswith("_select_all"):  # another form of a call that is there
+                other = _described(name, row)["parameters"][0]["schema"]["properties"]
+                described["parameters"][0]["schema"]["properties"] |= other
     return {service: swagger2(paths) for service, paths in found.items()}
 
 
@@ -182,9 +185,12 @@ def _described(name: str, row: Operation) -> dict[str, Any]:
     names = [*row.params.values(), *row.fixed]
     schemas = {one: ids() if one.endswith("[]") or one in several else text() for one in names}
     if row.sends == "json":
-        return {"operationId": name} | json_body(
-            **{one.removesuffix("[]"): schema for one, schema in schemas.items()}
-        )
+        flat = {one.removesuffix("[]"): schema for one, schema in schemas.items()}
+        body = {one: schema for one, schema in flat.items() if "." not in one}
+        for one in flat.keys() - body.keys():
+            outer, inner = one.split(".")
+            body[outer] = {"type": "object", "properties": {inner: flat[one]}}
+        return {"operationId": name} | json_body(**body)
     listed = [{"name": one, "in": "query", **schema} for one, schema in schemas.items()]
     return {"operationId": name, "parameters": listed}
 

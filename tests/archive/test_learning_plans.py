@@ -340,7 +340,7 @@ def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
     assert "3 enrollments in 1 learning plan of" in text
     assert "Carried along: up to 6 enrollments in the plans' courses." in text
     assert "RESET" in text
-    assert "will not hold scores or time spent" in text
+    assert "will not hold scores, time spent or progress" in text
     assert "Plan 50" in text
 
 

@@ -54,6 +54,7 @@ def test_the_sandbox_confirms_what_it_answers() -> None:
         asked = [call.operation for call in sandbox.calls]
     assert [one.operation for one in report] == JUDGED
     answered = {route.operation for route in ROUTES}
+    answered |= {f"{name}_select_all" for name in answered if name.startswith("archive_")}
     assert {one.operation for one in report if one.state == "confirmed"} == answered
     assert {one.state for one in report if one.operation not in answered} <= {"missing"}
     assert asked.count("swagger") == client.wire.calls["swagger"] <= 5
@@ -67,7 +68,7 @@ def test_our_own_documents_confirm_everything() -> None:
     assert {one.state for one in report} == {"confirmed"}
     assert report.suggested_contract() == DEFAULT
     assert report.overrides == ""
-    assert f"{len(JUDGED)} of {len(JUDGED)} operations confirmed, 4 of 4 writes" in str(report)
+    assert f"{len(JUDGED)} of {len(JUDGED)} operations confirmed, 6 of 6 writes" in str(report)
 
 
 LOOP = {"allOf": [{"$ref": "#/definitions/Node"}], "properties": archive_body()}
@@ -507,8 +508,13 @@ def test_each_kind_keeps_to_its_own() -> None:
         for judgement in _all_moved()
     }
     assert set(named) == set(ARCHIVING)
-    calls = [call for found in named.values() for call in found]
-    assert len(calls) == len(set(calls)) == len(ARCHIVING)
+    calls = [
+        call
+        for name, found in named.items()
+        for call in found
+        if not name.endswith("_select_all")  # another form of a call that is there
+    ]
+    assert len(calls) == len(set(calls)) == len(ARCHIVING) - 2
 
 
 def _all_moved() -> ContractReport:
