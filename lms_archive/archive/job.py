@@ -17,6 +17,7 @@ from lms_archive.archive.selection import Everything, Form, Selection, Target, i
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput
+from lms_archive.records.active import User
 from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
 
@@ -134,8 +135,9 @@ class ArchiveJob:
         )
         return cls(terms=terms, selection=Selection((read_mappings(rows),)))
 
-    def users(self, users: Iterable[int | str]) -> ArchiveJob:
-        """This job with these users: an `int` is a user id, a `str` a username.
+    def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
+        """This job with these users: an `int` is a user id, a `str` a username; a `User` of
+        `client.users` stands for its id.
 
         Raises:
             BadInput: the job has no target, or this is not an iterable of users.
@@ -159,9 +161,12 @@ class ArchiveJob:
                 midnight, UTC), an aware time, or how long ago. Users who never logged in are
                 not taken.
             exclude: ids and usernames that are left alone.
-            form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call
-                (article), where it is confirmed and safe; it is sent as hand-picked chunks
-                elsewhere, and the plan says why.
+            form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call (on
+                the screen: article; for the API assumed), where it is confirmed and safe; it is
+                sent as hand-picked chunks elsewhere, and the plan says why.
+
+        Who is taken is decided when it is planned: a saved plan does not look again at who has
+        logged in since.
 
         Raises:
             BadInput: the job has no target, or an argument cannot be used.

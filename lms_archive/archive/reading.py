@@ -252,10 +252,9 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
     builder = RowsBuilder(header)
     if not given:
         return builder.rows()
-    names = list(header)
-    where = columns_of(names, source)
+    where = columns_of(list(header), source)
     for row in given:
-        cells = tuple(row.get(name) for name in names)
+        cells = tuple(row.get(name) for name in header)
         found = {word: cells[i] for word, i in where.items()}
         found = {w: v.strip() if isinstance(v, str) else v for w, v in found.items()}
         try:
@@ -283,12 +282,14 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     Raises:
         BadInput: they are not several users.
     """
-    if isinstance(users, (str, bytes)) or not isinstance(users, Iterable):
-        raise BadInput(f"wanted several users, not {users!r:.60}: put it in a list")
+    table = hasattr(users, "itertuples")
+    if isinstance(users, (str, bytes)) or table or not isinstance(users, Iterable):
+        what = "a table: give one of its columns" if table else f"{users!r:.60}: put it in a list"
+        raise BadInput(f"wanted several users, not {what}")
     by_id = target.code is None
     key = target.target_id if by_id else target.code
     builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
-    for user in map(plain, users):
+    for user in (plain(getattr(one, "user_id", one)) for one in users):
         name = isinstance(user, str)
         cells = (key, None, user) if name else (key, user, None)
         named = {"username" if name else "user_id": user}

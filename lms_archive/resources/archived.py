@@ -154,6 +154,8 @@ class Archived:
         that deletion exists: article), 200 records a call. Only records in hand are deleted, and
         only where the platform's own swagger confirms the call. No job does this.
 
+        A record does not say which platform it is of: delete with the client that read it.
+
         Raises:
             BadInput: something is no archived record.
             ContractNotConfirmed: the platform does not confirm the call; nothing was deleted.

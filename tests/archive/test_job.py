@@ -1,6 +1,9 @@
 """The builders: frozen jobs, each on terms that were decided."""
 
+import re
 from collections.abc import Callable, Iterable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -230,3 +233,65 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
         ("wanda", "sam", "zelda"), "not_enrolled"
     )
     assert "2 enrollments are unfinished: archiving takes their progress away" in plan.warnings
+
+
+def test_users_as_the_platform_gives_them(reader: Client) -> None:
+    """Records of `client.users` are users, and stand for their ids."""
+    users = [user for user in reader.users.list() if user.username in ("alice", "bob")]
+    plan = for_course("SAFE").users(users).plan(reader)
+    assert [row.user for row in plan.selection] == [user.user_id for user in users]
+
+
+def test_a_table_is_no_list_of_users() -> None:
+    """A DataFrame is refused: its columns' names would be taken for usernames."""
+    table = pd.DataFrame({"username": ["alice"]})
+    with pytest.raises(BadInput, match="a table: give one of its columns"):
+        for_course("SAFE").users(table)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"again_after": 30}, "again_after takes a timedelta, not 30"),
+        ({"again_after": None}, "again_after takes a timedelta, not None"),
+        ({"again_after": timedelta(days=-1)}, "again_after lies in the future"),
+        ({"on_shared": "perhaps"}, "on_shared is 'skip', 'fail' or 'allow'"),
+    ],
+)
+def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], message: str) -> None:
+    """What would switch a guard off by mistake is refused before anything is read."""
+    with pytest.raises(BadInput, match=re.escape(message)):
+        for_course("SAFE").users(["alice"]).plan(reader, **options)
+
+
+def test_a_plan_needs_a_client() -> None:
+    """Whatever is no client is refused in words."""
+    with pytest.raises(BadInput, match="plan takes a Client, not None"):
+        for_course("SAFE").users(["alice"]).plan(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_affected": float("nan")},
+        {"max_affected": "5"},
+        {"max_affected": True},
+        {"max_affected": -1},
+        {"canary": 1.5},
+        {"canary": -1},
+    ],
+    ids=str,
+)
+def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict[str, Any]) -> None:
+    """A ceiling that is no number would be none: it is refused, and no ledger is made."""
+    plan = for_course("SAFE").users(["alice"]).plan(archivist)
+    with pytest.raises(BadInput, match="is a whole number of enrollments"):
+        plan.apply(archivist, ledger=tmp_path / "ledger.sqlite", **options)
+    assert not (tmp_path / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize("exclude", [None, 5.5, [None], [1.5]], ids=str)
+def test_wrong_exclude(exclude: Any) -> None:
+    """What names nobody at all is refused."""
+    with pytest.raises(BadInput, match="exclude holds ids"):
+        for_course("SAFE").all_enrollments(exclude=exclude)
