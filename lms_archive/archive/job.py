@@ -136,8 +136,9 @@ class ArchiveJob:
         return cls(terms=terms, selection=Selection((read_mappings(rows),)))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
-        """This job with these users: an `int` is a user id, a `str` a username; a `User` of
-        `client.users` stands for its id.
+        """This job with these users: an `int` is a user id, a `str` a username.
+
+        A `User` of `client.users` stands for its id.
 
         Raises:
             BadInput: the job has no target, or this is not an iterable of users.

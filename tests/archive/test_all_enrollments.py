@@ -209,3 +209,12 @@ def test_all_and_some_rows_of_one_target(stage: Stage, kind: str) -> None:
     assert planned.counts["to_archive"] == 6
     assert [one.code for one in planned.skipped] == ["duplicate"] * 2
     assert stage.operations.count(f"{kind}_enrollments") == 1
+
+
+def test_who_exclude_spared_is_told(stage: Stage) -> None:
+    """A slip in a name spares nobody, so the plan says whom it spared and which names it missed."""
+    _load(stage)
+    told = _plan(stage, "course", exclude=[1002, "u1004", "1003", "U1005"]).warnings
+    (text,) = [text for text in told if "left alone" in text]
+    assert "2 left alone" in text
+    assert "'1003', 'U1005'" in text

@@ -1,10 +1,12 @@
 """What a plan's archive carries along, told course by course."""
 
-import pytest
-from plan_tools import check, date_of, done, load_plans, of_many, plan, records_of, sent
-from virtual_time import ENROLLED_AT, Stage
+from datetime import timedelta
 
-from lms_archive import CarriedCourse, Limits, resume
+import pytest
+from plan_tools import UNENROLL, check, date_of, done, load_plans, of_many, plan, records_of, sent
+from virtual_time import ENROLLED_AT, Exchange, Stage
+
+from lms_archive import ArchiveJob, CarriedCourse, Limits, resume
 
 
 def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
@@ -144,3 +146,40 @@ def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> Non
     check(stage, result, again=mode == "re-enroll", archived=5)
     assert {c.became for one in result.outcomes for c in one.courses} == {"archived"}
     assert all(len(one.courses) == 2 for one in result.outcomes)
+
+
+def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
+    """A row that was to be carried along is not told as archived when nothing was."""
+    load_plans(stage, {50: [1]})
+    rows = [{"user_id": 1001, "learning_plan_id": 50, "course_id": None}]
+    rows += [{"user_id": user, "learning_plan_id": 50, "course_id": None} for user in (1002, 1003)]
+    rows += [{"user_id": user, "learning_plan_id": None, "course_id": 1} for user in (1002, 1003)]
+    planned = ArchiveJob.from_rows(rows, **UNENROLL).plan(stage.client)
+    assert [one.code for one in planned.skipped] == ["carried_along"] * 2
+    stage.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
+    stage.time.sleep(1000)  # the plan's reading is too old then, and is made again
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    codes = [(one.kind, one.code) for one in result.outcomes]
+    assert codes[3:] == [("skipped", "not_carried"), ("skipped", "carried_along")]
+    reason = list(result.outcomes)[3].reason
+    assert "row 2 is skipped" in reason
+    assert "plan this again" in reason
+    again = resume(stage.ledger, stage.client)
+    assert [one.code for one in again.outcomes] == [code for _, code in codes]
+
+
+def test_a_platform_whose_clocks_differ_a_little(stage: Stage) -> None:
+    """Archive times a few seconds before the `Date` header still prove the courses."""
+    load_plans(stage, {50: [1, 2]})
+
+    def earlier(_: Exchange) -> None:
+        past = stage.time.now() - timedelta(seconds=5)
+        stage.change(
+            "UPDATE archived_enrollments SET archived_at = ? WHERE archived_at > ?",
+            f"{past:%Y-%m-%d %H:%M:%S}",
+            f"{past:%Y-%m-%d %H:%M:%S}",
+        )
+
+    stage.line.before.append(earlier)
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    assert {one.became for row in result.archived for one in row.courses} == {"archived"}

@@ -123,3 +123,13 @@ def test_a_result_without_a_client(stage: Stage, tmp_path: Path) -> None:
         ArchiveResult(result.ledger).save_certificates(tmp_path)
     again = resume(result.ledger, stage.client)
     assert len(again.save_certificates(tmp_path / "pdf").saved) == 1
+
+
+def test_a_refused_certificate_does_not_stop_the_others(stage: Stage, tmp_path: Path) -> None:
+    """403 on one link is told by its record; the rest is saved."""
+    result = _archived(stage, ada="", bob="", cleo="")
+    stage.sandbox.faults.add("status", operation="certificate", after=1, status=403)
+    saved = result.save_certificates(tmp_path / "pdf")
+    assert list(saved.failed) == [2]
+    assert "may not do this" in saved.failed[2]
+    assert len(saved.saved) == 2

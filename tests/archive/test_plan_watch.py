@@ -165,3 +165,14 @@ def test_changed_right_before_the_work_is_told_with_the_record(stage: Stage) -> 
     for one in stage.client.archived.in_learning_plan(50):
         assert one.learning_plan.title == "Plan 50"
     check(stage, result, archived=3)
+
+
+def test_a_plan_that_grew_is_never_sent(stage: Stage) -> None:
+    """Added courses would archive more than the plan says: `allow_changes` does not allow that."""
+    load_plans(stage, {50: [1]})
+    planned = plan(stage, 50)
+    stage.sandbox.load(courses=[{"id_course": 9, "code": "C9"}])
+    stage.sandbox.change_learning_plan(50, courses=["C1", "C9"])
+    with pytest.raises(PlanChanged, match="more would be archived than the plan says"):
+        planned.apply(stage.client, ledger=stage.ledger, allow_changes=True)
+    assert stage.archived == {}

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits, StoppedByCanary
+from lms_archive import (
+    ArchiveJob,
+    ArchivePlan,
+    ArchiveResult,
+    Contract,
+    Limits,
+    StoppedByCanary,
+    UnexpectedArchive,
+)
 
 FORM = "archive_course_enrollments_select_all"
 
@@ -116,3 +124,29 @@ def test_the_canary_goes_alone(stage: Stage) -> None:
     with pytest.raises(StoppedByCanary):
         stage.apply(plan)
     assert not any("select_all" in one.body for one in stage.sandbox.calls)
+
+
+def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
+    """Somebody enrolled in that moment is archived too: the job says so, and stops."""
+    stage.load(20)
+    plan = _plan(stage)
+
+    def slip_in() -> None:
+        stage.sandbox.load(
+            users=[{"user_id": 9001, "username": "late"}],
+            enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
+        )
+
+    stage.line.once(lambda one: one.is_write and "select_all" in (one.body or {}), slip_in)
+    with pytest.raises(UnexpectedArchive, match="taken by the call for all: records"):
+        stage.apply(plan)
+    assert stage.archived[1, 9001] == 1
+
+
+def test_a_level_that_changed_is_not_taken(stage: Stage) -> None:
+    """Somebody made a tutor since the plan turns the call for all into calls by user."""
+    stage.load(30)
+    plan = _plan(stage)
+    stage.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1009")
+    result = stage.apply(plan)
+    assert _made(result) == 0

@@ -218,3 +218,13 @@ def test_a_plan_without_a_code_is_named_by_its_title(stage: Stage) -> None:
     stage.change("UPDATE learning_plans SET code = '' WHERE learning_plan_id = 60")
     job = ArchiveJob.for_learning_plan(50, **UNENROLL).users([1001])
     assert "C2 (also in Plan 60)" in job.plan(stage.client).skipped[0].reason
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_platform_that_tells_nothing_of_plans(stage: Stage, status: int) -> None:
+    """Courses can be planned where plans are absent or forbidden; the plan says what is unknown."""
+    stage.load(2)
+    stage.sandbox.faults.add("status", operation="list_learning_plans", status=status)
+    planned = stage.plan()
+    assert planned.counts["to_archive"] == 2
+    assert any("could not be asked" in text for text in planned.warnings)
