@@ -89,7 +89,7 @@ FAULTS: dict[str, Fault] = {
     "400 a list": Fault(refusal(400, ["no"]), ApiError, '400: ["no"]'),
     "400 empty": Fault(refusal(400, b""), ApiError, ": 400"),
     "401": Fault(refusal(401), NotAuthenticated, "LMS_ARCHIVE_TOKEN"),
-    "403": Fault(refusal(403), PermissionDenied, "archiving is for Superadmins"),
+    "403": Fault(refusal(403), PermissionDenied, "the account may not do this"),
     "404": Fault(refusal(404), NotFound, "404: m-404"),
     "405": Fault(refusal(405), ApiError, "405: m-405"),
     "409": Fault(refusal(409), ApiError, "409: m-409"),
