@@ -171,7 +171,8 @@ class TooManyAffected(LmsArchiveError):
     def __init__(self, affected: int, max_affected: int) -> None:
         super().__init__(
             f"the plan may archive {affected:,} enrollments and max_affected is {max_affected:,}; "
-            "nothing was sent by this call. Look at print(plan), then raise max_affected or select fewer."
+            "nothing was sent by this call. Look at print(plan), then raise max_affected or "
+            "select fewer."
         )
         self.affected, self.max_affected = affected, max_affected
 
