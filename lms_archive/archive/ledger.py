@@ -21,7 +21,7 @@ from lms_archive.archive.lock import hold
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.errors import LedgerError
 
-__all__ = ["Event", "Ledger", "counts_in", "outcomes_in", "read_events"]
+__all__ = ["Event", "Ledger", "columns_in", "counts_in", "outcomes_in", "read_events"]
 
 SCHEMA = 1
 
@@ -193,6 +193,15 @@ def counts_in(path: Path) -> dict[str, int]:
         query = f"SELECT kind, count(*) FROM ({_LATEST}) GROUP BY kind"  # noqa: S608  constants
         found = dict(database.execute(query).fetchall())
     return {kind: found.get(kind, 0) for kind in KINDS}
+
+
+def columns_in(path: Path) -> list[str]:
+    """The columns that were given, of every row that the ledger accounts for."""
+    columns: dict[str, None] = {}
+    with _reading(path) as database:
+        for (asked,) in database.execute("SELECT asked FROM outcomes ORDER BY row"):
+            columns.update(dict.fromkeys(json.loads(asked)["row"]))
+    return list(columns)
 
 
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:

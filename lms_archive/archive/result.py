@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
-from lms_archive.archive.ledger import counts_in, outcomes_in, read_events
+from lms_archive.archive.ledger import columns_in, counts_in, outcomes_in, read_events
 from lms_archive.archive.outcomes import ArchivedRecord, Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, write_csv
 from lms_archive.client import Client
@@ -52,10 +52,8 @@ class Outcomes:
         write_csv(path, self._columns(), outcome_rows(self))
 
     def _columns(self) -> list[str]:
-        columns: dict[str, None] = {}
-        for outcome in self:
-            columns.update(dict.fromkeys(outcome.row))
-        return list(columns | dict.fromkeys(OUTCOME_COLUMNS))
+        """Those of all rows, so that every view is valid input again, an empty one too."""
+        return list(dict.fromkeys((*columns_in(self.ledger), *OUTCOME_COLUMNS)))
 
     def to_pandas(self) -> Any:
         """A DataFrame with the same columns; needs the extra `pandas`.

@@ -5,6 +5,7 @@ import pickle
 import sqlite3
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,7 +123,7 @@ def test_an_empty_view_has_its_columns(mixed: ArchiveResult, stage: Stage) -> No
     assert list(mixed.incomplete.to_pandas()["outcome"]) == []
     mixed.incomplete.to_csv(stage.folder / "none.csv")
     header = (stage.folder / "none.csv").read_text(encoding="utf-8")
-    assert header.startswith("outcome,outcome_code,")
+    assert header.startswith("Username,Course Code,Team,outcome,outcome_code,")
 
 
 def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
@@ -200,3 +201,11 @@ def test_no_secret_is_in_the_ledger(stage: Stage) -> None:
     with closing(sqlite3.connect(stage.ledger)) as database:
         text = "\n".join(database.iterdump())
     assert [secret for secret in secrets if secret in text] == []
+
+
+def test_an_empty_view_is_valid_input(stage: Stage, tmp_path: Path) -> None:
+    """Where nothing failed, `failed.to_csv` is a file of no rows, and reads as a job of none."""
+    stage.load(2)
+    stage.apply().failed.to_csv(tmp_path / "failed.csv")
+    job = ArchiveJob.from_csv(tmp_path / "failed.csv", mode="unenroll", reset_tracking=False)
+    assert len(job) == 0
