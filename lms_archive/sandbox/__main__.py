@@ -29,8 +29,8 @@ def _serve(given: argparse.Namespace) -> None:
         print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
         for name, value in sandbox.env().items():
             print(f"export {name}={shlex.quote(value)}")
-        print(end="", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
+            print(end="", flush=True)  # whoever reads it may stop us at once
             _wait()
         print("Stopped.")
 
