@@ -278,14 +278,14 @@ def test_a_body_that_drips_ends(transport: RequestsTransport, head: bytes, drop:
 
     def drip(connection: socket.socket) -> None:
         connection.sendall(head)
-        for _ in range(60):
+        for _ in range(3_000):
             connection.sendall(drop)
             time.sleep(0.02)
 
     begun = time.monotonic()
     with bare_server(drip) as url, pytest.raises(requests.ReadTimeout, match=r"longer than 0\.15"):
         get(transport, url)
-    assert time.monotonic() - begun < 0.8
+    assert time.monotonic() - begun < 30  # it drips for a minute
 
 
 def test_a_session_for_each_thread(transport: RequestsTransport) -> None:
