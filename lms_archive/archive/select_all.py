@@ -1,6 +1,8 @@
-"""The select-all form: up to 10,000 enrollments in one call (article), where it is safe.
+"""The select-all form: one call for all of a target, where it is safe.
 
-Its filter might be ignored, so it is only used where the selection is every active enrollment of
+It takes up to 10,000 enrollments on the screen (article); for the API that is assumed.
+
+The filter might be ignored, so it is only used where the selection is every active enrollment of
 the target: then an ignored filter can change nothing.
 """
 

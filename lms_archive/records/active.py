@@ -54,23 +54,13 @@ class Course:
 
 
 @frozen(kw_only=True)
-class CourseEnrollment:
-    """An active enrollment of a user in a course (seen; `username` in it: assumed).
-
-    Times are UTC; `time_spent` is in seconds. `status` and `level` are enum members where the
-    word is known, else the platform's own word; None where the item had none.
-    """
+class _Enrollment:
+    """What an active enrollment tells, wherever it is."""
 
     user_id: int
-    course_id: int
     username: str | None = None
-    course_code: str | None = None
-    course_title: str | None = None
-    course_uid: str | None = None
-    course_type: str | None = None
     status: EnrollmentStatus | str | None = None
     level: EnrollmentLevel | str | None = None
-    score: float | None = None
     time_spent: int | None = None
     enrolled_at: datetime | None = None
     enrolled_by: int | str | None = None
@@ -79,6 +69,22 @@ class CourseEnrollment:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class CourseEnrollment(_Enrollment):
+    """An active enrollment of a user in a course (seen; `username` in it: assumed).
+
+    Times are UTC; `time_spent` is in seconds. `status` and `level` are enum members where the
+    word is known, else the platform's own word; None where the item had none.
+    """
+
+    course_id: int
+    course_code: str | None = None
+    course_title: str | None = None
+    course_uid: str | None = None
+    course_type: str | None = None
+    score: float | None = None
 
 
 @frozen(kw_only=True)
@@ -109,28 +115,16 @@ class LearningPlanCourse:
 
 
 @frozen(kw_only=True)
-class LearningPlanEnrollment:
+class LearningPlanEnrollment(_Enrollment):
     """An active enrollment of a user in a learning plan (seen).
 
     Times are UTC; `time_spent` is in seconds. `status` and `level` are as in `CourseEnrollment`.
     """
 
-    user_id: int
     learning_plan_id: int
-    username: str | None = None
     learning_plan_code: str | None = None
     learning_plan_title: str | None = None
-    status: EnrollmentStatus | str | None = None
-    level: EnrollmentLevel | str | None = None
     percentage: float | None = None
-    time_spent: int | None = None
-    enrolled_at: datetime | None = None
-    enrolled_by: int | str | None = None
-    completed_at: datetime | None = None
-    updated_at: datetime | None = None
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
-    extra: dict[str, Any] = field(factory=dict, repr=False)
 
 
 @frozen(kw_only=True)
