@@ -30,6 +30,9 @@ def calls_of(chunks: Sequence[Chunk], terms: Terms, limits: Limits) -> dict[str,
     if not chunks:
         return {}
     calls = Counter({"list_jobs": 1})
+    kinds = {chunk.target.kind for chunk in chunks}
+    kinds |= {"course" for chunk in chunks if chunk.target.courses}
+    calls.update(f"archived_{kind}_enrollments" for kind in kinds)  # seen once before the first
     for place, (_, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
         part = list(group)
         if part[0].form == "select_all":
@@ -51,6 +54,7 @@ def _count(
     again = terms.mode is ArchiveMode.RE_ENROLL
     # A few are asked for by user; of many, all that is new in the list is read.
     records = alone + ceil((left if left <= size else rows) / size)
+    records += first and rows > 1  # and whether the canary was taken alone
     # Who re-enrolls is asked for by user, before and after; who leaves, whichever is less.
     walked = ceil(max(target.listed - rows, 1) / size)
     active = alone + (ceil(left / size) if again else min(ceil(left / size), left and walked))

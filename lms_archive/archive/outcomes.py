@@ -18,6 +18,8 @@ CODES: Final[Mapping[str, str]] = {
     "archived": "archived",
     "still_enrolled": "archived",
     "not_re_enrolled": "archived",
+    "tracking_not_reset": "archived",
+    "tracking_lost": "archived",
     "validity_ended": "archived",
     "bad_row": "skipped",
     "duplicate": "skipped",

@@ -21,6 +21,7 @@ from lms_archive.archive.applying import (
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import Outcome, Skip
+from lms_archive.archive.preflight import confirm, confirm_again
 from lms_archive.archive.printed import printed
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
@@ -196,6 +197,7 @@ class ArchivePlan:
         ledger: str | os.PathLike[str],
         max_affected: int | None = None,
         canary: int = 1,
+        trust_contract: bool = False,
         allow_changes: bool = False,
     ) -> ArchiveResult:
         """Archive what was planned, and account for every row. It cannot be undone.
@@ -210,11 +212,15 @@ class ArchivePlan:
             max_affected: how many enrollments may be archived at most; for learning plans each
                 row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
+            trust_contract: send also what the platform's own swagger does not confirm; it is
+                logged, and stands in the ledger and in the result's warnings.
             allow_changes: go on where a learning plan is changed while the job runs. Its
                 records would hold the change (article), so the job stops otherwise.
 
         Raises:
             TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
+            ContractNotConfirmed: the platform's swagger does not confirm a write, or there is no
+                archived list; nothing was sent, and no ledger made.
             LedgerError: the ledger is another plan's, or in use.
             BadInput: the client is another platform's, or an argument cannot be used.
             Stopped: something was not as it should be; the ledger can be resumed.
@@ -223,6 +229,8 @@ class ArchivePlan:
         check_number("canary", canary)
         check_platform(self.platform, client)
         check_ceiling(self.chunks, max_affected)
+        client = client.with_options()  # its calls are this job's
+        options: dict[str, Any] = {"canary": canary, "allow_changes": allow_changes}
         if Path(ledger).exists():
             with Ledger.open(ledger) as book:
                 if book.head("digest") != self.digest:
@@ -230,13 +238,13 @@ class ArchivePlan:
                         f"{ledger}: holds another plan. To finish that one: "
                         f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
                     )
-                return plan_in(book).run(client, book, canary=canary, allow_changes=allow_changes)
+                return plan_in(book).run(client, book, trust_contract=trust_contract, **options)
+        ground = confirm(client, self.chunks, self.terms, trust=trust_contract)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
-        warnings = [Event(None, "warning", {"text": text}) for text in self.warnings]
-        with Ledger.create(ledger, head, self._skipped(), warnings) as book:
-            options: dict[str, Any] = {"canary": canary, "allow_changes": allow_changes}
+        states = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *ground]
+        with Ledger.create(ledger, head, self._skipped(), states) as book:
             return self.run(client, book, fresh=fresh, **options)
 
     def run(
@@ -246,11 +254,13 @@ class ArchivePlan:
         *,
         canary: int,
         allow_changes: bool,
+        trust_contract: bool = False,
         fresh: Mapping[tuple[str, int], float] | None = None,
     ) -> ArchiveResult:
         """Go on from where an open ledger stands; `apply` and `resume` do this."""
+        confirm_again(client, book, self.chunks, self.terms, trust=trust_contract)
         run = Run(
-            client.with_options(),
+            client,
             book,
             self.chunks,
             self.selection,

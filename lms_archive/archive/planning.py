@@ -15,6 +15,7 @@ from lms_archive.archive.matching import Asked, Match, who_is_left_alone
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.preflight import look
 from lms_archive.archive.readback import LAG
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.select_all import why_not
@@ -54,12 +55,14 @@ def make_plan(
 
     Raises:
         BadInput: a target of all enrollments is not there, or `on_shared="fail"`.
+        ContractNotConfirmed: the platform has no such lists as the job cannot do without.
         ApiError: a call failed.
     """
     client = client.with_options()
     wanted = {one.target for one in selection if one.target is not None}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
-    draft = _Draft(client, terms, targets_of(client, wanted))
+    told = look(client, {one.kind for one in wanted}, terms)
+    draft = _Draft(client, terms, targets_of(client, wanted), warnings=told)
     asked_for = selection
     selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))
     where = {

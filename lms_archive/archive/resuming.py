@@ -19,17 +19,20 @@ def resume(
     client: Client,
     *,
     max_affected: int | None = None,
+    trust_contract: bool = False,
     allow_changes: bool = False,
 ) -> ArchiveResult:
     """Go on with a ledger's plan from where it stood; a finished one gives the same result.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. `max_affected` and
-    `allow_changes` are as in `ArchivePlan.apply`.
+    are looked at again, and only what still has its pre-image is sent. `max_affected`,
+    `trust_contract` and `allow_changes` are as in `ArchivePlan.apply`; a contract that the
+    ledger's job has been begun with, confirmed or trusted, is not asked for again.
 
     Raises:
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
+        ContractNotConfirmed: as in `apply`; nothing was sent.
         Stopped: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
@@ -39,4 +42,10 @@ def resume(
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         check_ceiling(plan.chunks, max_affected)
         canary: int = book.head("canary")
-        return plan.run(client, book, canary=canary, allow_changes=allow_changes)
+        return plan.run(
+            client.with_options(),
+            book,
+            canary=canary,
+            trust_contract=trust_contract,
+            allow_changes=allow_changes,
+        )

@@ -165,7 +165,7 @@ class Run:
                 break
             outcomes = self._send(lane, count)
             self._await_open()
-            outcomes += self._settle(lane)
+            outcomes += self._settle(lane, alone=count is not None)
         return outcomes
 
     def _step(self) -> bool:
@@ -274,9 +274,11 @@ class Run:
             for sending in sendings:
                 sending.lost = lost
 
-    def _settle(self, lane: Lane, told: Sequence[int] = ()) -> list[Outcome]:
+    def _settle(
+        self, lane: Lane, told: Sequence[int] = (), *, alone: bool = False
+    ) -> list[Outcome]:
         ended = bool(lane.ended)
-        settled = self._books.settle(lane, told)
+        settled = self._books.settle(lane, told, alone=alone)
         if ended and lane.open is None:
             self._watch.after(lane)
         self._alarmed(settled.unexpected)

@@ -8,7 +8,7 @@ the target: then an ignored filter can change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
@@ -51,11 +51,16 @@ def _image(one: Active | PreImage) -> tuple[object, ...]:
 
 
 def strangers(
-    client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
+    client: Client,
+    target: PlannedTarget,
+    members: Sequence[PreImage],
+    since: datetime,
+    among: Collection[int] | None = None,
 ) -> list[int]:
     """The records, by id, of users who were no members and were archived since then all the same.
 
-    Somebody who was enrolled between the last look and the call for all is archived with them.
+    Somebody who was enrolled between the last look and a call for all is archived with them.
+    `among` looks for these users only.
     """
     known = {one.user_id for one in members}
     found = walk(
@@ -66,6 +71,7 @@ def strangers(
         record.archiving.record_id
         for record in found.items
         if record.user.user_id not in known
+        and (among is None or record.user.user_id in among)
         and record.archiving.archived_at is not None
         and record.archiving.archived_at >= since
     ]

@@ -76,7 +76,7 @@ class Settling:
         self._account(pairs, [Event(sending.chunk.chunk_id, "refused", {"why": str(error)})])
         return [outcome for _, outcome in pairs]
 
-    def settle(self, lane: Lane, told: Collection[int] = ()) -> Settled:
+    def settle(self, lane: Lane, told: Collection[int] = (), *, alone: bool = False) -> Settled:
         """Read a lane's ended sendings back, and account for each of their rows.
 
         What may be sent again goes back to the lane.
@@ -84,6 +84,7 @@ class Settling:
         Args:
             lane: one target's.
             told: rows of which it was told already that no record of theirs was seen.
+            alone: they were sent alone, so that nothing else of the lane may be archived.
         """
         sendings, lane.ended = lane.ended, []
         if not sendings:
@@ -100,7 +101,12 @@ class Settling:
         for found in findings:
             row, sending = found.member.row, by_row[found.member.row]
             decided = verdict(
-                found, sending, tries=self.tries[row], now=now, more_rounds=row in rounds
+                found,
+                sending,
+                reset=self._terms.reset_tracking,
+                tries=self.tries[row],
+                now=now,
+                more_rounds=row in rounds,
             )
             if decided is None:
                 again[sending.chunk.chunk_id].append(found.member)
@@ -120,10 +126,11 @@ class Settling:
                     "look into the platform's archived list, then resume"
                 )
         for one in sendings:
-            records = [r for r in self._strangers(one) if r not in self._known]
+            taken = self._waiting_ones(lane, one) if alone else self._strangers(one)
+            records = [r for r in taken if r not in self._known]
             if records:
                 self._known.update(records)
-                text = f"others in {lane.target}, taken by the call for all"
+                text = f"others in {lane.target}, taken by a call that was not for them"
                 unexpected[f"{text}: records {_shown(records)}"] = records
         states = [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings]
         states += [
@@ -143,6 +150,13 @@ class Settling:
         if chunk.form != "select_all" or len(sending.members) <= 1:
             return []
         return strangers(self._client, chunk.target, chunk.members, sending.sent_at)
+
+    def _waiting_ones(self, lane: Lane, sending: Sending) -> list[int]:
+        """After a call for a few: those of the lane who were taken by it and not meant yet."""
+        users = {one.user_id for _, members in lane.waiting for one in members}
+        if not users:
+            return []
+        return strangers(self._client, lane.target, sending.members, sending.sent_at, among=users)
 
     def _more_rounds(
         self, findings: Sequence[Finding], by_row: Mapping[int, Sending]

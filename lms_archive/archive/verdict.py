@@ -21,7 +21,7 @@ from lms_archive.errors import (
     Stopped,
     StoppedByCanary,
 )
-from lms_archive.records.status import ArchiveMode
+from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "stops_job", "verdict"]
 
@@ -29,19 +29,38 @@ _FINE = ("archived", "validity_ended")
 _NO_SUCH_METHOD = 405
 _STOPS = (NotAuthenticated, PermissionDenied, NotFound, RateLimited, PlatformUnavailable)
 
+_LOOK_AT = {
+    "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
+    "the call changed: print(client.verify_contract())",
+    "not_seen": "look whether this platform only unenrolls with that call, and how its list of "
+    "archived enrollments is asked for: print(client.verify_contract())",
+    "still_enrolled": "look at the enrollment date on the platform: where it is kept, what was "
+    "archived cannot be told from what is enrolled, and this library cannot be used for it",
+    "not_re_enrolled": "look at what this platform calls the value of enrollment_mode for archive "
+    "and re-enroll: with_enrollment_mode",
+    "tracking_not_reset": "look at what this platform calls reset_tracking: with_operation",
+    "tracking_lost": "look at what this platform calls reset_tracking: with_operation",
+}
+
 SENDS = 3
 """How often a row whose answer was lost is sent, while it still has its pre-image."""
 
 
 def verdict(  # noqa: PLR0911  one case after the other
-    found: Finding, sending: Sending, *, tries: int, now: datetime, more_rounds: bool = False
+    found: Finding,
+    sending: Sending,
+    *,
+    reset: bool,
+    tries: int,
+    now: datetime,
+    more_rounds: bool = False,
 ) -> tuple[str, str] | None:
     """The code and the reason of a row, or None where it may be sent again.
 
     It may be sent again only where the answer was lost, no job is open any more, the very
     enrollment that was to be archived is still active, and nothing of the user was archived
-    since. `now` is the platform's time; with `more_rounds`, a call that takes only so many at
-    once is not done yet.
+    since. `reset` is what was asked of the tracking, `now` the platform's time; with
+    `more_rounds`, a call that takes only so many at once is not done yet.
     """
     if found.record is not None:
         number = found.record.archiving.record_id
@@ -51,7 +70,7 @@ def verdict(  # noqa: PLR0911  one case after the other
                 "look at it on the platform before anything is sent again"
             )
         if found.mode is ArchiveMode.RE_ENROLL:
-            return _enrolled_anew(found, f"archived as record {number}", now)
+            return _enrolled_anew(found, f"archived as record {number}", reset=reset, now=now)
         return "archived", f"archived as record {number}"
     if not found.still:
         return "not_seen", (
@@ -72,16 +91,34 @@ def verdict(  # noqa: PLR0911  one case after the other
     )
 
 
-def _enrolled_anew(found: Finding, archived: str, now: datetime) -> tuple[str, str]:
+def _enrolled_anew(found: Finding, archived: str, *, reset: bool, now: datetime) -> tuple[str, str]:
     """What became of the learner after archive and re-enroll."""
     anew = found.active
     if anew is None:
         return "not_re_enrolled", f"{archived}, but not enrolled anew: enroll the user by hand"
     text = f"{archived}; enrolled anew on {anew.enrolled_at} as {anew.status}"
+    tracking = _tracking(found.member, anew)
+    if tracking == "kept" and reset:
+        return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
+    if tracking == "reset" and not reset:
+        return "tracking_lost", f"{text}, but the tracking is gone, which was to be kept"
+    text += f"; tracking {tracking or 'not checkable'}"
     if anew.valid_until is not None and anew.valid_until < now:
         ended = f"its validity has ended on {anew.valid_until}: extend it on the platform"
         return "validity_ended", f"{text}, but {ended}"
     return "archived", text
+
+
+def _tracking(was: PreImage, anew: Active) -> str | None:
+    """Whether the tracking was kept or reset, where time spent, or else the status, can show it."""
+    if was.time_spent and anew.time_spent is not None:
+        return {0: "reset"}.get(
+            anew.time_spent, "kept" if anew.time_spent >= was.time_spent else None
+        )
+    begun = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
+    if was.status in begun and anew.status in (*begun, EnrollmentStatus.ENROLLED):
+        return "kept" if anew.status in begun else "reset"
+    return None
 
 
 def change(planned: PreImage, now: Active | None) -> str | None:
@@ -102,9 +139,11 @@ def canary_failed(
     if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
         return None
     seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
+    seen += [str(alarm)] if alarm else []
+    seen += sorted({_LOOK_AT[one.code] for one in outcomes if one.code in _LOOK_AT})
     return StoppedByCanary(
         "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
-        seen=[*seen, *([str(alarm)] if alarm else [])],
+        seen=seen,
     )
 
 

@@ -89,7 +89,7 @@ def test_what_is_read_decides_whatever_was_answered(
 ) -> None:
     """A record proves it archived; gone without a record is not seen; never is either sent."""
     found = _found(record=record, active=active)
-    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), tries=1, now=THEN)
+    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), reset=False, tries=1, now=THEN)
     assert decided is not None
     assert decided[0] == code
 
@@ -110,14 +110,16 @@ def test_what_is_still_active_depends_on_the_answer(
     state: dict[str, Any], tries: int, code: str | None
 ) -> None:
     """Only a lost answer, with nothing left running, may be sent again, three times in all."""
-    decided = verdict(_found(record=None, active=ACTIVE), _sending(**state), tries=tries, now=THEN)
+    decided = verdict(
+        _found(record=None, active=ACTIVE), _sending(**state), reset=False, tries=tries, now=THEN
+    )
     assert (decided and decided[0]) == code
 
 
 def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
     """A new record of the user, whatever its identity, is a reason to look first."""
     found = _found(record=None, active=ACTIVE, others=(RECORD,))
-    decided = verdict(found, _sending(in_doubt=True), tries=1, now=THEN)
+    decided = verdict(found, _sending(in_doubt=True), reset=False, tries=1, now=THEN)
     assert decided is not None
     assert CODES[decided[0]] == "unknown"
 
