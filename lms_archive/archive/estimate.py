@@ -73,7 +73,7 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
     """The calls of a target in the select-all form, round after round."""
     kind, courses, size = chunk.target.kind, len(chunk.target.courses), limits.page_size
     calls[f"archive_{kind}_enrollments"] += first
-    records, active = int(first), int(first)
+    records, active = first + (first and len(chunk) > 1), int(first)
     left = len(chunk) - first
     while left > 0:
         calls[operation_of(chunk.target)] += 1

@@ -197,7 +197,8 @@ class ArchiveResult:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
-        return f"{counts} ({self.ledger})"
+        trusted = [text for one in read_events(self.ledger, "ground") for text in one["trusted"]]
+        return "\n".join([f"{counts} ({self.ledger})", *dict.fromkeys(trusted)])
 
 
 def _target_id(record: ArchivedRecord) -> int:

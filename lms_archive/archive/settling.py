@@ -130,7 +130,8 @@ class Settling:
             records = [r for r in taken if r not in self._known]
             if records:
                 self._known.update(records)
-                text = f"others in {lane.target}, taken by a call that was not for them"
+                by = "beside one that was sent alone" if alone else "by the call for all"
+                text = f"others in {lane.target}, taken {by}"
                 unexpected[f"{text}: records {_shown(records)}"] = records
         states = [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings]
         states += [

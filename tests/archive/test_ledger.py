@@ -63,6 +63,7 @@ def test_the_states_of_a_job_come_in_order(stage: Stage) -> None:
     stage.load(2)
     stage.apply()
     assert _states(stage.ledger) == [
+        "ground",
         *("started", "sending", "submitted", "read_back", "proven"),
         *("sending", "submitted", "read_back", "proven", "calls"),
     ]

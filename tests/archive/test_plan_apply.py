@@ -69,7 +69,7 @@ def test_a_stale_plan_is_read_again(stage: Stage) -> None:
     begun = len(stage.operations)
     stage.check(stage.apply(plan), archived=6)
     assert _read_before_first_write(stage, begun) == 1
-    users = [value for name, value in stage.sandbox.calls[begun + 1].query if name == "user_id[]"]
+    users = [value for name, value in stage.sandbox.calls[begun + 2].query if name == "user_id[]"]
     assert users == ["1001", "1002", "1003"]
 
 

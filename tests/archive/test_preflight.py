@@ -1,0 +1,215 @@
+"""Known ground: nothing is sent that the platform's swagger does not confirm, unless trusted."""
+
+import logging
+from typing import Any
+
+import pytest
+from plan_tools import AGAIN, done, load_plans
+from plan_tools import plan as plan_of
+from virtual_time import WRITE, Exchange, Stage
+
+from lms_archive import (
+    ArchiveJob,
+    Contract,
+    ContractNotConfirmed,
+    NotFound,
+    StoppedByCanary,
+    resume,
+)
+from lms_archive.archive.ledger import read_events
+
+ELSEWHERE = Contract.default().with_operation(WRITE, path="/learn/v9/elsewhere")
+OTHER_NAME = Contract.default().with_operation(WRITE, params={"mode": "no_such_name"})
+NO_LIST = Contract.default().with_operation(
+    "archived_course_enrollments", path="/course/v1/courses/{course_id}/no-such-list"
+)
+
+
+def no_swagger(exchange: Exchange) -> None:
+    """A platform that describes nothing."""
+    if exchange.path.endswith("/swagger"):
+        raise NotFound("GET", exchange.path, status=404)
+
+
+@pytest.mark.parametrize("contract", [ELSEWHERE, OTHER_NAME], ids=["missing", "differs"])
+def test_an_unconfirmed_write_is_told_by_the_plan_and_refused_by_apply(
+    stage: Stage, contract: Contract
+) -> None:
+    """The plan warns, apply names the nearest with its override; nothing is sent or begun."""
+    stage.load(3)
+    client = stage.connect(contract=contract)
+    plan = stage.job().plan(client)
+    assert any("apply will refuse it" in one for one in plan.warnings)
+    assert "apply will refuse it" in str(plan)
+    with pytest.raises(ContractNotConfirmed, match="near: PUT /learn/v1/enrollments") as caught:
+        plan.apply(client, ledger=stage.ledger)
+    assert ".with_operation(" in str(caught.value)
+    assert caught.value.report[WRITE].state in ("missing", "differs")
+    assert not stage.ledger.exists()
+    assert stage.writes == []
+
+
+def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(stage: Stage) -> None:
+    """Plan and apply read each document once, and the plan says nothing of the contract."""
+    stage.load(3)
+    plan = stage.plan()
+    assert not any("confirm" in one for one in plan.warnings)
+    asked = stage.operations.count("swagger")
+    stage.check(stage.apply(plan), archived=3)
+    assert stage.operations.count("swagger") == asked == 3  # course, learn, manage
+
+
+def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """What was sent unconfirmed stands in the log, the ledger and the result."""
+    stage.load(3)
+    stage.line.before.append(no_swagger)
+    plan = stage.plan()
+    with pytest.raises(ContractNotConfirmed, match="unreadable"):
+        plan.apply(stage.client, ledger=stage.ledger)
+    with caplog.at_level(logging.WARNING, "lms_archive"):
+        result = plan.apply(stage.client, ledger=stage.ledger, trust_contract=True)
+    stage.check(result, archived=3)
+    text = f"trusted without confirmation: {WRITE}, PUT /learn/v1/enrollments (unreadable)"
+    assert text in caplog.text
+    assert text in result.warnings
+    assert str(result).splitlines()[1:] == [text]
+    assert read_events(stage.ledger, "ground")[0]["trusted"] == [text]
+    assert [len(users) for _, users in stage.writes] == [1, 2]
+
+
+def test_a_finished_ledger_asks_for_nothing_whatever_the_contract(stage: Stage) -> None:
+    """The same result, and no call."""
+    stage.load(2)
+    stage.apply()
+    made = len(stage.line.exchanges)
+    client = stage.connect(contract=ELSEWHERE)
+    stage.check(resume(stage.ledger, client), archived=2)
+    assert len(stage.line.exchanges) == made
+
+
+def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(stage: Stage) -> None:
+    """Resuming needs no second word for the same contract, and one for a contract of its own."""
+    stage.load(3)
+    stage.line.before.append(no_swagger)
+    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply(trust_contract=True)
+    with pytest.raises(ContractNotConfirmed) as caught:
+        resume(stage.ledger, stage.connect(contract=ELSEWHERE))
+    assert caught.value.ledger == stage.ledger
+    stage.check(resume(stage.ledger, stage.client), archived=3)
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_without_an_archived_list_there_is_no_plan(stage: Stage) -> None:
+    """The swagger says that the list is not there: nothing could be proven."""
+    stage.load(2)
+    with pytest.raises(ContractNotConfirmed, match="nothing can be proven without it"):
+        stage.job().plan(stage.connect(contract=NO_LIST))
+
+
+def test_without_an_archived_list_nothing_is_sent_trusted_or_not(stage: Stage) -> None:
+    """No swagger to ask, and the list answers 404: refused before the first write."""
+    stage.load(2)
+    stage.line.before.append(no_swagger)
+    client = stage.connect(contract=NO_LIST)
+    plan = stage.job().plan(client)
+    with pytest.raises(ContractNotConfirmed, match="no list of archived course enrollments"):
+        plan.apply(client, ledger=stage.ledger, trust_contract=True)
+    assert stage.writes == []
+    assert not stage.ledger.exists()
+
+
+def test_a_plans_courses_need_their_archived_list_too(stage: Stage) -> None:
+    """What is carried along is read back there."""
+    load_plans(stage, {50: [1]})
+    stage.line.before.append(no_swagger)
+    planned = plan_of(stage, 50)
+    with pytest.raises(ContractNotConfirmed, match="archived course enrollments"):
+        planned.apply(stage.connect(contract=NO_LIST), ledger=stage.ledger, trust_contract=True)
+
+
+def test_a_read_that_differs_is_a_warning(stage: Stage) -> None:
+    """A filter by another name: told, and looked at by ourselves."""
+    stage.load(3)
+    other = Contract.default().with_operation("course_enrollments", params={"status": "state[]"})
+    client = stage.connect(contract=other)
+    plan = stage.job().plan(client)
+    assert any(one.startswith("course_enrollments differs: ") for one in plan.warnings)
+    stage.check(plan.apply(client, ledger=stage.ledger), archived=3)
+
+
+def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
+    """Somebody else of the job in the archive beside the one sent alone: stopped and told."""
+    stage.load(4)
+    other = stage.connect(transport=None)
+
+    def archive_another() -> None:
+        other.request(
+            "PUT",
+            "/learn/v1/enrollments",
+            json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
+        )
+
+    stage.line.once(lambda one: one.is_write, archive_another, after=True)
+    with pytest.raises(StoppedByCanary, match="beside one that was sent alone: records") as caught:
+        stage.apply()
+    assert caught.value.counts["archived"] == 1
+    counts = resume(stage.ledger, stage.client).counts
+    assert counts == {"archived": 3, "skipped": 1, "failed": 0, "unknown": 0}
+    assert max(stage.archived.values()) == 1
+
+
+def again(**terms: Any) -> ArchiveJob:
+    """Archive and re-enroll everybody in course 1."""
+    return ArchiveJob.for_course(1, **{**AGAIN, **terms}).all_enrollments()
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept", "code", "said"),
+    [
+        (True, False, "archived", "; tracking reset"),
+        (False, True, "archived", "; tracking kept"),
+        (True, True, "tracking_not_reset", "the tracking was not reset"),
+        (False, False, "tracking_lost", "the tracking is gone"),
+    ],
+)
+@pytest.mark.parametrize("seconds", [600, 0], ids=["by time spent", "by status"])
+def test_tracking_is_as_asked_or_the_canary_stops(
+    stage: Stage, seconds: int, code: str, said: str, *, asked: bool, kept: bool
+) -> None:
+    """What the platform made of the tracking is compared with what was asked for."""
+    stage.sandbox.load(
+        users=[{"username": f"u{n}", "user_id": n} for n in (1001, 1002, 1003)],
+        courses=[{"code": "C1", "id_course": 1}],
+        enrollments=[
+            done(user_id=n, id_course=1, enrollment_time_spent=seconds) for n in (1001, 1002, 1003)
+        ],
+    )
+    contract = Contract.default().with_operation(
+        WRITE, params={"reset_tracking": "ignored"}, fixed={"reset_tracking": not kept}
+    )
+    client = stage.connect(contract=contract)
+    plan = again(reset_tracking=asked).plan(client)
+    options: dict[str, Any] = {"ledger": stage.ledger, "trust_contract": True}
+    if code == "archived":
+        result = plan.apply(client, **options)
+        assert all(said in one.reason for one in result.outcomes)
+        assert result.counts["archived"] == 3
+        return
+    with pytest.raises(StoppedByCanary, match=said) as caught:
+        plan.apply(client, **options)
+    assert "look at what this platform calls reset_tracking" in str(caught.value)
+    assert len(stage.archived) == 1
+
+
+def test_tracking_that_cannot_be_seen_is_not_checkable(stage: Stage) -> None:
+    """Nothing begun, nothing spent: kept and reset look alike, and the outcome says so."""
+    stage.load(2, status="enrolled")
+    result = again(only="enrolled").plan(stage.client).apply(stage.client, ledger=stage.ledger)
+    assert {one.code for one in result.outcomes} == {"archived"}
+    assert all(one.reason.endswith("; tracking not checkable") for one in result.outcomes)
