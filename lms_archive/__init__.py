@@ -5,6 +5,7 @@ import logging
 from lms_archive._version import __version__
 from lms_archive.archive.certificates import SavedCertificates
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.events import RunEvent
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.plan import ArchivePlan
@@ -111,6 +112,7 @@ __all__ = [
     "PreImage",
     "RateLimited",
     "RetryPolicy",
+    "RunEvent",
     "SavedCertificates",
     "StaticToken",
     "Stopped",

@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from attrs import Attribute, field, frozen
+
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.estimate import affected
+from lms_archive.archive.events import OnEvent, bar_class
 from lms_archive.archive.ledger import Ledger, outcomes_in
 from lms_archive.archive.outcomes import AS_ASKED, Outcome, Skip
 from lms_archive.archive.selection import Selection
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, TooManyAffected
 
-__all__ = ["check_ceiling", "check_number", "check_platform", "tell_carried"]
+__all__ = ["Options", "check_ceiling", "check_platform", "tell_carried"]
+
+
+def _is_number(_: object, name: Attribute[int], value: object) -> None:
+    check_number(name.name, value)
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a job is run: the arguments that `apply` and `resume` share, as `apply` tells them."""
+
+    canary: int = field(default=1, validator=_is_number)
+    progress: bool = False
+    on_event: OnEvent | None = None
+    trust_contract: bool = False
+    allow_changes: bool = False
+    note: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.progress:
+            bar_class()  # before anything is sent
+        if not isinstance(self.note, (str, type(None))):
+            raise BadInput(f"note is a text, not {self.note!r}")
 
 
 def check_platform(platform: str, client: Client) -> None:

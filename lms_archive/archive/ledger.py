@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -51,11 +51,15 @@ class Event:
     data: dict[str, Any] = field(repr=False)
 
 
+Listener = Callable[[Sequence[tuple[int, Outcome]], Sequence[Event]], None]
+
+
 class Ledger:
     """The ledger of one plan, open for writing by this process alone."""
 
     def __init__(self, path: Path, database: sqlite3.Connection, lock: IO[str]) -> None:
         self.path, self._database, self._lock = path, database, lock
+        self.listener: Listener | None = None
 
     @classmethod
     def create(
@@ -130,9 +134,12 @@ class Ledger:
         self.settle((), [Event(chunk, state, data)])
 
     def settle(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
-        """Commit the outcomes of rows, and the states they end, in one step."""
+        """Commit the outcomes of rows, and the states they end, in one step; then tell of it."""
         with self._transaction():
+            outcomes = list(outcomes)
             self._insert(outcomes, states)
+        if self.listener is not None:
+            self.listener(outcomes, states)
 
     def _insert(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event]) -> None:
         self._database.executemany(

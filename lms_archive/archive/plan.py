@@ -12,13 +12,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.applying import (
-    check_ceiling,
-    check_number,
-    check_platform,
-    tell_carried,
-)
+from lms_archive.archive.applying import Options, check_ceiling, check_platform, tell_carried
 from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.events import OnEvent, telling
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.preflight import confirm, confirm_again
@@ -197,8 +193,11 @@ class ArchivePlan:
         ledger: str | os.PathLike[str],
         max_affected: int | None = None,
         canary: int = 1,
+        progress: bool = False,
+        on_event: OnEvent | None = None,
         trust_contract: bool = False,
         allow_changes: bool = False,
+        note: str | None = None,
     ) -> ArchiveResult:
         """Archive what was planned, and account for every row. It cannot be undone.
 
@@ -212,10 +211,14 @@ class ArchivePlan:
             max_affected: how many enrollments may be archived at most; for learning plans each
                 row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
+            progress: show a progress bar; needs the extra `progress`.
+            on_event: is called with a `RunEvent` after each step that is in the ledger; what it
+                raises stops the job.
             trust_contract: send also what the platform's own swagger does not confirm; it is
                 logged, and stands in the ledger and in the result's warnings.
             allow_changes: go on where a learning plan is changed while the job runs. Its
                 records would hold the change (article), so the job stops otherwise.
+            note: a text that is kept in the ledger and in each outcome's row, as a ticket.
 
         Raises:
             TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
@@ -226,11 +229,17 @@ class ArchivePlan:
             Stopped: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; likewise.
         """
-        check_number("canary", canary)
+        options = Options(
+            canary=canary,
+            progress=progress,
+            on_event=on_event,
+            trust_contract=trust_contract,
+            allow_changes=allow_changes,
+            note=note,
+        )
         check_platform(self.platform, client)
         check_ceiling(self.chunks, max_affected)
         client = client.with_options()  # its calls are this job's
-        options: dict[str, Any] = {"canary": canary, "allow_changes": allow_changes}
         if Path(ledger).exists():
             with Ledger.open(ledger) as book:
                 if book.head("digest") != self.digest:
@@ -238,38 +247,40 @@ class ArchivePlan:
                         f"{ledger}: holds another plan. To finish that one: "
                         f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
                     )
-                return plan_in(book).run(client, book, trust_contract=trust_contract, **options)
+                return plan_in(book).run(client, book, options)
         ground = confirm(client, self.chunks, self.terms, trust=trust_contract)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
         states = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *ground]
         with Ledger.create(ledger, head, self._skipped(), states) as book:
-            return self.run(client, book, fresh=fresh, **options)
+            return self.run(client, book, options, fresh=fresh)
 
     def run(
         self,
         client: Client,
         book: Ledger,
+        options: Options,
         *,
-        canary: int,
-        allow_changes: bool,
-        trust_contract: bool = False,
         fresh: Mapping[tuple[str, int], float] | None = None,
     ) -> ArchiveResult:
         """Go on from where an open ledger stands; `apply` and `resume` do this."""
-        confirm_again(client, book, self.chunks, self.terms, trust=trust_contract)
+        confirm_again(client, book, self.chunks, self.terms, trust=options.trust_contract)
+        if options.note is not None:
+            book.note("note", text=options.note)
         run = Run(
             client,
             book,
             self.chunks,
             self.selection,
             self.terms,
-            canary=canary,
+            canary=options.canary,
             fresh=fresh or {},
-            allow_changes=allow_changes,
+            allow_changes=options.allow_changes,
         )
-        run(expect=sum(self.calls.values()))
+        on_event, progress = options.on_event, options.progress
+        with telling(book, self.chunks, client, on_event=on_event, progress=progress):
+            run(expect=sum(self.calls.values()))
         tell_carried(book, self.skips, self.selection)
         return ArchiveResult(book.path, client)
 

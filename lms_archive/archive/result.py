@@ -49,7 +49,10 @@ class Outcomes:
         Cells that a spreadsheet would run are written with a `'` before them; `from_csv` takes
         it off again.
         """
-        write_csv(path, self._columns(), outcome_rows(self))
+        write_csv(path, self._columns(), self._rows())
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return outcome_rows(self, _note_in(self.ledger))
 
     def _columns(self) -> list[str]:
         """Those of all rows, so that every view is valid input again, an empty one too."""
@@ -65,10 +68,15 @@ class Outcomes:
             import pandas as pd  # noqa: PLC0415  an extra
         except ImportError:
             raise LmsArchiveError("pandas is missing: pip install 'lms-archive[pandas]'") from None
-        return pd.DataFrame(list(outcome_rows(self)), columns=self._columns())
+        return pd.DataFrame(list(self._rows()), columns=self._columns())
 
 
-def outcome_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
+def _note_in(ledger: Path) -> str | None:
+    texts = (one["text"] for one in read_events(ledger, "note"))
+    return "; ".join(dict.fromkeys(texts)) or None
+
+
+def outcome_rows(outcomes: Iterable[Outcome], note: str | None) -> Iterator[dict[str, Any]]:
     """Each outcome as one flat row: what was given, then what became of it."""
     for one in outcomes:
         record = one.record
@@ -81,6 +89,7 @@ def outcome_rows(outcomes: Iterable[Outcome]) -> Iterator[dict[str, Any]]:
             _target_id(record) if record else None,
             record.archiving.record_id if record else None,
             record.archiving.archived_at if record else None,
+            note,
         )
         yield {**one.row, **dict(zip(OUTCOME_COLUMNS, values, strict=True))}
 
@@ -150,6 +159,11 @@ class ArchiveResult:
         """What the plan warned of."""
         texts = (one["text"] for one in read_events(self.ledger, "warning"))
         return tuple(dict.fromkeys(texts))  # each run of a job tells its own
+
+    @property
+    def note(self) -> str | None:
+        """What `apply` and each `resume` were given as `note`."""
+        return _note_in(self.ledger)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write every outcome as CSV: the columns given, then the outcome's."""

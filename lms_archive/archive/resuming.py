@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.archive.applying import check_ceiling
+from lms_archive.archive.applying import Options, check_ceiling
+from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.plan import plan_in
 from lms_archive.archive.result import ArchiveResult
@@ -19,15 +20,18 @@ def resume(
     client: Client,
     *,
     max_affected: int | None = None,
+    progress: bool = False,
+    on_event: OnEvent | None = None,
     trust_contract: bool = False,
     allow_changes: bool = False,
+    note: str | None = None,
 ) -> ArchiveResult:
     """Go on with a ledger's plan from where it stood; a finished one gives the same result.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. `max_affected`,
-    `trust_contract` and `allow_changes` are as in `ArchivePlan.apply`; a contract that the
-    ledger's job has been begun with, confirmed or trusted, is not asked for again.
+    are looked at again, and only what still has its pre-image is sent. The
+    arguments are as in `ArchivePlan.apply`; a contract that the ledger's job has been begun with,
+    confirmed or trusted, is not asked for again.
 
     Raises:
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
@@ -41,11 +45,12 @@ def resume(
         if client.base_url != plan.platform:
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         check_ceiling(plan.chunks, max_affected)
-        canary: int = book.head("canary")
-        return plan.run(
-            client.with_options(),
-            book,
-            canary=canary,
+        options = Options(
+            canary=book.head("canary"),
+            progress=progress,
+            on_event=on_event,
             trust_contract=trust_contract,
             allow_changes=allow_changes,
+            note=note,
         )
+        return plan.run(client.with_options(), book, options)

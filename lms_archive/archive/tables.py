@@ -21,6 +21,7 @@ OUTCOME_COLUMNS = (
     "outcome_target_id",
     "outcome_record_id",
     "outcome_archived_at",
+    "outcome_note",
 )
 """The columns that an outcome file adds to those that were given."""
 

@@ -133,6 +133,11 @@ class Wire:
             raise BadAnswer("GET", self.settings.base_url, faults=faults)
         return self._date
 
+    @property
+    def calls_left(self) -> int | None:
+        """Calls left of the hour's budget, or None where nothing limits them."""
+        return self._line.throttle.left
+
     def close(self) -> None:
         """Close the connections, where the transport has any."""
         close = getattr(self._line.transport, "close", None)

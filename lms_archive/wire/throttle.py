@@ -31,10 +31,16 @@ class Throttle:
         """So many calls are to come: full speed where they fit the hour, else evenly spread."""
         if self._limit is None:
             return
+        self._spacing = 0.0 if calls <= (self.left or 0) else HOUR / self._limit
+
+    @property
+    def left(self) -> int | None:
+        """Calls that may be made at once, or None where nothing limits them."""
+        if self._limit is None:
+            return None
         with self._lock:
             now = self._clock.monotonic()
-            used = sum(1 for time in self._times if time > now - HOUR)
-        self._spacing = 0.0 if calls <= self._limit - used else HOUR / self._limit
+            return self._limit - sum(1 for time in self._times if time > now - HOUR)
 
     def with_limit(self, calls_per_hour: int | None) -> Throttle:
         """The same hour's calls under another limit."""

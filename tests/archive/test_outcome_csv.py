@@ -80,7 +80,11 @@ def test_nothing_runs(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
 
 def test_guard_is_only_undone_in_our_files(make_csv: MakeCsv) -> None:
     """Without all our columns a file is a stranger's, and its apostrophes are its own."""
-    ours = from_csv(make_csv(f"username,course_id,{','.join(OUTCOME_COLUMNS)}\n'=a,71{',' * 8}\n"))
+    ours = from_csv(
+        make_csv(
+            f"username,course_id,{','.join(OUTCOME_COLUMNS)}\n'=a,71{',' * len(OUTCOME_COLUMNS)}\n"
+        )
+    )
     assert given(ours) == [{"username": "=a", "course_id": "71"}]
     for strange in (OUTCOME_COLUMNS[:1], OUTCOME_COLUMNS[:-1], OUTCOME_COLUMNS[1:]):
         header = f"username,course_id,{','.join(strange)}"
@@ -93,7 +97,8 @@ def test_guard_is_only_undone_in_our_files(make_csv: MakeCsv) -> None:
 def test_apostrophe_that_guards_nothing(make_csv: MakeCsv) -> None:
     """An apostrophe of the name itself stays, in our files too."""
     header = f"username,course_id,{','.join(OUTCOME_COLUMNS)}"
-    job = from_csv(make_csv(f"{header}\n't Hooft,71{',' * 8}\n''=x,71{',' * 8}\n"))
+    more = "," * len(OUTCOME_COLUMNS)
+    job = from_csv(make_csv(f"{header}\n't Hooft,71{more}\n''=x,71{more}\n"))
     assert asked(job) == [(71, None, "'t Hooft"), (71, None, "'=x")]
 
 

@@ -1,0 +1,166 @@
+"""What a running job tells: events in order, a progress bar, a note."""
+
+import csv
+import io
+import sys
+from collections import Counter
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import (
+    ArchiveJob,
+    ArchiveResult,
+    BadInput,
+    JobTimeout,
+    Limits,
+    LmsArchiveError,
+    RunEvent,
+    resume,
+)
+
+
+def test_events_tell_each_step_in_order(stage: Stage) -> None:
+    """Sending, submitted and settled for the canary and each chunk; then finished."""
+    stage.load(6, 3)
+    told: list[RunEvent] = []
+    stage.apply(on_event=told.append)
+    kinds = [one.kind for one in told]
+    assert kinds[:4] == ["started", "sending", "submitted", "settled"]
+    assert kinds[-1] == "finished"
+    assert Counter(kinds) == {
+        "started": 1, "sending": 3, "submitted": 3, "settled": 3, "finished": 1,
+    }  # fmt: skip
+    assert [one.rows for one in told if one.kind == "sending"] == [1, 5, 3]
+    assert {one.target for one in told if one.kind == "sending"} == {"C1", "C2"}
+    settled = [one for one in told if one.kind == "settled"]
+    assert [one.settled for one in settled] == [1, 6, 9]
+    assert [one.outcomes for one in settled] == [{"archived": n} for n in (1, 5, 3)]
+    assert (told[-1].settled, told[-1].total) == (9, 9)
+    assert (told[-1].chunks_sent, told[-1].chunks) == (2, 2)
+    assert told[-1].calls_left is None
+
+
+def test_an_event_is_in_the_ledger_before_it_is_told(stage: Stage) -> None:
+    """Whoever is told can read the same from the file."""
+    stage.load(3)
+    seen: list[bool] = []
+
+    def look(event: RunEvent) -> None:
+        if event.kind == "settled":
+            counts = ArchiveResult(stage.ledger).counts
+            seen.append(sum(counts.values()) == event.settled)
+
+    stage.apply(on_event=look)
+    assert seen == [True, True]
+
+
+def test_the_calls_left_in_the_hour_are_told(stage: Stage) -> None:
+    """The budget goes down with every call."""
+    stage.load(3)
+    told: list[RunEvent] = []
+    client = stage.connect(calls_per_hour=100)
+    stage.job().plan(client).apply(client, ledger=stage.ledger, on_event=told.append)
+    left = [one.calls_left or 0 for one in told]
+    assert left == sorted(left, reverse=True)
+    assert 50 < left[-1] < left[0] < 100
+
+
+def test_what_a_listener_raises_stops_the_job_and_loses_nothing(stage: Stage) -> None:
+    """Even between `sending` and the call."""
+    stage.load(4)
+
+    def fail(event: RunEvent) -> None:
+        if event.kind == "sending" and event.rows > 1:
+            raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        stage.apply(on_event=fail)
+    stage.check(resume(stage.ledger, stage.client), archived=4)
+
+
+def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
+    """`stopped` with the reason; `resume` begins with what is settled already."""
+    stage.load(5)
+    stage.line.once(
+        lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
+    )
+    told: list[RunEvent] = []
+    with pytest.raises(JobTimeout):
+        stage.apply(on_event=told.append)
+    assert told[-1].kind == "stopped"
+    assert (told[-1].reason or "").startswith("JobTimeout: background job")
+    assert told[-1].settled == 1
+    stage.end_jobs()
+    told.clear()
+    stage.check(resume(stage.ledger, stage.client, on_event=told.append), archived=5)
+    assert [(one.kind, one.settled) for one in told][-2:] == [("settled", 5), ("finished", 5)]
+
+
+def test_a_refused_call_is_told_with_its_reason(stage: Stage) -> None:
+    """The platform's own words are in the event."""
+    stage.load(3, 2)
+    stage.sandbox.faults.add("status", status=422, method="PUT", after=2)
+    told: list[RunEvent] = []
+    stage.apply(on_event=told.append)
+    refused = [one for one in told if one.kind == "refused"]
+    assert len(refused) == 1
+    assert "422" in (refused[0].reason or "")
+    assert refused[0].target == "C2"
+
+
+def test_a_progress_bar_counts_rows_chunks_and_calls(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To standard error, as tqdm does, with what has been sent and what is left."""
+    stage.load(4, 2)
+    client = stage.connect(calls_per_hour=500)
+    stage.job().plan(client).apply(client, ledger=stage.ledger, progress=True)
+    last = capsys.readouterr().err.rstrip().splitlines()[-1].rsplit("\r", 1)[-1]
+    assert "archiving: 100%" in last
+    assert "6/6" in last
+    assert "chunks=2/2" in last
+    assert "calls left=4" in last
+
+
+def test_without_tqdm_the_pip_line_is_told_before_anything(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent, no ledger made."""
+    stage.load(1)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(LmsArchiveError, match=r"pip install 'lms-archive\[progress\]'"):
+        stage.apply(progress=True)
+    assert not stage.ledger.exists()
+
+
+def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(stage: Stage) -> None:
+    """A ticket's number, and another one when the job is resumed."""
+    stage.load(2)
+    job = stage.job() + ArchiveJob.from_rows(
+        [{"user_id": 5, "course_id": 1}], mode="unenroll", reset_tracking=False
+    )
+    plan = job.plan(stage.client)
+    result = plan.apply(stage.client, ledger=stage.ledger, note="TICKET-7")
+    assert result.note == "TICKET-7"
+    path = stage.folder / "outcome.csv"
+    result.to_csv(path)
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    assert [row["outcome_note"] for row in rows] == ["TICKET-7"] * 3
+    resume(stage.ledger, stage.client, note="TICKET-8")
+    assert result.note == "TICKET-7; TICKET-8"
+
+
+def test_a_note_is_text(stage: Stage) -> None:
+    """A number is refused, before anything happens."""
+    stage.load(1)
+    with pytest.raises(BadInput, match="note is a text, not 7"):
+        stage.apply(note=7)
+    assert not stage.ledger.exists()
+
+
+def test_no_note_is_none(stage: Stage) -> None:
+    """And its column is empty."""
+    stage.load(1)
+    client = stage.connect(limits=Limits())
+    assert stage.job().plan(client).apply(client, ledger=stage.ledger).note is None
