@@ -7,10 +7,12 @@ pytest plugin beside it is imported in every test run of everyone who installed 
 
 from typing import TYPE_CHECKING
 
+from lms_archive.sandbox.foreign import Foreign
+
 if TYPE_CHECKING:
     from lms_archive.sandbox.platform import Sandbox
 
-__all__ = ["Sandbox"]
+__all__ = ["Foreign", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,13 +22,14 @@ from lms_archive.sandbox.faults import INSTEAD, Fault, Faults
 from lms_archive.sandbox.jobs import advance
 from lms_archive.sandbox.oauth import Account, OAuth
 from lms_archive.sandbox.refusal import Refusal, error_body
-from lms_archive.sandbox.routes import ROUTES, Route
+from lms_archive.sandbox.routes import Route, routes_of
 from lms_archive.sandbox.swagger import swagger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _HOUR = timedelta(hours=1)
+_API_PAGE = "<!DOCTYPE html><html><body><h1>API browser</h1></body></html>"
 _PROXY_PAGE = "<!DOCTYPE html><html><body><h1>Please wait</h1>Your proxy is busy.</body></html>"
 
 
@@ -105,8 +106,8 @@ class Application:
         self._faults = faults
         self._settings = settings
         self._recent: deque[datetime] = deque()
-        self._routes = {route.operation: route for route in ROUTES}
-        self._urls = Map(_rules(), merge_slashes=False).bind("127.0.0.1")
+        self._routes = {route.operation: route for route in routes_of(settings.foreign)}
+        self._urls = Map(_rules(self._routes.values()), merge_slashes=False).bind("127.0.0.1")
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -130,7 +131,7 @@ class Application:
     def advance(self, now: datetime) -> None:
         """Do what background jobs have to do by now."""
         with self._db:
-            advance(self._db, now, self._settings.shared_reading)
+            advance(self._db, now, self._settings)
 
     def _visit(self, request: Request, now: datetime) -> _Visit:
         try:
@@ -168,7 +169,7 @@ class Application:
         if visit.operation == "token":
             return _json(200, self._oauth.grant(request.form, visit.now))
         if visit.operation == "swagger":
-            return _json(200, swagger(visit.arguments["service"], ROUTES))
+            return self._swagger(visit.arguments["service"])
         visit.account = self._oauth.account(visit.bearer, visit.now)
         if visit.route is None:
             certificate = certificates.read(self._db, visit.arguments["name"])
@@ -189,7 +190,19 @@ class Application:
         )
         with self._db:
             data = visit.route.handler(ask)
-        return _json(200, {"data": data, "version": "1.0.0", "_links": []})
+        answer = {"data": data, "version": "1.0.0", "_links": []}
+        return _json(200, self._settings.foreign.answer(ask.operation, answer))
+
+    def _swagger(self, service: str) -> Response:
+        match self._settings.foreign.swagger:
+            case "missing":
+                raise Refusal(404, "Page not found.")
+            case "forbidden":
+                raise Refusal(403, "You are not allowed to read this.")
+            case "html":
+                return Response(_API_PAGE, content_type="text/html; charset=utf-8")
+            case _:
+                return _json(200, swagger(service, self._routes.values()))
 
     def _count(self, now: datetime) -> None:
         """Refuse with 429 what is above the limit of any 3,600 seconds; logins count too."""
@@ -204,18 +217,18 @@ class Application:
         recent.append(now)
 
 
-def _rules() -> list[Rule]:
+def _rules(routes: Iterable[Route]) -> list[Rule]:
     rules = [
         Rule("/oauth2/token", endpoint="token", methods=["POST"]),
         Rule("/<service>/v1/swagger", endpoint="swagger", methods=["GET"]),
         Rule("/certificates/<name>", endpoint="certificate", methods=["GET"]),
     ]
-    for route in ROUTES:
+    for route in routes:
         path = route.path
         for parameter in route.parameters:
             if parameter.place == "path":
-                converter = "int" if parameter.kind == "integer" else "string"
-                path = path.replace(f"{{{parameter.name}}}", f"<{converter}:{parameter.name}>")
+                converter = "int" if parameter.kind.startswith("integer") else "string"
+                path = path.replace(f"{{{parameter.shown}}}", f"<{converter}:{parameter.shown}>")
         rules.append(Rule(path, endpoint=route.operation, methods=[route.method]))
     return rules
 

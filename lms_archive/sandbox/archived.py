@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from lms_archive.sandbox.archiving import Order, archive
+from lms_archive.sandbox.archiving import Order, archive, update
 from lms_archive.sandbox.ask import Ask
 from lms_archive.sandbox.clock import micros
 from lms_archive.sandbox.freezing import RETURNED
@@ -28,21 +28,27 @@ def archive_enrollments(kind: Kind, ask: Ask) -> dict[str, Any]:
     Without `enrollment_mode` it is the plain "update multiple" (2017; of plans by analogy) that
     archives nothing. One enrollment is done at once, from two on it is a background job (article).
     """
-    mode = ask.args["enrollment_mode"]
-    if mode is None:
+    foreign, mode = ask.settings.foreign, ask.args["enrollment_mode"]
+    if foreign.effect == "unenrolls":
+        mode = mode or "delete"
+    if foreign.effect == "updates":
+        for one in _selected(kind, ask):
+            update(ask.db, one, ask.now)
+    if mode is None or foreign.effect in ("updates", "nothing"):
         return _answer(success=True)
     if kind is not COURSE and ask.account.is_power_user:
         raise Refusal(403, _NO_POWER_USERS)
     if not ask.account.may_archive:
         raise Refusal(403, "You are not allowed to archive enrollments.")
     enrollments = _selected(kind, ask)
-    lag = ask.faults.later(_LAG, ask.operation, ask.method, ask.now).get("archived_lag")
+    fault = ask.faults.later(_LAG, ask.operation, ask.method, ask.now).get("archived_lag")
+    lag = fault["seconds"] if fault else foreign.archived_lag
     order = Order(
         ask.account.user_id,
         mode,
         ask.args["reset_tracking"],
-        ask.settings.shared_reading,
-        lag=None if lag is None else round(lag["seconds"] * 1_000_000),
+        ask.settings,
+        lag=round(lag * 1_000_000) if lag else None,
     )
     if len(enrollments) > 1:
         return _answer(success=True, job=begin_job(ask, order, enrollments))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from lms_archive.sandbox.ask import SharedReading
+from lms_archive.sandbox.ask import Settings
 from lms_archive.sandbox.clock import micros, stamp
 from lms_archive.sandbox.freezing import ARCHIVABLE, FREEZE, these
 from lms_archive.sandbox.kinds import COURSE, PLAN, Enrollment, Kind
@@ -25,7 +25,7 @@ class Order:
     author_id: int
     mode: str
     reset_tracking: bool
-    shared_reading: SharedReading
+    settings: Settings
     job_hash: str | None = None
     lag: int | None = None
 
@@ -33,9 +33,14 @@ class Order:
 # Own names only, in all of these.
 _UNENROLL = {kind: f"DELETE FROM {kind.enrollments} WHERE {these(kind)}" for kind in _BOTH}  # noqa: S608
 _RE_ENROLL = {
-    kind: f"UPDATE {kind.enrollments} SET enrollment_created_at = :at, "  # noqa: S608
+    kind: f"UPDATE {kind.enrollments} SET "  # noqa: S608
+    "enrollment_created_at = CASE WHEN :keeps_date THEN enrollment_created_at ELSE :at END, "
     "enrollment_created_by = :author, enrollment_date_last_updated = :at, "
     f"certificate_url = NULL, certificate_date = NULL WHERE {these(kind)}"
+    for kind in _BOTH
+}
+_UPDATE = {
+    kind: f"UPDATE {kind.enrollments} SET enrollment_date_last_updated = :at WHERE {these(kind)}"  # noqa: S608
     for kind in _BOTH
 }
 _RESET = f"""
@@ -95,6 +100,7 @@ def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: da
         "reset": order.reset_tracking,
         "plan": None,
         "job_hash": order.job_hash,
+        "keeps_date": order.settings.foreign.keeps_date,
         "hidden_until": None if order.lag is None else micros(at) + order.lag,
     }
     if enrollment.kind is PLAN:
@@ -118,7 +124,7 @@ def _archive_plan(db: sqlite3.Connection, order: Order, values: dict[str, Any], 
     """
     courses = [tuple(row) for row in db.execute(_COURSES_OF_PLAN, [plan])]
     taken = [course for course, shared in courses if not (shared and order.mode == "delete")]
-    if len(taken) < len(courses) and order.shared_reading == "A":
+    if len(taken) < len(courses) and order.settings.shared_reading == "A":
         return False
     values |= {"plan": plan, "course_list": ",".join(str(course) for course, _ in courses)}
     if not _put_away(db, order, PLAN, values, [plan]):
@@ -147,7 +153,14 @@ def _put_away(
 ) -> bool:
     """Freeze the enrollments, then remove them or date them anew; False where there is none."""
     values = {**values, "ids": json.dumps(ids)}
-    if db.execute(FREEZE[kind], values).rowcount == 0:
-        return False
-    db.execute((_UNENROLL if order.mode == "delete" else _RE_ENROLL)[kind], values)
-    return True
+    if order.settings.foreign.effect == "archives":
+        db.execute(FREEZE[kind], values)
+    statement = _UNENROLL if order.mode == "delete" else _RE_ENROLL
+    return db.execute(statement[kind], values).rowcount > 0
+
+
+def update(db: sqlite3.Connection, enrollment: Enrollment, at: datetime) -> None:
+    """Change nothing of an enrollment but the time of its last update."""
+    ids = json.dumps([enrollment.target_id])
+    values = {"at": stamp(at), "ids": ids, "user": enrollment.user_id}
+    db.execute(_UPDATE[enrollment.kind], values)

@@ -11,10 +11,11 @@ from typing import Any, Literal
 from werkzeug.datastructures import MultiDict
 
 from lms_archive.sandbox.faults import Faults
+from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.oauth import Account
 from lms_archive.sandbox.refusal import Refusal, invalid
 
-Place = Literal["path", "query", "body"]
+Place = Literal["path", "query", "body", "nowhere"]
 Kind = Literal["integer", "string", "boolean", "moment", "integers", "strings", "filters"]
 SharedReading = Literal["A", "B"]
 NeverLoggedIn = Literal["first", "last"]
@@ -28,6 +29,8 @@ class Parameter:
     """One parameter of a call, as its swagger describes it.
 
     A `moment` is a time or a date; `filters` an object of lists of words, by the names in `enum`.
+    Handlers know it by `name`, callers by `sent_as` (empty: the same), and its values by those
+    that `meanings` leads to. What is `nowhere` always has its default.
     """
 
     name: str
@@ -35,6 +38,18 @@ class Parameter:
     kind: Kind
     enum: tuple[str, ...] = ()
     default: Any = None
+    sent_as: str = ""
+    meanings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The name that callers know."""
+        return self.sent_as or self.name
+
+    @property
+    def many(self) -> bool:
+        """Whether it takes several values; in a path it is one of them."""
+        return self.kind in ("integers", "strings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +62,7 @@ class Settings:
     shared_reading: SharedReading
     ignores_filters: bool
     never_logged_in: NeverLoggedIn
+    foreign: Foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +94,15 @@ def read_parameters(
     content = _content(body) if any(p.place == "body" for p in parameters) else {}
     args: dict[str, Any] = {}
     for parameter in parameters:
-        name, many = parameter.name, parameter.kind in ("integers", "strings")
-        value: Any
+        name, value = parameter.shown, None
         if parameter.place == "path":
-            value = path[name]
+            value = [path[name]] if parameter.many else path[name]
         elif parameter.place == "body":
             value = content.get(name)
-        else:
-            value = (query.getlist(name) or None) if many else query.get(name)
-        args[name] = parameter.default if value in (None, "") else _convert(parameter, value)
+        elif parameter.place == "query":
+            value = (query.getlist(name) or None) if parameter.many else query.get(name)
+        given = value not in (None, "")
+        args[parameter.name] = _convert(parameter, value) if given else parameter.default
     return args
 
 
@@ -105,12 +121,13 @@ def _convert(parameter: Parameter, value: Any) -> Any:
     try:
         converted = convert(value)
     except (TypeError, ValueError):
-        raise invalid(parameter.name, f"{parameter.name} must be {_SAID[parameter.kind]}") from None
+        said = f"{parameter.shown} must be {_SAID[parameter.kind]}"
+        raise invalid(parameter.shown, said) from None
     if parameter.kind == "filters":
         return {name: converted.get(name) for name in parameter.enum}
     if parameter.enum and converted not in parameter.enum:
-        raise invalid(parameter.name, f"must be one of: {', '.join(parameter.enum)}")
-    return converted
+        raise invalid(parameter.shown, f"must be one of: {', '.join(parameter.enum)}")
+    return dict(parameter.meanings).get(converted, converted) if parameter.meanings else converted
 
 
 def _integer(value: Any) -> int:

@@ -11,7 +11,7 @@ from sqlite3 import Row
 from typing import Any, NamedTuple
 
 from lms_archive.sandbox.archiving import Order, archive
-from lms_archive.sandbox.ask import Ask, SharedReading
+from lms_archive.sandbox.ask import Ask, Settings
 from lms_archive.sandbox.clock import micros, moment, stamp
 from lms_archive.sandbox.kinds import COURSE, PLAN, Enrollment
 from lms_archive.sandbox.listing import Select, listing
@@ -81,7 +81,7 @@ def begin_job(ask: Ask, order: Order, enrollments: list[Enrollment]) -> str:
     return name
 
 
-def advance(db: sqlite3.Connection, now: datetime, shared_reading: SharedReading) -> None:
+def advance(db: sqlite3.Connection, now: datetime, settings: Settings) -> None:
     """Do the rows of jobs that have fallen due, in the order of their times."""
     due = db.execute(
         "SELECT * FROM job_rows WHERE state IN ('waiting', 'spoiled') AND due_at <= ? "
@@ -93,7 +93,7 @@ def advance(db: sqlite3.Connection, now: datetime, shared_reading: SharedReading
     for row in due:
         number = row["job_number"]
         if number not in orders:
-            orders[number] = _order(db, number, shared_reading)
+            orders[number] = _order(db, number, settings)
         kind = COURSE if row["learning_plan_id"] is None else PLAN
         enrollment = Enrollment(kind, row[kind.column], row["user_id"])
         done = row["state"] == "waiting" and archive(
@@ -106,10 +106,10 @@ def advance(db: sqlite3.Connection, now: datetime, shared_reading: SharedReading
     _end_jobs(db, now)
 
 
-def _order(db: sqlite3.Connection, number: int, reading: SharedReading) -> Order:
+def _order(db: sqlite3.Connection, number: int, settings: Settings) -> Order:
     job = db.execute("SELECT * FROM jobs WHERE number = ?", [number]).fetchone()
     reset = bool(job["reset_tracking"])
-    return Order(job["author_id"], job["enrollment_mode"], reset, reading, job["hash"], job["lag"])
+    return Order(job["author_id"], job["enrollment_mode"], reset, settings, job["hash"], job["lag"])
 
 
 def _report_progress(db: sqlite3.Connection, number: int) -> None:

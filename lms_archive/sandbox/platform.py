@@ -1,9 +1,7 @@
 """The `Sandbox`: start, load, ask, break, and look at what became of it."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -12,13 +10,13 @@ from lms_archive.sandbox.application import Application, Call
 from lms_archive.sandbox.ask import NeverLoggedIn, Settings, SharedReading
 from lms_archive.sandbox.clock import Clock, WallClock
 from lms_archive.sandbox.faults import Faults
+from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.jobs import Mail
 from lms_archive.sandbox.kinds import COURSE, PLAN, Kind
 from lms_archive.sandbox.loading import Load, Rows, change, numbered, read_csv
 from lms_archive.sandbox.oauth import OAuth
-from lms_archive.sandbox.routes import OPERATIONS
-from lms_archive.sandbox.server import Server
-from lms_archive.sandbox.store import connect
+from lms_archive.sandbox.routes import OPERATIONS, routes_of
+from lms_archive.sandbox.running import Running
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,17 +24,6 @@ if TYPE_CHECKING:
     from lms_archive.client import Client
 
 Role = Literal["superadmin", "power_user", "power_user_without"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """What exists only between start and stop."""
-
-    path: Path
-    folder: tempfile.TemporaryDirectory[str] | None
-    db: sqlite3.Connection
-    application: Application
-    server: Server
 
 
 class Sandbox:
@@ -63,6 +50,10 @@ class Sandbox:
             plans are spared.
         ignores_filters: the `filters` of `select_all` are ignored: all is selected.
         never_logged_in: where users without any login are, sorted upwards by last access.
+        foreign: a contract or rules of its own: see `Foreign`.
+
+    Raises:
+        ValueError: `foreign` names no operation or parameter that there is.
     """
 
     def __init__(
@@ -78,6 +69,7 @@ class Sandbox:
         shared_reading: SharedReading = "A",
         ignores_filters: bool = False,
         never_logged_in: NeverLoggedIn = "first",
+        foreign: Foreign | None = None,
     ) -> None:
         self.faults = Faults(OPERATIONS)
         self._path = None if path is None else Path(path)
@@ -90,10 +82,12 @@ class Sandbox:
             shared_reading=shared_reading,
             ignores_filters=ignores_filters,
             never_logged_in=never_logged_in,
+            foreign=foreign or Foreign(),
         )
+        routes_of(self._settings.foreign)  # refuses now what `start` could not serve
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
-        self._now_running: _Running | None = None
+        self._now_running: Running | None = None
 
     def __enter__(self) -> "Self":
         return self if self._now_running else self.start()
@@ -110,40 +104,25 @@ class Sandbox:
         """Open the file, answer from now on, and return the sandbox itself."""
         if self._now_running:
             raise RuntimeError("this sandbox is already running")
-        folder = None
-        path = self._path
-        if path is None:
-            folder = tempfile.TemporaryDirectory(prefix="lms-archive-sandbox-")
-            path = Path(folder.name) / "platform.sqlite"
-        db = connect(path)
-        application = Application(
-            db,
-            self._clock,
-            oauth=self._oauth,
-            faults=self.faults,
-            settings=self._settings,
-            calls=self._calls,
+        self._now_running = Running.start(
+            self._path,
+            self._port,
+            lambda db: Application(
+                db,
+                self._clock,
+                oauth=self._oauth,
+                faults=self.faults,
+                settings=self._settings,
+                calls=self._calls,
+            ),
         )
-        try:
-            server = Server(application, self._port)
-        except BaseException:
-            db.close()
-            if folder:
-                folder.cleanup()
-            raise
-        server.start()
-        self._now_running = _Running(path, folder, db, application, server)
         return self
 
     def stop(self) -> None:
         """Close connections and file; a file of its own is removed. Twice does no harm."""
         running, self._now_running = self._now_running, None
         if running:
-            running.server.stop()
-            with running.application.lock:
-                running.db.close()
-            if running.folder:
-                running.folder.cleanup()
+            running.stop()
 
     @property
     def url(self) -> str:
@@ -294,7 +273,7 @@ class Sandbox:
             change(db, kind, given, columns, self._clock.now())
 
     @property
-    def _running(self) -> _Running:
+    def _running(self) -> Running:
         if self._now_running is None:
             raise RuntimeError("this sandbox is not running: use `with Sandbox() as sandbox:`")
         return self._now_running

@@ -1,7 +1,8 @@
 """The one table of what this platform answers; its swagger is made from it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from lms_archive.sandbox.archived import (
 from lms_archive.sandbox.archiving import MODES
 from lms_archive.sandbox.ask import Ask, Parameter
 from lms_archive.sandbox.enrollments import active_enrollments
+from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.kinds import COURSE, PLAN
 from lms_archive.sandbox.listing import CURSOR, PAGING
 
@@ -28,6 +30,7 @@ class Route:
     handler: Callable[[Ask], dict[str, Any]]
     parameters: tuple[Parameter, ...]
     summary: str
+    operation_id: str = ""
 
     @property
     def service(self) -> str:
@@ -222,3 +225,62 @@ ROUTES: tuple[Route, ...] = (
 
 #: Every name that a call or a fault can have.
 OPERATIONS = ("token", "swagger", "certificate", *(route.operation for route in ROUTES))
+
+
+def routes_of(foreign: Foreign) -> tuple[Route, ...]:
+    """Return the table of a platform that differs.
+
+    Raises:
+        ValueError: no such operation or parameter, or a call that cannot be.
+    """
+    table = {route.operation: route for route in ROUTES}
+    changed = [*foreign.calls, *foreign.parameters, *foreign.answers]
+    if unknown := [name for name in changed if name not in table]:
+        raise ValueError(f"unknown operation {unknown[0]!r}: {', '.join(table)}")
+    return tuple(
+        _elsewhere(route, foreign) for route in ROUTES if foreign.calls.get(route.operation, "/")
+    )
+
+
+def _elsewhere(route: Route, foreign: Foreign) -> Route:
+    """Return the route as that platform has it."""
+    call = foreign.calls.get(route.operation) or f"{route.method} {route.path}"
+    names = foreign.parameters.get(route.operation, {})
+    known = [parameter.name for parameter in route.parameters]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(known)}")
+    matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
+    if matched is None:
+        raise ValueError(
+            f"{route.operation}: {call!r} is no call: 'POST /service/v1/path what it does'"
+        )
+    method, path, summary = matched.groups(default=route.summary)
+    in_path = re.findall(r"{(\w+)}", path)
+    parameters = tuple(_renamed(one, names, in_path, foreign) for one in route.parameters)
+    placed = [one.shown for one in parameters if one.place == "path"]
+    if sorted(in_path) != sorted(placed):
+        raise ValueError(f"{route.operation}: {path} has no place for {placed}, or for nothing")
+    words = re.findall(r"\w+", f"{method.lower()} {path}")
+    operation_id = "_".join(words) if route.operation in foreign.calls else ""
+    return Route(route.operation, method, path, route.handler, parameters, summary, operation_id)
+
+
+def _renamed(
+    parameter: Parameter, names: Mapping[str, str | None], in_path: list[str], foreign: Foreign
+) -> Parameter:
+    told = names.get(parameter.name, parameter.name)
+    match (told or "").split(" "):
+        case [""]:
+            return replace(parameter, place="nowhere")
+        case [name] if name in in_path:
+            changed = replace(parameter, sent_as=name, place="path")
+        case [name]:
+            changed = replace(parameter, sent_as=name)
+        case ["query" | "body" as place, name]:
+            changed = replace(parameter, sent_as=name, place=place)
+        case _:
+            raise ValueError(f"{told!r} is no parameter: 'query name', 'body name' or 'name'")
+    if changed.name != "enrollment_mode":
+        return changed
+    meant = {foreign.modes.get(mode, mode): mode for mode in MODES}
+    return replace(changed, enum=tuple(meant), meanings=tuple(meant.items()))

@@ -1,13 +1,13 @@
 """The contract that the platform serves of itself: Swagger 2.0, from its own routes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from lms_archive.sandbox.ask import Kind, Parameter
 from lms_archive.sandbox.refusal import Refusal
 from lms_archive.sandbox.routes import Route
 
-SERVICES = frozenset({"manage", "learn", "course", "learningplan", "enrollment"})
+_SERVICES = frozenset({"manage", "learn", "course", "learningplan", "enrollment"})
 
 _TYPES: dict[Kind, dict[str, Any]] = {
     "integer": {"type": "integer"},
@@ -20,9 +20,9 @@ _TYPES: dict[Kind, dict[str, Any]] = {
 }
 
 
-def swagger(service: str, routes: Iterable[Route]) -> dict[str, Any]:
+def swagger(service: str, routes: Collection[Route]) -> dict[str, Any]:
     """Answer `GET /<service>/v1/swagger` (that it exists: assumed); 404 for no such service."""
-    if service not in SERVICES:
+    if service not in _SERVICES.union(route.service for route in routes):
         raise Refusal(404, f"Service {service} not found.")
     base = f"/{service}/v1"
     paths: dict[str, dict[str, Any]] = {}
@@ -42,7 +42,7 @@ def swagger(service: str, routes: Iterable[Route]) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     return {
-        "operationId": route.operation,
+        "operationId": route.operation_id or route.operation,
         "summary": route.summary,
         "parameters": _parameters(route.parameters),
         "responses": {"200": {"description": "OK"}},
@@ -52,14 +52,14 @@ def _operation(route: Route) -> dict[str, Any]:
 def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = []
     for parameter in parameters:
-        if parameter.place != "body":
-            entry = {"name": parameter.name, "in": parameter.place, **_schema(parameter)}
+        if parameter.place in ("path", "query"):
+            entry = {"name": parameter.shown, "in": parameter.place, **_schema(parameter)}
             if parameter.place == "path":
                 entry["required"] = True
             if entry["type"] == "array":
                 entry["collectionFormat"] = "multi"
             described.append(entry)
-    properties = {p.name: _schema(p) for p in parameters if p.place == "body"}
+    properties = {p.shown: _schema(p) for p in parameters if p.place == "body"}
     if properties:
         schema = {"type": "object", "properties": properties}
         described.append({"name": "body", "in": "body", "required": True, "schema": schema})
@@ -68,6 +68,8 @@ def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
     schema = dict(_TYPES[parameter.kind])
+    if parameter.many and parameter.place == "path":
+        return dict(schema["items"])
     if parameter.kind == "filters":
         schema["properties"] = dict.fromkeys(parameter.enum, _TYPES["strings"])
     elif parameter.enum:

@@ -1,0 +1,83 @@
+"""How a platform can differ from the default one: data, laid over the routes and the rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Effect = Literal["archives", "unenrolls", "updates", "nothing"]
+SwaggerKind = Literal["served", "missing", "forbidden", "html"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """A platform with another contract, or with other rules: `Sandbox(foreign=Foreign(...))`.
+
+    Operations are named as in the contract table, their parameters as this platform names
+    them where nothing is changed. The swagger describes what is served. Changed calls get an
+    `operationId` made of method and path.
+
+    Attributes:
+        calls: for an operation its method, path and, if it is another, its summary, as in
+            `"POST /enrollment/v1/archive Archive them"`; None: there is no such call. A
+            parameter whose name is in the path stands there.
+        parameters: for an operation and a parameter its place and name, `"query ids[]"` or
+            `"body userIds"`; a name alone keeps the place. None: it is neither described nor
+            read.
+        answers: for an operation, where a key of its answer goes, both as dotted paths
+            (`"data.job_id": "data.background_job_id"`, `"data.items.user_id":
+            "data.items.idUser"`), one after the other; None: it is left out.
+        modes: for a value of `enrollment_mode` the one that this platform takes instead.
+        effect: what an archive call does. `archives`: as asked. `unenrolls`: what was asked,
+            without archiving; where no mode is given, it unenrolls. `updates`: whatever the
+            mode, only the time of the last update changes. `nothing`: not even that.
+        keeps_date: an enrollment archived and re-enrolled keeps its date.
+        archived_lag: seconds until the archived list shows a record.
+        swagger: `missing` answers 404, `forbidden` 403, `html` a page for humans.
+    """
+
+    calls: Mapping[str, str | None] = field(default_factory=dict)
+    parameters: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
+    effect: Effect = "archives"
+    keeps_date: bool = False
+    archived_lag: float = 0
+    swagger: SwaggerKind = "served"
+
+    def __post_init__(self) -> None:
+        """Refuse words that it does not know."""
+        for name, known in (("effect", get_args(Effect)), ("swagger", get_args(SwaggerKind))):
+            if getattr(self, name) not in known:
+                given = getattr(self, name)
+                raise ValueError(f"{name} cannot be {given!r}; known are {', '.join(known)}")
+
+    def answer(self, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer as this platform puts it; changes the one given."""
+        for old, new in self.answers.get(operation, {}).items():
+            _move(answer, old.split("."), new.split(".") if new else [])
+        return answer
+
+
+def _move(node: Any, old: list[str], new: list[str]) -> None:
+    """Move what stands at `old`, in each item of a list alike; to nowhere, if `new` is empty."""
+    if isinstance(node, list):
+        for item in node:
+            _move(item, old, new)
+    elif isinstance(node, dict) and old[0] in node:
+        if len(old) > 1 and (not new or old[0] == new[0]):
+            _move(node[old[0]], old[1:], new[1:])
+        else:
+            _put(node, new, _take(node, old))
+
+
+def _take(node: dict[str, Any], path: list[str]) -> Any:
+    for key in path[:-1]:
+        node = node[key]
+    return node.pop(path[-1])
+
+
+def _put(node: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        node = node.setdefault(key, {})
+    if path:
+        node[path[-1]] = value
