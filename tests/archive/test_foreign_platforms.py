@@ -1,0 +1,468 @@
+"""Platforms that are not as the contract says: known before the first write, or after one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plan_tools import load_plans, rows
+from virtual_time import WRITE, Stage, VirtualTime
+
+from lms_archive import (
+    ArchiveJob,
+    ArchivePlan,
+    ArchiveResult,
+    Client,
+    Contract,
+    ContractNotConfirmed,
+    StoppedByCanary,
+    resume,
+)
+from lms_archive.sandbox import Foreign, Sandbox
+
+PLAN_WRITE = "archive_learning_plan_enrollments"
+LISTED, ARCHIVED = "course_enrollments", "archived_course_enrollments"
+USERS = (1001, 1002, 1003)
+UPDATE = "PUT /learn/v1/enrollments Update enrollments"
+PLAN_UPDATE = "PUT /learningplan/v1/learningplans/{learning_plan_id}/enrollments Update enrollments"
+#: A plain bulk call at the very paths where the contract expects the archive calls.
+PLAIN: dict[str, Any] = {
+    "calls": {WRITE: UPDATE, PLAN_WRITE: PLAN_UPDATE},
+    "parameters": {
+        call: {"enrollment_mode": None, "reset_tracking": None} for call in (WRITE, PLAN_WRITE)
+    },
+}
+#: Platforms whose swagger shows what they call it, and the call that must be named.
+SUGGESTED = {
+    "another path": (
+        Foreign(calls={WRITE: "POST /enrollment/v1/archive"}),
+        "POST /enrollment/v1/archive",
+    ),
+    "other keys": (
+        Foreign(parameters={WRITE: {"course_id": "courseIds", "user_id": "users"}}),
+        "PUT /learn/v1/enrollments",
+    ),
+    "in the query": (
+        Foreign(
+            calls={WRITE: "POST /course/v1/enrollments/archive"},
+            parameters={
+                WRITE: {
+                    "course_id": "query course_ids[]",
+                    "user_id": "query user_ids[]",
+                    "enrollment_mode": "query enrollment_mode",
+                    "reset_tracking": "query reset_tracking",
+                }
+            },
+        ),
+        "POST /course/v1/enrollments/archive",
+    ),
+    "course in the path": (
+        Foreign(
+            calls={WRITE: "POST /course/v1/courses/{id}/enrollments/archive Put them away"},
+            parameters={WRITE: {"course_id": "id", "user_id": "learner_ids"}},
+        ),
+        "POST /course/v1/courses/{id}/enrollments/archive",
+    ),
+    "other modes": (
+        Foreign(modes={"delete": "archive_and_unenroll", "re_enroll": "archive_and_re_enroll"}),
+        "PUT /learn/v1/enrollments",
+    ),
+    "everything": (
+        Foreign(
+            calls={WRITE: "POST /enrollment/v1/courses/archive Archive enrollments"},
+            parameters={
+                WRITE: {
+                    "course_id": "id_course",
+                    "user_id": "id_users",
+                    "enrollment_mode": "archive_mode",
+                }
+            },
+            modes={"delete": "unenroll"},
+            answers={WRITE: {"data": None}},
+        ),
+        "POST /enrollment/v1/courses/archive",
+    ),
+}
+#: Those that do something else than was asked, and what becomes of the one that is sent.
+HARMFUL = {
+    "updates": Foreign(effect="updates", **PLAIN),
+    "nothing": Foreign(effect="nothing", **PLAIN),
+    "unenrolls": Foreign(effect="unenrolls", **PLAIN),
+}
+
+OnPlatform = Callable[[Foreign], Stage]
+
+
+@pytest.fixture
+def on_platform(tmp_path: Path) -> Iterator[OnPlatform]:
+    """A stage on a platform that differs, with two users more than are asked for in course 1."""
+    with ExitStack() as open_ones:
+
+        def make(foreign: Foreign) -> Stage:
+            time = VirtualTime()
+            sandbox = open_ones.enter_context(Sandbox(clock=time, job_seconds=3, foreign=foreign))
+            stage = Stage(sandbox, time, tmp_path)
+            open_ones.callback(stage.line.close)
+            stage.load(5)
+            return stage
+
+        yield make
+
+
+def job(mode: Any = "unenroll", **terms: Any) -> ArchiveJob:
+    """Archive three of five."""
+    asked = rows(USERS, courses=[1])
+    return ArchiveJob.from_rows(asked, **{"mode": mode, "reset_tracking": False, **terms})
+
+
+def run(stage: Stage, plan: ArchivePlan, client: Client, **options: Any) -> ArchiveResult:
+    """Apply it with the stage's ledger."""
+    return plan.apply(client, ledger=stage.ledger, **options)
+
+
+def state(stage: Stage) -> dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]:
+    """Every active enrollment in courses and plans, by target and user."""
+    tables = {"enrollments": "course_id", "learning_plan_enrollments": "learning_plan_id"}
+    return {
+        table: {row[:2]: row for row in stage.sql(f"SELECT {key}, user_id, * FROM {table}")}
+        for table, key in tables.items()
+    }
+
+
+def touched(
+    stage: Stage, before: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]], table: str
+) -> int:
+    """How many active enrollments are not as before."""
+    now = state(stage)[table]
+    assert set(now) <= set(before[table])
+    return sum(now.get(key) != row for key, row in before[table].items())
+
+
+def sends(stage: Stage) -> int:
+    """How many archive calls reached the platform."""
+    return sum(one in (WRITE, PLAN_WRITE) for one in stage.operations)
+
+
+def check(stage: Stage, result: ArchiveResult) -> None:
+    """The three are archived once each and gone, the other two are as they were."""
+    assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
+    assert dict(stage.archived) == {(1, user): 1 for user in USERS}
+    assert stage.active == {(1, 1004), (1, 1005)}
+    numbers = dict(stage.sql("SELECT user_id, id FROM archived_enrollments"))
+    assert [one.record and one.record.archiving.record_id for one in result.outcomes] == [
+        numbers[user] for user in USERS
+    ]
+
+
+# Another contract
+
+
+@pytest.mark.parametrize("name", SUGGESTED)
+def test_nothing_is_sent_on_unconfirmed_ground(on_platform: OnPlatform, name: str) -> None:
+    """The plan warns, apply refuses and names the nearest; no ledger is made."""
+    foreign, nearest = SUGGESTED[name]
+    stage = on_platform(foreign)
+    plan = job().plan(stage.client)
+    assert any(WRITE in text for text in plan.warnings)
+    with pytest.raises(ContractNotConfirmed) as stopped:
+        run(stage, plan, stage.client)
+    assert nearest in str(stopped.value)
+    assert f'.with_operation(\n            "{WRITE}"' in str(stopped.value) or "modes" in name
+    assert sends(stage) == 0
+    assert not stage.ledger.exists()
+    assert len(stage.active) == 5
+
+
+@pytest.mark.parametrize("name", SUGGESTED)
+def test_the_suggested_contract_is_enough(on_platform: OnPlatform, name: str) -> None:
+    """With what was proposed, and read by a human, the job runs as anywhere."""
+    stage = on_platform(SUGGESTED[name][0])
+    contract = stage.client.verify_contract().suggested_contract()
+    client = stage.client.with_options(contract=contract)
+    check(stage, run(stage, job().plan(client), client))
+    assert sends(stage) == 2
+
+
+def test_a_suggested_contract_re_enrolls(on_platform: OnPlatform) -> None:
+    """The platform's word for archive and re-enroll is proposed as well, and works."""
+    stage = on_platform(SUGGESTED["other modes"][0])
+    contract = stage.client.verify_contract().suggested_contract()
+    client = stage.client.with_options(contract=contract)
+    result = run(stage, job("re-enroll").plan(client), client)
+    assert result.counts["archived"] == 3
+    assert dict(stage.archived) == {(1, user): 1 for user in USERS}
+    assert len(stage.active) == 5
+
+
+def test_a_learning_plan_elsewhere(on_platform: OnPlatform) -> None:
+    """A plan's archive call under another path, its id in the body, is refused, named and used."""
+    call = "POST /enrollment/v1/learningplans/archive"
+    stage = on_platform(
+        Foreign(
+            calls={PLAN_WRITE: call},
+            parameters={PLAN_WRITE: {"learning_plan_id": "body learning_plan_id"}},
+        )
+    )
+    load_more_plans(stage)
+    asked = ArchiveJob.from_rows(
+        rows([2001, 2002], plans=[50]), mode="unenroll", reset_tracking=False
+    )
+    with pytest.raises(ContractNotConfirmed, match=call):
+        run(stage, asked.plan(stage.client), stage.client)
+    assert sends(stage) == 0
+    contract = stage.client.verify_contract().suggested_contract()
+    client = stage.client.with_options(contract=contract)
+    result = run(stage, asked.plan(client), client)
+    assert result.counts == {"archived": 2, "skipped": 0, "failed": 0, "unknown": 0}
+    query = "SELECT learning_plan_id, user_id FROM archived_learning_plan_enrollments"
+    assert stage.sql(query) == [(50, 2001), (50, 2002)]
+
+
+def load_more_plans(stage: Stage) -> None:
+    """Plan 50 of courses 11 and 12, with users 2001 to 2003 in all of them."""
+    done = {
+        "enrollment_status": "completed",
+        "enrollment_created_at": "2025-01-02 03:04:05",
+        "enrollment_completion_date": "2025-02-03 04:05:06",
+    }
+    users = (2001, 2002, 2003)
+    stage.sandbox.load(
+        users=[{"user_id": user, "username": f"u{user}"} for user in users],
+        courses=[{"id_course": course, "code": f"C{course}"} for course in (11, 12)],
+        learning_plans=[{"learning_plan_id": 50, "code": "P50", "courses": [11, 12]}],
+        enrollments=[
+            {"user_id": user, "id_course": course, **done} for user in users for course in (11, 12)
+        ],
+        learning_plan_enrollments=[
+            {"user_id": user, "learning_plan_id": 50, **done} for user in users
+        ],
+    )
+
+
+# What no swagger tells
+
+
+def test_the_job_goes_by_another_name(on_platform: OnPlatform) -> None:
+    """Where the answer names its job is data in the contract; without it, reading back decides."""
+    stage = on_platform(Foreign(answers={WRITE: {"data.job_id": "data.background_job_id"}}))
+    contract = Contract.default().with_operation(WRITE, answer={"job_id": "data.background_job_id"})
+    client = stage.client.with_options(contract=contract)
+    check(stage, run(stage, job().plan(client), client))
+    assert "get_job" not in stage.operations  # it was seen in the listing, by its name
+    assert sends(stage) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data.job_id": "data.background_job_id"},
+        {"data.job_id": None},
+        {"data.job_id": None, "data.background_job": None},
+        {"data": None},
+    ],
+    ids=["named otherwise", "only that there is one", "only success", "empty"],
+)
+@pytest.mark.parametrize("seconds", [0.5, 90])
+def test_the_job_is_not_named(
+    tmp_path: Path, answer: dict[str, str | None], seconds: float
+) -> None:
+    """Ours is found among those begun since: it is awaited, and nothing is sent twice."""
+    time = VirtualTime()
+    foreign = Foreign(answers={WRITE: answer})
+    with Sandbox(clock=time, job_seconds=seconds, foreign=foreign) as sandbox:
+        stage = Stage(sandbox, time, tmp_path)
+        stage.load(5)
+        check(stage, run(stage, job().plan(stage.client), stage.client))
+        assert sends(stage) == 2
+        stage.line.close()
+
+
+def test_records_under_other_keys(on_platform: OnPlatform) -> None:
+    """Keys of the lists are overrides: the same job, the same truth."""
+    moved = {"user_id": "id_user", "enrollment_created_at": "subscribed_on"}
+    keys = {f"data.items.{old}": f"data.items.{new}" for old, new in moved.items()}
+    stage = on_platform(
+        Foreign(
+            answers={
+                LISTED: {**keys, "data.items": "data.rows"},
+                ARCHIVED: {**keys, "data.items.archived_at": "data.items.put_away_on"},
+            }
+        )
+    )
+    contract = (
+        Contract.default()
+        .with_operation(LISTED, answer={"items": "data.rows"})
+        .with_record("CourseEnrollment", user_id="id_user", enrolled_at="subscribed_on")
+        .with_record(
+            "ArchivedCourseEnrollment",
+            **{
+                "user.user_id": "id_user",
+                "enrollment.enrolled_at": "subscribed_on",
+                "archiving.archived_at": "put_away_on",
+            },
+        )
+    )
+    client = stage.client.with_options(contract=contract)
+    check(stage, run(stage, job().plan(client), client))
+
+
+def test_lists_elsewhere(on_platform: OnPlatform) -> None:
+    """A list that a job cannot do without stops the plan, names the nearest, and can be moved."""
+    call = "GET /course/v1/courses/{id}/archived_enrollments"
+    stage = on_platform(Foreign(calls={ARCHIVED: call}, parameters={ARCHIVED: {"course_id": "id"}}))
+    with pytest.raises(ContractNotConfirmed, match="archived_enrollments"):
+        job().plan(stage.client)
+    contract = stage.client.verify_contract().suggested_contract()
+    client = stage.client.with_options(contract=contract)
+    check(stage, run(stage, job().plan(client), client))
+
+
+def test_no_usernames_in_the_course_list(on_platform: OnPlatform) -> None:
+    """Rows that name users by username are found by the users' own list."""
+    stage = on_platform(Foreign(answers={LISTED: {"data.items.username": None}}))
+    named = [{"course_code": "C1", "username": f"u{user}"} for user in USERS]
+    asked = ArchiveJob.from_rows(named, mode="unenroll", reset_tracking=False)
+    result = run(stage, asked.plan(stage.client), stage.client)
+    check(stage, result)
+    assert [one.user for one in result.outcomes] == [f"u{user}" for user in USERS]
+
+
+# Without a swagger, without a list
+
+
+@pytest.mark.parametrize("kind", ["missing", "forbidden", "html"])
+def test_no_swagger(on_platform: OnPlatform, kind: Any) -> None:
+    """Refused; trusted, it goes ahead behind one canary, and says so in ledger and result."""
+    stage = on_platform(Foreign(swagger=kind))
+    plan = job().plan(stage.client)
+    assert any("swagger cannot be read" in text for text in plan.warnings)
+    with pytest.raises(ContractNotConfirmed, match="PUT /learn/v1/enrollments"):
+        run(stage, plan, stage.client)
+    assert sends(stage) == 0
+    result = run(stage, plan, stage.client, trust_contract=True)
+    check(stage, result)
+    assert stage.writes == [(1, [1001]), (1, [1002, 1003])]
+    trusted = [text for text in result.warnings if "trusted" in text]
+    assert len(trusted) == 1
+    assert WRITE in trusted[0]
+    assert trusted[0] in resume(stage.ledger, stage.client).warnings
+
+
+@pytest.mark.parametrize("swagger", ["served", "missing"])
+def test_no_archived_list(on_platform: OnPlatform, swagger: Any) -> None:
+    """Nothing could be proven: refused, trusted or not, with or without a swagger."""
+    stage = on_platform(Foreign(calls={ARCHIVED: None}, swagger=swagger))
+    with pytest.raises(ContractNotConfirmed, match=r"nothing can be proven|archived"):
+        run(stage, job().plan(stage.client), stage.client, trust_contract=True)
+    assert sends(stage) == 0
+    assert len(stage.active) == 5
+
+
+# Something else than was asked
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, name: str, mode: str) -> None:
+    """A bulk call that takes no enrollment_mode is no archive call: nothing is sent."""
+    stage = on_platform(HARMFUL[name])
+    before = state(stage)
+    with pytest.raises(ContractNotConfirmed, match="enrollment_mode is not among its parameters"):
+        run(stage, job(mode).plan(stage.client), stage.client)
+    assert sends(stage) == 0
+    assert state(stage) == before
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_trusted_it_touches_one_enrollment(on_platform: OnPlatform, name: str, mode: str) -> None:
+    """The canary stops it: at most one enrollment is touched, and resume touches no second."""
+    stage = on_platform(HARMFUL[name])
+    before, plan = state(stage), job(mode).plan(stage.client)
+    with pytest.raises(StoppedByCanary):
+        run(stage, plan, stage.client, trust_contract=True)
+    assert touched(stage, before, "enrollments") == (0 if name == "nothing" else 1)
+    assert sends(stage) == 1
+    assert not stage.archived
+
+
+@pytest.mark.parametrize("effect", ["updates", "nothing", "unenrolls"])
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_what_the_swagger_promises_and_the_platform_does_not(
+    on_platform: OnPlatform, effect: Any, mode: str
+) -> None:
+    """Where the mode is described and ignored, only the canary can tell: one is touched at most."""
+    stage = on_platform(Foreign(effect=effect))
+    before = state(stage)
+    with pytest.raises(StoppedByCanary):
+        run(stage, job(mode).plan(stage.client), stage.client)
+    assert touched(stage, before, "enrollments") == (0 if effect == "nothing" else 1)
+    assert sends(stage) == 1
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_trusted_in_a_learning_plan(on_platform: OnPlatform, name: str, mode: Any) -> None:
+    """In a plan too: one enrollment, with those in its courses, is all that can be touched."""
+    stage = on_platform(HARMFUL[name])
+    load_more_plans(stage)
+    asked = ArchiveJob.from_rows(rows([2001, 2002], plans=[50]), mode=mode, reset_tracking=False)
+    before, plan = state(stage), asked.plan(stage.client)
+    with pytest.raises(ContractNotConfirmed):
+        run(stage, plan, stage.client)
+    assert state(stage) == before
+    with pytest.raises(StoppedByCanary):
+        run(stage, plan, stage.client, trust_contract=True)
+    assert touched(stage, before, "learning_plan_enrollments") <= 1
+    assert touched(stage, before, "enrollments") <= 2
+    assert sends(stage) == 1
+
+
+def test_the_date_is_kept(on_platform: OnPlatform) -> None:
+    """Re-enrolled with the old date, what is enrolled cannot be told from what was archived."""
+    stage = on_platform(Foreign(keeps_date=True))
+    with pytest.raises(StoppedByCanary):
+        run(stage, job("re-enroll").plan(stage.client), stage.client)
+    assert dict(stage.archived) == {(1, 1001): 1}
+    assert sends(stage) == 1
+
+
+def test_the_date_is_kept_but_not_asked_for(on_platform: OnPlatform) -> None:
+    """To unenroll on such a platform is as safe as on any other."""
+    stage = on_platform(Foreign(keeps_date=True))
+    check(stage, run(stage, job().plan(stage.client), stage.client))
+
+
+# An archived list that lags
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@pytest.mark.parametrize("seconds", [1, 20, 59])
+def test_a_lag_of_less_than_a_minute(on_platform: OnPlatform, mode: str, seconds: float) -> None:
+    """The record is looked for until it is there."""
+    stage = on_platform(Foreign(archived_lag=seconds))
+    result = run(stage, job(mode).plan(stage.client), stage.client)
+    assert result.counts["archived"] == 3
+    assert dict(stage.archived) == {(1, user): 1 for user in USERS}
+    assert sends(stage) == 2
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_lag_of_minutes(on_platform: OnPlatform, mode: str) -> None:
+    """Unseen for a minute it is unknown and stops the job; later it is archived, never sent twice."""
+    stage = on_platform(Foreign(archived_lag=90))
+    with pytest.raises(StoppedByCanary) as stopped:
+        run(stage, job(mode).plan(stage.client), stage.client)
+    assert stopped.value.ledger == stage.ledger
+    assert sends(stage) == 1
+    for _ in range(6):
+        stage.time.sleep(60)
+        try:
+            result = resume(stage.ledger, stage.client)
+        except StoppedByCanary:
+            continue
+        break
+    assert result.counts["archived"] == 3
+    assert dict(stage.archived) == {(1, user): 1 for user in USERS}
+    assert sorted(user for _, users in stage.writes for user in users) == list(USERS)
