@@ -18,7 +18,7 @@ from lms_archive.archive.places import archived_pages
 from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import ContractNotConfirmed, LmsArchiveError, NotFound
+from lms_archive.errors import ApiError, ContractNotConfirmed, LmsArchiveError
 from lms_archive.records.convert import to_plain
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.report import ContractReport, Judgement
@@ -26,6 +26,8 @@ from lms_archive.wire.report import ContractReport, Judgement
 __all__ = ["confirm", "confirm_again", "look"]
 
 log = logging.getLogger(__name__)
+
+_NOT_THERE = (404, 405)
 
 
 def look(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
@@ -39,7 +41,7 @@ def look(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
         return []
     writes, lists = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
     report = client.verify_contract([*writes, *lists, *_other_reads(kinds, terms)])
-    _require_lists(report, lists)
+    _require_lists(report, [*lists, "list_jobs"])
     why = "; ".join(report.unread.values())
     told = [f"the platform's swagger cannot be read: {why}"] if why else []
     told += (
@@ -145,8 +147,8 @@ def _is_there(
 ) -> bool:
     try:
         next(archived_pages(client, target, user_ids=someone))
-    except NotFound:
-        if judged.confirmed():
+    except ApiError as error:
+        if error.status not in _NOT_THERE or judged.confirmed():
             raise
         return False
     return True

@@ -139,8 +139,10 @@ class Run:
         if unnamed:
             self._clock.sleep(self._client.wire.settings.retry.settle)
             self._wait_for_quiet(unnamed)
-        for lane in self._lanes.values():
-            self._settle(lane, not_seen)
+        outcomes = [one for lane in self._lanes.values() for one in self._settle(lane, not_seen)]
+        if self._canary and "canary" not in self._state.proven:
+            unseen = [one for one in outcomes if one.code == "not_seen"]
+            self._stop = canary_failed(unseen, self._stop) or self._stop
 
     def _prove(self) -> None:
         """The canary alone, then the first chunk alone: each read back before more is sent."""
