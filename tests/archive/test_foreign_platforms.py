@@ -113,10 +113,10 @@ def on_platform(tmp_path: Path) -> Iterator[OnPlatform]:
         yield make
 
 
-def job(mode: Any = "unenroll", *, plans: bool = False) -> ArchiveJob:
+def job(mode: Any = "unenroll", *, plans: bool = False, reset_tracking: bool = False) -> ArchiveJob:
     """Archive three of the five."""
     asked = rows(USERS, plans=[50]) if plans else rows(USERS, courses=[1])
-    return ArchiveJob.from_rows(asked, mode=mode, reset_tracking=False)
+    return ArchiveJob.from_rows(asked, mode=mode, reset_tracking=reset_tracking)
 
 
 def run(stage: Stage, plan: ArchivePlan, client: Client, **options: Any) -> ArchiveResult:
@@ -368,10 +368,11 @@ def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, name: str, mo
 @pytest.mark.parametrize("name", HARMFUL)
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 def test_trusted_it_touches_one_enrollment(on_platform: OnPlatform, name: str, mode: str) -> None:
-    """The canary stops it: at most one enrollment is touched."""
+    """The canary stops it, and says what to look at: at most one enrollment is touched."""
     stage = on_platform(HARMFUL[name])
     before, plan = state(stage), job(mode).plan(stage.client)
-    with pytest.raises(StoppedByCanary):
+    look_at = "only unenrolls" if name == "unenrolls" else "calls enrollment_mode"
+    with pytest.raises(StoppedByCanary, match=look_at):
         run(stage, plan, stage.client, trust_contract=True)
     assert touched(stage, before, "enrollments") == (0 if name == "nothing" else 1)
     assert sends(stage) == 1
@@ -427,8 +428,21 @@ def test_trusted_in_a_learning_plan(on_platform: OnPlatform, name: str, mode: An
 def test_the_date_is_kept(on_platform: OnPlatform) -> None:
     """Re-enrolled with the old date, what is enrolled cannot be told from what was archived."""
     stage = on_platform(Foreign(keeps_date=True))
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(StoppedByCanary, match="look at the enrollment date"):
         run(stage, job("re-enroll").plan(stage.client), stage.client)
+    assert dict(stage.archived) == {(1, 1001): 1}
+    assert sends(stage) == 1
+
+
+def test_the_tracking_is_not_reset(on_platform: OnPlatform) -> None:
+    """A platform that does not know reset_tracking is refused; trusted, one is re-enrolled."""
+    stage = on_platform(Foreign(parameters={WRITE: {"reset_tracking": None}}))
+    plan = job("re-enroll", reset_tracking=True).plan(stage.client)
+    with pytest.raises(ContractNotConfirmed, match="reset_tracking is not among its parameters"):
+        run(stage, plan, stage.client)
+    assert sends(stage) == 0
+    with pytest.raises(StoppedByCanary, match="the tracking was not reset"):
+        run(stage, plan, stage.client, trust_contract=True)
     assert dict(stage.archived) == {(1, 1001): 1}
     assert sends(stage) == 1
 
