@@ -96,13 +96,19 @@ def confirm_again(
 ) -> None:
     """The same for an open ledger: nothing where all is settled, or it stands there already.
 
-    What was trusted once stays trusted for the same contract.
+    What was trusted stays trusted for the same contract once a canary has proven it.
 
     Raises:
         ContractNotConfirmed, ApiError: as `confirm`.
     """
     contract = _contract_of(client, chunks, terms)
-    if any(one.state == "ground" and one.data["contract"] == contract for one in book.events()):
+    standing, proven = None, False
+    for one in book.events():
+        if one.state == "ground":
+            standing, proven = one.data, False
+        elif one.state == "proven":
+            proven = True
+    if standing and standing["contract"] == contract and (proven or not standing["trusted"]):
         return
     codes = book.codes()
     kinds = (CODES.get(codes.get(one.row, "")) for chunk in chunks for one in chunk.members)
@@ -120,7 +126,7 @@ def _require_lists(report: ContractReport, lists: Sequence[str]) -> None:
     if missing:
         told = "\n".join(map(str, missing))
         raise ContractNotConfirmed(
-            "the platform's swagger has no such list, and nothing can be proven without it; "
+            "the platform's swagger has no such list, and the job cannot do without it; "
             f"nothing was sent.\n{told}",
             report,
         )

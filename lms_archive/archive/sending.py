@@ -172,6 +172,8 @@ def _replay_job(found: Replay, event: Event) -> None:
         found.proven.add(event.data["what"])
     elif event.state == "started" and found.jobs_before is None:
         found.jobs_before = set(event.data["jobs_before"])
+    elif event.state == "ground":
+        found.proven.clear()  # another contract has to be proven anew
     elif event.state == "unexpected":
         found.unasked.update(event.data["records"])
         found.untold.append(event.data["text"])

@@ -42,6 +42,11 @@ _LOOK_AT = {
     "tracking_lost": "look at what this platform calls reset_tracking: with_operation",
 }
 
+_OTHER_DATE = (
+    "look at the enrollment date of the archived record, and at the key under which the platform "
+    "tells it: with_record"
+)
+
 SENDS = 3
 """How often a row whose answer was lost is sent, while it still has its pre-image."""
 
@@ -141,6 +146,8 @@ def canary_failed(
     seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
     seen += [str(alarm)] if alarm else []
     seen += sorted({_LOOK_AT[one.code] for one in outcomes if one.code in _LOOK_AT})
+    if any(one.differences for one in outcomes) and not any(one.record for one in outcomes):
+        seen.append(_OTHER_DATE)
     return StoppedByCanary(
         "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
         seen=seen,

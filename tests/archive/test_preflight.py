@@ -100,6 +100,29 @@ def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(stage: Stage)
     stage.check(resume(stage.ledger, stage.client), archived=3)
 
 
+def test_trust_is_asked_for_again_until_a_canary_has_proven_it(stage: Stage) -> None:
+    """A canary that failed is no reason to send another one without a second word."""
+    stage.load(3)
+    client = stage.connect(contract=OTHER_NAME)
+    with pytest.raises(StoppedByCanary):
+        stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
+    with pytest.raises(ContractNotConfirmed):
+        resume(stage.ledger, client)
+    assert len(stage.writes) == 1
+
+
+def test_another_contract_is_proven_by_a_canary_of_its_own(stage: Stage) -> None:
+    """What one contract's canary has shown says nothing about another's calls."""
+    stage.load(5)
+    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply()
+    with pytest.raises(StoppedByCanary):
+        resume(stage.ledger, stage.connect(contract=OTHER_NAME), trust_contract=True)
+    assert [len(users) for _, users in stage.writes] == [1, 1]
+    stage.check(resume(stage.ledger, stage.client), archived=4, failed=1)
+
+
 def interrupt() -> None:
     """Ctrl-C."""
     raise KeyboardInterrupt
@@ -108,7 +131,7 @@ def interrupt() -> None:
 def test_without_an_archived_list_there_is_no_plan(stage: Stage) -> None:
     """The swagger says that the list is not there: nothing could be proven."""
     stage.load(2)
-    with pytest.raises(ContractNotConfirmed, match="nothing can be proven without it"):
+    with pytest.raises(ContractNotConfirmed, match="the job cannot do without it"):
         stage.job().plan(stage.connect(contract=NO_LIST))
 
 
