@@ -1,0 +1,75 @@
+"""The command of the model test: many seeds and a table, or one seed and its story."""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from playing import Theatre, play
+from schedules import schedule
+
+__all__ = ["main", "table"]
+
+COLUMNS = ("twice", "lost", "wrong")
+REPLAY = "python -m tests.model --seed"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the number of failures ends it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
+    parser.add_argument("--seeds", default="0-1199", help="from-to, both played (0-1199)")
+    parser.add_argument("--seed", type=int, help="play this one alone and print what happens")
+    given = parser.parse_args(argv)
+    if given.seed is not None:
+        return alone(given.seed)
+    first, last = (int(one) for one in given.seeds.split("-"))
+    return many(range(first, last + 1))
+
+
+def alone(seed: int) -> int:
+    """Play one schedule and print its story."""
+    print(schedule(seed))
+    with Theatre.open() as theatre:
+        played = play(theatre, seed)
+    print(*played.story, sep="\n")
+    for name in COLUMNS:
+        print(f"{name}:", *(getattr(played.verdict, name) or ["none"]), sep="\n    ")
+    return bool(played.verdict)
+
+
+def many(seeds: Iterable[int]) -> int:
+    """Play these and print what came of them; each failure with the command that repeats it."""
+    counts: Counter[str] = Counter()
+    begun, failed = time.monotonic(), 0
+    with Theatre.open() as theatre:
+        for seed in seeds:
+            try:
+                played = play(theatre, seed)
+            except Exception as error:  # noqa: BLE001  the other seeds are played all the same
+                counts["broken"] += 1
+                print(f"seed {seed}: {type(error).__name__}: {error}\n    {REPLAY} {seed}")
+                continue
+            counts += played.counts
+            for name in COLUMNS:
+                counts[f"= {name}"] += len(getattr(played.verdict, name))
+            if played.verdict:
+                failed += 1
+                texts = [text for name in COLUMNS for text in getattr(played.verdict, name)]
+                print(f"seed {seed}: {texts[0]}\n    {REPLAY} {seed}")
+    print(*table(counts), sep="\n")
+    seconds = time.monotonic() - begun
+    print(f"{seconds:.0f} s, {counts['schedules'] / seconds:.1f} schedules a second")
+    return min(failed + counts["broken"], 100)
+
+
+def table(counts: Counter[str]) -> list[str]:
+    """The counts, one a line: what was played first, what was wrong last."""
+    names = ["schedules", "rows", "calls", "writes", "resumes", "told races"]
+    names += sorted(name for name in counts if ": " in name)
+    last = [f"= {name}" for name in COLUMNS]
+    return [f"{name:<32}{counts[name]:>9,}" for name in (*names, *last)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""Playing a schedule on a real sandbox, the way a user would bring it to its end."""
+
+import csv
+import random
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schedules import FIRST_USER, Schedule, schedule
+from somebody import Killed, Somebody
+from telling import told_wrongly
+from truth import Asking, Truth, Verdict, judge
+from virtual_time import Stage, VirtualTime
+
+from lms_archive import (
+    ArchiveJob,
+    ArchivePlan,
+    ArchiveResult,
+    Client,
+    Limits,
+    LmsArchiveError,
+    PlanChanged,
+    UnexpectedArchive,
+    resume,
+)
+from lms_archive.sandbox import Sandbox
+
+__all__ = ["Played", "Theatre", "play"]
+
+AGAIN = 40
+"""How often a user resumes before the schedule counts as one that comes to no end."""
+PAUSE = 900.0
+MINUTE = 60.0
+LONG = 20_000.0
+"""Seconds after the end in which nothing may happen any more."""
+
+
+@dataclass
+class Played:
+    """What came of one schedule."""
+
+    seed: int
+    verdict: Verdict
+    counts: Counter[str] = field(default_factory=Counter)
+    story: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Theatre:
+    """One sandbox, emptied for every schedule; its time begins anew each time."""
+
+    sandbox: Sandbox
+    time: VirtualTime
+    folder: Path
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator["Theatre"]:
+        """Start the sandbox; all its files lie in memory where that can be had."""
+        memory = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
+        where = tempfile.mkdtemp(dir=memory if memory.is_dir() else None)
+        time = VirtualTime()
+        try:
+            with Sandbox(path=Path(where) / "platform.sqlite", clock=time) as sandbox:
+                yield cls(sandbox, time, Path(where))
+        finally:
+            shutil.rmtree(where)
+
+    def stage(self, plot: Schedule) -> Stage:
+        """A stage with the schedule's platform on it."""
+        self.time.passed = 0.0
+        self.sandbox.faults.clear()
+        self.sandbox.faults._log.clear()
+        self.sandbox._calls.clear()
+        running = self.sandbox._running.application
+        running._settings = type(running._settings)(
+            **{**_fields(running._settings), "job_seconds": plot.job_seconds}
+        )
+        running._oauth._seconds = plot.token_seconds
+        with closing(sqlite3.connect(self.sandbox._running.path)) as file, file:
+            masters = file.execute("SELECT type, name FROM sqlite_master").fetchall()
+            for kind, name in masters:
+                if kind == "trigger":
+                    file.execute(f"DROP TRIGGER {name}")
+                if kind == "table":
+                    file.execute(f"DELETE FROM {name}")
+        folder = self.folder / str(plot.seed)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        stage = Stage(self.sandbox, self.time, folder)
+        _load(stage, plot)
+        return stage
+
+
+def _fields(settings: Any) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+
+
+def _load(stage: Stage, plot: Schedule) -> None:
+    def rows(kind: str, column: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "user_id": user,
+                column: target,
+                "enrollment_status": word,
+                "enrollment_level": level,
+                "enrollment_created_at": date,
+                "enrollment_completion_date": "2025-09-09 09:09:09" if word == "completed" else None,
+            }
+            for (of, target, user), (date, word, level) in plot.enrolled.items()
+            if of == kind
+        ]
+
+    users = range(FIRST_USER, FIRST_USER + plot.users)
+    stage.sandbox.load(
+        users=[{"username": f"u{one}", "user_id": one} for one in users],
+        courses=[{"code": f"C{i}", "id_course": i} for i in range(1, plot.courses + 1)],
+        learning_plans=[
+            {"learning_plan_id": plan, "code": f"P{plan}", "courses": list(held), "credits": 1.5}
+            for plan, held in plot.plans.items()
+        ],
+        enrollments=rows("course", "id_course"),
+        learning_plan_enrollments=rows("learning_plan", "learning_plan_id"),
+    )
+    if plot.keeps_date:
+        stage.change(_KEEPS_DATE)
+    if plot.carried_lag:
+        stage.change(_CARRIED_LAG.format(lag=plot.carried_lag * 1_000_000))
+
+
+_KEEPS_DATE = """
+CREATE TRIGGER keeps_date AFTER UPDATE OF enrollment_created_at ON enrollments BEGIN
+    UPDATE enrollments SET enrollment_created_at = OLD.enrollment_created_at
+    WHERE course_id = NEW.course_id AND user_id = NEW.user_id;
+END
+"""
+_CARRIED_LAG = """
+CREATE TRIGGER carried_lag AFTER INSERT ON archived_enrollments
+WHEN NEW.learning_plan_id IS NOT NULL BEGIN
+    UPDATE archived_enrollments
+    SET hidden_until = CAST(strftime('%s', NEW.archived_at) AS INTEGER) * 1000000 + {lag}
+    WHERE id = NEW.id;
+END
+"""
+
+
+def play(theatre: Theatre, seed: int) -> Played:
+    """Play the schedule of a seed to its end, and judge it."""
+    plot = schedule(seed)
+    random.seed(seed)  # waits before another try are drawn from here
+    player = _Player(theatre.stage(plot), plot)
+    try:
+        return player.play()
+    finally:
+        player.stage.line.close()
+        shutil.rmtree(player.stage.folder)
+
+
+class _Player:
+    def __init__(self, stage: Stage, plot: Schedule) -> None:
+        self.stage, self.plot = stage, plot
+        self.counts: Counter[str] = Counter(schedules=1, rows=len(plot.rows))
+        self.story: list[str] = []
+        self.somebody = Somebody(stage, plot, self.say)
+        self.client = self.connect()
+        self.allow = False
+
+    def say(self, text: str) -> None:
+        self.story.append(f"{self.stage.time.passed:9.0f} s  {text}")
+
+    def now(self) -> str:
+        return f"{self.stage.time.now():%Y-%m-%d %H:%M:%S}"
+
+    def connect(self) -> Client:
+        limits = Limits(
+            hand_picked=self.plot.hand_picked, max_open_jobs=self.plot.open_jobs, job_timeout=1800
+        )
+        return self.stage.connect(limits=limits, ahead=self.plot.ahead)
+
+    def play(self) -> Played:
+        plot, stage = self.plot, self.stage
+        start = Truth(stage.sandbox.path)
+        job = self.job()
+        plan, first = self.plan(job, 1)
+        for one in plot.faults:
+            stage.sandbox.faults.add(
+                one.kind, method=one.method, times=one.times, after=one.after, **one.details
+            )
+        self.somebody.begin()
+        stage.time.sleep(plot.wait)
+        askings = [first]
+        verdict = Verdict()
+        ended = self.run(plan, first, 1, until_death=plot.second == "overlap")
+        if ended:
+            self.judge_told(first, verdict)
+        if plot.second is not None:
+            stage.time.sleep(MINUTE)
+            fresh = plot.second == "new" or (plot.second == "overlap" and plot.seed % 2)
+            again, second = self.plan(job, 2) if fresh else (plan, Asking(first.before))
+            askings.append(second)
+            self.run(again, second, 2)
+            self.judge_told(second, verdict)
+            if not ended:
+                self.run(plan, first, 1)
+                self.judge_told(first, verdict)
+        stage.time.sleep(LONG)
+        end = Truth(stage.sandbox.path)
+        last = first if plot.second is None or not ended else askings[-1]
+        verdict.wrong += told_wrongly(plot, last, end, self.somebody.deeds)
+        history = judge(plot, start, end, self.somebody.deeds, askings)
+        verdict.twice, verdict.raced = history.twice, history.raced
+        verdict.lost += history.lost
+        verdict.wrong = list(dict.fromkeys(verdict.wrong))
+        self.count()
+        self.counts["told races"] += verdict.raced
+        return Played(plot.seed, verdict, self.counts, self.story)
+
+    def judge_told(self, asking: Asking, verdict: Verdict) -> None:
+        truth = Truth(self.stage.sandbox.path)
+        if asking.outcomes is None:
+            verdict.lost.append("no end: rows have no outcome")
+            return
+        verdict.wrong += told_wrongly(self.plot, asking, truth, self.somebody.deeds)
+
+    def job(self) -> ArchiveJob:
+        plot = self.plot
+        terms: dict[str, Any] = {"mode": plot.mode, "reset_tracking": plot.reset}
+        cells = [row.cells for row in plot.rows]
+        if plot.form != "csv":
+            return ArchiveJob.from_rows(cells, **terms)
+        path = self.stage.folder / "rows.csv"
+        names = list(dict.fromkeys(name for one in cells for name in one))
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, names, restval="")
+            writer.writeheader()
+            writer.writerows(cells)
+        return ArchiveJob.from_csv(path, **terms)
+
+    def plan(self, job: ArchiveJob, number: int) -> tuple[ArchivePlan, Asking]:
+        before = Truth(self.stage.sandbox.path)
+        plan = self.insist(lambda: job.plan(self.client))
+        self.say(f"plan {number}: {plan.counts}")
+        if self.plot.saved:
+            path = self.stage.folder / f"plan{number}.json"
+            plan.save(path)
+            plan = ArchivePlan.load(path)
+        return plan, Asking(before)
+
+    def insist(self, read: Callable[[], ArchivePlan]) -> ArchivePlan:
+        """Plan again where the platform is not there."""
+        for _ in range(AGAIN):
+            try:
+                return read()
+            except (LmsArchiveError, Killed) as error:
+                self.told(error)
+                self.stage.time.sleep(PAUSE)
+        return read()
+
+    def run(
+        self, plan: ArchivePlan, asking: Asking, number: int, *, until_death: bool = False
+    ) -> bool:
+        """Apply, and resume until it has come to its end; or until the process dies first."""
+        ledger = self.stage.folder / f"ledger{number}.sqlite"
+        idle = 0
+        for _ in range(AGAIN + len(self.plot.rows)):
+            begun = self.now()
+            try:
+                result = self.go(plan, ledger)
+            except (LmsArchiveError, Killed) as error:
+                asking.periods.append((begun, self.now()))
+                self.told(error)
+                if isinstance(error, UnexpectedArchive):
+                    asking.named |= _named(error)
+                if isinstance(error, PlanChanged):
+                    self.allow = True
+                    self.somebody.undo_growth()
+                if until_death and isinstance(error, Killed):
+                    return False
+            else:
+                asking.periods.append((begun, self.now()))
+                self.say(f"ledger {number}: {result.counts}")
+                idle += 1
+                if not result.counts["unknown"] or idle > 3:
+                    asking.outcomes = list(result.outcomes)
+                    return True
+            self.stage.time.sleep(PAUSE)
+        return True
+
+    def go(self, plan: ArchivePlan, ledger: Path) -> ArchiveResult:
+        client = self.client
+        if not ledger.exists():
+            self.say(f"apply: {ledger.name}")
+            return plan.apply(
+                client, ledger=ledger, canary=self.plot.canary, allow_changes=self.allow
+            )
+        self.counts["resumes"] += 1
+        self.client = self.connect()  # as a new process would
+        self.say(f"resume: {ledger.name}")
+        return resume(ledger, self.client, allow_changes=self.allow)
+
+    def told(self, error: BaseException) -> None:
+        self.counts[f"stop: {type(error).__name__}"] += 1
+        self.say(f"{type(error).__name__}: {error}")
+
+    def count(self) -> None:
+        log = self.stage.sandbox.faults.log
+        self.counts.update(f"fault: {one.kind} ({one.method})" for one in log)
+        self.counts.update(f"act: {what}" for what in self.somebody.done)
+        self.counts["writes"] += sum(one.is_write for one in self.stage.line.exchanges)
+        self.counts["calls"] += len(self.stage.line.exchanges)
+
+
+def _named(error: UnexpectedArchive) -> set[int]:
+    lists = [text.rpartition("records ")[2] for text in error.seen]
+    return {int(one) for text in lists for one in text.split(", ")}
+
+

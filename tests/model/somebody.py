@@ -1,0 +1,153 @@
+"""Whoever else is at work: people on the platform, and what is between it and us."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from schedules import Act, Key, Schedule
+from truth import SOMEBODY, TABLES, Deed
+from virtual_time import Exchange, Stage
+
+__all__ = ["Killed", "Somebody"]
+
+HOUR = 3600.0
+
+
+class Killed(BaseException):
+    """Stands for the death of the process: nothing is caught."""
+
+
+class Somebody:
+    """Does the acts of a schedule, each right before or after its exchange."""
+
+    def __init__(self, stage: Stage, plot: Schedule, say: Callable[[str], None]) -> None:
+        self.stage, self.plot, self.say = stage, plot, say
+        self.deeds: list[Deed] = []
+        self.done: Counter[str] = Counter()
+        self._left = list(plot.acts)
+        self._count: Counter[str] = Counter()
+        self._down_until = 0.0
+        self._grown: list[tuple[int, int]] = []
+
+    def begin(self) -> None:
+        """Watch the line from now on."""
+        self.stage.line.before.append(self._before)
+        self.stage.line.after.append(self._after)
+
+    def _before(self, exchange: Exchange) -> None:
+        moment = _moment(exchange)
+        if exchange.is_write:
+            self.say(f"{exchange.method} {exchange.path} {exchange.body}")
+        self._act(moment, after=False)
+        if moment is not None:
+            self._count[moment] += 1
+        if self.stage.time.passed < self._down_until:
+            raise ConnectionRefusedError(111, "Connection refused")
+
+    def _after(self, exchange: Exchange) -> None:
+        moment = _moment(exchange)
+        if moment is not None:
+            self._act(moment, after=True)
+
+    def _act(self, moment: str | None, *, after: bool) -> None:
+        for one in list(self._left):
+            nth = self._count[one.when] - after
+            if (one.when, one.after) == (moment, after) and nth >= one.nth:
+                self._left.remove(one)
+                self._do(one)
+
+    def _do(self, one: Act) -> None:
+        self.stage.sandbox.advance()
+        self.say(f"SOMEBODY: {one.what} {one.key or ''}")
+        if one.what in ("die", "timeout", "down"):
+            self.done[one.what] += 1
+        if one.what == "die":
+            raise Killed
+        if one.what == "timeout":
+            raise TimeoutError("no answer within the time-out")
+        if one.what == "down":
+            self._down_until = self.stage.time.passed + HOUR
+            return
+        assert one.key is not None or one.what == "down"
+        if one.key is not None and one.key[2] == 0:
+            self._change_plan(one.what, one.key[1])
+        elif one.key is not None:
+            self._enrollment(one.what, one.key)
+
+    def _enrollment(self, what: str, key: Key) -> None:
+        kind, target, user = key
+        table, where = TABLES[kind], f"{kind}_id = {target} AND user_id = {user}"
+        found = self.stage.sql(f"SELECT enrollment_created_at FROM {table} WHERE {where}")
+        old, now = (found[0][0] if found else None), f"{self.stage.time.now():%Y-%m-%d %H:%M:%S}"
+        if (not found and what != "enroll") or old == now:
+            return
+        if what == "archive":
+            self._archive(kind, where, now)
+        self.stage.change(f"DELETE FROM {table} WHERE {where}")
+        if what == "enroll":
+            more = ", enrollment_completion_percentage" if kind != "course" else ""
+            self.stage.change(
+                f"INSERT INTO {table} ({kind}_id, user_id, enrollment_status, enrollment_level, "
+                f"enrollment_time_spent, enrollment_created_at{more}) VALUES "
+                f"({target}, {user}, 'completed', 'student', 0, '{now}'{', 100' if more else ''})"
+            )
+        self.done[what] += 1
+        self.deeds.append(Deed(what, key, old, now if what == "enroll" else None))
+
+    def _archive(self, kind: str, where: str, now: str) -> None:
+        """Somebody else archives one enrollment and unenrolls."""
+        of_target = {
+            "course": "course_name, course_code, course_uid, course_type, enrollment_level, "
+            "enrollment_time_spent",
+            "learning_plan": "learning_plan_title, learning_plan_code, learning_plan_uuid, "
+            "learning_plan_status, learning_plan_courses",
+        }[kind]
+        values = {
+            "course": "'', '', '', '', enrollment_level, enrollment_time_spent",
+            "learning_plan": "'', '', '', 2, ''",
+        }[kind]
+        self.stage.change(
+            f"INSERT INTO archived_{TABLES[kind]} (archived_at, archived_by, user_id, username, "
+            "enrollment_created_at, enrollment_status, user_is_active, user_is_suspended, "
+            f"user_level, {kind}_id, {of_target}) SELECT '{now}', {SOMEBODY}, user_id, "
+            f"'u' || user_id, enrollment_created_at, enrollment_status, 1, 0, '', {kind}_id, "
+            f"{values} FROM {TABLES[kind]} WHERE {where}"
+        )
+
+    def _change_plan(self, what: str, plan: int) -> None:
+        held = [
+            one
+            for (one,) in self.stage.sql(
+                "SELECT course_id FROM learning_plan_courses WHERE learning_plan_id = ?", plan
+            )
+        ]
+        others = [one for one in range(1, self.plot.courses + 1) if one not in held]
+        if what == "rename":
+            self.stage.sandbox.change_learning_plan(plan, title="Renamed", code=f"P{plan}")
+        elif what == "shrink" and len(held) > 1:
+            self.stage.sandbox.change_learning_plan(plan, courses=held[1:])
+        elif what == "grow" and others:
+            self.stage.sandbox.change_learning_plan(plan, courses=[*held, others[0]])
+            self._grown.append((plan, others[0]))
+        else:
+            return
+        self.done[f"{what} a plan"] += 1
+
+    def undo_growth(self) -> None:
+        """The course that was added is taken out again, since the job has stopped for it."""
+        for plan, course in self._grown:
+            self.stage.change(
+                "DELETE FROM learning_plan_courses WHERE learning_plan_id = ? AND course_id = ?",
+                plan,
+                course,
+            )
+        self._grown.clear()
+
+
+def _moment(exchange: Exchange) -> str | None:
+    if exchange.is_write:
+        return "write"
+    if exchange.is_poll:
+        return "poll"
+    if exchange.path.endswith("/archived"):
+        return "archived"
+    return "active" if exchange.path.endswith("/enrollments") else None

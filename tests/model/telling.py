@@ -1,0 +1,134 @@
+"""What was told, row by row, against the platform's file."""
+
+from collections.abc import Iterator, Sequence
+
+from schedules import Key, Schedule
+from truth import Asking, Deed, Truth, may_be_skipped
+
+from lms_archive import Outcome
+
+__all__ = ["told_wrongly"]
+
+LATE = ("carried_along", "not_carried")
+
+
+def told_wrongly(
+    schedule: Schedule, asking: Asking, now: Truth, deeds: Sequence[Deed]
+) -> Iterator[str]:
+    """Say of each outcome that is not true what is wrong with it; and whether all are there."""
+    outcomes = asking.outcomes or []
+    if [dict(one.row) for one in outcomes] != _cells(schedule, outcomes):
+        yield f"{len(outcomes)} outcomes are not the {len(schedule.rows)} rows in their order"
+        return
+    acted = {deed.key for deed in deeds}
+    allowed = may_be_skipped(schedule, asking.before)
+    for index, (row, one) in enumerate(zip(schedule.rows, outcomes, strict=True)):
+        codes, must = allowed[index]
+        for text in _row(schedule, asking, now, acted, row.meant, one, codes, must=must):
+            yield f"row {index + 1} {row.meant or row.wrong}: {one.kind} {one.code}: {text}"
+
+
+def _cells(schedule: Schedule, outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
+    """The rows as they must come back: of a file, text, with every column."""
+    names = list(dict.fromkeys(name for row in schedule.rows for name in row.cells))
+    if schedule.form == "csv":
+        return [{n: str(row.cells.get(n, "")) for n in names} for row in schedule.rows]
+    return [{n: row.cells.get(n) for n in names} for row in schedule.rows]
+
+
+def _row(
+    schedule: Schedule,
+    asking: Asking,
+    now: Truth,
+    acted: set[Key],
+    key: Key | None,
+    one: Outcome,
+    codes: set[str],
+    *,
+    must: bool,
+) -> Iterator[str]:
+    if one.kind == "skipped" and one.code in codes:
+        if one.code in LATE and key is not None:
+            yield from _carried_row(schedule, asking, now, acted, key, one.code)
+        return
+    if must or key is None:
+        yield f"must have been skipped as {' or '.join(sorted(codes))}"
+        return
+    date = asking.before.active[key]
+    records = now.of(key, date)
+    still = key in now.active and now.active[key] == date
+    if one.kind == "archived":
+        yield from _archived(schedule, asking, now, acted, key, one)
+    elif one.kind == "failed":
+        if records:
+            yield f"record {records[0].number} is of exactly this enrollment"
+        if not still and key not in acted:
+            yield "the enrollment is not active"
+    elif one.kind == "skipped":
+        if one.code != "changed":
+            yield f"nothing gives a reason for that; {one.reason}"
+        elif still:
+            yield "the enrollment stands as it was"
+        elif any(asking.made(record) for record in records):
+            yield f"record {records[0].number} was made by this very ledger"
+    elif records:
+        yield f"record {records[0].number} is of exactly this enrollment"
+    elif one.code != "not_seen" or key not in acted:
+        yield f"unknown is not true here; {one.reason}"
+
+
+def _archived(
+    schedule: Schedule, asking: Asking, now: Truth, acted: set[Key], key: Key, one: Outcome
+) -> Iterator[str]:
+    date, at = asking.before.active[key], now.active.get(key, "none")
+    own = [record.number for record in now.of(key, date)]
+    if one.record is None or one.record.archiving.record_id not in own:
+        yield f"told another record than {own}"
+    still = at == date
+    if (one.code == "still_enrolled") != still and key not in acted:
+        yield f"active since {at}"
+    if key not in acted and schedule.mode == "re-enroll":
+        if (one.code == "not_re_enrolled") != (at == "none"):
+            yield f"enrolled anew: {at}"
+    elif key not in acted and not still and at != "none":
+        yield f"active since {at}"
+    for course in one.courses:
+        where = ("course", course.course_id, key[2])
+        if where not in acted:
+            yield from _course(schedule, asking, now, where, course.became, course.record_id)
+
+
+def _course(
+    schedule: Schedule, asking: Asking, now: Truth, key: Key, became: str, number: int | None
+) -> Iterator[str]:
+    """What became of a course that was carried along."""
+    before = {one.number for one in asking.before.records.get(key, ())}
+    records = [one for one in now.records.get(key, ()) if one.number not in before]
+    at = now.active.get(key, "none")
+    if number is None:
+        true = not records and became == ("not_enrolled" if at == "none" else "not_archived")
+    else:
+        own = next((one for one in records if one.number == number), None)
+        again = schedule.mode == "re-enroll"
+        if own is None:
+            true = False
+        elif at == own.date:
+            true = became == "still_enrolled"
+        elif at == "none" and again:
+            true = became == "not_re_enrolled"
+        else:
+            true = became == "archived"
+    if not true:
+        yield f"course {key[1]} is told as {became}, active since {at}, records {records}"
+
+
+def _carried_row(
+    schedule: Schedule, asking: Asking, now: Truth, acted: set[Key], key: Key, code: str
+) -> Iterator[str]:
+    """A course row that went along with a plan's row, or did not."""
+    before = {one.number for one in asking.before.records.get(key, ())}
+    records = [one for one in now.records.get(key, ()) if one.number not in before]
+    if code == "carried_along" and not records and key not in acted:
+        yield "there is no record"
+    if code == "not_carried" and any(asking.made(one) for one in records):
+        yield f"record {records[0].number} was made along"

@@ -1,0 +1,233 @@
+"""The independent model: what the platform's file says, and what may be told of it.
+
+Nothing here is the library's: a few queries, and the rules of archiving in the test's own words.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schedules import Key, Schedule
+
+from lms_archive import Outcome
+
+__all__ = ["Asking", "Deed", "Record", "Truth", "Verdict", "judge", "may_be_skipped"]
+
+TABLES = {"course": "enrollments", "learning_plan": "learning_plan_enrollments"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """An archived record: of which enrollment, made when, by which job."""
+
+    number: int
+    key: Key
+    date: str | None
+    at: str
+    made_at: str
+    ours: bool
+
+
+class Truth:
+    """The platform's file at one moment."""
+
+    def __init__(self, path: Path) -> None:
+        self.active: dict[Key, str | None] = {}
+        self.records: dict[Key, list[Record]] = defaultdict(list)
+        with closing(sqlite3.connect(path, timeout=10)) as file:
+            for kind, table in TABLES.items():
+                asked = f"SELECT {kind}_id, user_id, enrollment_created_at FROM {table}"
+                for target, user, date in file.execute(asked):
+                    self.active[kind, target, user] = date
+                asked = (
+                    f"SELECT a.id, {kind}_id, user_id, enrollment_created_at, archived_at, "
+                    "coalesce(j.date_created, archived_at), archived_by FROM "
+                    f"archived_{table} a LEFT JOIN jobs j ON j.hash = a.job_hash ORDER BY a.id"
+                )
+                for number, target, user, date, at, made_at, author in file.execute(asked):
+                    key = (kind, target, user)
+                    record = Record(number, key, date, at, made_at, author != SOMEBODY)
+                    self.records[key].append(record)
+
+    def of(self, key: Key, date: str | None) -> list[Record]:
+        """The records of one enrollment."""
+        return [one for one in self.records.get(key, ()) if one.date == date]
+
+
+SOMEBODY = 7
+"""The id of whoever else archives."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody else did to an enrollment: it was dated `old` before, and is `new` now."""
+
+    what: str
+    key: Key
+    old: str | None
+    new: str | None
+
+
+@dataclass
+class Asking:
+    """One ledger: what was asked with it, and all that was told.
+
+    Attributes:
+        before: the platform when it was planned.
+        periods: from when to when its calls were made, as the platform writes times.
+        named: ids of the records of which an error said that nobody had asked for them.
+        outcomes: what was told at last; None while it has not come to its end.
+    """
+
+    before: Truth
+    periods: list[tuple[str, str]] = field(default_factory=list)
+    named: set[int] = field(default_factory=set)
+    outcomes: list[Outcome] | None = None
+
+    def made(self, record: Record) -> bool:
+        """Whether the record was made by a call of this ledger."""
+        return record.ours and any(a <= record.made_at <= b for a, b in self.periods)
+
+
+@dataclass
+class Verdict:
+    """What is wrong, in words; and how many archives by race were told as they must be."""
+
+    twice: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    raced: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.twice or self.lost or self.wrong)
+
+
+def judge(
+    schedule: Schedule,
+    start: Truth,
+    end: Truth,
+    deeds: Sequence[Deed],
+    askings: Sequence[Asking],
+) -> Verdict:
+    """Twice, and lost: the whole history against what was asked, whatever was told."""
+    found = Verdict()
+    asked = {row.meant for row in schedule.rows if row.meant is not None}
+    carried = {
+        ("course", course, user)
+        for kind, plan, user in asked
+        if kind == "learning_plan"
+        for course in (*schedule.plans.get(plan, ()), *range(1, schedule.courses + 1))
+    }
+    theirs: dict[Key, set[str | None]] = defaultdict(set)
+    for deed in deeds:
+        theirs[deed.key] |= {deed.new} - {None}
+    named = set().union(*(one.named for one in askings), *map(_told, askings))
+    for key, records in end.records.items():
+        ours = [one for one in records if one.ours]
+        for date in {one.date for one in records}:
+            more = len([one for one in records if one.date == date]) - 1
+            found.twice += [f"{key} of {date}: {more} more records"] * (more > 0)
+        for one in ours:
+            first = key in start.active and one.date == start.active[key]
+            if first and (key in asked or key in carried):
+                continue
+            if one.date in theirs[key] and key in carried:
+                continue  # a learning plan takes along whatever stands in its courses
+            if one.date in theirs[key] and _planned(askings, one):
+                continue
+            if one.date in theirs[key] and one.number in named:
+                found.raced += 1
+            else:
+                found.twice.append(f"{key}: record {one.number} of {one.date} was never asked for")
+    taken = {(deed.key, deed.old) for deed in deeds}
+    for key, date in [*start.active.items(), *((k, d) for k, all_ in theirs.items() for d in all_)]:
+        gone = end.active.get(key, "none") != date and (key, date) not in taken
+        if gone and not end.of(key, date):
+            found.lost.append(f"{key} of {date} is neither active nor archived")
+    if schedule.mode == "re-enroll":
+        found.lost += [
+            f"{key} was archived and is not enrolled anew"
+            for key, records in end.records.items()
+            if any(one.ours for one in records) and key not in end.active
+            if key not in {deed.key for deed in deeds}
+        ]
+    return found
+
+
+def _planned(askings: Iterable[Asking], one: Record) -> bool:
+    """Whether an enrollment that somebody else made was there when it was planned."""
+    return any(
+        ask.made(one) and one.key in ask.before.active and ask.before.active[one.key] == one.date
+        for ask in askings
+    )
+
+
+def _told(asking: Asking) -> set[int]:
+    """The records that outcomes name beside their own."""
+    texts = (text for one in asking.outcomes or () for text in one.differences)
+    return {
+        int(text.split(",")[0].rpartition(" ")[2])
+        for text in texts
+        if text.startswith("also archived: record ")
+    }
+
+
+def may_be_skipped(schedule: Schedule, before: Truth) -> list[tuple[set[str], bool]]:
+    """For each row the codes with which it may be skipped while planning, and whether it must."""
+    found: list[tuple[set[str], bool]] = []
+    seen: set[Key] = set()
+    fit: set[Key] = set()
+    for row in schedule.rows:
+        codes = {row.wrong} if row.wrong else set()
+        key = row.meant
+        if key is not None:
+            codes |= _unfit(schedule, before, key) | ({"duplicate"} if key in seen else set())
+            seen.add(key)
+            if not codes:
+                fit.add(key)
+        found.append((codes, bool(codes)))
+    for (codes, _), row in zip(found, schedule.rows, strict=True):
+        if row.meant is not None and not codes:
+            codes |= _maybe(schedule, before, row.meant, fit)
+    return found
+
+
+def _unfit(schedule: Schedule, before: Truth, key: Key) -> set[str]:
+    """Why an enrollment is never archived."""
+    kind, target, _ = key
+    if key not in before.active:
+        return {"not_enrolled"}
+    _, status, level = schedule.enrolled.get(key, (None, "completed", "student"))
+    if status != "completed":
+        return {"status", "not_enrolled"}
+    if level == "tutor":
+        return {"staff"}
+    if before.active[key] is None and schedule.mode == "re-enroll":
+        return {"undated"}
+    if schedule.mode == "unenroll" and kind == "course":
+        if any(target in held for held in schedule.plans.values()):
+            return {"in_learning_plan", "carried_along", "not_carried"}
+    elif schedule.mode == "unenroll" and _shares(schedule.plans, target):
+        return {"shared"}
+    return set()
+
+
+def _maybe(schedule: Schedule, before: Truth, key: Key, fit: Collection[Key]) -> set[str]:
+    """Why an enrollment that could be archived may not be sent all the same."""
+    kind, target, user = key
+    codes = set()
+    plans = [p for (k, p, u) in fit if k == "learning_plan" and u == user]
+    if kind == "course" and any(target in schedule.plans[plan] for plan in plans):
+        codes |= {"carried_along", "not_carried"}
+    if kind == "learning_plan" and len(plans) > 1 and _shares(schedule.plans, target):
+        codes.add("shared")
+    if schedule.mode == "re-enroll" and before.records.get(key):
+        codes.add("archived_lately")
+    return codes
+
+
+def _shares(plans: Mapping[int, Sequence[int]], plan: int) -> bool:
+    return any(set(plans[plan]) & set(held) for other, held in plans.items() if other != plan)
