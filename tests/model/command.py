@@ -20,17 +20,18 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
     parser.add_argument("--seeds", default="0-1199", help="from-to, both played (0-1199)")
     parser.add_argument("--seed", type=int, help="play this one alone and print what happens")
+    parser.add_argument("--http", action="store_true", help="over real HTTP, which takes longer")
     given = parser.parse_args(argv)
     if given.seed is not None:
-        return alone(given.seed)
+        return alone(given.seed, over_http=given.http)
     first, last = (int(one) for one in given.seeds.split("-"))
-    return many(range(first, last + 1))
+    return many(range(first, last + 1), over_http=given.http)
 
 
-def alone(seed: int) -> int:
+def alone(seed: int, *, over_http: bool = False) -> int:
     """Play one schedule and print its story."""
     print(schedule(seed))
-    with Theatre.open() as theatre:
+    with Theatre.open(over_http=over_http) as theatre:
         played = play(theatre, seed)
     print(*played.story, sep="\n")
     for name in COLUMNS:
@@ -38,11 +39,11 @@ def alone(seed: int) -> int:
     return bool(played.verdict)
 
 
-def many(seeds: Iterable[int]) -> int:
+def many(seeds: Iterable[int], *, over_http: bool = False) -> int:
     """Play these and print what came of them; each failure with the command that repeats it."""
     counts: Counter[str] = Counter()
     begun, failed = time.monotonic(), 0
-    with Theatre.open() as theatre:
+    with Theatre.open(over_http=over_http) as theatre:
         for seed in seeds:
             try:
                 played = play(theatre, seed)

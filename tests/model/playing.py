@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from schedules import FIRST_USER, Schedule, schedule
+from short_line import ShortLine
 from somebody import Killed, Somebody
 from telling import told_wrongly
 from truth import Asking, Truth, Verdict, judge
@@ -58,17 +60,18 @@ class Theatre:
     sandbox: Sandbox
     time: VirtualTime
     folder: Path
+    over_http: bool
 
     @classmethod
     @contextmanager
-    def open(cls) -> Iterator["Theatre"]:
+    def open(cls, *, over_http: bool = False) -> Iterator["Theatre"]:
         """Start the sandbox; all its files lie in memory where that can be had."""
         memory = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
         where = tempfile.mkdtemp(dir=memory if memory.is_dir() else None)
         time = VirtualTime()
         try:
             with Sandbox(path=Path(where) / "platform.sqlite", clock=time) as sandbox:
-                yield cls(sandbox, time, Path(where))
+                yield cls(sandbox, time, Path(where), over_http)
         finally:
             shutil.rmtree(where)
 
@@ -82,7 +85,7 @@ class Theatre:
         running._settings = type(running._settings)(
             **{**_fields(running._settings), "job_seconds": plot.job_seconds}
         )
-        running._oauth._seconds = plot.token_seconds
+        running._oauth._lifetime = timedelta(seconds=plot.token_seconds)
         with closing(sqlite3.connect(self.sandbox._running.path)) as file, file:
             masters = file.execute("SELECT type, name FROM sqlite_master").fetchall()
             for kind, name in masters:
@@ -94,6 +97,8 @@ class Theatre:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         stage = Stage(self.sandbox, self.time, folder)
+        if not self.over_http:
+            stage.line._carrier = ShortLine(running)  # type: ignore[assignment]
         _load(stage, plot)
         return stage
 
@@ -179,7 +184,7 @@ class _Player:
 
     def connect(self) -> Client:
         limits = Limits(
-            hand_picked=self.plot.hand_picked, max_open_jobs=self.plot.open_jobs, job_timeout=1800
+            hand_picked=self.plot.hand_picked, max_open_jobs=self.plot.open_jobs, job_timeout=300
         )
         return self.stage.connect(limits=limits, ahead=self.plot.ahead)
 
@@ -207,6 +212,7 @@ class _Player:
             self.run(again, second, 2)
             self.judge_told(second, verdict)
             if not ended:
+                stage.time.sleep(MINUTE)
                 self.run(plan, first, 1)
                 self.judge_told(first, verdict)
         stage.time.sleep(LONG)

@@ -102,6 +102,7 @@ def schedule(seed: int) -> Schedule:
     second = dice.choice([None, None, None, "same", "new", "overlap"])
     acts = _acts(dice, rows, plans, overlap=second == "overlap")
     faults = _faults(dice, acts)
+    lags = any(one.kind == "archived_lag" for one in faults)
     return Schedule(
         seed=seed,
         users=users,
@@ -115,12 +116,12 @@ def schedule(seed: int) -> Schedule:
         canary=dice.choice([0, 1, 1, 1, 2]),
         hand_picked=dice.choice([2, 3, 5, 200]),
         open_jobs=dice.choice([1, 2, 5]),
-        job_seconds=dice.choice([0, 3, 3, 20, 90, 600, 5400]),
+        job_seconds=dice.choice([0, 3, 3, 3, 20, 20, 90, 5400 if dice.random() < 0.2 else 400]),
         token_seconds=dice.choice([45, 600, 3600, 3600]),
         ahead=dice.choice([0.0, 86_400.0, -86_400.0]),
         saved=dice.random() < 0.3,
         wait=dice.choice([0, 0, 60, 1000, 90_000]),
-        keeps_date=mode == "re-enroll" and dice.random() < 0.04,
+        keeps_date=mode == "re-enroll" and not lags and dice.random() < 0.1,
         carried_lag=dice.choice([0, 0, 0, 40]),
         faults=faults,
         acts=acts,
@@ -246,7 +247,7 @@ def _faults(dice: random.Random, acts: Sequence[Act]) -> tuple[Fault, ...]:
         found.append(Fault("500", "POST", dice.randint(0, 1), dice.choice([1, 7])))
     lost = any(one.kind in IN_DOUBT and one.method == "PUT" for one in found)
     lost = lost or any(one.what in ("die", "timeout") for one in acts)
-    late = [5, 30, SETTLE - 2] + ([] if lost else [300, 2000])
+    late = [5, 30, SETTLE - 2] + ([] if lost else [300, 800])
     for _ in range(dice.choice([0, 0, 1, 2])):
         kind, options = dice.choice(
             [

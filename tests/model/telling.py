@@ -57,6 +57,9 @@ def _row(
     date = asking.before.active[key]
     records = now.of(key, date)
     still = key in now.active and now.active[key] == date
+    if one.kind == "failed":  # which stays told, though another ledger takes it up afterwards
+        still = still or any(not asking.made(record) for record in records)
+        records = [record for record in records if asking.made(record)]
     if one.kind == "archived":
         yield from _archived(schedule, asking, now, acted, key, one)
     elif one.kind == "failed":

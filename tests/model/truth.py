@@ -36,12 +36,21 @@ class Truth:
 
     def __init__(self, path: Path) -> None:
         self.active: dict[Key, str | None] = {}
+        self.status: dict[Key, str] = {}
+        self.plans: dict[int, set[int]] = defaultdict(set)
         self.records: dict[Key, list[Record]] = defaultdict(list)
         with closing(sqlite3.connect(path, timeout=10)) as file:
+            asked = "SELECT learning_plan_id, course_id FROM learning_plan_courses"
+            for plan, course in file.execute(asked):
+                self.plans[plan].add(course)
             for kind, table in TABLES.items():
-                asked = f"SELECT {kind}_id, user_id, enrollment_created_at FROM {table}"
-                for target, user, date in file.execute(asked):
+                asked = (
+                    f"SELECT {kind}_id, user_id, enrollment_created_at, enrollment_status "
+                    f"FROM {table}"
+                )
+                for target, user, date, status in file.execute(asked):
                     self.active[kind, target, user] = date
+                    self.status[kind, target, user] = status
                 asked = (
                     f"SELECT a.id, {kind}_id, user_id, enrollment_created_at, archived_at, "
                     "coalesce(j.date_created, archived_at), archived_by FROM "
@@ -200,17 +209,17 @@ def _unfit(schedule: Schedule, before: Truth, key: Key) -> set[str]:
     kind, target, _ = key
     if key not in before.active:
         return {"not_enrolled"}
-    _, status, level = schedule.enrolled.get(key, (None, "completed", "student"))
-    if status != "completed":
+    _, _, level = schedule.enrolled.get(key, (None, "completed", "student"))
+    if before.status[key] != "completed":
         return {"status", "not_enrolled"}
     if level == "tutor":
         return {"staff"}
     if before.active[key] is None and schedule.mode == "re-enroll":
         return {"undated"}
     if schedule.mode == "unenroll" and kind == "course":
-        if any(target in held for held in schedule.plans.values()):
+        if any(target in held for held in before.plans.values()):
             return {"in_learning_plan", "carried_along", "not_carried"}
-    elif schedule.mode == "unenroll" and _shares(schedule.plans, target):
+    elif schedule.mode == "unenroll" and _shares(before.plans, target):
         return {"shared"}
     return set()
 
@@ -220,14 +229,16 @@ def _maybe(schedule: Schedule, before: Truth, key: Key, fit: Collection[Key]) ->
     kind, target, user = key
     codes = set()
     plans = [p for (k, p, u) in fit if k == "learning_plan" and u == user]
-    if kind == "course" and any(target in schedule.plans[plan] for plan in plans):
+    if kind == "course" and any(target in before.plans[plan] for plan in plans):
         codes |= {"carried_along", "not_carried"}
-    if kind == "learning_plan" and len(plans) > 1 and _shares(schedule.plans, target):
+    if kind == "learning_plan" and len(plans) > 1 and _shares(before.plans, target):
         codes.add("shared")
-    if schedule.mode == "re-enroll" and before.records.get(key):
+    along = before.plans[target] if kind == "learning_plan" else ()
+    targets = [key, *(("course", course, user) for course in along)]
+    if schedule.mode == "re-enroll" and any(before.records.get(one) for one in targets):
         codes.add("archived_lately")
     return codes
 
 
-def _shares(plans: Mapping[int, Sequence[int]], plan: int) -> bool:
-    return any(set(plans[plan]) & set(held) for other, held in plans.items() if other != plan)
+def _shares(plans: Mapping[int, set[int]], plan: int) -> bool:
+    return any(plans[plan] & held for other, held in plans.items() if other != plan)
