@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
 from lms_archive.archive.outcomes import CarriedCourse
-from lms_archive.archive.readback import active_now, records_since
+from lms_archive.archive.readback import LAG, active_now, records_since
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
@@ -20,36 +20,52 @@ def carried(
     plan: PlannedTarget,
     members: Sequence[PreImage],
     *,
+    taken: Collection[int],
     since: datetime,
     terms: Terms,
 ) -> dict[int, tuple[CarriedCourse, ...]]:
     """What became of each course of the plan, for each user: two readings a course.
 
     Which courses a user was in is not read before, so a course that is neither active nor
-    archived now is told as `not_enrolled`.
+    archived now is told as `not_enrolled`; where the plan's own record is there (`taken`, by user
+    id), only after a second look, since the course's record may lag.
     """
     if not plan.courses:
         return {}
-    found: dict[int, list[CarriedCourse]] = {one.user_id: [] for one in members}
+    found: dict[int, dict[int, CarriedCourse]] = {one.user_id: {} for one in members}
+    lagging: dict[int, list[PreImage]] = {}
     for course_id in plan.courses:
-        course = PlannedTarget(kind="course", target_id=course_id)
-        records = records_since(client, course, members, since)
-        active = active_now(client, course, members)
-        for user_id, courses in found.items():
-            record = max(
-                records.get(user_id, ()), key=lambda one: one.archiving.record_id, default=None
-            )
-            now = active.get(user_id)
-            if record is None:
-                became = "not_enrolled" if now is None else "not_archived"
-                courses.append(CarriedCourse(course_id, became))
-                continue
-            anew = now is not None and now.enrolled_at != record.enrollment.enrolled_at
-            if terms.mode is ArchiveMode.RE_ENROLL:
-                became = (
-                    "archived" if anew else "not_re_enrolled" if now is None else "still_enrolled"
-                )
-            else:
-                became = "archived" if now is None or anew else "still_enrolled"
-            courses.append(CarriedCourse(course_id, became, record.archiving.record_id))
-    return {user_id: tuple(courses) for user_id, courses in found.items()}
+        for member, became, may_lag in _look(client, course_id, members, since, terms):
+            found[member.user_id][course_id] = became
+            if may_lag and member.user_id in taken:
+                lagging.setdefault(course_id, []).append(member)
+    if lagging:
+        client.wire.clock.sleep(LAG)
+    for course_id, some in lagging.items():
+        for member, became, _ in _look(client, course_id, some, since, terms):
+            found[member.user_id][course_id] = became
+    return {user_id: tuple(courses.values()) for user_id, courses in found.items()}
+
+
+def _look(
+    client: Client, course_id: int, members: Sequence[PreImage], since: datetime, terms: Terms
+) -> Iterator[tuple[PreImage, CarriedCourse, bool]]:
+    """One reading of both lists of a course; and whether a record may not be listed yet."""
+    course = PlannedTarget(kind="course", target_id=course_id)
+    records = records_since(client, course, members, since)
+    active = active_now(client, course, members)
+    for member in members:
+        own = records.get(member.user_id, ())
+        record = max(own, key=lambda one: one.archiving.record_id, default=None)
+        now = active.get(member.user_id)
+        if record is None:
+            became = "not_enrolled" if now is None else "not_archived"
+            may_lag = now is None or (now.enrolled_at is not None and now.enrolled_at >= since)
+            yield member, CarriedCourse(course_id, became), may_lag
+            continue
+        anew = now is not None and now.enrolled_at != record.enrollment.enrolled_at
+        if terms.mode is ArchiveMode.RE_ENROLL:
+            became = "archived" if anew else "not_re_enrolled" if now is None else "still_enrolled"
+        else:
+            became = "archived" if now is None or anew else "still_enrolled"
+        yield member, CarriedCourse(course_id, became, record.archiving.record_id), False

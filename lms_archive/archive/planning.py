@@ -70,9 +70,9 @@ def make_plan(
     }
     candidates = dict(_candidates(draft, selection, where))
     sharing = _sharing(draft, list(candidates))
+    candidates = {_with_courses(client, one, sharing): two for one, two in candidates.items()}
     candidates = {
-        _with_courses(client, target, sharing): _not_lately(draft, target, rows, again_after)
-        for target, rows in candidates.items()
+        target: _not_lately(draft, target, rows, again_after) for target, rows in candidates.items()
     }
     rules = Rules(terms, sharing, on_shared, where)
     kept = rules.apply(candidates)
@@ -212,12 +212,19 @@ def _with_courses(client: Client, target: PlannedTarget, sharing: Sharing) -> Pl
 def _not_lately(
     draft: _Draft, target: PlannedTarget, rows: list[PreImage], again_after: timedelta
 ) -> list[PreImage]:
-    """Re-enroll archives nobody again who was archived in the target a short while ago."""
+    """Re-enroll archives nobody again who was archived in the target a short while ago.
+
+    Nor in a learning plan who was in one of its courses: that would be archived again with it.
+    """
     if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:
         return rows
     now = draft.client.wire.platform_time()
     ids = [one.user_id for one in rows]
-    last = archived_since(draft.client, target, ids, now - again_after)
+    last: dict[int, tuple[datetime, PlannedTarget]] = {}
+    courses = (PlannedTarget(kind="course", target_id=one) for one in target.courses)
+    for place in (target, *courses):
+        for user_id, at in archived_since(draft.client, place, ids, now - again_after).items():
+            last.setdefault(user_id, (at, place))
     lag = now - timedelta(seconds=LAG)
     new = {one.user_id for one in rows if one.enrolled_at and one.enrolled_at > lag} - last.keys()
     for one in rows:
@@ -226,7 +233,8 @@ def _not_lately(
             more = "maybe by an archiving that is not listed yet: plan again in a few minutes"
             draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
         if one.user_id in last:
-            reason = f"archived in {target} on {last[one.user_id]:%Y-%m-%d %H:%M:%S} UTC already"
+            at, place = last[one.user_id]
+            reason = f"archived in {place} on {at:%Y-%m-%d %H:%M:%S} UTC already"
             span = f"{again_after.days} days" if again_after.days else again_after
             more = f"less than {span} ago; again_after= says otherwise"
             draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))

@@ -95,7 +95,7 @@ class Settling:
         unexpected: dict[str, list[int]] = {}
         alarm: Stopped | None = None
         findings = self._read_back(lane, sendings)
-        along = self._carried(lane, sendings)
+        along = self._carried(lane, sendings, findings)
         now = self._client.wire.platform_time()
         rounds = self._more_rounds(findings, by_row)
         for found in findings:
@@ -214,13 +214,14 @@ class Settling:
         return list(settled.values())
 
     def _carried(
-        self, lane: Lane, sendings: Sequence[Sending]
+        self, lane: Lane, sendings: Sequence[Sending], findings: Sequence[Finding]
     ) -> dict[int, tuple[CarriedCourse, ...]]:
         """For a learning plan, what became of the courses of each member."""
         return carried(
             self._client,
             lane.target,
             [member for one in sendings for member in one.members],
+            taken={one.member.user_id for one in findings if one.record is not None},
             since=min(one.sent_at for one in sendings) - GRACE,
             terms=self._terms,
         )

@@ -101,7 +101,7 @@ def schedule(seed: int) -> Schedule:
     rows = _rows(dice, enrolled, plans, courses)
     second = dice.choice([None, None, None, "same", "new", "overlap"])
     acts = _acts(dice, rows, plans, overlap=second == "overlap")
-    faults = _faults(dice, acts)
+    faults = _faults(dice, acts, overlap=second == "overlap")
     lags = any(one.kind == "archived_lag" for one in faults)
     return Schedule(
         seed=seed,
@@ -232,7 +232,7 @@ _OF_WRITES: tuple[tuple[str, dict[str, Any]], ...] = (
 IN_DOUBT = frozenset({"500", "503", "html", "cut_before", "cut_after", "error_after", "slow"})
 
 
-def _faults(dice: random.Random, acts: Sequence[Act]) -> tuple[Fault, ...]:
+def _faults(dice: random.Random, acts: Sequence[Act], *, overlap: bool) -> tuple[Fault, ...]:
     """Some of everything that the platform's answers and its jobs can do wrong."""
     found = []
     for _ in range(dice.choice([0, 1, 1, 2, 3])):
@@ -256,7 +256,7 @@ def _faults(dice: random.Random, acts: Sequence[Act]) -> tuple[Fault, ...]:
                 ("job_aborted", {"fraction": dice.choice([0, 0.3, 0.6])}),
                 ("job_partial", {"errors": dice.randint(1, 3)}),
                 ("job_partial", {"every": dice.randint(1, 3)}),
-                ("archived_lag", {"seconds": dice.choice([10, 55, 200])}),
+                ("archived_lag", {"seconds": dice.choice([10, 55, 55 if overlap else 200])}),
             ]
         )
         found.append(Fault(kind, "PUT", dice.randint(0, 2), dice.choice([1, 2, 9]), options))
