@@ -75,8 +75,10 @@ def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> N
     told: list[tuple[int, Outcome]] = []
     for skip in waiting:
         plan = outcomes[skip.along or 0]
-        became = {one.course_id: one.became for one in plan.courses}
-        if plan.kind == "archived" and became.get(skip.course_id or 0, "archived") in AS_ASKED:
+        courses = {one.course_id: one for one in plan.courses}
+        along = courses.get(skip.course_id or 0)
+        as_asked = along is None or along.became in AS_ASKED or along.record_id is not None
+        if plan.kind == "archived" and as_asked:
             continue
         where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
         reason = f"not carried along: {where} is {plan.kind} ({plan.reason}); plan this again"

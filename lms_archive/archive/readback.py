@@ -113,8 +113,9 @@ def _finding(
 ) -> Finding:
     now = active.get(member.user_id)
     if member.enrolled_at is None:
-        # Undated: archived only if gone, and exactly one record of the user is new.
-        own = list(records) if now is None and len(records) == 1 else []
+        # Undated: archived only if gone, and exactly one record of the user is new, undated too.
+        alone = now is None and len(records) == 1
+        own = [one for one in records if alone and one.enrollment.enrolled_at is None]
     else:
         own = [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
     record = own[0] if own else None

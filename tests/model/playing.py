@@ -250,7 +250,9 @@ class _Player:
 
     def plan(self, job: ArchiveJob, number: int) -> tuple[ArchivePlan, Asking]:
         before = Truth(self.stage.sandbox.path)
+        self.somebody.waits = True  # a plan is of one moment
         plan = self.insist(lambda: job.plan(self.client))
+        self.somebody.waits = False
         self.say(f"plan {number}: {plan.counts}")
         if self.plot.saved:
             path = self.stage.folder / f"plan{number}.json"

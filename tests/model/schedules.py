@@ -102,6 +102,7 @@ def schedule(seed: int) -> Schedule:
     second = dice.choice([None, None, None, "same", "new", "overlap"])
     acts = _acts(dice, rows, plans, overlap=second == "overlap")
     faults = _faults(dice, acts, overlap=second == "overlap")
+    carried_lag = dice.choice([0, 0, 0, 40])
     lags = any(one.kind == "archived_lag" for one in faults)
     return Schedule(
         seed=seed,
@@ -121,8 +122,8 @@ def schedule(seed: int) -> Schedule:
         ahead=dice.choice([0.0, 86_400.0, -86_400.0]),
         saved=dice.random() < 0.3,
         wait=dice.choice([0, 0, 60, 1000, 90_000]),
-        keeps_date=mode == "re-enroll" and not lags and dice.random() < 0.1,
-        carried_lag=dice.choice([0, 0, 0, 40]),
+        keeps_date=mode == "re-enroll" and not (lags or second or carried_lag) and dice.random() < 0.2,
+        carried_lag=carried_lag,
         faults=faults,
         acts=acts,
         second=second,

@@ -23,6 +23,7 @@ class Somebody:
         self.stage, self.plot, self.say = stage, plot, say
         self.deeds: list[Deed] = []
         self.done: Counter[str] = Counter()
+        self.waits = False
         self._left = list(plot.acts)
         self._count: Counter[str] = Counter()
         self._down_until = 0.0
@@ -34,7 +35,7 @@ class Somebody:
         self.stage.line.after.append(self._after)
 
     def _before(self, exchange: Exchange) -> None:
-        moment = _moment(exchange)
+        moment = None if self.waits else _moment(exchange)
         if exchange.is_write:
             self.say(f"{exchange.method} {exchange.path} {exchange.body}")
         self._act(moment, after=False)
@@ -44,7 +45,7 @@ class Somebody:
             raise ConnectionRefusedError(111, "Connection refused")
 
     def _after(self, exchange: Exchange) -> None:
-        moment = _moment(exchange)
+        moment = None if self.waits else _moment(exchange)
         if moment is not None:
             self._act(moment, after=True)
 

@@ -36,7 +36,7 @@ class Truth:
 
     def __init__(self, path: Path) -> None:
         self.active: dict[Key, str | None] = {}
-        self.status: dict[Key, str] = {}
+        self.standing: dict[Key, tuple[str, str]] = {}
         self.plans: dict[int, set[int]] = defaultdict(set)
         self.records: dict[Key, list[Record]] = defaultdict(list)
         with closing(sqlite3.connect(path, timeout=10)) as file:
@@ -45,12 +45,12 @@ class Truth:
                 self.plans[plan].add(course)
             for kind, table in TABLES.items():
                 asked = (
-                    f"SELECT {kind}_id, user_id, enrollment_created_at, enrollment_status "
-                    f"FROM {table}"
+                    f"SELECT {kind}_id, user_id, enrollment_created_at, enrollment_status, "
+                    f"enrollment_level FROM {table}"
                 )
-                for target, user, date, status in file.execute(asked):
+                for target, user, date, *standing in file.execute(asked):
                     self.active[kind, target, user] = date
-                    self.status[kind, target, user] = status
+                    self.standing[kind, target, user] = (standing[0], standing[1])
                 asked = (
                     f"SELECT a.id, {kind}_id, user_id, enrollment_created_at, archived_at, "
                     "coalesce(j.date_created, archived_at), archived_by FROM "
@@ -209,8 +209,8 @@ def _unfit(schedule: Schedule, before: Truth, key: Key) -> set[str]:
     kind, target, _ = key
     if key not in before.active:
         return {"not_enrolled"}
-    _, _, level = schedule.enrolled.get(key, (None, "completed", "student"))
-    if before.status[key] != "completed":
+    status, level = before.standing[key]
+    if status != "completed":
         return {"status", "not_enrolled"}
     if level == "tutor":
         return {"staff"}
