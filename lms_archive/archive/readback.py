@@ -38,6 +38,7 @@ class Finding:
         active: the user's active enrollment in the target now, or None.
         others: archived records of the same user since it was sent that are not its own.
         mode: what was asked for.
+        before: whether its record is older than the call, so that others may come of the call.
     """
 
     member: PreImage
@@ -45,6 +46,7 @@ class Finding:
     record: Archived | None
     active: Active | None
     others: tuple[Archived, ...] = field(default=())
+    before: bool = False
 
     @property
     def still(self) -> bool:
@@ -56,6 +58,8 @@ class Finding:
         """Whether all is as asked, or the pre-image stands: looking again would tell no more."""
         if self.record is None or self.still:
             return self.still and self.record is None
+        if self.before and not self.others:
+            return False
         return self.mode is ArchiveMode.UNENROLL or self.active is not None
 
     @property
@@ -124,7 +128,11 @@ def _finding(
         for one in records
         if one is not record and one.archiving.archived_at and one.archiving.archived_at >= sent_at
     )
-    return Finding(member=member, mode=mode, record=record, active=now, others=others)
+    at = record and record.archiving.archived_at
+    before = at is not None and at < sent_at
+    return Finding(
+        member=member, mode=mode, record=record, active=now, others=others, before=before
+    )
 
 
 def records_since(

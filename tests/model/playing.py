@@ -207,7 +207,7 @@ class _Player:
         if plot.second is not None:
             stage.time.sleep(MINUTE)
             fresh = plot.second == "new" or (plot.second == "overlap" and plot.seed % 2)
-            again, second = self.plan(job, 2) if fresh else (plan, Asking(first.before))
+            again, second = self.plan(job, 2) if fresh else (plan, Asking(first.before, first.after))
             askings.append(second)
             self.run(again, second, 2)
             self.judge_told(second, verdict)
@@ -253,12 +253,13 @@ class _Player:
         self.somebody.waits = True  # a plan is of one moment
         plan = self.insist(lambda: job.plan(self.client))
         self.somebody.waits = False
+        after = Truth(self.stage.sandbox.path)
         self.say(f"plan {number}: {plan.counts}")
         if self.plot.saved:
             path = self.stage.folder / f"plan{number}.json"
             plan.save(path)
             plan = ArchivePlan.load(path)
-        return plan, Asking(before)
+        return plan, Asking(before, after)
 
     def insist(self, read: Callable[[], ArchivePlan]) -> ArchivePlan:
         """Plan again where the platform is not there."""

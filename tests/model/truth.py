@@ -85,13 +85,14 @@ class Asking:
     """One ledger: what was asked with it, and all that was told.
 
     Attributes:
-        before: the platform when it was planned.
+        before: the platform when its planning began; `after`: when it was done.
         periods: from when to when its calls were made, as the platform writes times.
         named: ids of the records of which an error said that nobody had asked for them.
         outcomes: what was told at last; None while it has not come to its end.
     """
 
     before: Truth
+    after: Truth
     periods: list[tuple[str, str]] = field(default_factory=list)
     named: set[int] = field(default_factory=set)
     outcomes: list[Outcome] | None = None
