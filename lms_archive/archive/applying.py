@@ -77,8 +77,9 @@ def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> N
         plan = outcomes[skip.along or 0]
         courses = {one.course_id: one for one in plan.courses}
         along = courses.get(skip.course_id or 0)
-        as_asked = along is None or along.became in AS_ASKED or along.record_id is not None
-        if plan.kind == "archived" and as_asked:
+        if along is not None and along.record_id is not None:
+            continue  # archived along, whatever became of the plan's own enrollment
+        if plan.kind == "archived" and (along is None or along.became in AS_ASKED):
             continue
         where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
         reason = f"not carried along: {where} is {plan.kind} ({plan.reason}); plan this again"

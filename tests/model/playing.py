@@ -287,7 +287,7 @@ class _Player:
                 if isinstance(error, UnexpectedArchive):
                     asking.named |= _named(error)
                 if isinstance(error, PlanChanged):
-                    self.allow = True
+                    self.allow = asking.warned = True
                     self.somebody.undo_growth()
                 if until_death and isinstance(error, Killed):
                     return False
@@ -297,6 +297,7 @@ class _Player:
                 idle += 1
                 if not result.counts["unknown"] or idle > 3:
                     asking.outcomes = list(result.outcomes)
+                    asking.warned |= any("while the job ran" in one for one in result.warnings)
                     return True
             self.stage.time.sleep(PAUSE)
         return True

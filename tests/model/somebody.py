@@ -129,6 +129,7 @@ class Somebody:
         elif what == "grow" and others:
             self.stage.sandbox.change_learning_plan(plan, courses=[*held, others[0]])
             self._grown.append((plan, others[0]))
+            self.deeds.append(Deed("grow", ("learning_plan", plan, others[0]), None, None))
         else:
             return
         self.done[f"{what} a plan"] += 1

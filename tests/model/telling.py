@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from schedules import Key, Schedule
-from truth import Asking, Deed, Truth, may_be_skipped
+from truth import Asking, Deed, Record, Truth, grown, may_be_skipped
 
 from lms_archive import Outcome
 
@@ -20,7 +20,6 @@ def told_wrongly(
     if [dict(one.row) for one in outcomes] != _cells(schedule, outcomes):
         yield f"{len(outcomes)} outcomes are not the {len(schedule.rows)} rows in their order"
         return
-    acted = {deed.key for deed in deeds}
     seen = (asking.before, asking.after)  # an older job may have worked while it was planned
     allowed = [
         (one | two, both and too)
@@ -30,7 +29,7 @@ def told_wrongly(
     ]
     for index, (row, one) in enumerate(zip(schedule.rows, outcomes, strict=True)):
         codes, must = allowed[index]
-        for text in _row(schedule, asking, now, acted, row.meant, one, codes, must=must):
+        for text in _row(schedule, asking, now, deeds, row.meant, one, codes, must=must):
             yield f"row {index + 1} {row.meant or row.wrong}: {one.kind} {one.code}: {text}"
 
 
@@ -46,13 +45,14 @@ def _row(
     schedule: Schedule,
     asking: Asking,
     now: Truth,
-    acted: set[Key],
+    deeds: Sequence[Deed],
     key: Key | None,
     one: Outcome,
     codes: set[str],
     *,
     must: bool,
 ) -> Iterator[str]:
+    acted = {deed.key for deed in deeds}
     if one.kind == "skipped" and one.code in codes:
         if one.code in LATE and key is not None:
             yield from _carried_row(schedule, asking, now, acted, key, one.code)
@@ -78,12 +78,18 @@ def _row(
             yield f"nothing gives a reason for that; {one.reason}"
         elif still:
             yield "the enrollment stands as it was"
-        elif any(asking.made(record) for record in records):
+        elif any(asking.made(record) and not _by_growth(asking, deeds, record) for record in records):
             yield f"record {records[0].number} was made by this very ledger"
     elif records:
         yield f"record {records[0].number} is of exactly this enrollment"
     elif one.code != "not_seen" or key not in acted:
         yield f"unknown is not true here; {one.reason}"
+
+
+def _by_growth(asking: Asking, deeds: Sequence[Deed], record: Record) -> bool:
+    """Whether a course was archived with a plan that it was put into meanwhile, and that is told."""
+    grew = record.plan is not None and record.key[1] in grown(deeds, record.plan)
+    return grew and asking.warned
 
 
 def _archived(

@@ -14,7 +14,7 @@ from schedules import Key, Schedule
 
 from lms_archive import Outcome
 
-__all__ = ["Asking", "Deed", "Record", "Truth", "Verdict", "judge", "may_be_skipped"]
+__all__ = ["Asking", "Deed", "Record", "Truth", "Verdict", "grown", "judge", "may_be_skipped"]
 
 TABLES = {"course": "enrollments", "learning_plan": "learning_plan_enrollments"}
 
@@ -29,6 +29,7 @@ class Record:
     at: str
     made_at: str
     ours: bool
+    plan: int | None
 
 
 class Truth:
@@ -53,12 +54,12 @@ class Truth:
                     self.standing[kind, target, user] = (standing[0], standing[1])
                 asked = (
                     f"SELECT a.id, {kind}_id, user_id, enrollment_created_at, archived_at, "
-                    "coalesce(j.date_created, archived_at), archived_by FROM "
-                    f"archived_{table} a LEFT JOIN jobs j ON j.hash = a.job_hash ORDER BY a.id"
+                    "coalesce(j.date_created, archived_at), archived_by, "
+                    f"learning_plan_id FROM archived_{table} a LEFT JOIN jobs j ON j.hash = a.job_hash ORDER BY a.id"
                 )
-                for number, target, user, date, at, made_at, author in file.execute(asked):
+                for number, target, user, date, at, made_at, author, plan in file.execute(asked):
                     key = (kind, target, user)
-                    record = Record(number, key, date, at, made_at, author != SOMEBODY)
+                    record = Record(number, key, date, at, made_at, author != SOMEBODY, plan)
                     self.records[key].append(record)
 
     def of(self, key: Key, date: str | None) -> list[Record]:
@@ -88,6 +89,7 @@ class Asking:
         before: the platform when its planning began; `after`: when it was done.
         periods: from when to when its calls were made, as the platform writes times.
         named: ids of the records of which an error said that nobody had asked for them.
+        warned: whether an error or a warning has told that a learning plan was changed.
         outcomes: what was told at last; None while it has not come to its end.
     """
 
@@ -95,6 +97,7 @@ class Asking:
     after: Truth
     periods: list[tuple[str, str]] = field(default_factory=list)
     named: set[int] = field(default_factory=set)
+    warned: bool = False
     outcomes: list[Outcome] | None = None
 
     def made(self, record: Record) -> bool:
@@ -129,7 +132,7 @@ def judge(
         ("course", course, user)
         for kind, plan, user in asked
         if kind == "learning_plan"
-        for course in (*schedule.plans.get(plan, ()), *range(1, schedule.courses + 1))
+        for course in (*schedule.plans[plan], *grown(deeds, plan))
     }
     theirs: dict[Key, set[str | None]] = defaultdict(set)
     for deed in deeds:
@@ -165,6 +168,11 @@ def judge(
             if key not in {deed.key for deed in deeds}
         ]
     return found
+
+
+def grown(deeds: Iterable[Deed], plan: int) -> set[int]:
+    """The courses that somebody put into a learning plan meanwhile."""
+    return {deed.key[2] for deed in deeds if deed.what == "grow" and deed.key[1] == plan}
 
 
 def _planned(askings: Iterable[Asking], one: Record) -> bool:
