@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+import mutants
 from playing import Theatre, play
 from schedules import schedule
 
@@ -21,10 +22,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", default="0-1199", help="from-to, both played (0-1199)")
     parser.add_argument("--seed", type=int, help="play this one alone and print what happens")
     parser.add_argument("--http", action="store_true", help="over real HTTP, which takes longer")
+    parser.add_argument("--first", action="store_true", help="stop at the first that is wrong")
+    parser.add_argument("--mutants", nargs="*", help="hunt these mutants, or all, on the seeds")
     given = parser.parse_args(argv)
     if given.seed is not None:
         return alone(given.seed, over_http=given.http)
+    if given.mutants is not None:
+        return mutants.main(given.seeds, given.mutants)
     first, last = (int(one) for one in given.seeds.split("-"))
+    if given.first:
+        return until_wrong(range(first, last + 1))
     return many(range(first, last + 1), over_http=given.http)
 
 
@@ -37,6 +44,22 @@ def alone(seed: int, *, over_http: bool = False) -> int:
     for name in COLUMNS:
         print(f"{name}:", *(getattr(played.verdict, name) or ["none"]), sep="\n    ")
     return bool(played.verdict)
+
+
+def until_wrong(seeds: Iterable[int]) -> int:
+    """Play these until one is wrong; say which, after how many, and what was wrong."""
+    with Theatre.open() as theatre:
+        for count, seed in enumerate(seeds, 1):
+            try:
+                verdict = play(theatre, seed).verdict
+            except Exception as error:  # noqa: BLE001  whatever a mutant does
+                print(f"seed {seed} after {count}: broken: {type(error).__name__}: {error}"[:160])
+                return 1
+            for name in COLUMNS:
+                if texts := getattr(verdict, name):
+                    print(f"seed {seed} after {count}: {name}: {texts[0]}"[:160])
+                    return 1
+    return 0
 
 
 def many(seeds: Iterable[int], *, over_http: bool = False) -> int:

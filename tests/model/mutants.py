@@ -1,17 +1,25 @@
 """Mutants: the library with one rule broken, each of which the model test must catch.
 
-Each entry is a module, the text that holds a rule, and the text that breaks it. The module is
-made anew from the changed source, in memory, for as long as the mutant lives.
+Each names a module, the text that holds a rule, and the text that breaks it. The package is
+copied, the copy is changed, and the slice is played on it in a process of its own.
 """
 
-import importlib
+import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["MUTANTS", "Mutant"]
+import lms_archive
+
+__all__ = ["MUTANTS", "Mutant", "hunt", "main"]
+
+HERE = Path(__file__).parent
+COMMAND = HERE / "command.py"
+LONGEST = 600
 
 
 @dataclass(frozen=True)
@@ -23,38 +31,46 @@ class Mutant:
     rule: str
     broken: str
 
-    @contextmanager
-    def alive(self) -> Iterator[None]:
-        """Break the rule, in every module that uses it, and mend it afterwards."""
-        module = importlib.import_module(f"lms_archive.{self.module}")
-        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    def put_into(self, package: Path) -> None:
+        """Break the rule in this copy of the package."""
+        path = package.joinpath(*self.module.split(".")).with_suffix(".py")
+        source = path.read_text(encoding="utf-8")
         if source.count(self.rule) != 1:
             raise LookupError(f"{self.name}: {self.module} has its rule not once: {self.rule!r}")
-        before = dict(vars(module))
-        changed = compile(source.replace(self.rule, self.broken), str(module.__file__), "exec")
-        vars(module).pop("__all__", None)
-        exec(changed, vars(module))  # noqa: S102  our own source
-        after = dict(vars(module))
-        try:
-            _everywhere(before, after)
-            yield
-        finally:
-            _everywhere(after, before)
-            vars(module).update(before)
+        path.write_text(source.replace(self.rule, self.broken), encoding="utf-8")
 
 
-def _everywhere(old: dict[str, object], new: dict[str, object]) -> None:
-    """Put the new functions and classes where the old ones are used."""
-    changed = {id(value): new[name] for name, value in old.items() if _is_own(old, name, value)}
-    for name, module in list(sys.modules.items()):
-        if name.startswith("lms_archive.") and module is not None:
-            for attribute, value in list(vars(module).items()):
-                if id(value) in changed:
-                    setattr(module, attribute, changed[id(value)])
+def hunt(mutant: Mutant, seeds: str) -> str | None:
+    """Play these seeds on the mutant until one catches it: which, after how many, and how."""
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "lms_archive"
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(Path(lms_archive.__file__).parent, package, ignore=skip)
+        mutant.put_into(package)
+        where = os.pathsep.join([folder, str(HERE), str(HERE.parent)])
+        done = subprocess.run(  # noqa: S603  our own command
+            [sys.executable, str(COMMAND), "--seeds", seeds, "--first"],
+            env={**os.environ, "PYTHONPATH": where},
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"{mutant.name}: {done.stderr[-500:]}")
+    return done.stdout.strip().splitlines()[-1] if done.returncode else None
 
 
-def _is_own(module: dict[str, object], name: str, value: object) -> bool:
-    return getattr(value, "__module__", None) == module["__name__"] and not name.startswith("__")
+def main(seeds: str, names: Sequence[str] = ()) -> int:
+    """Print the table of the mutants; how many survived is what it returns."""
+    survived = 0
+    for mutant in MUTANTS:
+        if names and not any(name in mutant.name for name in names):
+            continue
+        caught = hunt(mutant, seeds)
+        survived += caught is None
+        print(f"{mutant.name:<58} {caught or 'SURVIVED'}", flush=True)
+    return survived
 
 
 MUTANTS = (
@@ -127,13 +143,12 @@ MUTANTS = (
     Mutant(
         "takes this machine's clock for the platform's",
         "wire.calls",
-        """        if self._date is None:
-            faults""",
-        """        if self._date is not None:
-            from datetime import timedelta
-            return THE_START + timedelta(seconds=self.clock.monotonic() - 1000)
-        if self._date is None:
-            faults""",
+        "        self._date = reply.date or self._date\n",
+        """        from datetime import timedelta, timezone  # the clock of the test, ahead or behind
+        now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+        self._date = now + timedelta(seconds=self.clock.monotonic() - 1000)
+        reply = type(reply)(reply.data, self._date)
+""",
     ),
     Mutant(
         "does not read again before re-enroll",
