@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -19,6 +20,7 @@ from somebody import Killed, Somebody
 from telling import told_wrongly
 from truth import Asking, Truth, Verdict, judge
 from virtual_time import Stage, VirtualTime
+from windows import Windows
 
 from lms_archive import (
     ArchiveJob,
@@ -37,8 +39,8 @@ __all__ = ["Played", "Theatre", "play"]
 
 AGAIN = 40
 """How often a user resumes before the schedule counts as one that comes to no end."""
-PAUSE = 900.0
 MINUTE = 60.0
+LONGEST_PAUSE = 900.0
 LONG = 20_000.0
 """Seconds after the end in which nothing may happen any more."""
 
@@ -175,6 +177,7 @@ class _Player:
         self.somebody = Somebody(stage, plot, self.say)
         self.client = self.connect()
         self.allow = False
+        self.hasty: list[str] = []
 
     def say(self, text: str) -> None:
         self.story.append(f"{self.stage.time.passed:9.0f} s  {text}")
@@ -219,9 +222,16 @@ class _Player:
         end = Truth(stage.sandbox.path)
         last = first if plot.second is None or not ended else askings[-1]
         verdict.wrong += told_wrongly(plot, last, end, self.somebody.deeds)
-        history = judge(plot, start, end, self.somebody.deeds, askings)
+        windows = Windows(
+            stage.line.exchanges, self.somebody.times, again=plot.mode == "re-enroll"
+        )
+        deeds = self.somebody.deeds
+        history = judge(
+            plot, start, end, deeds, askings, lambda record: windows.holds(record, deeds)
+        )
         verdict.twice, verdict.raced = history.twice, history.raced
         verdict.lost += history.lost
+        verdict.wrong += self.hasty
         verdict.wrong = list(dict.fromkeys(verdict.wrong))
         self.count()
         self.counts["told races"] += verdict.raced
@@ -263,12 +273,12 @@ class _Player:
 
     def insist(self, read: Callable[[], ArchivePlan]) -> ArchivePlan:
         """Plan again where the platform is not there."""
-        for _ in range(AGAIN):
+        for time in range(AGAIN):
             try:
                 return read()
             except (LmsArchiveError, Killed) as error:
                 self.told(error)
-                self.stage.time.sleep(PAUSE)
+                self.pause(time)
         return read()
 
     def run(
@@ -277,7 +287,7 @@ class _Player:
         """Apply, and resume until it has come to its end; or until the process dies first."""
         ledger = self.stage.folder / f"ledger{number}.sqlite"
         idle = 0
-        for _ in range(AGAIN + len(self.plot.rows)):
+        for time in range(AGAIN + len(self.plot.rows)):
             begun = self.now()
             try:
                 result = self.go(plan, ledger)
@@ -299,8 +309,12 @@ class _Player:
                     asking.outcomes = list(result.outcomes)
                     asking.warned |= any("while the job ran" in one for one in result.warnings)
                     return True
-            self.stage.time.sleep(PAUSE)
+            self.pause(time)
         return True
+
+    def pause(self, time: int) -> None:
+        """Wait longer each time, up to a quarter of an hour."""
+        self.stage.time.sleep(min(self.plot.pause * 2**time, LONGEST_PAUSE))
 
     def go(self, plan: ArchivePlan, ledger: Path) -> ArchiveResult:
         client = self.client
@@ -316,6 +330,9 @@ class _Player:
 
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
+        found = _NOT_SEEN.search(str(error))
+        if found is not None and self.stage.sql(_IN_TIME, int(found[1]), int(found[1])):
+            self.hasty.append(f"user {found[1]} is told as not seen, and its record was in time")
         self.say(f"{type(error).__name__}: {error}")
 
     def count(self) -> None:
@@ -324,6 +341,15 @@ class _Player:
         self.counts.update(f"act: {what}" for what in self.somebody.done)
         self.counts["writes"] += sum(one.is_write for one in self.stage.line.exchanges)
         self.counts["calls"] += len(self.stage.line.exchanges)
+
+
+_NOT_SEEN = re.compile(r"user (\d+) is unenrolled, but no archived record")
+_IN_TIME = " UNION ".join(
+    f"SELECT 1 FROM {table} WHERE user_id = ? AND job_hash IS NOT NULL AND archived_by <> 7 "
+    "AND hidden_until - CAST(strftime('%s', archived_at) AS INTEGER) * 1000000 <= 60000000"
+    for table in ("archived_enrollments", "archived_learning_plan_enrollments")
+)
+"""A record of a job that the list shows within the minute for which it is looked for."""
 
 
 def _named(error: UnexpectedArchive) -> set[int]:

@@ -62,7 +62,7 @@ class Schedule:
         enrolled: since when (or None), as what, at which level, by key.
         rows: what is asked for, in input order.
         ahead: seconds by which the clock of this machine is ahead of the platform's.
-        wait: seconds between plan and apply.
+        wait: seconds between plan and apply; `pause`: before each resume.
         second: how a second ledger comes in: not (None), with the `same` plan or a `new` one,
             a minute after the end of the first; with `overlap`, while the first is dead.
     """
@@ -88,6 +88,7 @@ class Schedule:
     carried_lag: int
     faults: tuple[Fault, ...]
     acts: tuple[Act, ...]
+    pause: float
     second: str | None
 
 
@@ -117,7 +118,7 @@ def schedule(seed: int) -> Schedule:
         canary=dice.choice([0, 1, 1, 1, 2]),
         hand_picked=dice.choice([2, 3, 5, 200]),
         open_jobs=dice.choice([1, 2, 5]),
-        job_seconds=dice.choice([0, 3, 3, 3, 20, 20, 90, 5400 if dice.random() < 0.2 else 400]),
+        job_seconds=dice.choice([0, 3, 3, 20, 20, 90, 90, 5400 if dice.random() < 0.2 else 400]),
         token_seconds=dice.choice([45, 600, 3600, 3600]),
         ahead=dice.choice([0.0, 86_400.0, -86_400.0]),
         saved=dice.random() < 0.3,
@@ -126,6 +127,7 @@ def schedule(seed: int) -> Schedule:
         carried_lag=carried_lag,
         faults=faults,
         acts=acts,
+        pause=dice.choice([5.0, 60.0, 900.0]),
         second=second,
     )
 

@@ -24,6 +24,8 @@ class Somebody:
         self.deeds: list[Deed] = []
         self.done: Counter[str] = Counter()
         self.waits = False
+        self.times: list[float] = []
+        self._at = 0.0
         self._left = list(plot.acts)
         self._count: Counter[str] = Counter()
         self._down_until = 0.0
@@ -31,10 +33,13 @@ class Somebody:
 
     def begin(self) -> None:
         """Watch the line from now on."""
+        self.times += [self.stage.time.passed] * len(self.stage.line.exchanges)
         self.stage.line.before.append(self._before)
         self.stage.line.after.append(self._after)
 
     def _before(self, exchange: Exchange) -> None:
+        self._at = float(len(self.times))
+        self.times.append(self.stage.time.passed)
         moment = None if self.waits else _moment(exchange)
         if exchange.is_write:
             self.say(f"{exchange.method} {exchange.path} {exchange.body}")
@@ -47,6 +52,7 @@ class Somebody:
     def _after(self, exchange: Exchange) -> None:
         moment = None if self.waits else _moment(exchange)
         if moment is not None:
+            self._at = len(self.times) - 0.5
             self._act(moment, after=True)
 
     def _act(self, moment: str | None, *, after: bool) -> None:
@@ -92,7 +98,7 @@ class Somebody:
                 f"({target}, {user}, 'completed', 'student', 0, '{now}'{', 100' if more else ''})"
             )
         self.done[what] += 1
-        self.deeds.append(Deed(what, key, old, now if what == "enroll" else None))
+        self.deeds.append(Deed(what, key, old, now if what == "enroll" else None, self._at))
 
     def _archive(self, kind: str, where: str, now: str) -> None:
         """Somebody else archives one enrollment and unenrolls."""

@@ -5,7 +5,7 @@ Nothing here is the library's: a few queries, and the rules of archiving in the 
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,12 +73,16 @@ SOMEBODY = 7
 
 @dataclass(frozen=True)
 class Deed:
-    """What somebody else did to an enrollment: it was dated `old` before, and is `new` now."""
+    """What somebody else did to an enrollment: it was dated `old` before, and is `new` now.
+
+    `at` tells between which exchanges: half a one more than the one it came after.
+    """
 
     what: str
     key: Key
     old: str | None
     new: str | None
+    at: float = 0.0
 
 
 @dataclass
@@ -124,15 +128,17 @@ def judge(
     end: Truth,
     deeds: Sequence[Deed],
     askings: Sequence[Asking],
+    in_window: Callable[[Record], bool],
 ) -> Verdict:
     """Twice, and lost: the whole history against what was asked, whatever was told."""
     found = Verdict()
     asked = {row.meant for row in schedule.rows if row.meant is not None}
+    warned = any(one.warned for one in askings)
     carried = {
         ("course", course, user)
         for kind, plan, user in asked
         if kind == "learning_plan"
-        for course in (*schedule.plans[plan], *grown(deeds, plan))
+        for course in (*schedule.plans[plan], *(grown(deeds, plan) if warned else ()))
     }
     theirs: dict[Key, set[str | None]] = defaultdict(set)
     for deed in deeds:
@@ -151,10 +157,14 @@ def judge(
                 continue  # a learning plan takes along whatever stands in its courses
             if one.date in theirs[key] and _planned(askings, one):
                 continue
-            if one.date in theirs[key] and one.number in named:
-                found.raced += 1
-            else:
+            if one.date not in theirs[key]:
                 found.twice.append(f"{key}: record {one.number} of {one.date} was never asked for")
+            elif not in_window(one):
+                found.twice.append(f"{key}: record {one.number} could have been known to be new")
+            elif one.number not in named:
+                found.twice.append(f"{key}: record {one.number} of {one.date} is not told")
+            else:
+                found.raced += 1
     taken = {(deed.key, deed.old) for deed in deeds}
     for key, date in [*start.active.items(), *((k, d) for k, all_ in theirs.items() for d in all_)]:
         gone = end.active.get(key, "none") != date and (key, date) not in taken

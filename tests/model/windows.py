@@ -1,0 +1,76 @@
+"""The window in which two who act at once cannot be kept apart, to the call.
+
+In archive and re-enroll it begins with the last reading of the enrollment, which must be the
+last call before the write (but for logins, and the same write refused before); in archive and
+unenroll that reading may be 900 s old. It ends with the work of the write.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from truth import Deed, Key, Record
+from virtual_time import START, Exchange
+
+__all__ = ["FRESH", "Windows"]
+
+FRESH = 900.0
+"""`Limits.freshness`; a write may wait this long for a 429, too."""
+_ACTIVE = re.compile(r"/(courses|learningplans)/(\d+)/enrollments$")
+
+
+class Windows:
+    """Which deeds of somebody else fell into the window of the write that made a record."""
+
+    def __init__(self, exchanges: Sequence[Exchange], times: Sequence[float], *, again: bool):
+        self._again = again
+        self._reads: list[tuple[int, tuple[str, int], set[int] | None]] = []
+        self._writes: list[tuple[int, set[Key]]] = []
+        self._exchanges, self._times = exchanges, times
+        for index, one in enumerate(exchanges):
+            if one.is_write:
+                self._writes.append((index, _keys(one)))
+            elif (found := _ACTIVE.search(one.path)) is not None:
+                users = {int(value) for name, value in one.query if name == "user_id[]"}
+                self._reads.append((index, (_KINDS[found[1]], int(found[2])), users or None))
+
+    def holds(self, record: Record, deeds: Iterable[Deed]) -> bool:
+        """Whether what was archived had been made by somebody in that window."""
+        made = [one for one in deeds if one.key == record.key and one.new == record.date]
+        writes = [
+            index
+            for index, keys in self._writes
+            if record.key in keys and _stamp(self._times[index]) == record.made_at
+        ]
+        return any(self._held(write, record.key, deed) for write in writes for deed in made)
+
+    def _held(self, write: int, key: Key, deed: Deed) -> bool:
+        reads = [
+            index
+            for index, target, users in self._reads
+            if index < write and target == key[:2] and (users is None or key[2] in users)
+        ]
+        if not reads or deed.at <= reads[-1]:
+            return False
+        if self._again:
+            between = self._exchanges[reads[-1] + 1 : write]
+            return all(one.is_write or one.path == "/oauth2/token" for one in between)
+        first = next(
+            index for index, keys in self._writes if index > reads[-1] and key in keys
+        )
+        return self._times[first] - self._times[reads[-1]] <= FRESH
+
+
+_KINDS = {"courses": "course", "learningplans": "learning_plan"}
+
+
+def _keys(write: Exchange) -> set[Key]:
+    if "course_id" in write.body:
+        return {("course", write.body["course_id"][0], user) for user in write.body["user_id"]}
+    plan = int(write.path.split("/")[-2])
+    return {("learning_plan", plan, user) for user in write.body["user_ids"]}
+
+
+def _stamp(passed: float) -> str:
+    at: datetime = START + timedelta(seconds=passed)
+    return f"{at:%Y-%m-%d %H:%M:%S}"
