@@ -85,7 +85,7 @@ MUTANTS = (
         "            sending.in_doubt = True\n            self._await_open()\n",
     ),
     Mutant(
-        "waits for quiet, but does not settle first",
+        "polls without settling",
         "archive.run",
         """            sending.in_doubt = True
             self._clock.sleep(self._client.wire.settings.retry.settle)
@@ -256,12 +256,6 @@ MUTANTS = (
         "if False and one.archiving.archived_at and",
     ),
     Mutant(
-        "sends a failed row again",
-        "archive.verdict",
-        "    if more_rounds:\n        return None\n",
-        "    if more_rounds or tries < 3:\n        return None\n",
-    ),
-    Mutant(
         "archives again in re-enroll who was archived lately",
         "archive.planning",
         "if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:",
@@ -290,5 +284,29 @@ MUTANTS = (
         "archive.sending",
         'if kinds.get(one.row, "unknown") == "unknown" and one.row not in seen',
         "if one.row not in kinds and one.row not in seen",
+    ),
+    Mutant(
+        "takes a record older than the call for all that came of it",
+        "archive.readback",
+        "if self.before and not self.others:",
+        "if False:",
+    ),
+    Mutant(
+        "takes a dated record for an undated enrollment",
+        "archive.readback",
+        "own = [one for one in records if alone and one.enrollment.enrolled_at is None]",
+        "own = [one for one in records if alone]",
+    ),
+    Mutant(
+        "does not watch a learning plan",
+        "archive.frozen",
+        "return changes, not set(courses) <= set(target.courses)",
+        "return [], False",
+    ),
+    Mutant(
+        "leaves carried rows as they were planned",
+        "archive.applying",
+        "    if not waiting:\n",
+        "    if waiting:\n",
     ),
 )

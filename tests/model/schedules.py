@@ -41,7 +41,8 @@ class Fault:
 class Act:
     """Something that happens right before or after the n-th exchange of its kind.
 
-    `what`: `unenroll`, `enroll` (anew) or `archive`, by somebody else, of `key`; `rename`,
+    `what`: `unenroll`, `enroll` (anew), `archive` or `replace` (archive, and enroll anew), by
+    somebody else, of `key`; `rename`,
     `shrink` or `grow` of the learning plan in `key`; `die`, `timeout` or `down` (for an hour)
     of what is between us and the platform.
     """
@@ -101,7 +102,7 @@ def schedule(seed: int) -> Schedule:
     enrolled = _enrolled(dice, courses, users, plans, dated=mode == "re-enroll")
     rows = _rows(dice, enrolled, plans, courses)
     second = dice.choice([None, None, None, "same", "new", "overlap"])
-    acts = _acts(dice, rows, plans, overlap=second == "overlap")
+    acts = _acts(dice, rows, enrolled, plans, overlap=second == "overlap")
     faults = _faults(dice, acts, overlap=second == "overlap")
     carried_lag = dice.choice([0, 0, 0, 40])
     lags = any(one.kind == "archived_lag" for one in faults)
@@ -118,11 +119,11 @@ def schedule(seed: int) -> Schedule:
         canary=dice.choice([0, 1, 1, 1, 2]),
         hand_picked=dice.choice([2, 3, 5, 200]),
         open_jobs=dice.choice([1, 2, 5]),
-        job_seconds=dice.choice([0, 3, 3, 20, 20, 90, 90, 5400 if dice.random() < 0.2 else 400]),
+        job_seconds=dice.choice(_LONG if second == "overlap" else _SPANS),
         token_seconds=dice.choice([45, 600, 3600, 3600]),
         ahead=dice.choice([0.0, 86_400.0, -86_400.0]),
-        saved=dice.random() < 0.3,
-        wait=dice.choice([0, 0, 60, 1000, 90_000]),
+        saved=dice.random() < 0.2,
+        wait=dice.choice([0, 0, 60, 60, 1000, 90_000]),
         keeps_date=mode == "re-enroll" and not (lags or second or carried_lag) and dice.random() < 0.2,
         carried_lag=carried_lag,
         faults=faults,
@@ -130,6 +131,11 @@ def schedule(seed: int) -> Schedule:
         pause=dice.choice([5.0, 60.0, 900.0]),
         second=second,
     )
+
+
+_SPANS = (0,) * 5 + (3,) * 9 + (20,) * 9 + (90,) * 9 + (400,) * 3 + (5400,)
+_LONG = (3, 20, 90, 90, 400)
+"""Seconds that a background job takes."""
 
 
 def _plans(dice: random.Random, courses: int) -> dict[int, tuple[int, ...]]:
@@ -157,9 +163,7 @@ def _enrolled(
         for user in range(FIRST_USER, FIRST_USER + users):
             if dice.random() > 0.8:
                 continue
-            date = dice.choice([*DATES, DATES[0], None if not dated else DATES[1]])
-            if dice.random() < 0.9:
-                date = date or DATES[0]
+            date = dice.choice(DATES) if dated or dice.random() < 0.93 else None
             level = "tutor" if dice.random() < 0.04 else "student"
             found[kind, target, user] = (date, dice.choice(words), level)
     for plan, held in plans.items():  # who is in a plan is in most of its courses
@@ -238,7 +242,7 @@ IN_DOUBT = frozenset({"500", "503", "html", "cut_before", "cut_after", "error_af
 def _faults(dice: random.Random, acts: Sequence[Act], *, overlap: bool) -> tuple[Fault, ...]:
     """Some of everything that the platform's answers and its jobs can do wrong."""
     found = []
-    for _ in range(dice.choice([0, 1, 1, 2, 3])):
+    for _ in range(dice.choice([0, 0, 1, 1, 2, 3])):
         kind, details = dice.choice(_ANSWERS + _OF_WRITES)
         times = dice.choice([1, 1, 1, 2, 4])
         found.append(Fault(kind, "PUT", dice.randint(0, 4), times, details))
@@ -269,6 +273,7 @@ def _faults(dice: random.Random, acts: Sequence[Act], *, overlap: bool) -> tuple
 def _acts(
     dice: random.Random,
     rows: Sequence[Row],
+    enrolled: Mapping[Key, tuple[str | None, str, str]],
     plans: Mapping[int, Sequence[int]],
     *,
     overlap: bool,
@@ -276,17 +281,19 @@ def _acts(
     """What others do, and what dies, at which exchange."""
     asked = [row.meant for row in rows if row.meant is not None and row.meant[2] != NOBODY]
     found = []
-    for _ in range(dice.choice([0, 0, 1, 2, 3])):
-        what = dice.choice(["unenroll", "enroll", "enroll", "archive"])
+    undated = [key for key in asked if key in enrolled and enrolled[key][0] is None]
+    for _ in range(dice.choice([0, 1, 1, 2, 4])):
+        what = dice.choice(["unenroll", "enroll", "enroll", "archive", "replace"])
         when, after = dice.choice(_MOMENTS), dice.random() < 0.5
-        found.append(Act(what, when, dice.randint(0, 5), after, dice.choice(asked)))
+        whose = dice.choice(undated if undated and dice.random() < 0.5 else asked)
+        found.append(Act(what, when, dice.randint(0, 5), after, whose))
     if plans and dice.random() < 0.25:
         what, plan = dice.choice(["rename", "shrink", "grow"]), dice.choice(list(plans))
         key = ("learning_plan", plan, 0)
         found.append(Act(what, dice.choice(_MOMENTS), dice.randint(0, 3), after=True, key=key))
     if overlap or dice.random() < 0.3:
         when = "write" if overlap else dice.choice(["write", "write", *_MOMENTS])
-        found.append(Act("die", when, dice.randint(0, 3), dice.random() < 0.6))
+        found.append(Act("die", when, dice.randint(0, 2), dice.random() < 0.7))
     if dice.random() < 0.15:
         found.append(Act("timeout", "write", dice.randint(0, 3), after=False))
     if dice.random() < 0.1:

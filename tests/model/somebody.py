@@ -85,12 +85,12 @@ class Somebody:
         table, where = TABLES[kind], f"{kind}_id = {target} AND user_id = {user}"
         found = self.stage.sql(f"SELECT enrollment_created_at FROM {table} WHERE {where}")
         old, now = (found[0][0] if found else None), f"{self.stage.time.now():%Y-%m-%d %H:%M:%S}"
-        if (not found and what != "enroll") or old == now:
+        if (not found and what in ("unenroll", "archive")) or old == now:
             return
-        if what == "archive":
+        if found and what in ("archive", "replace"):
             self._archive(kind, where, now)
         self.stage.change(f"DELETE FROM {table} WHERE {where}")
-        if what == "enroll":
+        if what in ("enroll", "replace"):
             more = ", enrollment_completion_percentage" if kind != "course" else ""
             self.stage.change(
                 f"INSERT INTO {table} ({kind}_id, user_id, enrollment_status, enrollment_level, "
@@ -98,7 +98,7 @@ class Somebody:
                 f"({target}, {user}, 'completed', 'student', 0, '{now}'{', 100' if more else ''})"
             )
         self.done[what] += 1
-        self.deeds.append(Deed(what, key, old, now if what == "enroll" else None, self._at))
+        self.deeds.append(Deed(what, key, old, now if what in ("enroll", "replace") else None, self._at))
 
     def _archive(self, kind: str, where: str, now: str) -> None:
         """Somebody else archives one enrollment and unenrolls."""
