@@ -118,7 +118,7 @@ def _finding(
     now = active.get(member.user_id)
     if member.enrolled_at is None:
         # Undated: archived only if gone, and exactly one record of the user is new, undated too.
-        alone = now is None and len(records) == 1
+        alone = (now is None or now.enrolled_at is not None) and len(records) == 1
         own = [one for one in records if alone and one.enrollment.enrolled_at is None]
     else:
         own = [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
@@ -128,7 +128,7 @@ def _finding(
         for one in records
         if one is not record and one.archiving.archived_at and one.archiving.archived_at >= sent_at
     )
-    at = record and record.archiving.archived_at
+    at = None if record is None else record.archiving.archived_at
     before = at is not None and at < sent_at
     return Finding(
         member=member, mode=mode, record=record, active=now, others=others, before=before

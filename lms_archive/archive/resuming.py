@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.archive.applying import Options, check_ceiling
+from lms_archive.archive.applying import Options, check_ceiling, check_number
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.plan import plan_in
@@ -20,6 +20,7 @@ def resume(
     client: Client,
     *,
     max_affected: int | None = None,
+    canary: int | None = None,
     progress: bool = False,
     on_event: OnEvent | None = None,
     trust_contract: bool = False,
@@ -29,9 +30,10 @@ def resume(
     """Go on with a ledger's plan from where it stood; a finished one gives the same result.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. The
-    arguments are as in `ArchivePlan.apply`; a contract that the ledger's job has been begun with,
-    confirmed or trusted, is not asked for again.
+    are looked at again, and only what still has its pre-image is sent. The arguments are as in
+    `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on behind one that somebody
+    else unenrolled. A contract that the ledger's job has been begun with, confirmed or trusted,
+    is not asked for again.
 
     Raises:
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
@@ -45,8 +47,10 @@ def resume(
         if client.base_url != plan.platform:
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         check_ceiling(plan.chunks, max_affected)
+        if canary is not None:
+            check_number("canary", canary)
         options = Options(
-            canary=book.head("canary"),
+            canary=book.head("canary") if canary is None else canary,
             progress=progress,
             on_event=on_event,
             trust_contract=trust_contract,

@@ -33,7 +33,8 @@ _LOOK_AT = {
     "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
     "the call changed: print(client.verify_contract())",
     "not_seen": "look whether this platform only unenrolls with that call, and how its list of "
-    "archived enrollments is asked for: print(client.verify_contract())",
+    "archived enrollments is asked for: print(client.verify_contract()). Where somebody else took "
+    "just this one, resume(ledger, client, canary=0) goes on",
     "still_enrolled": "look at the enrollment date on the platform: where it is kept, what was "
     "archived cannot be told from what is enrolled, and this library cannot be used for it",
     "not_re_enrolled": "look at what this platform calls the value of enrollment_mode for archive "

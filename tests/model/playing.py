@@ -118,7 +118,9 @@ def _load(stage: Stage, plot: Schedule) -> None:
                 "enrollment_status": word,
                 "enrollment_level": level,
                 "enrollment_created_at": date,
-                "enrollment_completion_date": "2025-09-09 09:09:09" if word == "completed" else None,
+                "enrollment_completion_date": "2025-09-09 09:09:09"
+                if word == "completed"
+                else None,
             }
             for (of, target, user), (date, word, level) in plot.enrolled.items()
             if of == kind
@@ -177,6 +179,7 @@ class _Player:
         self.somebody = Somebody(stage, plot, self.say)
         self.client = self.connect()
         self.allow = False
+        self.canary: int | None = None
         self.hasty: list[str] = []
 
     def say(self, text: str) -> None:
@@ -210,7 +213,9 @@ class _Player:
         if plot.second is not None:
             stage.time.sleep(MINUTE)
             fresh = plot.second == "new" or (plot.second == "overlap" and plot.seed % 2)
-            again, second = self.plan(job, 2) if fresh else (plan, Asking(first.before, first.after))
+            again, second = (
+                self.plan(job, 2) if fresh else (plan, Asking(first.before, first.after))
+            )
             askings.append(second)
             self.run(again, second, 2)
             self.judge_told(second, verdict)
@@ -222,9 +227,7 @@ class _Player:
         end = Truth(stage.sandbox.path)
         last = first if plot.second is None or not ended else askings[-1]
         verdict.wrong += told_wrongly(plot, last, end, self.somebody.deeds)
-        windows = Windows(
-            stage.line.exchanges, self.somebody.times, again=plot.mode == "re-enroll"
-        )
+        windows = Windows(stage.line.exchanges, self.somebody.times, again=plot.mode == "re-enroll")
         deeds = self.somebody.deeds
         history = judge(
             plot, start, end, deeds, askings, lambda record: windows.holds(record, deeds)
@@ -276,7 +279,7 @@ class _Player:
         for time in range(AGAIN):
             try:
                 return read()
-            except (LmsArchiveError, Killed) as error:
+            except (LmsArchiveError, Killed) as error:  # noqa: PERF203  it is what is played
                 self.told(error)
                 self.pause(time)
         return read()
@@ -326,10 +329,12 @@ class _Player:
         self.counts["resumes"] += 1
         self.client = self.connect()  # as a new process would
         self.say(f"resume: {ledger.name}")
-        return resume(ledger, self.client, allow_changes=self.allow)
+        return resume(ledger, self.client, allow_changes=self.allow, canary=self.canary)
 
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
+        if "canary=0) goes on" in str(error) and self.somebody.deeds:
+            self.canary = 0  # the user has looked: somebody else took it
         found = _NOT_SEEN.search(str(error))
         if found is not None and self.stage.sql(_IN_TIME, int(found[1]), int(found[1])):
             self.hasty.append(f"user {found[1]} is told as not seen, and its record was in time")
@@ -355,5 +360,3 @@ _IN_TIME = " UNION ".join(
 def _named(error: UnexpectedArchive) -> set[int]:
     lists = [text.rpartition("records ")[2] for text in error.seen]
     return {int(one) for text in lists for one in text.split(", ")}
-
-

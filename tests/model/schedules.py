@@ -124,7 +124,9 @@ def schedule(seed: int) -> Schedule:
         ahead=dice.choice([0.0, 86_400.0, -86_400.0]),
         saved=dice.random() < 0.2,
         wait=dice.choice([0, 0, 60, 60, 1000, 90_000]),
-        keeps_date=mode == "re-enroll" and not (lags or second or carried_lag) and dice.random() < 0.2,
+        keeps_date=mode == "re-enroll"
+        and not (lags or second or carried_lag)
+        and dice.random() < 0.2,
         carried_lag=carried_lag,
         faults=faults,
         acts=acts,
@@ -241,7 +243,7 @@ IN_DOUBT = frozenset({"500", "503", "html", "cut_before", "cut_after", "error_af
 
 def _faults(dice: random.Random, acts: Sequence[Act], *, overlap: bool) -> tuple[Fault, ...]:
     """Some of everything that the platform's answers and its jobs can do wrong."""
-    found = []
+    found: list[Fault] = []
     for _ in range(dice.choice([0, 0, 1, 1, 2, 3])):
         kind, details = dice.choice(_ANSWERS + _OF_WRITES)
         times = dice.choice([1, 1, 1, 2, 4])
@@ -256,17 +258,16 @@ def _faults(dice: random.Random, acts: Sequence[Act], *, overlap: bool) -> tuple
     lost = lost or any(one.what in ("die", "timeout") for one in acts)
     late = [5, 30, SETTLE - 2] + ([] if lost else [300, 800])
     for _ in range(dice.choice([0, 0, 1, 2])):
-        kind, options = dice.choice(
-            [
-                ("job_late", {"seconds": dice.choice(late)}),
-                ("job_late", {"seconds": dice.choice(late)}),
-                ("job_aborted", {"fraction": dice.choice([0, 0.3, 0.6])}),
-                ("job_partial", {"errors": dice.randint(1, 3)}),
-                ("job_partial", {"every": dice.randint(1, 3)}),
-                ("archived_lag", {"seconds": dice.choice([10, 55, 55 if overlap else 200])}),
-            ]
-        )
-        found.append(Fault(kind, "PUT", dice.randint(0, 2), dice.choice([1, 2, 9]), options))
+        troubles: list[tuple[str, dict[str, Any]]] = [
+            ("job_late", {"seconds": dice.choice(late)}),
+            ("job_late", {"seconds": dice.choice(late)}),
+            ("job_aborted", {"fraction": dice.choice([0, 0.3, 0.6])}),
+            ("job_partial", {"errors": dice.randint(1, 3)}),
+            ("job_partial", {"every": dice.randint(1, 3)}),
+            ("archived_lag", {"seconds": dice.choice([10, 55, 55 if overlap else 200])}),
+        ]
+        kind, details = dice.choice(troubles)
+        found.append(Fault(kind, "PUT", dice.randint(0, 2), dice.choice([1, 2, 9]), details))
     return tuple(found)
 
 

@@ -44,7 +44,7 @@ class ShortLine:
         told: list[Any] = []
 
         def start(status: str, fields: Iterable[tuple[str, str]], *_: object) -> Any:
-            told.extend((int(status.split()[0]), dict(fields)))
+            told.extend((int(status[:3]), dict(fields)))
 
         try:
             content = b"".join(self._application(environ, start))

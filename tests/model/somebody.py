@@ -98,7 +98,9 @@ class Somebody:
                 f"({target}, {user}, 'completed', 'student', 0, '{now}'{', 100' if more else ''})"
             )
         self.done[what] += 1
-        self.deeds.append(Deed(what, key, old, now if what in ("enroll", "replace") else None, self._at))
+        self.deeds.append(
+            Deed(what, key, old, now if what in ("enroll", "replace") else None, self._at)
+        )
 
     def _archive(self, kind: str, where: str, now: str) -> None:
         """Somebody else archives one enrollment and unenrolls."""

@@ -17,7 +17,7 @@ def told_wrongly(
 ) -> Iterator[str]:
     """Say of each outcome that is not true what is wrong with it; and whether all are there."""
     outcomes = asking.outcomes or []
-    if [dict(one.row) for one in outcomes] != _cells(schedule, outcomes):
+    if [dict(one.row) for one in outcomes] != _cells(schedule):
         yield f"{len(outcomes)} outcomes are not the {len(schedule.rows)} rows in their order"
         return
     seen = (asking.before, asking.after)  # an older job may have worked while it was planned
@@ -33,7 +33,7 @@ def told_wrongly(
             yield f"row {index + 1} {row.meant or row.wrong}: {one.kind} {one.code}: {text}"
 
 
-def _cells(schedule: Schedule, outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
+def _cells(schedule: Schedule) -> list[dict[str, object]]:
     """The rows as they must come back: of a file, text, with every column."""
     names = list(dict.fromkeys(name for row in schedule.rows for name in row.cells))
     if schedule.form == "csv":
@@ -55,39 +55,45 @@ def _row(
     acted = {deed.key for deed in deeds}
     if one.kind == "skipped" and one.code in codes:
         if one.code in LATE and key is not None:
-            yield from _carried_row(schedule, asking, now, acted, key, one.code)
+            yield from _carried_row(asking, now, acted, key, one.code)
         return
     if must or key is None:
         yield f"must have been skipped as {' or '.join(sorted(codes))}"
         return
+    if one.kind == "archived":
+        yield from _archived(schedule, asking, now, acted, key, one)
+    else:
+        yield from _not_archived(asking, now, deeds, key, one)
+
+
+def _not_archived(
+    asking: Asking, now: Truth, deeds: Sequence[Deed], key: Key, one: Outcome
+) -> Iterator[str]:
+    acted = any(deed.key == key for deed in deeds)
     date = asking.before.active[key]
     records = now.of(key, date)
     still = key in now.active and now.active[key] == date
-    if one.kind == "failed":  # which stays told, though another ledger takes it up afterwards
-        still = still or any(not asking.made(record) for record in records)
-        records = [record for record in records if asking.made(record)]
-    if one.kind == "archived":
-        yield from _archived(schedule, asking, now, acted, key, one)
-    elif one.kind == "failed":
-        if records:
-            yield f"record {records[0].number} is of exactly this enrollment"
-        if not still and key not in acted:
+    own = [record for record in records if asking.made(record)]
+    if one.kind == "failed":  # stays told, though another ledger takes it up afterwards
+        if own:
+            yield f"record {own[0].number} is of exactly this enrollment"
+        elif not (still or records or acted):
             yield "the enrollment is not active"
     elif one.kind == "skipped":
         if one.code != "changed":
             yield f"nothing gives a reason for that; {one.reason}"
         elif still:
             yield "the enrollment stands as it was"
-        elif any(asking.made(record) and not _by_growth(asking, deeds, record) for record in records):
-            yield f"record {records[0].number} was made by this very ledger"
+        elif any(not _by_growth(asking, deeds, record) for record in own):
+            yield f"record {own[0].number} was made by this very ledger"
     elif records:
         yield f"record {records[0].number} is of exactly this enrollment"
-    elif one.code != "not_seen" or key not in acted:
+    elif one.code != "not_seen" or not acted:
         yield f"unknown is not true here; {one.reason}"
 
 
 def _by_growth(asking: Asking, deeds: Sequence[Deed], record: Record) -> bool:
-    """Whether a course was archived with a plan that it was put into meanwhile, and that is told."""
+    """Whether a course went with a plan that it was put into meanwhile, and that is told."""
     grew = record.plan is not None and record.key[1] in grown(deeds, record.plan)
     return grew and asking.warned
 
@@ -137,9 +143,7 @@ def _course(
         yield f"course {key[1]} is told as {became}, active since {at}, records {records}"
 
 
-def _carried_row(
-    schedule: Schedule, asking: Asking, now: Truth, acted: set[Key], key: Key, code: str
-) -> Iterator[str]:
+def _carried_row(asking: Asking, now: Truth, acted: set[Key], key: Key, code: str) -> Iterator[str]:
     """A course row that went along with a plan's row, or did not."""
     before = {one.number for one in asking.before.records.get(key, ())}
     records = [one for one in now.records.get(key, ()) if one.number not in before]

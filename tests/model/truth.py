@@ -5,7 +5,7 @@ Nothing here is the library's: a few queries, and the rules of archiving in the 
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +55,8 @@ class Truth:
                 asked = (
                     f"SELECT a.id, {kind}_id, user_id, enrollment_created_at, archived_at, "
                     "coalesce(j.date_created, archived_at), archived_by, "
-                    f"learning_plan_id FROM archived_{table} a LEFT JOIN jobs j ON j.hash = a.job_hash ORDER BY a.id"
+                    f"learning_plan_id FROM archived_{table} a "
+                    "LEFT JOIN jobs j ON j.hash = a.job_hash ORDER BY a.id"
                 )
                 for number, target, user, date, at, made_at, author, plan in file.execute(asked):
                     key = (kind, target, user)
@@ -145,39 +146,46 @@ def judge(
         theirs[deed.key] |= {deed.new} - {None}
     named = set().union(*(one.named for one in askings), *map(_told, askings))
     for key, records in end.records.items():
-        ours = [one for one in records if one.ours]
         for date in {one.date for one in records}:
             more = len([one for one in records if one.date == date]) - 1
             found.twice += [f"{key} of {date}: {more} more records"] * (more > 0)
-        for one in ours:
+        for one in (one for one in records if one.ours):
             first = key in start.active and one.date == start.active[key]
-            if first and (key in asked or key in carried):
+            anew = one.date in theirs[key]
+            # A learning plan takes along whatever stands in its courses.
+            if (first and key in asked) or ((first or anew) and key in carried):
                 continue
-            if one.date in theirs[key] and key in carried:
-                continue  # a learning plan takes along whatever stands in its courses
-            if one.date in theirs[key] and _planned(askings, one):
-                continue
-            if one.date not in theirs[key]:
+            if not anew:
                 found.twice.append(f"{key}: record {one.number} of {one.date} was never asked for")
+            elif _planned(askings, one):
+                continue
             elif not in_window(one):
                 found.twice.append(f"{key}: record {one.number} could have been known to be new")
             elif one.number not in named:
                 found.twice.append(f"{key}: record {one.number} of {one.date} is not told")
             else:
                 found.raced += 1
+    made = [(key, date) for key, dates in theirs.items() for date in dates]
+    found.lost += _lost(schedule, [*start.active.items(), *made], end, deeds)
+    return found
+
+
+def _lost(
+    schedule: Schedule,
+    enrollments: Iterable[tuple[Key, str | None]],
+    end: Truth,
+    deeds: Sequence[Deed],
+) -> Iterator[str]:
+    """What is neither active nor archived, nor taken by others; who was not enrolled anew."""
     taken = {(deed.key, deed.old) for deed in deeds}
-    for key, date in [*start.active.items(), *((k, d) for k, all_ in theirs.items() for d in all_)]:
+    for key, date in enrollments:
         gone = end.active.get(key, "none") != date and (key, date) not in taken
         if gone and not end.of(key, date):
-            found.lost.append(f"{key} of {date} is neither active nor archived")
-    if schedule.mode == "re-enroll":
-        found.lost += [
-            f"{key} was archived and is not enrolled anew"
-            for key, records in end.records.items()
-            if any(one.ours for one in records) and key not in end.active
-            if key not in {deed.key for deed in deeds}
-        ]
-    return found
+            yield f"{key} of {date} is neither active nor archived"
+    acted = {deed.key for deed in deeds}
+    for key, records in end.records.items() if schedule.mode == "re-enroll" else ():
+        if any(one.ours for one in records) and key not in end.active and key not in acted:
+            yield f"{key} was archived and is not enrolled anew"
 
 
 def grown(deeds: Iterable[Deed], plan: int) -> set[int]:
@@ -217,13 +225,15 @@ def may_be_skipped(schedule: Schedule, before: Truth) -> list[tuple[set[str], bo
             if not codes:
                 fit.add(key)
         found.append((codes, bool(codes)))
-    for (codes, _), row in zip(found, schedule.rows, strict=True):
-        if row.meant is not None and not codes:
-            codes |= _maybe(schedule, before, row.meant, fit)
-    return found
+    return [
+        (codes or (_maybe(schedule, before, row.meant, fit) if row.meant else set()), must)
+        for (codes, must), row in zip(found, schedule.rows, strict=True)
+    ]
 
 
-def _unfit(schedule: Schedule, before: Truth, key: Key) -> set[str]:
+def _unfit(  # noqa: PLR0911  one rule after the other
+    schedule: Schedule, before: Truth, key: Key
+) -> set[str]:
     """Why an enrollment is never archived."""
     kind, target, _ = key
     if key not in before.active:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from truth import Deed, Key, Record
+from schedules import Key
+from truth import Deed, Record
 from virtual_time import START, Exchange
 
 __all__ = ["FRESH", "Windows"]
@@ -22,7 +23,9 @@ _ACTIVE = re.compile(r"/(courses|learningplans)/(\d+)/enrollments$")
 class Windows:
     """Which deeds of somebody else fell into the window of the write that made a record."""
 
-    def __init__(self, exchanges: Sequence[Exchange], times: Sequence[float], *, again: bool):
+    def __init__(
+        self, exchanges: Sequence[Exchange], times: Sequence[float], *, again: bool
+    ) -> None:
         self._again = again
         self._reads: list[tuple[int, tuple[str, int], set[int] | None]] = []
         self._writes: list[tuple[int, set[Key]]] = []
@@ -55,9 +58,7 @@ class Windows:
         if self._again:
             between = self._exchanges[reads[-1] + 1 : write]
             return all(one.is_write or one.path == "/oauth2/token" for one in between)
-        first = next(
-            index for index, keys in self._writes if index > reads[-1] and key in keys
-        )
+        first = next(index for index, keys in self._writes if index > reads[-1] and key in keys)
         return self._times[first] - self._times[reads[-1]] <= FRESH
 
 
