@@ -1,5 +1,6 @@
 """What was told and what was done, compared with plain SQL on the platform's own file."""
 
+import json
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
@@ -10,6 +11,8 @@ from virtual_time import ENROLLED_AT
 
 from crash.scenarios import Key, Scenario
 from lms_archive import ArchiveResult, Outcome
+from lms_archive.archive.ledger import read_events
+from lms_archive.sandbox import Sandbox
 
 TABLES = {"course_id": "enrollments", "learning_plan_id": "learning_plan_enrollments"}
 
@@ -55,6 +58,24 @@ class Truth:
                 query = f"SELECT {column}, user_id, id, enrollment_created_at FROM archived_{table}"
                 for target, user, number, date in database.execute(query):
                     self.records[column, target, user][number] = date
+
+
+def sent(sandbox: Sandbox) -> set[Key]:
+    """Every enrollment that an archive call has named to the platform."""
+    found: set[Key] = set()
+    for call in sandbox.calls:
+        body = json.loads(call.body) if call.method == "PUT" else {}
+        found |= {("course_id", body["course_id"][0], user) for user in body.get("user_id", ())}
+        plan = ("learning_plan_id", int(call.path.split("/")[-2]) if "user_ids" in body else 0)
+        found |= {(*plan, user) for user in body.get("user_ids", ())}
+    return found
+
+
+def noted(scenario: Scenario, ledger: Path | None) -> set[Key]:
+    """Every enrollment of which the ledger says that it is being sent, or was."""
+    states = read_events(ledger, "sending") if ledger else ()
+    rows = [scenario.rows[number] for state in states for number in state["rows"]]
+    return {(*next(iter(row.items())), row["user_id"]) for row in rows}
 
 
 def audit(scenario: Scenario, platform: Path, ledger: Path) -> Tally:

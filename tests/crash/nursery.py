@@ -2,13 +2,15 @@
 
 A Python of its own takes orders, one a line, as JSON. For each it forks a process, which plans
 and applies a job, or resumes its ledger where there is one; at the point that the order names,
-that process kills itself with SIGKILL, which nothing can catch. Forking saves the half second
+that process kills itself with SIGKILL, which nothing can catch; or its files may only grow so
+far, which is how a full disk looks. Forking saves the half second
 that a new interpreter takes; to the kernel, the files and the platform it is a process like any.
 """
 
 import http.client
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -167,6 +169,8 @@ def born(order: Order) -> dict[str, Any]:
     if pid == 0:
         life = Life(report, order["kill"])
         try:
+            if order["disk"]:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (order["disk"], order["disk"]))
             if order["mutant"]:
                 MUTANTS[order["mutant"]]()
             live(life, order)

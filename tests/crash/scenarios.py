@@ -30,6 +30,7 @@ class Scenario:
         rest: seconds from each death to the next life.
         faults: what goes wrong on the platform besides.
         deaths: how often a process dies before one lives to the end.
+        disk: instead of being killed, it finds the disk full; tried every so many bytes.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Scenario:
     rest: float = 0.0
     faults: tuple[Mapping[str, Any], ...] = ()
     deaths: int = 1
+    disk: int = 0
 
     @property
     def rows(self) -> list[dict[str, int]]:
@@ -128,4 +130,6 @@ SCENARIOS = (
     Scenario("killed twice, unenroll", "unenroll", courses={1: 3}, deaths=2),
     Scenario("killed twice, re-enroll", "re-enroll", courses={1: 3}, job_seconds=90, deaths=2),
     Scenario("killed twice, plan", "re-enroll", plans={50: 2}, held={50: (1,)}, deaths=2),
+    Scenario("disk full at every 4 KiB, unenroll", "unenroll", **_COURSES, disk=4096),
+    Scenario("disk full at every 4 KiB, re-enroll", "re-enroll", **_COURSES, disk=4096),
 )

@@ -1,11 +1,12 @@
 """Processes that are killed around their writes: nothing twice, nothing lost, nothing untrue."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from crash.audit import audit
-from crash.kills import kill_everywhere
+from crash.kills import fill_the_disk, kill_everywhere
 from crash.scenarios import Scenario
 from crash.world import Nursery, world_of
 
@@ -47,6 +48,13 @@ def test_killed_where_the_ledger_is_made(nursery: Nursery) -> None:
     report = kill_everywhere(_SLICE[0], nursery, at=lambda name: name.startswith(made))
     assert report.tally.words == []
     assert report.kills == 11
+
+
+def test_a_full_disk(nursery: Nursery) -> None:
+    """The disk full at ever later bytes: told, nothing sent that is not noted, and resumed."""
+    report = fill_the_disk(replace(_SLICE[1], disk=12_288), nursery)
+    assert report.tally.words == []
+    assert report.kills >= 5
 
 
 @pytest.mark.parametrize(("mutant", "column"), [("send_first", "wrong"), ("never_wait", "twice")])

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from crash.audit import Tally, audit, audit_so_far
+from crash.audit import Tally, audit, audit_so_far, noted, sent
 from crash.scenarios import DAY, Scenario
 from crash.shared_time import SharedTime
 from lms_archive.sandbox import Sandbox
@@ -64,12 +64,19 @@ class World:
         self._nursery, self._time, self._folder = nursery, time, folder
         self.tally = Tally()
 
-    def live(self, kill: int = 0, mutant: str = "") -> Lived:
-        """Let a process work, to the end or to that point; what it has told so far is true."""
+    def live(self, kill: int = 0, mutant: str = "", disk: int = 0) -> Lived:
+        """Let a process work; what it has told when it is over is true.
+
+        Args:
+            kill: the number of the point at which it dies; 0: it does not.
+            mutant: how the library is broken in it.
+            disk: how many bytes its files can have; 0: as many as they like.
+        """
         env = self.sandbox.env()
         lived = self._nursery(
             kill=kill,
             mutant=mutant,
+            disk=disk,
             url=self.sandbox.url,
             grant=[env[f"LMS_ARCHIVE_{name}"] for name in _GRANT],
             time=str(self._folder / "time"),
@@ -80,7 +87,10 @@ class World:
         )
         for thread in list(self.sandbox._running.server._connections):
             thread.join(10)  # what the dead have sent arrives before anything else
-        self.tally.add(audit_so_far(self.scenario, self.sandbox.path, self._copied()))
+        ledger = self._copied()
+        self.tally.add(audit_so_far(self.scenario, self.sandbox.path, ledger))
+        for key in sent(self.sandbox) - noted(self.scenario, ledger):
+            self.tally.found("wrong", f"{key} was sent, and is not in the ledger")
         return lived
 
     def rest(self) -> None:
