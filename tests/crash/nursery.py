@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from crash.scenarios import DAY
 from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
 from lms_archive.archive import ledger
@@ -127,7 +128,7 @@ def live(life: Life, order: Order) -> None:
     )
     time = SharedTime(Path(order["time"]))
     life.around(time, "sleep", "sleep")
-    time.wire(client)
+    time.wire(client, ahead=order["kill"] * DAY)  # no two processes need clocks that agree
     path = Path(order["ledger"])
     if path.exists():
         resume(path, client)
