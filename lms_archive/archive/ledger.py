@@ -121,13 +121,17 @@ class Ledger:
 
     def head(self, name: str) -> Any:
         """What the ledger was begun with, by name."""
-        found = self._database.execute("SELECT value FROM head WHERE name = ?", (name,)).fetchone()
-        return None if found is None else json.loads(found[0])
+        with _readable(self.path):
+            query = "SELECT value FROM head WHERE name = ?"
+            found = self._database.execute(query, (name,)).fetchone()
+            return None if found is None else json.loads(found[0])
 
     def events(self) -> Iterator[Event]:
         """Every state, in the order in which they came."""
-        rows = self._database.execute("SELECT chunk, state, data FROM events ORDER BY event")
-        return (Event(chunk, state, json.loads(data)) for chunk, state, data in rows)
+        with _readable(self.path):
+            rows = self._database.execute("SELECT chunk, state, data FROM events ORDER BY event")
+            for chunk, state, data in rows:
+                yield Event(chunk, state, json.loads(data))
 
     def note(self, state: str, chunk: str | None = None, **data: Any) -> None:
         """Commit a state to the disk before anything else happens."""
@@ -154,7 +158,8 @@ class Ledger:
 
     def codes(self) -> dict[int, str]:
         """The code of every row that has an outcome."""
-        return dict(self._database.execute(f"SELECT row, code FROM ({_LATEST})"))  # noqa: S608
+        with _readable(self.path):
+            return dict(self._database.execute(f"SELECT row, code FROM ({_LATEST})"))  # noqa: S608
 
     def close(self) -> None:
         """Close the file and free the lock."""
@@ -220,8 +225,20 @@ def read_events(path: Path, state: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(_checked(path, _connect(path))) as database:
+    with closing(_checked(path, _connect(path))) as database, _readable(path):
         yield database
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Tell what is wrong with a ledger that cannot be read: nothing is sent on half of one."""
+    try:
+        yield
+    except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
+        raise LedgerError(
+            f"{path}: the ledger is damaged, or cannot be read: {error}. Take it from a copy; "
+            "without one, wait until none of its jobs is open on the platform, then plan anew"
+        ) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -240,7 +257,10 @@ def _checked(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
         version = int(found[0]) if found else 0
     except (sqlite3.Error, ValueError) as error:
         database.close()
-        raise LedgerError(f"{path}: not a ledger: {error}") from error
+        if "readonly" in str(error):
+            advice = "even reading needs a folder that can be written: copy it into one"
+            raise LedgerError(f"{path}: {error}; {advice}") from error
+        raise LedgerError(f"{path}: not a ledger, or damaged: {error}") from error
     if version != SCHEMA:
         database.close()
         raise LedgerError(

@@ -287,7 +287,10 @@ class ArchivePlan:
 
 def plan_in(book: Ledger) -> ArchivePlan:
     """The plan that a ledger was begun with."""
-    return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
+    try:
+        return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
+    except BadInput as error:
+        raise LedgerError(f"the ledger is damaged: {error}") from error
 
 
 def _json(value: Any) -> str:

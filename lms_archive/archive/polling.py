@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from lms_archive.archive.sending import Sending
 from lms_archive.client import Client
@@ -28,7 +29,7 @@ class Jobs:
     def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
         self._client, self._clock = client, clock
         self._wait = client.limits.first_poll
-        listed = self._listed().values() if before is None else ()
+        listed = self._listed(whole=True).values() if before is None else ()
         self.before = frozenset(
             before if before is not None else (job.job_id for job in listed if job.is_open)
         )
@@ -78,7 +79,7 @@ class Jobs:
         deadline = self._clock.monotonic() + self._client.limits.job_timeout
         self._wait = self._client.limits.first_poll
         while True:
-            listed = self._listed().values()
+            listed = self._listed(whole=True).values()
             spared = frozenset() if older else self.before
             open_ = [job.job_id for job in listed if job.is_open and job.job_id not in spared]
             if not open_:
@@ -91,9 +92,12 @@ class Jobs:
         self._clock.sleep(self._wait)
         self._wait = min(self._wait * _GROWTH, _LONGEST)
 
-    def _listed(self) -> dict[str, BackgroundJob]:
-        page = next(self._client.background_jobs.pages())
-        return {job.job_id: job for job in page.items}
+    def _listed(self, *, whole: bool = False) -> dict[str, BackgroundJob]:
+        """The first page of the list, or all of it: in which order it comes is not known."""
+        pages = self._client.background_jobs.pages()
+        return {
+            job.job_id: job for page in (pages if whole else islice(pages, 1)) for job in page.items
+        }
 
     def _asked(self, sending: Sending) -> BackgroundJob | None:
         try:

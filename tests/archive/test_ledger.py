@@ -5,13 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+import tracemalloc
+from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from virtual_time import Exchange, Stage
 
-from lms_archive import LedgerError, resume
+from lms_archive import ArchiveResult, LedgerError, resume
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.outcomes import Outcome
 
@@ -22,6 +24,30 @@ with Ledger.open(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
+
+_READ_ONLY = """
+import os, sys
+from pathlib import Path
+from lms_archive import ArchiveResult, LedgerError
+from lms_archive.archive.ledger import Ledger
+folder = Path(sys.argv[1])
+Ledger.create(folder / "old.sqlite", {}).close()
+for path in folder.iterdir():
+    path.chmod(0o444)
+folder.chmod(0o555)
+if os.geteuid() == 0:
+    os.setuid(65534)  # nothing is closed to root
+for attempt in (
+    lambda: Ledger.create(folder / "new.sqlite", {}),
+    lambda: Ledger.open(folder / "old.sqlite"),
+    lambda: ArchiveResult(folder / "old.sqlite").counts,
+):
+    try:
+        print(attempt())
+    except LedgerError as error:
+        print(error)
+"""
+_PAGE = 4096
 
 
 @pytest.fixture
@@ -220,6 +246,83 @@ def test_a_disk_that_is_full_is_told_and_loses_nothing(stage: Stage) -> None:
     assert caught.value.ledger == stage.ledger
     stage.check(resume(stage.ledger, stage.client), archived=400)
     assert max(stage.archived.values()) == 1
+
+
+@pytest.mark.parametrize("kind", ["cut", "zeros", "noise"])
+def test_a_damaged_ledger_is_told_and_nothing_is_sent(stage: Stage, kind: str) -> None:
+    """A job that was interrupted, and a page of its ledger that is gone or wrong: LedgerError."""
+    stage.load(150)
+    plan = stage.plan()
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply(plan)
+    good, calls = stage.ledger.read_bytes(), len(stage.line.exchanges)
+    result, noise = ArchiveResult(stage.ledger), bytes(range(255, -1, -1)) * 16
+    assert len(good) > 10 * _PAGE
+    for at in range(0, len(good), _PAGE):
+        page = {"cut": b"", "zeros": bytes(_PAGE), "noise": noise}[kind]
+        rest = good[at + _PAGE :] if page else b""
+        stage.ledger.write_bytes(good[:at] + page + rest)
+        with pytest.raises(LedgerError, match="damaged"):
+            resume(stage.ledger, stage.client)
+        with suppress(LedgerError):  # of what is read lazily, the page may be no part
+            assert result.counts["archived"] == len(list(result.archived)) == 1
+    assert len(stage.line.exchanges) == calls
+    stage.ledger.write_bytes(good)
+    stage.check(resume(stage.ledger, stage.client), archived=150)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("value", ["null", "{}", '{"platform": 7}', '{"platform": "htt'])
+def test_a_plan_that_is_no_plan_any_more(book: Path, stage: Stage, value: str) -> None:
+    """What a ledger was begun with is changed: LedgerError, and no call."""
+    with closing(sqlite3.connect(book)) as database, database:
+        database.execute("DROP TRIGGER head_update")
+        database.execute("UPDATE head SET value = ? WHERE name = 'plan'", [value])
+    with pytest.raises(LedgerError, match="damaged"):
+        resume(book, stage.client)
+    assert stage.line.exchanges == []
+
+
+def test_a_commit_is_on_the_disk(book: Path) -> None:
+    """Written ahead, and synced at every commit: what is committed survives a loss of power."""
+    with Ledger.open(book) as opened, Ledger.create(book.with_name("new"), {}) as created:
+        for ledger in (opened, created):
+            assert ledger._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert ledger._database.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_folder_that_cannot_be_written() -> None:
+    """No ledger can be made, resumed or read there, and each error says why."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", _READ_ONLY, folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    words = done.stdout.splitlines()
+    assert "new.sqlite: the ledger cannot be locked: Permission denied" in words[0]
+    assert "old.sqlite: the ledger cannot be locked: Permission denied" in words[1]
+    assert "old.sqlite: attempt to write a readonly database" in words[2]
+    assert "copy it" in words[2]
+
+
+def test_results_are_read_one_by_one(tmp_path: Path) -> None:
+    """Iterating, counting and writing a large result hold a small part of it in memory."""
+    path = tmp_path / "large.sqlite"
+    outcomes = (
+        (row, Outcome(kind="failed", code="refused", reason="x" * 1000, row={"user_id": row}))
+        for row in range(5000)
+    )
+    with Ledger.create(path, {}, outcomes):
+        pass
+    result = ArchiveResult(path)
+    tracemalloc.start()
+    assert sum(1 for _ in result.outcomes) == len(result.failed) == 5000
+    result.to_csv(tmp_path / "all.csv")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500_000 < path.stat().st_size / 10
 
 
 def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:

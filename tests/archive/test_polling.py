@@ -3,9 +3,10 @@
 from itertools import pairwise
 
 import pytest
+from plan_tools import AGAIN, check, rows
 from virtual_time import Exchange, Stage
 
-from lms_archive import JobTimeout, Limits, resume
+from lms_archive import ArchiveJob, JobTimeout, Limits, resume
 
 
 def _of_many(exchange: Exchange) -> bool:
@@ -108,3 +109,32 @@ def test_a_new_job_of_the_account_may_be_ours(stage: Stage) -> None:
     result = stage.apply(plan)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
     assert stage.time.passed - begun > 300
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_an_open_job_on_a_later_page_is_seen(stage: Stage, mode: str) -> None:
+    """Where the list is long, an open job of ours may stand anywhere in it: it is waited for."""
+    stage.load(4)
+    terms = {**AGAIN, "mode": mode}
+    plan = ArchiveJob.from_rows(rows(range(1001, 1005), courses=(1,)), **terms).plan(stage.client)
+
+    def lost() -> None:
+        stage.change("UPDATE jobs SET ends_at = ends_at + 600000000")
+        stage.change("UPDATE job_rows SET due_at = due_at + 600000000")
+        stage.change(
+            f"INSERT INTO jobs SELECT number + value, hash || value, name, 'completed', 100, 0, 0,"
+            f" author_id, date_created, last_update, NULL, enrollment_mode, 0, 0, starts_at,"
+            f" starts_at, 'completed', 0, 0 FROM jobs, ({_NUMBERS})"
+        )
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    stage.line.once(_of_many, lost, after=True)
+    result = plan.apply(stage.client, ledger=stage.ledger)
+    check(stage, result, again=mode == "re-enroll", archived=4)
+    assert len(stage.writes) == 2
+
+
+_NUMBERS = (
+    "WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 250)"
+    " SELECT value FROM n"
+)
