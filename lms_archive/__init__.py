@@ -9,7 +9,7 @@ from lms_archive.archive.events import RunEvent
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.result import ArchiveResult, Outcomes
+from lms_archive.archive.result import ArchiveResult, Outcomes, Records
 from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
 from lms_archive.archive.terms import Terms
@@ -53,7 +53,9 @@ from lms_archive.records.archived import (
     ArchivedUser,
     Archiving,
 )
+from lms_archive.records.record import Record
 from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.auth import ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.report import ContractReport, Judgement
@@ -97,6 +99,7 @@ __all__ = [
     "LearningPlanEnrollment",
     "LedgerError",
     "Limits",
+    "Listing",
     "LmsArchiveError",
     "NotAuthenticated",
     "NotFound",
@@ -111,6 +114,8 @@ __all__ = [
     "PlatformUnavailable",
     "PreImage",
     "RateLimited",
+    "Record",
+    "Records",
     "RetryPolicy",
     "RunEvent",
     "SavedCertificates",

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import evolve, field, fields, frozen
 
+from lms_archive.archive.html import job_html
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning import make_plan
 from lms_archive.archive.reading import read_csv, read_mappings, read_users
@@ -209,6 +210,9 @@ class ArchiveJob:
     def __len__(self) -> int:
         """How many rows are asked for."""
         return len(self.selection)
+
+    def _repr_html_(self) -> str:
+        return job_html(self.terms, self.selection)
 
     def plan(
         self,

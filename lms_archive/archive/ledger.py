@@ -21,7 +21,7 @@ from lms_archive.archive.lock import hold
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.errors import LedgerError
 
-__all__ = ["Event", "Ledger", "columns_in", "counts_in", "outcomes_in", "read_events"]
+__all__ = ["Event", "Ledger", "asked_in", "counts_in", "outcomes_in", "read_events"]
 
 SCHEMA = 1
 
@@ -207,13 +207,11 @@ def counts_in(path: Path) -> dict[str, int]:
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
-def columns_in(path: Path) -> list[str]:
-    """The columns that were given, of every row that the ledger accounts for."""
-    columns: dict[str, None] = {}
+def asked_in(path: Path) -> Iterator[dict[str, Any]]:
+    """What was asked for, of every row that the ledger accounts for: `target`, `user`, `row`."""
     with _reading(path) as database:
         for (asked,) in database.execute("SELECT asked FROM outcomes ORDER BY row"):
-            columns.update(dict.fromkeys(json.loads(asked)["row"]))
-    return list(columns)
+            yield json.loads(asked)
 
 
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def _by_name(
     names: Collection[str],
     *,
     listing: Callable[[], Iterator[Page[T]]],
-    searching: Callable[[str], Iterator[T]],
+    searching: Callable[[str], Iterable[T]],
     name: Callable[[T], str | None],
     identity: Callable[[T], Hashable],
 ) -> dict[str, list[T]]:

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from lms_archive.archive.applying import Options, check_ceiling, check_platform, tell_carried
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.events import OnEvent, telling
+from lms_archive.archive.html import plan_html
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.preflight import confirm, confirm_again
@@ -176,15 +177,14 @@ class ArchivePlan:
         write_csv(path, [*header, *names], rows())
 
     def __str__(self) -> str:
-        return printed(
-            platform=self.platform,
-            terms=self.terms,
-            chunks=self.chunks,
-            skips=self.skips,
-            warnings=self.warnings,
-            calls=self.calls,
-            duration=self.duration,
-        )
+        return printed(**self._told())
+
+    def _repr_html_(self) -> str:
+        return plan_html(**self._told())
+
+    def _told(self) -> dict[str, Any]:
+        names = ("platform", "terms", "chunks", "skips", "warnings", "calls", "duration")
+        return {name: getattr(self, name) for name in names}
 
     def apply(
         self,

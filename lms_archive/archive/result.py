@@ -11,20 +11,27 @@ from typing import Any
 from attrs import field, frozen
 
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
-from lms_archive.archive.ledger import columns_in, counts_in, outcomes_in, read_events
+from lms_archive.archive.html import outcomes_html, records_html, result_html
+from lms_archive.archive.ledger import asked_in, counts_in, outcomes_in, read_events
 from lms_archive.archive.outcomes import ArchivedRecord, Outcome
-from lms_archive.archive.tables import OUTCOME_COLUMNS, write_csv
+from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, LmsArchiveError, Stopped
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.errors import BadInput, Stopped
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records.columns import Column, columns_of, given_columns, rows_of
+from lms_archive.records.frames import Table
 
-__all__ = ["ArchiveResult", "Outcomes", "outcome_rows"]
+__all__ = ["ArchiveResult", "Outcomes", "Records", "outcome_rows"]
 
 _NAMED = 10
+_RECORDS = {
+    "course": ArchivedCourseEnrollment,
+    "learning_plan": ArchivedLearningPlanEnrollment,
+}
 
 
 @frozen
-class Outcomes:
+class Outcomes(Table):
     """Outcomes in input order, read from the ledger as they are iterated."""
 
     ledger: Path
@@ -43,32 +50,45 @@ class Outcomes:
         counts = counts_in(self.ledger)
         return sum(counts.values()) if self.kind is None else counts[self.kind]
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write them as CSV (UTF-8): the columns given, then the outcome's.
-
-        Cells that a spreadsheet would run are written with a `'` before them; `from_csv` takes
-        it off again.
-        """
-        write_csv(path, self._columns(), self._rows())
-
     def _rows(self) -> Iterator[dict[str, Any]]:
         return outcome_rows(self, _note_in(self.ledger))
 
-    def _columns(self) -> list[str]:
+    def _columns(self) -> list[Column]:
         """Those of all rows, so that every view is valid input again, an empty one too."""
-        return list(dict.fromkeys((*columns_in(self.ledger), *OUTCOME_COLUMNS)))
+        given = given_columns(asked["row"] for asked in asked_in(self.ledger))
+        return [one for one in given if one.name not in OUTCOME_COLUMNS] + [*OUTCOME_KINDS]
 
-    def to_pandas(self) -> Any:
-        """A DataFrame with the same columns; needs the extra `pandas`.
+    def _repr_html_(self) -> str:
+        which = "incomplete" if self.incomplete_only else self.kind or "all rows"
+        return outcomes_html(self, f"Outcomes: {which}")
 
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        try:
-            import pandas as pd  # noqa: PLC0415  an extra
-        except ImportError:
-            raise LmsArchiveError("pandas is missing: pip install 'lms-archive[pandas]'") from None
-        return pd.DataFrame(list(self._rows()), columns=self._columns())
+
+@frozen
+class Records(Table):
+    """The archived records of a result in input order, read from the ledger as it is iterated.
+
+    As a table they have the columns of `ArchivedCourseEnrollment`, or those of
+    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both.
+    """
+
+    ledger: Path
+
+    def __iter__(self) -> Iterator[ArchivedRecord]:
+        return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
+
+    def __len__(self) -> int:
+        return counts_in(self.ledger)["archived"]
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return rows_of(self)
+
+    def _columns(self) -> tuple[Column, ...]:
+        kinds = {asked["target"][0] for asked in asked_in(self.ledger) if asked["target"]}
+        found = [cls for kind, cls in _RECORDS.items() if kind in kinds]
+        return columns_of(*(found or [ArchivedCourseEnrollment]))
+
+    def _repr_html_(self) -> str:
+        return records_html(self)
 
 
 def _note_in(ledger: Path) -> str | None:
@@ -95,7 +115,7 @@ def outcome_rows(outcomes: Iterable[Outcome], note: str | None) -> Iterator[dict
 
 
 @frozen
-class ArchiveResult:
+class ArchiveResult(Table):
     """One outcome for every row asked for; the ledger is the evidence.
 
     Attributes:
@@ -142,9 +162,9 @@ class ArchiveResult:
         return counts_in(self.ledger)
 
     @property
-    def records(self) -> Iterator[ArchivedRecord]:
+    def records(self) -> Records:
         """The archived record of each archived row, in input order."""
-        return (one.record for one in self.archived if one.record is not None)
+        return Records(self.ledger)
 
     @property
     def calls(self) -> dict[str, int]:
@@ -165,13 +185,14 @@ class ArchiveResult:
         """What `apply` and each `resume` were given as `note`."""
         return _note_in(self.ledger)
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write every outcome as CSV: the columns given, then the outcome's."""
-        self.outcomes.to_csv(path)
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        return self.outcomes._rows()  # noqa: SLF001  its outcomes are its table
 
-    def to_pandas(self) -> Any:
-        """Every outcome as a DataFrame; needs the extra `pandas`."""
-        return self.outcomes.to_pandas()
+    def _columns(self) -> list[Column]:
+        return self.outcomes._columns()  # noqa: SLF001  likewise
+
+    def _repr_html_(self) -> str:
+        return result_html(self.counts, [str(self.ledger), *self._trusted()], self.outcomes)
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
         """Save the certificates that were present at archive time (article), as PDFs.
@@ -211,8 +232,12 @@ class ArchiveResult:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
-        trusted = [text for one in read_events(self.ledger, "ground") for text in one["trusted"]]
-        return "\n".join([f"{counts} ({self.ledger})", *dict.fromkeys(trusted)])
+        return "\n".join([f"{counts} ({self.ledger})", *self._trusted()])
+
+    def _trusted(self) -> Iterable[str]:
+        """What went unconfirmed by the platform's swagger, and was sent all the same."""
+        events = read_events(self.ledger, "ground")
+        return dict.fromkeys(text for one in events for text in one["trusted"])
 
 
 def _target_id(record: ArchivedRecord) -> int:

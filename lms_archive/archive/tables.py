@@ -1,51 +1,24 @@
-"""Tables on disk: CSV that a spreadsheet cannot run, files whole or not there at all."""
+"""The columns of outcomes, and CSV that a spreadsheet cannot run."""
 
 from __future__ import annotations
 
-import csv
-import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from lms_archive.archive.outcomes import CODES, KINDS
+from lms_archive.records.columns import Column
+from lms_archive.records.spreadsheet import guarded, unguarded, write_csv
 
-from lms_archive.files import whole_file
+__all__ = ["OUTCOME_COLUMNS", "OUTCOME_KINDS", "guarded", "unguarded", "write_csv"]
 
-__all__ = ["OUTCOME_COLUMNS", "guarded", "unguarded", "write_csv"]
-
-OUTCOME_COLUMNS = (
-    "outcome",
-    "outcome_code",
-    "outcome_reason",
-    "outcome_line",
-    "outcome_user_id",
-    "outcome_target_id",
-    "outcome_record_id",
-    "outcome_archived_at",
-    "outcome_note",
+OUTCOME_KINDS = (
+    Column("outcome", "word", words=KINDS),
+    Column("outcome_code", "word", words=tuple(CODES)),
+    Column("outcome_reason", "text"),
+    Column("outcome_line", "integer"),
+    Column("outcome_user_id", "integer"),
+    Column("outcome_target_id", "integer"),
+    Column("outcome_record_id", "integer"),
+    Column("outcome_archived_at", "time"),
+    Column("outcome_note", "text"),
 )
-"""The columns that an outcome file adds to those that were given."""
+"""The columns that an outcome adds to those that were given, and what each holds."""
 
-_RUNS = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
-
-
-def guarded(cell: str) -> str:
-    """The cell so that a spreadsheet shows it and does not run it."""
-    return "'" + cell if _RUNS.match(cell) else cell
-
-
-def unguarded(cell: str) -> str:
-    """The cell as it was before `guarded`."""
-    return cell[1:] if _GUARDED.match(cell) else cell
-
-
-def write_csv(
-    path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Mapping[str, Any]]
-) -> None:
-    """Write rows as CSV (UTF-8, comma); a None is an empty cell."""
-    with whole_file(path, newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(guarded(name) for name in header)
-        for row in rows:
-            cells = (row.get(name) for name in header)
-            writer.writerow("" if cell is None else guarded(str(cell)) for cell in cells)
+OUTCOME_COLUMNS = tuple(column.name for column in OUTCOME_KINDS)

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus, JobStatus
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
 
 
 @frozen(kw_only=True)
-class User:
+class User(Record):
     """An account on the platform (2017 and seen). Times are UTC.
 
     `is_active` is False for a suspended account. `extra` holds the fields that this library
@@ -42,7 +43,7 @@ class User:
 
 
 @frozen(kw_only=True)
-class Course:
+class Course(Record):
     """A course as the course list shows it (path seen; keys of the older list, seen)."""
 
     course_id: int
@@ -54,7 +55,7 @@ class Course:
 
 
 @frozen(kw_only=True)
-class _Enrollment:
+class _Enrollment(Record):
     """What an active enrollment tells, wherever it is."""
 
     user_id: int
@@ -88,7 +89,7 @@ class CourseEnrollment(_Enrollment):
 
 
 @frozen(kw_only=True)
-class LearningPlan:
+class LearningPlan(Record):
     """A learning plan as the list of plans shows it (seen)."""
 
     learning_plan_id: int
@@ -104,7 +105,7 @@ class LearningPlan:
 
 
 @frozen(kw_only=True)
-class LearningPlanCourse:
+class LearningPlanCourse(Record):
     """A course as a learning plan lists it (seen, weak)."""
 
     course_id: int
@@ -128,7 +129,7 @@ class LearningPlanEnrollment(_Enrollment):
 
 
 @frozen(kw_only=True)
-class BackgroundJob:
+class BackgroundJob(Record):
     """Work that the platform does after it has answered (2017). Times are UTC.
 
     `errors` and `total` are counts of rows; which rows failed is named nowhere.

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = [
@@ -116,7 +117,7 @@ class ArchivedEnrollmentInCourse(ArchivedEnrollment):
 
 
 @frozen(kw_only=True)
-class ArchivedCourseEnrollment:
+class ArchivedCourseEnrollment(Record):
     """One archived enrollment in a course. Times are UTC; nothing in it can change any more.
 
     `learning_plan_id` is set where the archive came with that of a learning plan (assumed).
@@ -132,7 +133,7 @@ class ArchivedCourseEnrollment:
 
 
 @frozen(kw_only=True)
-class ArchivedLearningPlanEnrollment:
+class ArchivedLearningPlanEnrollment(Record):
     """One archived enrollment in a learning plan (article). Times are UTC.
 
     `extra` holds the fields that this library does not know, as they came.

@@ -11,6 +11,7 @@ from typing import Any, overload
 from lms_archive.errors import BadAnswer, BadInput, NotFound
 from lms_archive.files import whole_file
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
@@ -41,7 +42,7 @@ class Archived:
         archived_to: datetime | None = None,
         archived_by: Iterable[int] | None = None,
         user_status: str | None = None,
-    ) -> Iterator[ArchivedCourseEnrollment]:
+    ) -> Listing[ArchivedCourseEnrollment]:
         """The archived enrollments of a course, page by page.
 
         Calls `GET /course/v1/courses/{course_id}/enrollments/archived` (assumed; the filters
@@ -60,15 +61,14 @@ class Archived:
             NotFound: there is no such course, or the platform has no such list.
             ApiError: a call failed.
         """
-        found = self.pages_in_course(
-            course_id,
+        given = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
             archived_by=archived_by,
             user_status=user_status,
         )
-        return (one for page in found for one in page.items)
+        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course_id, **given))
 
     def in_learning_plan(
         self,
@@ -79,21 +79,23 @@ class Archived:
         archived_to: datetime | None = None,
         archived_by: Iterable[int] | None = None,
         user_status: str | None = None,
-    ) -> Iterator[ArchivedLearningPlanEnrollment]:
+    ) -> Listing[ArchivedLearningPlanEnrollment]:
         """The archived enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`
         (assumed; that an API exists: article). Arguments and errors are those of `in_course`.
         """
-        found = self.pages_in_learning_plan(
-            learning_plan_id,
+        given = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
             archived_by=archived_by,
             user_status=user_status,
         )
-        return (one for page in found for one in page.items)
+        return Listing(
+            ArchivedLearningPlanEnrollment,
+            lambda: self.pages_in_learning_plan(learning_plan_id, **given),
+        )
 
     @overload
     def get(self, record_id: int, *, course_id: int) -> ArchivedCourseEnrollment: ...
@@ -112,7 +114,7 @@ class Archived:
             BadInput: neither a course nor a learning plan is given, or both.
             NotFound: the target has no such record.
         """
-        records: Iterator[Archive]
+        records: Iterable[Archive]
         if course_id is not None and learning_plan_id is None:
             records = self.in_course(course_id)
         elif learning_plan_id is not None and course_id is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lms_archive.records.active import BackgroundJob
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
@@ -17,7 +18,7 @@ class BackgroundJobs:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def list(self) -> Iterator[BackgroundJob]:
+    def list(self) -> Listing[BackgroundJob]:
         """This account's own jobs, page by page; ended ones stay listed for 13 days (doc).
 
         Calls `GET /manage/v1/job` (2017).
@@ -25,8 +26,7 @@ class BackgroundJobs:
         Raises:
             ApiError: a call failed.
         """
-        for page in self.pages():
-            yield from page.items
+        return Listing(BackgroundJob, self.pages)
 
     def pages(self) -> Iterator[Page[BackgroundJob]]:
         """The same, a page at a time."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lms_archive.errors import BadInput, NotFound
 from lms_archive.records.active import Course
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
@@ -18,7 +19,7 @@ class Courses:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def list(self, *, search: str | None = None) -> Iterator[Course]:
+    def list(self, *, search: str | None = None) -> Listing[Course]:
         """Every course, or those that the platform finds for a text; page by page.
 
         Calls `GET /course/v1/courses` (seen), 200 courses a call.
@@ -26,8 +27,7 @@ class Courses:
         Raises:
             ApiError: a call failed.
         """
-        for page in self.pages(search=search):
-            yield from page.items
+        return Listing(Course, lambda: self.pages(search=search))
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[Course]]:
         """The same, a page at a time, with what the platform says of the whole."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, of_target, pages
 
@@ -24,7 +26,7 @@ class Enrollments:
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
-    ) -> Iterator[CourseEnrollment]:
+    ) -> Listing[CourseEnrollment]:
         """The active enrollments of a course, page by page.
 
         Calls `GET /course/v1/courses/{course_id}/enrollments` (seen), 200 enrollments a call.
@@ -39,8 +41,8 @@ class Enrollments:
             NotFound: there is no such course.
             ApiError: a call failed.
         """
-        for page in self.pages_in_course(course_id, user_ids=user_ids, status=status):
-            yield from page.items
+        given: Any = _filters(user_ids, status)
+        return Listing(CourseEnrollment, lambda: self.pages_in_course(course_id, **given))
 
     def in_learning_plan(
         self,
@@ -48,7 +50,7 @@ class Enrollments:
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
-    ) -> Iterator[LearningPlanEnrollment]:
+    ) -> Listing[LearningPlanEnrollment]:
         """The active enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
@@ -58,9 +60,10 @@ class Enrollments:
             NotFound: there is no such learning plan.
             ApiError: a call failed.
         """
-        found = self.pages_in_learning_plan(learning_plan_id, user_ids=user_ids, status=status)
-        for page in found:
-            yield from page.items
+        given: Any = _filters(user_ids, status)
+        return Listing(
+            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan_id, **given)
+        )
 
     def pages_in_course(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lms_archive.errors import BadAnswer, BadInput, NotFound
 from lms_archive.records.active import LearningPlan, LearningPlanCourse
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
@@ -18,7 +19,7 @@ class LearningPlans:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def list(self, *, search: str | None = None) -> Iterator[LearningPlan]:
+    def list(self, *, search: str | None = None) -> Listing[LearningPlan]:
         """Every learning plan, or those that the platform finds for a text; page by page.
 
         Calls `GET /learningplan/v1/learningplans` (seen), 200 plans a call.
@@ -26,8 +27,7 @@ class LearningPlans:
         Raises:
             ApiError: a call failed.
         """
-        for page in self.pages(search=search):
-            yield from page.items
+        return Listing(LearningPlan, lambda: self.pages(search=search))
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[LearningPlan]]:
         """The same, a page at a time, with what the platform says of the whole."""
@@ -65,7 +65,7 @@ class LearningPlans:
             raise BadInput(f"{words}: give the id")
         return found[0]
 
-    def courses(self, learning_plan_id: int) -> Iterator[LearningPlanCourse]:
+    def courses(self, learning_plan_id: int) -> Listing[LearningPlanCourse]:
         """The courses of a learning plan.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/courses` (seen, weak).
@@ -73,14 +73,10 @@ class LearningPlans:
         Raises:
             NotFound: there is no such plan.
         """
-        found = pages(
-            self._wire,
-            "learning_plan_courses",
-            LearningPlanCourse,
-            learning_plan_id=learning_plan_id,
+        name, given = "learning_plan_courses", {"learning_plan_id": learning_plan_id}
+        return Listing(
+            LearningPlanCourse, lambda: pages(self._wire, name, LearningPlanCourse, **given)
         )
-        for page in found:
-            yield from page.items
 
     def of_course(self, course_id: int) -> tuple[int, ...]:
         """The ids of the learning plans that hold a course.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, timezone
+
+from attrs import evolve
 
 from lms_archive.errors import BadAnswer, BadInput, NotFound
 from lms_archive.records.active import User
+from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
@@ -22,7 +25,7 @@ class Users:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def list(self, *, search: str | None = None) -> Iterator[User]:
+    def list(self, *, search: str | None = None) -> Listing[User]:
         """Every user, or those that the platform finds for a text; page by page.
 
         Calls `GET /manage/v1/user` (2017 and seen), 200 users a call.
@@ -30,8 +33,7 @@ class Users:
         Raises:
             ApiError: a call failed.
         """
-        for page in self.pages(search=search):
-            yield from page.items
+        return Listing(User, lambda: self.pages(search=search))
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[User]]:
         """The same, a page at a time, with what the platform says of the whole."""
@@ -66,7 +68,7 @@ class Users:
         words = f"no user has the name {username!r}"
         raise NotFound(row.method, row.path, status=200, words=words)
 
-    def inactive(self, *, since: Since, never_logged_in: bool = False) -> Iterator[User]:
+    def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
         """The users whose last access lies before a time.
 
         Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops
@@ -82,14 +84,17 @@ class Users:
             BadInput: a time without a zone, or one that lies in the future.
             ApiError: a call failed.
         """
-        return self._inactive(checked_since(since), never_logged_in=never_logged_in)
+        moment = checked_since(since)
+        return Listing(User, lambda: self._inactive(moment, never_logged_in=never_logged_in))
 
-    def _inactive(self, since: datetime | timedelta, *, never_logged_in: bool) -> Iterator[User]:
+    def _inactive(
+        self, since: datetime | timedelta, *, never_logged_in: bool
+    ) -> Iterator[Page[User]]:
         never: dict[int, User] = {}
         latest: datetime | None = None
         ordered, ended = True, False
         for page in self._by_last_login("asc"):
-            border = _border(since, page)
+            border, found = _border(since, page), []
             for user in page.items:
                 at = user.last_login_at
                 if at is None:
@@ -98,7 +103,8 @@ class Users:
                 ordered = ordered and not ended and (latest is None or latest <= at)
                 latest = at
                 if at < border:
-                    yield user
+                    found.append(user)
+            yield _of_unknown_total(page, found)
             if ordered and latest is not None and latest >= border:
                 break
         if not never_logged_in:
@@ -108,11 +114,15 @@ class Users:
                 never.update((u.user_id, u) for u in page.items if u.last_login_at is None)
                 if any(user.last_login_at is not None for user in page.items):
                     break
-        yield from never.values()
+        yield _of_unknown_total(page, [*never.values()])
 
     def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
         given = {"sort": "last_access_date", "direction": direction}
         return pages(self._wire, "list_users", User, **given)
+
+
+def _of_unknown_total(page: Page[User], found: Sequence[User]) -> Page[User]:
+    return evolve(page, items=found, total=None)
 
 
 def checked_since(since: Since) -> datetime | timedelta:

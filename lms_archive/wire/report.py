@@ -9,6 +9,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from lms_archive.errors import BadInput, ContractNotConfirmed
+from lms_archive.records.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.nearest import Nearest
 
@@ -160,13 +161,31 @@ class ContractReport:
                     break
 
     def __str__(self) -> str:
+        return "\n".join([self._head(), "", *map(str, self.judgements)])
+
+    def _head(self) -> str:
         writes = [one for one in self.judgements if one.is_write]
         sure = [one for one in self.judgements if one.state == "confirmed"]
-        head = (
+        return (
             f"{len(sure)} of {len(self.judgements)} operations confirmed, "
             f"{sum(one.is_write for one in sure)} of {len(writes)} writes"
         )
-        return "\n".join([head, "", *map(str, self.judgements)])
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (
+                one.operation,
+                one.state,
+                f"{one.method} {one.path}",
+                "; ".join((*one.faults, *one.notes)),
+                "; ".join(f"{near.method} {near.path}" for near in one.nearest),
+            )
+            for one in self.judgements
+        )
+        header = ("operation", "state", "call", "what is open", "near it")
+        shown = min(len(self.judgements), MAX_ROWS)
+        told = counted(shown, len(self.judgements), "operations")
+        return block(line(self._head(), strong=True), line(told), table(header, rows))
 
 
 def proposed(contract: Contract, one: Nearest) -> Contract:

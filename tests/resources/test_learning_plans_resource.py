@@ -183,7 +183,7 @@ def test_who_is_enrolled_filtered(
     found = client.enrollments.in_learning_plan(60, **filters)
     assert [one.user_id for one in found] == users
     with pytest.raises(NotFound):
-        next(client.enrollments.in_learning_plan(99))
+        next(iter(client.enrollments.in_learning_plan(99)))
 
 
 ARCHIVED: list[tuple[dict[str, Any], list[int]]] = [
@@ -237,9 +237,9 @@ def test_periods_that_are_none(
     """Refused before any call."""
     before = len(platform[0].calls)
     with pytest.raises(BadInput, match=words):
-        next(client.archived.in_learning_plan(50, **filters))
+        next(iter(client.archived.in_learning_plan(50, **filters)))
     with pytest.raises(BadInput, match=words):
-        next(client.archived.in_course(1, **filters))
+        next(iter(client.archived.in_course(1, **filters)))
     assert len(platform[0].calls) == before
 
 
@@ -247,4 +247,4 @@ def test_archived_in_no_plan(client: Client) -> None:
     """A plan that is not there is an error; one where nothing was archived is empty."""
     assert list(client.archived.in_learning_plan(60)) == []
     with pytest.raises(NotFound):
-        next(client.archived.in_learning_plan(99))
+        next(iter(client.archived.in_learning_plan(99)))

@@ -64,7 +64,7 @@ def test_every_item_once(full: Sandbox) -> None:
 def test_pages_are_asked_for_when_wanted(full: Sandbox) -> None:
     """Nothing is asked before the first item is wanted, and page 2 not before its first item."""
     with full.client(limits=Limits(page_size=10)) as client:
-        found = client.courses.list()
+        found = iter(client.courses.list())
         assert client.wire.calls["list_courses"] == 0
         for _ in range(10):
             next(found)
@@ -199,7 +199,7 @@ def test_two_faults_in_one_item() -> None:
 def test_a_broken_item_on_page_two() -> None:
     """Items before the broken page have been handed out, and the page is no silent end."""
     client, _ = scripted(items(course(1), has_more_data=True), items({"code": "C"}))
-    found = client.courses.list()
+    found = iter(client.courses.list())
     assert next(found).course_id == 1
     with pytest.raises(BadAnswer, match=r"\$\.data\.items\[0\]\.id_course: missing"):
         next(found)
@@ -212,7 +212,7 @@ def test_an_item_of_another_course() -> None:
     with pytest.raises(
         BadAnswer, match=r"an item of (course )?8 in the list of (course )?7"
     ) as caught:
-        next(client.enrollments.in_course(7))
+        next(iter(client.enrollments.in_course(7)))
     assert caught.value.path == "/course/v1/courses/7/enrollments"
 
 
@@ -220,7 +220,7 @@ def test_an_archived_item_of_another_course() -> None:
     """The same holds for archived enrollments."""
     client, _ = scripted(items({"id": 1, "user_id": 1, "course_id": 8}))
     with pytest.raises(BadAnswer, match=r"an item of (course )?8 in the list of (course )?7"):
-        next(client.archived.in_course(7))
+        next(iter(client.archived.in_course(7)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Tables for notebooks: plain HTML that takes the page's colours, everything escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from html import escape
+from itertools import islice
+from typing import Any, Final
+
+__all__ = ["MAX_ROWS", "block", "counted", "line", "printable", "table"]
+
+MAX_ROWS: Final = 30
+_LONGEST: Final = 200
+_CELL: Final = "vertical-align:top;overflow-wrap:anywhere;padding:0.2em 0.8em 0.2em 0"
+
+
+def printable(text: str) -> str:
+    """Text of a stranger, made safe for a terminal: control characters are shown escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
+    )
+
+
+def counted(shown: int, total: int | None, what: str) -> str:
+    """How many of how many are shown: `30 of 4,048 outcomes`."""
+    if total is None:
+        return f"the first {shown:,} {what}; how many there are is not told"
+    return f"{total:,} {what}" if shown >= total else f"{shown:,} of {total:,} {what}"
+
+
+def block(*parts: str) -> str:
+    """Lines and tables as one piece, which scrolls where it is wider than its place."""
+    return f'<div style="max-width:100%;overflow-x:auto">{"".join(parts)}</div>'
+
+
+def line(text: str, *, strong: bool = False) -> str:
+    """A line of text."""
+    shown = _shown(text)
+    return f'<p style="margin:0.3em 0">{f"<strong>{shown}</strong>" if strong else shown}</p>'
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Collection[str] = ()
+) -> str:
+    """A table of at most 30 rows; the columns in `numbers` are counts."""
+    sides = ["right" if name in numbers else "left" for name in header]
+    head = "".join(
+        f'<th style="text-align:{side};{_CELL};border-bottom:1px solid">{_shown(name)}</th>'
+        for name, side in zip(header, sides, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align:{side};{_CELL}">{_shown(cell, count=side == "right")}</td>'
+            for cell, side in zip(row, sides, strict=True)
+        )
+        + "</tr>"
+        for row in islice(rows, MAX_ROWS)
+    )
+    style = "border-collapse:collapse;margin:0.3em 0;color:inherit"
+    return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _shown(value: Any, *, count: bool = False) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    text = f"{value:,}" if count else str(value)
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return escape(printable(text))

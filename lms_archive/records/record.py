@@ -1,0 +1,38 @@
+"""What every record can do: become plain JSON values, and be made of them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from typing_extensions import Self
+
+from lms_archive.errors import BadInput
+from lms_archive.records.convert import Faults, from_plain, to_plain
+
+__all__ = ["Record"]
+
+R = TypeVar("R", bound="Record")
+
+
+class Record:
+    """A frozen record of the platform."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as nested dicts of JSON's own values; times in ISO 8601, UTC."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The record of what `to_dict` gave.
+
+        Raises:
+            BadInput: something is missing, unknown, or not of its type; each is named.
+        """
+        try:
+            return from_plain(cls, data)
+        except Faults as error:
+            raise BadInput(f"no {cls.__name__}: {error}") from None

@@ -1,0 +1,67 @@
+"""What a list of the platform is in a program: read when it is wanted, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+from lms_archive.records.columns import Column, columns_of, rows_of
+from lms_archive.records.frames import Table
+from lms_archive.records.html import MAX_ROWS, block, counted, line, table
+from lms_archive.wire.pages import Page
+
+__all__ = ["Listing"]
+
+T = TypeVar("T")
+
+_SHOWN: Final[Mapping[str, str]] = {
+    "ArchivedCourseEnrollment": "record_id user_id username course_code course_title status"
+    " enrolled_at completed_at archived_at",
+    "ArchivedLearningPlanEnrollment": "record_id user_id username learning_plan_code"
+    " learning_plan_title status enrolled_at completed_at archived_at",
+    "BackgroundJob": "job_id name status percent errors total created_at",
+    "Course": "course_id code title type",
+    "CourseEnrollment": "user_id username course_code course_title status level enrolled_at"
+    " completed_at",
+    "LearningPlan": "learning_plan_id code title is_published courses_count updated_at",
+    "LearningPlanCourse": "course_id code title type",
+    "LearningPlanEnrollment": "user_id username learning_plan_code learning_plan_title status"
+    " enrolled_at completed_at",
+    "User": "user_id username first_name last_name is_active last_login_at",
+}
+
+
+class Listing(Table, Generic[T]):
+    """Records of the platform, lazily: nothing is asked for until they are wanted.
+
+    Each loop over it, `to_csv`, `to_pandas` and `to_arrow` reads the list anew, one page in
+    memory at a time; `list(...)` keeps what was read. In a notebook it shows the first page.
+    """
+
+    __slots__ = ("_cls", "_pages")
+
+    def __init__(self, cls: type[T], pages: Callable[[], Iterator[Page[T]]]) -> None:
+        self._cls, self._pages = cls, pages
+
+    def __iter__(self) -> Iterator[T]:
+        return (one for page in self._pages() for one in page.items)
+
+    def __repr__(self) -> str:
+        return f"<Listing of {self._cls.__name__}: read when it is iterated>"
+
+    def _columns(self) -> Sequence[Column]:
+        return columns_of(self._cls)
+
+    def _rows(self) -> Iterator[Mapping[str, Any]]:
+        return rows_of(self)
+
+    def _repr_html_(self) -> str:
+        page = next(self._pages(), None)
+        items = page.items[:MAX_ROWS] if page else ()
+        total = page.total if page else 0
+        header = _SHOWN[self._cls.__name__].split()
+        rows = ([row[name] for name in header] for row in rows_of(items))
+        return block(
+            line(f"{self._cls.__name__}: {counted(len(items), total, 'records')}", strong=True),
+            table(header, rows),
+        )
