@@ -12,7 +12,10 @@ __all__ = ["MAX_ROWS", "block", "counted", "line", "printable", "table"]
 
 MAX_ROWS: Final = 30
 _LONGEST: Final = 200
-_CELL: Final = "vertical-align:top;overflow-wrap:anywhere;padding:0.2em 0.8em 0.2em 0"
+_WIDE: Final = 40
+_CELL: Final = "vertical-align:top;padding:0.2em 0.8em 0.2em 0;"
+_SHORT: Final = "white-space:nowrap"
+_LONG: Final = "white-space:normal;overflow-wrap:anywhere;min-width:16em;max-width:32em"
 
 
 def printable(text: str) -> str:
@@ -43,30 +46,37 @@ def line(text: str, *, strong: bool = False) -> str:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Collection[str] = ()
 ) -> str:
-    """A table of at most 30 rows; the columns in `numbers` are counts."""
+    """A table of at most 30 rows, without columns that are empty in all of them.
+
+    The columns in `numbers` are counts.
+    """
+    shown = [[*row] for row in islice(rows, MAX_ROWS)]
+    empty = (None, "")
+    kept = [i for i in range(len(header)) if not shown or any(row[i] not in empty for row in shown)]
     sides = ["right" if name in numbers else "left" for name in header]
     head = "".join(
-        f'<th style="text-align:{side};{_CELL};border-bottom:1px solid">{_shown(name)}</th>'
-        for name, side in zip(header, sides, strict=True)
+        f'<th style="text-align:{sides[i]};{_CELL}{_SHORT};border-bottom:1px solid">'
+        f"{_shown(header[i])}</th>"
+        for i in kept
     )
     body = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:{side};{_CELL}">{_shown(cell, count=side == "right")}</td>'
-            for cell, side in zip(row, sides, strict=True)
-        )
-        + "</tr>"
-        for row in islice(rows, MAX_ROWS)
+        "<tr>" + "".join(_cell(row[i], sides[i]) for i in kept) + "</tr>" for row in shown
     )
     style = "border-collapse:collapse;margin:0.3em 0;color:inherit"
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _shown(value: Any, *, count: bool = False) -> str:
+def _cell(value: Any, side: str) -> str:
+    text = _shown(f"{value:,}" if side == "right" else value)
+    width = _SHORT if len(text) <= _WIDE else _LONG
+    return f'<td style="text-align:{side};{_CELL}{width}">{text}</td>'
+
+
+def _shown(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
-    text = f"{value:,}" if count else str(value)
+    text = str(value)
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     return escape(printable(text))
