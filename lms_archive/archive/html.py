@@ -43,7 +43,7 @@ def job_html(terms: Terms, selection: Selection) -> str:
             (row.line, row.target, row.user, row.fault and row.fault.reason)
             for row in islice(selection, MAX_ROWS)
         )
-        parts.append(line(_head(selection, "rows")))
+        parts.append(line(_head(selection, "row")))
         parts.append(table(("line", "target", "user", "what is wrong"), rows))
     return block(*parts)
 
@@ -65,7 +65,7 @@ def plan_html(
     if found:
         rows = ((target, target.title, count, number) for target, count, number in found)
         header = ("target", "title", "to archive", "chunks")
-        parts.append(line(_head(found, "targets")))
+        parts.append(line(_head(found, "target")))
         parts.append(table(header, rows, numbers=("to archive", "chunks")))
     else:
         parts.append(line("Nothing to archive."))
@@ -90,11 +90,11 @@ def outcomes_html(outcomes: Any, what: str) -> str:
 def records_html(records: Any) -> str:
     """The archived records of a result."""
     rows = map(_record, records)
-    return block(line(_head(records, "archived records"), strong=True), table(_RECORD, rows))
+    return block(line(_head(records, "archived record"), strong=True), table(_RECORD, rows))
 
 
 def _outcomes(outcomes: Any) -> Iterator[str]:
-    yield line(_head(outcomes, "outcomes"))
+    yield line(_head(outcomes, "outcome"))
     yield table(_OUTCOME, map(_outcome, outcomes))
 
 
@@ -122,6 +122,10 @@ def _everything(part: Everything) -> str:
     if isinstance(since, datetime):
         when = f", of users inactive since {since:%Y-%m-%d %H:%M:%S}Z"
     else:
-        when = "" if since is None else f", of users inactive for {since}"
-    spared = f", {len(part.exclude):,} users excluded" if part.exclude else ""
+        when = "" if since is None else f", of users inactive for {_long(since)}"
+    spared = f", {len(part.exclude):,} excluded" if part.exclude else ""
     return f"Every enrollment of {part.target} that it takes{when}{spared}: found out by the plan."
+
+
+def _long(time: timedelta) -> str:
+    return str(time) if time % timedelta(days=1) else numbered(time.days, "day")

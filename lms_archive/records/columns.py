@@ -82,7 +82,7 @@ def _column(name: str, one: attrs.Attribute[Any]) -> Column:
     for enum in parts:
         if isinstance(enum, type) and issubclass(enum, Enum):
             return Column(name, "word", words=tuple(str(word.value) for word in enum))
-    if one.name in _FEW:
+    if one.name.rpartition("_")[2] in _FEW:
         return Column(name, "word")
     return Column(name, dict(_KINDS).get(frozenset(parts), "text"))
 

@@ -27,9 +27,10 @@ def printable(text: str) -> str:
 
 def counted(shown: int, total: int | None, what: str) -> str:
     """How many of how many are shown: `30 of 4,048 outcomes`."""
+    many = what + "s" * ((shown if total is None else total) != 1)
     if total is None:
-        return f"the first {shown:,} {what}; how many there are is not told"
-    return f"{total:,} {what}" if shown >= total else f"{shown:,} of {total:,} {what}"
+        return f"the first {shown:,} {many}; how many there are is not told"
+    return f"{total:,} {many}" if shown >= total else f"{shown:,} of {total:,} {many}"
 
 
 def block(*parts: str) -> str:

@@ -62,6 +62,6 @@ class Listing(Table, Generic[T]):
         header = _SHOWN[self._cls.__name__].split()
         rows = ([row[name] for name in header] for row in rows_of(items))
         return block(
-            line(f"{self._cls.__name__}: {counted(len(items), total, 'records')}", strong=True),
+            line(f"{self._cls.__name__}: {counted(len(items), total, 'record')}", strong=True),
             table(header, rows),
         )

@@ -184,7 +184,7 @@ class ContractReport:
         )
         header = ("operation", "state", "call", "what is open", "near it")
         shown = min(len(self.judgements), MAX_ROWS)
-        told = counted(shown, len(self.judgements), "operations")
+        told = counted(shown, len(self.judgements), "operation")
         return block(line(self._head(), strong=True), line(told), table(header, rows))
 
 

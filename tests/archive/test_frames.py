@@ -1,0 +1,313 @@
+"""Results as tables: types that hold, nothing lost, nothing made up, in three formats."""
+
+import csv
+import re
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from virtual_time import START, Stage
+
+from lms_archive import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchiveJob,
+    ArchiveResult,
+    LmsArchiveError,
+    Records,
+)
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.outcomes import Outcome
+from lms_archive.records import frames
+from lms_archive.records.columns import columns_of
+
+DONE = datetime(2025, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
+TYPES = {
+    "outcome": "category",
+    "outcome_code": "category",
+    "outcome_reason": "string",
+    "outcome_line": "Int64",
+    "outcome_user_id": "Int64",
+    "outcome_target_id": "Int64",
+    "outcome_record_id": "Int64",
+    "outcome_archived_at": "datetime64[us, UTC]",
+    "outcome_note": "string",
+}
+
+
+def types(frame: pd.DataFrame) -> dict[str, str]:
+    """The types of the columns, as words."""
+    return {str(name): str(one) for name, one in frame.dtypes.items()}
+
+
+@pytest.fixture
+def result(stage: Stage) -> ArchiveResult:
+    """Two archived, one unknown to the course; the rows were given as they are in memory."""
+    stage.load(2)
+    rows = [
+        {"user_id": 1001, "course_id": 1, "budget": 1.5, "vip": True, "mixed": 1, "big": 2**70},
+        {"user_id": 1002, "course_id": 1, "budget": 2, "vip": None, "mixed": "x", "big": 1},
+        {"user_id": 5, "course_id": 1, "mixed": None},
+    ]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    return stage.apply(job.plan(stage.client), note="TICKET-7")
+
+
+def test_outcomes_have_types(result: ArchiveResult) -> None:
+    """Ours are those of the page; what was given keeps whole numbers, numbers and flags."""
+    frame = result.to_pandas()
+    assert types(frame) == {
+        "user_id": "Int64",
+        "course_id": "Int64",
+        "budget": "Float64",
+        "vip": "boolean",
+        "mixed": "string",
+        "big": "string",
+        **TYPES,
+    }
+    assert list(frame["outcome"].cat.categories) == ["archived", "skipped", "failed", "unknown"]
+    assert list(frame["mixed"].fillna("-")) == ["1", "x", "-"]
+    assert list(frame["big"].dropna()) == [str(2**70), "1"]
+    assert list(frame["outcome_note"]) == ["TICKET-7"] * 3
+
+
+def test_nothing_is_nan(result: ArchiveResult) -> None:
+    """A whole number that is missing is missing, and the others stay whole."""
+    ids = result.to_pandas()["outcome_record_id"]
+    assert ids[2] is pd.NA
+    assert [type(one) for one in ids.dropna().tolist()] == [int, int]
+    assert list(ids.dropna()) == [one.archiving.record_id for one in result.records]
+
+
+@pytest.mark.parametrize("view", ["archived", "skipped", "failed", "unknown", "incomplete"])
+def test_views_have_the_types_of_the_whole(result: ArchiveResult, view: str) -> None:
+    """An empty view too, so that views can be put together again."""
+    frame = getattr(result, view).to_pandas()
+    assert types(frame) == types(result.to_pandas())
+    assert len(frame) == len(getattr(result, view))
+
+
+def test_records_have_types(result: ArchiveResult) -> None:
+    """UTC whatever the hour, known words as categories, numbers that can be missing."""
+    frame = result.records.to_pandas()
+    found = types(frame)
+    assert list(found) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert {name for name, word in found.items() if name.endswith("_at") and "UTC" not in word} == (
+        set()
+    )
+    assert found["user_id"] == found["time_spent"] == "Int64"
+    assert (found["score"], found["user_is_active"]) == ("Float64", "boolean")
+    assert (found["status"], found["level"]) == ("category", "category")
+    assert list(frame["completed_at"].dt.to_pydatetime()) == [DONE, DONE]
+    assert list(frame["status"].cat.categories)[:3] == ["enrolled", "in_progress", "completed"]
+    assert list(frame["user_is_active"].isna()) == [True, True]
+
+
+def test_outcomes_and_records_join(result: ArchiveResult) -> None:
+    """The ids are equal in type too."""
+    left, right = result.to_pandas(), result.records.to_pandas()
+    both = left.merge(right, left_on="outcome_record_id", right_on="record_id")
+    assert list(both["username"]) == ["u1001", "u1002"]
+
+
+def test_records_can_be_read_again(result: ArchiveResult) -> None:
+    """A list that is iterated anew each time, and knows how long it is."""
+    records = result.records
+    assert isinstance(records, Records)
+    assert len(records) == len(list(records)) == len(list(records)) == 2
+
+
+def odd(stage: Stage) -> ArchiveResult:
+    """A record with a word, a date and a name that nobody expects."""
+    stage.load(1)
+    stage.change(
+        "UPDATE enrollments SET enrollment_validity_end_datetime = '9999-12-31 23:59:59', "
+        "enrollment_score = NULL"
+    )
+    stage.change("UPDATE users SET username = '=1+1'")
+    result = stage.apply(stage.plan(1, users=[1001]))
+    path = stage.folder / "odd.sqlite"
+    (one,) = result.outcomes
+    plain = one.record.to_dict() if one.record else {}
+    plain["enrollment"]["status"] = "expelled"
+    plain["user"]["first_name"] = "half \ud83d"
+    plain["extra"] = {"fresh": [1]}
+    record = ArchivedCourseEnrollment.from_dict(plain)
+    outcome = Outcome(
+        kind="archived", code="archived", reason="so", target=one.target, record=record
+    )
+    with Ledger.create(path, {"plan": None}, [(0, outcome)]):
+        return ArchiveResult(path)
+
+
+def test_odd_values_are_kept(stage: Stage) -> None:
+    """An unknown word is one more category; the year 9999 fits; unknown fields are JSON."""
+    frame = odd(stage).records.to_pandas()
+    (row,) = frame.to_dict("records")
+    assert row["status"] == "expelled"
+    assert frame["status"].cat.categories[-1] == "expelled"
+    assert row["valid_until"].year == 9999
+    assert row["user_first_name"] == "half \\ud83d"
+    assert row["extra"] == '{"fresh": [1]}'
+    assert frame["score"][0] is pd.NA
+
+
+def test_csv_of_records(stage: Stage) -> None:
+    """The same columns and values, and no cell that runs."""
+    result = odd(stage)
+    result.records.to_csv(stage.folder / "records.csv")
+    with (stage.folder / "records.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert list(row) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert row["username"] == "'=1+1"
+    assert row["completed_at"] == "2025-02-03 04:05:06+00:00"
+    assert row["user_first_name"] == "half \\ud83d"
+    assert (row["score"], row["extra"]) == ("", '{"fresh": [1]}')
+
+
+@pytest.fixture
+def plans(stage: Stage) -> ArchiveResult:
+    """Two rows: a learning plan with two courses, and a course."""
+    stage.load(1, 1, 1)
+    stage.sandbox.load(
+        learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C2,C3"}],
+        learning_plan_enrollments=[
+            {
+                "user_id": 1001,
+                "learning_plan_id": 5,
+                "enrollment_status": "completed",
+                "enrollment_created_at": "2025-01-02 03:04:05",
+            }
+        ],
+    )
+    rows = [
+        {"user_id": 1001, "learning_plan_id": 5, "course_id": None},
+        {"user_id": 1001, "learning_plan_id": None, "course_id": 1},
+    ]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    return stage.apply(job.plan(stage.client))
+
+
+def test_records_of_both_kinds(plans: ArchiveResult) -> None:
+    """A job on courses and plans has the columns of both; ids that are missing are missing."""
+    frame = plans.records.to_pandas()
+    names = [
+        one.name for one in columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
+    ]
+    assert list(frame.columns) == names
+    assert list(frame["learning_plan_id"].fillna(0)) == [5, 0]
+    assert list(frame["course_id"].fillna(0)) == [0, 1]
+    assert list(frame["learning_plan_courses"]) == [(2, 3), None]
+    plans.records.to_csv(plans.ledger.with_suffix(".csv"))
+    with plans.ledger.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        assert [row["learning_plan_courses"] for row in csv.DictReader(file)] == ["2,3", ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cls"),
+    [
+        ("course", ArchivedCourseEnrollment),
+        ("learning_plan", ArchivedLearningPlanEnrollment),
+    ],
+)
+def test_no_records_have_columns(stage: Stage, kind: str, cls: type) -> None:
+    """Where nothing was archived the table is empty, of the kind that was asked for, and typed."""
+    stage.load(1)
+    stage.sandbox.load(learning_plans=[{"learning_plan_id": 1, "code": "P1", "courses": []}])
+    rows = [{"user_id": 5, f"{kind}_id": 1}]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    frame = stage.apply(job.plan(stage.client)).records.to_pandas()
+    assert len(frame) == 0
+    assert list(frame.columns) == [one.name for one in columns_of(cls)]
+    assert (types(frame)["user_id"], types(frame)["status"]) == ("Int64", "category")
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "method"),
+    [("pandas", "pandas", "to_pandas"), ("pyarrow", "arrow", "to_arrow")],
+)
+def test_a_missing_extra_is_the_line_to_type(
+    result: ArchiveResult, monkeypatch: pytest.MonkeyPatch, module: str, extra: str, method: str
+) -> None:
+    """Without the extra, the error is what to type; CSV needs none."""
+    monkeypatch.setitem(sys.modules, module, None)
+    words = re.escape(f"{module} is missing: pip install 'lms-archive[{extra}]'")
+    for one in (result, result.failed, result.records):
+        with pytest.raises(LmsArchiveError, match=words):
+            getattr(one, method)()
+    result.records.to_csv(result.ledger.with_suffix(".csv"))
+
+
+# Arrow
+
+
+@pytest.fixture
+def arrow() -> Any:
+    """Arrow, which comes with the extra `test`."""
+    return pytest.importorskip("pyarrow")
+
+
+def rows_of_both(one: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows by Arrow and by pandas, in plain values."""
+    frame, got = one.to_pandas(), one.to_arrow().to_pylist()
+    for row in got:
+        row.update({name: tuple(v) for name, v in row.items() if isinstance(v, list)})
+    return got, frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+@pytest.mark.parametrize("view", ["outcomes", "skipped", "failed", "records"])
+def test_arrow_says_what_pandas_says(result: ArchiveResult, arrow: Any, view: str) -> None:
+    """Row by row, of the same columns."""
+    one = getattr(result, view)
+    table = one.to_arrow()
+    assert table.column_names == list(one.to_pandas().columns)
+    got, expected = rows_of_both(one)
+    assert got == expected
+    assert arrow.types.is_dictionary(result.to_arrow().schema.field("outcome_code").type)
+
+
+@pytest.mark.usefixtures("arrow")
+def test_arrow_of_both_kinds(plans: ArchiveResult) -> None:
+    """Ids of courses are lists of whole numbers."""
+    got, expected = rows_of_both(plans.records)
+    assert got == expected
+    assert [row["learning_plan_courses"] for row in got] == [(2, 3), None]
+
+
+def test_arrow_has_types_where_nothing_is(result: ArchiveResult, arrow: Any) -> None:
+    """An empty table has the schema of a full one."""
+    empty = result.failed.to_arrow()
+    assert empty.num_rows == 0
+    assert empty.schema == result.to_arrow().schema
+    assert empty.schema.field("outcome_archived_at").type == arrow.timestamp("us", tz="UTC")
+    assert empty.schema.field("outcome_record_id").type == arrow.int64()
+
+
+def test_arrow_comes_in_batches(
+    result: ArchiveResult, arrow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody holds more than a batch: by Arrow's own stream, and the words go together again."""
+    monkeypatch.setattr(frames, "_BATCH", 1)
+    reader = arrow.RecordBatchReader.from_stream(result)
+    batches = list(reader)
+    assert [batch.num_rows for batch in batches] == [1, 1, 1]
+    table = arrow.Table.from_batches(batches)
+    assert table.column("outcome_code").to_pylist() == ["archived", "archived", "not_enrolled"]
+    assert table.to_pylist() == result.to_arrow().to_pylist()
+
+
+def test_parquet_there_and_back(stage: Stage, arrow: Any, tmp_path: Path) -> None:
+    """A file of the evidence holds types and values, odd ones too."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = odd(stage).records.to_arrow()
+    parquet.write_table(table, tmp_path / "records.parquet")
+    back = parquet.read_table(tmp_path / "records.parquet")
+    assert back.to_pylist() == table.to_pylist()
+    (row,) = back.to_pylist()
+    assert (row["status"], row["user_first_name"]) == ("expelled", "half \\ud83d")
+    assert row["archived_at"] >= START.replace(tzinfo=timezone.utc)
+    assert arrow.types.is_timestamp(back.schema.field("archived_at").type)
+    assert back.schema.field("archived_at").type.tz == "UTC"

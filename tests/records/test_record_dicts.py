@@ -1,0 +1,104 @@
+"""Records as plain dicts, and back."""
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lms_archive import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchivedEnrollment,
+    ArchivedEnrollmentInCourse,
+    ArchivedLearningPlan,
+    ArchivedLearningPlanEnrollment,
+    ArchivedUser,
+    Archiving,
+    BackgroundJob,
+    BadInput,
+    Course,
+    CourseEnrollment,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    JobStatus,
+    LearningPlan,
+    LearningPlanCourse,
+    LearningPlanEnrollment,
+    Record,
+    User,
+)
+
+AT = datetime(2026, 3, 29, 1, 30, tzinfo=timezone.utc)  # an hour that is missing in Berlin
+EXTRA: dict[str, Any] = {"new": {"deep": [1, None, "ü"]}}
+RECORDS: list[Record] = [
+    User(user_id=7, username="ada", is_active=False, last_login_at=AT, extra=EXTRA),
+    Course(course_id=3, code="C3"),
+    CourseEnrollment(
+        user_id=7, course_id=3, status=EnrollmentStatus.COMPLETED, level="guest", enrolled_at=AT
+    ),
+    LearningPlan(learning_plan_id=5, credits=1.5, is_published=True, updated_at=AT),
+    LearningPlanCourse(course_id=3),
+    LearningPlanEnrollment(user_id=7, learning_plan_id=5, enrolled_by="import", percentage=50.0),
+    BackgroundJob(job_id="a1", status=JobStatus.RUNNING, created_at=AT),
+    ArchivedCourseEnrollment(
+        archiving=Archiving(record_id=1, archived_at=AT, archived_by=13),
+        user=ArchivedUser(user_id=7),
+        course=ArchivedCourse(course_id=3, certificate_at=AT),
+        enrollment=ArchivedEnrollmentInCourse(level=EnrollmentLevel.TUTOR, status="odd"),
+        learning_plan_id=5,
+        extra=EXTRA,
+    ),
+    ArchivedLearningPlanEnrollment(
+        archiving=Archiving(record_id=2),
+        user=ArchivedUser(user_id=7),
+        learning_plan=ArchivedLearningPlan(learning_plan_id=5, courses=(3, 4)),
+        enrollment=ArchivedEnrollment(valid_until=AT),
+    ),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda one: type(one).__name__)
+def test_there_and_back(record: Record) -> None:
+    """The dict is JSON's own, with times in ISO 8601, and makes an equal record again."""
+    plain = record.to_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert type(record).from_dict(plain) == record
+    assert record.to_dict() == plain
+
+
+def test_the_shape() -> None:
+    """Groups stay, words are texts, times carry their zone."""
+    plain = RECORDS[7].to_dict()
+    assert plain["archiving"] == {
+        "record_id": 1,
+        "archived_at": "2026-03-29T01:30:00+00:00",
+        "archived_by": 13,
+    }
+    assert plain["enrollment"]["level"] == "tutor"
+    assert plain["extra"] == EXTRA
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_every_time_comes_back(moment: datetime) -> None:
+    """Whatever zone a time was in, it is the same moment in UTC."""
+    back = User.from_dict({"user_id": 1, "username": "a", "created_at": moment.isoformat()})
+    assert back.created_at == moment.astimezone(timezone.utc)
+    assert back.created_at.tzinfo is timezone.utc
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"username": "a"}, r"no User: .*user_id: missing"),
+        ({"user_id": "x", "username": "a"}, r"user_id: expected a whole number"),
+        ({"user_id": 1, "username": "a", "nick": "b"}, r"unknown: nick"),
+        ([], r"no User: \$: expected an object"),
+    ],
+)
+def test_what_is_wrong_is_named(data: Any, words: str) -> None:
+    """An error says what is missing, unknown or of another type."""
+    with pytest.raises(BadInput, match=words):
+        User.from_dict(data)

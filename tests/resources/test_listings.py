@@ -1,0 +1,198 @@
+"""Lists of the platform: read when wanted, as often as wanted, and put into tables."""
+
+import csv
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from virtual_time import VirtualTime
+
+from lms_archive import ApiError, ArchiveJob, BadInput, Client, Limits, Listing, NotFound, Record
+from lms_archive.records.columns import columns_of
+from lms_archive.sandbox import Sandbox
+
+DONE = {"enrollment_status": "completed", "enrollment_created_at": "2025-01-02 03:04:05"}
+USERS = range(1001, 1046)
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[tuple[Sandbox, VirtualTime]]:
+    """45 users in course 1 and plan 5; ten of them were archived in both; the rest is active."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=0) as sandbox:
+        sandbox.load(
+            users=[
+                {
+                    "user_id": user,
+                    "username": "<b>bold</b>" if user == 1001 else f"u{user}",
+                    "last_access_date": None if user < 1004 else f"{user + 979}-01-01 00:00:00",
+                }
+                for user in USERS
+            ],
+            courses=[{"id_course": 1, "code": "C1"}, {"id_course": 2, "code": "C2"}],
+            learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C2"}],
+            enrollments=[{"user_id": user, "id_course": 1, **DONE} for user in USERS],
+            learning_plan_enrollments=[
+                {"user_id": user, "learning_plan_id": 5, **DONE} for user in USERS
+            ],
+        )
+        with time.wire(sandbox.client(calls_per_hour=None)) as client:
+            paths = {"/learn/v1/enrollments": "user_id"}
+            paths["/learningplan/v1/learningplans/5/enrollments"] = "user_ids"
+            for path, users in paths.items():
+                body: dict[str, Any] = {users: [*USERS[:10]], "enrollment_mode": "delete"}
+                client.request("PUT", path, json=body | {"course_id": [1]})
+        time.sleep(60)
+        yield sandbox, time
+
+
+@pytest.fixture
+def client(platform: tuple[Sandbox, VirtualTime]) -> Iterator[Client]:
+    """A client that reads 20 a page."""
+    sandbox, time = platform
+    found = sandbox.client(calls_per_hour=None, limits=Limits(page_size=20))
+    with time.wire(found) as client:
+        yield client
+
+
+LISTS: dict[str, tuple[Callable[[Client], Listing[Any]], int]] = {
+    "courses": (lambda client: client.courses.list(), 2),
+    "learning plans": (lambda client: client.learning_plans.list(), 1),
+    "courses of a plan": (lambda client: client.learning_plans.courses(5), 1),
+    "users": (lambda client: client.users.list(), 45),
+    "inactive users": (lambda client: client.users.inactive(since=timedelta(days=3650)), 34),
+    "in course": (lambda client: client.enrollments.in_course(1), 35),
+    "in plan": (lambda client: client.enrollments.in_learning_plan(5), 35),
+    "archived in course": (lambda client: client.archived.in_course(1), 10),
+    "archived in plan": (lambda client: client.archived.in_learning_plan(5), 10),
+    "jobs": (lambda client: client.background_jobs.list(), 2),
+}
+
+
+def made(client: Client) -> int:
+    """How many calls were made, the login aside."""
+    return sum(number for name, number in client.wire.calls.items() if name != "token")
+
+
+every_list = pytest.mark.parametrize("name", LISTS)
+
+
+@every_list
+def test_a_list_is_a_table(client: Client, tmp_path: Path, name: str) -> None:
+    """Records, DataFrame and CSV have the same rows, and the columns of the page."""
+    make, size = LISTS[name]
+    found = make(client)
+    records = list(found)
+    assert len(records) == size
+    assert all(isinstance(one, Record) for one in records)
+    names = [one.name for one in columns_of(type(records[0]))]
+    frame = found.to_pandas()
+    assert (len(frame), list(frame.columns)) == (size, names)
+    found.to_csv(tmp_path / "list.csv")
+    with (tmp_path / "list.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (len(rows), list(rows[0])) == (size, names)
+
+
+@every_list
+def test_a_list_is_read_anew_each_time(client: Client, name: str) -> None:
+    """Nothing is asked before the first loop, and each loop gives all."""
+    found = LISTS[name][0](client)
+    assert made(client) == 0
+    first = list(found)
+    once = made(client)
+    assert first == list(found)
+    assert made(client) == 2 * once > 0
+
+
+@every_list
+def test_a_list_shows_a_page(client: Client, name: str) -> None:
+    """One call, at most thirty rows, the platform's total where it tells one."""
+    make, size = LISTS[name]
+    found = make(client)
+    html = found._repr_html_()
+    assert made(client) == 1
+    cls = type(next(iter(found))).__name__
+    shown, told = min(size, 20), f"{min(size, 20)} of {size} records" if size > 20 else None
+    if name == "inactive users":  # three never logged in, and stand at the front of the page
+        shown, told = 17, "the first 17 records; how many there are is not told"
+    total = told or f"{size} record{'' if size == 1 else 's'}"
+    assert f"<strong>{cls}: {total}</strong>" in html
+    assert html.count("<tr>") == shown + 1
+    assert "<b>" not in html
+    assert repr(found) == f"<Listing of {cls}: read when it is iterated>"
+
+
+def test_thirty_of_a_page(platform: tuple[Sandbox, VirtualTime]) -> None:
+    """A page of 200 is not shown whole."""
+    sandbox, time = platform
+    with time.wire(sandbox.client(calls_per_hour=None)) as client:
+        html = client.users.list()._repr_html_()
+    assert "User: 30 of 45 records" in html
+    assert html.count("<tr>") == 31
+    assert "&lt;b&gt;bold&lt;/b&gt;" in html
+
+
+def test_an_empty_list(client: Client) -> None:
+    """It has columns and types, and says that it is empty; no filter that lets nothing in asks."""
+    for empty in (
+        client.archived.in_course(2),
+        client.archived.in_course(1, user_ids=[]),
+        client.archived.in_course(1, user_ids=iter([999])),
+    ):
+        assert "ArchivedCourseEnrollment: 0 records" in empty._repr_html_()
+        frame = empty.to_pandas()
+        assert len(frame) == 0
+        assert str(frame["archived_at"].dtype) == "datetime64[us, UTC]"
+
+
+def test_a_list_that_fails_is_no_short_table(
+    client: Client, platform: tuple[Sandbox, VirtualTime], tmp_path: Path
+) -> None:
+    """A page that does not come is an error, and leaves no file."""
+    found = client.users.list()
+    platform[0].faults.add("status", status=400, body={}, operation="list_users", after=1)
+    with pytest.raises(ApiError):
+        found.to_csv(tmp_path / "users.csv")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(NotFound):
+        client.archived.in_course(99).to_pandas()
+
+
+def test_arguments_are_checked_at_once(client: Client) -> None:
+    """What cannot be asked is refused where it is written, not where it is read."""
+    with pytest.raises(BadInput):
+        client.users.inactive(since=timedelta(days=-1))
+    with pytest.raises(BadInput):
+        client.archived.in_course(1, archived_from="yesterday")  # type: ignore[arg-type]
+
+
+def test_an_iterator_of_ids_serves_every_reading(client: Client) -> None:
+    """Ids that can be iterated once only are kept."""
+    found = client.enrollments.in_course(1, user_ids=iter(USERS[8:12]))
+    assert [one.user_id for one in found] == [one.user_id for one in found] == [1011, 1012]
+
+
+def test_lists_are_input(client: Client) -> None:
+    """A list, or the table of it, is what a job is made of."""
+    found = client.enrollments.in_course(1, user_ids=[1011, 1012])
+    terms: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
+    table = found.to_pandas()[["user_id", "course_id", "status"]]
+    for rows in (found, table):
+        plan = ArchiveJob.from_rows(rows, **terms).plan(client)
+        assert plan.counts["to_archive"] == 2
+    users = client.users.inactive(since=timedelta(days=3650))
+    job = ArchiveJob.for_course(1, **terms).users(users)
+    assert len(job) == 34
+
+
+def test_a_list_in_arrow(client: Client) -> None:
+    """Read page by page into batches, which whoever speaks Arrow can take."""
+    arrow: Any = pytest.importorskip("pyarrow")
+    found = client.archived.in_course(1)
+    table = found.to_arrow()
+    assert arrow.table(found).equals(table)
+    assert table.column("user_id").to_pylist() == [*USERS[:10]]
+    assert table.schema.field("archived_at").type == arrow.timestamp("us", tz="UTC")
