@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timezone
 from itertools import islice
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ _PANDAS: Final = {
     "integer": "Int64",
     "number": "Float64",
     "flag": "boolean",
-    "time": "datetime64[us, UTC]",
     "ids": "object",
 }
 
@@ -126,6 +126,10 @@ def _text(value: Any) -> str | None:
 
 
 def _series(pd: Any, column: Column, values: list[Any]) -> Any:
+    if column.kind == "time":  # by way of microseconds, which hold the year 9999
+        naive = [value and value.astimezone(timezone.utc).replace(tzinfo=None) for value in values]
+        moments = _extra("numpy", "pandas").array(naive, dtype="datetime64[us]")
+        return pd.Series(moments).dt.tz_localize("UTC")
     if column.kind in ("text", "word"):
         values = [_text(value) for value in values]
     if column.kind != "word":
