@@ -207,11 +207,12 @@ def counts_in(path: Path) -> dict[str, int]:
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
-def asked_in(path: Path) -> Iterator[dict[str, Any]]:
-    """What was asked for, of every row that the ledger accounts for: `target`, `user`, `row`."""
+def asked_in(path: Path) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """The kind of target, and the row as given, of every row that the ledger accounts for."""
     with _reading(path) as database:
         for (asked,) in database.execute("SELECT asked FROM outcomes ORDER BY row"):
-            yield json.loads(asked)
+            one = json.loads(asked)
+            yield one["target"] and one["target"][0], one["row"]
 
 
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:

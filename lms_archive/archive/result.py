@@ -55,7 +55,7 @@ class Outcomes(Table):
 
     def _columns(self) -> list[Column]:
         """Those of all rows, so that every view is valid input again, an empty one too."""
-        given = given_columns(asked["row"] for asked in asked_in(self.ledger))
+        given = given_columns(row for _, row in asked_in(self.ledger))
         return [one for one in given if one.name not in OUTCOME_COLUMNS] + [*OUTCOME_KINDS]
 
     def _repr_html_(self) -> str:
@@ -83,7 +83,7 @@ class Records(Table):
         return rows_of(self)
 
     def _columns(self) -> tuple[Column, ...]:
-        kinds = {asked["target"][0] for asked in asked_in(self.ledger) if asked["target"]}
+        kinds = {kind for kind, _ in asked_in(self.ledger)}
         found = [cls for kind, cls in _RECORDS.items() if kind in kinds]
         return columns_of(*(found or [ArchivedCourseEnrollment]))
 
