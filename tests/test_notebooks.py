@@ -40,4 +40,4 @@ def test_a_page_leads_to_it() -> None:
     """The how-to links to the notebook, and says what it needs."""
     page = (FOLDER.parent / "how-to" / "notebooks.md").read_text(encoding="utf-8")
     assert all(f"../notebooks/{path.name}" in page for path in NOTEBOOKS)
-    assert "'lms-archive[notebooks]'" in page
+    assert "'.[notebooks]'" in page
