@@ -17,9 +17,10 @@ from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.preflight import look
 from lms_archive.archive.readback import LAG
+from lms_archive.archive.rows import RowsBuilder
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.select_all import why_not
-from lms_archive.archive.selection import Everything, Form, Rows, RowsBuilder, Selection, Target
+from lms_archive.archive.selection import Everything, Form, Rows, Selection, Target
 from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.archive.terms import Terms
