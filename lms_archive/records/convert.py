@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from itertools import filterfalse
 from typing import Any, TypeVar
@@ -153,6 +154,7 @@ def _shown(value: object) -> str:
 
 _NAMED = re.compile(r"\['([^']*)'\]")
 _plain = _converter(forbid_extra_keys=True)
+_quick = _converter(forbid_extra_keys=True, detailed_validation=False)
 
 
 def to_plain(value: Any) -> Any:
@@ -168,6 +170,8 @@ def from_plain(cls: type[T], value: object) -> T:
     """
     if attrs.has(cls) and not isinstance(value, Mapping):
         raise Faults([f"$: expected an object, not {_shown(value)}"])
+    with suppress(Exception):  # what is wrong, and where, is told by the slower way
+        return _quick.structure(value, cls)
     try:
         return _plain.structure(value, cls)
     except (ClassValidationError, IterableValidationError) as error:

@@ -19,7 +19,7 @@ def main(names: list[str]) -> int:
         return 2
     for name in names or NAMES:
         module = import_module(f"{__package__}.{name}")
-        say(f"{name}: {module.__doc__.splitlines()[0]}")
+        say(f"{name}: {(module.__doc__ or name).splitlines()[0]}")
         module.main()
         say("")
     return 0
