@@ -13,6 +13,8 @@ from lms_archive.records.convert import from_plain, to_plain
 
 __all__ = ["as_json", "outcome_to_row", "row_to_outcome"]
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)
+
 
 def outcome_to_row(row: int, outcome: Outcome) -> tuple[Any, ...]:
     """The values of a row's outcome, in the order of the ledger's columns."""
@@ -20,7 +22,7 @@ def outcome_to_row(row: int, outcome: Outcome) -> tuple[Any, ...]:
     record = None if outcome.record is None else as_json(to_plain(outcome.record))
     asked = {"target": target, "user": outcome.user, "row": dict(outcome.row)}
     more = {
-        "courses": to_plain(outcome.courses),
+        "courses": to_plain(outcome.courses) if outcome.courses else [],
         "differences": outcome.differences,
         "user_id": outcome.user_id,
     }
@@ -55,4 +57,4 @@ def _record(data: dict[str, Any]) -> ArchivedRecord:
 
 def as_json(value: Any) -> str:
     """A value as the ledger keeps it."""
-    return json.dumps(value, separators=(",", ":"), default=str)
+    return _ENCODER.encode(value)

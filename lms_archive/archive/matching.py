@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 
 from attrs import define, field
 
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.places import Active
-from lms_archive.archive.selection import UserKey
+from lms_archive.archive.selection import Rows, UserKey
 from lms_archive.archive.terms import Terms
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 
-__all__ = ["Asked", "Match", "user_id_of", "who_is_left_alone"]
+__all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
 
 _SHOWN = 5
 
-Asked = tuple[int, str, UserKey]
-"""A row's index, the words for its place, and the user it names."""
+Asked = tuple[int, UserKey]
+"""A row's index, and the user it names."""
 
 
 @define
@@ -29,42 +30,69 @@ class Match:
         terms: what is done with each row.
         items: the enrollments, one for a user.
         find: finds the ids of usernames, where the list does not tell them.
+        where: the words for a row's place.
         skips: the rows that mean no enrollment that is archived, filled by `members`.
     """
 
     terms: Terms
     items: Sequence[Active]
     find: Callable[[Collection[str]], Mapping[str, int]]
+    where: Callable[[int], str]
     skips: list[Skip] = field(factory=list)
+    _near: dict[str, str] = field(factory=dict, init=False)
 
     def members(self, rows: Sequence[Asked]) -> Iterator[PreImage]:
         """The enrollments that are meant, in the order of the rows."""
         by_id = {one.user_id: one for one in self.items}
         by_name = {one.username: one for one in self.items if one.username is not None}
-        names = {name for _, _, key in rows if (name := _username(key))} - by_name.keys()
+        names = {name for _, key in rows if (name := _username(key))} - by_name.keys()
         if names and any(one.username is None for one in self.items):
             found = self.find(names)
             by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
-        lower = {name.casefold(): name for name in by_name}
-        seen: dict[object, str] = {}
-        for index, where, key in rows:
+        if names - by_name.keys():
+            self._near = {name.casefold(): name for name in by_name}
+        seen: dict[object, int] = {}
+        for index, key in rows:
             one = by_name.get(key) if isinstance(key, str) else by_id.get(user_id_of(key))
             if isinstance(key, tuple) and one is not by_name.get(key[1]):
                 self._skip(index, ("disagree", _disagree(key, one)))
                 continue
-            first = seen.setdefault(one.user_id if one else (key,), where)
-            if first is not where:
-                reason = f"asked for already in {first}: archived at most once"
+            first = seen.setdefault(one.user_id if one else (key,), index)
+            if first != index:
+                reason = f"asked for already in {self.where(first)}: archived at most once"
                 self._skip(index, ("duplicate", reason), one)
             elif one is None:
-                self._skip(index, ("not_enrolled", _not_seen(self.terms, key, lower)))
+                self._skip(index, ("not_enrolled", self._not_seen(key)))
             elif (unfit := _unfit(self.terms, one)) is not None:
                 self._skip(index, unfit, one)
             else:
                 yield _pre_image(index, key, one)
 
+    def _not_seen(self, key: UserKey) -> str:
+        reason = (
+            f"not enrolled as {' or '.join(self.terms.only)}: not enrolled, other status, already "
+            "archived, or no such user"
+        )
+        near = self._near.get(key.casefold()) if isinstance(key, str) else None
+        if near is not None:
+            return f"{reason}; {near!r} differs in upper and lower case"
+        if isinstance(key, str) and "@" in key:
+            return f"{reason}; is the username really the e-mail address?"
+        return reason
+
     def _skip(self, row: int, why: tuple[str, str], one: Active | None = None) -> None:
         self.skips.append(Skip(row, *why, None if one is None else one.user_id))
+
+
+def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> list[Asked]:
+    """The rows at these places, in input order; given is how many rows are before each part."""
+    found = [
+        (offset + index, user)
+        for offset, rows, places in parts
+        for index in places
+        if (user := rows.users[rows.user_of[index]]) is not None
+    ]
+    return found if len(parts) == 1 else sorted(found, key=itemgetter(0))
 
 
 def user_id_of(key: int | tuple[int, str]) -> int:
@@ -95,18 +123,6 @@ def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
         score=getattr(one, "score", None),
         time_spent=one.time_spent,
     )
-
-
-def _not_seen(terms: Terms, key: UserKey, lower: Mapping[str, str]) -> str:
-    reason = (
-        f"not enrolled as {' or '.join(terms.only)}: not enrolled, other status, already "
-        "archived, or no such user"
-    )
-    if isinstance(key, str) and key.casefold() in lower:
-        return f"{reason}; {lower[key.casefold()]!r} differs in upper and lower case"
-    if isinstance(key, str) and "@" in key:
-        return f"{reason}; is the username really the e-mail address?"
-    return reason
 
 
 def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:

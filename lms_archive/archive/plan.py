@@ -70,11 +70,9 @@ class ArchivePlan:
         return tuple(outcome for _, outcome in self._skipped())
 
     def _skipped(self) -> Iterator[tuple[int, Outcome]]:
-        skips = {skip.row: skip for skip in self.skips}
-        for row in self.selection:
-            skip = skips.get(row.index)
-            if skip is not None:
-                yield row.index, Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
+        for skip in self.skips:
+            row = self.selection[skip.row]
+            yield skip.row, Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 
 from attrs import define, evolve, field
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
 from lms_archive.archive.estimate import affected, calls_of, duration_of
-from lms_archive.archive.matching import Asked, Match, who_is_left_alone
+from lms_archive.archive.matching import Asked, Match, asked, who_is_left_alone
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.preflight import look
 from lms_archive.archive.readback import LAG
+from lms_archive.archive.rows import RowsBuilder
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.select_all import why_not
-from lms_archive.archive.selection import Everything, Form, Rows, RowsBuilder, Selection, Target
+from lms_archive.archive.selection import Everything, Form, Rows, Selection, Target
 from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.archive.terms import Terms
@@ -59,22 +61,19 @@ def make_plan(
         ApiError: a call failed.
     """
     client = client.with_options()
-    wanted = {one.target for one in selection if one.target is not None}
+    wanted = {target for part in selection.rows for target, _ in part.by_target()}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
     told = look(client, {one.kind for one in wanted}, terms)
     draft = _Draft(client, terms, targets_of(client, wanted), warnings=told)
     asked_for = selection
     selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))
-    where = {
-        row.index: f"line {row.line}" if row.line else f"row {row.index + 1}" for row in selection
-    }
-    candidates = dict(_candidates(draft, selection, where))
+    candidates = dict(_candidates(draft, selection))
     sharing = _sharing(draft, list(candidates))
     candidates = {_with_courses(client, one, sharing): two for one, two in candidates.items()}
     candidates = {
         target: _not_lately(draft, target, rows, again_after) for target, rows in candidates.items()
     }
-    rules = Rules(terms, sharing, on_shared, where)
+    rules = Rules(terms, sharing, on_shared, selection.where)
     kept = rules.apply(candidates)
     draft.skips += rules.skips
     draft.warnings += rules.warnings
@@ -147,28 +146,31 @@ def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | N
 
 
 def _candidates(
-    draft: _Draft, selection: Selection, where: dict[int, str]
+    draft: _Draft, selection: Selection
 ) -> Iterator[tuple[PlannedTarget, list[PreImage]]]:
     """The enrollments that the rows mean, by target, however it was named."""
-    merged: dict[tuple[str, int], list[Asked]] = defaultdict(list)
+    merged: dict[tuple[str, int], list[tuple[int, Rows, Sequence[int]]]] = defaultdict(list)
     targets: dict[tuple[str, int], PlannedTarget] = {}
-    for row in selection:
-        found = None if row.target is None else draft.found[row.target]
-        if row.fault is not None or found is None or row.user is None:
-            reason = row.fault.reason if row.fault else "names no target and user"
-            draft.skips.append(Skip(row.index, "bad_row", reason))
-        elif isinstance(found, Unfound):
-            draft.skips.append(Skip(row.index, found.code, found.reason))
-        else:
+    for offset, part in selection.placed:
+        for row, fault in part.faults.items():
+            draft.skips.append(Skip(offset + row, "bad_row", fault.reason))
+        for target, places in part.by_target():
+            found = draft.found[target]
+            if isinstance(found, Unfound):
+                draft.skips += (Skip(offset + i, found.code, found.reason) for i in places)
+                continue
             known = targets.get(found.key)
             targets[found.key] = found if known is None or known.code is None else known
-            merged[found.key].append((row.index, where[row.index], row.user))
-    for key, rows in merged.items():
+            merged[found.key].append((offset, part, places))
+    for key, parts in merged.items():
+        rows = asked(parts)
         seen = _surveyed(draft, targets[key], rows)
         if seen is not None:
-            match = Match(draft.terms, seen.items, lambda names: user_ids_of(draft.client, names))
+            find = partial(user_ids_of, draft.client)
+            match = Match(draft.terms, seen.items, find, selection.where)
             members = list(match.members(rows))
             draft.skips += match.skips
+            draft.surveys[key] = evolve(seen, items=())  # a million of them are not kept
             yield seen.target, members
 
 
@@ -178,7 +180,7 @@ def _surveyed(draft: _Draft, target: PlannedTarget, rows: Sequence[Asked]) -> Su
             draft.surveys[target.key] = survey(draft.client, target, draft.terms, rows)
         except NotFound:
             reason = f"there is no {target} on the platform"
-            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row, _, _ in rows)
+            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row, _ in rows)
             return None
     return draft.surveys[target.key]
 

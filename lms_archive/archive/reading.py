@@ -6,28 +6,24 @@ import codecs
 import csv
 import io
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from lms_archive.archive.selection import (
-    Fault,
-    Rows,
-    RowsBuilder,
-    Target,
-    TargetKind,
-    UserKey,
+from lms_archive.archive.columns import (
+    BadRow,
     column_word,
     columns_of,
-    flaw,
-    is_id,
-    plain,
+    target_named,
+    user_named,
 )
+from lms_archive.archive.rows import RowsBuilder, TextRows
+from lms_archive.archive.selection import KINDS, Fault, Rows, Target, plain
 from lms_archive.archive.tables import OUTCOME_COLUMNS, unguarded
 from lms_archive.errors import BadInput
 
@@ -39,16 +35,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OURS = frozenset(OUTCOME_COLUMNS)
-_DIGITS = re.compile(r"[1-9][0-9]{0,17}")
-_EXACT = 2**53
-"""Above it a float skips whole numbers: not the id that was meant, maybe."""
-
-
-_KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
-
-
-class _BadRow(Exception):
-    """This row names no target and user that could be used."""
+_AT_ONCE = 256
+"""So many rows are understood in one go; a bad one among them costs these some time."""
 
 
 def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Rows:
@@ -120,14 +108,19 @@ def _read(text: io.TextIOBase | Any, source: str) -> Rows:
         if ours := _OURS.issubset(header):
             header = [unguarded(name) for name in header]
         where = columns_of(header, source, 1)
-        kept = [i for i, name in enumerate(header) if not (ours and name in _OURS)]
-        builder = RowsBuilder(header[i] for i in kept)
+        left_out = {i for i, name in enumerate(header) if ours and name in _OURS}
+        builder = TextRows(header, where, left_out)
         before = lines.line_num
+        rows: list[list[str]] = []
+        starts: list[int] = []
         for cells in lines:
-            line, before = before + 1, lines.line_num
-            if not any(cell.strip() for cell in cells):
-                continue
-            _add_cells(builder, cells, line, where, kept, len(header), undo=ours)
+            rows.append([unguarded(cell) for cell in cells] if ours else cells)
+            starts.append(before + 1)
+            before = lines.line_num
+            if len(rows) == _AT_ONCE:
+                builder.add_texts(rows, starts)
+                rows, starts = [], []
+        builder.add_texts(rows, starts)
     except csv.Error as error:
         raise BadInput(
             f"the CSV breaks off here: {error}. Look for a quote that is not closed",
@@ -139,8 +132,7 @@ def _read(text: io.TextIOBase | Any, source: str) -> Rows:
 
 def _with_first(first: str, text: Iterable[str]) -> Iterator[str]:
     """The lines as csv takes them in every Python: one with a NUL byte is an error until 3.10."""
-    for line in chain([first], text):
-        yield line.replace("\0", "\N{SYMBOL FOR NULL}")
+    return map(methodcaller("replace", "\0", "\N{SYMBOL FOR NULL}"), chain([first], text))
 
 
 def _delimiter(header: str) -> str:
@@ -151,85 +143,6 @@ def _delimiter(header: str) -> str:
         return sum(column_word(name) is not None for name in found), len(found)
 
     return max(",;\t", key=names)
-
-
-def _add_cells(
-    builder: RowsBuilder,
-    cells: list[str],
-    line: int,
-    where: Mapping[str, int],
-    kept: Sequence[int],
-    width: int,
-    *,
-    undo: bool,
-) -> None:
-    if undo:
-        cells = [unguarded(cell) for cell in cells]
-    shown = tuple(cells[i] for i in kept if i < len(cells))
-    if len(cells) != width:
-        much = "more" if len(cells) > width else "fewer"
-        reason = f"{len(cells)} cells where the header has {width}, {much} than it should"
-        builder.add(shown, line, None, None, Fault("bad_row", f"{reason}: is a quote missing?"))
-        return
-    try:
-        target, user = _named({name: cells[i].strip() for name, i in where.items()})
-    except _BadRow as error:
-        builder.add(shown, line, None, None, Fault("bad_row", str(error)))
-    else:
-        builder.add(shown, line, target, user)
-
-
-def _named(cells: Mapping[str, Any]) -> tuple[Target, UserKey]:
-    """The target and the user that the cells name."""
-    targets = [
-        Target(kind, target_id, code)
-        for kind in _KINDS
-        for target_id, code in [(_id(cells, f"{kind}_id"), _name(cells, f"{kind}_code"))]
-        if target_id is not None or code is not None
-    ]
-    if not targets:
-        columns = [word for word in cells if word not in ("username", "user_id")]
-        raise _BadRow(f"names no target: fill in {' or '.join(columns)}")
-    if len(targets) > 1:
-        raise _BadRow(f"names {targets[0]} and {targets[1]}: one target a row")
-    return targets[0], _user(cells)
-
-
-def _user(cells: Mapping[str, Any]) -> UserKey:
-    user_id, username = _id(cells, "user_id"), _name(cells, "username")
-    if user_id is not None and username is not None:
-        return user_id, username
-    if user_id is not None:
-        return user_id
-    if username is not None:
-        return username
-    raise _BadRow("names no user: fill in username or user_id")
-
-
-def _name(cells: Mapping[str, Any], column: str) -> str | None:
-    value = cells.get(column)
-    if value is None or (isinstance(value, str) and not value):
-        return None
-    if not isinstance(value, str):
-        kind = type(value).__name__
-        raise _BadRow(
-            f"{column} {value!r:.40} is of type {kind}: give it as text (pandas: dtype=str)"
-        )
-    if wrong := flaw(value):
-        raise _BadRow(f"{column} {wrong}")
-    return value
-
-
-def _id(cells: Mapping[str, Any], column: str) -> int | None:
-    value: Any = cells.get(column)
-    if value is None or (isinstance(value, str) and not value):
-        return None
-    written = isinstance(value, str) and _DIGITS.fullmatch(value)
-    whole = isinstance(value, float) and value.is_integer() and value < _EXACT
-    number = int(value) if written or whole else value
-    if not is_id(number):
-        raise _BadRow(f"{column} {value!r:.40} is not an id as the platform writes it, such as 7")
-    return number
 
 
 def read_mappings(rows: Iterable[Any]) -> Rows:
@@ -258,8 +171,8 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
         found = {word: cells[i] for word, i in where.items()}
         found = {w: v.strip() if isinstance(v, str) else v for w, v in found.items()}
         try:
-            target, user = _named(found)
-        except _BadRow as error:
+            target, user = target_named(found), user_named(found)
+        except BadRow as error:
             builder.add(cells, None, None, None, Fault("bad_row", str(error)))
         else:
             builder.add(cells, None, target, user)
@@ -270,7 +183,7 @@ def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:
     if isinstance(row, Mapping):
         return {str(name): plain(value) for name, value in row.items()}
     if attrs.has(type(row)) and hasattr(row, "user_id"):
-        for kind in _KINDS:
+        for kind in KINDS:
             if hasattr(row, f"{kind}_id"):
                 return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
     raise BadInput(f"row {index + 1} is no mapping but a {type(row).__name__}", source=source)
@@ -294,7 +207,7 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
         cells = (key, None, user) if name else (key, user, None)
         named = {"username" if name else "user_id": user}
         try:
-            builder.add(cells, None, target, _user(named))
-        except _BadRow as error:
+            builder.add(cells, None, target, user_named(named))
+        except BadRow as error:
             builder.add(cells, None, None, None, Fault("bad_row", str(error)))
     return builder.rows()

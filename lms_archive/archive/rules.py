@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from attrs import define, field
@@ -30,7 +30,7 @@ class Rules:
         terms: what is done with each row.
         sharing: which plans hold which courses.
         on_shared: what becomes of a plan that shares a course with another plan.
-        where: the words for a row's place, such as `line 4`, by row.
+        where: the words for a row's place, such as `line 4`.
         skips: the rows that are not sent, filled by `apply`.
         warnings: what to think of first, filled by `apply`.
     """
@@ -38,7 +38,7 @@ class Rules:
     terms: Terms
     sharing: Sharing
     on_shared: OnShared
-    where: Mapping[int, str]
+    where: Callable[[int], str]
     skips: list[Skip] = field(factory=list)
     warnings: list[str] = field(factory=list)
 
@@ -95,7 +95,7 @@ class Rules:
                     (seen[c, row.user_id] for c in courses if (c, row.user_id) in seen), None
                 )
                 reason = met and (
-                    f"{target} shares a course with {met[0]} of {self.where[met[1]]}: the second "
+                    f"{target} shares a course with {met[0]} of {self.where(met[1])}: the second "
                     "would archive the course enrollment that the first has just made"
                 )
                 if reason and not self._allowed(reason):
@@ -135,7 +135,7 @@ class Rules:
         for row in rows:
             if row.row in along:
                 plan, line = along[row.row]
-                reason = f"carried along by {self.where[line]}: archived with {plan} (article)"
+                reason = f"carried along by {self.where(line)}: archived with {plan} (article)"
                 self.skips.append(
                     Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
                 )

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, TypeGuard, TypeVar
 
 from attrs import field, frozen
 
 from lms_archive.errors import BadInput
 
 __all__ = [
+    "KINDS",
     "Everything",
     "Fault",
     "Form",
     "Row",
     "Rows",
-    "RowsBuilder",
     "Selection",
     "Target",
+    "TargetKind",
     "UserKey",
-    "column_word",
-    "columns_of",
     "flaw",
     "is_id",
     "plain",
 ]
 
+T = TypeVar("T")
 TargetKind = Literal["course", "learning_plan"]
+KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
 Form = Literal["hand_picked", "select_all"]
 
 UserKey = int | str | tuple[int, str]
@@ -37,7 +38,7 @@ UserKey = int | str | tuple[int, str]
 
 
 _LONGEST = 500
-_NUL = ("\0", "\N{SYMBOL FOR NULL}")
+_NUL = "\N{SYMBOL FOR NULL}"
 
 
 def plain(value: Any) -> Any:
@@ -59,9 +60,9 @@ def flaw(name: str) -> str | None:
         return "is empty"
     if len(name) > _LONGEST:
         return f"has {len(name):,} characters, more than any name: is a quote missing?"
-    if any(sign in name for sign in _NUL):
+    if _NUL in name or "\0" in name:
         return f"holds a NUL byte: {name[:40]!r}"
-    if any("\ud800" <= sign <= "\udfff" for sign in name):
+    if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
         return f"holds half a character: {name[:40]!r}"
     return None
 
@@ -110,67 +111,43 @@ class Row:
     fault: Fault | None
 
 
-_COLUMNS = {
-    "username": "username",
-    "userid": "user_id",
-    "coursecode": "course_code",
-    "courseid": "course_id",
-    "learningplancode": "learning_plan_code",
-    "learningplanid": "learning_plan_id",
-}
-_USERS = {"username", "user_id"}
-_WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
-
-
-def column_word(name: str) -> str | None:
-    """The column that a name of the header stands for, where it is one that matters."""
-    return _COLUMNS.get("".join(c for c in name.casefold() if c not in "_-" and not c.isspace()))
-
-
-def columns_of(header: Sequence[str], source: str, line: int | None = None) -> dict[str, int]:
-    """Where each column that matters stands; case, spaces, `_` and `-` are ignored.
-
-    Raises:
-        BadInput: one that matters is missing, or any stands there twice.
-    """
-    seen: dict[tuple[str | None, str | None], int] = {}
-    for index, name in enumerate(header):
-        word = column_word(name)
-        first = seen.setdefault((word, None if word else name), index)
-        if first != index:
-            both = f"{header[first]!r:.60} and {name!r:.60}"
-            reason = f"{both} name the same thing: remove or rename one"
-            raise BadInput(reason, source=source, line=line, column=name[:60])
-    found = {word: index for (word, _), index in seen.items() if word is not None}
-    if not (found.keys() & _USERS and found.keys() - _USERS):
-        shown = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
-        raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=line)
-    return found
-
-
 @frozen
 class Rows:
-    """Rows held by column, so that a million of them are small."""
+    """Rows held by column, equal cells once, so that a million of them are small.
+
+    Attributes:
+        header: the columns' names.
+        cells: for each column, what stands in it.
+        cell_of: for each column, by row, the place among its cells; -1 where the row ends before.
+        lines: by row, the line in the file where it begins, or 0.
+        targets: the targets that are named; None where cells name none.
+        target_of: by row, the place among the targets.
+        users: the users that are named, likewise.
+        user_of: by row, the place among the users.
+        faults: by row, why it cannot be used: such a row has no target and no user.
+    """
 
     header: tuple[str, ...]
-    cells: Sequence[tuple[Any, ...]] = field(repr=False)
+    cells: Sequence[Sequence[Any]] = field(repr=False)
+    cell_of: Sequence[Sequence[int]] = field(repr=False)
     lines: Sequence[int] = field(repr=False)
-    targets: Sequence[Target]
+    targets: Sequence[Target | None]
     target_of: Sequence[int] = field(repr=False)
-    users: Sequence[UserKey] = field(repr=False)
+    users: Sequence[UserKey | None] = field(repr=False)
     user_of: Sequence[int] = field(repr=False)
     faults: Mapping[int, Fault] = field(repr=False)
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.lines)
 
     def to_plain(self) -> dict[str, Any]:
         """The JSON form, column by column."""
         return {
             "header": list(self.header),
-            "cells": self.cells,
+            "cells": [list(cells) for cells in self.cells],
+            "cell_of": [list(places) for places in self.cell_of],
             "lines": list(self.lines),
-            "targets": [[one.kind, one.target_id, one.code] for one in self.targets],
+            "targets": [one and [one.kind, one.target_id, one.code] for one in self.targets],
             "target_of": list(self.target_of),
             "users": self.users,
             "user_of": list(self.user_of),
@@ -182,25 +159,38 @@ class Rows:
         """The rows of their JSON form."""
         return cls(
             header=tuple(data["header"]),
-            cells=[tuple(cells) for cells in data["cells"]],
-            lines=array("q", data["lines"]),
-            targets=tuple(Target(*one) for one in data["targets"]),
-            target_of=array("q", data["target_of"]),
+            cells=data["cells"],
+            cell_of=[array("i", places) for places in data["cell_of"]],
+            lines=array("i", data["lines"]),
+            targets=tuple(one and Target(*one) for one in data["targets"]),
+            target_of=array("i", data["target_of"]),
             users=tuple(tuple(one) if isinstance(one, list) else one for one in data["users"]),
-            user_of=array("q", data["user_of"]),
+            user_of=array("i", data["user_of"]),
             faults={int(i): Fault(*fault) for i, fault in data["faults"].items()},
         )
 
+    def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
+        """Each target, with the places of the rows that name it and can be used."""
+        found = [array("i") for _ in range(len(self.targets) + 1)]
+        adds = [places.append for places in found]
+        for index, target in enumerate(self.target_of):
+            adds[target](index)
+        for one, rows in zip(self.targets, found, strict=False):
+            usable = [i for i in rows if i not in self.faults] if self.faults else rows
+            if one is not None and usable:
+                yield one, usable
+
     def row(self, index: int, offset: int = 0) -> Row:
         """The row at this place; `offset` is where these rows begin in the job."""
-        target, user = self.target_of[index], self.user_of[index]
+        fault = self.faults.get(index)
+        columns = zip(self.header, self.cells, self.cell_of, strict=True)
         return Row(
             index + offset,
             self.lines[index] or None,
-            None if target < 0 else self.targets[target],
-            None if user < 0 else self.users[user],
-            dict(zip(self.header, self.cells[index], strict=False)),
-            self.faults.get(index),
+            None if fault else self.targets[self.target_of[index]],
+            None if fault else self.users[self.user_of[index]],
+            {name: cells[of[index]] for name, cells, of in columns if of[index] >= 0},
+            fault,
         )
 
 
@@ -239,62 +229,27 @@ class Selection:
         """The parts that hold rows."""
         return (part for part in self.parts if isinstance(part, Rows))
 
-    def __iter__(self) -> Iterator[Row]:
+    @property
+    def placed(self) -> Iterator[tuple[int, Rows]]:
+        """The parts that hold rows, each with the number of rows before it."""
         offset = 0
         for part in self.rows:
-            for index in range(len(part)):
-                yield part.row(index, offset)
+            yield offset, part
             offset += len(part)
+
+    def where(self, index: int) -> str:
+        """The words for a row's place."""
+        line = self._at(index, lambda part, inside, _: part.lines[inside])
+        return f"line {line}" if line else f"row {index + 1}"
+
+    def __iter__(self) -> Iterator[Row]:
+        return (part.row(index, start) for start, part in self.placed for index in range(len(part)))
 
     def __getitem__(self, index: int) -> Row:
-        offset = 0
-        for part in self.rows:
-            if index < offset + len(part):
-                return part.row(index - offset, offset)
-            offset += len(part)
+        return self._at(index, Rows.row)
+
+    def _at(self, index: int, what: Callable[[Rows, int, int], T]) -> T:
+        for start, part in self.placed:
+            if index < start + len(part):
+                return what(part, index - start, start)
         raise IndexError(index)
-
-
-class RowsBuilder:
-    """Collects rows; equal targets and users are kept once."""
-
-    def __init__(self, header: Iterable[str]) -> None:
-        self._header = tuple(header)
-        self._cells: list[tuple[Any, ...]] = []
-        self._lines, self._target_of, self._user_of = array("q"), array("q"), array("q")
-        self._targets: dict[Target, int] = {}
-        self._users: dict[UserKey, int] = {}
-        self._faults: dict[int, Fault] = {}
-
-    def add(
-        self,
-        cells: tuple[Any, ...],
-        line: int | None,
-        target: Target | None,
-        user: UserKey | None,
-        fault: Fault | None = None,
-    ) -> None:
-        """One row; without target and user only with the fault that says why."""
-        if fault is not None:
-            self._faults[len(self._cells)] = fault
-        self._cells.append(cells)
-        self._lines.append(line or 0)
-        self._target_of.append(_place(self._targets, target))
-        self._user_of.append(_place(self._users, user))
-
-    def rows(self) -> Rows:
-        """All that was added."""
-        return Rows(
-            header=self._header,
-            cells=self._cells,
-            lines=self._lines,
-            targets=tuple(self._targets),
-            target_of=self._target_of,
-            users=tuple(self._users),
-            user_of=self._user_of,
-            faults=self._faults,
-        )
-
-
-def _place(known: dict[Any, int], value: Any) -> int:
-    return -1 if value is None else known.setdefault(value, len(known))

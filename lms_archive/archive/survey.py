@@ -53,7 +53,7 @@ def survey(
     clock, size = client.wire.clock.monotonic(), client.limits.page_size
     pages = _pages(client, target, terms, None)
     first = next(pages)
-    ids = [user_id_of(key) for _, _, key in rows or () if not isinstance(key, str)]
+    ids = [user_id_of(key) for _, key in rows or () if not isinstance(key, str)]
     if ids and len(ids) == len(rows or ()) and ceil(len(ids) / size) < (first.last or 1) - 1:
         found = _by_ids(client, target, terms, sorted(set(ids)))
     else:

@@ -7,17 +7,17 @@ archived, grouped. Files of our own (contract, plan, ledger) hold records as the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, timezone
-from enum import Enum
-from math import isfinite
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from itertools import filterfalse
 from typing import Any, TypeVar
 
 import attrs
 from cattrs import ClassValidationError, Converter, IterableValidationError, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
-from lms_archive.records import status as words
+from lms_archive.records.leaves import LEAVES, ids
 
 __all__ = ["Faults", "Structurer", "from_plain", "to_plain"]
 
@@ -34,129 +34,17 @@ class Faults(ValueError):
         self.faults = tuple(faults)
 
 
-def _integer(value: object, _: object = None) -> int:
-    if type(value) is int:
-        return value
-    if isinstance(value, str) and (value.isascii() and value.lstrip("-").isdigit()):
-        return int(value)
-    raise ValueError("expected a whole number")
-
-
-def _number(value: object, _: object = None) -> float:
-    if type(value) in (int, float, str):
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (ValueError, OverflowError):
-            pass
-        else:
-            if isfinite(number):
-                return number
-    raise ValueError("expected a number")
-
-
-def _text(value: object, _: object = None) -> str:
-    if isinstance(value, str):
-        return value
-    if type(value) is int:
-        return str(value)
-    raise ValueError("expected text")
-
-
-def _flag(value: object, _: object = None) -> bool:
-    if isinstance(value, bool):
-        return value
-    if value in (0, 1, "0", "1"):
-        return value in (1, "1")
-    raise ValueError("expected true or false")
-
-
-def _time(value: object, _: object = None) -> datetime | None:
-    """A time in UTC (article: archiving; the rest: seen); zero dates mean none (seen)."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        if value.startswith("0000-00-00"):
-            return None
-        try:
-            moment = datetime.fromisoformat(value[:-1] + "+00:00" if value[-1] in "zZ" else value)
-        except ValueError:
-            pass
-        else:
-            if moment.tzinfo is None:
-                return moment.replace(tzinfo=timezone.utc)
-            return moment.astimezone(timezone.utc)
-    raise ValueError("expected a time like '2026-01-31 23:59:59'")
-
-
-def _moment(value: object, _: object = None) -> datetime:
-    moment = _time(value)
-    if moment is None:
-        raise ValueError("expected a time")
-    return moment
-
-
-def _optional(hook: Callable[[object], T]) -> Callable[[object, object], T | None]:
-    def structure(value: object, _: object) -> T | None:
-        return None if value is None or value == "" else hook(value)
-
-    return structure
-
-
-def _word(known: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
-    def structure(value: object) -> Enum | str:
-        text = _text(value)
-        return known.get(text) or known.get(text.strip().lower()) or text
-
-    return structure
-
-
-def _id_or_word(value: object) -> int | str:
-    text = _text(value)
-    return int(text) if text.isascii() and text.isdigit() else text
-
-
-def _ids(value: object, _: object = None) -> tuple[int, ...]:
-    """A list of ids; on this platform it may be one text with commas (article)."""
-    if value is None:
-        return ()
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, (list, tuple)):
-        raise ValueError(  # noqa: TRY004  a fault of the data, as every other
-            "expected ids, such as '12,15,19'"
-        )
-    return tuple(
-        _integer(part.strip() if isinstance(part, str) else part) for part in parts if part != ""
-    )
-
-
-_status = _word(words.STATUS_WORDS)
-_LEAVES: tuple[tuple[Any, Callable[[Any, Any], Any]], ...] = (
-    (int, _integer),
-    (float, _number),
-    (str, _text),
-    (bool, _flag),
-    (int | None, _optional(_integer)),
-    (float | None, _optional(_number)),
-    (bool | None, _optional(_flag)),
-    (str | None, lambda value, _: None if value is None else _text(value)),
-    (int | str, lambda value, _: value if type(value) in (int, str) else _text(value)),
-    (int | str | None, _optional(_id_or_word)),
-    (datetime, _moment),
-    (datetime | None, _time),
-    (words.EnrollmentStatus | str | None, _optional(_status)),
-    (words.EnrollmentLevel | str | None, _optional(_word(words.LEVEL_WORDS))),
-    (words.JobStatus | str, lambda value, _: _word(words.JOB_WORDS)(value)),
-)
-
-
 def _converter(**options: Any) -> Converter:
     converter = Converter(**options)
-    for shape, hook in _LEAVES:
+    for shape, hook in LEAVES:
         converter.register_structure_hook(shape, hook)
-    converter.register_structure_hook_func(lambda shape: shape == tuple[int, ...], _ids)
+    converter.register_structure_hook_func(lambda shape: shape == tuple[int, ...], ids)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_unstructure_hook(date, date.isoformat)
     return converter
+
+
+_FAULTS = (ValueError, TypeError, KeyError, OverflowError)
 
 
 class Structurer:
@@ -180,17 +68,31 @@ class Structurer:
         """
         if not isinstance(item, Mapping):
             raise Faults([f"{where}: expected an object, not {_shown(item)}"])
+        try:
+            return self._maker(cls)(item)  # type: ignore[no-any-return]
+        except _FAULTS:
+            raise Faults(list(self._explain(cls, item, where))) from None
+
+    def many(self, cls: type[T], items: Sequence[Any], where: str = "$") -> list[T]:
+        """The records of a list's items.
+
+        Raises:
+            Faults: every fault of the first item that has any.
+        """
+        try:
+            return list(map(self._maker(cls), items))
+        except _FAULTS:
+            return [self(cls, one, f"{where}[{index}]") for index, one in enumerate(items)]
+
+    def _maker(self, cls: type) -> Callable[[Any], Any]:
         make = self._made.get(cls)
         if make is None:
             make = self._made[cls] = self._build(cls)
-        try:
-            return make(item)  # type: ignore[no-any-return]
-        except (ValueError, TypeError, KeyError, OverflowError):
-            raise Faults(list(self._explain(cls, item, where))) from None
+        return make
 
     def _build(self, cls: Any) -> Callable[[Mapping[str, Any]], Any]:
         keys = self._keys[cls.__name__]
-        known = frozenset(keys.values())
+        is_known = frozenset(keys.values()).__contains__
         groups = []
         for field in attrs.fields(cls):
             if attrs.has(field.type):
@@ -201,14 +103,15 @@ class Structurer:
 
         def structure(item: Mapping[str, Any]) -> Any:
             record = plain(item, cls)
-            record.extra.update((key, item[key]) for key in item if key not in known)
+            for key in filterfalse(is_known, item):
+                record.extra[key] = item[key]
             return record
 
         def structure_groups(item: Mapping[str, Any]) -> Any:
             values = {name: make(item, group) for name, group, make in groups}
             for name, key, hook, shape in own:
                 values[name] = hook(item.get(key), shape)
-            return cls(**values, extra={key: item[key] for key in item if key not in known})
+            return cls(**values, extra={key: item[key] for key in filterfalse(is_known, item)})
 
         own = [
             (f.name, keys[f.name], self._converter.get_structure_hook(f.type), f.type)
@@ -251,6 +154,7 @@ def _shown(value: object) -> str:
 
 _NAMED = re.compile(r"\['([^']*)'\]")
 _plain = _converter(forbid_extra_keys=True)
+_quick = _converter(forbid_extra_keys=True, detailed_validation=False)
 
 
 def to_plain(value: Any) -> Any:
@@ -266,6 +170,8 @@ def from_plain(cls: type[T], value: object) -> T:
     """
     if attrs.has(cls) and not isinstance(value, Mapping):
         raise Faults([f"$: expected an object, not {_shown(value)}"])
+    with suppress(Exception):  # what is wrong, and where, is told by the slower way
+        return _quick.structure(value, cls)
     try:
         return _plain.structure(value, cls)
     except (ClassValidationError, IterableValidationError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, overload
 
@@ -188,7 +189,7 @@ class Archived:
         """The same, a page at a time, with what the platform says of the whole."""
         given = {"course_id": course_id, **_checked(**filters)}
         found = pages(self._wire, "archived_course_enrollments", ArchivedCourseEnrollment, **given)
-        return of_target(found, course_id, lambda one: one.course.course_id)
+        return of_target(found, course_id, attrgetter("course.course_id"))
 
     def pages_in_learning_plan(
         self, learning_plan_id: int, **filters: Any
@@ -201,7 +202,7 @@ class Archived:
             ArchivedLearningPlanEnrollment,
             **given,
         )
-        return of_target(found, learning_plan_id, lambda one: one.learning_plan.learning_plan_id)
+        return of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
 
 
 def certificate_of(record: Archive) -> str | None:

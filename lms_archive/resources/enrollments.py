@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
@@ -75,7 +76,7 @@ class Enrollments:
         """The same, a page at a time, with what the platform says of the whole."""
         given = {"course_id": course_id, **_filters(user_ids, status)}
         found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
-        return of_target(found, course_id, lambda one: one.course_id)
+        return of_target(found, course_id, attrgetter("course_id"))
 
     def pages_in_learning_plan(
         self,
@@ -87,7 +88,7 @@ class Enrollments:
         """The same, a page at a time, with what the platform says of the whole."""
         given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
         found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
-        return of_target(found, learning_plan_id, lambda one: one.learning_plan_id)
+        return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
 
 
 def _filters(

@@ -28,6 +28,7 @@ from lms_archive.wire.transport import MAX_BODY, Answer
 __all__ = ["Reply", "read_answer"]
 
 _DEPTH = 100
+_NESTED = frozenset({dict, list})
 _LONGEST_WORDS = 300
 _MAY_NOT = (
     "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
@@ -110,14 +111,15 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _deeper_than(data: Any, depth: int) -> bool:
-    level = [data]
+    level = [data] if type(data) in _NESTED else []
     for _ in range(depth):
         level = [
             child
             for one in level
-            if isinstance(one, (dict, list))
-            for child in (one.values() if isinstance(one, dict) else one)
-            if isinstance(child, (dict, list))
+            for inside in [one.values() if type(one) is dict else one]
+            if not _NESTED.isdisjoint(map(type, inside))
+            for child in inside
+            if type(child) in _NESTED
         ]
         if not level:
             return False

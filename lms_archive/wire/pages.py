@@ -57,7 +57,7 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
             raise _bad(wire, name, given, [f"$.{row.answer.get('items', 'data.items')}: no list"])
         if raw and raw == before:
             raise _bad(wire, name, given, [f"$: page {number} is page {number - 1} again"])
-        items = [structured(wire, name, cls, one, index, given) for index, one in enumerate(raw)]
+        items = _items(wire, name, cls, raw, given)
         last, total = _count(row.find(reply.data, "pages")), _count(row.find(reply.data, "total"))
         seen += len(items)
         yield Page(items, total, last, reply.date, path)
@@ -83,10 +83,9 @@ def of_target(
         BadAnswer: one is not: nothing of such a list can be trusted.
     """
     for page in found:
-        for one in page.items:
-            if target(one) != target_id:
-                faults = [f"an item of {target(one)} in the list of {target_id}"]
-                raise BadAnswer("GET", page.path, status=200, faults=faults)
+        for other in set(map(target, page.items)) - {target_id}:
+            faults = [f"an item of {other} in the list of {target_id}"]
+            raise BadAnswer("GET", page.path, status=200, faults=faults)
         yield page
 
 
@@ -110,6 +109,19 @@ def structured(
         item = row.find(item, "item")
     try:
         return wire.structure(cls, item, where)
+    except Faults as error:
+        raise _bad(wire, name, given, list(error.faults)) from None
+
+
+def _items(
+    wire: Wire, name: str, cls: type[T], raw: Sequence[Any], given: Mapping[str, Any]
+) -> list[T]:
+    """The records of a page; a page of items that are not wrapped is done in one go."""
+    answer = wire.operation(name).answer
+    if "item" in answer:
+        return [structured(wire, name, cls, one, index, given) for index, one in enumerate(raw)]
+    try:
+        return wire.structure.many(cls, raw, f"$.{answer.get('items', 'data.items')}")
     except Faults as error:
         raise _bad(wire, name, given, list(error.faults)) from None
 

@@ -54,7 +54,7 @@ def _apply(
 ) -> tuple[dict[tuple[str, int], list[int]], dict[int, tuple[str, str]], list[str]]:
     """What is kept by target, what is skipped by row, and the warnings."""
     where = {index: f"line {index + 2}" for index in range(len(asked))}
-    rules = Rules(terms, _sharing(plans), on_shared, where)
+    rules = Rules(terms, _sharing(plans), on_shared, where.__getitem__)
     kept = rules.apply(_candidates(asked))
     users = {target.key: [one.user_id for one in rows] for target, rows in kept.items() if rows}
     return users, {one.row: (one.code, one.reason) for one in rules.skips}, rules.warnings
@@ -86,9 +86,7 @@ def test_each_candidate_is_kept_or_skipped_once(
     reset: bool,
 ) -> None:
     """Nothing is lost or counted twice, and no kept row breaks a rule of the platform."""
-    rules = Rules(
-        _terms(mode, reset=reset), _sharing(plans), on_shared, dict.fromkeys(range(len(asked)), "?")
-    )
+    rules = Rules(_terms(mode, reset=reset), _sharing(plans), on_shared, str)
     candidates = _candidates(asked)
     kept = rules.apply(candidates)
     assert list(kept) == list(candidates)
@@ -159,6 +157,6 @@ def test_reset_on_shared_courses_is_warned_of(mode: str, *, reset: bool, warned:
 
 def test_a_plan_none_of_whose_rows_goes_is_told_of_nothing() -> None:
     """Without candidates there is no warning, and `"fail"` does not fail."""
-    rules = Rules(_terms(), _sharing({1: [1], 2: [1]}), "fail", {})
+    rules = Rules(_terms(), _sharing({1: [1], 2: [1]}), "fail", str)
     assert rules.apply({_target("learning_plan", 1): []}) == {_target("learning_plan", 1): []}
     assert rules.warnings == []

@@ -25,7 +25,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "columns.md").read_te
 WORDS = {"integer": "whole number"}
 CLASSES = [
     one
-    for one in map(vars(lms_archive).get, lms_archive.__all__)
+    for one in (getattr(lms_archive, name) for name in lms_archive.__all__)
     if isinstance(one, type) and issubclass(one, Record) and one is not Record
 ]
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)

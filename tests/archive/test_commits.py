@@ -1,0 +1,28 @@
+"""The ledger is durable, and few commits: what a disk is asked for in a run."""
+
+from collections import Counter
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive.archive.ledger import Ledger
+
+
+def test_at_most_four_commits_a_chunk(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending, submitted and read back; what is noted once for a job does not grow with it."""
+    statements: Counter[str] = Counter()
+    synchronous: list[int] = []
+    create = Ledger.create.__func__  # type: ignore[attr-defined]
+
+    def watched(cls: type[Ledger], *args: object) -> Ledger:
+        ledger: Ledger = create(cls, *args)
+        synchronous.extend(ledger._database.execute("PRAGMA synchronous").fetchone())
+        ledger._database.set_trace_callback(lambda text: statements.update([text]))
+        return ledger
+
+    monkeypatch.setattr(Ledger, "create", classmethod(watched))
+    stage.load(600, 450)
+    stage.check(stage.apply(), archived=1050)
+    assert synchronous == [2]  # FULL
+    assert len(stage.writes) == 7
+    assert 3 * 7 <= statements["COMMIT"] <= 4 * 7
