@@ -139,9 +139,9 @@ def test_a_reset_may_have_been_sent(transport: RequestsTransport) -> None:
         linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
-    with bare_server(reset) as url, pytest.raises(requests.ConnectionError) as caught:
+    with bare_server(reset) as url, pytest.raises(ConnectionError) as caught:
         get(transport, url)
-    assert not isinstance(caught.value, NotSent)
+    assert not isinstance(caught.value, (NotSent, ConnectionRefusedError))
 
 
 def test_tls_failure_is_not_called_not_sent(
@@ -154,7 +154,7 @@ def test_tls_failure_is_not_called_not_sent(
         raise requests.exceptions.SSLError(MaxRetryError(None, "/", reason))  # type: ignore[arg-type]
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", untrusted)
-    with pytest.raises(requests.exceptions.SSLError, match="certificate verify failed"):
+    with pytest.raises(ConnectionError, match="certificate verify failed"):
         get(transport, "https://acme.example.com/")
 
 
@@ -283,7 +283,7 @@ def test_a_body_that_drips_ends(transport: RequestsTransport, head: bytes, drop:
             time.sleep(0.02)
 
     begun = time.monotonic()
-    with bare_server(drip) as url, pytest.raises(requests.ReadTimeout, match=r"longer than 0\.15"):
+    with bare_server(drip) as url, pytest.raises(TimeoutError, match=r"longer than 0\.15"):
         get(transport, url)
     assert time.monotonic() - begun < 30  # it drips for a minute
 
