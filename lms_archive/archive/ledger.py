@@ -24,6 +24,7 @@ from lms_archive.errors import LedgerError
 __all__ = ["Event", "Ledger", "columns_in", "counts_in", "outcomes_in", "read_events"]
 
 SCHEMA = 1
+_BESIDE = ("-wal", "-shm", "-journal")
 
 _TABLES = """
 CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -242,7 +243,10 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """The database of that name; one that is not there is not made."""
+    """The database of that name; one that is not there is not made, no link is followed."""
+    for one in (path, *(path.with_name(path.name + rest) for rest in _BESIDE)):
+        if one.is_symlink():
+            raise LedgerError(f"{one}: is a symbolic link: name the ledger itself, remove others")
     try:
         uri = f"{path.absolute().as_uri()}?mode=rw"
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
@@ -282,11 +286,13 @@ def _durable(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
 
 def _clear(place: Path, new: Path) -> None:
     """Remove what an unfinished or deleted ledger left: SQLite would take it for the new one's."""
+    if place.is_symlink():
+        raise LedgerError(f"{place}: is a symbolic link: name the ledger itself")
     if place.exists():
         raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
     new.unlink(missing_ok=True)
     for path in (place, new):
-        for rest in ("-wal", "-shm", "-journal"):
+        for rest in _BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)
 
 

@@ -22,8 +22,11 @@ def hold(path: Path) -> IO[str]:
         LedgerError: another process holds it (its pid and host are named), or it cannot be locked.
     """
     try:
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        no_link = getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | no_link, 0o600)
     except OSError as error:
+        if Path(f"{path}.lock").is_symlink():
+            raise LedgerError(f"{path}.lock: is a symbolic link: remove it") from None
         raise LedgerError(f"{path}: the ledger cannot be locked: {error.strerror}") from error
     file = os.fdopen(handle, "r+", encoding="utf-8")
     try:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from lms_archive.archive.cutting import Chunk, PlannedTarget
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.terms import Terms
+from lms_archive.errors import printable
 
 __all__ = ["printable", "printed"]
 
@@ -113,10 +114,3 @@ def _time(duration: timedelta) -> str:
     if seconds < 5400:  # noqa: PLR2004
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours"
-
-
-def printable(text: str) -> str:
-    """Text of a stranger, made safe for a terminal: control characters are shown escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
-    )

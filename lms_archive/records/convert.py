@@ -24,6 +24,8 @@ __all__ = ["Faults", "Structurer", "from_plain", "to_plain"]
 T = TypeVar("T")
 
 _SHOWN = 60
+_DIGITS = 20
+_LARGEST = 2**63
 
 
 class Faults(ValueError):
@@ -35,10 +37,10 @@ class Faults(ValueError):
 
 
 def _integer(value: object, _: object = None) -> int:
-    if type(value) is int:
+    if isinstance(value, str) and len(value) <= _DIGITS:
+        value = int(value) if value.isascii() and value.lstrip("-").isdigit() else None
+    if type(value) is int and abs(value) < _LARGEST:
         return value
-    if isinstance(value, str) and (value.isascii() and value.lstrip("-").isdigit()):
-        return int(value)
     raise ValueError("expected a whole number")
 
 
