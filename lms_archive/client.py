@@ -204,6 +204,8 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "wire"):
+            return "Client(unfinished)"  # seen in the traceback of a refused argument
         return f"Client({self.base_url!r}, {self.wire.settings.auth!r})"
 
 

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, NoReturn
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
@@ -51,7 +51,7 @@ _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
 class Reply:
     """A good answer: its JSON, and the platform's clock (UTC) when it was given, if told."""
 
-    data: Any
+    data: Any = field(repr=False)
     date: datetime | None
 
 
@@ -90,6 +90,7 @@ def _decode(
     # Each value costs up to a hundred times the one byte that it may be written in.
     if sum(map(answer.body.count, (b",", b"[", b"{"))) > _VALUES:
         raise bad(f"JSON of more than {_VALUES:,} values")
+    fault = ""
     try:
         data = json.loads(
             _unquoted(request, answer.body, hidden),
@@ -99,11 +100,12 @@ def _decode(
         )
         deep = _deeper_than(data, _DEPTH)
     except ValueError as error:
-        kind = one_line(headers.get("content-type", "no content type"), hidden)
-        said = _words(answer.body, headers, hidden)
-        raise bad(f"not JSON ({kind}): {said!r}; {error}") from None
+        fault = str(error)  # not the error itself: that holds the whole body
     except RecursionError:
         deep = True
+    if fault:
+        kind = one_line(headers.get("content-type", "no content type"), hidden)
+        raise bad(f"not JSON ({kind}): {_words(answer.body, headers, hidden)!r}; {fault}")
     if deep:
         raise bad(f"JSON nested deeper than {_DEPTH}")
     return data

@@ -113,6 +113,9 @@ class _Response(HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._deadline.lift()
+        # What is no header would be logged by urllib3, whatever it quotes.
+        self.headers.set_payload("")
+        self.headers.defects = []
 
 
 class _Connection:
