@@ -125,27 +125,27 @@ class _Connection:
     response_class: Any = _Response
 
 
-class _Plain(_Connection, HTTPConnection):
+class _HTTP(_Connection, HTTPConnection):
     """Over plain http."""
 
 
-class _Tls(_Connection, HTTPSConnection):
+class _HTTPS(_Connection, HTTPSConnection):
     """Over TLS."""
 
 
-class _PlainPool(HTTPConnectionPool):
+class _HTTPPool(HTTPConnectionPool):
     """Plain connections."""
 
-    ConnectionCls = _Plain
+    ConnectionCls = _HTTP
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _HTTPSPool(HTTPSConnectionPool):
     """TLS connections."""
 
-    ConnectionCls = _Tls
+    ConnectionCls = _HTTPS
 
 
-_POOLS: dict[str, Any] = {"http": _PlainPool, "https": _TlsPool}
+_POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Adapter(HTTPAdapter):
