@@ -246,7 +246,7 @@ def tls_server() -> Iterator[tuple[str, list[bytes]]]:
                 with connection, suppress(OSError):
                     connection.settimeout(5)
                     with context.wrap_socket(connection, server_side=True) as talk:
-                        got.append(read_request(talk))  # type: ignore[arg-type]
+                        got.append(read_request(talk))
                         talk.sendall(http(b"{}"))
 
         threading.Thread(target=serve, daemon=True).start()
