@@ -344,3 +344,32 @@ def test_cookies_do_no_harm(transport: RequestsTransport) -> None:
         for _ in range(2):
             transport("GET", "https://acme.example.com/x", headers, [], None, QUICK)
         assert [call.request.headers["Authorization"] for call in mock.calls] == ["Bearer t"] * 2
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_head_that_drips_ends(transport: RequestsTransport, head: bytes) -> None:
+    """Status and headers that come byte by byte do not outlast the read time-out by much."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(head)
+        for _ in range(3_000):
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    begun = time.monotonic()
+    with bare_server(drip) as url, pytest.raises(TimeoutError):
+        get(transport, url)
+    assert time.monotonic() - begun < 30  # it drips for a minute
+
+
+def test_each_answer_has_its_own_time(transport: RequestsTransport) -> None:
+    """The deadline is one answer's: a connection kept open serves the next as long."""
+
+    def late(connection: socket.socket) -> None:
+        for _ in range(4):
+            time.sleep(0.06)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            read_request(connection)
+
+    with bare_server(late) as url:
+        assert [get(transport, url).body for _ in range(4)] == [b"{}"] * 4
