@@ -9,6 +9,7 @@ from lms_archive.archive.events import RunEvent
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.redacting import redact
 from lms_archive.archive.result import ArchiveResult, Outcomes
 from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
@@ -123,6 +124,7 @@ __all__ = [
     "UnexpectedArchive",
     "User",
     "__version__",
+    "redact",
     "resume",
 ]
 

@@ -127,6 +127,12 @@ class Ledger:
             found = self._database.execute(query, (name,)).fetchone()
             return None if found is None else json.loads(found[0])
 
+    def heads(self) -> dict[str, Any]:
+        """All that the ledger was begun with."""
+        return {
+            name: self.head(name) for (name,) in self._database.execute("SELECT name FROM head")
+        }
+
     def events(self) -> Iterator[Event]:
         """Every state, in the order in which they came."""
         with _readable(self.path):
