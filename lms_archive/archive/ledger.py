@@ -17,14 +17,13 @@ from typing import IO, Any
 from attrs import field, frozen
 
 from lms_archive.archive.entries import as_json, outcome_to_row, row_to_outcome
-from lms_archive.archive.lock import hold
+from lms_archive.archive.lock import BESIDE, hold, refuse_links
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.errors import LedgerError
 
 __all__ = ["Event", "Ledger", "columns_in", "counts_in", "outcomes_in", "read_events"]
 
 SCHEMA = 1
-_BESIDE = ("-wal", "-shm", "-journal")
 
 _TABLES = """
 CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -126,12 +125,6 @@ class Ledger:
             query = "SELECT value FROM head WHERE name = ?"
             found = self._database.execute(query, (name,)).fetchone()
             return None if found is None else json.loads(found[0])
-
-    def heads(self) -> dict[str, Any]:
-        """All that the ledger was begun with."""
-        return {
-            name: self.head(name) for (name,) in self._database.execute("SELECT name FROM head")
-        }
 
     def events(self) -> Iterator[Event]:
         """Every state, in the order in which they came."""
@@ -250,9 +243,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """The database of that name; one that is not there is not made, no link is followed."""
-    for one in (path, *(path.with_name(path.name + rest) for rest in _BESIDE)):
-        if one.is_symlink():
-            raise LedgerError(f"{one}: is a symbolic link: name the ledger itself, remove others")
+    refuse_links(path, *BESIDE)
     try:
         uri = f"{path.absolute().as_uri()}?mode=rw"
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
@@ -292,13 +283,11 @@ def _durable(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
 
 def _clear(place: Path, new: Path) -> None:
     """Remove what an unfinished or deleted ledger left: SQLite would take it for the new one's."""
-    if place.is_symlink():
-        raise LedgerError(f"{place}: is a symbolic link: name the ledger itself")
     if place.exists():
         raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
     new.unlink(missing_ok=True)
     for path in (place, new):
-        for rest in _BESIDE:
+        for rest in BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)
 
 

@@ -46,7 +46,8 @@ def redact(ledger: str | os.PathLike[str]) -> None:
     new = place.with_name(f".{place.name}.redacted")
     with Ledger.open(place) as book:
         _check_finished(book)
-        heads = {**book.heads(), "plan": _plan(book.head("plan")), "redacted": True}
+        heads = {name: book.head(name) for name in ("digest", "canary")}
+        heads |= {"plan": _plan(book.head("plan")), "redacted": True}
         new.unlink(missing_ok=True)  # what an interrupted one left
         outcomes = enumerate(map(_outcome, outcomes_in(place)))
         events = [_event(one) for one in book.events()]

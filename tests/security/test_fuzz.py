@@ -33,7 +33,8 @@ from lms_archive import (
 from lms_archive.sandbox import Sandbox
 
 #: Each example of a ledger is written to the disk, and synced.
-_MANY = settings.default.max_examples if settings.default.max_examples > 100 else 25
+_DEFAULT = settings().max_examples
+_MANY = _DEFAULT if _DEFAULT > 100 else 25
 several = settings(
     max_examples=_MANY,
     deadline=None,
@@ -206,7 +207,7 @@ def test_ledger_files(data: st.DataObject, done: tuple[Path, Path], tmp_path: Pa
     """A ledger of which bytes are damaged is read, or refused; so it is by `redact`."""
     path = tmp_path / "ledger.sqlite"
     for old in tmp_path.glob("ledger*"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     path.write_bytes(data.draw(damaged(done[1].read_bytes())))
     refused_in_words(lambda: _read(path))
     refused_in_words(lambda: redact(path))
@@ -218,7 +219,7 @@ def test_ledger_rows(data: st.DataObject, done: tuple[Path, Path], tmp_path: Pat
     """So it is where the rows hold anything: a ledger of another hand."""
     path = tmp_path / "ledger.sqlite"
     for old in tmp_path.glob("ledger*"):
-        old.unlink()
+        old.unlink(missing_ok=True)
     path.write_bytes(done[1].read_bytes())
     table, column = data.draw(
         st.sampled_from(
@@ -346,7 +347,7 @@ def test_answers(data: st.DataObject) -> None:
 def test_the_fuzz_finds() -> None:
     """A fault of another kind than ours is not taken for a refusal."""
     with pytest.raises(KeyError):
-        refused_in_words(lambda: {}["x"])
+        refused_in_words(lambda: dict[str, str]()["x"])
     with pytest.raises(AssertionError):
         refused_in_words(lambda: (_ for _ in ()).throw(_Raw("\x1b")))
     assert refused_in_words(lambda: (_ for _ in ()).throw(BadInput("no"))) is None
