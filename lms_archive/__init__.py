@@ -13,6 +13,7 @@ if _typing.TYPE_CHECKING:
     from lms_archive.archive.job import ArchiveJob
     from lms_archive.archive.outcomes import CarriedCourse, Outcome
     from lms_archive.archive.plan import ArchivePlan
+    from lms_archive.archive.redacting import redact
     from lms_archive.archive.result import ArchiveResult, Outcomes, Records
     from lms_archive.archive.resuming import resume
     from lms_archive.archive.selection import Target
@@ -132,6 +133,7 @@ __all__ = [
     "UnexpectedArchive",
     "User",
     "__version__",
+    "redact",
     "resume",
 ]
 
@@ -142,6 +144,7 @@ _HOMES = {
     "archive.job": "ArchiveJob",
     "archive.outcomes": "CarriedCourse Outcome",
     "archive.plan": "ArchivePlan",
+    "archive.redacting": "redact",
     "archive.result": "ArchiveResult Outcomes Records",
     "archive.resuming": "resume",
     "archive.selection": "Target",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from json import dumps
 from types import TracebackType
@@ -18,9 +17,10 @@ from lms_archive.resources.courses import Courses
 from lms_archive.resources.enrollments import Enrollments
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
-from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
+from lms_archive.wire.auth import Auth, StaticToken
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.environment import address_and_auth
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.settings import Settings
 from lms_archive.wire.transport import Transport
@@ -28,11 +28,13 @@ from lms_archive.wire.verify import verify
 
 __all__ = ["Client"]
 
-_ENV = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
-
 
 class Client:
     """One platform, seen by one account.
+
+    It can be pickled: with its auth value, never with a token; one made by `from_env` with
+    neither, so that it reads the environment again where it is unpickled. It logs in anew there,
+    and has an hour's calls of its own.
 
     Args:
         base_url: `https://<platform>`; plain http is for loopback only.
@@ -91,18 +93,11 @@ class Client:
         Raises:
             BadInput: variables are missing; all of them are named.
         """
-        given = {
-            name: os.environ.get(f"LMS_ARCHIVE_{name}", "") for name in (*_ENV, "URL", "TOKEN")
-        }
-        given["URL"] = base_url or given["URL"]
-        needed = ("URL",) if given["TOKEN"] else ("URL", *_ENV)
-        missing = [f"LMS_ARCHIVE_{name}" for name in needed if not given[name]]
-        if missing:
-            hint = "" if given["TOKEN"] else " (or LMS_ARCHIVE_TOKEN instead of the last four)"
-            raise BadInput(f"not set in the environment: {', '.join(missing)}{hint}")
-        if given["TOKEN"]:
-            return cls(given["URL"], StaticToken(given["TOKEN"]), **options)
-        return cls(given["URL"], PasswordGrant(*(given[name] for name in _ENV)), **options)
+        url, auth = address_and_auth(base_url)
+        client = cls(url, auth, **options)
+        told = frozenset({"auth"} if base_url else {"auth", "base_url"})
+        client._connect(Wire(evolve(client.wire.settings, from_env=told)))
+        return client
 
     def _connect(self, wire: Wire) -> None:
         self.wire = wire
@@ -132,13 +127,16 @@ class Client:
         Raises:
             BadInput: an option is unknown, or it is the base URL: make another client for that.
         """
-        known = [name for name in Settings.__annotations__ if name != "base_url"]
+        known = [name for name in Settings.__annotations__ if name not in ("base_url", "from_env")]
         for name in options:
             if name not in known:
                 raise BadInput(f"no option {name!r} to change; there are: {', '.join(known)}")
-        copy = object.__new__(type(self))
-        copy._connect(self.wire.with_settings(evolve(self.wire.settings, **options)))
-        return copy
+        settings = self.wire.settings
+        changed = evolve(settings, from_env=settings.from_env - options.keys(), **options)
+        return _connected(type(self), self.wire.with_settings(changed))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _connected, (type(self), self.wire)
 
     def request(
         self,
@@ -206,4 +204,12 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "wire"):
+            return "Client(unfinished)"  # seen in the traceback of a refused argument
         return f"Client({self.base_url!r}, {self.wire.settings.auth!r})"
+
+
+def _connected(cls: type[Client], wire: Wire) -> Client:
+    client = object.__new__(cls)
+    client._connect(wire)
+    return client

@@ -29,6 +29,13 @@ __all__ = [
 ]
 
 
+def printable(text: str) -> str:
+    """Text of a stranger, made safe for a terminal: control characters are shown escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
+    )
+
+
 def _rebuild(
     cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> LmsArchiveError:
@@ -47,6 +54,10 @@ class LmsArchiveError(Exception):
     """
 
     ledger: Path | None = None
+
+    def __str__(self) -> str:
+        """The words, with what a stranger may have put into them made safe for a terminal."""
+        return "\n".join(map(printable, super().__str__().split("\n")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with every attribute: an error raised in a worker process stays readable."""

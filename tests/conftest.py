@@ -4,10 +4,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from virtual_time import Stage, VirtualTime
 
 from lms_archive import Client, Limits, RetryPolicy
 from lms_archive.sandbox import Sandbox
+
+#: `pytest tests/security/test_fuzz.py --hypothesis-profile=fuzz`: what `.ci/full` runs.
+settings.register_profile(
+    "fuzz", max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 COURSES = {71: "SAFE", 72: "FIRE", 73: "TWIN", 74: "TWIN", 75: "71", 76: "EMPTY"}
 COMPLETED = {

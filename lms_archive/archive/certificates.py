@@ -10,7 +10,8 @@ from attrs import field, frozen
 
 from lms_archive.archive.outcomes import ArchivedRecord
 from lms_archive.client import Client
-from lms_archive.errors import ApiError
+from lms_archive.errors import ApiError, BadInput
+from lms_archive.files import private_folder
 from lms_archive.records.archived import ArchivedCourseEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.archived import certificate_of
@@ -43,7 +44,8 @@ def save_certificates(
     client: Client, records: Iterable[ArchivedRecord], folder: Path
 ) -> SavedCertificates:
     """Save each certificate as a PDF of its own; one that fails does not stop the others."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
+    taken: set[str] = set()
     saved: list[Path] = []
     failed: dict[int, str] = {}
     without = 0
@@ -51,10 +53,15 @@ def save_certificates(
         if certificate_of(record) is None:
             without += record.enrollment.status == EnrollmentStatus.COMPLETED
             continue
+        name, record_id = _name(record), record.archiving.record_id
+        if name.casefold() in taken:
+            failed[record_id] = f"{name} is another certificate of this result already"
+            continue
+        taken.add(name.casefold())
         try:
-            saved.append(client.archived.download_certificate(record, folder / _name(record)))
-        except (ApiError, OSError) as error:
-            failed[record.archiving.record_id] = str(error)
+            saved.append(client.archived.download_certificate(record, folder / name))
+        except (ApiError, BadInput, OSError) as error:
+            failed[record_id] = str(error)
     return SavedCertificates(tuple(saved), without, failed)
 
 

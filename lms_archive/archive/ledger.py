@@ -17,7 +17,7 @@ from typing import IO, Any
 from attrs import field, frozen
 
 from lms_archive.archive.entries import as_json, outcome_to_row, row_to_outcome
-from lms_archive.archive.lock import hold
+from lms_archive.archive.lock import BESIDE, hold, refuse_links
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.errors import LedgerError
 
@@ -241,7 +241,8 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """The database of that name; one that is not there is not made."""
+    """The database of that name; one that is not there is not made, no link is followed."""
+    refuse_links(path, *BESIDE)
     try:
         uri = f"{path.absolute().as_uri()}?mode=rw"
         return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
@@ -285,7 +286,7 @@ def _clear(place: Path, new: Path) -> None:
         raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
     new.unlink(missing_ok=True)
     for path in (place, new):
-        for rest in ("-wal", "-shm", "-journal"):
+        for rest in BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)
 
 

@@ -12,7 +12,23 @@ from typing import IO
 
 from lms_archive.errors import LedgerError
 
-__all__ = ["hold"]
+__all__ = ["BESIDE", "hold", "refuse_links"]
+
+BESIDE = ("-wal", "-shm", "-journal")
+"""What SQLite puts beside a database."""
+
+
+def refuse_links(path: Path, *beside: str) -> None:
+    """Refuse a ledger where a symbolic link has its name, or one of what lies beside it.
+
+    Somebody else may have put it there; and under two names a ledger would have two locks.
+
+    Raises:
+        LedgerError: there is one.
+    """
+    for one in (path, *(Path(f"{path}{rest}") for rest in beside)):
+        if one.is_symlink():
+            raise LedgerError(f"{one}: is a symbolic link: name the ledger itself, remove others")
 
 
 def hold(path: Path) -> IO[str]:
@@ -21,8 +37,10 @@ def hold(path: Path) -> IO[str]:
     Raises:
         LedgerError: another process holds it (its pid and host are named), or it cannot be locked.
     """
+    refuse_links(path, ".lock")
     try:
-        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        no_link = getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+        handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | no_link, 0o600)
     except OSError as error:
         raise LedgerError(f"{path}: the ledger cannot be locked: {error.strerror}") from error
     file = os.fdopen(handle, "r+", encoding="utf-8")

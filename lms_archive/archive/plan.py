@@ -112,7 +112,7 @@ class ArchivePlan:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInput(f"not a plan: {error}", source=source) from None
         if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
             raise BadInput(f"not a plan of this version ({_FORMAT!r})", source=source)
@@ -144,12 +144,12 @@ class ArchivePlan:
                 selection=Selection(tuple(Rows.from_plain(part) for part in data["rows"])),
                 chunks=tuple(from_plain(Chunk, chunk) for chunk in data["chunks"]),
                 skips=tuple(from_plain(Skip, skip) for skip in data["skips"]),
-                warnings=tuple(data["warnings"]),
-                calls=dict(data["calls"]),
+                warnings=tuple(map(str, data["warnings"])),
+                calls={name: int(count) for name, count in data["calls"].items()},
                 duration=timedelta(seconds=data["duration"]),
                 read_at=data["read_at"] and datetime.fromisoformat(data["read_at"]),
             )
-        except (Faults, KeyError, TypeError, ValueError) as error:
+        except (Faults, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(f"not a plan: {error}", source=source) from None
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:

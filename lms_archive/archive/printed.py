@@ -9,7 +9,7 @@ from datetime import timedelta
 from lms_archive.archive.cutting import Chunk, PlannedTarget
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.terms import Terms
-from lms_archive.records.html import printable
+from lms_archive.errors import printable
 
 __all__ = [
     "FOREVER",

@@ -126,6 +126,10 @@ class ArchiveResult(Table):
     ledger: Path
     client: Client | None = field(default=None, eq=False, repr=False)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without its client: that would carry the login to wherever results are kept."""
+        return ArchiveResult, (self.ledger,)
+
     @property
     def outcomes(self) -> Outcomes:
         """Every outcome, in input order."""

@@ -24,6 +24,8 @@ __all__ = ["Faults", "Structurer", "from_plain", "to_plain"]
 T = TypeVar("T")
 
 _SHOWN = 60
+_DIGITS = 20
+_LARGEST = 2**63
 
 
 class Faults(ValueError):

@@ -8,7 +8,9 @@ from html import escape
 from itertools import islice
 from typing import Any, Final
 
-__all__ = ["MAX_ROWS", "block", "counted", "line", "printable", "table"]
+from lms_archive.errors import printable
+
+__all__ = ["MAX_ROWS", "block", "counted", "line", "table"]
 
 MAX_ROWS: Final = 30
 _LONGEST: Final = 200
@@ -16,13 +18,6 @@ _WIDE: Final = 40
 _CELL: Final = "vertical-align:top;padding:0.2em 0.8em 0.2em 0;"
 _SHORT: Final = "white-space:nowrap"
 _LONG: Final = "white-space:normal;overflow-wrap:anywhere;min-width:16em;max-width:32em"
-
-
-def printable(text: str) -> str:
-    """Text of a stranger, made safe for a terminal: control characters are shown escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
-    )
 
 
 def counted(shown: int, total: int | None, what: str) -> str:

@@ -14,15 +14,17 @@ __all__ = ["LEAVES", "ids"]
 
 T = TypeVar("T")
 
+_DIGITS = 20
+_LARGEST = 2**63
 _SECONDS = len("2026-01-31 23:59:59")
 _NO_TIME = "expected a time like '2026-01-31 23:59:59'"
 
 
 def _integer(value: object, _: object = None) -> int:
-    if type(value) is int:
+    if isinstance(value, str) and len(value) <= _DIGITS:
+        value = int(value) if value.isascii() and value.lstrip("-").isdigit() else None
+    if type(value) is int and abs(value) < _LARGEST:
         return value
-    if isinstance(value, str) and value.isascii() and value.lstrip("-").isdigit():
-        return int(value)
     raise ValueError("expected a whole number")
 
 
@@ -60,7 +62,7 @@ def _time(value: object, _: object = None) -> datetime | None:
         try:
             return datetime.fromisoformat(value + "+00:00")  # the form that nearly all times have
         except ValueError:
-            raise ValueError(_NO_TIME) from None
+            pass
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -151,7 +153,7 @@ LEAVES: tuple[tuple[Any, Callable[[Any, Any], Any]], ...] = (
     (float, _number),
     (str, _text),
     (bool, _flag),
-    (int | None, _optional(_integer, int)),
+    (int | None, _optional(_integer)),
     (float | None, _optional(_number)),
     (bool | None, _optional(_flag)),
     (str | None, _words_or_none),

@@ -32,7 +32,12 @@ def write_csv(
     """Write rows as CSV (UTF-8, comma); a None is an empty cell."""
     with whole_file(path, newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(guarded(name) for name in header)
+        writer.writerow(_written(name) for name in header)
         for row in rows:
             cells = (row.get(name) for name in header)
-            writer.writerow("" if cell is None else guarded(str(cell)) for cell in cells)
+            writer.writerow("" if cell is None else _written(str(cell)) for cell in cells)
+
+
+def _written(cell: str) -> str:
+    """The cell as it goes out; the CSV of Python 3.10 takes no NUL, and reading shows it so."""
+    return guarded(cell.replace("\0", "\N{SYMBOL FOR NULL}"))

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from html import escape
+from math import isfinite
 from typing import Any, NoReturn
-from urllib.parse import quote, quote_plus
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
@@ -23,13 +22,16 @@ from lms_archive.errors import (
     RateLimited,
 )
 from lms_archive.wire.contract import Request
+from lms_archive.wire.hiding import MARK, forms_of, one_line, without_secrets
 from lms_archive.wire.transport import MAX_BODY, Answer
 
 __all__ = ["Reply", "read_answer"]
 
 _DEPTH = 100
 _NESTED = frozenset({dict, list})
-_LONGEST_WORDS = 300
+_VALUES = 1_000_000
+_DIGITS = 100
+_A_SECRET = 16
 _MAY_NOT = (
     "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
     "learning plan enrollments, nor delete archived ones (article)"
@@ -50,7 +52,7 @@ _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
 class Reply:
     """A good answer: its JSON, and the platform's clock (UTC) when it was given, if told."""
 
-    data: Any
+    data: Any = field(repr=False)
     date: datetime | None
 
 
@@ -66,16 +68,10 @@ def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] 
         ApiError: what the platform said, by family.
     """
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    hidden = [form for secret in secrets if secret for form in _quoted(secret)]
+    hidden = forms_of(secrets)
     if not 200 <= answer.status < 300:  # noqa: PLR2004  HTTP's own
         _refused(request, answer, headers, hidden)
     return Reply(_decode(request, answer, headers, hidden), _date(headers.get("date")))
-
-
-def _quoted(secret: str) -> set[str]:
-    """The forms in which an answer may quote it."""
-    as_json = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    return {secret, *as_json, quote_plus(secret), quote(secret), escape(secret)}
 
 
 def _decode(
@@ -92,22 +88,56 @@ def _decode(
         return answer.body
     if not answer.body.strip():
         return None
+    # Each value costs up to a hundred times the one byte that it may be written in.
+    if sum(map(answer.body.count, (b",", b"[", b"{"))) > _VALUES:
+        raise bad(f"JSON of more than {_VALUES:,} values")
+    fault = ""
     try:
-        data = json.loads(answer.body, parse_constant=_refuse_constant)
+        data = json.loads(
+            _unquoted(request, answer.body, hidden),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
         deep = _deeper_than(data, _DEPTH)
     except ValueError as error:
-        kind = headers.get("content-type", "no content type")
-        said = _words(answer.body, headers, hidden)
-        raise bad(f"not JSON ({kind}): {said!r}; {error}") from None
+        fault = str(error)  # not the error itself: that holds the whole body
     except RecursionError:
         deep = True
+    if fault:
+        kind = one_line(headers.get("content-type", "no content type"), hidden)
+        raise bad(f"not JSON ({kind}): {_words(answer.body, headers, hidden)!r}; {fault}")
     if deep:
         raise bad(f"JSON nested deeper than {_DEPTH}")
     return data
 
 
+def _unquoted(request: Request, body: bytes, hidden: Iterable[str]) -> bytes:
+    """The body without the token, which a platform may send back: records are kept on disk.
+
+    The answer to a login is left as it is: it may give the same refresh token again.
+    """
+    for form in hidden:
+        if request.form is None and len(form) >= _A_SECRET:
+            body = body.replace(form.encode(errors="replace"), MARK.encode())
+    return body
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text:.20} is too large a number")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits")
+    return int(text)
 
 
 def _deeper_than(data: Any, depth: int) -> bool:
@@ -131,7 +161,7 @@ def _refused(
 ) -> NoReturn:
     status, words = answer.status, _words(answer.body, headers, hidden)
     if 300 <= status < 400:  # noqa: PLR2004
-        where = headers.get("location", "nowhere")[:_LONGEST_WORDS]
+        where = one_line(headers.get("location", "nowhere"), hidden)
         raise ApiError(
             request.method,
             request.path,
@@ -157,7 +187,7 @@ def _refused(
 
 def _words(body: bytes, headers: Mapping[str, str], hidden: Iterable[str]) -> str:
     """The platform's own words: `message` may be text or an object (seen); a proxy sends HTML."""
-    text = body[: 64 * 1024].decode("utf-8", "replace")
+    text = without_secrets(body[: 64 * 1024].decode("utf-8", "replace"), hidden)
     said = _said(text)
     if said is not None:
         text = said
@@ -165,10 +195,7 @@ def _words(body: bytes, headers: Mapping[str, str], hidden: Iterable[str]) -> st
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         found = title.group(1) if title else re.sub(r"<[^>]*>", " ", text)
         text = f"an HTML page: {found}"
-    for secret in hidden:
-        text = text.replace(secret, "[secret]")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= _LONGEST_WORDS else text[: _LONGEST_WORDS - 3] + "..."
+    return one_line(text, hidden)
 
 
 def _said(text: str) -> str | None:

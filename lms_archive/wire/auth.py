@@ -106,20 +106,17 @@ class JwtBearer:
         }
 
 
-def _stripped(text: str) -> str:
-    return text.strip()
-
-
-@frozen
+@frozen(init=False)
 class StaticToken:
     """A bearer token made elsewhere; it cannot be renewed."""
 
-    token: str = field(repr=False, converter=_stripped)
+    token: str = field(repr=False)
 
-    @token.validator
-    def _goes_into_a_header(self, _: object, value: str) -> None:
-        if not is_token(value):
+    def __init__(self, token: str) -> None:
+        if not is_token(token.strip()):
+            del token  # a traceback that shows variables begins here
             raise BadInput("the token is empty or holds what no token holds (LMS_ARCHIVE_TOKEN)")
+        self.__attrs_init__(token.strip())
 
 
 def is_token(value: object) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -25,8 +26,9 @@ from lms_archive.wire.auth import TokenKeeper, is_token
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Operation, Request
 from lms_archive.wire.described import Described
+from lms_archive.wire.hiding import forget_variables, forms_of, one_line
 from lms_archive.wire.retry import with_retry
-from lms_archive.wire.settings import Settings
+from lms_archive.wire.settings import Settings, check_pickled
 from lms_archive.wire.throttle import Throttle
 from lms_archive.wire.transport import NotSent, RequestsTransport, Transport
 
@@ -34,6 +36,10 @@ __all__ = ["Wire"]
 
 _SECRET = ("client_secret", "password", "assertion", "refresh_token")
 _NOT_SENT = (NotSent, ConnectionRefusedError, socket.gaierror)
+
+
+def _wire(settings: Settings, clock: Clock) -> Wire:
+    return Wire(settings, clock=clock)
 
 
 @frozen
@@ -90,6 +96,11 @@ class Wire:
         line = self._line.changed(self.settings, settings, self.clock)
         return Wire(settings, clock=self.clock, line=line)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without what it shares: neither token nor connections nor the hour's calls."""
+        check_pickled("clock", self.clock)
+        return _wire, (self.settings, self.clock)
+
     def operation(self, name: str) -> Operation:
         """The contract's row of that name."""
         return self.settings.contract.operations[name]
@@ -104,14 +115,19 @@ class Wire:
 
     def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Reply:
         """Send a request; `repeat=False` sends it at most once."""
-        if not repeat:
-            return self._with_token(request, name)
-        return with_retry(
-            lambda: self._with_token(request, name),
-            self.settings.retry,
-            is_write=request.is_write,
-            clock=self.clock,
-        )
+        handled = sys.exc_info()[1]
+        try:
+            if not repeat:
+                return self._with_token(request, name)
+            return with_retry(
+                lambda: self._with_token(request, name),
+                self.settings.retry,
+                is_write=request.is_write,
+                clock=self.clock,
+            )
+        except BaseException as error:
+            forget_variables(error, handled)
+            raise
 
     @property
     def documents(self) -> dict[str, tuple[Described, ...] | str]:
@@ -192,8 +208,10 @@ class Wire:
         elif request.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             body = urlencode(request.form).encode()
+        secrets = [token, *(dict(request.form or ()).get(one) for one in _SECRET)]
         self._line.throttle.take()
         self.calls[name] += 1
+        lost = None
         try:
             answer = self._line.transport(
                 request.method,
@@ -204,19 +222,26 @@ class Wire:
                 self.settings.timeout,
             )
         except OSError as error:
-            sent = not isinstance(error, _NOT_SENT)
-            words = "the connection was lost" if sent else "no connection could be made"
-            raise PlatformUnavailable(
-                request.method,
-                request.path,
-                words=f"{words}: {type(error).__name__}: {error}",
-                advice=f"is {self.settings.base_url} reachable from here?",
-                in_doubt=sent,
-            ) from error
-        form = dict(request.form or ())
-        reply = read_answer(request, answer, [token, *(form.get(name) for name in _SECRET)])
+            lost = self._lost(request, error, secrets)
+        if lost is not None:
+            raise lost  # not from the transport's error: that may hold the whole request
+        reply = read_answer(request, answer, secrets)
         self._date = reply.date or self._date
         return reply
+
+    def _lost(
+        self, request: Request, error: OSError, secrets: Iterable[str | None]
+    ) -> PlatformUnavailable:
+        sent = not isinstance(error, _NOT_SENT)
+        words = "the connection was lost" if sent else "no connection could be made"
+        said = one_line(str(error), forms_of(secrets))
+        return PlatformUnavailable(
+            request.method,
+            request.path,
+            words=f"{words}: {type(error).__name__}: {said}",
+            advice=f"is {self.settings.base_url} reachable from here?",
+            in_doubt=sent,
+        )
 
 
 def _where_to_look(words: str, form: Mapping[str, str]) -> str:

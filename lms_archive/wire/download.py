@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from lms_archive.errors import BadAnswer
 from lms_archive.wire.calls import Wire
@@ -20,12 +20,19 @@ def download(wire: Wire, link: str, name: str) -> bytes:
         ApiError: the call failed.
     """
     base = urlsplit(wire.settings.base_url)
-    parts = urlsplit(urljoin(f"{wire.settings.base_url}/", link))
-    same = (parts.scheme, parts.hostname, parts.port) == (base.scheme, base.hostname, base.port)
-    inside = parts.path.startswith(f"{base.path}/")
-    if not (same and inside) or parts.username is not None:
+    try:
+        parts = urlsplit(urljoin(f"{wire.settings.base_url}/", link))
+        same = _origin(parts) == _origin(base) and parts.username is None
+    except ValueError:  # no address at all
+        parts, same = base, False
+    inside = parts.path.startswith(f"{base.path}/") and ".." not in unquote(parts.path).split("/")
+    if not (same and inside):
         faults = [f"a link to another place: {link[:200]!r}; it was not followed"]
         raise BadAnswer("GET", f"the link of {name}", faults=faults)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     path = parts.path.removeprefix(base.path)
     return bytes(wire.send(Request("GET", path, query=query, raw=True), name).data)
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

@@ -17,8 +17,8 @@ __all__ = ["Page", "of_target", "pages", "structured"]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-MAX_PAGES = 50_000
-"""No list is followed further: ten million items at 200 a page."""
+MAX_PAGES = 10_000
+"""No list is followed further: two million items at 200 a page."""
 
 
 @frozen
@@ -63,6 +63,9 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
         yield Page(items, total, last, reply.date, path)
         if not raw or _is_last(number, last, seen, total, more=row.find(reply.data, "more")):
             return
+        if total is not None and seen > total + size:
+            faults = [f"$: {seen:,} items and more to come, where it counts {total:,}"]
+            raise _bad(wire, name, given, faults)
         cursor = row.find(reply.data, "cursor") if "cursor" in row.params else None
         number, before = number + 1, raw
     raise _bad(wire, name, given, [f"$: more than {MAX_PAGES:,} pages: a list without an end"])
@@ -126,8 +129,11 @@ def _items(
         raise _bad(wire, name, given, list(error.faults)) from None
 
 
+_DIGITS = 18
+
+
 def _count(value: Any) -> int | None:
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
         return int(value)
     return value if type(value) is int and value >= 0 else None
 

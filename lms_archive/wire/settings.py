@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import pickle
 import platform
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from lms_archive._version import __version__
 from lms_archive.errors import BadInput
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.wire.auth import Auth, StaticToken
 from lms_archive.wire.contract import Contract
+from lms_archive.wire.environment import address_and_auth
 from lms_archive.wire.transport import Transport
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "check_pickled"]
+
+
+_UNFIT = re.compile(r"[\s\\\x00-\x1f\x7f]")
 
 
 def checked_base_url(url: str) -> str:
@@ -34,7 +39,7 @@ def checked_base_url(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("https", "http") or not host or re.search(r"\s", url):
+    if parts.scheme not in ("https", "http") or not host or _UNFIT.search(url):
         may_hold_a_secret = "@" in url or "?" in url
         shown = "what was given" if may_hold_a_secret else repr(url)
         raise BadInput(f"the base URL must look like 'https://acme.example.com', not {shown}")
@@ -48,7 +53,7 @@ def checked_base_url(url: str) -> str:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host).is_loopback and "%" not in host
     except ValueError:
         return host == "localhost"
 
@@ -80,12 +85,24 @@ def checked_app_info(app_info: str | None) -> str | None:
     return app_info
 
 
+def checked_auth(auth: Auth | StaticToken) -> Auth | StaticToken:
+    """Who is calling.
+
+    Raises:
+        BadInput: it is nothing that can log in; it is not quoted, since it may be a secret.
+    """
+    given: object = auth
+    if isinstance(given, type) or not (isinstance(given, StaticToken) or hasattr(given, "form")):
+        raise BadInput("auth is a PasswordGrant, ClientCredentials, JwtBearer or StaticToken(...)")
+    return auth
+
+
 @frozen(kw_only=True)
 class Settings:
-    """Everything a client was told."""
+    """Everything a client was told; `from_env` names what the environment told."""
 
     base_url: str = field(converter=checked_base_url)
-    auth: Auth | StaticToken
+    auth: Auth | StaticToken = field(converter=checked_auth)
     contract: Contract
     limits: Limits
     timeout: tuple[float, float] = field(converter=checked_timeout)
@@ -93,9 +110,39 @@ class Settings:
     calls_per_hour: int | None
     app_info: str | None = field(default=None, converter=checked_app_info)
     transport: Transport | None = None
+    from_env: frozenset[str] = frozenset()
 
     @property
     def user_agent(self) -> str:
         """Library, Python, and the tool built on top."""
         own = f"lms-archive/{__version__} python/{platform.python_version()}"
         return f"{own} {self.app_info}" if self.app_info else own
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without what the environment told: that is read again."""
+        kept = asdict(self, recurse=False, filter=lambda field, _: field.name not in self.from_env)
+        for name in ("auth", "transport"):
+            check_pickled(name, kept.get(name))
+        return _settings, (kept,)
+
+
+def _settings(kept: dict[str, Any]) -> Settings:
+    if kept["from_env"]:
+        base_url, auth = address_and_auth(kept.get("base_url"))
+        kept = {"base_url": base_url, "auth": auth, **kept}
+    return Settings(**kept)
+
+
+def check_pickled(name: str, value: object) -> None:
+    """Refuse what cannot go to another process.
+
+    Raises:
+        BadInput: this cannot be pickled.
+    """
+    try:
+        pickle.dumps(value)
+    except Exception as error:  # noqa: BLE001  pickling runs the code of what is pickled
+        raise BadInput(
+            f"a client with this {name} cannot be pickled ({type(error).__name__}): make it "
+            f"where it is used, or give it a {name} of a class at the top of a module"
+        ) from None

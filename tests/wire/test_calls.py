@@ -65,7 +65,7 @@ UNUSABLE = {
     "http://10.0.0.1": "plain http would show the token",
     "http://[::2]": "plain http would show the token",
     "http://0x7f000001": "plain http would show the token",
-    "http://localhost\\.example.com": "plain http would show the token",
+    "http://localhost\\.example.com": "must look like",
     "https://ada:hush@acme.example.com": "no user, query or fragment; give 'https://acme.exa",
     "https://ada@acme.example.com:8443/x": "give 'https://acme.example.com:8443/x'",
     "https://@acme.example.com": "no user, query or fragment",

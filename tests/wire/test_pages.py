@@ -129,6 +129,13 @@ ENDS: dict[str, tuple[list[Answer], int]] = {
         ],
         2,
     ),
+    "counts of endless digits": (
+        [
+            items(course(1), has_more_data=True, total_page_count="9" * 5_000),
+            items(course(2), has_more_data=False, total_count="9" * 5_000),
+        ],
+        2,
+    ),
 }
 
 

@@ -1,0 +1,358 @@
+"""Whatever is in a file or an answer: it is read, or refused in words; nothing else happens.
+
+A few examples in every run. For many: `pytest tests/security/test_fuzz.py
+--hypothesis-profile=fuzz --hypothesis-show-statistics`, which tells how many ran.
+"""
+
+import copy
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from virtual_time import Stage, VirtualTime
+from wire_tools import Sent, answer, scripted, token
+
+from lms_archive import (
+    Answer,
+    ArchiveJob,
+    ArchivePlan,
+    ArchiveResult,
+    BadInput,
+    Contract,
+    LmsArchiveError,
+    PasswordGrant,
+    RetryPolicy,
+    redact,
+)
+from lms_archive.sandbox import Sandbox
+
+#: Each example of a ledger is written to the disk, and synced.
+_DEFAULT = settings().max_examples
+_MANY = _DEFAULT if _DEFAULT > 100 else 25
+several = settings(
+    max_examples=_MANY,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+few = settings(several, max_examples=max(10, _MANY // 20))
+UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
+
+texts = st.text(max_size=20) | st.sampled_from(
+    ["", "\0", "\ud800", "\x1b[2J", "\u202e", "=1+1", "9" * 5000, "-1", "1e999", "{", "0000-00-00"]
+)
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([0, -1, 2**63, 10**30])
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@st.composite
+def changed(draw: st.DrawFn, whole: Any) -> Any:
+    """A document in which a few things are taken out, put in, or put in place of others."""
+    data = copy.deepcopy(whole)
+    for _ in range(draw(st.integers(0, 4))):
+        here, way = data, draw(st.integers(0, 12))
+        while way and isinstance(here, (dict, list)) and here:
+            way -= 1
+            key = draw(st.sampled_from(list(here) if isinstance(here, dict) else range(len(here))))
+            inside = here[key]
+            if way and isinstance(inside, (dict, list)) and inside:
+                here = inside
+                continue
+            if draw(st.integers(0, 3)):
+                here[key] = draw(anything)
+            elif isinstance(here, dict):
+                here[draw(texts)] = here.pop(key)
+            else:
+                here.insert(key, copy.deepcopy(draw(st.sampled_from(here))))
+            break
+    return data
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """A file of which a few bytes are changed, cut out or put in."""
+    data = bytearray(whole)
+    for _ in range(draw(st.integers(1, 6))):
+        at = draw(st.integers(0, len(data)))
+        put = draw(st.binary(max_size=12))
+        cut = draw(st.sampled_from([0, len(put), len(put), 100, len(data)]))
+        data[at : at + cut] = put
+    return bytes(data)
+
+
+def shown(text: str) -> bool:
+    """Whether a terminal shows each character, and does nothing else with any."""
+    return all(c.isprintable() for line in text.split("\n") for c in line)
+
+
+def refused_in_words(ask: Callable[[], object]) -> object:
+    """What it gives; any error must be one of ours, and can be shown."""
+    try:
+        return ask()
+    except LmsArchiveError as error:
+        told = str(error)
+    assert shown(told)
+    assert len(told) < 20_000
+    return None
+
+
+# Files
+
+
+CSV = b'username;course_code;E-Mail\r\nada;C1;a@b\r\n\'=x;"C\n2";\r\n;;\r\n1,2;3;4;5\r\n'
+
+
+@several
+@given(
+    data=damaged(CSV)
+    | st.binary(max_size=200)
+    | texts.map(lambda t: f"a,b\n{t}".encode("utf-8", "ignore"))
+)
+@example(data="username,course_id\n٣,³\n".encode())
+def test_csv(data: bytes, tmp_path: Path) -> None:
+    """A CSV file becomes a job that accounts for its rows, or is refused."""
+    path = tmp_path / "input.csv"
+    path.write_bytes(data)
+    job = refused_in_words(lambda: ArchiveJob.from_csv(path, **UNENROLL))
+    if isinstance(job, ArchiveJob):
+        for row in job.selection:
+            assert (row.fault is None) == (row.target is not None and row.user is not None)
+
+
+CONTRACT = json.loads(
+    (Path(__file__).parents[2] / "lms_archive" / "wire" / "contract.json").read_text("utf-8")
+)
+
+
+@several
+@given(data=changed(CONTRACT) | anything | changed({"operations": {"list_users": {"path": "/x"}}}))
+def test_contract_files(data: Any, tmp_path: Path) -> None:
+    """A contract's file is a contract whose calls can be made, or is refused."""
+    path = tmp_path / "contract.json"
+    path.write_text(json.dumps(data), "utf-8")
+    contract = refused_in_words(lambda: Contract.from_file(path))
+    if isinstance(contract, Contract):
+        for row in contract.operations.values():
+            request = row.request(**dict.fromkeys(row.in_path, "x"))
+            assert request.path.startswith("/")
+            assert not request.path.startswith("//")
+
+
+@several
+@given(data=damaged(json.dumps(CONTRACT).encode()) | st.binary(max_size=50))
+def test_contract_bytes(data: bytes, tmp_path: Path) -> None:
+    """Nor does it matter what bytes it is of."""
+    path = tmp_path / "contract.json"
+    path.write_bytes(data)
+    refused_in_words(lambda: Contract.from_file(path))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """The files of a finished job: plan and ledger."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=3) as sandbox:
+        stage = Stage(sandbox, time, tmp_path_factory.mktemp("done"))
+        stage.load(3, 2)
+        plan = stage.plan()
+        plan.save(stage.folder / "plan.json")
+        stage.apply(plan)
+        yield stage.folder / "plan.json", stage.ledger
+        stage.line.close()
+
+
+@several
+@given(data=st.data())
+def test_plan_files(data: st.DataObject, done: tuple[Path, Path], tmp_path: Path) -> None:
+    """A plan's file is the very plan that was saved, or is refused."""
+    path, whole = tmp_path / "plan.json", done[0].read_bytes()
+    if data.draw(st.booleans()):
+        path.write_bytes(data.draw(damaged(whole)))
+    else:
+        path.write_text(json.dumps(data.draw(changed(json.loads(whole)))), "utf-8")
+    plan = refused_in_words(lambda: ArchivePlan.load(path))
+    if isinstance(plan, ArchivePlan):
+        assert plan.digest == json.loads(whole)["digest"]
+        assert shown(str(plan))
+
+
+def _read(ledger: Path) -> None:
+    result = ArchiveResult(ledger)
+    assert sum(result.counts.values()) >= 0
+    list(result.outcomes)
+    assert isinstance(result.calls, dict)
+    assert isinstance(result.warnings, tuple)
+    result.to_csv(ledger.with_suffix(".csv"))
+
+
+@few
+@given(data=st.data())
+def test_ledger_files(data: st.DataObject, done: tuple[Path, Path], tmp_path: Path) -> None:
+    """A ledger of which bytes are damaged is read, or refused; so it is by `redact`."""
+    path = tmp_path / "ledger.sqlite"
+    for old in tmp_path.glob("ledger*"):
+        old.unlink(missing_ok=True)
+    path.write_bytes(data.draw(damaged(done[1].read_bytes())))
+    refused_in_words(lambda: _read(path))
+    refused_in_words(lambda: redact(path))
+
+
+@few
+@given(data=st.data())
+def test_ledger_rows(data: st.DataObject, done: tuple[Path, Path], tmp_path: Path) -> None:
+    """So it is where the rows hold anything: a ledger of another hand."""
+    path = tmp_path / "ledger.sqlite"
+    for old in tmp_path.glob("ledger*"):
+        old.unlink(missing_ok=True)
+    path.write_bytes(done[1].read_bytes())
+    table, column = data.draw(
+        st.sampled_from(
+            [
+                ("head", "value"),
+                ("events", "data"),
+                ("events", "state"),
+                *(("outcomes", name) for name in ("asked", "record", "more", "kind", "code")),
+            ]
+        )
+    )
+    with closing(sqlite3.connect(path)) as database, database:
+        for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'"):
+            database.execute(f"DROP TRIGGER {trigger}")
+        rows = database.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        number, text = data.draw(st.sampled_from(rows))
+        try:
+            new = json.dumps(data.draw(changed(json.loads(text or "null"))))
+        except ValueError:
+            new = data.draw(texts).encode("utf-8", "replace").decode()
+        database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, number))
+    refused_in_words(lambda: _read(path))
+    refused_in_words(lambda: redact(path))
+
+
+# Answers
+
+
+@pytest.fixture(scope="module")
+def documents() -> dict[str, Any]:
+    """The sandbox's own documents, by service."""
+    found = {}
+    with Sandbox() as sandbox, sandbox.client() as client:
+        for service in ("manage", "learn", "course", "learningplan"):
+            found[service] = client.request("GET", f"/{service}/v1/swagger")
+    return found
+
+
+@several
+@given(data=st.data())
+def test_swagger(data: st.DataObject, documents: dict[str, Any]) -> None:
+    """A document of any shape makes a report, whose proposals fit, and that can be shown."""
+
+    def document(sent: Sent) -> Answer:
+        service = sent.url.split("/")[3]
+        return answer(data.draw(changed(documents.get(service, {}))))
+
+    client, _ = scripted(document)
+    report = client.verify_contract()
+    assert shown(str(report))
+    assert isinstance(report.suggested_contract(), Contract)
+
+
+ITEM = {
+    "user_id": "7",
+    "username": "ada",
+    "id_course": 1,
+    "name": "C",
+    "code": "C1",
+    "course_id": 1,
+    "enrollment_status": "completed",
+    "enrollment_level": "student",
+    "enrollment_created_at": "2025-01-02 03:04:05",
+    "id": 3,
+    "archived_at": "2025-01-02 03:04:05",
+    "learning_plan_id": 5,
+    "job_descriptor": {"hash": "x", "name": "y", "status": "running", "errors": 0},
+}
+PAGE = {
+    "data": {
+        "items": [ITEM, {**ITEM, "user_id": 8}],
+        "jobs": [{"job_descriptor": ITEM["job_descriptor"]}],
+        "has_more_data": False,
+        "total_count": 2,
+        "total_page_count": 1,
+        "cursor": None,
+    }
+}
+headers = st.dictionaries(
+    st.sampled_from(["Content-Type", "Date", "Retry-After", "Location"]),
+    texts | st.sampled_from(["Sun, 01 Mar 2026 12:00:00 GMT", "application/json", "3", "-1"]),
+)
+answers = st.builds(
+    Answer,
+    st.sampled_from([200] * 12 + [204, 302, 400, 401, 403, 404, 408, 429, 500, 503]),
+    headers,
+    changed(PAGE).map(lambda page: json.dumps(page).encode())
+    | damaged(json.dumps(PAGE).encode())
+    | st.binary(max_size=60),
+)
+
+
+@several
+@given(data=st.data())
+def test_answers(data: st.DataObject) -> None:
+    """Any answer to any read makes records, or an error in words; nothing is ever written."""
+    logins = (
+        answers | st.just(token()) | changed({"access_token": "x", "expires_in": 3}).map(answer)
+    )
+    client, script = scripted(
+        lambda _: data.draw(answers),
+        tokens=[lambda _: data.draw(logins)],
+        auth=PasswordGrant("an-app", "its-secret", "ada", "her-password"),
+        retry=RetryPolicy(tries=2),
+    )
+    asks: list[Callable[[], object]] = [
+        lambda: list(client.courses.list()),
+        lambda: list(client.users.list()),
+        lambda: list(client.enrollments.in_course(1)),
+        lambda: list(client.enrollments.in_learning_plan(5)),
+        lambda: list(client.archived.in_course(1)),
+        lambda: list(client.background_jobs.list()),
+        lambda: client.courses.get(1),
+        lambda: ArchiveJob.for_course(1, **UNENROLL).users([7, "ada"]).plan(client),
+        lambda: ArchiveJob.for_learning_plan(5, **UNENROLL).all_enrollments().plan(client),
+        lambda: ArchiveJob.for_course("C1", **UNENROLL).users(["ada"]).plan(client),
+    ]
+    for ask in data.draw(st.lists(st.sampled_from(asks), min_size=1, max_size=3)):
+        found = refused_in_words(ask)
+        if isinstance(found, ArchivePlan):
+            assert shown(str(found))
+    assert {one.method for one in script.sent} <= {"GET"}
+
+
+def test_the_fuzz_finds() -> None:
+    """A fault of another kind than ours is not taken for a refusal."""
+    with pytest.raises(KeyError):
+        refused_in_words(lambda: dict[str, str]()["x"])
+    with pytest.raises(AssertionError):
+        refused_in_words(lambda: (_ for _ in ()).throw(_Raw("\x1b")))
+    assert refused_in_words(lambda: (_ for _ in ()).throw(BadInput("no"))) is None
+
+
+class _Raw(LmsArchiveError):
+    def __str__(self) -> str:
+        return "\x1b"

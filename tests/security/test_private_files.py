@@ -1,0 +1,321 @@
+"""What is written holds people's records: private, whole or not there, and never through a link."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+from wire_tools import answer, scripted
+
+from lms_archive import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchivedEnrollmentInCourse,
+    ArchivedUser,
+    ArchivePlan,
+    ArchiveResult,
+    Archiving,
+    BadInput,
+    Client,
+    LedgerError,
+    resume,
+)
+from lms_archive.archive.certificates import SavedCertificates, save_certificates
+from lms_archive.files import whole_file
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and links of POSIX")
+
+
+@pytest.fixture
+def pdfs() -> Client:
+    """A client of a platform that answers everything with a PDF."""
+    client, _ = scripted(answer(b"%PDF-1.4"))
+    return client
+
+
+@pytest.fixture(autouse=True)
+def open_umask() -> Iterator[None]:
+    """A user whose files anybody could read, were it not for us."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def record(number: int, username: str, **more: Any) -> ArchivedCourseEnrollment:
+    """An archived record with a certificate."""
+    return ArchivedCourseEnrollment(
+        archiving=Archiving(record_id=number),
+        user=ArchivedUser(user_id=1, username=username),
+        course=ArchivedCourse(course_id=1, certificate_url="/c.pdf", **more),
+        enrollment=ArchivedEnrollmentInCourse(),
+    )
+
+
+@pytest.fixture
+def done(stage: Stage) -> tuple[ArchivePlan, ArchiveResult]:
+    """A plan and its result."""
+    stage.load(2)
+    plan = stage.plan()
+    return plan, stage.apply(plan)
+
+
+Done = tuple[ArchivePlan, ArchiveResult]
+WRITERS: dict[str, Callable[[Done, Client, Path], object]] = {
+    "plan": lambda done, _, path: done[0].save(path),
+    "plan as CSV": lambda done, _, path: done[0].to_csv(path),
+    "outcomes as CSV": lambda done, _, path: done[1].to_csv(path),
+    "failed as CSV": lambda done, _, path: done[1].failed.to_csv(path),
+    "certificate": lambda _, pdfs, path: pdfs.archived.download_certificate(record(1, "a"), path),
+}
+writers = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS.keys())
+
+
+def mode(path: Path) -> str:
+    """Who may do what."""
+    return oct(stat.S_IMODE(path.lstat().st_mode))
+
+
+@writers
+def test_private(write: Any, done: Done, pdfs: Client, tmp_path: Path) -> None:
+    """A file is its owner's alone, one that took the place of an open one too."""
+    path = tmp_path / "it"
+    path.write_text("old")
+    path.chmod(0o666)
+    write(done, pdfs, path)
+    assert mode(path) == "0o600"
+    assert path.read_bytes() != b"old"
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".it")] == []
+
+
+@writers
+@pytest.mark.parametrize("to", ["file", "nothing", "folder"])
+def test_through_no_link(write: Any, to: str, done: Done, pdfs: Client, tmp_path: Path) -> None:
+    """A link under the name is told, and neither it nor what it leads to is touched."""
+    theirs = tmp_path / "theirs"
+    if to == "file":
+        theirs.write_text("precious")
+    elif to == "folder":
+        theirs.mkdir()
+    link = tmp_path / "it"
+    link.symlink_to(theirs)
+    with pytest.raises(BadInput, match="is a symbolic link, and nothing is written through one"):
+        write(done, pdfs, link)
+    assert link.is_symlink()
+    assert theirs.exists() is (to != "nothing")
+    assert to != "file" or theirs.read_text() == "precious"
+
+
+@writers
+def test_no_device(write: Any, done: Done, pdfs: Client, tmp_path: Path) -> None:
+    """A pipe or a device is not replaced by a file: as root that would be /dev/null."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(BadInput, match="is no ordinary file"):
+        write(done, pdfs, pipe)
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+@pytest.mark.parametrize("moment", ["in the middle", "at the sync", "at the end"])
+def test_whole_or_as_it_was(moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks while it is written: the old file stays, and nothing lies beside it."""
+    path = tmp_path / "it"
+    path.write_text("old")
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if moment == "at the sync":
+        monkeypatch.setattr(os, "fsync", broken)
+    if moment == "at the end":
+        monkeypatch.setattr(Path, "replace", broken)
+
+    def write() -> None:
+        with whole_file(path) as file:
+            file.write("new")
+            if moment == "in the middle":
+                raise KeyboardInterrupt
+
+    with pytest.raises((OSError, KeyboardInterrupt)):
+        write()
+    monkeypatch.undo()
+    assert path.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["it"]
+
+
+def test_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The content is synced before the name is given, and the folder afterwards."""
+    path, synced = tmp_path / "it", []
+    sync = os.fsync
+
+    def watched(handle: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        synced.append(("folder" if folder else "file", path.exists(), os.fstat(handle).st_size > 2))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with whole_file(path) as file:
+        file.write("all of it")
+    assert [one[:2] for one in synced] == [("file", False), ("folder", True)]
+    assert synced[0][2]
+
+
+def test_a_long_name(tmp_path: Path) -> None:
+    """A name as long as a file system takes can be written."""
+    path = tmp_path / ("x" * 255)
+    with whole_file(path) as file:
+        file.write("x")
+    assert path.read_text() == "x"
+
+
+# The ledger
+
+
+def test_the_ledger_is_private(stage: Stage) -> None:
+    """The ledger and all that lies beside it is its owner's alone, from the first moment on."""
+    stage.load(3)
+    seen: dict[str, set[str]] = {}
+
+    def look(_: object) -> None:
+        for path in stage.folder.iterdir():
+            seen.setdefault(path.name, set()).add(mode(path))
+
+    stage.line.before.append(look)
+    stage.check(stage.apply(), archived=3)
+    assert {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"} <= seen.keys()
+    assert {one for modes in seen.values() for one in modes} == {"0o600"}
+
+
+BESIDE = ["", "-wal", "-shm", "-journal", ".lock"]
+
+
+@pytest.mark.parametrize("to", ["file", "nothing"])
+@pytest.mark.parametrize("rest", BESIDE)
+def test_a_new_ledger_is_written_through_no_link(stage: Stage, rest: str, to: str) -> None:
+    """A link under any name that a new ledger takes is told or removed, never followed."""
+    stage.load(1)
+    theirs = stage.folder / "theirs"
+    if to == "file":
+        theirs.write_text("precious")
+    link = stage.folder / f"ledger.sqlite{rest}"
+    link.symlink_to(theirs)
+    if rest in ("", ".lock"):
+        with pytest.raises(LedgerError, match="is a symbolic link"):
+            stage.apply()
+        assert stage.writes == []
+    else:
+        stage.check(stage.apply(), archived=1)
+    assert theirs.exists() is (to == "file")
+    assert to != "file" or theirs.read_text() == "precious"
+
+
+def test_a_link_at_the_unfinished_ledger(stage: Stage) -> None:
+    """Nor is a link followed that waits under the name of the unfinished file."""
+    stage.load(1)
+    theirs = stage.folder / "theirs"
+    theirs.write_text("precious")
+    for rest in ("", "-wal", "-journal"):
+        (stage.folder / f".ledger.sqlite.new{rest}").symlink_to(theirs)
+    stage.check(stage.apply(), archived=1)
+    assert theirs.read_text() == "precious"
+
+
+@pytest.mark.parametrize("rest", BESIDE)
+def test_a_ledger_taken_up_through_no_link(stage: Stage, rest: str) -> None:
+    """A ledger is not taken up, nor read, where a link lies in place of one of its files.
+
+    Under two names it would have two locks: two processes could archive at once.
+    """
+    stage.load(1)
+    result = stage.apply()
+    path = stage.folder / f"ledger.sqlite{rest}"
+    theirs = stage.folder / "theirs"
+    if path.exists():
+        path.rename(theirs)
+    else:
+        theirs.write_text("precious")
+    before = theirs.read_bytes()
+    path.symlink_to(theirs)
+    with pytest.raises(LedgerError, match="is a symbolic link"):
+        resume(stage.ledger, stage.client)
+    if rest != ".lock":
+        with pytest.raises(LedgerError, match="is a symbolic link"):
+            assert result.counts
+    assert theirs.read_bytes() == before
+
+
+# Certificates
+
+
+def names(saved: SavedCertificates, folder: Path) -> list[str]:
+    """What was saved, all of it in the folder, private, and told."""
+    found = sorted(path.name for path in folder.iterdir())
+    assert sorted(path.name for path in saved.saved) == found
+    assert {mode(path) for path in saved.saved} == {"0o600"}
+    return found
+
+
+EVIL = [
+    "../../evil", "..", ".", "", "/etc/passwd", "C:\\x", "con", "NUL", "aux.txt", "x.", "x ", "...",
+    "a\0b", "a\nb", "\ud800", "\u202egnp.exe", "e\u0301", "é", "x" * 4000, "%2e%2e%2f", "a:b", "~",
+    "-rf", "$(reboot)", "`x`", "a;b", "CON.pdf", "com1", "\x1b[2J", "..\\..\\evil", "LPT\u00b9",
+]  # fmt: skip
+RESERVED = {"con", "prn", "aux", "nul", *(f"{a}{n}" for a in ("com", "lpt") for n in range(10))}
+
+
+def test_names_of_certificates(pdfs: Client, tmp_path: Path) -> None:
+    """A name cannot leave its folder, is none that Windows reserves, and is never too long."""
+    folder = tmp_path / "certificates"
+    records = [record(7 + i, name, code=name) for i, name in enumerate(EVIL)]
+    saved = save_certificates(pdfs, records, folder)
+    assert saved.failed == {}
+    found = names(saved, folder)
+    assert len(found) == len(EVIL)
+    for name in found:
+        assert name.isascii()
+        assert len(name) <= 84
+        assert set(name).isdisjoint('<>:"/\\|?*\0 ')
+        assert name.split(".")[0].lower() not in RESERVED
+        assert name.endswith(".pdf")
+        assert name[0].isdigit()
+    assert len({name.casefold() for name in found}) == len(found)
+
+
+def test_names_that_collide(pdfs: Client, tmp_path: Path) -> None:
+    """Two records of one name, or of names that only differ in case, do not overwrite each other.
+
+    A record's number is its own; a platform that gives it twice is told.
+    """
+    again = [record(1, "Anna"), record(1, "anna"), record(2, "anna")]
+    saved = save_certificates(pdfs, again, tmp_path / "c")
+    assert names(saved, tmp_path / "c") == ["1_course_Anna.pdf", "2_course_anna.pdf"]
+    assert saved.failed == {1: "1_course_anna.pdf is another certificate of this result already"}
+
+
+def test_a_link_among_the_certificates(pdfs: Client, tmp_path: Path) -> None:
+    """A link under the name of one does not stop the others; nothing is written through it."""
+    folder, theirs = tmp_path / "c", tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "1_course_ada.pdf").symlink_to(theirs)
+    saved = save_certificates(pdfs, [record(1, "ada"), record(2, "bob")], folder)
+    assert [path.name for path in saved.saved] == ["2_course_bob.pdf"]
+    assert "is a symbolic link" in saved.failed[1]
+    assert not theirs.exists()
+
+
+def test_the_folder_of_certificates(pdfs: Client, tmp_path: Path) -> None:
+    """Every folder that is made is its owner's alone; one that is there stays as it is."""
+    top, theirs = tmp_path / "a", tmp_path / "theirs"
+    save_certificates(pdfs, [record(1, "ada")], top / "b" / "c")
+    assert [mode(one) for one in (top, top / "b", top / "b" / "c")] == ["0o700"] * 3
+    theirs.mkdir(0o755)
+    (tmp_path / "link").symlink_to(theirs)
+    with pytest.raises(BadInput, match="is a symbolic link"):
+        save_certificates(pdfs, [record(1, "ada")], tmp_path / "link")
+    assert list(theirs.iterdir()) == []
+    save_certificates(pdfs, [record(1, "ada")], theirs)
+    assert mode(theirs) == "0o755"

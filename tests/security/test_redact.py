@@ -1,0 +1,214 @@
+"""`redact(ledger)`: names are gone from every byte of the file; what proves the job stays."""
+
+import json
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from virtual_time import ENROLLED_AT, Stage
+
+from lms_archive import (
+    ArchiveJob,
+    ArchiveResult,
+    JobTimeout,
+    LedgerError,
+    LmsArchiveError,
+    redact,
+    resume,
+)
+from lms_archive.archive.ledger import read_events
+
+NAMES = [f"zq{part}{i}" for i in range(4) for part in ("user", "first", "last", "mail")]
+
+
+@pytest.fixture
+def finished(stage: Stage) -> ArchiveResult:
+    """A job with every kind of row, whose names are in every place where one can be."""
+    people = range(4)
+    stage.sandbox.load(
+        users=[
+            {
+                "username": f"zquser{i}@example.com",
+                "user_id": 1001 + i,
+                "first_name": f"zqfirst{i}",
+                "last_name": f"zqlast{i}",
+            }
+            for i in people
+        ],
+        courses=[{"code": "C1", "id_course": 1}, {"code": "C2", "id_course": 2}],
+        enrollments=[
+            {
+                "user_id": 1001 + i,
+                "id_course": 1,
+                "enrollment_status": "completed" if i != 3 else "enrolled",
+                "enrollment_created_at": ENROLLED_AT,
+                "certificate_url": f"/certificates/zquser{i}.pdf",
+            }
+            for i in people
+        ],
+    )
+    rows: list[dict[str, Any]] = [
+        {
+            "username": f"zquser{i}@example.com",
+            "course_code": "C1",
+            "E-mail": f"zqmail{i}@example.com",
+            "Name": f"zqfirst{i} zqlast{i}",
+            "user_id": None,
+        }
+        for i in people
+    ]
+    rows += [
+        {**rows[0], "username": None, "user_id": "zquser0@example.com"},
+        {**rows[0], "username": None, "course_code": "zqmail2@example.com", "user_id": "1002"},
+        {**rows[0], "username": "zqlast1 nobody"},
+        {**rows[1], "course_code": "zqlast2 " * 200},
+    ]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    return stage.apply(job.plan(stage.client), note="asked for by zqfirst1")
+
+
+def left(ledger: Path) -> list[str]:
+    """The names that any byte of the ledger, or of what lies beside it, still tells."""
+    files = [path for path in ledger.parent.iterdir() if ledger.name in path.name]
+    assert ledger in files
+    held = b"".join(path.read_bytes() for path in files).lower()
+    return [name for name in NAMES if name.encode() in held or name.encode("utf-16-le") in held]
+
+
+@pytest.mark.usefixtures("finished")
+def test_no_name_is_left(stage: Stage) -> None:
+    """Before, the file tells names; afterwards no byte of it, nor of any file beside it, does."""
+    assert len(left(stage.ledger)) >= 12
+    redact(stage.ledger)
+    assert left(stage.ledger) == []
+    assert sorted(path.name for path in stage.folder.iterdir() if "redacted" in path.name) == []
+    assert stat.S_IMODE(stage.ledger.stat().st_mode) == 0o600
+
+
+def test_what_proves_the_job_stays(stage: Stage, finished: ArchiveResult) -> None:
+    """Counts, kinds, codes, ids, dates and calls are as they were."""
+    before, counts = list(finished.outcomes), finished.counts
+    calls, states = finished.calls, _states(stage.ledger)
+    redact(stage.ledger)
+    again = ArchiveResult(stage.ledger)
+    assert (again.counts, again.calls, _states(stage.ledger)) == (counts, calls, states)
+    assert counts["archived"] == 3
+    assert counts["skipped"] == 5
+    for old, new in zip(before, again.outcomes, strict=True):
+        assert (new.kind, new.code, new.line, new.user_id) == (
+            old.kind,
+            old.code,
+            old.line,
+            old.user_id,
+        )
+        assert new.reason == "redacted"
+        assert list(new.row) == list(old.row)
+        if old.record is not None:
+            assert new.record is not None
+            assert new.record.archiving == old.record.archiving
+            assert new.record.user.user_id == old.record.user.user_id
+            assert new.record.user.username is None
+            assert new.record.enrollment == old.record.enrollment
+            assert new.target == old.target
+            assert new.user == old.user_id
+            assert new.row["course_code"] == "C1"
+    again.to_csv(stage.folder / "outcome.csv")
+    assert "zq" not in (stage.folder / "outcome.csv").read_text()
+
+
+def _states(ledger: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(ledger)) as database:
+        return database.execute("SELECT chunk, state FROM events ORDER BY event").fetchall()
+
+
+def test_it_can_be_resumed_and_applied(stage: Stage, finished: ArchiveResult) -> None:
+    """A redacted ledger is finished still: `resume` makes no call, and gives the same counts."""
+    redact(stage.ledger)
+    before = len(stage.line.exchanges)
+    result = resume(stage.ledger, stage.client)
+    assert result.counts == finished.counts
+    assert len(stage.line.exchanges) == before
+    redact(stage.ledger)  # twice does no harm
+    assert result.counts == finished.counts
+
+
+def test_it_stays_append_only(stage: Stage, finished: ArchiveResult) -> None:
+    """Nothing in it can be changed by hand, as before; that it was redacted stands in it."""
+    redact(stage.ledger)
+    with closing(sqlite3.connect(stage.ledger)) as database:
+        with pytest.raises(sqlite3.Error, match="append-only"):
+            database.execute("UPDATE outcomes SET kind = 'failed'")
+        told = dict(database.execute("SELECT name, value FROM head").fetchall())
+    assert json.loads(told["redacted"]) is True
+    assert finished.counts["archived"] == 3
+
+
+def test_an_unfinished_one_is_refused(stage: Stage) -> None:
+    """Where rows are open names are needed: it says so, and the ledger is as it was."""
+    stage.load(5)
+    plan = stage.plan()
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, stage.hang_jobs)
+    with pytest.raises(JobTimeout):
+        stage.apply(plan)
+    before = stage.ledger.read_bytes()
+    with pytest.raises(LedgerError, match=r"not finished: 2 of 5 rows are open, .* resume\(\) fi"):
+        redact(stage.ledger)
+    assert stage.ledger.read_bytes() == before
+    stage.end_jobs()
+    stage.check(resume(stage.ledger, stage.client), archived=5)
+    redact(stage.ledger)
+    assert b"u1001" not in stage.ledger.read_bytes()
+
+
+def test_one_that_is_read_at_the_time(stage: Stage, finished: ArchiveResult) -> None:
+    """Another program's reading keeps the write-ahead log alive: it is refused, nothing is lost."""
+    with closing(sqlite3.connect(stage.ledger)) as database:
+        database.execute("BEGIN").execute("SELECT count(*) FROM outcomes").fetchall()
+        with pytest.raises(LedgerError, match="another program is reading it"):
+            redact(stage.ledger)
+    assert finished.counts["archived"] == 3
+    redact(stage.ledger)
+    assert left(stage.ledger) == []
+
+
+@pytest.mark.parametrize("when", ["missing", "in use"])
+def test_one_that_cannot_be_had(stage: Stage, when: str) -> None:
+    """A missing ledger, and one that a job holds, are refused."""
+    if when == "in use":
+        stage.load(1)
+        stage.line.once(lambda one: one.is_write, lambda: redact(stage.ledger))
+        with pytest.raises(LedgerError, match="in use by"):
+            stage.apply()
+        return
+    with pytest.raises(LmsArchiveError, match="no such ledger"):
+        redact(stage.ledger)
+
+
+def test_of_learning_plans(stage: Stage) -> None:
+    """The records of learning plans, too, keep their ids and lose their names."""
+    done = {"enrollment_status": "completed", "enrollment_created_at": ENROLLED_AT}
+    people = (1001, 1002)
+    stage.sandbox.load(
+        users=[{"username": f"u{user}", "user_id": user} for user in people],
+        courses=[{"code": f"C{course}", "id_course": course} for course in (1, 2)],
+        learning_plans=[{"learning_plan_id": 50, "code": "P50", "title": "P", "courses": [1, 2]}],
+        enrollments=[
+            {"user_id": user, "id_course": course, **done} for user in people for course in (1, 2)
+        ],
+        learning_plan_enrollments=[
+            {"user_id": user, "learning_plan_id": 50, **done} for user in people
+        ],
+    )
+    job = ArchiveJob.for_learning_plan("P50", mode="unenroll", reset_tracking=False)
+    result = (
+        job.users(["u1001", "u1002"]).plan(stage.client).apply(stage.client, ledger=stage.ledger)
+    )
+    courses = [one.courses for one in result.outcomes]
+    redact(stage.ledger)
+    assert b"u1001" not in stage.ledger.read_bytes()
+    assert [one.courses for one in result.outcomes] == courses
+    assert [one.user.user_id for one in result.records] == [1001, 1002]
+    assert read_events(stage.ledger, "sending")
