@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,11 +57,40 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     "page", [page for page in PAGES if _blocks(page)], ids=lambda page: page.stem
 )
 def test_every_example_of_a_page_runs(page: Path, somewhere: Path) -> None:
-    """The Python blocks of a page run one after the other, as a reader would type them."""
+    """The Python blocks of a page run one after the other, as a reader would type them.
+
+    A block that begins with the name of a file is saved under it; saved tests are run at the end.
+    """
     names: dict[str, object] = {}
-    for number, block in enumerate(_blocks(page), 1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
-    assert somewhere.is_dir()
+    with _logging_as_at_the_start():
+        for number, block in enumerate(_blocks(page), 1):
+            file = re.match(r"# (\w+\.py)\n", block)
+            if file:
+                (somewhere / file[1]).write_text(block, encoding="utf-8")
+            else:
+                exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
+    if list(somewhere.glob("test_*.py")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def _logging_as_at_the_start() -> Iterator[None]:
+    """No handler and no level set, as in a new process; what a page sets up is taken down."""
+    root, named = logging.getLogger(), [logging.getLogger(x) for x in ("lms_archive", "urllib3")]
+    handlers, level, levels = root.handlers, root.level, [one.level for one in named]
+    root.handlers = []
+    try:
+        yield
+    finally:
+        for made in root.handlers:
+            made.close()
+        root.handlers = handlers
+        root.setLevel(level)
+        for one, was in zip(named, levels, strict=True):
+            one.setLevel(was)
 
 
 def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
