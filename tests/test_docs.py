@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from virtual_time import Stage
 
 import lms_archive
-from lms_archive import errors
+from lms_archive import Contract, NotFound, errors
 from lms_archive.archive.outcomes import CODES
 from lms_archive.sandbox import Sandbox
 
@@ -150,3 +154,99 @@ def test_every_rule_names_a_test_that_exists() -> None:
     }
     assert not missing
     assert len(named) >= 20
+
+
+def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: Path) -> None:
+    """Each method of the client is called, and the platform asked what it was asked."""
+    stage.sandbox.load(
+        users=[{"username": "ada", "user_id": 1001}],
+        courses=[{"code": "C1", "id_course": 1}, {"code": "C2", "id_course": 2}],
+        learning_plans=[{"code": "P1", "learning_plan_id": 7, "courses": "C2"}],
+        enrollments=[
+            {
+                "user_id": 1001,
+                "id_course": 1,
+                "enrollment_status": "completed",
+                "certificate": True,
+            }
+        ],
+    )
+    record = next(iter(stage.apply(stage.plan(1)).records))
+    number, client = record.archiving.record_id, stage.connect()
+    job_id = "0" * 40
+    ways: dict[str, list[Callable[[], Any]]] = {
+        "client.request": [lambda: client.request("GET", "/manage/v1/user")],
+        "client.verify_contract": [client.verify_contract],  # before delete, which asks it too
+        "client.courses.find": [lambda: client.courses.find("C1")],
+        "client.courses.get": [lambda: client.courses.get(1)],
+        "client.courses.list": [lambda: list(client.courses.list())],
+        "client.learning_plans.courses": [lambda: list(client.learning_plans.courses(7))],
+        "client.learning_plans.find": [lambda: client.learning_plans.find("P1")],
+        "client.learning_plans.get": [lambda: client.learning_plans.get(7)],
+        "client.learning_plans.list": [lambda: list(client.learning_plans.list())],
+        "client.learning_plans.of_course": [lambda: client.learning_plans.of_course(1)],
+        "client.users.find": [lambda: client.users.find("ada")],
+        "client.users.get": [lambda: client.users.get(1001)],
+        "client.users.inactive": [lambda: list(client.users.inactive(since=date(2020, 1, 1)))],
+        "client.users.list": [lambda: list(client.users.list())],
+        "client.enrollments.in_course": [lambda: list(client.enrollments.in_course(1))],
+        "client.enrollments.in_learning_plan": [
+            lambda: list(client.enrollments.in_learning_plan(7))
+        ],
+        "client.archived.in_course": [lambda: list(client.archived.in_course(1))],
+        "client.archived.in_learning_plan": [lambda: list(client.archived.in_learning_plan(7))],
+        "client.archived.get": [
+            lambda: client.archived.get(number, course_id=1),
+            lambda: client.archived.get(number, learning_plan_id=7),
+        ],
+        "client.archived.download_certificate": [
+            lambda: client.archived.download_certificate(record, tmp_path / "one.pdf")
+        ],
+        "client.archived.delete": [lambda: client.archived.delete([record])],
+        "client.background_jobs.get": [lambda: client.background_jobs.get(job_id)],
+        "client.background_jobs.list": [lambda: list(client.background_jobs.list())],
+    }
+    told = _method_map().methods()
+    client.courses.get(1)  # logs in
+    assert set(ways) == set(told)
+    for name, ways_of_it in ways.items():
+        before = len(stage.sandbox.calls)
+        for way in ways_of_it:
+            with suppress(NotFound):
+                way()
+        asked = {str(one.operation) for one in stage.sandbox.calls[before:]}
+        if name == "client.archived.delete":  # the other one needs a learning plan's record
+            asked |= {"delete_archived_learning_plan_enrollments"}
+        if name == "client.archived.download_certificate":
+            asked -= {"certificate"}
+        if name == "client.request":
+            asked -= {"list_users"}
+        assert asked == set(told[name][1]), name
+
+
+def test_a_job_makes_no_call_that_the_map_leaves_out(stage: Stage) -> None:
+    """Planning, applying and resuming ask for what their lines of the table hold."""
+    page = (ROOT / "docs" / "reference" / "methods.md").read_text(encoding="utf-8")
+    of_plan, of_apply = (
+        {"token", *re.findall(r"`(\w+)`", line)}
+        for line in re.findall(r"^\| `(?:job\.plan|plan\.apply).*", page, re.MULTILINE)
+    )
+    assert {*of_plan, *of_apply} > {"swagger", "list_jobs", "archive_course_enrollments"}
+    stage.load(5)
+    plan = stage.plan()
+    assert set(stage.operations) <= of_plan
+    before = len(stage.operations)
+    stage.apply(plan)
+    assert set(stage.operations[before:]) <= of_apply
+    assert set(Contract.default().operations) >= {
+        one for one in of_plan | of_apply if "_" in one and not one.startswith("_")
+    }
+
+
+def _method_map() -> Any:
+    spec = importlib.util.spec_from_file_location("method_map", ROOT / "docs" / "method_map.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
