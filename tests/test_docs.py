@@ -23,7 +23,11 @@ from lms_archive.archive.outcomes import CODES
 from lms_archive.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    *(one for one in sorted(DOCS.rglob("*.md")) if not str(one.relative_to(DOCS)).startswith("_")),
+]
 EXAMPLES = ROOT / "docs" / "examples"
 
 
@@ -154,6 +158,25 @@ def test_every_rule_names_a_test_that_exists() -> None:
     }
     assert not missing
     assert len(named) >= 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """A link to another file of the repository names one that is there."""
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [one for one in links if not (page.parent / one).exists()] == []
+
+
+def test_the_house_has_the_modules_that_its_page_names() -> None:
+    """The page of the house speaks of modules that are there."""
+    page = (ROOT / "docs" / "explanation" / "house.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:\w+/)?(\w+\.(?:py|json))`", page))
+    there = {path.name for path in (ROOT / "lms_archive").rglob("*.*")}
+    assert named <= there
+    assert len(named) > 30
 
 
 def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: Path) -> None:
