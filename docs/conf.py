@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from method_map import table
+from method_map import tables
 
 from lms_archive import Contract, __version__
 
@@ -67,4 +67,4 @@ def _generate(name: str, text: str) -> None:
 
 
 _contract_page()
-_generate("methods.md", table())
+_generate("methods.md", tables())

@@ -28,16 +28,20 @@ def methods() -> dict[str, tuple[str, list[str]]]:
     }
 
 
-def table() -> str:
-    """The map as a table of Markdown."""
-    rows = ["| method | what it gives | the call it makes |", "|---|---|---|"]
-    operations = Contract.default().operations
+def tables() -> str:
+    """The map as Markdown, a table for each place."""
+    lines: list[str] = []
+    operations, before = Contract.default().operations, ""
     for name, (summary, names) in methods().items():
+        place, _, method = name.rpartition(".")
+        if place != before:
+            lines += ["", f"## `{place}`", "", "| method | what it gives | call |", "|---|---|---|"]
+            before = place
         found = [operations[one] for one in names]
         calls = [f"`{one.method} {one.path}` ({one.evidence})" for one in found]
         said = "<br>or ".join(calls) or "see [its entry](api.md)"
-        rows.append(f"| `{name}` | {summary.removesuffix('.')} | {said} |")
-    return "\n".join(rows) + "\n"
+        lines.append(f"| `{method}` | {summary.removesuffix('.')} | {said} |")
+    return "\n".join(lines) + "\n"
 
 
 def _summary(method: object) -> str:
