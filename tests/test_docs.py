@@ -18,9 +18,10 @@ import pytest
 from virtual_time import Stage
 
 import lms_archive
-from lms_archive import Contract, NotFound, errors
+from lms_archive import Contract, NotFound, RunEvent, errors
 from lms_archive.archive.outcomes import CODES
 from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox.faults import KINDS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -113,6 +114,11 @@ def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
+    page = (DOCS / "explanation" / "calls-and-limits.md").read_text(encoding="utf-8")
+    told = re.search(r"as the plan says \| (\d+): (\d+) writes, (\d+) pages", page)
+    assert told is not None
+    plan = r"Calls: {} and .*archive_course_enrollments {}, archived_course_enrollments {},"
+    assert re.search(plan.format(*told.groups()), done.stdout)
 
 
 def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:
@@ -168,6 +174,28 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     )
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     assert [one for one in links if not (page.parent / one).exists()] == []
+
+
+def test_the_page_on_testing_names_every_fault() -> None:
+    """What the sandbox can do wrong stands in the table, with its details."""
+    page = (DOCS / "how-to" / "testing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`[^|]*)\|[^|]*\|([^|]*)\|$", page, re.MULTILINE)
+    told = {
+        kind: set(re.findall(r"`(\w+)`", details))
+        for kinds, details in rows
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    assert told == {kind: set(details) for kind, details in KINDS.items()}
+
+
+def test_the_page_on_progress_names_every_event() -> None:
+    """Each kind of event that a job can tell has its row."""
+    page = (DOCS / "how-to" / "progress.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`[^|]*)\|", page, re.MULTILINE)
+    told = {kind for row in rows for kind in re.findall(r"`(\w+)`", row)}
+    documented = re.search(r"kind: (.*?)\n\s+target:", RunEvent.__doc__ or "", re.DOTALL)
+    assert documented is not None
+    assert told == set(re.findall(r'"(\w+)"', documented[1]))
 
 
 def test_the_house_has_the_modules_that_its_page_names() -> None:
