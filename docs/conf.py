@@ -1,6 +1,11 @@
 """How the documentation is built: `python -m sphinx -n -W docs docs/_build/html`."""
 
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from method_map import tables
 
 from lms_archive import Contract, __version__
 
@@ -52,9 +57,14 @@ def _contract_page() -> None:
     rows += ["", "| record | attribute | JSON key |", "|---|---|---|"]
     for name, keys in Contract.default().records.items():
         rows += [f"| {name} | `{attribute}` | `{key}` |" for attribute, key in keys.items()]
+    _generate("contract.md", "\n".join(rows) + "\n")
+
+
+def _generate(name: str, text: str) -> None:
     folder = Path(__file__).parent / "_generated"
     folder.mkdir(exist_ok=True)
-    (folder / "contract.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / name).write_text(text, encoding="utf-8")
 
 
 _contract_page()
+_generate("methods.md", tables())

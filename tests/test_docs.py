@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from virtual_time import Stage
 
 import lms_archive
-from lms_archive import errors
+from lms_archive import Contract, NotFound, RunEvent, errors
 from lms_archive.archive.outcomes import CODES
 from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox.faults import KINDS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    *(one for one in sorted(DOCS.rglob("*.md")) if not str(one.relative_to(DOCS)).startswith("_")),
+]
 EXAMPLES = ROOT / "docs" / "examples"
 
 
@@ -55,11 +66,40 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     "page", [page for page in PAGES if _blocks(page)], ids=lambda page: page.stem
 )
 def test_every_example_of_a_page_runs(page: Path, somewhere: Path) -> None:
-    """The Python blocks of a page run one after the other, as a reader would type them."""
+    """The Python blocks of a page run one after the other, as a reader would type them.
+
+    A block that begins with the name of a file is saved under it; saved tests are run at the end.
+    """
     names: dict[str, object] = {}
-    for number, block in enumerate(_blocks(page), 1):
-        exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
-    assert somewhere.is_dir()
+    with _logging_as_at_the_start():
+        for number, block in enumerate(_blocks(page), 1):
+            file = re.match(r"# (\w+\.py)\n", block)
+            if file:
+                (somewhere / file[1]).write_text(block, encoding="utf-8")
+            else:
+                exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
+    if list(somewhere.glob("test_*.py")):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@contextmanager
+def _logging_as_at_the_start() -> Iterator[None]:
+    """No handler and no level set, as in a new process; what a page sets up is taken down."""
+    root, named = logging.getLogger(), [logging.getLogger(x) for x in ("lms_archive", "urllib3")]
+    handlers, level, levels = root.handlers, root.level, [one.level for one in named]
+    root.handlers = []
+    try:
+        yield
+    finally:
+        for made in root.handlers:
+            made.close()
+        root.handlers = handlers
+        root.setLevel(level)
+        for one, was in zip(named, levels, strict=True):
+            one.setLevel(was)
 
 
 def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
@@ -74,6 +114,11 @@ def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
+    page = (DOCS / "explanation" / "calls-and-limits.md").read_text(encoding="utf-8")
+    told = re.search(r"as the plan says \| (\d+): (\d+) writes, (\d+) pages", page)
+    assert told is not None
+    plan = r"Calls: {} and .*archive_course_enrollments {}, archived_course_enrollments {},"
+    assert re.search(plan.format(*told.groups()), done.stdout)
 
 
 def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:
@@ -119,3 +164,140 @@ def test_every_rule_names_a_test_that_exists() -> None:
     }
     assert not missing
     assert len(named) >= 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    """A link to another file of the repository names one that is there."""
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+    assert [one for one in links if not (page.parent / one).exists()] == []
+
+
+def test_the_page_on_testing_names_every_fault() -> None:
+    """What the sandbox can do wrong stands in the table, with its details."""
+    page = (DOCS / "how-to" / "testing.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`[^|]*)\|[^|]*\|([^|]*)\|$", page, re.MULTILINE)
+    told = {
+        kind: set(re.findall(r"`(\w+)`", details))
+        for kinds, details in rows
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    assert told == {kind: set(details) for kind, details in KINDS.items()}
+
+
+def test_the_page_on_progress_names_every_event() -> None:
+    """Each kind of event that a job can tell has its row."""
+    page = (DOCS / "how-to" / "progress.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`[^|]*)\|", page, re.MULTILINE)
+    told = {kind for row in rows for kind in re.findall(r"`(\w+)`", row)}
+    documented = re.search(r"kind: (.*?)\n\s+target:", RunEvent.__doc__ or "", re.DOTALL)
+    assert documented is not None
+    assert told == set(re.findall(r'"(\w+)"', documented[1]))
+
+
+def test_the_house_has_the_modules_that_its_page_names() -> None:
+    """The page of the house speaks of modules that are there."""
+    page = (ROOT / "docs" / "explanation" / "house.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:\w+/)?(\w+\.(?:py|json))`", page))
+    there = {path.name for path in (ROOT / "lms_archive").rglob("*.*")}
+    assert named <= there
+    assert len(named) > 30
+
+
+def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: Path) -> None:
+    """Each method of the client is called, and the platform asked what it was asked."""
+    stage.sandbox.load(
+        users=[{"username": "ada", "user_id": 1001}],
+        courses=[{"code": "C1", "id_course": 1}, {"code": "C2", "id_course": 2}],
+        learning_plans=[{"code": "P1", "learning_plan_id": 7, "courses": "C2"}],
+        enrollments=[
+            {
+                "user_id": 1001,
+                "id_course": 1,
+                "enrollment_status": "completed",
+                "certificate": True,
+            }
+        ],
+    )
+    record = next(iter(stage.apply(stage.plan(1)).records))
+    number, client = record.archiving.record_id, stage.connect()
+    job_id = "0" * 40
+    ways: dict[str, list[Callable[[], Any]]] = {
+        "client.request": [lambda: client.request("GET", "/manage/v1/user")],
+        "client.verify_contract": [client.verify_contract],  # before delete, which asks it too
+        "client.courses.find": [lambda: client.courses.find("C1")],
+        "client.courses.get": [lambda: client.courses.get(1)],
+        "client.courses.list": [lambda: list(client.courses.list())],
+        "client.learning_plans.courses": [lambda: list(client.learning_plans.courses(7))],
+        "client.learning_plans.find": [lambda: client.learning_plans.find("P1")],
+        "client.learning_plans.get": [lambda: client.learning_plans.get(7)],
+        "client.learning_plans.list": [lambda: list(client.learning_plans.list())],
+        "client.learning_plans.of_course": [lambda: client.learning_plans.of_course(1)],
+        "client.users.find": [lambda: client.users.find("ada")],
+        "client.users.get": [lambda: client.users.get(1001)],
+        "client.users.inactive": [lambda: list(client.users.inactive(since=date(2020, 1, 1)))],
+        "client.users.list": [lambda: list(client.users.list())],
+        "client.enrollments.in_course": [lambda: list(client.enrollments.in_course(1))],
+        "client.enrollments.in_learning_plan": [
+            lambda: list(client.enrollments.in_learning_plan(7))
+        ],
+        "client.archived.in_course": [lambda: list(client.archived.in_course(1))],
+        "client.archived.in_learning_plan": [lambda: list(client.archived.in_learning_plan(7))],
+        "client.archived.get": [
+            lambda: client.archived.get(number, course_id=1),
+            lambda: client.archived.get(number, learning_plan_id=7),
+        ],
+        "client.archived.download_certificate": [
+            lambda: client.archived.download_certificate(record, tmp_path / "one.pdf")
+        ],
+        "client.archived.delete": [lambda: client.archived.delete([record])],
+        "client.background_jobs.get": [lambda: client.background_jobs.get(job_id)],
+        "client.background_jobs.list": [lambda: list(client.background_jobs.list())],
+    }
+    told = _method_map().methods()
+    client.courses.get(1)  # logs in
+    assert set(ways) == set(told)
+    for name, ways_of_it in ways.items():
+        before = len(stage.sandbox.calls)
+        for way in ways_of_it:
+            with suppress(NotFound):
+                way()
+        asked = {str(one.operation) for one in stage.sandbox.calls[before:]}
+        if name == "client.archived.delete":  # the other one needs a learning plan's record
+            asked |= {"delete_archived_learning_plan_enrollments"}
+        if name == "client.archived.download_certificate":
+            asked -= {"certificate"}
+        if name == "client.request":
+            asked -= {"list_users"}
+        assert asked == set(told[name][1]), name
+
+
+def test_a_job_makes_no_call_that_the_map_leaves_out(stage: Stage) -> None:
+    """Planning, applying and resuming ask for what their lines of the table hold."""
+    page = (ROOT / "docs" / "reference" / "methods.md").read_text(encoding="utf-8")
+    of_plan, of_apply = (
+        {"token", *re.findall(r"`(\w+)`", line)}
+        for line in re.findall(r"^\| `(?:job\.plan|plan\.apply).*", page, re.MULTILINE)
+    )
+    assert {*of_plan, *of_apply} > {"swagger", "list_jobs", "archive_course_enrollments"}
+    stage.load(5)
+    plan = stage.plan()
+    assert set(stage.operations) <= of_plan
+    before = len(stage.operations)
+    stage.apply(plan)
+    assert set(stage.operations[before:]) <= of_apply
+    assert set(Contract.default().operations) >= {
+        one for one in of_plan | of_apply if "_" in one and not one.startswith("_")
+    }
+
+
+def _method_map() -> Any:
+    spec = importlib.util.spec_from_file_location("method_map", ROOT / "docs" / "method_map.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -123,6 +123,7 @@ class _Teller:
     ) -> None:
         self._told, self._wire = told, client.wire
         self._targets = {one.chunk_id: str(one.target) for one in chunks}
+        self._places = {one.row: str(chunk.target) for chunk in chunks for one in chunk.members}
         self._sent: set[str] = set()
         codes = book.codes()
         members = (codes.get(one.row) for chunk in chunks for one in chunk.members)
@@ -153,7 +154,7 @@ class _Teller:
                 kinds[one.kind] = kinds.get(one.kind, 0) + 1
             settled = self._now.settled + len(outcomes) - kinds.get("unknown", 0)
             self._now = evolve(self._now, settled=settled)
-            where = {str(one.target) for _, one in outcomes}
+            where = {self._places.get(row) for row, _ in outcomes}
             target = where.pop() if len(where) == 1 else None
             self.tell(kind="settled", target=target, rows=len(outcomes), outcomes=kinds)
 

@@ -150,7 +150,7 @@ class Archived:
         return Path(path)
 
     def delete(self, records: Iterable[Archive]) -> None:
-        """Delete archived records, for ever: the platform keeps nothing of them.
+        """Delete archived records, for ever: no way back is known.
 
         Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
         `DELETE /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed;

@@ -32,7 +32,8 @@ def test_events_tell_each_step_in_order(stage: Stage) -> None:
         "started": 1, "sending": 3, "submitted": 3, "settled": 3, "finished": 1,
     }  # fmt: skip
     assert [one.rows for one in told if one.kind == "sending"] == [1, 5, 3]
-    assert {one.target for one in told if one.kind == "sending"} == {"C1", "C2"}
+    for kind in ("sending", "submitted", "settled"):
+        assert [one.target for one in told if one.kind == kind] == ["C1", "C1", "C2"]
     settled = [one for one in told if one.kind == "settled"]
     assert [one.settled for one in settled] == [1, 6, 9]
     assert [one.outcomes for one in settled] == [{"archived": n} for n in (1, 5, 3)]

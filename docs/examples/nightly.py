@@ -1,0 +1,135 @@
+"""Every night: what a CSV names is archived and unenrolled; what stopped is taken up again.
+
+python nightly.py inactive.csv evidence --max-affected 500
+
+The platform and the account come from the environment, as for `Client.from_env()`. The folder
+holds `current.sqlite` while a job is unfinished, and of each finished job its ledger and outcomes.
+
+Exit codes:
+    0: done, or nothing to do
+    1: done, and somebody has to look at rows that failed or are not quite as asked
+    2: the arguments, the CSV or the settings cannot be used; nothing of tonight's list was sent
+    3: stopped by something that passes; the next run goes on
+    4: stopped until somebody has looked and deleted the file STOPPED in the folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from lms_archive import (
+    ArchiveJob,
+    ArchiveResult,
+    BadInput,
+    Client,
+    JobTimeout,
+    LmsArchiveError,
+    PlatformUnavailable,
+    RateLimited,
+    resume,
+)
+
+DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
+PASSES = (PlatformUnavailable, RateLimited, JobTimeout)
+
+log = logging.getLogger("nightly")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run once; the exit code says how it ended."""
+    given = _parser().parse_args(arguments)
+    given.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    set_up_logging(given.folder / "nightly.log")
+    try:
+        with Client.from_env(app_info="nightly") as client:
+            return alone(client, given.csv, given.folder, given.max_affected)
+    except BadInput as error:
+        log.critical("%s", error)
+        return UNUSABLE
+
+
+def alone(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
+    """Run, unless another run is still at work; the operating system frees the lock on death."""
+    with (folder / "nightly.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            log.warning("another run is still at work")
+            return LATER
+        return run(client, csv, folder, max_affected)
+
+
+def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
+    """Finish what is unfinished, then do tonight's list; returns the exit code."""
+    ledger, marker = folder / "current.sqlite", folder / "STOPPED"
+    if marker.exists():
+        log.error("look into it, then delete %s: %s", marker, marker.read_text(encoding="utf-8"))
+        return STOPPED
+    code = DONE
+    try:
+        if ledger.exists():
+            log.warning("going on with what the last run has left")
+            code = finish(resume(ledger, client), folder)
+        if code == LATER:
+            return code
+        plan = ArchiveJob.from_csv(csv, mode="unenroll", reset_tracking=False).plan(client)
+        log.info("plan %s: %s", plan.digest[:16], plan.counts)
+        if plan.chunks:
+            result = plan.apply(client, ledger=ledger, max_affected=max_affected, note=csv.name)
+            code = max(code, finish(result, folder))
+    except PASSES as error:
+        log.warning("stopped, the next run goes on: %s", error)
+        return LATER
+    except BadInput:
+        raise
+    except LmsArchiveError as error:
+        marker.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
+        log.critical("stopped until somebody has looked: %s: %s", type(error).__name__, error)
+        return STOPPED
+    return code
+
+
+def finish(result: ArchiveResult, folder: Path) -> int:
+    """Put the evidence away under its time; say whether somebody has to look."""
+    counts, incomplete = result.counts, len(result.incomplete)
+    if counts["unknown"]:
+        log.warning("the next run looks again: %s", result)
+        return LATER
+    name = f"{datetime.now(timezone.utc):%Y-%m-%dT%H%M%S.%f}"
+    result.to_csv(folder / f"{name}.csv")
+    result.ledger.rename(folder / f"{name}.sqlite")
+    log.info("%s: %s, incomplete %d", name, counts, incomplete)
+    if counts["failed"] or incomplete:
+        log.warning("look at %s.csv: %d failed, %d incomplete", name, counts["failed"], incomplete)
+        return LOOK
+    return DONE
+
+
+def set_up_logging(path: Path) -> None:
+    """Everything into the file; warnings to stderr too, so that cron mails only those."""
+    everything = RotatingFileHandler(path, maxBytes=5_000_000, backupCount=5, encoding="utf-8")
+    warnings = logging.StreamHandler(sys.stderr)
+    warnings.setLevel(logging.WARNING)
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, handlers=[everything, warnings])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Archive and unenroll what a CSV names.")
+    parser.add_argument("csv", type=Path, help="username and course_code, one enrollment a row")
+    parser.add_argument("folder", type=Path, help="for ledgers, outcomes and the log")
+    parser.add_argument(
+        "--max-affected", type=int, default=500, help="refuse to archive more than that (500)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,157 @@
+"""The nightly script of the docs: each exit code, and what the next night makes of it."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import RetryPolicy
+from lms_archive.sandbox import Sandbox
+
+SCRIPT = Path(__file__).parent.parent / "docs" / "examples" / "nightly.py"
+DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
+
+
+def _module() -> Any:
+    spec = importlib.util.spec_from_file_location("nightly", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+Night = Callable[..., int]
+
+
+@pytest.fixture
+def night(stage: Stage) -> Night:
+    """One run of the script over three enrollments, in virtual time."""
+    stage.load(3)
+    csv = stage.folder / "inactive.csv"
+    csv.write_text("user_id,course_id\n1001,1\n1002,1\n1003,1\n", encoding="utf-8")
+    (stage.folder / "evidence").mkdir()
+    script = _module()
+
+    def run(role: str = "superadmin", max_affected: int = 10) -> int:
+        client = stage.connect(role, retry=RetryPolicy(tries=1))
+        code = script.alone(client, csv, stage.folder / "evidence", max_affected)
+        assert isinstance(code, int)
+        return code
+
+    return run
+
+
+def _left(stage: Stage) -> set[str]:
+    return {path.suffix or path.name for path in (stage.folder / "evidence").iterdir()}
+
+
+def test_a_good_night_and_one_with_nothing_to_do(stage: Stage, night: Night) -> None:
+    """The evidence is put away; the second night sends nothing."""
+    assert night() == DONE
+    assert len(stage.archived) == 3
+    assert {".csv", ".sqlite"} <= _left(stage)
+    assert not (stage.folder / "evidence" / "current.sqlite").exists()
+    writes = len(stage.writes)
+    assert night() == DONE
+    assert len(stage.writes) == writes
+
+
+@pytest.mark.parametrize("after", range(1, 4))
+def test_what_passes_is_taken_up_by_the_next_night(stage: Stage, night: Night, after: int) -> None:
+    """A platform that is down ends the run; the next one ends the job, and no one is sent twice."""
+    stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=after)
+    assert night() == LATER
+    assert (stage.folder / "evidence" / "current.sqlite").exists()
+    assert night() == DONE
+    assert set(stage.archived.values()) == {1}
+    assert len(stage.archived) == 3
+
+
+def test_what_does_not_pass_waits_for_somebody(stage: Stage, night: Night) -> None:
+    """The next nights ask nothing of the platform until the file is deleted."""
+    assert night("power_user_without") == STOPPED
+    calls = len(stage.sandbox.calls)
+    assert night() == STOPPED
+    assert len(stage.sandbox.calls) == calls
+    marker = stage.folder / "evidence" / "STOPPED"
+    assert marker.read_text(encoding="utf-8").startswith("PermissionDenied: ")
+    marker.unlink()
+    assert night() == DONE
+    assert len(stage.archived) == 3
+
+
+def test_rows_that_failed_are_to_be_looked_at(stage: Stage, night: Night) -> None:
+    """One of the chunk's rows stays active."""
+    stage.sandbox.faults.add("job_partial", errors=1)
+    assert night() == LOOK
+    assert len(stage.archived) == 2
+
+
+def test_more_than_the_limit_waits_for_somebody(stage: Stage, night: Night) -> None:
+    """Nothing is sent."""
+    assert night(max_affected=2) == STOPPED
+    assert stage.writes == []
+
+
+def test_two_runs_at_once(stage: Stage, night: Night) -> None:
+    """The second leaves the first alone."""
+    codes: list[int] = []
+    stage.line.once(lambda one: one.is_write, lambda: codes.append(night()))
+    assert night() == DONE
+    assert codes == [LATER]
+    assert set(stage.archived.values()) == {1}
+
+
+def test_as_cron_starts_it(tmp_path: Path) -> None:
+    """The whole script in a process of its own: quiet on stderr, a log in the folder."""
+    (tmp_path / "in.csv").write_text("username,course_code\nada,C1\n", encoding="utf-8")
+    with Sandbox(job_seconds=0) as sandbox:
+        sandbox.load(
+            users=[{"username": "ada"}],
+            courses=[{"code": "C1"}],
+            enrollments=[
+                {"username": "ada", "course_code": "C1", "enrollment_status": "completed"}
+            ],
+        )
+        done = _start(tmp_path, sandbox.env())
+        (record,) = sandbox.client().archived.in_course(1)
+    assert record.user.username == "ada"
+    assert (done.returncode, done.stderr) == (DONE, "")
+    assert "'to_archive': 1" in (tmp_path / "evidence" / "nightly.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["in.csv", "evidence", "--max-affected", "many"], ["in.csv"]]
+)
+def test_wrong_arguments(tmp_path: Path, arguments: list[str]) -> None:
+    """They have the exit code that the table says."""
+    assert _start(tmp_path, {}, arguments).returncode == UNUSABLE
+
+
+def test_no_settings(tmp_path: Path) -> None:
+    """So has an environment without a platform, which is named."""
+    done = _start(tmp_path, {})
+    assert done.returncode == UNUSABLE
+    assert "LMS_ARCHIVE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _start(
+    folder: Path, env: dict[str, str], arguments: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    inherited = {name: x for name, x in os.environ.items() if not name.startswith("LMS_ARCHIVE_")}
+    return subprocess.run(  # noqa: S603  our own example
+        [sys.executable, SCRIPT, *(arguments or ["in.csv", "evidence"])],
+        cwd=folder,
+        env={**inherited, **env, "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
