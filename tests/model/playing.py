@@ -37,7 +37,7 @@ from lms_archive.sandbox import Sandbox
 
 __all__ = ["Played", "Theatre", "play"]
 
-AGAIN = 40
+AGAIN = 120
 """How often a user resumes before the schedule counts as one that comes to no end."""
 MINUTE = 60.0
 LONGEST_PAUSE = 900.0

@@ -1,0 +1,97 @@
+"""What the model test has found, each in the smallest form that shows it."""
+
+import pytest
+from plan_tools import AGAIN, load_plans, plan, rows
+from virtual_time import Stage
+
+from lms_archive import ArchiveJob, StoppedByCanary, UnexpectedArchive, resume
+
+LAGS = """
+CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {when} BEGIN
+    UPDATE archived_enrollments SET hidden_until = {until} WHERE id = NEW.id;
+END
+"""
+
+
+def _lag(stage: Stage, when: str, seconds: int = 40) -> None:
+    until = int((stage.time.now().timestamp() + seconds) * 1_000_000)
+    stage.change(LAGS.format(when=when, until=until))
+
+
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_carried_course_whose_record_lags_is_told_as_archived(stage: Stage, mode: str) -> None:
+    """The plan's record is there, the course's is not yet: it is looked for once more."""
+    load_plans(stage, {50: [1, 2]})
+    _lag(stage, "NEW.course_id = 2")
+    result = plan(stage, 50, mode=mode).apply(stage.client, ledger=stage.ledger)
+    became = {(one.course_id, one.became) for row in result.outcomes for one in row.courses}
+    assert became == {(1, "archived"), (2, "archived")}
+    assert len(result.incomplete) == 0
+
+
+def test_a_course_archived_lately_holds_its_plan_back(stage: Stage) -> None:
+    """Re-enroll of a plan would archive the course enrollment that was made just before."""
+    load_plans(stage, {50: [1, 2], 60: [2, 3]})
+    plan(stage, 50, mode="re-enroll").apply(stage.client, ledger=stage.ledger)
+    second = plan(stage, 60, mode="re-enroll")
+    assert second.counts["to_archive"] == 0
+    assert {one.code for one in second.skipped} == {"archived_lately"}
+    assert "archived in course 2 on 2026-03-01" in second.skipped[0].reason
+
+
+def test_a_dated_record_is_of_no_undated_enrollment(stage: Stage) -> None:
+    """Enrolled anew between reading and write: what was archived is told as not asked for."""
+    stage.load(3, dated=False)
+    planned = stage.plan()
+    stage.line.once(lambda one: one.is_write, lambda: stage.enroll_anew(1, 1001))
+    with pytest.raises(StoppedByCanary, match="more was archived than asked for"):
+        planned.apply(stage.client, ledger=stage.ledger)
+    first = next(iter(resume(stage.ledger, stage.client, canary=0).outcomes))
+    assert (first.kind, first.code) == ("unknown", "not_seen")
+
+
+def test_behind_a_canary_that_somebody_took_canary_0_goes_on(stage: Stage) -> None:
+    """No second canary follows one that was not seen, unless the user says so."""
+    stage.load(4)
+    planned = stage.plan()
+    stage.line.once(lambda one: one.is_write, lambda: stage.unenroll(1, 1001))
+    with pytest.raises(StoppedByCanary, match=r"resume\(ledger, client, canary=0\) goes on"):
+        planned.apply(stage.client, ledger=stage.ledger)
+    with pytest.raises(StoppedByCanary):
+        resume(stage.ledger, stage.client)
+    assert len(stage.writes) == 1
+    result = resume(stage.ledger, stage.client, canary=0)
+    stage.check(result, archived=3, unknown=1)
+
+
+def test_a_record_older_than_the_call_is_not_all_that_came_of_it(stage: Stage) -> None:
+    """Somebody archives and enrolls anew; our call archives that one, whose record lags."""
+    stage.load(3)
+    planned = stage.plan()
+
+    def replace() -> None:
+        body = {"course_id": [1], "user_id": [1002], "enrollment_mode": "re_enroll"}
+        stage.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)
+        _lag(stage, "NEW.user_id = 1002")
+        stage.time.sleep(1)
+
+    stage.line.once(lambda one: one.path.endswith("/archived"), replace)
+    with pytest.raises(UnexpectedArchive, match="user 1002 in C1"):
+        planned.apply(stage.client, ledger=stage.ledger)
+
+
+def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(stage: Stage) -> None:
+    """The plan's enrollment was made anew meanwhile; the course was archived with it."""
+    load_plans(stage, {50: [1]}, users=2)
+    job = ArchiveJob.from_rows(rows([1001, 1002], plans=[50], courses=[1]), **AGAIN)
+    planned = job.plan(stage.client)
+    anew = (
+        "UPDATE learning_plan_enrollments SET enrollment_created_at = '2026-03-01 11:00:00' "
+        "WHERE user_id = 1001"
+    )
+    stage.line.once(lambda one: one.is_write, lambda: stage.change(anew))
+    with pytest.raises(StoppedByCanary):
+        planned.apply(stage.client, ledger=stage.ledger)
+    result = resume(stage.ledger, stage.client, canary=0)
+    told = {(one.row["user_id"], one.code) for one in result.outcomes if one.row.get("course_id")}
+    assert told == {(1001, "carried_along"), (1002, "carried_along")}
