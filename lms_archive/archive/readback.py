@@ -54,6 +54,12 @@ class Finding:
         return self.active is not None and self.active.enrolled_at == self.member.enrolled_at
 
     @property
+    def enrolled_meanwhile(self) -> bool:
+        """Whether the user who was to leave is enrolled again: a job still open may take that."""
+        unenroll = self.mode is ArchiveMode.UNENROLL
+        return unenroll and self.record is not None and self.active is not None and not self.still
+
+    @property
     def settled(self) -> bool:
         """Whether all is as asked, or the pre-image stands: looking again would tell no more."""
         if self.record is None or self.still:

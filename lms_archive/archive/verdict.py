@@ -68,6 +68,10 @@ def verdict(  # noqa: PLR0911  one case after the other
     since. `reset` is what was asked of the tracking, `now` the platform's time; with
     `more_rounds`, a call that takes only so many at once is not done yet.
     """
+    if found.enrolled_meanwhile and sending.lost is not None:
+        return "job_not_ended", (
+            f"archived, and enrolled anew by someone else while {sending.lost}: resume looks again"
+        )
     if found.record is not None:
         number = found.record.archiving.record_id
         if found.still:

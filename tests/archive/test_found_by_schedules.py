@@ -1,10 +1,10 @@
 """What the model test has found, each in the smallest form that shows it."""
 
 import pytest
-from plan_tools import AGAIN, load_plans, plan, rows
+from plan_tools import AGAIN, load_plans, of_many, plan, rows
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, StoppedByCanary, UnexpectedArchive, resume
+from lms_archive import ArchiveJob, JobTimeout, Limits, StoppedByCanary, UnexpectedArchive, resume
 
 LAGS = """
 CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {when} BEGIN
@@ -95,3 +95,26 @@ def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(stage: 
     result = resume(stage.ledger, stage.client, canary=0)
     told = {(one.row["user_id"], one.code) for one in result.outcomes if one.row.get("course_id")}
     assert told == {(1001, "carried_along"), (1002, "carried_along")}
+
+
+def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(stage: Stage) -> None:
+    """Archived by somebody else, enrolled anew, and our job still open: it may take that too."""
+    stage.load(4)
+    client = stage.connect(limits=Limits(job_timeout=60))
+    planned = stage.job().plan(client)
+
+    def replace() -> None:
+        stage.hang_jobs()
+        stage.time.sleep(1)
+        body = {"course_id": [1], "user_id": [1003], "enrollment_mode": "re_enroll"}
+        stage.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)
+
+    stage.line.once(of_many, replace, after=True)
+    with pytest.raises(JobTimeout):
+        planned.apply(client, ledger=stage.ledger)
+    stage.end_jobs()
+    with pytest.raises(UnexpectedArchive, match="user 1003 in C1"):
+        resume(stage.ledger, client)
+    result = resume(stage.ledger, client)
+    assert result.counts["archived"] == 4
+    assert [one.user for one in result.incomplete] == [1003]

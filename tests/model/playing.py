@@ -333,12 +333,20 @@ class _Player:
 
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
+        self.say(f"{type(error).__name__}: {error}")
         if "canary=0) goes on" in str(error) and self.somebody.deeds:
             self.canary = 0  # the user has looked: somebody else took it
         found = _NOT_SEEN.search(str(error))
-        if found is not None and self.stage.sql(_IN_TIME, int(found[1]), int(found[1])):
-            self.hasty.append(f"user {found[1]} is told as not seen, and its record was in time")
-        self.say(f"{type(error).__name__}: {error}")
+        user = int(found[1]) if found else 0
+        if found and user not in {deed.key[2] for deed in self.somebody.deeds}:
+            self.hasty += self.in_time(user)
+
+    def in_time(self, user: int) -> list[str]:
+        """Whether all the user's records that are hidden still come within the minute."""
+        now = int(self.stage.time.now().timestamp() * 1_000_000)
+        lags = [lag for (lag,) in self.stage.sql(_HIDDEN.format(user=user, now=now))]
+        in_time = lags and max(lags) <= MINUTE
+        return [f"user {user} is told as not seen, and the record was in time"] if in_time else []
 
     def count(self) -> None:
         log = self.stage.sandbox.faults.log
@@ -349,12 +357,12 @@ class _Player:
 
 
 _NOT_SEEN = re.compile(r"user (\d+) is unenrolled, but no archived record")
-_IN_TIME = " UNION ".join(
-    f"SELECT 1 FROM {table} WHERE user_id = ? AND job_hash IS NOT NULL AND archived_by <> 7 "
-    "AND hidden_until - CAST(strftime('%s', archived_at) AS INTEGER) * 1000000 <= 60000000"
+_HIDDEN = " UNION ".join(
+    "SELECT hidden_until / 1000000 - CAST(strftime('%s', archived_at) AS INTEGER) "
+    f"FROM {table} WHERE user_id = {{user}} AND hidden_until > {{now}}"
     for table in ("archived_enrollments", "archived_learning_plan_enrollments")
 )
-"""A record of a job that the list shows within the minute for which it is looked for."""
+"""The lags, in seconds, of a user's records that the archived list does not show yet."""
 
 
 def _named(error: UnexpectedArchive) -> set[int]:
