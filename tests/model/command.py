@@ -19,7 +19,7 @@ REPLAY = "python -m tests.model --seed"
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the number of failures ends it."""
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
-    parser.add_argument("--seeds", default="0-1199", help="from-to, both played (0-1199)")
+    parser.add_argument("--seeds", default="0-1199", help="such as 0-139,182 (0-1199)")
     parser.add_argument("--seed", type=int, help="play this one alone and print what happens")
     parser.add_argument("--http", action="store_true", help="over real HTTP, which takes longer")
     parser.add_argument("--first", action="store_true", help="stop at the first that is wrong")
@@ -29,10 +29,15 @@ def main(argv: list[str] | None = None) -> int:
         return alone(given.seed, over_http=given.http)
     if given.mutants is not None:
         return mutants.main(given.seeds, given.mutants)
-    first, last = (int(one) for one in given.seeds.split("-"))
     if given.first:
-        return until_wrong(range(first, last + 1))
-    return many(range(first, last + 1), over_http=given.http)
+        return until_wrong(seeds_of(given.seeds))
+    return many(seeds_of(given.seeds), over_http=given.http)
+
+
+def seeds_of(text: str) -> list[int]:
+    """The seeds of a text like `0-139,182`."""
+    parts = [[int(one) for one in part.split("-")] for part in text.split(",")]
+    return [seed for part in parts for seed in range(part[0], part[-1] + 1)]
 
 
 def alone(seed: int, *, over_http: bool = False) -> int:

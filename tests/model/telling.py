@@ -86,6 +86,8 @@ def _not_archived(
             yield "the enrollment stands as it was"
         elif any(not _by_growth(asking, deeds, record) for record in own):
             yield f"record {own[0].number} was made by this very ledger"
+    elif date is None and acted and len(now.records[key]) > 1:
+        return  # which of two new records is that of an undated enrollment cannot be told
     elif records:
         yield f"record {records[0].number} is of exactly this enrollment"
     elif one.code != "not_seen" or not acted:

@@ -11,7 +11,7 @@ import pytest
 from playing import Played, Theatre, play
 from schedules import schedule
 
-SLICE = range(150)
+SLICE = (*range(149), 182)
 BLOCK = 10
 MET = {"429", "500", "503", "html", "cut_before", "cut_after", "error_after", "slow", "redirect"}
 MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag"}
@@ -30,12 +30,12 @@ def counts() -> Counter[str]:
     return Counter()
 
 
-@pytest.mark.parametrize("first", SLICE[::BLOCK])
+@pytest.mark.parametrize("first", range(0, len(SLICE), BLOCK))
 def test_nothing_twice_nothing_lost_nothing_told_wrongly(
     theatre: Theatre, counts: Counter[str], first: int
 ) -> None:
     """Each schedule comes to its end, and what was told is what the platform's file says."""
-    played = [play(theatre, seed) for seed in range(first, first + BLOCK)]
+    played = [play(theatre, seed) for seed in SLICE[first : first + BLOCK]]
     for one in played:
         counts += one.counts
     assert [_told(one) for one in played if one.verdict] == []
