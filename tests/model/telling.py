@@ -66,7 +66,7 @@ def _row(
         yield from _not_archived(asking, now, deeds, key, one)
 
 
-def _not_archived(
+def _not_archived(  # noqa: C901  one kind after the other
     asking: Asking, now: Truth, deeds: Sequence[Deed], key: Key, one: Outcome
 ) -> Iterator[str]:
     acted = any(deed.key == key for deed in deeds)
