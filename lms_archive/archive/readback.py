@@ -8,7 +8,7 @@ the platform's clock, with two minutes of grace).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
@@ -17,7 +17,7 @@ from attrs import field, frozen
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
 from lms_archive.archive.places import Active, Archived, active_pages, archived_pages
-from lms_archive.archive.walks import walk
+from lms_archive.archive.walks import ask, walk
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
@@ -26,7 +26,6 @@ __all__ = ["GRACE", "LAG", "Finding", "active_now", "find", "records_since"]
 GRACE: Final = timedelta(minutes=2)
 LAG: Final = 60.0
 """Seconds for which a record that should be there is looked for again (assumed to be enough)."""
-_IDS = 200
 
 
 @frozen(kw_only=True)
@@ -94,7 +93,7 @@ def find(
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
 ) -> list[Finding]:
-    """One reading of both lists for these members: 200 of them, or a page, a call.
+    """One reading of both lists for these members: a page of them, or of the list, a call.
 
     The archived list is read first: what is archived while we read is then missed in it and
     missed in the active list, which tells nothing false and is looked for again. `sent_at` is
@@ -139,16 +138,18 @@ def records_since(
     client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
 ) -> dict[int, list[Archived]]:
     """The archived records of these users since then, by user id."""
-    few = [one.user_id for one in members] if len(members) <= _IDS else None
-    found = walk(
-        lambda: archived_pages(client, target, user_ids=few, archived_from=since),
-        lambda record: record.archiving.record_id,
-    )
     records: dict[int, list[Archived]] = defaultdict(list)
-    for record in found.items:
-        at = record.archiving.archived_at
-        if at is not None and at >= since:
-            records[record.user.user_id].append(record)
+    for part in ask(
+        lambda ids: archived_pages(client, target, user_ids=ids, archived_from=since),
+        lambda record: record.archiving.record_id,
+        lambda record: record.user.user_id,
+        [one.user_id for one in members],
+        client.limits.page_size,
+    ):
+        for record in part.items:
+            at = record.archiving.archived_at
+            if at is not None and at >= since:
+                records[record.user.user_id].append(record)
     return records
 
 
@@ -170,24 +171,15 @@ def active_now(
             an enrollment that changed its state meanwhile is then not seen.
         left: how many enrollments such a walk is expected to find.
     """
-    if only is not None and ceil(left / _IDS) < ceil(len(members) / _IDS):
-        found = walk(
-            lambda: active_pages(client, target, status=only),
-            lambda one: one.user_id,
+    ids, size = [one.user_id for one in members], client.limits.page_size
+    if only is not None and ceil(left / size) < ceil(len(ids) / size):
+        found = [walk(lambda: active_pages(client, target, status=only), _user)]
+    else:
+        found = list(
+            ask(lambda some: active_pages(client, target, user_ids=some), _user, _user, ids, size)
         )
-        return {one.user_id: one for one in found.items}
-    return {one.user_id: one for ids in _slices(members) for one in _by_ids(client, target, ids)}
+    return {one.user_id: one for part in found for one in part.items}
 
 
-def _by_ids(client: Client, target: PlannedTarget, user_ids: Sequence[int]) -> list[Active]:
-    wanted = set(user_ids)
-    found = walk(
-        lambda: active_pages(client, target, user_ids=user_ids),
-        lambda one: one.user_id,
-    )
-    return [one for one in found.items if one.user_id in wanted]
-
-
-def _slices(members: Sequence[PreImage]) -> Iterator[list[int]]:
-    for start in range(0, len(members), _IDS):
-        yield [one.user_id for one in members[start : start + _IDS]]
+def _user(one: Active) -> int:
+    return one.user_id

@@ -26,6 +26,7 @@ class Sending:
         sent_at: the platform's time (UTC) right before the call.
         job_id: the background job that does the work, where one was named.
         in_doubt: whether the answer was lost.
+        began: when that job was submitted, by the client's clock.
         lost: why the job's end is not known, where it is not.
         timed_out: whether that is because it is open for too long.
     """
@@ -35,7 +36,7 @@ class Sending:
     sent_at: datetime
     job_id: str | None = None
     in_doubt: bool = False
-    deadline: float = 0.0
+    began: float = 0.0
     lost: str | None = None
     timed_out: bool = False
 

@@ -210,11 +210,15 @@ ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
     ),
     "few ids are asked for": (
         *([{"user_id": 101, "course_id": 71}, {"user_id": 999, "course_id": 71}], 4),
-        {"course_enrollments": 2},
+        {"course_enrollments": 1},
     ),
     "ids with their names as well": (
         *([{"user_id": 101, "username": "alice", "course_id": 71}], 4),
         {"course_enrollments": 2},
+    ),
+    "more ids than a page are asked for where the list is longer still": (
+        *([{"user_id": user, "course_id": 71} for user in range(101, 105)], 2),
+        {"course_enrollments": 3},
     ),
     "ids beside a name need the whole walk": (
         [{"user_id": 101, "course_id": 71}, {"username": "bob", "course_id": 71}],
