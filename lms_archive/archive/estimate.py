@@ -42,9 +42,8 @@ def calls_of(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dict[str,
             _count_all(calls, part[0], limits, first=place == 0)
         else:
             _count(calls, part, terms, limits, first=place == 0)
-    if terms.mode is ArchiveMode.UNENROLL:
-        late = _sent_late(chunks, calls.total(), client)
-        calls.update(f"{chunk.target.kind}_enrollments" for chunk in late)
+    if _throttled(calls.total(), client):
+        _count_slow(calls, chunks, terms, client)
     return {name: number for name, number in calls.items() if number}
 
 
@@ -52,23 +51,24 @@ def _count(
     calls: Counter[str], part: Sequence[Chunk], terms: Terms, limits: Limits, *, first: bool
 ) -> None:
     """The calls of one target. The canary and the first chunk are read back on their own."""
-    target, size = part[0].target, limits.page_size
-    rows = sum(len(chunk) for chunk in part)
-    alone = (2 if len(part[0]) > 1 else 1) if first else 0
-    left = rows - (len(part[0]) if first else 0)
-    sendings = len(part) + max(alone - 1, 0)
-    again = terms.mode is ArchiveMode.RE_ENROLL
-    by_user = ceil(left / size)
-    # Who re-enrolls is asked for by user, before and after; who leaves, whichever is less.
-    walked = ceil(max(target.listed - rows, 1) / size)
-    active = by_user if again else min(by_user, walked)
-    calls[f"archive_{target.kind}_enrollments"] += sendings
-    calls[f"{target.kind}_enrollments"] += alone + active + (sendings if again else 0)
-    calls[f"archived_{target.kind}_enrollments"] += alone + by_user
+    target, size, first_chunk = part[0].target, limits.page_size, len(part[0])
+    alone = ([1, first_chunk - 1] if first_chunk > 1 else [1]) if first else []
+    sent = [*(alone or [first_chunk]), *(len(chunk) for chunk in part[1:])]
+    readings, stay = [*alone, sum(sent) - sum(alone)], target.listed
+    for number in readings:
+        stay -= number
+        by_user = ceil(number / size)
+        calls[f"archived_{target.kind}_enrollments"] += by_user
+        # Who re-enrolls is asked for by user; who leaves, or who is left, whichever is less.
+        walked = by_user if terms.mode is ArchiveMode.RE_ENROLL else ceil(max(stay, 1) / size)
+        calls[f"{target.kind}_enrollments"] += min(by_user, walked)
     # Whether the canary was taken alone.
-    calls[f"archived_{target.kind}_enrollments"] += first and rows > 1
+    calls[f"archived_{target.kind}_enrollments"] += first and sum(sent) > 1
+    calls[f"archive_{target.kind}_enrollments"] += len(sent)
+    if terms.mode is ArchiveMode.RE_ENROLL:
+        calls[f"{target.kind}_enrollments"] += sum(ceil(number / size) for number in sent)
     if target.kind == "learning_plan":
-        _count_plan(calls, alone + by_user, part, limits)
+        _count_plan(calls, sum(ceil(number / size) for number in readings), part, limits)
 
 
 def _count_plan(calls: Counter[str], readings: int, part: Sequence[Chunk], limits: Limits) -> None:
@@ -102,16 +102,30 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
         _count_plan(calls, readings, [chunk], limits)
 
 
-def _sent_late(chunks: Sequence[Chunk], total: int, client: Client) -> Sequence[Chunk]:
-    """The chunks whose pre-images are read again: the hour's limit holds them up for too long."""
-    hourly, left = client.wire.settings.calls_per_hour, client.wire.calls_left
-    if hourly is None or left is None or total <= left:
-        return ()
-    in_time = min(left, int(client.limits.freshness * hourly / HOUR))
+def _throttled(total: int, client: Client) -> bool:
+    left = client.wire.calls_left
+    return left is not None and total > left
+
+
+def _count_slow(calls: Counter[str], chunks: Sequence[Chunk], terms: Terms, client: Client) -> None:
+    """What a job costs more because the hour's limit holds it up.
+
+    Pre-images that have grown too old meanwhile are read again, a learning plan is looked at
+    again every minute.
+    """
+    hourly, left = client.wire.settings.calls_per_hour or 0, client.wire.calls_left or 0
+    total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
     late = 0
     for _ in range(3):  # what is read again takes time too
         late = max(len(chunks) - len(chunks) * in_time // (total + late), 0)
-    return [one for one in chunks[len(chunks) - late :] if one.form == "hand_picked"]
+    for chunk in chunks[len(chunks) - late :]:
+        if chunk.form == "hand_picked" and terms.mode is ArchiveMode.UNENROLL:
+            pages = ceil(len(chunk) / client.limits.page_size)
+            calls[f"{chunk.target.kind}_enrollments"] += pages
+    plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
+    looks = int(len(plans) * min(3 * HOUR / hourly / EVERY, 1))  # a chunk is three calls or so
+    calls["get_learning_plan"] += looks
+    calls["learning_plan_courses"] += looks
 
 
 def duration_of(calls: Mapping[str, int], chunks: int, client: Client) -> timedelta:
