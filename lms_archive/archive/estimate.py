@@ -62,8 +62,6 @@ def _count(
         # Who re-enrolls is asked for by user; who leaves, or who is left, whichever is less.
         walked = by_user if terms.mode is ArchiveMode.RE_ENROLL else ceil(max(stay, 1) / size)
         calls[f"{target.kind}_enrollments"] += min(by_user, walked)
-    # Whether the canary was taken alone.
-    calls[f"archived_{target.kind}_enrollments"] += first and sum(sent) > 1
     calls[f"archive_{target.kind}_enrollments"] += len(sent)
     if terms.mode is ArchiveMode.RE_ENROLL:
         calls[f"{target.kind}_enrollments"] += sum(ceil(number / size) for number in sent)
@@ -84,19 +82,21 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
     """The calls of a target in the select-all form, round after round."""
     kind, size = chunk.target.kind, limits.page_size
     calls[f"archive_{kind}_enrollments"] += first
-    readings = active = int(first)
-    looks, left = int(first and len(chunk) > 1), len(chunk) - first
+    records = readings = active = int(first)
+    left, new = len(chunk) - first, int(first)
     while left > 0:
         calls[operation_of(chunk.target)] += 1
         after = max(left - limits.select_all, 0)
         # Before each round all that is active is read, to see that it is what was planned.
         active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
-        # After it, all that is new is read, to see that nobody else was taken.
-        just_before = int(readings == 1 and first)  # the canary, maybe in the same second
-        looks += ceil((left - after + just_before) / size) if left > 1 else 0
+        # After it, all that is new is read, to see that nobody else was taken; where more rounds
+        # follow, who is left is asked for by user, and all is looked at once more.
+        new += left - after
+        records += ceil(new / size) if left > 1 else 1
+        records += ceil(after / size) + (ceil(new / size) if after else 0)
         readings += ceil(left / size)
-        left = after
-    calls[f"archived_{kind}_enrollments"] += readings + looks
+        left, new = after, 0
+    calls[f"archived_{kind}_enrollments"] += records
     calls[f"{kind}_enrollments"] += active
     if kind == "learning_plan":
         _count_plan(calls, readings, [chunk], limits)

@@ -40,6 +40,11 @@ class Sending:
     lost: str | None = None
     timed_out: bool = False
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the call may have named nobody; of one, as the canary, it always names it."""
+        return self.chunk.form == "select_all" and len(self.members) > 1
+
 
 @define(eq=False)
 class Lane:
