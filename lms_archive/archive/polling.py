@@ -33,6 +33,7 @@ class Jobs:
     def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
         self._client, self._clock = client, clock
         self._took, self._wait = client.limits.first_poll, 0.0
+        self._seen_open: set[str | None] = set()
         listed = self._first_look().values() if before is None else ()
         self.before = frozenset(
             before if before is not None else (job.job_id for job in listed if job.is_open)
@@ -50,21 +51,24 @@ class Jobs:
         """
         self._pause(sendings)
         now, listed = self._clock.monotonic(), self._listed()
-        ended, took = [], []
+        ended, took, at_most = [], [], [self._took]
         for sending in sendings:
             job = listed.get(sending.job_id or "") or self._asked(sending)
             if job is None:
                 sending.lost = f"background job {sending.job_id} is not listed any more"
             elif not job.is_open:
-                took.append(now - sending.began)
+                # One that was never seen open may have ended long before.
+                known = took if sending.job_id in self._seen_open else at_most
+                known.append(now - sending.began)
             elif now < self._deadline(sending):
+                self._seen_open.add(sending.job_id)
                 continue
             else:
                 sending.lost = f"background job {sending.job_id} has not ended"
                 sending.timed_out = True
             ended.append(sending)
         self._wait = 0.0 if ended else self._longer(self._wait)
-        self._took = min(took, default=self._took)
+        self._took = min(took or at_most)
         return ended
 
     def wait_for(self, sendings: Iterable[Sending]) -> None:
