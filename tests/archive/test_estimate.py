@@ -20,6 +20,7 @@ class Shape:
         others: how many more are enrolled in each: not asked for, or not completed.
         plans: learning plans and the courses they hold, of `learners` each.
         missing: how many of those are not in the last course of each plan.
+        repeated: the calls of looking once more for what may not be listed yet.
         terms: of the job.
         limits: of the client.
         hourly: its calls an hour.
@@ -30,6 +31,7 @@ class Shape:
     plans: dict[int, list[int]] = field(factory=dict)
     learners: int = 0
     missing: int = 0
+    repeated: int = 0
     terms: dict[str, Any] = UNENROLL
     limits: dict[str, Any] = field(factory=dict)
     hourly: int | None = None
@@ -63,7 +65,9 @@ SHAPES = {
     "plans and courses": Shape(
         plans={50: [11, 12]}, learners=31, courses=(31, 12), others=9, limits=SMALL
     ),
-    "not in all courses": Shape(plans={50: [1, 2, 3, 4]}, learners=64, missing=30, limits=SMALL),
+    "not in all courses": Shape(
+        plans={50: [1, 2, 3, 4]}, learners=64, missing=30, repeated=8, limits=SMALL
+    ),
     "over the hour's limit": Shape(courses=(80, 80, 80), limits=SMALL, hourly=40),
     "far over it": Shape(courses=(40,) * 12, limits=SMALL, hourly=60),
     "over it, soon stale": Shape(
@@ -119,7 +123,7 @@ def _load(stage: Stage, shape: Shape) -> ArchiveJob:
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
-    """`plan.calls` is within a tenth of what `apply` calls, polls aside."""
+    """`plan.calls` is within a tenth of what `apply` calls, polls and repetitions aside."""
     asked = _load(stage, shape)
     client = stage.connect(limits=Limits(**shape.limits), calls_per_hour=shape.hourly)
     plan = asked.plan(client)
@@ -131,4 +135,4 @@ def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
         sum(count for name, count in calls.items() if name not in aside)
         for calls in (result.calls, plan.calls)
     )
-    assert told == pytest.approx(made, rel=0.1)
+    assert told == pytest.approx(made - shape.repeated, rel=0.1)
