@@ -51,7 +51,9 @@ class Jobs:
         """
         self._pause(sendings)
         now, listed = self._clock.monotonic(), self._listed()
-        ended, took, at_most = [], [], [self._took]
+        ended: list[Sending] = []
+        took: list[float] = []
+        at_most = [self._took]
         for sending in sendings:
             job = listed.get(sending.job_id or "") or self._asked(sending)
             if job is None:
