@@ -9,11 +9,13 @@ from itertools import groupby
 from math import ceil
 
 from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.frozen import EVERY
 from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode
+from lms_archive.wire.throttle import HOUR
 
 __all__ = ["affected", "calls_of", "duration_of"]
 
@@ -25,10 +27,11 @@ def affected(chunks: Sequence[Chunk]) -> int:
     return sum(len(chunk) * (1 + len(chunk.target.courses)) for chunk in chunks)
 
 
-def calls_of(chunks: Sequence[Chunk], terms: Terms, limits: Limits) -> dict[str, int]:
+def calls_of(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dict[str, int]:
     """The calls of `apply`, polls and repetitions aside."""
     if not chunks:
         return {}
+    limits = client.limits
     calls = Counter({"list_jobs": 1})
     kinds = {chunk.target.kind for chunk in chunks}
     kinds |= {"course" for chunk in chunks if chunk.target.courses}
@@ -39,6 +42,8 @@ def calls_of(chunks: Sequence[Chunk], terms: Terms, limits: Limits) -> dict[str,
             _count_all(calls, part[0], limits, first=place == 0)
         else:
             _count(calls, part, terms, limits, first=place == 0)
+    if _throttled(calls.total(), client):
+        _count_slow(calls, chunks, terms, client)
     return {name: number for name, number in calls.items() if number}
 
 
@@ -46,51 +51,81 @@ def _count(
     calls: Counter[str], part: Sequence[Chunk], terms: Terms, limits: Limits, *, first: bool
 ) -> None:
     """The calls of one target. The canary and the first chunk are read back on their own."""
-    target, size = part[0].target, limits.page_size
-    rows = sum(len(chunk) for chunk in part)
-    alone = (2 if len(part[0]) > 1 else 1) if first else 0
-    left = rows - (len(part[0]) if first else 0)
-    sendings = len(part) + max(alone - 1, 0)
-    again = terms.mode is ArchiveMode.RE_ENROLL
-    # A few are asked for by user; of many, all that is new in the list is read.
-    records = alone + ceil((left if left <= size else rows) / size)
-    records += first and rows > 1  # and whether the canary was taken alone
-    # Who re-enrolls is asked for by user, before and after; who leaves, whichever is less.
-    walked = ceil(max(target.listed - rows, 1) / size)
-    active = alone + (ceil(left / size) if again else min(ceil(left / size), left and walked))
-    calls[f"archive_{target.kind}_enrollments"] += sendings
-    calls[f"archived_{target.kind}_enrollments"] += records
-    calls[f"{target.kind}_enrollments"] += active + (sendings if again else 0)
+    target, size, first_chunk = part[0].target, limits.page_size, len(part[0])
+    alone = ([1, first_chunk - 1] if first_chunk > 1 else [1]) if first else []
+    sent = [*(alone or [first_chunk]), *(len(chunk) for chunk in part[1:])]
+    readings, stay = [*alone, sum(sent) - sum(alone)], target.listed
+    for number in readings:
+        stay -= number
+        by_user = ceil(number / size)
+        calls[f"archived_{target.kind}_enrollments"] += by_user
+        # Who re-enrolls is asked for by user; who leaves, or who is left, whichever is less.
+        walked = by_user if terms.mode is ArchiveMode.RE_ENROLL else ceil(max(stay, 1) / size)
+        calls[f"{target.kind}_enrollments"] += min(by_user, walked)
+    calls[f"archive_{target.kind}_enrollments"] += len(sent)
+    if terms.mode is ArchiveMode.RE_ENROLL:
+        calls[f"{target.kind}_enrollments"] += sum(ceil(number / size) for number in sent)
     if target.kind == "learning_plan":
-        calls["archived_course_enrollments"] += records * len(target.courses)
-        calls["course_enrollments"] += (alone + ceil(left / size)) * len(target.courses)
-        # Whether the plan was changed is looked at before its first chunk and after its last.
-        calls["get_learning_plan"] += 2
-        calls["learning_plan_courses"] += 2
+        _count_plan(calls, sum(ceil(number / size) for number in readings), part, limits)
+
+
+def _count_plan(calls: Counter[str], readings: int, part: Sequence[Chunk], limits: Limits) -> None:
+    """What a learning plan's courses cost, and the looks at whether it was changed."""
+    for name in ("archived_course_enrollments", "course_enrollments"):
+        calls[name] += readings * len(part[0].target.courses)
+    looks = 2 + int(len(part) * limits.first_poll // EVERY)
+    calls["get_learning_plan"] += looks
+    calls["learning_plan_courses"] += looks
 
 
 def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool) -> None:
     """The calls of a target in the select-all form, round after round."""
-    kind, courses, size = chunk.target.kind, len(chunk.target.courses), limits.page_size
+    kind, size = chunk.target.kind, limits.page_size
     calls[f"archive_{kind}_enrollments"] += first
-    records, active = first + (first and len(chunk) > 1), int(first)
-    left = len(chunk) - first
+    records = readings = active = int(first)
+    left, new = len(chunk) - first, int(first)
     while left > 0:
         calls[operation_of(chunk.target)] += 1
         after = max(left - limits.select_all, 0)
         # Before each round all that is active is read, to see that it is what was planned.
         active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
-        # After it, all that is new is read, to see that nobody else was taken.
-        records += 1 if left <= size else ceil((len(chunk) - after) / size)
-        records += ceil((len(chunk) - after) / size) if left > 1 else 0
-        left = after
+        # After it, all that is new is read, to see that nobody else was taken; where more rounds
+        # follow, who is left is asked for by user, and all is looked at once more.
+        new += left - after
+        records += ceil(new / size) if left > 1 else 1
+        records += ceil(after / size) + (ceil(new / size) if after else 0)
+        readings += ceil(left / size)
+        left, new = after, 0
     calls[f"archived_{kind}_enrollments"] += records
     calls[f"{kind}_enrollments"] += active
     if kind == "learning_plan":
-        calls["archived_course_enrollments"] += records * courses
-        calls["course_enrollments"] += active * courses
-        calls["get_learning_plan"] += 2
-        calls["learning_plan_courses"] += 2
+        _count_plan(calls, readings, [chunk], limits)
+
+
+def _throttled(total: int, client: Client) -> bool:
+    left = client.wire.calls_left
+    return left is not None and total > left
+
+
+def _count_slow(calls: Counter[str], chunks: Sequence[Chunk], terms: Terms, client: Client) -> None:
+    """What a job costs more because the hour's limit holds it up.
+
+    Pre-images that have grown too old meanwhile are read again, a learning plan is looked at
+    again every minute.
+    """
+    hourly, left = client.wire.settings.calls_per_hour or 0, client.wire.calls_left or 0
+    total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
+    late = 0
+    for _ in range(3):  # what is read again takes time too
+        late = max(len(chunks) - len(chunks) * in_time // (total + late), 0)
+    for chunk in chunks[len(chunks) - late :]:
+        if chunk.form == "hand_picked" and terms.mode is ArchiveMode.UNENROLL:
+            pages = ceil(len(chunk) / client.limits.page_size)
+            calls[f"{chunk.target.kind}_enrollments"] += pages
+    plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
+    looks = int(len(plans) * min(3 * HOUR / hourly / EVERY, 1))  # a chunk is three calls or so
+    calls["get_learning_plan"] += looks
+    calls["learning_plan_courses"] += looks
 
 
 def duration_of(calls: Mapping[str, int], chunks: int, client: Client) -> timedelta:

@@ -221,7 +221,7 @@ class ArchivePlan:
         Raises:
             TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
             ContractNotConfirmed: the platform's swagger does not confirm a write, or there is no
-                archived list; nothing was sent, and no ledger made.
+                archived list or no list of jobs; nothing was sent.
             LedgerError: the ledger is another plan's, or in use.
             BadInput: the client is another platform's, or an argument cannot be used.
             Stopped: something was not as it should be; the ledger can be resumed.

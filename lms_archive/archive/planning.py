@@ -84,7 +84,7 @@ def make_plan(
         if isinstance(found := draft.found[part.target], PlannedTarget)
     }
     chunks = tuple(_cut(draft, kept, everything))
-    calls = calls_of(chunks, terms, client.limits)
+    calls = calls_of(chunks, terms, client)
     return ArchivePlan(
         platform=client.base_url,
         terms=terms,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from lms_archive.archive.preflight import not_there
 from lms_archive.archive.sending import Sending
 from lms_archive.client import Client
-from lms_archive.errors import NotFound
+from lms_archive.errors import ApiError, NotFound
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.clock import Clock
 
@@ -20,6 +21,9 @@ _GROWTH = 1.5
 class Jobs:
     """The account's background jobs, as far as they concern one run.
 
+    One poll tells of all of them, so it comes when half of those that are open should have ended,
+    by how long the last ones took. Where nothing has ended by then, polls come ever more rarely.
+
     Args:
         client: the platform.
         clock: how time passes.
@@ -28,38 +32,45 @@ class Jobs:
 
     def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
         self._client, self._clock = client, clock
-        self._wait = client.limits.first_poll
-        listed = self._listed(whole=True).values() if before is None else ()
+        self._took, self._wait = client.limits.first_poll, 0.0
+        self._seen_open: set[str | None] = set()
+        listed = self._first_look().values() if before is None else ()
         self.before = frozenset(
             before if before is not None else (job.job_id for job in listed if job.is_open)
         )
 
     def begin(self, sending: Sending) -> None:
-        """A job has been submitted: its time runs from now on, and polls come often again."""
-        sending.deadline = self._clock.monotonic() + self._client.limits.job_timeout
-        self._wait = self._client.limits.first_poll
+        """A job has been submitted: its time runs from now on."""
+        sending.began = self._clock.monotonic()
 
     def poll(self, sendings: Sequence[Sending]) -> list[Sending]:
-        """Wait a little, look once, and say which of these have ended.
+        """Wait as long as it takes for some to end, look once, and say which have.
 
         One whose job is not listed any more, or has run out of time, has ended too, and says
         so in `lost`.
         """
-        self._pause()
-        listed = self._listed()
-        ended = []
+        self._pause(sendings)
+        now, listed = self._clock.monotonic(), self._listed()
+        ended: list[Sending] = []
+        took: list[float] = []
+        at_most = [self._took]
         for sending in sendings:
             job = listed.get(sending.job_id or "") or self._asked(sending)
             if job is None:
                 sending.lost = f"background job {sending.job_id} is not listed any more"
-            elif job.is_open and self._clock.monotonic() < sending.deadline:
+            elif not job.is_open:
+                # One that was never seen open may have ended long before.
+                known = took if sending.job_id in self._seen_open else at_most
+                known.append(now - sending.began)
+            elif now < self._deadline(sending):
+                self._seen_open.add(sending.job_id)
                 continue
-            elif job.is_open:
+            else:
                 sending.lost = f"background job {sending.job_id} has not ended"
                 sending.timed_out = True
             ended.append(sending)
-        if ended:
-            self._wait = self._client.limits.first_poll
+        self._wait = 0.0 if ended else self._longer(self._wait)
+        self._took = min(took or at_most)
         return ended
 
     def wait_for(self, sendings: Iterable[Sending]) -> None:
@@ -77,7 +88,7 @@ class Jobs:
         Those from before are waited for too where they are `older` work that may still go on.
         """
         deadline = self._clock.monotonic() + self._client.limits.job_timeout
-        self._wait = self._client.limits.first_poll
+        wait = self._client.limits.first_poll
         while True:
             listed = self._listed(whole=True).values()
             spared = frozenset() if older else self.before
@@ -86,11 +97,29 @@ class Jobs:
                 return None
             if self._clock.monotonic() >= deadline:
                 return open_[0]
-            self._pause()
+            self._clock.sleep(wait)
+            wait = self._longer(wait)
 
-    def _pause(self) -> None:
-        self._clock.sleep(self._wait)
-        self._wait = min(self._wait * _GROWTH, _LONGEST)
+    def _pause(self, sendings: Sequence[Sending]) -> None:
+        now = self._clock.monotonic()
+        due = sorted(end for one in sendings if (end := one.began + self._took) > now)
+        wait = due[len(due) // 2] - now if due else self._wait
+        until = min(map(self._deadline, sendings)) - now
+        self._clock.sleep(max(min(wait, until), 0.0))
+
+    def _longer(self, wait: float) -> float:
+        return min(max(wait, self._client.limits.first_poll) * _GROWTH, _LONGEST)
+
+    def _deadline(self, sending: Sending) -> float:
+        return sending.began + self._client.limits.job_timeout
+
+    def _first_look(self) -> dict[str, BackgroundJob]:
+        """The listing, before anything is sent; that there is one need not be asked before."""
+        try:
+            return self._listed(whole=True)
+        except ApiError as error:
+            not_there(self._client, "list_jobs", error)
+            raise
 
     def _listed(self, *, whole: bool = False) -> dict[str, BackgroundJob]:
         """The first page of the list, or all of it: in which order it comes is not known."""

@@ -23,7 +23,7 @@ from lms_archive.records.convert import to_plain
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.report import ContractReport, Judgement
 
-__all__ = ["confirm", "confirm_again", "look"]
+__all__ = ["confirm", "confirm_again", "look", "not_there"]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def look(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
         return []
     writes, lists = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
     report = client.verify_contract([*writes, *lists, *_other_reads(kinds, terms)])
-    _require_lists(report, [*lists, "list_jobs"])
+    _require_lists(report, lists)
     why = "; ".join(report.unread.values())
     told = [f"the platform's swagger cannot be read: {why}"] if why else []
     told += (
@@ -121,6 +121,16 @@ def confirm_again(
         raise
 
 
+def not_there(client: Client, name: str, error: ApiError) -> None:
+    """A list was asked for and is not there: where the swagger has none either, say what is near.
+
+    Raises:
+        ContractNotConfirmed: it has none; nothing was sent.
+    """
+    if error.status in _NOT_THERE:
+        _require_lists(client.verify_contract([name]), [name])
+
+
 def _require_lists(report: ContractReport, lists: Sequence[str]) -> None:
     missing = [report[name] for name in lists if report[name].state == "missing"]
     if missing:
@@ -191,9 +201,6 @@ def _lists(kinds: Collection[str]) -> list[str]:
 
 
 def _other_reads(kinds: Collection[str], terms: Terms) -> list[str]:
-    names = ["list_jobs"]
     if "learning_plan" in kinds:
-        names += ["get_learning_plan", "learning_plan_courses"]
-    elif terms.mode is ArchiveMode.UNENROLL:
-        names += ["get_course"]
-    return names
+        return ["get_learning_plan", "learning_plan_courses"]
+    return ["get_course"] if terms.mode is ArchiveMode.UNENROLL else []

@@ -8,25 +8,34 @@ the platform's clock, with two minutes of grace).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
+from types import MappingProxyType
 from typing import Final
 
 from attrs import field, frozen
 
 from lms_archive.archive.cutting import PlannedTarget, PreImage
 from lms_archive.archive.places import Active, Archived, active_pages, archived_pages
-from lms_archive.archive.walks import walk
+from lms_archive.archive.walks import ask, walk
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["GRACE", "LAG", "Finding", "active_now", "find", "records_since"]
+__all__ = [
+    "GRACE",
+    "LAG",
+    "Finding",
+    "active_now",
+    "all_since",
+    "find",
+    "is_seen",
+    "records_since",
+]
 
 GRACE: Final = timedelta(minutes=2)
 LAG: Final = 60.0
 """Seconds for which a record that should be there is looked for again (assumed to be enough)."""
-_IDS = 200
 
 
 @frozen(kw_only=True)
@@ -99,14 +108,18 @@ def find(
     mode: ArchiveMode,
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
+    seen: Mapping[int, list[Archived]] = MappingProxyType({}),
 ) -> list[Finding]:
-    """One reading of both lists for these members: 200 of them, or a page, a call.
+    """One reading of both lists for these members: a page of them, or of the list, a call.
 
     The archived list is read first: what is archived while we read is then missed in it and
     missed in the active list, which tells nothing false and is looked for again. `sent_at` is
-    by row; `only` and `left`: see `active_now`.
+    by row; `only` and `left`: see `active_now`. Whose own record is among those `seen` since the
+    call is not asked for again.
     """
-    records = records_since(client, target, members, read_at - GRACE)
+    records = dict(seen)
+    unseen = [one for one in members if not is_seen(one, records, sent_at[one.row])]
+    records.update(records_since(client, target, unseen, read_at - GRACE))
     active = active_now(client, target, members, only=only, left=left)
     return [
         _finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
@@ -141,19 +154,44 @@ def _finding(
     )
 
 
+def is_seen(member: PreImage, records: Mapping[int, Sequence[Archived]], sent_at: datetime) -> bool:
+    """Whether the record of this very enrollment is among them, and no older than the call."""
+    return member.enrolled_at is not None and any(
+        one.enrollment.enrolled_at == member.enrolled_at
+        and one.archiving.archived_at is not None
+        and one.archiving.archived_at >= sent_at
+        for one in records.get(member.user_id, ())
+    )
+
+
+def all_since(client: Client, target: PlannedTarget, since: datetime) -> dict[int, list[Archived]]:
+    """All archived records of a target since then, by user id."""
+    found = walk(
+        lambda: archived_pages(client, target, archived_from=since),
+        lambda record: record.archiving.record_id,
+    )
+    return _by_user(found.items, since)
+
+
 def records_since(
     client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
 ) -> dict[int, list[Archived]]:
     """The archived records of these users since then, by user id."""
-    few = [one.user_id for one in members] if len(members) <= _IDS else None
-    found = walk(
-        lambda: archived_pages(client, target, user_ids=few, archived_from=since),
+    parts = ask(
+        lambda ids: archived_pages(client, target, user_ids=ids, archived_from=since),
         lambda record: record.archiving.record_id,
+        lambda record: record.user.user_id,
+        [one.user_id for one in members],
+        client.limits.page_size,
     )
+    return _by_user((record for part in parts for record in part.items), since)
+
+
+def _by_user(found: Iterable[Archived], since: datetime) -> dict[int, list[Archived]]:
     records: dict[int, list[Archived]] = defaultdict(list)
-    for record in found.items:
+    for record in found:
         at = record.archiving.archived_at
-        if at is not None and at >= since:
+        if at is not None and at >= since:  # a filter may be ignored
             records[record.user.user_id].append(record)
     return records
 
@@ -176,24 +214,15 @@ def active_now(
             an enrollment that changed its state meanwhile is then not seen.
         left: how many enrollments such a walk is expected to find.
     """
-    if only is not None and ceil(left / _IDS) < ceil(len(members) / _IDS):
-        found = walk(
-            lambda: active_pages(client, target, status=only),
-            lambda one: one.user_id,
+    ids, size = [one.user_id for one in members], client.limits.page_size
+    if only is not None and ceil(left / size) < ceil(len(ids) / size):
+        found = [walk(lambda: active_pages(client, target, status=only), _user)]
+    else:
+        found = list(
+            ask(lambda some: active_pages(client, target, user_ids=some), _user, _user, ids, size)
         )
-        return {one.user_id: one for one in found.items}
-    return {one.user_id: one for ids in _slices(members) for one in _by_ids(client, target, ids)}
+    return {one.user_id: one for part in found for one in part.items}
 
 
-def _by_ids(client: Client, target: PlannedTarget, user_ids: Sequence[int]) -> list[Active]:
-    wanted = set(user_ids)
-    found = walk(
-        lambda: active_pages(client, target, user_ids=user_ids),
-        lambda one: one.user_id,
-    )
-    return [one for one in found.items if one.user_id in wanted]
-
-
-def _slices(members: Sequence[PreImage]) -> Iterator[list[int]]:
-    for start in range(0, len(members), _IDS):
-        yield [one.user_id for one in members[start : start + _IDS]]
+def _user(one: Active) -> int:
+    return one.user_id

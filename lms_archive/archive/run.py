@@ -171,21 +171,24 @@ class Run:
         return outcomes
 
     def _step(self) -> bool:
-        """Send one chunk, or wait for a job; False where neither is left to do."""
+        """Send a chunk, else read a target back, else wait for a job; False: nothing is left.
+
+        In this order, since jobs at work leave time to read.
+        """
         lanes = self._lanes.values()
         under_way = [one for one in lanes if one.open is not None]
-        free = (one for one in lanes if one.waiting and not any(map(one.meets, under_way)))
-        ready = next(free, None)
+        # Nothing is sent where a job of ours is at work, and nothing is read there.
+        free = [one for one in lanes if not any(map(one.meets, under_way))]
+        ready = next((one for one in free if one.waiting), None)
+        ended = next((one for one in free if one.ended and not one.waiting), None)
         if ready is not None and len(under_way) < self._client.limits.max_open_jobs:
             self._send(ready, None)
+        elif ended is not None:
+            self._settle(ended)
         elif under_way:
             self._poll()
-        elif not any(one.ended for one in lanes):
+        else:
             return False
-        under_way = [one for one in lanes if one.open is not None]
-        for lane in lanes:
-            if not lane.waiting and not any(map(lane.meets, under_way)):
-                self._settle(lane)  # nowhere is read where a job of ours is at work
         return True
 
     def _drain(self) -> None:

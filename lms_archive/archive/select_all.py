@@ -8,11 +8,11 @@ the target: then an ignored filter can change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
-from lms_archive.archive.places import Active, active_pages, archived_pages
+from lms_archive.archive.places import Active, Archived, active_pages
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.walks import walk
 from lms_archive.client import Client
@@ -51,8 +51,7 @@ def _image(one: Active | PreImage) -> tuple[object, ...]:
 
 
 def strangers(
-    client: Client,
-    target: PlannedTarget,
+    records: Mapping[int, Sequence[Archived]],
     members: Sequence[PreImage],
     since: datetime,
     among: Collection[int] | None = None,
@@ -62,18 +61,14 @@ def strangers(
     Somebody who was enrolled between the last look and a call for all is archived with them.
     `among` looks for these users only.
     """
-    known = {one.user_id for one in members}
-    found = walk(
-        lambda: archived_pages(client, target, archived_from=since),
-        lambda record: record.archiving.record_id,
-    )
+    users = (records.keys() if among is None else records.keys() & set(among)) - {
+        one.user_id for one in members
+    }
     return [
         record.archiving.record_id
-        for record in found.items
-        if record.user.user_id not in known
-        and (among is None or record.user.user_id in among)
-        and record.archiving.archived_at is not None
-        and record.archiving.archived_at >= since
+        for user in sorted(users)
+        for record in records[user]
+        if record.archiving.archived_at is not None and record.archiving.archived_at >= since
     ]
 
 

@@ -26,6 +26,7 @@ class Sending:
         sent_at: the platform's time (UTC) right before the call.
         job_id: the background job that does the work, where one was named.
         in_doubt: whether the answer was lost.
+        began: when that job was submitted, by the client's clock.
         lost: why the job's end is not known, where it is not.
         timed_out: whether that is because it is open for too long.
     """
@@ -35,9 +36,14 @@ class Sending:
     sent_at: datetime
     job_id: str | None = None
     in_doubt: bool = False
-    deadline: float = 0.0
+    began: float = 0.0
     lost: str | None = None
     timed_out: bool = False
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the call may have named nobody; of one, as the canary, it always names it."""
+        return self.chunk.form == "select_all" and len(self.members) > 1
 
 
 @define(eq=False)

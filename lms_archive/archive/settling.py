@@ -11,7 +11,8 @@ from lms_archive.archive.carried import carried
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import AS_ASKED, CarriedCourse, Outcome
-from lms_archive.archive.readback import GRACE, LAG, Finding, find
+from lms_archive.archive.places import Archived
+from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, find, is_seen
 from lms_archive.archive.select_all import rounds_left, strangers
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Lane, Sending
@@ -94,7 +95,9 @@ class Settling:
         again: dict[str, list[PreImage]] = defaultdict(list)
         unexpected: dict[str, list[int]] = {}
         alarm: Stopped | None = None
-        findings = self._read_back(lane, sendings)
+        watched = [one for one in sendings if one.is_for_all or (alone and lane.waiting)]
+        seen = self._seen(watched)
+        findings = self._read_back(lane, sendings, seen)
         along = self._carried(lane, sendings, findings)
         now = self._client.wire.platform_time()
         rounds = self._more_rounds(findings, by_row)
@@ -125,9 +128,8 @@ class Settling:
                     f"{who} is unenrolled, but no archived record of it was seen for {LAG:.0f} s; "
                     "look into the platform's archived list, then resume"
                 )
-        for one in sendings:
-            taken = self._waiting_ones(lane, one) if alone else self._strangers(one)
-            records = [r for r in taken if r not in self._known]
+        for one in watched:
+            records = [r for r in self._strangers(lane, one, seen) if r not in self._known]
             if records:
                 self._known.update(records)
                 by = "beside one that was sent alone" if alone else "by the call for all"
@@ -145,19 +147,27 @@ class Settling:
                 lane.waiting.appendleft((sending.chunk, tuple(members)))
         return Settled([outcome for _, outcome in pairs], list(unexpected), alarm)
 
-    def _strangers(self, sending: Sending) -> list[int]:
-        """After a call for all: who was taken by it and was not in the plan."""
-        chunk = sending.chunk
-        if chunk.form != "select_all" or len(sending.members) <= 1:
-            return []
-        return strangers(self._client, chunk.target, chunk.members, sending.sent_at)
+    def _seen(self, watched: Sequence[Sending]) -> dict[int, list[Archived]]:
+        """All that was archived since these calls, which may have taken others too.
 
-    def _waiting_ones(self, lane: Lane, sending: Sending) -> list[int]:
-        """After a call for a few: those of the lane who were taken by it and not meant yet."""
+        Nothing where a job may still run: no whole list is read beside it.
+        """
+        if not watched or any(one.lost for one in watched):
+            return {}
+        since = min(one.sent_at for one in watched) - GRACE
+        return all_since(self._client, watched[0].chunk.target, since)
+
+    def _strangers(
+        self, lane: Lane, sending: Sending, seen: Mapping[int, Sequence[Archived]]
+    ) -> list[int]:
+        """The records, by id, of others: of who was not meant, or of the lane not meant yet."""
+        since = sending.sent_at
+        if not all(is_seen(one, seen, since) for one in sending.members):
+            seen = all_since(self._client, lane.target, since)  # what was seen came too early
+        if sending.is_for_all:
+            return strangers(seen, sending.chunk.members, since)
         users = {one.user_id for _, members in lane.waiting for one in members}
-        if not users:
-            return []
-        return strangers(self._client, lane.target, sending.members, sending.sent_at, among=users)
+        return strangers(seen, sending.members, since, among=users)
 
     def _more_rounds(
         self, findings: Sequence[Finding], by_row: Mapping[int, Sending]
@@ -171,13 +181,23 @@ class Settling:
             if rounds_left(one.chunk, len(one.members), archived[id(one)], limit)
         )
 
-    def _read_back(self, lane: Lane, sendings: Sequence[Sending]) -> list[Finding]:
+    def _read_back(
+        self,
+        lane: Lane,
+        sendings: Sequence[Sending],
+        seen: Mapping[int, list[Archived]],
+    ) -> list[Finding]:
         """One look at all; but one sending at a time, a page each, beside a job that may run."""
         if any(one.lost for one in sendings):
-            return [found for one in sendings for found in self._look(lane, [one])]
-        return self._look(lane, sendings)
+            return [found for one in sendings for found in self._look(lane, [one], seen)]
+        return self._look(lane, sendings, seen)
 
-    def _look(self, lane: Lane, sendings: Sequence[Sending]) -> list[Finding]:
+    def _look(
+        self,
+        lane: Lane,
+        sendings: Sequence[Sending],
+        seen: Mapping[int, list[Archived]],
+    ) -> list[Finding]:
         """Look until each member is settled, or for as long as a record may lag."""
         read_at = min(one.chunk.read_at for one in sendings)
         sent_at = {member.row: one.sent_at for one in sendings for member in one.members}
@@ -192,6 +212,7 @@ class Settling:
             mode=self._terms.mode,
             only=self._terms.only if self._terms.mode is ArchiveMode.UNENROLL else None,
             left=left,
+            seen=seen,
         )
         settled = {one.member.row: one for one in found}
         wait, waited = 1.0, 0.0

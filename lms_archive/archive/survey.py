@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
-from itertools import chain
-from math import ceil
 
 from attrs import evolve, frozen
 
@@ -14,9 +11,8 @@ from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.matching import Asked, user_id_of
 from lms_archive.archive.places import Active, active_pages, archived_pages, name_of
 from lms_archive.archive.terms import Terms
-from lms_archive.archive.walks import Walk, walk
+from lms_archive.archive.walks import ask_or_walk
 from lms_archive.client import Client
-from lms_archive.wire.pages import Page
 
 __all__ = ["Survey", "archived_since", "survey"]
 
@@ -43,59 +39,41 @@ def survey(
 ) -> Survey:
     """The target's active enrollments: all that are `only`, or those of the users asked for.
 
-    The first page tells how many pages there are; where the users are all known by id and take
-    fewer calls, they are asked for instead. `rows` is None where all enrollments are wanted.
+    Users who are all known by id are asked for where that is fewer calls than the whole list.
+    `rows` is None where all enrollments are wanted.
 
     Raises:
         NotFound: there is no such target.
         ApiError: a call failed.
     """
     clock, size = client.wire.clock.monotonic(), client.limits.page_size
-    pages = _pages(client, target, terms, None)
-    first = next(pages)
-    ids = [user_id_of(key) for _, key in rows or () if not isinstance(key, str)]
-    if ids and len(ids) == len(rows or ()) and ceil(len(ids) / size) < (first.last or 1) - 1:
-        found = _by_ids(client, target, terms, sorted(set(ids)))
-    else:
-        begun = chain([first], pages)
-        found = walk(
-            lambda: _pages(client, target, terms, None), lambda one: one.user_id, begun=begun
-        )
+    ids = sorted({user_id_of(key) for _, key in rows or () if not isinstance(key, str)})
+    kinds = {type(key) for _, key in rows or ()}
+    found, listed = ask_or_walk(
+        lambda some: active_pages(client, target, status=terms.only, user_ids=some),
+        lambda one: one.user_id,
+        lambda one: one.user_id,
+        None if str in kinds else ids,
+        size,
+        sure=kinds == {int},  # an id with a name may be another's, who is in the list
+    )
     if found.items and target.code is None:
         code, title = name_of(found.items[0])
         target = evolve(target, code=code, title=title)
-    listed = len(found.items) if first.total is None else first.total
+    listed = len(found.items) if listed is None else listed
     return Survey(evolve(target, listed=listed), found.items, found.began_at, clock)
-
-
-def _by_ids(
-    client: Client, target: PlannedTarget, terms: Terms, ids: Sequence[int]
-) -> Walk[Active]:
-    size = client.limits.page_size
-    found: list[Active] = []
-    dates: list[datetime] = []
-    for start in range(0, len(ids), size):
-        part = ids[start : start + size]
-        read = walk(partial(_pages, client, target, terms, part), lambda one: one.user_id)
-        dates.append(read.began_at)
-        found += (one for one in read.items if one.user_id in set(part))
-    return Walk(found, min(dates))
-
-
-def _pages(
-    client: Client, target: PlannedTarget, terms: Terms, user_ids: Collection[int] | None
-) -> Iterator[Page[Active]]:
-    return active_pages(client, target, status=terms.only, user_ids=user_ids)
 
 
 def archived_since(
     client: Client, target: PlannedTarget, user_ids: Sequence[int], since: datetime
 ) -> dict[int, datetime]:
     """When users were last archived in a target, of those archived since then."""
-    few = list(user_ids) if len(user_ids) <= client.limits.page_size else None
-    found = walk(
-        lambda: archived_pages(client, target, user_ids=few, archived_from=since),
+    found, _ = ask_or_walk(
+        lambda some: archived_pages(client, target, user_ids=some, archived_from=since),
         lambda record: record.archiving.record_id,
+        lambda record: record.user.user_id,
+        user_ids,
+        client.limits.page_size,
     )
     last: dict[int, datetime] = {}
     for record in found.items:

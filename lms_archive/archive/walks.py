@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
+from itertools import chain
+from math import ceil
 from typing import Generic, TypeVar
 
 from attrs import frozen
@@ -11,7 +14,7 @@ from attrs import frozen
 from lms_archive.errors import BadAnswer
 from lms_archive.wire.pages import Page
 
-__all__ = ["Walk", "walk"]
+__all__ = ["Walk", "ask", "ask_or_walk", "walk"]
 
 T = TypeVar("T")
 
@@ -70,3 +73,49 @@ def walk(
         faults=[f"read {_WALKS} times and never whole: {wrong}"],
         advice="somebody is changing the list: try again when it is quiet",
     )
+
+
+def ask(
+    begin: Callable[[Sequence[int]], Iterator[Page[T]]],
+    identity: Callable[[T], Hashable],
+    user: Callable[[T], int],
+    user_ids: Sequence[int],
+    size: int,
+) -> Iterator[Walk[T]]:
+    """What a list holds of these users, so many of them a call.
+
+    What comes of others is dropped: a filter may be ignored. `size` is that of a page, so that an
+    answer is one page, and no address is longer than 200 ids make it.
+    """
+    for start in range(0, len(user_ids), size):
+        some = user_ids[start : start + size]
+        wanted, read = set(some), walk(partial(begin, some), identity)
+        yield Walk([one for one in read.items if user(one) in wanted], read.began_at)
+
+
+def ask_or_walk(
+    begin: Callable[[Sequence[int] | None], Iterator[Page[T]]],
+    identity: Callable[[T], Hashable],
+    user: Callable[[T], int],
+    user_ids: Sequence[int] | None,
+    size: int,
+    *,
+    sure: bool = True,
+) -> tuple[Walk[T], int | None]:
+    """The same, or the whole list, whichever is fewer calls; and how many the whole list holds.
+
+    The first page of the whole list tells how many pages it has. It is not read where one call
+    asks for all of these users, unless it is not `sure` that these are all who are wanted.
+    """
+    calls = ceil(len(user_ids or ()) / size)
+    total = None
+    if calls != 1 or not sure:
+        pages = begin(None)
+        first = next(pages)
+        total = first.total
+        if not calls or calls >= (first.last or 1) - 1:
+            whole = walk(partial(begin, None), identity, begun=chain([first], pages))
+            return whole, len(whole.items) if total is None else total
+    parts = list(ask(begin, identity, user, user_ids or (), size))
+    found = [one for part in parts for one in part.items]
+    return Walk(found, min(part.began_at for part in parts)), total

@@ -303,10 +303,12 @@ def test_lists_elsewhere(on_platform: OnPlatform) -> None:
 
 
 def test_no_listing_of_jobs(on_platform: OnPlatform) -> None:
-    """Without it no job could be awaited: the plan stops, and names it."""
+    """Without it no job could be awaited: nothing is sent, and the error names it."""
     stage = on_platform(Foreign(calls={"list_jobs": None}))
+    plan = job().plan(stage.client)
     with pytest.raises(ContractNotConfirmed, match="list_jobs"):
-        job().plan(stage.client)
+        run(stage, plan, stage.client)
+    assert stage.writes == []
 
 
 def test_no_usernames_in_the_course_list(on_platform: OnPlatform) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
+from virtual_time import Stage
 
 from lms_archive import Answer, BadAnswer, Client, Limits
 from lms_archive.archive.estimate import duration_of
@@ -210,11 +212,15 @@ ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
     ),
     "few ids are asked for": (
         *([{"user_id": 101, "course_id": 71}, {"user_id": 999, "course_id": 71}], 4),
-        {"course_enrollments": 2},
+        {"course_enrollments": 1},
     ),
     "ids with their names as well": (
         *([{"user_id": 101, "username": "alice", "course_id": 71}], 4),
         {"course_enrollments": 2},
+    ),
+    "more ids than a page are asked for where the list is longer still": (
+        *([{"user_id": user, "course_id": 71} for user in range(101, 105)], 2),
+        {"course_enrollments": 3},
     ),
     "ids beside a name need the whole walk": (
         [{"user_id": 101, "course_id": 71}, {"username": "bob", "course_id": 71}],
@@ -263,6 +269,20 @@ def test_names_without_usernames_are_searched(town: Sandbox, otherwise: Otherwis
         assert plan.counts["to_archive"] == len(names)
         found[len(names), size] = calls_since(town, before)["list_users"]
     assert found == {(1, 200): 1, (2, 5): 3, (2, 200): 1}
+
+
+def test_no_address_is_too_long(stage: Stage) -> None:
+    """At most 200 users go into one address, which stays far below 8,000 characters (assumed)."""
+    stage.load(450)
+    stage.change("UPDATE enrollments SET user_id = user_id + 9000000000")
+    stage.change("UPDATE users SET user_id = user_id + 9000000000")
+    users = [user for (user,) in stage.sql("SELECT user_id FROM enrollments")]
+    client = stage.connect(limits=Limits(freshness=0))
+    result = for_course(1).users(users).plan(client).apply(client, ledger=stage.ledger)
+    assert result.counts["archived"] == 450
+    asked = [[name for name, _ in one.query if name == "user_id[]"] for one in stage.line.exchanges]
+    assert max(map(len, asked)) == 200
+    assert max(len(urlencode(one.query)) for one in stage.line.exchanges) < 5_500
 
 
 def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:

@@ -1,12 +1,14 @@
 """Waiting for jobs: one page of the listing for all of them, rarely more."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from plan_tools import AGAIN, check, rows
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Stage, VirtualTime
 
 from lms_archive import ArchiveJob, JobTimeout, Limits, resume
+from lms_archive.sandbox import Sandbox
 
 
 def _of_many(exchange: Exchange) -> bool:
@@ -138,3 +140,51 @@ _NUMBERS = (
     "WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 250)"
     " SELECT value FROM n"
 )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0, 7.0, 40.0, 300.0])
+def test_a_poll_tells_of_several_jobs(tmp_path: Path, seconds: float) -> None:
+    """However long jobs take, one poll does for two chunks, and the wait is at most twice that."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=seconds) as sandbox:
+        stage = Stage(sandbox, time, tmp_path)
+        stage.load(*[12] * 10)
+        stage.line.before.append(lambda _: time.sleep(0.3))
+        client = stage.connect(limits=Limits(hand_picked=3))
+        plan = stage.job().plan(client)
+        begun = time.passed
+        result = plan.apply(client, ledger=stage.ledger)
+        stage.check(result, archived=120)
+        stage.line.close()
+    chunks, polls = len(plan.chunks), result.calls["list_jobs"] - 1
+    assert polls <= (chunks + _polls_of_the_first(seconds)) / 2
+    calling = 0.3 * sum(result.calls.values())
+    rounds = 1 + (chunks - 1) / 5
+    assert time.passed - begun <= calling + 2 * rounds * max(seconds, 2.0)
+
+
+def _polls_of_the_first(seconds: float) -> int:
+    """The first job's time is not known: it is looked at after 2 s, 3 s more, 4.5 s more, ..."""
+    waits, waited = [2.0], 0.0
+    while waited + waits[-1] < seconds:
+        waited += waits[-1]
+        waits.append(min(waits[-1] * 1.5, 30.0))
+    return 2 * len(waits)
+
+
+def test_reading_goes_on_while_jobs_run(stage: Stage) -> None:
+    """A target that is done is read back while the jobs of others are at work."""
+    stage.load(*[5] * 7)
+    open_jobs: list[int] = []
+
+    def look(exchange: Exchange) -> None:
+        if exchange.path.endswith("/archived"):
+            now = int(stage.time.now().timestamp() * 1_000_000)
+            ((number,),) = stage.sql("SELECT COUNT(*) FROM jobs WHERE ends_at > ?", now)
+            open_jobs.append(number)
+
+    plan = stage.plan()
+    stage.line.before.append(look)
+    stage.check(stage.apply(plan), archived=35)
+    # Seen that there is a list, the canary, the first chunk; then six targets, five at once.
+    assert open_jobs == [0, 0, 0, 1, 1, 1, 1, 1, 0]

@@ -56,7 +56,7 @@ def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(stage: Stage) -> 
     assert not any("confirm" in one for one in plan.warnings)
     asked = stage.operations.count("swagger")
     stage.check(stage.apply(plan), archived=3)
-    assert stage.operations.count("swagger") == asked == 3  # course, learn, manage
+    assert stage.operations.count("swagger") == asked == 2  # course, learn
 
 
 def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,10 @@ from importlib import import_module
 
 from .common import say
 
-NAMES = ("walk", "structure", "planning", "memory", "importing", "ledger_share")
+NAMES = (
+    *("calls", "walk", "structure", "planning", "memory", "importing", "ledger_share"),
+    "end_to_end",
+)
 
 
 def main(names: list[str]) -> int:

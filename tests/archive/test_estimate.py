@@ -1,0 +1,138 @@
+"""What a plan says of its calls, beside the calls that are made: shapes of every kind."""
+
+from itertools import chain
+from typing import Any
+
+import pytest
+from attrs import field, frozen
+from plan_tools import AGAIN, UNENROLL, done, job, load_plans
+from virtual_time import Stage
+
+from lms_archive import ArchiveJob, Limits
+
+
+@frozen(kw_only=True)
+class Shape:
+    """A platform and a job on it.
+
+    Attributes:
+        courses: how many are archived in each course C1, C2, ...
+        others: how many more are enrolled in each: not asked for, or not completed.
+        plans: learning plans and the courses they hold, of `learners` each.
+        missing: how many of those are not in the last course of each plan.
+        repeated: the calls of looking once more for what may not be listed yet.
+        terms: of the job.
+        limits: of the client.
+        hourly: its calls an hour.
+    """
+
+    courses: tuple[int, ...] = ()
+    others: int = 0
+    plans: dict[int, list[int]] = field(factory=dict)
+    learners: int = 0
+    missing: int = 0
+    repeated: int = 0
+    terms: dict[str, Any] = UNENROLL
+    limits: dict[str, Any] = field(factory=dict)
+    hourly: int | None = None
+
+
+SMALL = {"hand_picked": 10, "page_size": 10}
+ODD = {"hand_picked": 7, "page_size": 10}
+WIDE = {"hand_picked": 20, "page_size": 6}
+SHAPES = {
+    "one": Shape(courses=(1,)),
+    "one of many": Shape(courses=(1,), others=430),
+    "two": Shape(courses=(2,)),
+    "a few in many courses": Shape(courses=(1, 2, 3) * 10),
+    "exactly a chunk": Shape(courses=(10, 10), limits=SMALL),
+    "one more": Shape(courses=(11, 11), limits=SMALL),
+    "many chunks": Shape(courses=(95, 40, 3), limits=SMALL),
+    "chunks smaller than pages": Shape(courses=(95, 40, 3), limits=ODD),
+    "chunks larger than pages": Shape(courses=(95, 40, 3), limits=WIDE),
+    "others stay": Shape(courses=(35, 41), others=27, limits=SMALL),
+    "most stay": Shape(courses=(35, 41), others=150, limits=SMALL),
+    "re-enroll, one": Shape(courses=(1,), terms=AGAIN),
+    "re-enroll, many": Shape(courses=(35, 41, 9), others=12, terms=AGAIN, limits=SMALL),
+    "re-enroll, odd": Shape(courses=(35, 41, 9), terms=AGAIN, limits=ODD),
+    "a plan of one course": Shape(plans={50: [1]}, learners=1),
+    "a plan": Shape(plans={50: [1, 2, 3]}, learners=64, limits=SMALL),
+    "a plan, odd": Shape(plans={50: [1, 2, 3]}, learners=64, limits=ODD),
+    "a plan of many courses": Shape(plans={50: list(range(1, 13))}, learners=30, limits=SMALL),
+    "plans": Shape(plans={50: [1, 2], 60: [3], 70: [4, 5]}, learners=23, limits=SMALL),
+    "a plan, again": Shape(plans={50: [1, 2]}, learners=64, terms=AGAIN, limits=SMALL),
+    "a long plan": Shape(plans={50: [1]}, learners=400, limits=SMALL),
+    "plans and courses": Shape(
+        plans={50: [11, 12]}, learners=31, courses=(31, 12), others=9, limits=SMALL
+    ),
+    "not in all courses": Shape(
+        plans={50: [1, 2, 3, 4]}, learners=64, missing=30, repeated=8, limits=SMALL
+    ),
+    "over the hour's limit": Shape(courses=(80, 80, 80), limits=SMALL, hourly=40),
+    "far over it": Shape(courses=(40,) * 12, limits=SMALL, hourly=60),
+    "over it, soon stale": Shape(
+        courses=(80, 80, 80), limits={**SMALL, "freshness": 300.0}, hourly=60
+    ),
+    "a plan over it": Shape(plans={50: [1, 2]}, learners=95, limits=SMALL, hourly=60),
+    "over it, chunks larger than pages": Shape(courses=(52, 28, 36), limits=WIDE, hourly=40),
+    "over it, again": Shape(courses=(80, 80), terms=AGAIN, limits=SMALL, hourly=40),
+}
+
+
+def _load(stage: Stage, shape: Shape) -> ArchiveJob:
+    asked = [
+        {"course_id": course, "user_id": user}
+        for course, size in enumerate(shape.courses, start=1)
+        for user in range(1001, 1001 + size)
+    ]
+    if shape.courses:
+        stage.load(*(size + shape.others for size in shape.courses))
+    if not shape.plans:
+        return ArchiveJob.from_rows(asked, **shape.terms)
+    if shape.courses:
+        stage.sandbox.load(
+            courses=[{"code": f"C{one}", "id_course": one} for one in chain(*shape.plans.values())],
+            learning_plans=[
+                {"learning_plan_id": one, "code": f"P{one}", "courses": held}
+                for one, held in shape.plans.items()
+            ],
+            learning_plan_enrollments=[
+                done(user_id=1001 + i, learning_plan_id=one)
+                for one in shape.plans
+                for i in range(shape.learners)
+            ],
+            enrollments=[
+                done(user_id=1001 + i, id_course=course)
+                for held in shape.plans.values()
+                for course in held
+                for i in range(shape.learners)
+            ],
+        )
+        asked += [
+            {"learning_plan_id": one, "user_id": 1001 + i}
+            for one in shape.plans
+            for i in range(shape.learners)
+        ]
+        return ArchiveJob.from_rows(asked, **shape.terms)
+    load_plans(stage, shape.plans, users=shape.learners)
+    for held in shape.plans.values():
+        for user in range(1001, 1001 + shape.missing):
+            stage.unenroll(held[-1], user)
+    return job(stage, *shape.plans, **shape.terms)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
+    """`plan.calls` is within a tenth of what `apply` calls, polls and repetitions aside."""
+    asked = _load(stage, shape)
+    client = stage.connect(limits=Limits(**shape.limits), calls_per_hour=shape.hourly)
+    plan = asked.plan(client)
+    assert plan.counts["to_archive"] == plan.counts["rows"]
+    result = plan.apply(client, ledger=stage.ledger)
+    assert result.counts["archived"] == plan.counts["rows"]
+    aside = ("list_jobs", "get_job", "token")
+    made, told = (
+        sum(count for name, count in calls.items() if name not in aside)
+        for calls in (result.calls, plan.calls)
+    )
+    assert told == pytest.approx(made - shape.repeated, rel=0.1)
