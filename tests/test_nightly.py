@@ -63,7 +63,7 @@ def test_a_good_night_and_one_with_nothing_to_do(stage: Stage, night: Night) -> 
     assert len(stage.writes) == writes
 
 
-@pytest.mark.parametrize("after", range(1, 4))
+@pytest.mark.parametrize("after", [1, 2])
 def test_what_passes_is_taken_up_by_the_next_night(stage: Stage, night: Night, after: int) -> None:
     """A platform that is down ends the run; the next one ends the job, and no one is sent twice."""
     stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=after)

@@ -32,7 +32,7 @@ Skipped: 4 rows
        1  unknown_course: no course has the code '\x1b[31mred\u202e'
 Warning: up to 4 events may send notifications, one for each enrollment; consider disabling them on the platform for the time of the job (article, on learning plans)
 Calls: 14 and the polls of background jobs (archive_course_enrollments 4, archived_course_enrollments 5, course_enrollments 4, list_jobs 1).
-Time: at least 8 seconds. Nothing has been sent yet."""  # noqa: E501
+Time: at least 7 seconds. Nothing has been sent yet."""  # noqa: E501
 
 
 def test_whole_plan(fresh_town: Sandbox, archivist: Client, make_csv: MakeCsv) -> None:
