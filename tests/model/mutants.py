@@ -284,12 +284,6 @@ MUTANTS = (
         "if one.row not in kinds and one.row not in seen",
     ),
     Mutant(
-        "takes a record older than the call for all that came of it",
-        "archive.readback",
-        "if self.before and not self.others:",
-        "if False:",
-    ),
-    Mutant(
         "takes a dated record for an undated enrollment",
         "archive.readback",
         "own = [one for one in records if alone and one.enrollment.enrolled_at is None]",

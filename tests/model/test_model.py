@@ -11,7 +11,7 @@ import pytest
 from playing import Played, Theatre, play
 from schedules import schedule
 
-SLICE = (*range(149), 182)
+SLICE = (*range(147), 159, 182, 221)
 BLOCK = 10
 MET = {"429", "500", "503", "html", "cut_before", "cut_after", "error_after", "slow", "redirect"}
 MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag"}
