@@ -58,7 +58,8 @@ class Ledger:
     """The ledger of one plan, open for writing by this process alone."""
 
     def __init__(self, path: Path, database: sqlite3.Connection, lock: IO[str]) -> None:
-        self.path, self._database, self._lock = path, database, lock
+        self.path: Path = path
+        self._database, self._lock = database, lock
         self.listener: Listener | None = None
 
     @classmethod
