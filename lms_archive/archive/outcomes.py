@@ -47,8 +47,8 @@ CODES: Final[Mapping[str, str]] = {
 }
 """Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
 
-
 ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
+"""What was archived: of a course, or of a learning plan; `isinstance` tells them apart."""
 
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 """What may become of a course without the row being incomplete."""
