@@ -11,7 +11,7 @@ if _typing.TYPE_CHECKING:
     from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
     from lms_archive.archive.events import RunEvent
     from lms_archive.archive.job import ArchiveJob
-    from lms_archive.archive.outcomes import ArchivedRecord, CarriedCourse, Outcome
+    from lms_archive.archive.outcomes import CarriedCourse, Outcome
     from lms_archive.archive.plan import ArchivePlan
     from lms_archive.archive.redacting import redact
     from lms_archive.archive.result import ArchiveResult, Outcomes, Records
@@ -55,6 +55,7 @@ if _typing.TYPE_CHECKING:
         ArchivedEnrollmentInCourse,
         ArchivedLearningPlan,
         ArchivedLearningPlanEnrollment,
+        ArchivedRecord,
         ArchivedUser,
         Archiving,
     )
@@ -165,7 +166,7 @@ _HOMES = {
     "records.archived": (
         "ArchivedCourse ArchivedCourseEnrollment ArchivedEnrollment "
         "ArchivedEnrollmentInCourse ArchivedLearningPlan ArchivedLearningPlanEnrollment "
-        "ArchivedUser Archiving"
+        "ArchivedRecord ArchivedUser Archiving"
     ),
     "records.record": "Record",
     "records.status": "ArchiveMode EnrollmentLevel EnrollmentStatus JobStatus",

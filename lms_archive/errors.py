@@ -179,6 +179,8 @@ class ContractNotConfirmed(LmsArchiveError):
         report: the `ContractReport`.
     """
 
+    report: Any
+
     def __init__(self, words: str, report: Any) -> None:
         super().__init__(words)
         self.report = report
@@ -214,6 +216,8 @@ class JobTimeout(LmsArchiveError):
     Attributes:
         job_id: the job's hash on the platform.
     """
+
+    job_id: str
 
     def __init__(self, job_id: str, why: str) -> None:
         super().__init__(
