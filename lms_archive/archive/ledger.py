@@ -77,7 +77,7 @@ class Ledger:
         Raises:
             LedgerError: the file cannot be made, or another process holds it.
         """
-        place = Path(path)
+        place = Path(path).absolute()
         lock = hold(place)
         new = place.with_name(f".{place.name}.new")
         try:
@@ -109,7 +109,7 @@ class Ledger:
         Raises:
             LedgerError: it is missing, held by another process, damaged, or of a newer version.
         """
-        place = Path(path)
+        place = Path(path).absolute()
         if not place.is_file():
             raise LedgerError(f"{place}: there is no such ledger")
         lock = hold(place)
