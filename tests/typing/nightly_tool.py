@@ -17,6 +17,7 @@ from lms_archive import (
     Contract,
     LmsArchiveError,
     TooManyAffected,
+    resume,
 )
 
 
@@ -34,10 +35,13 @@ class Platform:
 
 
 def night(platform: Platform, rows: Iterable[Mapping[str, Any]], folder: Path) -> ArchiveResult:
-    """One platform's job; sent again, it is resumed."""
+    """One platform's job; begun before, it is resumed."""
+    ledger = folder / "tonight.sqlite"
     with platform.connect() as client:
+        if ledger.exists():
+            return resume(ledger, client)
         job = ArchiveJob.from_rows(rows, mode=ArchiveMode.UNENROLL, reset_tracking=False)
-        return job.plan(client).apply(client, ledger=folder / "tonight.sqlite", max_affected=1_000)
+        return job.plan(client).apply(client, ledger=ledger, max_affected=1_000)
 
 
 def nights(

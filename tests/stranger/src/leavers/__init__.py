@@ -15,7 +15,7 @@ __all__ = ["archive_leavers", "main"]
 def archive_leavers(
     client: Client, leavers: Iterable[str], courses: Iterable[str], ledger: Path
 ) -> ArchiveResult:
-    """Archive what these users have completed in these courses; tonight's ledger is resumed."""
+    """Archive what these users have completed in these courses, with a ledger of its own."""
     leavers = list(leavers)
     rows = [{"username": user, "course_code": course} for course in courses for user in leavers]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
