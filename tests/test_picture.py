@@ -8,7 +8,7 @@ SCRIPT = Path(__file__).parent.parent / "docs" / "examples" / "picture.py"
 
 
 def test_the_picture_is_up_to_date() -> None:
-    """Drawn anew it is the same, byte by byte; if that is meant, `python docs/examples/picture.py`."""
+    """Drawn anew it is the same; a change that is meant: `python docs/examples/picture.py`."""
     spec = spec_from_file_location("picture", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
