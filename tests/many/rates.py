@@ -1,6 +1,6 @@
 """What a row costs: CPU time, memory, bytes of plan and ledger, calls. For `scale.md`.
 
-`python tests/many/rates.py [rows]`, each figure of a process of its own; the sandbox is another.
+`python tests/many/rates.py [rows] [rows of a course]`: the client is a process of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from typing import Any
 
 from lms_archive import ArchiveJob, ArchivePlan, Client, Limits, PasswordGrant
 from lms_archive.sandbox import Sandbox
-
-EACH = 1_000
-"""Enrollments in one course."""
 
 
 def cost(folder: Path, login: list[str]) -> dict[str, Any]:
@@ -46,10 +43,10 @@ def cost(folder: Path, login: list[str]) -> dict[str, Any]:
     }
 
 
-def measured(rows: int) -> dict[str, Any]:
+def measured(rows: int, each: int) -> dict[str, Any]:
     """The costs of so many rows, of a process of their own."""
-    users = [f"learner{number:05d}@example.com" for number in range(EACH)]
-    courses = [f"COURSE-{number:04d}" for number in range(rows // EACH)]
+    users = [f"learner{number:05d}@example.com" for number in range(each)]
+    courses = [f"COURSE-{number:04d}" for number in range(rows // each)]
     with tempfile.TemporaryDirectory() as name, Sandbox(job_seconds=0) as sandbox:
         sandbox.load(
             users=[{"username": user} for user in users],
@@ -75,13 +72,14 @@ def measured(rows: int) -> dict[str, Any]:
             text=True,
             check=True,
         )
-    told: dict[str, Any] = json.loads(done.stdout)
+        told: dict[str, Any] = json.loads(done.stdout)
+        told["read"] = len(sandbox.calls) - told["calls"]
     return told
 
 
-def main(rows: int) -> None:
+def main(rows: int, each: int) -> None:
     """Twice: what one row more costs is the difference."""
-    few, many = measured(rows // 4), measured(rows)
+    few, many = measured(rows // 4, each), measured(rows, each)
     more = rows - rows // 4
     per = {name: (many[name] - few[name]) / more for name in few}
     print(f"each row of {rows:,}, beyond what {rows // 4:,} took:")
@@ -89,8 +87,8 @@ def main(rows: int) -> None:
     print(f"applied in {per['apply_cpu'] * 1000:.2f} s")
     print(f"  memory {per['memory']:,.0f} bytes", end=", ")
     print(f"plan {per['plan_bytes']:,.0f} bytes, ledger {per['ledger_bytes']:,.0f} bytes")
-    print(f"  calls: {per['calls'] * EACH:.1f} to apply a course of {EACH:,} rows", end=" ")
-    print(f"(the plan said {per['expected'] * EACH:.1f})")
+    print(f"  calls to apply a course of {each:,} rows: {per['calls'] * each:.1f}", end=" ")
+    print(f"(the plan said {per['expected'] * each:.1f}); to plan it: {per['read'] * each:.1f}")
     print(json.dumps({"few": few, "many": many}))
 
 
@@ -98,4 +96,4 @@ if __name__ == "__main__":
     if "--child" in sys.argv:
         sys.stdout.write(json.dumps(cost(Path(sys.argv[2]), sys.argv[3:])))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+        main(*map(int, sys.argv[1:] or (20_000, 1_000)))
