@@ -27,6 +27,7 @@ from lms_archive import (
     LmsArchiveError,
     NotSent,
     PasswordGrant,
+    Record,
     RunEvent,
     StaticToken,
 )
@@ -71,7 +72,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict
         result = plan.apply(client, ledger=folder / "a.sqlite", on_event=events.append)
         assert result.counts == {"archived": 4, "skipped": 1, "failed": 0, "unknown": 0}
         met = [
-            *(job, plan, result, *events, *result.outcomes, result.archived),
+            *(job, plan, result, *events, *result.outcomes, result.archived, result.records),
             *(client, client.limits, client.wire.settings),
             *(
                 client.courses.find("C1"),
@@ -125,7 +126,7 @@ def content(one: Any) -> Any:
     return repr(one) if isinstance(one, Client) else one
 
 
-@pytest.mark.parametrize("name", lms_archive.__all__)
+@pytest.mark.parametrize("name", [name for name in lms_archive.__all__ if name != "Listing"])
 def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]]) -> None:
     """Each public name: an enum's members, an error, a value of a real job, or the thing itself."""
     public = getattr(lms_archive, name)
@@ -135,6 +136,8 @@ def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]])
         examples = list(public)
     elif issubclass(public, LmsArchiveError):
         examples = [made(public)]
+    elif public is Record:
+        examples = [one for one in ran[1].values() if isinstance(one, Record)]
     else:
         examples = [NOT_MET[name]() if name in NOT_MET else ran[1][name]]
         assert type(examples[0]) is public
@@ -176,3 +179,5 @@ def test_what_cannot_go_says_why(archivist: Client) -> None:
     client = archivist.with_options(transport=lambda *_: Answer(200, {}, b""))
     with pytest.raises(BadInput, match="this transport cannot be pickled"):
         pickle.dumps(client)
+    with pytest.raises(BadInput, match="pickle the client, or list"):
+        pickle.dumps(client.courses.list())
