@@ -55,6 +55,7 @@ if _typing.TYPE_CHECKING:
         ArchivedEnrollmentInCourse,
         ArchivedLearningPlan,
         ArchivedLearningPlanEnrollment,
+        ArchivedRecord,
         ArchivedUser,
         Archiving,
     )
@@ -79,6 +80,7 @@ __all__ = [
     "ArchivedEnrollmentInCourse",
     "ArchivedLearningPlan",
     "ArchivedLearningPlanEnrollment",
+    "ArchivedRecord",
     "ArchivedUser",
     "Archiving",
     "BackgroundJob",
@@ -164,7 +166,7 @@ _HOMES = {
     "records.archived": (
         "ArchivedCourse ArchivedCourseEnrollment ArchivedEnrollment "
         "ArchivedEnrollmentInCourse ArchivedLearningPlan ArchivedLearningPlanEnrollment "
-        "ArchivedUser Archiving"
+        "ArchivedRecord ArchivedUser Archiving"
     ),
     "records.record": "Record",
     "records.status": "ArchiveMode EnrollmentLevel EnrollmentStatus JobStatus",

@@ -101,12 +101,12 @@ class Client:
 
     def _connect(self, wire: Wire) -> None:
         self.wire = wire
-        self.courses = Courses(wire)
-        self.learning_plans = LearningPlans(wire)
-        self.users = Users(wire)
-        self.enrollments = Enrollments(wire)
-        self.archived = Archived(wire)
-        self.background_jobs = BackgroundJobs(wire)
+        self.courses: Courses = Courses(wire)
+        self.learning_plans: LearningPlans = LearningPlans(wire)
+        self.users: Users = Users(wire)
+        self.enrollments: Enrollments = Enrollments(wire)
+        self.archived: Archived = Archived(wire)
+        self.background_jobs: BackgroundJobs = BackgroundJobs(wire)
 
     @property
     def base_url(self) -> str:

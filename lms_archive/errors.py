@@ -73,6 +73,10 @@ class BadInput(LmsArchiveError, ValueError):
         column: the name of the column or field, or None.
     """
 
+    source: str | None
+    line: int | None
+    column: str | None
+
     def __init__(
         self,
         message: str,
@@ -104,6 +108,13 @@ class ApiError(LmsArchiveError):
         in_doubt: True where the call may have been carried out although no good answer came:
             a time-out, a cut connection, 408, 5xx, an unreadable 2xx.
     """
+
+    method: str
+    path: str
+    status: int | None
+    words: str
+    retry_after: float | None
+    in_doubt: bool
 
     def __init__(
         self,
@@ -150,6 +161,8 @@ class BadAnswer(ApiError):
         faults: one text for each fault, beginning with its JSON path.
     """
 
+    faults: tuple[str, ...]
+
     def __init__(self, method: str, path: str, *, faults: Sequence[str] = (), **more: Any) -> None:
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
         super().__init__(method, path, words=more.pop("words", "") or shown, **more)
@@ -166,6 +179,8 @@ class ContractNotConfirmed(LmsArchiveError):
         report: the `ContractReport`.
     """
 
+    report: Any
+
     def __init__(self, words: str, report: Any) -> None:
         super().__init__(words)
         self.report = report
@@ -178,6 +193,9 @@ class TooManyAffected(LmsArchiveError):
         affected: how many the plan may archive.
         max_affected: how many were allowed.
     """
+
+    affected: int
+    max_affected: int
 
     def __init__(self, affected: int, max_affected: int) -> None:
         super().__init__(
@@ -199,6 +217,8 @@ class JobTimeout(LmsArchiveError):
         job_id: the job's hash on the platform.
     """
 
+    job_id: str
+
     def __init__(self, job_id: str, why: str) -> None:
         super().__init__(
             f"{why}. Its rows are unknown until resume() has read them back; nothing of it was "
@@ -214,6 +234,9 @@ class Stopped(LmsArchiveError):
         counts: rows settled so far, by outcome kind.
         seen: what was seen that made the job stop.
     """
+
+    counts: dict[str, int]
+    seen: tuple[str, ...]
 
     def __init__(
         self, message: str, *, counts: Mapping[str, int] | None = None, seen: Sequence[str] = ()

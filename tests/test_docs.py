@@ -57,6 +57,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         )
         for name, value in sandbox.env().items():
             monkeypatch.setenv(name, value)
+        monkeypatch.syspath_prepend(str(EXAMPLES))
         monkeypatch.chdir(tmp_path)
         Path("inactive.csv").write_text("username,course_code\nada,C1\n", encoding="utf-8")
         yield tmp_path

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from lms_archive.archive.outcomes import ArchivedRecord
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, BadInput
 from lms_archive.files import private_folder
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.archived import certificate_of
 

@@ -6,9 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from lms_archive.archive.outcomes import ArchivedRecord, CarriedCourse, Outcome
+from lms_archive.archive.outcomes import CarriedCourse, Outcome
 from lms_archive.archive.selection import Target
-from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records.archived import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchivedRecord,
+)
 from lms_archive.records.convert import from_plain, to_plain
 
 __all__ = ["as_json", "outcome_to_row", "row_to_outcome"]

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.outcomes import ArchivedRecord, Outcome, Skip
+from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.printed import (
     FOREVER,
     headline,
@@ -20,7 +20,7 @@ from lms_archive.archive.printed import (
 )
 from lms_archive.archive.selection import Everything, Selection
 from lms_archive.archive.terms import Terms
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.records.html import MAX_ROWS, block, counted, line, table
 
 __all__ = ["job_html", "outcomes_html", "plan_html", "records_html", "result_html"]

@@ -58,7 +58,8 @@ class Ledger:
     """The ledger of one plan, open for writing by this process alone."""
 
     def __init__(self, path: Path, database: sqlite3.Connection, lock: IO[str]) -> None:
-        self.path, self._database, self._lock = path, database, lock
+        self.path: Path = path
+        self._database, self._lock = database, lock
         self.listener: Listener | None = None
 
     @classmethod
@@ -76,7 +77,7 @@ class Ledger:
         Raises:
             LedgerError: the file cannot be made, or another process holds it.
         """
-        place = Path(path)
+        place = Path(path).absolute()
         lock = hold(place)
         new = place.with_name(f".{place.name}.new")
         try:
@@ -108,7 +109,7 @@ class Ledger:
         Raises:
             LedgerError: it is missing, held by another process, damaged, or of a newer version.
         """
-        place = Path(path)
+        place = Path(path).absolute()
         if not place.is_file():
             raise LedgerError(f"{place}: there is no such ledger")
         lock = hold(place)

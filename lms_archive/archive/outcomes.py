@@ -8,9 +8,9 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from lms_archive.archive.selection import Row, Target
-from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records.archived import ArchivedRecord
 
-__all__ = ["AS_ASKED", "CODES", "KINDS", "ArchivedRecord", "CarriedCourse", "Outcome", "Skip"]
+__all__ = ["AS_ASKED", "CODES", "KINDS", "CarriedCourse", "Outcome", "Skip"]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
@@ -46,9 +46,6 @@ CODES: Final[Mapping[str, str]] = {
     "job_not_ended": "unknown",
 }
 """Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
-
-
-ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
 
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 """What may become of a course without the row being incomplete."""

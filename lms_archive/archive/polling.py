@@ -35,7 +35,7 @@ class Jobs:
         self._took, self._wait = client.limits.first_poll, 0.0
         self._seen_open: set[str | None] = set()
         listed = self._first_look().values() if before is None else ()
-        self.before = frozenset(
+        self.before: frozenset[str] = frozenset(
             before if before is not None else (job.job_id for job in listed if job.is_open)
         )
 

@@ -25,7 +25,7 @@ from lms_archive.wire.report import ContractReport, Judgement
 
 __all__ = ["confirm", "confirm_again", "look", "not_there"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_THERE = (404, 405)
 

@@ -13,11 +13,11 @@ import attrs
 from lms_archive.archive.columns import column_word
 from lms_archive.archive.ledger import Event, Ledger, outcomes_in
 from lms_archive.archive.lock import hold
-from lms_archive.archive.outcomes import ArchivedRecord, Outcome
+from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.plan import plan_in
 from lms_archive.archive.selection import is_id
 from lms_archive.errors import LedgerError
-from lms_archive.records.archived import ArchivedCourseEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 
 __all__ = ["redact"]
 

@@ -13,11 +13,15 @@ from attrs import field, frozen
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.html import outcomes_html, records_html, result_html
 from lms_archive.archive.ledger import asked_in, counts_in, outcomes_in, read_events
-from lms_archive.archive.outcomes import ArchivedRecord, Outcome
+from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, Stopped
-from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records.archived import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchivedRecord,
+)
 from lms_archive.records.columns import Column, columns_of, given_columns, rows_of
 from lms_archive.records.frames import Table
 

@@ -30,7 +30,7 @@ from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Run"]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class Run:

@@ -20,6 +20,7 @@ __all__ = [
     "ArchivedEnrollmentInCourse",
     "ArchivedLearningPlan",
     "ArchivedLearningPlanEnrollment",
+    "ArchivedRecord",
     "ArchivedUser",
     "Archiving",
 ]
@@ -144,3 +145,7 @@ class ArchivedLearningPlanEnrollment(Record):
     learning_plan: ArchivedLearningPlan
     enrollment: ArchivedEnrollment
     extra: dict[str, Any] = field(factory=dict, repr=False)
+
+
+ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
+"""What was archived: of a course, or of a learning plan; `isinstance` tells them apart."""

@@ -33,7 +33,7 @@ class Faults(ValueError):
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
 
 
 def _converter(**options: Any) -> Converter:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lms_archive.errors import BadInput
 from lms_archive.records.convert import Faults, from_plain, to_plain
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Record"]
 

@@ -11,16 +11,19 @@ from typing import Any, overload
 
 from lms_archive.errors import BadAnswer, BadInput, NotFound
 from lms_archive.files import whole_file
-from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records.archived import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchivedRecord,
+)
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.verify import verify
 
-__all__ = ["Archive", "Archived", "certificate_of"]
+__all__ = ["Archived", "certificate_of"]
 
-Archive = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
 _AT_ONCE = 200
 
 
@@ -104,7 +107,7 @@ class Archived:
     def get(self, record_id: int, *, learning_plan_id: int) -> ArchivedLearningPlanEnrollment: ...
     def get(
         self, record_id: int, *, course_id: int | None = None, learning_plan_id: int | None = None
-    ) -> Archive:
+    ) -> ArchivedRecord:
         """The archived record of that id in a course or a learning plan.
 
         No call for one record is known, so the target's list is read until it is found. Calls
@@ -115,7 +118,7 @@ class Archived:
             BadInput: neither a course nor a learning plan is given, or both.
             NotFound: the target has no such record.
         """
-        records: Iterable[Archive]
+        records: Iterable[ArchivedRecord]
         if course_id is not None and learning_plan_id is None:
             records = self.in_course(course_id)
         elif learning_plan_id is not None and course_id is None:
@@ -127,7 +130,7 @@ class Archived:
                 return record
         raise NotFound("GET", "archived enrollments", words=f"there is no record {record_id}")
 
-    def download_certificate(self, record: Archive, path: str | os.PathLike[str]) -> Path:
+    def download_certificate(self, record: ArchivedRecord, path: str | os.PathLike[str]) -> Path:
         """Save the certificate that was present when the enrollment was archived (article).
 
         Calls `GET` on the link in the record (that there is one: article), which must lead to
@@ -149,7 +152,7 @@ class Archived:
             file.write(content)
         return Path(path)
 
-    def delete(self, records: Iterable[Archive]) -> None:
+    def delete(self, records: Iterable[ArchivedRecord]) -> None:
         """Delete archived records, for ever: no way back is known.
 
         Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
@@ -205,7 +208,7 @@ class Archived:
         return of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
 
 
-def certificate_of(record: Archive) -> str | None:
+def certificate_of(record: ArchivedRecord) -> str | None:
     """The link to the certificate of an archived record, where it has one."""
     if isinstance(record, ArchivedCourseEnrollment):
         return record.course.certificate_url or None

@@ -53,9 +53,9 @@ class OAuth:
 
     def __init__(self, token_seconds: float) -> None:
         self.client_id = "lms-archive-sandbox"
-        self.client_secret = secrets.token_urlsafe(12)
-        self.assertion = secrets.token_urlsafe(24)
-        self.accounts = _accounts()
+        self.client_secret: str = secrets.token_urlsafe(12)
+        self.assertion: str = secrets.token_urlsafe(24)
+        self.accounts: dict[str, Account] = _accounts()
         self._lifetime = timedelta(seconds=token_seconds)
         self._tokens: dict[str, _Token] = {}
         self._refresh: dict[str, Account] = {}

@@ -71,7 +71,7 @@ class Sandbox:
         never_logged_in: NeverLoggedIn = "first",
         foreign: Foreign | None = None,
     ) -> None:
-        self.faults = Faults(OPERATIONS)
+        self.faults: Faults = Faults(OPERATIONS)
         self._path = None if path is None else Path(path)
         self._port = port
         self._clock: Clock = clock or WallClock()

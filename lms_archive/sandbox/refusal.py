@@ -25,8 +25,8 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(status, message)
         self.status = status
-        self.headers = dict(headers or {})
-        self.body = error_body(status, message) if body is None else dict(body)
+        self.headers: dict[str, str] = dict(headers or {})
+        self.body: dict[str, Any] = error_body(status, message) if body is None else dict(body)
 
 
 def error_body(status: int, message: str | Mapping[str, list[str]]) -> dict[str, Any]:

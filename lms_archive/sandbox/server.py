@@ -70,7 +70,8 @@ class Server(ThreadedWSGIServer):
             socketserver.TCPServer.server_bind(self)
         except OSError as error:
             raise RuntimeError(f"port {self.port} cannot be had: {error}") from error
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
+        self.server_name: str = "127.0.0.1"
+        self.server_port: int = self.server_address[1]
 
     def start(self) -> None:
         """Begin to answer."""

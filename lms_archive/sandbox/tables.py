@@ -29,7 +29,10 @@ class Table:
         first: int = 1,
         only_named: Collection[str] = (),
     ) -> None:
-        self.name, self.key, self.first, self.columns = name, key, first, columns
+        self.name: str = name
+        self.key: str = key
+        self.first: int = first
+        self.columns: Mapping[str, Convert] = columns
         stored = [column for column in columns if column not in only_named]
         holes = ", ".join(f":{column}" for column in stored)
         self._sql = f"INSERT INTO {name} ({', '.join(stored)}) VALUES ({holes})"  # noqa: S608  # own names

@@ -85,9 +85,9 @@ class Wire:
         self, settings: Settings, *, clock: Clock | None = None, line: Line | None = None
     ) -> None:
         self.settings = settings
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
         self.calls: Counter[str] = Counter()
-        self.structure = Structurer(settings.contract.records)
+        self.structure: Structurer = Structurer(settings.contract.records)
         self._line = line or Line.open(settings, self.clock)
         self._date: datetime | None = None
 

@@ -22,7 +22,8 @@ from lms_archive.records.convert import Structurer
 
 CONTRACT = Contract.default()
 RECORDS = {name: getattr(lms_archive, name) for name in CONTRACT.records}
-ALL = [getattr(module, name) for module in (active, archived) for name in module.__all__]
+PUBLIC = [getattr(module, name) for module in (active, archived) for name in module.__all__]
+ALL = [cls for cls in PUBLIC if isinstance(cls, type)]  # not the union of two of them
 STARRED = {
     "ArchivedUser": {"last_login_at", "expires_at", "is_active", "is_suspended", "level"},
     "ArchivedCourse": {"language"},

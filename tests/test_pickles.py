@@ -1,0 +1,183 @@
+"""Everything public goes to another process and comes back, or says why not."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from conftest import quick_client
+from test_errors import made
+
+import lms_archive
+from lms_archive import (
+    Answer,
+    ArchiveJob,
+    BadInput,
+    Client,
+    ClientCredentials,
+    JwtBearer,
+    LmsArchiveError,
+    NotSent,
+    PasswordGrant,
+    Record,
+    RunEvent,
+    StaticToken,
+)
+from lms_archive.sandbox import Foreign, Sandbox
+
+DONE = {"enrollment_status": "completed", "enrollment_created_at": "2025-01-02 03:04:05"}
+
+
+def load(sandbox: Sandbox) -> None:
+    """Two users, each in a course of their own and in a learning plan of two others."""
+    who = ("ada", "bob")
+    sandbox.load(
+        users=[{"username": name} for name in who],
+        courses=[{"code": code} for code in ("C1", "P1", "P2")],
+        learning_plans=[{"code": "LP", "courses": ["P1", "P2"]}],
+        enrollments=[
+            {"username": name, "course_code": code, **DONE} for name in who for code in ("C1", "P1")
+        ],
+        learning_plan_enrollments=[
+            {"username": name, "learning_plan_code": "LP", **DONE} for name in who
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict[str, Any]]]:
+    """One small job from its rows to its certificates, and each public value that it met."""
+    folder = tmp_path_factory.mktemp("pickles")
+    foreign = Foreign(calls={"list_jobs": "GET /elsewhere/v1/jobs"})
+    with Sandbox(job_seconds=0) as sandbox, quick_client(sandbox) as client:
+        load(sandbox)
+        rows: list[dict[str, Any]] = [
+            {"username": "ada", "course_code": "C1"},
+            {"username": "bob", "course_code": "C1"},
+            {"username": "nobody", "course_code": "C1"},
+            {"username": "ada", "learning_plan_code": "LP"},
+            {"username": "bob", "learning_plan_code": "LP"},
+        ]
+        job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+        plan = job.plan(client)
+        events: list[RunEvent] = []
+        result = plan.apply(client, ledger=folder / "a.sqlite", on_event=events.append)
+        assert result.counts == {"archived": 4, "skipped": 1, "failed": 0, "unknown": 0}
+        met = [
+            *(job, plan, result, *events, *result.outcomes, result.archived, result.records),
+            *(client, client.limits, client.wire.settings),
+            *(
+                client.courses.find("C1"),
+                client.users.find("ada"),
+                client.learning_plans.find("LP"),
+            ),
+            *(*client.learning_plans.courses(1), *client.background_jobs.list()),
+            *(client.verify_contract(), result.save_certificates(folder / "pdf")),
+        ]
+        with Sandbox(foreign=foreign) as other:
+            met.append(other.client().verify_contract(["list_jobs"]))
+        load_again = {"user_id": 3, **DONE}
+        sandbox.load(
+            users=[{"username": "eve", "user_id": 3}],
+            enrollments=[{**load_again, "course_code": "C1"}],
+            learning_plan_enrollments=[{**load_again, "learning_plan_code": "LP"}],
+        )
+        met += [*client.enrollments.in_course(1), *client.enrollments.in_learning_plan(1)]
+        yield client, {type(one).__name__: one for value in met for one in parts(value)}
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """A value, and all that it holds."""
+    yield value
+    inner: Iterable[Any] = ()
+    if attrs.has(type(value)):
+        inner = [getattr(value, field.name) for field in attrs.fields(type(value))]
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    elif isinstance(value, tuple | list):
+        inner = value
+    for one in inner:
+        yield from parts(one)
+
+
+NOT_MET: dict[str, Callable[[], Any]] = {
+    "Answer": lambda: Answer(200, {"Date": "today"}, b"{}"),
+    "ClientCredentials": lambda: ClientCredentials("id", "secret"),
+    "JwtBearer": lambda: JwtBearer("id", "secret", "a.b.c"),
+    "NotSent": lambda: NotSent("refused"),
+    "PasswordGrant": lambda: PasswordGrant("id", "secret", "name", "password"),
+    "StaticToken": lambda: StaticToken("t"),
+    "ArchivedEnrollmentInCourse": lambda: lms_archive.ArchivedEnrollmentInCourse(score=1.0),
+}
+
+
+def content(one: Any) -> Any:
+    """What must be the same after the journey."""
+    if isinstance(one, BaseException):
+        return type(one), one.args, vars(one)
+    return repr(one) if isinstance(one, Client) else one
+
+
+@pytest.mark.parametrize("name", [name for name in lms_archive.__all__ if name != "Listing"])
+def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]]) -> None:
+    """Each public name: an enum's members, an error, a value of a real job, or the thing itself."""
+    public = getattr(lms_archive, name)
+    if not isinstance(public, type):
+        examples = [public]  # a function, an alias, the version
+    elif issubclass(public, Enum):
+        examples = list(public)
+    elif issubclass(public, LmsArchiveError):
+        examples = [made(public)]
+    elif public is Record:
+        examples = [one for one in ran[1].values() if isinstance(one, Record)]
+    else:
+        examples = [NOT_MET[name]() if name in NOT_MET else ran[1][name]]
+        assert type(examples[0]) is public
+    for one in examples:
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            back = pickle.loads(pickle.dumps(one, protocol))  # noqa: S301  our own
+            assert type(back) is type(one)
+            assert content(back) == content(one)
+
+
+def test_a_result_finds_its_ledger_from_another_folder(
+    fresh_town: Sandbox, archivist: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result of a ledger named by a relative path is read in a process that stands elsewhere."""
+    assert fresh_town.url == archivist.base_url
+    monkeypatch.chdir(tmp_path)
+    job = ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False).users(["alice"])
+    result = job.plan(archivist).apply(archivist, ledger="relative.sqlite")
+    sent = (result, result.outcomes)
+    Path("sent.pickle").write_bytes(pickle.dumps(sent))
+    code = (
+        "import pickle, sys; from pathlib import Path;"
+        "result, outcomes = pickle.loads(Path(sys.argv[1]).read_bytes());"
+        "print(result.counts['archived'], [one.user for one in outcomes], result.client)"
+    )
+    done = subprocess.run(  # noqa: S603  our own words
+        [sys.executable, "-c", code, str(tmp_path / "sent.pickle")],
+        cwd=tmp_path.parent,
+        env={**os.environ, "PYTHONPATH": str(Path(lms_archive.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "1 ['alice'] None"
+
+
+def test_what_cannot_go_says_why(archivist: Client) -> None:
+    """A client with a transport that Python cannot pickle says so, and what to do."""
+    client = archivist.with_options(transport=lambda *_: Answer(200, {}, b""))
+    with pytest.raises(BadInput, match="this transport cannot be pickled"):
+        pickle.dumps(client)
+    with pytest.raises(BadInput, match="pickle the client, or list"):
+        pickle.dumps(client.courses.list())

@@ -1,0 +1,17 @@
+"""What a checker must refuse: each line carries the fault that it is. Checked, never run."""
+
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client, Limits
+
+# reset_tracking is a decision, and so is the mode
+ArchiveJob.from_csv("a.csv", mode="unenroll")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+ArchiveJob.from_csv("a.csv", reset_tracking=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def refused(plan: ArchivePlan, client: Client, result: ArchiveResult) -> None:
+    """The ledger is required, values are frozen, and a record may be of either kind."""
+    plan.apply(client)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    plan.apply("client", ledger="a.sqlite")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    plan.warnings = ()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    Limits(200)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    for record in result.records:
+        _ = record.course  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
