@@ -171,17 +171,18 @@ class Run:
         return outcomes
 
     def _step(self) -> bool:
-        """Send a chunk, else read a target back, else wait for a job; False: nothing is left.
-
-        In this order, since jobs at work leave time to read.
-        """
+        """Send a chunk, else read a target back while jobs run, else wait; False: all is done."""
         lanes = self._lanes.values()
         under_way = [one for one in lanes if one.open is not None]
-        # Nothing is sent where a job of ours is at work, and nothing is read there.
-        free = [one for one in lanes if not any(map(one.meets, under_way))]
-        ready = next((one for one in free if one.waiting), None)
-        ended = next((one for one in free if one.ended and not one.waiting), None)
-        if ready is not None and len(under_way) < self._client.limits.max_open_jobs:
+        full = len(under_way) >= self._client.limits.max_open_jobs
+
+        def free(some: Iterable[Lane]) -> Lane | None:
+            """The first where no job of ours is at work: elsewhere nothing is sent or read."""
+            return next((one for one in some if not any(map(one.meets, under_way))), None)
+
+        ready = None if full else free(one for one in lanes if one.waiting)
+        ended = free(one for one in lanes if one.ended and not one.waiting)
+        if ready is not None:
             self._send(ready, None)
         elif ended is not None:
             self._settle(ended)
