@@ -216,10 +216,8 @@ MUTANTS = (
     Mutant(
         "reads beside a job that is at work",
         "archive.run",
-        "            if not lane.waiting and not any(map(lane.meets, under_way)):\n",
-        "            if lane.open or lane.ended:\n"
-        "                lane.ended += [lane.open] if lane.open else []\n"
-        "                lane.open = None\n",
+        "            lane.open = sending\n            return\n",
+        "            lane.ended.append(sending)\n            return\n",
     ),
     Mutant(
         "forgets a job that has left the listing",
@@ -262,7 +260,7 @@ MUTANTS = (
     Mutant(
         "plans a row twice",
         "archive.matching",
-        "if first is not where:",
+        "if first != index:",
         "if False:",
     ),
     Mutant(

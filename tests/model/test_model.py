@@ -4,14 +4,19 @@
 rules one by one and shows that this slice catches each.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from mutants import MUTANTS, Mutant
 from playing import Played, Theatre, play
 from schedules import schedule
 
-SLICE = (*range(147), 159, 182, 221)
+import lms_archive
+
+SLICE = (*range(146), 159, 182, 221, 424)
 BLOCK = 10
 MET = {"429", "500", "503", "html", "cut_before", "cut_after", "error_after", "slow", "redirect"}
 MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag"}
@@ -64,3 +69,12 @@ def test_a_seed_is_one_schedule() -> None:
         stories = [play(where, 7).story for where in (one, other)]
     hashes = [[line.split("background job")[0] for line in story] for story in stories]
     assert hashes[0] == hashes[1] != []
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
+def test_each_mutant_breaks_a_rule_that_stands(mutant: Mutant, tmp_path: Path) -> None:
+    """The rule is in the library word for word, so that the mutant is one."""
+    package = shutil.copytree(Path(lms_archive.__file__).parent, tmp_path / "lms_archive")
+    mutant.put_into(package)
+    path = package.joinpath(*mutant.module.split(".")).with_suffix(".py")
+    compile(path.read_text(encoding="utf-8"), str(path), "exec")
