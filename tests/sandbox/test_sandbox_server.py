@@ -164,9 +164,12 @@ def test_serve(tmp_path: Path) -> None:
     users = tmp_path / "users.csv"
     users.write_text("username\nann\n", encoding="utf-8")
     command = [sys.executable, "-m", "lms_archive.sandbox", "serve", "--users", str(users)]
+    # In the background of a script Ctrl-C is ignored, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(  # noqa: S603  # our own command
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
+        signal.signal(signal.SIGINT, before)
         assert child.stdout is not None
         lines = [child.stdout.readline() for _ in range(6)]
         exports = dict(re.findall(r"^export (\w+)=(.*)$", "".join(lines), re.MULTILINE))
@@ -175,7 +178,10 @@ def test_serve(tmp_path: Path) -> None:
             connection.request("GET", "/manage/v1/swagger")
             assert connection.getresponse().status == 200
         os.kill(child.pid, signal.SIGINT)
-        said, noise = child.communicate(timeout=10)
+        try:
+            said, noise = child.communicate(timeout=60)
+        finally:
+            child.kill()
     assert len(exports) == 5
     assert (child.returncode, said, noise) == (0, "Stopped.\n", "")
 
