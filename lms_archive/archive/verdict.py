@@ -160,10 +160,10 @@ def canary_failed(
 
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> Stopped | None:
-    """The error of a first chunk of which nothing was archived."""
-    if not outcomes or any(one.kind == "archived" for one in outcomes):
+    """The error of a first chunk of which nothing came out as asked."""
+    if not outcomes or any(one.code in _FINE for one in outcomes):
         return None
-    text = f"nothing of the first chunk ({len(outcomes)} rows) was archived:"
+    text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
     return Stopped(text, seen=sorted({one.reason for one in outcomes})[:5])
 
 

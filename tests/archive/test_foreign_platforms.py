@@ -16,6 +16,8 @@ from lms_archive import (
     Client,
     Contract,
     ContractNotConfirmed,
+    Limits,
+    Stopped,
     StoppedByCanary,
     resume,
 )
@@ -433,6 +435,16 @@ def test_the_date_is_kept(on_platform: OnPlatform) -> None:
     with pytest.raises(StoppedByCanary, match="look at the enrollment date"):
         run(stage, job("re-enroll").plan(stage.client), stage.client)
     assert dict(stage.archived) == {(1, 1001): 1}
+    assert sends(stage) == 1
+
+
+def test_the_date_is_kept_and_no_canary_was_wanted(on_platform: OnPlatform) -> None:
+    """Without a canary the first chunk is the one that stops the job."""
+    stage = on_platform(Foreign(keeps_date=True))
+    client = stage.connect(limits=Limits(hand_picked=2))
+    with pytest.raises(Stopped, match=r"nothing of the first chunk .* came out as asked"):
+        run(stage, job("re-enroll").plan(client), client, canary=0)
+    assert max(stage.archived.values()) == 1
     assert sends(stage) == 1
 
 
