@@ -12,7 +12,7 @@ from lms_archive.sandbox import Sandbox
 
 #: `pytest tests/security/test_fuzz.py --hypothesis-profile=fuzz`: what `.ci/full` runs.
 settings.register_profile(
-    "fuzz", max_examples=500, deadline=None, suppress_health_check=list(HealthCheck)
+    "fuzz", max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 collect_ignore = ["stranger"]  # somebody else's project, with an environment of its own
