@@ -16,13 +16,15 @@ __all__ = ["Jobs"]
 
 _LONGEST = 30.0
 _GROWTH = 1.5
+_SOONER = 0.9
 
 
 class Jobs:
     """The account's background jobs, as far as they concern one run.
 
     One poll tells of all of them, so it comes when half of those that are open should have ended,
-    by how long the last ones took. Where nothing has ended by then, polls come ever more rarely.
+    by how long the last ones took. One that is overdue is looked for after a quarter of the time
+    that it has taken already.
 
     Args:
         client: the platform.
@@ -32,8 +34,8 @@ class Jobs:
 
     def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
         self._client, self._clock = client, clock
-        self._took, self._wait = client.limits.first_poll, 0.0
-        self._seen_open: set[str | None] = set()
+        self._took = client.limits.first_poll
+        self._seen_open: dict[str | None, float] = {}
         listed = self._first_look().values() if before is None else ()
         self.before: frozenset[str] = frozenset(
             before if before is not None else (job.job_id for job in listed if job.is_open)
@@ -59,18 +61,20 @@ class Jobs:
             if job is None:
                 sending.lost = f"background job {sending.job_id} is not listed any more"
             elif not job.is_open:
-                # One that was never seen open may have ended long before.
-                known = took if sending.job_id in self._seen_open else at_most
-                known.append(now - sending.began)
+                # It ended between two looks; one that was never seen open, maybe long before.
+                age, seen = now - sending.began, self._seen_open.get(sending.job_id)
+                if seen is None:
+                    at_most.append(age * _SOONER)
+                else:
+                    took.append((seen + age) / 2)
             elif now < self._deadline(sending):
-                self._seen_open.add(sending.job_id)
+                self._seen_open[sending.job_id] = now - sending.began
                 continue
             else:
                 sending.lost = f"background job {sending.job_id} has not ended"
                 sending.timed_out = True
             ended.append(sending)
-        self._wait = 0.0 if ended else self._longer(self._wait)
-        self._took = min(took or at_most)
+        self._took = max(min(took or at_most), self._client.limits.first_poll)
         return ended
 
     def wait_for(self, sendings: Iterable[Sending]) -> None:
@@ -98,17 +102,21 @@ class Jobs:
             if self._clock.monotonic() >= deadline:
                 return open_[0]
             self._clock.sleep(wait)
-            wait = self._longer(wait)
+            wait = min(wait * _GROWTH, _LONGEST)
 
     def _pause(self, sendings: Sequence[Sending]) -> None:
         now = self._clock.monotonic()
-        due = sorted(end for one in sendings if (end := one.began + self._took) > now)
-        wait = due[len(due) // 2] - now if due else self._wait
+        due = sorted(self._expected(one, now) for one in sendings)
+        wait = due[len(due) // 2] - now
         until = min(map(self._deadline, sendings)) - now
         self._clock.sleep(max(min(wait, until), 0.0))
 
-    def _longer(self, wait: float) -> float:
-        return min(max(wait, self._client.limits.first_poll) * _GROWTH, _LONGEST)
+    def _expected(self, sending: Sending, now: float) -> float:
+        """When its job should have ended."""
+        if sending.began + self._took > now:
+            return sending.began + self._took
+        overdue = (now - sending.began) / 4
+        return now + min(max(overdue, self._client.limits.first_poll), _LONGEST)
 
     def _deadline(self, sending: Sending) -> float:
         return sending.began + self._client.limits.job_timeout
