@@ -69,7 +69,7 @@ def what_is_done(terms: Terms, chunks: Sequence[Chunk] = ()) -> Iterator[str]:
 def what_it_takes(calls: Mapping[str, int], duration: timedelta) -> Iterator[str]:
     """Calls and time."""
     total = sum(calls.values())
-    some = ", ".join(f"{name} {number:,}" for name, number in sorted(calls.items()))
+    some = ", ".join(f"{printable(name)} {number:,}" for name, number in sorted(calls.items()))
     polled = f"Calls: {total:,} and the polls of background jobs ({some})."
     yield polled if total else "No calls."
     yield f"Time: at least {_time(duration)}. Nothing has been sent yet."

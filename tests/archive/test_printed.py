@@ -132,6 +132,11 @@ def test_warnings_are_printable() -> None:
     assert "Warning: plan \\x1b[2J changed" in text_of(warnings=["plan \x1b[2J changed"])
 
 
+def test_calls_are_printable() -> None:
+    """A plan's file names them: it may be a stranger's (found by fuzz)."""
+    assert "(\\x1b[2J 3)" in "".join(text_of(calls={"\x1b[2J": 3}))
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
