@@ -17,6 +17,7 @@ __all__ = ["Jobs"]
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
+_SHORTEST = 0.01  # a wait that rounding has made of nothing would poll on the spot for ever
 
 
 class Jobs:
@@ -109,11 +110,11 @@ class Jobs:
         due = sorted(self._expected(one, now) for one in sendings)
         wait = due[len(due) // 2] - now
         until = min(map(self._deadline, sendings)) - now
-        self._clock.sleep(max(min(wait, until), 0.0))
+        self._clock.sleep(max(min(wait, until), _SHORTEST))
 
     def _expected(self, sending: Sending, now: float) -> float:
         """When its job should have ended."""
-        if sending.began + self._took > now:
+        if sending.began + self._took > now + _SHORTEST:
             return sending.began + self._took
         overdue = (now - sending.began) / 4
         return now + min(max(overdue, self._client.limits.first_poll), _LONGEST)

@@ -1,14 +1,19 @@
 """Waiting for jobs: one page of the listing for all of them, rarely more."""
 
 from itertools import pairwise
+from math import nextafter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from plan_tools import AGAIN, check, rows
 from virtual_time import Exchange, Stage, VirtualTime
 
 from lms_archive import ArchiveJob, JobTimeout, Limits, resume
+from lms_archive.archive.polling import Jobs
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire.clock import Clock
 
 
 def _of_many(exchange: Exchange) -> bool:
@@ -188,3 +193,17 @@ def test_reading_goes_on_while_jobs_run(stage: Stage) -> None:
     stage.check(stage.apply(plan), archived=35)
     # Seen that there is a list, the canary, the first chunk; then six targets, five at once.
     assert open_jobs == [0, 0, 0, 1, 1, 1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("until", ["it should have ended", "its time is up"])
+def test_a_wait_that_rounding_makes_nothing_passes_all_the_same(stage: Stage, until: str) -> None:
+    """A hair's breadth before the moment, polls would come on the spot for ever."""
+    limits = stage.client.limits
+    began = 0.1
+    moment = began + (limits.first_poll if until == "it should have ended" else limits.job_timeout)
+    slept: list[float] = []
+    clock = Clock(monotonic=lambda: nextafter(moment, 0), sleep=slept.append)
+    jobs = Jobs(stage.client, clock, before=())
+    sending: Any = SimpleNamespace(began=began)
+    jobs._pause([sending])
+    assert slept[0] >= 0.01
