@@ -10,22 +10,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from itertools import filterfalse
-from typing import Any, TypeVar
+from functools import partial
+from operator import eq
+from typing import Any, TypeVar, get_origin
 
 import attrs
 from cattrs import ClassValidationError, Converter, IterableValidationError, transform_error
-from cattrs.gen import make_dict_structure_fn, override
 
-from lms_archive.records.leaves import LEAVES, ids
+from lms_archive.records.leaves import LEAVES, hook_of
+from lms_archive.records.making import maker
 
 __all__ = ["Faults", "Structurer", "from_plain", "to_plain"]
 
 T = TypeVar("T")
 
 _SHOWN = 60
-_DIGITS = 20
-_LARGEST = 2**63
 
 
 class Faults(ValueError):
@@ -39,8 +38,10 @@ class Faults(ValueError):
 def _converter(**options: Any) -> Converter:
     converter = Converter(**options)
     for shape, hook in LEAVES:
-        converter.register_structure_hook(shape, hook)
-    converter.register_structure_hook_func(lambda shape: shape == tuple[int, ...], ids)
+        if get_origin(shape) is tuple:
+            converter.register_structure_hook_func(partial(eq, shape), hook)
+        else:
+            converter.register_structure_hook(shape, hook)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_unstructure_hook(date, date.isoformat)
     return converter
@@ -59,7 +60,6 @@ class Structurer:
 
     def __init__(self, keys: Mapping[str, Mapping[str, str]]) -> None:
         self._keys = keys
-        self._converter = _converter(detailed_validation=False)
         self._made: dict[type, Callable[[Mapping[str, Any]], Any]] = {}
 
     def __call__(self, cls: type[T], item: object, where: str = "$") -> T:
@@ -73,7 +73,10 @@ class Structurer:
         try:
             return self._maker(cls)(item)  # type: ignore[no-any-return]
         except _FAULTS:
-            raise Faults(list(self._explain(cls, item, where))) from None
+            faults = list(self._explain(cls, item, where))
+            if not faults:
+                raise
+            raise Faults(faults) from None
 
     def many(self, cls: type[T], items: Sequence[Any], where: str = "$") -> list[T]:
         """The records of a list's items.
@@ -89,47 +92,8 @@ class Structurer:
     def _maker(self, cls: type) -> Callable[[Any], Any]:
         make = self._made.get(cls)
         if make is None:
-            make = self._made[cls] = self._build(cls)
+            make = self._made[cls] = maker(cls, self._keys[cls.__name__])
         return make
-
-    def _build(self, cls: Any) -> Callable[[Mapping[str, Any]], Any]:
-        keys = self._keys[cls.__name__]
-        is_known = frozenset(keys.values()).__contains__
-        groups = []
-        for field in attrs.fields(cls):
-            if attrs.has(field.type):
-                under = f"{field.name}."
-                inner = {n.removeprefix(under): k for n, k in keys.items() if n.startswith(under)}
-                groups.append((field.name, field.type, self._flat(field.type, inner)))
-        plain = self._flat(cls, keys)
-
-        def structure(item: Mapping[str, Any]) -> Any:
-            record = plain(item, cls)
-            for key in filterfalse(is_known, item):
-                record.extra[key] = item[key]
-            return record
-
-        def structure_groups(item: Mapping[str, Any]) -> Any:
-            values = {name: make(item, group) for name, group, make in groups}
-            for name, key, hook, shape in own:
-                values[name] = hook(item.get(key), shape)
-            return cls(**values, extra={key: item[key] for key in filterfalse(is_known, item)})
-
-        own = [
-            (f.name, keys[f.name], self._converter.get_structure_hook(f.type), f.type)
-            for f in attrs.fields(cls)
-            if f.name in keys
-        ]
-        return structure_groups if groups else structure
-
-    def _flat(self, cls: Any, keys: Mapping[str, str]) -> Callable[[Mapping[str, Any], Any], Any]:
-        names = [field.name for field in attrs.fields(cls)]
-        options: dict[str, Any] = {
-            n: override(rename=keys[n]) if n in keys else override(omit=True) for n in names
-        }
-        return make_dict_structure_fn(
-            cls, self._converter, _cattrs_detailed_validation=False, **options
-        )
 
     def _explain(self, cls: Any, item: Mapping[str, Any], where: str) -> Any:
         keys = self._keys[cls.__name__]
@@ -144,7 +108,7 @@ class Structurer:
                     yield f"{where}.{key}: missing"
                 continue
             try:
-                self._converter.structure(item[key], attribute.type)
+                hook_of(attribute.type)(item[key])
             except (ValueError, TypeError, OverflowError) as fault:
                 yield f"{where}.{key}: {fault}, not {_shown(item[key])}"
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from lms_archive.records import status as words
 
-__all__ = ["LEAVES", "ids"]
+__all__ = ["LEAVES", "hook_of"]
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ def _flag(value: object, _: object = None) -> bool:
 
 def _time(value: object, _: object = None) -> datetime | None:
     """A time in UTC (article: archiving; the rest: seen); zero dates mean none (seen)."""
-    if type(value) is str and len(value) == _SECONDS and value[:4] != "0000":
+    if type(value) is str and len(value) == _SECONDS and value[0] != "0":
         try:
             return datetime.fromisoformat(value + "+00:00")  # the form that nearly all times have
         except ValueError:
@@ -91,7 +91,7 @@ def _optional(
 ) -> Callable[[object, object], T | None]:
     """The hook, and None for nothing; a value of the type `as_it_is` needs no hook."""
 
-    def structure(value: object, _: object) -> T | None:
+    def structure(value: object, _: object = None) -> T | None:
         if type(value) is as_it_is:
             return value
         return None if value is None or value == "" else hook(value)
@@ -99,14 +99,14 @@ def _optional(
     return structure
 
 
-def _words_or_none(value: object, _: object) -> str | None:
+def _words_or_none(value: object, _: object = None) -> str | None:
     return value if value is None or type(value) is str else _text(value)
 
 
 def _word(known: Mapping[str, Enum]) -> Callable[[object, object], Enum | str]:
     exact: dict[Any, Enum] = dict(known)
 
-    def structure(value: object, _: object) -> Enum | str:
+    def structure(value: object, _: object = None) -> Enum | str:
         try:
             return exact[value]
         except (KeyError, TypeError):
@@ -120,7 +120,7 @@ def _word_or_none(known: Mapping[str, Enum]) -> Callable[[object, object], Enum 
     word = _word(known)
     exact: dict[Any, Enum | None] = {**known, None: None, "": None}
 
-    def structure(value: object, _: object) -> Enum | str | None:
+    def structure(value: object, _: object = None) -> Enum | str | None:
         try:
             return exact[value]
         except (KeyError, TypeError):
@@ -129,12 +129,16 @@ def _word_or_none(known: Mapping[str, Enum]) -> Callable[[object, object], Enum 
     return structure
 
 
+def _int_or_text(value: object, _: object = None) -> int | str:
+    return value if type(value) is int else _text(value)
+
+
 def _id_or_word(value: object) -> int | str:
     text = _text(value)
     return int(text) if text.isascii() and text.isdigit() else text
 
 
-def ids(value: object, _: object = None) -> tuple[int, ...]:
+def _ids(value: object, _: object = None) -> tuple[int, ...]:
     """A list of ids; on this platform it may be one text with commas (article)."""
     if value is None:
         return ()
@@ -157,12 +161,18 @@ LEAVES: tuple[tuple[Any, Callable[[Any, Any], Any]], ...] = (
     (float | None, _optional(_number)),
     (bool | None, _optional(_flag)),
     (str | None, _words_or_none),
-    (int | str, lambda value, _: value if type(value) in (int, str) else _text(value)),
+    (int | str, _int_or_text),
     (int | str | None, _optional(_id_or_word, int)),
     (datetime, _moment),
     (datetime | None, _time),
+    (tuple[int, ...], _ids),
     (words.EnrollmentStatus | str | None, _word_or_none(words.STATUS_WORDS)),
     (words.EnrollmentLevel | str | None, _word_or_none(words.LEVEL_WORDS)),
     (words.JobStatus | str, _word(words.JOB_WORDS)),
 )
 """For each type of an attribute the hook that makes it; the second argument is cattrs' own."""
+
+
+def hook_of(shape: Any) -> Callable[..., Any]:
+    """The hook that makes a value of this type."""
+    return next(hook for known, hook in LEAVES if known == shape)

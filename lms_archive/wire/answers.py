@@ -30,7 +30,6 @@ __all__ = ["Reply", "read_answer"]
 _DEPTH = 100
 _NESTED = frozenset({dict, list})
 _VALUES = 1_000_000
-_DIGITS = 100
 _A_SECRET = 16
 _MAY_NOT = (
     "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
@@ -88,8 +87,9 @@ def _decode(
         return answer.body
     if not answer.body.strip():
         return None
+    brackets = answer.body.count(b"[") + answer.body.count(b"{")
     # Each value costs up to a hundred times the one byte that it may be written in.
-    if sum(map(answer.body.count, (b",", b"[", b"{"))) > _VALUES:
+    if len(answer.body) > _VALUES and brackets + answer.body.count(b",") > _VALUES:
         raise bad(f"JSON of more than {_VALUES:,} values")
     fault = ""
     try:
@@ -97,9 +97,8 @@ def _decode(
             _unquoted(request, answer.body, hidden),
             parse_constant=_refuse_constant,
             parse_float=_finite,
-            parse_int=_integer,
         )
-        deep = _deeper_than(data, _DEPTH)
+        deep = _deeper_than(data, _DEPTH, brackets)
     except ValueError as error:
         fault = str(error)  # not the error itself: that holds the whole body
     except RecursionError:
@@ -134,15 +133,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _integer(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError(f"a number of {len(text):,} digits")
-    return int(text)
-
-
-def _deeper_than(data: Any, depth: int) -> bool:
+def _deeper_than(data: Any, depth: int, brackets: int) -> bool:
+    """Whether a value is nested so deep; its text has so many opening brackets at most."""
     level = [data] if type(data) in _NESTED else []
-    for _ in range(depth):
+    for nested in range(depth):
+        brackets -= len(level)
+        if nested + 1 + brackets <= depth:
+            return False  # too few are left to get there: most pages are not looked into
         level = [
             child
             for one in level

@@ -102,9 +102,9 @@ def _by_pydantic() -> dict[str, Callable[[dict[str, Any]], object]]:
     inner: dict[str, tuple[Any, str | None]] = {
         name: (shape(name, **fields), name) for name, fields in groups.items()
     }
-    nested = TypeAdapter(shape("Record", **inner, **own)).validate_python
+    nested: Any = TypeAdapter(shape("Record", **inner, **own)).validate_python
     every = {f"{name}_{n}": one for name, fields in groups.items() for n, one in fields.items()}
-    flat = TypeAdapter(shape("Flat", **every, **own)).validate_python
+    flat: Any = TypeAdapter(shape("Flat", **every, **own)).validate_python
     known = {key for _, key in (*every.values(), *own.values()) if key is not None}
 
     def extra(item: dict[str, Any]) -> dict[str, Any]:

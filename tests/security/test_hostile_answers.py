@@ -149,12 +149,12 @@ HOSTILE: dict[str, tuple[str, Parts, str]] = {
     "an id of 5,000 digits": (
         "list",
         whole(listed(b'{"id_course": ' + b"7" * 5000 + b"}")),
-        "a number of 5,000 digits",
+        "Exceeds the limit",
     ),
     "an id of 16 million digits": (
         "list",
         whole(lambda: b"7" * 16_000_000),
-        "of 16,000,000 digits",
+        "Exceeds the limit",
     ),
     "an id of 5,000 digits as text": (
         "list",

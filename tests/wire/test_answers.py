@@ -69,6 +69,12 @@ def nested(depth: int) -> bytes:
     return b"[" * depth + b"]" * depth
 
 
+def deep_among_many(depth: int) -> bytes:
+    """A page of flat items, one of which is so deep that the page is of that depth."""
+    flat = b'{"text": "[[{{"}, ' * 300
+    return b'{"data": {"items": [' + flat + b'{"x": ' + nested(depth - 4) + b"}]}}"
+
+
 FAULTS: dict[str, Fault] = {
     # refused: the platform says no, nothing was done
     "400 message": Fault(refusal(400), ApiError, "400: m-400"),
@@ -156,6 +162,9 @@ FAULTS: dict[str, Fault] = {
     ),
     "200 a little deep": Fault(
         answer(nested(102)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
+    ),
+    "200 a deep one among many": Fault(
+        answer(deep_among_many(101)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
     ),
     "200 wrong charset": Fault(answer(b'{"a": "caf\xe9"}'), BadAnswer, "not JSON", in_doubt=True),
     "200 a number of 5,000 digits": Fault(
@@ -337,6 +346,10 @@ GOOD: dict[str, tuple[Answer, Any]] = {
     "JSON called text": (Answer(200, {"content-type": "text/html"}, b'{"a": 1}'), {"a": 1}),
     "UTF-16": (answer('{"a": "é"}'.encode("utf-16")), {"a": "é"}),
     "deep enough": (answer(nested(100)), json.loads(nested(100))),
+    "deep enough among many": (
+        answer(deep_among_many(100)),
+        json.loads(deep_among_many(100)),
+    ),
     "large ids": (answer(b"123456789012345678901234567890"), 123456789012345678901234567890),
 }
 
