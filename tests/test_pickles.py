@@ -44,7 +44,9 @@ def load(sandbox: Sandbox) -> None:
         courses=[{"code": code} for code in ("C1", "P1", "P2")],
         learning_plans=[{"code": "LP", "courses": ["P1", "P2"]}],
         enrollments=[
-            {"username": name, "course_code": code, **DONE} for name in who for code in ("C1", "P1")
+            {"username": name, "course_code": code, **DONE}
+            for name in who
+            for code in ("C1", "P1", "P2")
         ],
         learning_plan_enrollments=[
             {"username": name, "learning_plan_code": "LP", **DONE} for name in who

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
+from conftest import quick_client
 
 from lms_archive import (
     ArchiveJob,
@@ -39,7 +40,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             mode="unenroll",
             reset_tracking=False,
         )
-        client = sandbox.client()
+        client = quick_client(sandbox)
         ledger = tmp_path_factory.mktemp("archived") / "ledger.sqlite"
         assert job.plan(client).apply(client, ledger=ledger).counts["archived"] == 4
         yield sandbox
