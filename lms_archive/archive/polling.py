@@ -24,8 +24,8 @@ class Jobs:
     """The account's background jobs, as far as they concern one run.
 
     One poll tells of all of them, so it comes when half of those that are open should have ended,
-    by how long the last ones took. One that is overdue is looked for after a quarter of the time
-    that it has taken already.
+    by how long the last ones took, and at once where that has passed while targets were read back.
+    One that was still open then is looked for after a third of the time that it has taken already.
 
     Args:
         client: the platform.
@@ -75,7 +75,7 @@ class Jobs:
                 sending.lost = f"background job {sending.job_id} has not ended"
                 sending.timed_out = True
             ended.append(sending)
-        self._took = max(min(took or at_most), self._client.limits.first_poll)
+        self._took = max(*(took or [min(at_most)]), self._client.limits.first_poll)
         return ended
 
     def wait_for(self, sendings: Iterable[Sending]) -> None:
@@ -106,18 +106,17 @@ class Jobs:
             wait = min(wait * _GROWTH, _LONGEST)
 
     def _pause(self, sendings: Sequence[Sending]) -> None:
-        now = self._clock.monotonic()
-        due = sorted(self._expected(one, now) for one in sendings)
-        wait = due[len(due) // 2] - now
-        until = min(map(self._deadline, sendings)) - now
-        self._clock.sleep(max(min(wait, until), _SHORTEST))
+        due = sorted(map(self._due, sendings))[len(sendings) // 2]
+        until = min(map(self._deadline, sendings))
+        self._clock.sleep(max(min(due, until) - self._clock.monotonic(), _SHORTEST))
 
-    def _expected(self, sending: Sending, now: float) -> float:
-        """When its job should have ended."""
-        if sending.began + self._took > now + _SHORTEST:
+    def _due(self, sending: Sending) -> float:
+        """When its job should have ended; where it was looked for then, when to look again."""
+        seen = self._seen_open.get(sending.job_id)
+        if seen is None or seen + _SHORTEST < self._took:
             return sending.began + self._took
-        overdue = (now - sending.began) / 4
-        return now + min(max(overdue, self._client.limits.first_poll), _LONGEST)
+        overdue = min(max(seen / 3, self._client.limits.first_poll), _LONGEST)
+        return sending.began + seen + overdue
 
     def _deadline(self, sending: Sending) -> float:
         return sending.began + self._client.limits.job_timeout

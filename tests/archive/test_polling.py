@@ -204,6 +204,20 @@ def test_a_wait_that_rounding_makes_nothing_passes_all_the_same(stage: Stage, un
     slept: list[float] = []
     clock = Clock(monotonic=lambda: nextafter(moment, 0), sleep=slept.append)
     jobs = Jobs(stage.client, clock, before=())
-    sending: Any = SimpleNamespace(began=began)
+    sending: Any = SimpleNamespace(began=began, job_id="a")
     jobs._pause([sending])
     assert slept[0] >= 0.01
+
+
+def test_a_job_that_fell_due_while_others_were_read_back_is_looked_for_at_once(
+    stage: Stage,
+) -> None:
+    """It waits for no longer than it takes; seen open after that, for a third of its time."""
+    slept: list[float] = []
+    clock = Clock(monotonic=lambda: 100.0, sleep=slept.append)
+    jobs = Jobs(stage.client, clock, before=())
+    sending: Any = SimpleNamespace(began=40.0, job_id="a")
+    jobs._pause([sending])
+    jobs._seen_open["a"] = 60.0
+    jobs._pause([sending])
+    assert slept == [pytest.approx(0.01), pytest.approx(20.0)]
