@@ -168,6 +168,21 @@ def test_a_poll_tells_of_several_jobs(tmp_path: Path, seconds: float) -> None:
     assert time.passed - begun <= calling + 2 * rounds * max(seconds, 2.0)
 
 
+def test_a_job_that_is_late_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """One job of forty takes 300 s: how long the next ones take is not learned from it."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=4) as sandbox:
+        stage = Stage(sandbox, time, tmp_path)
+        stage.load(*[12] * 10)
+        client = stage.connect(limits=Limits(hand_picked=3))
+        plan = stage.job().plan(client)
+        sandbox.faults.add("job_late", seconds=300, after=10)
+        begun = time.passed
+        stage.check(plan.apply(client, ledger=stage.ledger), archived=120)
+        stage.line.close()
+    assert time.passed - begun < 400
+
+
 def _polls_of_the_first(seconds: float) -> int:
     """The first job's time is not known: it is looked at after 2 s, 3 s more, 4.5 s more, ..."""
     waits, waited = [2.0], 0.0
