@@ -7,8 +7,8 @@ from typing import Final
 from attrs import define, field
 
 from lms_archive.archive.cutting import PlannedTarget
+from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.sending import Lane
 from lms_archive.client import Client
 from lms_archive.errors import PlanChanged
 

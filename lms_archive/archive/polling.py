@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -17,6 +18,7 @@ __all__ = ["Jobs"]
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
+_LEARNED_FROM = 5  # so many jobs, so that one that is late does not hold up the rest
 _SHORTEST = 0.01  # a wait that rounding has made of nothing would poll on the spot for ever
 
 
@@ -24,8 +26,8 @@ class Jobs:
     """The account's background jobs, as far as they concern one run.
 
     One poll tells of all of them, so it comes when half of those that are open should have ended,
-    by how long the last ones took. One that is overdue is looked for after a quarter of the time
-    that it has taken already.
+    by how long the last ones took, and at once where that has passed while targets were read back.
+    One that was still open then is looked for after a third of the time that it has taken already.
 
     Args:
         client: the platform.
@@ -35,7 +37,7 @@ class Jobs:
 
     def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
         self._client, self._clock = client, clock
-        self._took = client.limits.first_poll
+        self._times = deque([client.limits.first_poll], maxlen=_LEARNED_FROM)
         self._seen_open: dict[str | None, float] = {}
         listed = self._first_look().values() if before is None else ()
         self.before: frozenset[str] = frozenset(
@@ -55,8 +57,7 @@ class Jobs:
         self._pause(sendings)
         now, listed = self._clock.monotonic(), self._listed()
         ended: list[Sending] = []
-        took: list[float] = []
-        at_most = [self._took]
+        thought = self._took
         for sending in sendings:
             job = listed.get(sending.job_id or "") or self._asked(sending)
             if job is None:
@@ -64,10 +65,8 @@ class Jobs:
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
                 age, seen = now - sending.began, self._seen_open.get(sending.job_id)
-                if seen is None:
-                    at_most.append(age * _SOONER)
-                else:
-                    took.append((seen + age) / 2)
+                took = min(age * _SOONER, thought) if seen is None else (seen + age) / 2
+                self._times.append(took)
             elif now < self._deadline(sending):
                 self._seen_open[sending.job_id] = now - sending.began
                 continue
@@ -75,7 +74,6 @@ class Jobs:
                 sending.lost = f"background job {sending.job_id} has not ended"
                 sending.timed_out = True
             ended.append(sending)
-        self._took = max(min(took or at_most), self._client.limits.first_poll)
         return ended
 
     def wait_for(self, sendings: Iterable[Sending]) -> None:
@@ -105,19 +103,23 @@ class Jobs:
             self._clock.sleep(wait)
             wait = min(wait * _GROWTH, _LONGEST)
 
-    def _pause(self, sendings: Sequence[Sending]) -> None:
-        now = self._clock.monotonic()
-        due = sorted(self._expected(one, now) for one in sendings)
-        wait = due[len(due) // 2] - now
-        until = min(map(self._deadline, sendings)) - now
-        self._clock.sleep(max(min(wait, until), _SHORTEST))
+    @property
+    def _took(self) -> float:
+        """How long a job takes, by the last ones."""
+        return max(_middle(self._times), self._client.limits.first_poll)
 
-    def _expected(self, sending: Sending, now: float) -> float:
-        """When its job should have ended."""
-        if sending.began + self._took > now + _SHORTEST:
+    def _pause(self, sendings: Sequence[Sending]) -> None:
+        due = _middle(map(self._due, sendings))
+        until = min(map(self._deadline, sendings))
+        self._clock.sleep(max(min(due, until) - self._clock.monotonic(), _SHORTEST))
+
+    def _due(self, sending: Sending) -> float:
+        """When its job should have ended; where it was looked for then, when to look again."""
+        seen = self._seen_open.get(sending.job_id)
+        if seen is None or seen + _SHORTEST < self._took:
             return sending.began + self._took
-        overdue = (now - sending.began) / 4
-        return now + min(max(overdue, self._client.limits.first_poll), _LONGEST)
+        overdue = min(max(seen / 3, self._client.limits.first_poll), _LONGEST)
+        return sending.began + seen + overdue
 
     def _deadline(self, sending: Sending) -> float:
         return sending.began + self._client.limits.job_timeout
@@ -142,3 +144,8 @@ class Jobs:
             return self._client.background_jobs.get(sending.job_id or "")
         except NotFound:
             return None
+
+
+def _middle(values: Iterable[float]) -> float:
+    found = sorted(values)
+    return found[len(found) // 2]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve, frozen
 
 from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.lanes import Lane
 from lms_archive.archive.readback import active_now
 from lms_archive.archive.select_all import is_everything
-from lms_archive.archive.sending import Lane
 from lms_archive.archive.settling import Settling
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import change

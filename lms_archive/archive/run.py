@@ -9,11 +9,12 @@ from contextlib import suppress
 from lms_archive.archive import polling
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.frozen import Watch
+from lms_archive.archive.lanes import Front, Lane, lanes_of
 from lms_archive.archive.ledger import Event, Ledger, counts_in
 from lms_archive.archive.outcomes import CODES, Outcome
 from lms_archive.archive.preparing import Preparing
 from lms_archive.archive.selection import Selection
-from lms_archive.archive.sending import Accepted, Lane, Replay, Sending, lanes_of, replay, write
+from lms_archive.archive.sending import Accepted, Replay, Sending, replay, write
 from lms_archive.archive.settling import Settling
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
@@ -120,7 +121,8 @@ class Run:
             # A job of a ledger that was given up could archive what this run enrolls anew.
             self._wait_for_quiet((), older=True)
         self._prove()
-        while not self._stop and self._step():
+        front = Front(iter(self._lanes.values()))
+        while not self._stop and self._step(front):
             pass
         self._drain()
 
@@ -170,24 +172,24 @@ class Run:
             outcomes += self._settle(lane, alone=count is not None)
         return outcomes
 
-    def _step(self) -> bool:
+    def _step(self, front: Front) -> bool:
         """Send a chunk, else read a target back while jobs run, else wait; False: all is done."""
-        lanes = self._lanes.values()
-        under_way = [one for one in lanes if one.open is not None]
+        reached = front.reached()
+        under_way = [one for one in reached if one.open is not None]
         full = len(under_way) >= self._client.limits.max_open_jobs
 
         def free(some: Iterable[Lane]) -> Lane | None:
             """The first where no job of ours is at work: elsewhere nothing is sent or read."""
             return next((one for one in some if not any(map(one.meets, under_way))), None)
 
-        ready = None if full else free(one for one in lanes if one.waiting)
-        ended = free(one for one in lanes if one.ended and not one.waiting)
+        ready = None if full else free(one for one in front if one.waiting)
+        ended = free(one for one in reached if one.ended and not one.waiting)
         if ready is not None:
             self._send(ready, None)
         elif ended is not None:
             self._settle(ended)
         elif under_way:
-            self._poll()
+            self._poll(under_way)
         else:
             return False
         return True
@@ -204,12 +206,11 @@ class Run:
             log.warning("stopped before all was read back: %s", error)
 
     def _await_open(self) -> None:
-        while any(lane.open for lane in self._lanes.values()):
-            self._poll()
+        while under_way := [one for one in self._lanes.values() if one.open is not None]:
+            self._poll(under_way)
 
-    def _poll(self) -> None:
-        sendings = [lane.open for lane in self._lanes.values() if lane.open is not None]
-        for sending in self._jobs.poll(sendings):
+    def _poll(self, under_way: Iterable[Lane]) -> None:
+        for sending in self._jobs.poll([one.open for one in under_way if one.open is not None]):
             lane = self._lanes[sending.chunk.target.key]
             lane.open = None
             lane.ended.append(sending)

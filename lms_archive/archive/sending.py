@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.cutting import Chunk, PreImage
 from lms_archive.archive.ledger import Event
 from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 
-__all__ = ["Accepted", "Lane", "Replay", "Sending", "lanes_of", "replay", "write"]
+__all__ = ["Accepted", "Replay", "Sending", "replay", "write"]
 
 
 @define(eq=False)
@@ -44,28 +43,6 @@ class Sending:
     def is_for_all(self) -> bool:
         """Whether the call may have named nobody; of one, as the canary, it always names it."""
         return self.chunk.form == "select_all" and len(self.members) > 1
-
-
-@define(eq=False)
-class Lane:
-    """All that goes to one target: never two background jobs at once.
-
-    `looked_at` is when a learning plan was last compared with what was planned.
-    """
-
-    target: PlannedTarget
-    waiting: deque[tuple[Chunk, tuple[PreImage, ...]]] = field(factory=deque)
-    open: Sending | None = None
-    ended: list[Sending] = field(factory=list)
-    archived: int = 0
-    looked_at: float | None = None
-
-    def meets(self, other: Lane) -> bool:
-        """Whether one job's work could be in the other's target: a plan and a course of it."""
-        mine, theirs = ({("course", one) for one in lane.target.courses} for lane in (self, other))
-        mine.add(self.target.key)
-        theirs.add(other.target.key)
-        return bool(mine & theirs)
 
 
 @frozen
@@ -101,20 +78,6 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
     job_id, background = row.find(reply.data, "job_id"), row.find(reply.data, "background")
     named = isinstance(job_id, (str, int)) and bool(job_id)
     return Accepted(str(job_id) if named else None, at_once=background is False)
-
-
-def lanes_of(
-    chunks: Iterable[Chunk], kinds: Mapping[int, str], under_way: Iterable[Sending]
-) -> dict[tuple[str, int], Lane]:
-    """A lane for each target, with the members that are still to be sent, in the plan's order."""
-    taken = {one.row for sending in under_way for one in sending.members}
-    lanes: dict[tuple[str, int], Lane] = {}
-    for chunk in chunks:
-        lane = lanes.setdefault(chunk.target.key, Lane(chunk.target))
-        members = tuple(m for m in chunk.members if m.row not in kinds and m.row not in taken)
-        if members:
-            lane.waiting.append((chunk, members))
-    return lanes
 
 
 @define

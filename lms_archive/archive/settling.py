@@ -9,13 +9,14 @@ from attrs import field, frozen
 
 from lms_archive.archive.carried import carried
 from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import AS_ASKED, CarriedCourse, Outcome
 from lms_archive.archive.places import Archived
 from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, find, is_seen
 from lms_archive.archive.select_all import rounds_left, strangers
 from lms_archive.archive.selection import Selection
-from lms_archive.archive.sending import Lane, Sending
+from lms_archive.archive.sending import Sending
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import verdict
 from lms_archive.client import Client

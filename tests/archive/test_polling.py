@@ -168,6 +168,21 @@ def test_a_poll_tells_of_several_jobs(tmp_path: Path, seconds: float) -> None:
     assert time.passed - begun <= calling + 2 * rounds * max(seconds, 2.0)
 
 
+def test_a_job_that_is_late_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """One job of forty takes 300 s: how long the next ones take is not learned from it."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=4) as sandbox:
+        stage = Stage(sandbox, time, tmp_path)
+        stage.load(*[12] * 10)
+        client = stage.connect(limits=Limits(hand_picked=3))
+        plan = stage.job().plan(client)
+        sandbox.faults.add("job_late", seconds=300, after=10)
+        begun = time.passed
+        stage.check(plan.apply(client, ledger=stage.ledger), archived=120)
+        stage.line.close()
+    assert time.passed - begun < 400
+
+
 def _polls_of_the_first(seconds: float) -> int:
     """The first job's time is not known: it is looked at after 2 s, 3 s more, 4.5 s more, ..."""
     waits, waited = [2.0], 0.0
@@ -204,6 +219,20 @@ def test_a_wait_that_rounding_makes_nothing_passes_all_the_same(stage: Stage, un
     slept: list[float] = []
     clock = Clock(monotonic=lambda: nextafter(moment, 0), sleep=slept.append)
     jobs = Jobs(stage.client, clock, before=())
-    sending: Any = SimpleNamespace(began=began)
+    sending: Any = SimpleNamespace(began=began, job_id="a")
     jobs._pause([sending])
     assert slept[0] >= 0.01
+
+
+def test_a_job_that_fell_due_while_others_were_read_back_is_looked_for_at_once(
+    stage: Stage,
+) -> None:
+    """It waits for no longer than it takes; seen open after that, for a third of its time."""
+    slept: list[float] = []
+    clock = Clock(monotonic=lambda: 100.0, sleep=slept.append)
+    jobs = Jobs(stage.client, clock, before=())
+    sending: Any = SimpleNamespace(began=40.0, job_id="a")
+    jobs._pause([sending])
+    jobs._seen_open["a"] = 60.0
+    jobs._pause([sending])
+    assert slept == [pytest.approx(0.01), pytest.approx(20.0)]
