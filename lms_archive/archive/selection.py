@@ -24,6 +24,7 @@ __all__ = [
     "TargetKind",
     "UserKey",
     "flaw",
+    "flawless",
     "is_id",
     "plain",
 ]
@@ -65,6 +66,13 @@ def flaw(name: str) -> str | None:
     if not name.isascii() and any("\ud800" <= sign <= "\udfff" for sign in name):
         return f"holds half a character: {name[:40]!r}"
     return None
+
+
+def flawless(names: Sequence[str]) -> bool:
+    """Whether surely none of the names has a flaw: told of all at once, without saying which."""
+    together = "".join(names)
+    plain = together.isascii() and "\0" not in together and all(names)
+    return plain and max(map(len, names), default=0) <= _LONGEST
 
 
 @frozen
