@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
+from typing import Any
 
 from attrs import define, field
 
@@ -17,6 +18,7 @@ from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 __all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
 
 _SHOWN = 5
+_LEARNER = EnrollmentLevel.LEARNER
 
 Asked = tuple[int, UserKey]
 """A row's index, and the user it names."""
@@ -39,18 +41,16 @@ class Match:
     find: Callable[[Collection[str]], Mapping[str, int]]
     where: Callable[[int], str]
     skips: list[Skip] = field(factory=list)
-    _near: dict[str, str] = field(factory=dict, init=False)
+    _near: dict[str, str] | None = field(default=None, init=False)
 
     def members(self, rows: Sequence[Asked]) -> Iterator[PreImage]:
         """The enrollments that are meant, in the order of the rows."""
         by_id = {one.user_id: one for one in self.items}
         by_name = {one.username: one for one in self.items if one.username is not None}
-        names = {name for _, key in rows if (name := _username(key))} - by_name.keys()
-        if names and any(one.username is None for one in self.items):
-            found = self.find(names)
+        if any(one.username is None for one in self.items):
+            names = {name for _, key in rows if (name := _username(key))} - by_name.keys()
+            found = self.find(names) if names else {}
             by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
-        if names - by_name.keys():
-            self._near = {name.casefold(): name for name in by_name}
         seen: dict[object, int] = {}
         for index, key in rows:
             one = by_name.get(key) if isinstance(key, str) else by_id.get(user_id_of(key))
@@ -62,21 +62,25 @@ class Match:
                 reason = f"asked for already in {self.where(first)}: archived at most once"
                 self._skip(index, ("duplicate", reason), one)
             elif one is None:
-                self._skip(index, ("not_enrolled", self._not_seen(key)))
+                self._skip(index, ("not_enrolled", self._not_seen(key, by_name)))
             elif (unfit := _unfit(self.terms, one)) is not None:
                 self._skip(index, unfit, one)
             else:
                 yield _pre_image(index, key, one)
 
-    def _not_seen(self, key: UserKey) -> str:
+    def _not_seen(self, key: UserKey, names: Collection[str]) -> str:
         reason = (
             f"not enrolled as {' or '.join(self.terms.only)}: not enrolled, other status, already "
             "archived, or no such user"
         )
-        near = self._near.get(key.casefold()) if isinstance(key, str) else None
+        if not isinstance(key, str):
+            return reason
+        if self._near is None:
+            self._near = {name.casefold(): name for name in names}
+        near = self._near.get(key.casefold())
         if near is not None:
             return f"{reason}; {near!r} differs in upper and lower case"
-        if isinstance(key, str) and "@" in key:
+        if "@" in key:
             return f"{reason}; is the username really the e-mail address?"
         return reason
 
@@ -111,18 +115,32 @@ def _disagree(key: tuple[int, str], one: Active | None) -> str:
     return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
 
 
+class _Open(PreImage):
+    """A pre-image in the making: setting its fields is C's work alone.
+
+    A frozen one would take a call for each of nine fields. Without `__delattr__`, which shares a
+    slot with `__setattr__` in C, setting goes through Python all the same.
+    """
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
 def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
-    return PreImage(
-        row=index,
-        user_id=one.user_id,
-        username=one.username or _username(key),
-        enrolled_at=one.enrolled_at,
-        status=one.status,
-        level=one.level,
-        completed_at=one.completed_at,
-        score=getattr(one, "score", None),
-        time_spent=one.time_spent,
-    )
+    made: Any = object.__new__(_Open)
+    made.row = index
+    made.user_id = one.user_id
+    made.username = one.username or _username(key)
+    made.enrolled_at = one.enrolled_at
+    made.status = one.status
+    made.level = one.level
+    made.completed_at = one.completed_at
+    made.score = getattr(one, "score", None)
+    made.time_spent = one.time_spent
+    made.__class__ = PreImage
+    image: PreImage = made
+    return image
 
 
 def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
@@ -133,7 +151,7 @@ def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
         return "status", f"is {one.status}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
     if one.status not in terms.only:
         return "status", f"is {one.status}, not {' or '.join(terms.only)}: left alone"
-    if one.level != EnrollmentLevel.LEARNER and not terms.include_staff:
+    if one.level != _LEARNER and not terms.include_staff:
         level = one.level or "of a level the platform does not tell"
         return "staff", f"is {level}, no learner: include_staff=True takes them too"
     if one.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
