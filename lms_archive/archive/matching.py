@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.outcomes import Skip
@@ -20,8 +20,21 @@ __all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
 _SHOWN = 5
 _LEARNER = EnrollmentLevel.LEARNER
 
-Asked = tuple[int, UserKey]
-"""A row's index, and the user it names."""
+
+@frozen
+class Asked:
+    """The rows of one target, in input order, by column.
+
+    Attributes:
+        rows: their indexes.
+        users: the users that they name.
+    """
+
+    rows: Sequence[int]
+    users: Sequence[UserKey]
+
+    def __iter__(self) -> Iterator[tuple[int, UserKey]]:
+        return zip(self.rows, self.users, strict=True)
 
 
 @define
@@ -43,12 +56,12 @@ class Match:
     skips: list[Skip] = field(factory=list)
     _near: dict[str, str] | None = field(default=None, init=False)
 
-    def members(self, rows: Sequence[Asked]) -> Iterator[PreImage]:
+    def members(self, rows: Asked) -> Iterator[PreImage]:
         """The enrollments that are meant, in the order of the rows."""
         by_id = {one.user_id: one for one in self.items}
         by_name = {one.username: one for one in self.items if one.username is not None}
         if any(one.username is None for one in self.items):
-            names = {name for _, key in rows if (name := _username(key))} - by_name.keys()
+            names = {name for key in rows.users if (name := _username(key))} - by_name.keys()
             found = self.find(names) if names else {}
             by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
         seen: dict[object, int] = {}
@@ -88,15 +101,14 @@ class Match:
         self.skips.append(Skip(row, *why, None if one is None else one.user_id))
 
 
-def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> list[Asked]:
+def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> Asked:
     """The rows at these places, in input order; given is how many rows are before each part."""
-    found = [
-        (offset + index, user)
-        for offset, rows, places in parts
-        for index in places
-        if (user := rows.users[rows.user_of[index]]) is not None
-    ]
-    return found if len(parts) == 1 else sorted(found, key=itemgetter(0))
+    rows = [offset + place for offset, _, places in parts for place in places]
+    users = [user for _, part, places in parts for user in part.users_at(places)]
+    if len(parts) > 1:
+        together = sorted(zip(rows, users, strict=True), key=itemgetter(0))
+        rows, users = [row for row, _ in together], [user for _, user in together]
+    return Asked(rows, users)
 
 
 def user_id_of(key: int | tuple[int, str]) -> int:

@@ -148,7 +148,7 @@ class TextRows(RowsBuilder):
             self._faults[len(self._lines) + n] = Fault("bad_row", wrong[n])
         for index, places in zip(self._kept, self._cell_of, strict=True):
             places.extend(placed[index])
-        self._lines.extend(lines)
+        self._lines.extend(array("i", list(lines)))
         self._target_of.extend(targets)
         self._user_of.extend(users)
 

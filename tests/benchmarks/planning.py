@@ -85,7 +85,7 @@ def _rows(path: str) -> dict[str, Any]:
         return [
             (target, users[start : start + _SIZE])
             for target, places in rows.by_target()
-            for users in [list(dict.fromkeys(user for _, user in asked([(0, rows, places)])))]
+            for users in [list(dict.fromkeys(asked([(0, rows, places)]).users))]
             for start in range(0, len(users), _SIZE)
         ]
 
@@ -107,7 +107,7 @@ def _pre_images(path: str) -> dict[str, Any]:
     chunks: list[Any] = []
     for number, (target, places) in enumerate(sorted_, start=1):
         mine = stages.run("sort", asked, [(0, rows, places)])
-        items = list(_enrolled(number, {user for _, user in mine}))
+        items = list(_enrolled(number, set(mine.users)))
         match = Match(terms, items, lambda _: {}, selection.where)
         members = stages.run("match", lambda of, rows: list(of.members(rows)), match, mine)
         found = PlannedTarget(kind="course", target_id=number, code=target.code)
