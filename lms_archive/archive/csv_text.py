@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from itertools import chain
 from operator import methodcaller
 from typing import TextIO
@@ -13,6 +14,8 @@ from lms_archive.archive.rows import TextRows
 __all__ = ["CsvText"]
 
 _QUOTE = '"'
+_PARSED_AT_ONCE = 256
+"""More rows, a list each, would wake the garbage collector in vain."""
 
 
 class CsvText:
@@ -28,7 +31,7 @@ class CsvText:
         line: the line where the row begins that comes next.
     """
 
-    def __init__(self, first: str, rest: TextIO, delimiter: str, size: int = 2**14) -> None:
+    def __init__(self, first: str, rest: TextIO, delimiter: str, size: int = 2**16) -> None:
         self.line = 1
         self._first, self._rest, self._delimiter, self._size = first, rest, delimiter, size
 
@@ -38,7 +41,7 @@ class CsvText:
         Raises:
             csv.Error: it breaks off, here as in `feed`.
         """
-        rows, _ = self._parsed(self._first)
+        rows, _ = next(self._parsed(self._first))
         return rows[0]
 
     def feed(self, rows: TextRows) -> None:
@@ -46,23 +49,27 @@ class CsvText:
         while block := self._rest.read(self._size) + self._rest.readline():
             columns = _split(_without_nul(block), self._delimiter, rows.width)
             if columns is None:
-                rows.add_texts(*self._parsed(block))
+                for some, starts in self._parsed(block):
+                    rows.add_texts(some, starts)
             else:
                 begun, self.line = self.line, self.line + len(columns[0])
                 rows.add_columns(columns, range(begun, self.line))
 
-    def _parsed(self, block: str) -> tuple[list[list[str]], list[int]]:
+    def _parsed(self, block: str) -> Iterator[tuple[list[list[str]], list[int]]]:
         """The rows that begin in a block of whole lines, and the line where each begins."""
         lines = list(io.StringIO(block, newline=""))
         reader = csv.reader(
             map(_without_nul, chain(lines, self._rest)), delimiter=self._delimiter, strict=True
         )
-        rows, starts, before = [], [], self.line
+        before = self.line
         while reader.line_num < len(lines):
-            rows.append(next(reader))
-            starts.append(self.line)
-            self.line = before + reader.line_num
-        return rows, starts
+            rows: list[list[str]] = []
+            starts: list[int] = []
+            while len(rows) < _PARSED_AT_ONCE and reader.line_num < len(lines):
+                rows.append(next(reader))
+                starts.append(self.line)
+                self.line = before + reader.line_num
+            yield rows, starts
 
 
 _without_nul = methodcaller("replace", "\0", "\N{SYMBOL FOR NULL}")

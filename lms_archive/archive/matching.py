@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -103,12 +104,14 @@ class Match:
 
 def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> Asked:
     """The rows at these places, in input order; given is how many rows are before each part."""
-    rows = [offset + place for offset, _, places in parts for place in places]
-    users = [user for _, part, places in parts for user in part.users_at(places)]
-    if len(parts) > 1:
-        together = sorted(zip(rows, users, strict=True), key=itemgetter(0))
-        rows, users = [row for row, _ in together], [user for _, user in together]
-    return Asked(rows, users)
+    found = [
+        Asked([offset + place for place in places] if offset else places, part.users_at(places))
+        for offset, part, places in parts
+    ]
+    if len(found) == 1:
+        return found[0]
+    together = sorted(chain.from_iterable(found), key=itemgetter(0))
+    return Asked([row for row, _ in together], [user for _, user in together])
 
 
 def user_id_of(key: int | tuple[int, str]) -> int:
@@ -143,7 +146,8 @@ def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
     made: Any = object.__new__(_Open)
     made.row = index
     made.user_id = one.user_id
-    made.username = one.username or _username(key)
+    # Where the row has the same name, its text is kept and not the one that was read.
+    made.username = key if one.username == key else one.username or _username(key)
     made.enrolled_at = one.enrolled_at
     made.status = one.status
     made.level = one.level

@@ -130,7 +130,7 @@ def _enrolled(course_id: int, names: set[str]) -> Iterator[Any]:
         user_id = int(name[7:13]) + 1
         yield CourseEnrollment(
             user_id=user_id,
-            username=name,
+            username=f"learner{user_id - 1:06d}@example.com",  # a text of its own, as from JSON
             course_id=course_id,
             status=EnrollmentStatus.COMPLETED,
             level=EnrollmentLevel.LEARNER,
