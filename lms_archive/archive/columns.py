@@ -6,10 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lms_archive.archive.selection import KINDS, Target, UserKey, flaw, is_id
+from lms_archive.archive.selection import KINDS, Target, UserKey, flaw, flawless, is_id
 from lms_archive.errors import BadInput
 
-__all__ = ["USERS", "BadRow", "column_word", "columns_of", "target_named", "user_named"]
+__all__ = [
+    "USERS",
+    "BadRow",
+    "column_word",
+    "columns_of",
+    "target_named",
+    "user_named",
+    "users_named",
+]
 
 _COLUMNS = {
     "username": "username",
@@ -90,6 +98,15 @@ def user_named(cells: Mapping[str, Any]) -> UserKey:
     if username is not None:
         return username
     raise BadRow("names no user: fill in username or user_id")
+
+
+def users_named(column: str, cells: Sequence[str]) -> Sequence[UserKey] | None:
+    """The users of the cells of one column, or None where they must be looked at one by one."""
+    if column == "username" and flawless(cells):
+        return cells
+    if column == "user_id" and all(map(_DIGITS.fullmatch, cells)):
+        return list(map(int, cells))
+    return None
 
 
 def _name(cells: Mapping[str, Any], column: str) -> str | None:

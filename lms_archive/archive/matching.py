@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
+from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lms_archive.archive.cutting import PreImage
 from lms_archive.archive.outcomes import Skip
@@ -17,9 +19,23 @@ from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 __all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
 
 _SHOWN = 5
+_LEARNER = EnrollmentLevel.LEARNER
 
-Asked = tuple[int, UserKey]
-"""A row's index, and the user it names."""
+
+@frozen
+class Asked:
+    """The rows of one target, in input order, by column.
+
+    Attributes:
+        rows: their indexes.
+        users: the users that they name.
+    """
+
+    rows: Sequence[int]
+    users: Sequence[UserKey]
+
+    def __iter__(self) -> Iterator[tuple[int, UserKey]]:
+        return zip(self.rows, self.users, strict=True)
 
 
 @define
@@ -39,18 +55,16 @@ class Match:
     find: Callable[[Collection[str]], Mapping[str, int]]
     where: Callable[[int], str]
     skips: list[Skip] = field(factory=list)
-    _near: dict[str, str] = field(factory=dict, init=False)
+    _near: dict[str, str] | None = field(default=None, init=False)
 
-    def members(self, rows: Sequence[Asked]) -> Iterator[PreImage]:
+    def members(self, rows: Asked) -> Iterator[PreImage]:
         """The enrollments that are meant, in the order of the rows."""
         by_id = {one.user_id: one for one in self.items}
         by_name = {one.username: one for one in self.items if one.username is not None}
-        names = {name for _, key in rows if (name := _username(key))} - by_name.keys()
-        if names and any(one.username is None for one in self.items):
-            found = self.find(names)
+        if any(one.username is None for one in self.items):
+            names = {name for key in rows.users if (name := _username(key))} - by_name.keys()
+            found = self.find(names) if names else {}
             by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
-        if names - by_name.keys():
-            self._near = {name.casefold(): name for name in by_name}
         seen: dict[object, int] = {}
         for index, key in rows:
             one = by_name.get(key) if isinstance(key, str) else by_id.get(user_id_of(key))
@@ -62,21 +76,25 @@ class Match:
                 reason = f"asked for already in {self.where(first)}: archived at most once"
                 self._skip(index, ("duplicate", reason), one)
             elif one is None:
-                self._skip(index, ("not_enrolled", self._not_seen(key)))
+                self._skip(index, ("not_enrolled", self._not_seen(key, by_name)))
             elif (unfit := _unfit(self.terms, one)) is not None:
                 self._skip(index, unfit, one)
             else:
                 yield _pre_image(index, key, one)
 
-    def _not_seen(self, key: UserKey) -> str:
+    def _not_seen(self, key: UserKey, names: Collection[str]) -> str:
         reason = (
             f"not enrolled as {' or '.join(self.terms.only)}: not enrolled, other status, already "
             "archived, or no such user"
         )
-        near = self._near.get(key.casefold()) if isinstance(key, str) else None
+        if not isinstance(key, str):
+            return reason
+        if self._near is None:
+            self._near = {name.casefold(): name for name in names}
+        near = self._near.get(key.casefold())
         if near is not None:
             return f"{reason}; {near!r} differs in upper and lower case"
-        if isinstance(key, str) and "@" in key:
+        if "@" in key:
             return f"{reason}; is the username really the e-mail address?"
         return reason
 
@@ -84,15 +102,16 @@ class Match:
         self.skips.append(Skip(row, *why, None if one is None else one.user_id))
 
 
-def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> list[Asked]:
+def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> Asked:
     """The rows at these places, in input order; given is how many rows are before each part."""
     found = [
-        (offset + index, user)
-        for offset, rows, places in parts
-        for index in places
-        if (user := rows.users[rows.user_of[index]]) is not None
+        Asked([offset + place for place in places] if offset else places, part.users_at(places))
+        for offset, part, places in parts
     ]
-    return found if len(parts) == 1 else sorted(found, key=itemgetter(0))
+    if len(found) == 1:
+        return found[0]
+    together = sorted(chain.from_iterable(found), key=itemgetter(0))
+    return Asked([row for row, _ in together], [user for _, user in together])
 
 
 def user_id_of(key: int | tuple[int, str]) -> int:
@@ -111,18 +130,33 @@ def _disagree(key: tuple[int, str], one: Active | None) -> str:
     return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
 
 
+class _Open(PreImage):
+    """A pre-image in the making: setting its fields is C's work alone.
+
+    A frozen one would take a call for each of nine fields. Without `__delattr__`, which shares a
+    slot with `__setattr__` in C, setting goes through Python all the same.
+    """
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
 def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
-    return PreImage(
-        row=index,
-        user_id=one.user_id,
-        username=one.username or _username(key),
-        enrolled_at=one.enrolled_at,
-        status=one.status,
-        level=one.level,
-        completed_at=one.completed_at,
-        score=getattr(one, "score", None),
-        time_spent=one.time_spent,
-    )
+    made: Any = object.__new__(_Open)
+    made.row = index
+    made.user_id = one.user_id
+    # Where the row has the same name, its text is kept and not the one that was read.
+    made.username = key if one.username == key else one.username or _username(key)
+    made.enrolled_at = one.enrolled_at
+    made.status = one.status
+    made.level = one.level
+    made.completed_at = one.completed_at
+    made.score = getattr(one, "score", None)
+    made.time_spent = one.time_spent
+    made.__class__ = PreImage
+    image: PreImage = made
+    return image
 
 
 def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
@@ -133,7 +167,7 @@ def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
         return "status", f"is {one.status}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
     if one.status not in terms.only:
         return "status", f"is {one.status}, not {' or '.join(terms.only)}: left alone"
-    if one.level != EnrollmentLevel.LEARNER and not terms.include_staff:
+    if one.level != _LEARNER and not terms.include_staff:
         level = one.level or "of a level the platform does not tell"
         return "staff", f"is {level}, no learner: include_staff=True takes them too"
     if one.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:

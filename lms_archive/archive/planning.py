@@ -174,13 +174,13 @@ def _candidates(
             yield seen.target, members
 
 
-def _surveyed(draft: _Draft, target: PlannedTarget, rows: Sequence[Asked]) -> Survey | None:
+def _surveyed(draft: _Draft, target: PlannedTarget, rows: Asked) -> Survey | None:
     if target.key not in draft.surveys:
         try:
             draft.surveys[target.key] = survey(draft.client, target, draft.terms, rows)
         except NotFound:
             reason = f"there is no {target} on the platform"
-            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row, _ in rows)
+            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row in rows.rows)
             return None
     return draft.surveys[target.key]
 

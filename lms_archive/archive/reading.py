@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import chain
-from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 
@@ -22,6 +19,7 @@ from lms_archive.archive.columns import (
     target_named,
     user_named,
 )
+from lms_archive.archive.csv_text import CsvText
 from lms_archive.archive.rows import RowsBuilder, TextRows
 from lms_archive.archive.selection import KINDS, Fault, Rows, Target, plain
 from lms_archive.archive.tables import OUTCOME_COLUMNS, unguarded
@@ -35,8 +33,6 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _OURS = frozenset(OUTCOME_COLUMNS)
-_AT_ONCE = 256
-"""So many rows are understood in one go; a bad one among them costs these some time."""
 
 
 def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Rows:
@@ -91,7 +87,7 @@ def _any_length() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _read(text: io.TextIOBase | Any, source: str) -> Rows:
+def _read(text: TextIO, source: str) -> Rows:
     first = text.readline().removeprefix("\ufeff")
     if not first.strip():
         rest = text.read(1)
@@ -100,39 +96,21 @@ def _read(text: io.TextIOBase | Any, source: str) -> Rows:
     if "\0" in first:
         what = "not a CSV file: it holds NUL bytes. UTF-16 without BOM? encoding='utf-16-le'"
         raise BadInput(what, source=source, line=1)
-    delimiter = _delimiter(first)
-    lines = csv.reader(_with_first(first, text), delimiter=delimiter, strict=True)
-    before = 0
+    lines = CsvText(first, text, _delimiter(first))
     try:
-        header = [name.strip() or f"column {i}" for i, name in enumerate(next(lines), start=1)]
-        if ours := _OURS.issubset(header):
+        header = [name.strip() or f"column {i}" for i, name in enumerate(lines.header(), start=1)]
+        ours = _OURS.issubset(header)
+        if ours:
             header = [unguarded(name) for name in header]
-        where = columns_of(header, source, 1)
-        left_out = {i for i, name in enumerate(header) if ours and name in _OURS}
-        builder = TextRows(header, where, left_out)
-        before = lines.line_num
-        rows: list[list[str]] = []
-        starts: list[int] = []
-        for cells in lines:
-            rows.append([unguarded(cell) for cell in cells] if ours else cells)
-            starts.append(before + 1)
-            before = lines.line_num
-            if len(rows) == _AT_ONCE:
-                builder.add_texts(rows, starts)
-                rows, starts = [], []
-        builder.add_texts(rows, starts)
+        rows = TextRows(header, columns_of(header, source, 1), ours=ours)
+        lines.feed(rows)
     except csv.Error as error:
         raise BadInput(
             f"the CSV breaks off here: {error}. Look for a quote that is not closed",
             source=source,
-            line=before + 1,
+            line=lines.line,
         ) from None
-    return builder.rows()
-
-
-def _with_first(first: str, text: Iterable[str]) -> Iterator[str]:
-    """The lines as csv takes them in every Python: one with a NUL byte is an error until 3.10."""
-    return map(methodcaller("replace", "\0", "\N{SYMBOL FOR NULL}"), chain([first], text))
+    return rows.rows()
 
 
 def _delimiter(header: str) -> str:

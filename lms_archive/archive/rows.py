@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count, groupby, islice
 from typing import Any
 
-from lms_archive.archive.columns import USERS, BadRow, target_named, user_named
+from lms_archive.archive.columns import (
+    USERS,
+    BadRow,
+    target_named,
+    user_named,
+    users_named,
+)
 from lms_archive.archive.selection import Fault, Rows, Target, UserKey
+from lms_archive.archive.tables import OUTCOME_COLUMNS, unguarded
 
 __all__ = ["RowsBuilder", "TextRows"]
 
 
-class _Known(dict[Any, int]):
+class _Known(defaultdict[Any, int]):
     """Values by their places: one that is new gets the next."""
 
-    def __missing__(self, value: Any) -> int:
-        self[value] = place = len(self)
-        return place
+    def __init__(self) -> None:
+        super().__init__(count().__next__)
 
     def place(self, value: Any) -> int:
         """The place of any value: only texts and whole numbers are ever equal."""
@@ -88,15 +95,18 @@ class TextRows(RowsBuilder):
     Args:
         header: the names of the columns.
         where: the place of each column that names a target or a user.
-        left_out: the places of the columns that are not kept.
+        ours: whether they are outcomes as we write them, which are asked for again.
+
+    Attributes:
+        width: how many cells a whole row has.
     """
 
     def __init__(
-        self, header: Sequence[str], where: Mapping[str, int], left_out: Collection[int]
+        self, header: Sequence[str], where: Mapping[str, int], *, ours: bool = False
     ) -> None:
-        self._kept = [index for index in range(len(header)) if index not in left_out]
+        self.width, self._ours = len(header), ours
+        self._kept = [i for i, name in enumerate(header) if not (ours and name in OUTCOME_COLUMNS)]
         super().__init__(header[index] for index in self._kept)
-        self._width, self._where = len(header), where
         known = dict(zip(self._kept, self._cells, strict=True))
         users = {word: index for word, index in where.items() if word in USERS}
         targets = {word: index for word, index in where.items() if word not in USERS}
@@ -105,53 +115,58 @@ class TextRows(RowsBuilder):
 
     def add_texts(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
         """Rows, and the line on which each begins; blank ones ask for nothing."""
-        if set(map(len, rows)) == {self._width}:
-            self._add_whole(rows, lines)
+        if set(map(len, rows)) == {self.width}:
+            self.add_columns(list(zip(*rows, strict=True)), lines)
             return
-        for row, line in zip(rows, lines, strict=True):
-            if len(row) == self._width:
-                self._add_whole([row], [line])
-            elif any(cell.strip() for cell in row):
-                self._add_ragged(row, line)
+        begun = zip(rows, lines, strict=True)
+        for whole, some in groupby(begun, lambda one: len(one[0]) == self.width):
+            if whole:
+                run, starts = zip(*some, strict=True)
+                self.add_columns(list(zip(*run, strict=True)), starts)
+            else:
+                for row, line in some:
+                    self._add_ragged(list(map(unguarded, row)) if self._ours else row, line)
 
-    def _add_whole(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
-        columns = list(zip(*rows, strict=True))
+    def add_columns(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+        """Whole rows, cells by column, and lines likewise."""
+        if self._ours:
+            columns = [list(map(unguarded, column)) for column in columns]
+        self._add_whole(columns, lines)
+
+    def _add_whole(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
         kept = zip(self._kept, self._cells, strict=True)
-        placed = {index: list(map(known.__getitem__, columns[index])) for index, known in kept}
+        placed = {index: _places(known, columns[index]) for index, known in kept}
         targets, users = self._target.places(placed, columns), self._user.places(placed, columns)
-        faults = {}
-        if self._target.names_nothing(targets) or self._user.names_nothing(users):
-            blank = {n for n, row in enumerate(rows) if not any(cell.strip() for cell in row)}
-            if blank:
-                left = [n for n in range(len(rows)) if n not in blank]
-                self.add_texts([rows[n] for n in left], [lines[n] for n in left])
-                return
-            faults = {len(self._lines) + n: self._fault(row) for n, row in enumerate(rows)}
-        self._faults.update((index, fault) for index, fault in faults.items() if fault)
+        wrong = self._user.wrong(users) | self._target.wrong(targets)
+        blank = {n for n in wrong if not any(column[n].strip() for column in columns)}
+        if blank:
+            left = [n for n in range(len(lines)) if n not in blank]
+            columns = [[column[n] for n in left] for column in columns]
+            self._add_whole(columns, [lines[n] for n in left])
+            return
+        for n in sorted(wrong):
+            self._faults[len(self._lines) + n] = Fault("bad_row", wrong[n])
         for index, places in zip(self._kept, self._cell_of, strict=True):
             places.extend(placed[index])
-        self._lines.extend(lines)
+        self._lines.extend(array("i", list(lines)))
         self._target_of.extend(targets)
         self._user_of.extend(users)
 
     def _add_ragged(self, row: Sequence[str], line: int) -> None:
-        much = "more" if len(row) > self._width else "fewer"
-        reason = f"{len(row)} cells where the header has {self._width}, {much} than it should"
+        if not any(cell.strip() for cell in row):
+            return
+        much = "more" if len(row) > self.width else "fewer"
+        reason = f"{len(row)} cells where the header has {self.width}, {much} than it should"
         fault = Fault("bad_row", f"{reason}: is a quote missing?")
         self.add([row[i] for i in self._kept if i < len(row)], line, None, None, fault)
-
-    def _fault(self, row: Sequence[str]) -> Fault | None:
-        named = {word: row[index].strip() for word, index in self._where.items()}
-        try:
-            target_named(named)
-            user_named(named)
-        except BadRow as error:
-            return Fault("bad_row", str(error))
-        return None
 
     def rows(self) -> Rows:
         """All that was added."""
         return self._rows(self._target.values, self._user.values)
+
+
+def _places(known: _Known, values: Iterable[Any]) -> array[int]:
+    return array("i", list(map(known.__getitem__, values)))
 
 
 class _Named:
@@ -172,28 +187,38 @@ class _Named:
         self._alone = len(self._at) == 1
         self._keys = known[self._at[0]] if self._alone else _Known()
         self.values: list[Any] = []
-        self._nothing: set[int] = set()
+        self._reasons: dict[int, str] = {}
 
     def places(
-        self, placed: Mapping[int, Sequence[int]], columns: Sequence[Sequence[str]]
-    ) -> Sequence[int]:
+        self, placed: Mapping[int, array[int]], columns: Sequence[Sequence[str]]
+    ) -> array[int]:
         """By row, the place among the values; given are the cells by column, and their places."""
-        found = placed[self._at[0]]
-        if not self._alone:
-            found = [
-                self._keys[cells] for cells in zip(*(columns[i] for i in self._at), strict=True)
-            ]
-        new = len(self._keys) - len(self.values)
-        for key in reversed(list(islice(reversed(self._keys), new))):
-            cells = [key] if self._alone else key
-            try:
-                value = self._name(dict(zip(self._words, map(str.strip, cells), strict=True)))
-            except BadRow:
-                value = None
-                self._nothing.add(len(self.values))
-            self.values.append(value)
+        if self._alone:
+            found = placed[self._at[0]]
+        else:
+            found = _places(self._keys, zip(*(columns[i] for i in self._at), strict=True))
+        new = list(islice(reversed(self._keys), len(self._keys) - len(self.values)))
+        self._understand(new[::-1])
         return found
 
-    def names_nothing(self, places: Iterable[int]) -> bool:
-        """Whether any of these names nothing that could be used."""
-        return bool(self._nothing) and not self._nothing.isdisjoint(places)
+    def wrong(self, places: Iterable[int]) -> dict[int, str]:
+        """By row, why it names nothing that could be used, where that is so."""
+        if not self._reasons or self._reasons.keys().isdisjoint(places):
+            return {}
+        return {n: self._reasons[i] for n, i in enumerate(places) if i in self._reasons}
+
+    def _understand(self, keys: Sequence[Any]) -> None:
+        if self._alone:
+            keys = list(map(str.strip, keys))
+            named = users_named(self._words[0], keys)
+            if named is not None:
+                self.values += named
+                return
+            keys = [(key,) for key in keys]
+        for key in keys:
+            try:
+                value = self._name(dict(zip(self._words, map(str.strip, key), strict=True)))
+            except BadRow as error:
+                self._reasons[len(self.values)] = str(error)
+                value = None
+            self.values.append(value)

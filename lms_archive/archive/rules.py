@@ -127,28 +127,26 @@ class Rules:
         rows: list[PreImage],
         carried: Mapping[tuple[int, int], tuple[PlannedTarget, int]],
     ) -> list[PreImage]:
-        along: dict[int, tuple[PlannedTarget, int]] = {
-            row.row: carried[target.target_id, row.user_id]
-            for row in rows
-            if (target.target_id, row.user_id) in carried
-        }
+        stay = []
         for row in rows:
-            if row.row in along:
-                plan, line = along[row.row]
-                reason = f"carried along by {self.where(line)}: archived with {plan} (article)"
-                self.skips.append(
-                    Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
-                )
-        rows = [row for row in rows if row.row not in along]
+            along = carried.get((target.target_id, row.user_id))
+            if along is None:
+                stay.append(row)
+                continue
+            plan, line = along
+            reason = f"carried along by {self.where(line)}: archived with {plan} (article)"
+            self.skips.append(
+                Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
+            )
         holding = self.sharing.holding(target.target_id)
         if not holding or self.terms.mode is ArchiveMode.RE_ENROLL:
-            return rows
+            return stay
         plans = ", ".join(holding)
         reason = (
             f"{target} belongs to {plans}: a course of a learning plan cannot be archived and "
             "unenrolled on its own (Docebo's pages); archive the plan"
         )
-        self._skip(rows, "in_learning_plan", reason)
+        self._skip(stay, "in_learning_plan", reason)
         return []
 
     def _allowed(self, reason: str) -> bool:

@@ -34,9 +34,7 @@ class Survey:
     clock: float
 
 
-def survey(
-    client: Client, target: PlannedTarget, terms: Terms, rows: Sequence[Asked] | None
-) -> Survey:
+def survey(client: Client, target: PlannedTarget, terms: Terms, rows: Asked | None) -> Survey:
     """The target's active enrollments: all that are `only`, or those of the users asked for.
 
     Users who are all known by id are asked for where that is fewer calls than the whole list.
@@ -47,8 +45,9 @@ def survey(
         ApiError: a call failed.
     """
     clock, size = client.wire.clock.monotonic(), client.limits.page_size
-    ids = sorted({user_id_of(key) for _, key in rows or () if not isinstance(key, str)})
-    kinds = {type(key) for _, key in rows or ()}
+    users = () if rows is None else rows.users
+    ids = sorted({user_id_of(key) for key in users if not isinstance(key, str)})
+    kinds = set(map(type, users))
     found, listed = ask_or_walk(
         lambda some: active_pages(client, target, status=terms.only, user_ids=some),
         lambda one: one.user_id,

@@ -85,7 +85,7 @@ def _rows(path: str) -> dict[str, Any]:
         return [
             (target, users[start : start + _SIZE])
             for target, places in rows.by_target()
-            for users in [list(dict.fromkeys(user for _, user in asked([(0, rows, places)])))]
+            for users in [list(dict.fromkeys(asked([(0, rows, places)]).users))]
             for start in range(0, len(users), _SIZE)
         ]
 
@@ -107,7 +107,7 @@ def _pre_images(path: str) -> dict[str, Any]:
     chunks: list[Any] = []
     for number, (target, places) in enumerate(sorted_, start=1):
         mine = stages.run("sort", asked, [(0, rows, places)])
-        items = list(_enrolled(number, {user for _, user in mine}))
+        items = list(_enrolled(number, set(mine.users)))
         match = Match(terms, items, lambda _: {}, selection.where)
         members = stages.run("match", lambda of, rows: list(of.members(rows)), match, mine)
         found = PlannedTarget(kind="course", target_id=number, code=target.code)
@@ -130,7 +130,7 @@ def _enrolled(course_id: int, names: set[str]) -> Iterator[Any]:
         user_id = int(name[7:13]) + 1
         yield CourseEnrollment(
             user_id=user_id,
-            username=name,
+            username=f"learner{user_id - 1:06d}@example.com",  # a text of its own, as from JSON
             course_id=course_id,
             status=EnrollmentStatus.COMPLETED,
             level=EnrollmentLevel.LEARNER,

@@ -272,8 +272,8 @@ MUTANTS = (
     Mutant(
         "sends what a plan carries along by itself too",
         "archive.rules",
-        "if (target.target_id, row.user_id) in carried\n        }",
-        "if False\n        }",
+        "if along is None:",
+        "if True:",
     ),
     Mutant(
         "counts an unknown row as settled for ever",
