@@ -16,17 +16,21 @@ from typing import IO, Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.entries import as_json, outcome_to_row, row_to_outcome
+from lms_archive.archive.entries import as_json, outcome_to_row
 from lms_archive.archive.lock import BESIDE, hold, refuse_links
 from lms_archive.archive.outcomes import KINDS, Outcome
+from lms_archive.archive.pieces import Piece
 from lms_archive.errors import LedgerError
 
-__all__ = ["Event", "Ledger", "asked_in", "counts_in", "outcomes_in", "read_events"]
+__all__ = ["LATEST", "Event", "Ledger", "counts_in", "read_events", "readable", "reading"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE plan (
+    piece INTEGER PRIMARY KEY, kind TEXT NOT NULL, row INTEGER, value TEXT NOT NULL
+);
 CREATE TABLE events (
     event INTEGER PRIMARY KEY, chunk TEXT, state TEXT NOT NULL, data TEXT NOT NULL
 );
@@ -36,7 +40,7 @@ CREATE TABLE outcomes (
 );
 CREATE INDEX outcomes_of_row ON outcomes (row, outcome);
 """
-_LATEST = """
+LATEST = """
 SELECT row, kind, code, reason, line, asked, record, more FROM outcomes AS o
 WHERE outcome = (SELECT max(outcome) FROM outcomes WHERE row = o.row)
 """
@@ -67,6 +71,7 @@ class Ledger:
         cls,
         path: str | os.PathLike[str],
         head: dict[str, Any],
+        plan: Iterable[Piece] = (),
         outcomes: Iterable[tuple[int, Outcome]] = (),
         states: Sequence[Event] = (),
     ) -> Ledger:
@@ -92,6 +97,9 @@ class Ledger:
                     database.executemany(
                         "INSERT INTO head VALUES (?, ?)",
                         ((name, as_json(value)) for name, value in kept),
+                    )
+                    database.executemany(
+                        "INSERT INTO plan (kind, value, row) VALUES (?, ?, ?)", plan
                     )
                     book._insert(outcomes, states)
             new.replace(place)
@@ -122,14 +130,20 @@ class Ledger:
 
     def head(self, name: str) -> Any:
         """What the ledger was begun with, by name."""
-        with _readable(self.path):
+        with readable(self.path):
             query = "SELECT value FROM head WHERE name = ?"
             found = self._database.execute(query, (name,)).fetchone()
             return None if found is None else json.loads(found[0])
 
+    def plan(self) -> Iterator[Piece]:
+        """The plan's pieces, as it was begun with them."""
+        with readable(self.path):
+            query = "SELECT kind, value, row FROM plan ORDER BY piece"
+            yield from map(Piece._make, self._database.execute(query))
+
     def events(self) -> Iterator[Event]:
         """Every state, in the order in which they came."""
-        with _readable(self.path):
+        with readable(self.path):
             rows = self._database.execute("SELECT chunk, state, data FROM events ORDER BY event")
             for chunk, state, data in rows:
                 yield Event(chunk, state, json.loads(data))
@@ -159,8 +173,8 @@ class Ledger:
 
     def codes(self) -> dict[int, str]:
         """The code of every row that has an outcome."""
-        with _readable(self.path):
-            return dict(self._database.execute(f"SELECT row, code FROM ({_LATEST})"))  # noqa: S608
+        with readable(self.path):
+            return dict(self._database.execute(f"SELECT row, code FROM ({LATEST})"))  # noqa: S608
 
     def close(self) -> None:
         """Close the file and free the lock."""
@@ -188,53 +202,34 @@ class Ledger:
             raise LedgerError(f"{self.path}: the ledger cannot be written: {error}") from error
 
 
-def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
-    """The outcomes that a ledger holds, in input order, one in memory at a time."""
-    where = "" if kind is None else " AND kind = ?"
-    with _reading(path) as database:
-        rows = database.execute(
-            f"{_LATEST}{where} ORDER BY row",
-            () if kind is None else (kind,),
-        )
-        for row in rows:
-            yield row_to_outcome(row)
-
-
 def counts_in(path: Path) -> dict[str, int]:
     """How many rows came out as each kind; rows without an outcome are in none."""
-    with _reading(path) as database:
-        query = f"SELECT kind, count(*) FROM ({_LATEST}) GROUP BY kind"  # noqa: S608  constants
+    with reading(path) as database:
+        query = f"SELECT kind, count(*) FROM ({LATEST}) GROUP BY kind"  # noqa: S608  constants
         found = dict(database.execute(query).fetchall())
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
-def asked_in(path: Path) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """The kind of target, and the row as given, of every row that the ledger accounts for."""
-    with _reading(path) as database:
-        for (asked,) in database.execute("SELECT asked FROM outcomes ORDER BY row"):
-            one = json.loads(asked)
-            yield one["target"] and one["target"][0], one["row"]
-
-
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:
     """The data of every event of that state, in order, without locking the ledger."""
-    with _reading(path) as database:
+    with reading(path) as database:
         rows = database.execute("SELECT data FROM events WHERE state = ? ORDER BY event", (state,))
         return [json.loads(data) for (data,) in rows]
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(_checked(path, _connect(path))) as database, _readable(path):
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database of a ledger, to be read only; nobody is kept from it meanwhile."""
+    with closing(_checked(path, _connect(path))) as database, readable(path):
         yield database
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Tell what is wrong with a ledger that cannot be read: nothing is sent on half of one."""
     try:
         yield
-    except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
+    except (sqlite3.Error, ValueError, LookupError, TypeError, RecursionError) as error:
         raise LedgerError(
             f"{path}: the ledger is damaged, or cannot be read: {error}. Take it from a copy; "
             "without one, wait until none of its jobs is open on the platform, then plan anew"
@@ -295,6 +290,6 @@ def _no_change() -> str:
     return "".join(
         f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}"
         f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
-        for table in ("head", "events", "outcomes")
+        for table in ("head", "plan", "events", "outcomes")
         for verb in ("update", "delete")
     )

@@ -139,7 +139,7 @@ def odd(stage: Stage) -> ArchiveResult:
     outcome = Outcome(
         kind="archived", code="archived", reason="so", target=one.target, record=record
     )
-    with Ledger.create(path, {"plan": None}, [(0, outcome)]):
+    with Ledger.create(path, {}, (), [(0, outcome)]):
         return ArchiveResult(path)
 
 

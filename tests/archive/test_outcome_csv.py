@@ -32,7 +32,7 @@ def outcome_files(folder: Path, source: Path) -> tuple[Path, Path]:
         (row.index, Outcome.of(row, "refused", "=no", user_id=7))
         for row in from_csv(source).selection
     ]
-    with Ledger.create(folder / "book.sqlite", {"plan": None}, outcomes) as book:
+    with Ledger.create(folder / "book.sqlite", {}, (), outcomes) as book:
         result = ArchiveResult(book.path)
     result.failed.to_csv(folder / "failed.csv")
     result.to_csv(folder / "all.csv")

@@ -64,7 +64,7 @@ def child(what: str, count: str, folder: str = "") -> dict[str, Any]:
         return _growth(iter(client.archived.in_course(1)))
     path = Path(folder, "ledger.sqlite")
     if what == "ledger":
-        Ledger.create(path, {}, _outcomes(int(count))).close()
+        Ledger.create(path, {}, (), _outcomes(int(count))).close()
         return {}
     first = iter(ArchiveResult(path).outcomes)
     for _ in range(_FIRST):
