@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from sys import intern
 from typing import IO, Any
 
 from attrs import field, frozen
@@ -20,30 +21,10 @@ from lms_archive.archive.entries import as_json, outcome_to_row
 from lms_archive.archive.lock import BESIDE, hold, refuse_links
 from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.archive.pieces import Piece
+from lms_archive.archive.schema import APPEND_ONLY, LATEST, SCHEMA, TABLES
 from lms_archive.errors import LedgerError
 
-__all__ = ["LATEST", "Event", "Ledger", "counts_in", "read_events", "readable", "reading"]
-
-SCHEMA = 2
-
-_TABLES = """
-CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE plan (
-    piece INTEGER PRIMARY KEY, kind TEXT NOT NULL, row INTEGER, value TEXT NOT NULL
-);
-CREATE TABLE events (
-    event INTEGER PRIMARY KEY, chunk TEXT, state TEXT NOT NULL, data TEXT NOT NULL
-);
-CREATE TABLE outcomes (
-    outcome INTEGER PRIMARY KEY, row INTEGER NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL,
-    reason TEXT NOT NULL, line INTEGER, asked TEXT NOT NULL, record TEXT, more TEXT NOT NULL
-);
-CREATE INDEX outcomes_of_row ON outcomes (row, outcome);
-"""
-LATEST = """
-SELECT row, kind, code, reason, line, asked, record, more FROM outcomes AS o
-WHERE outcome = (SELECT max(outcome) FROM outcomes WHERE row = o.row)
-"""
+__all__ = ["Event", "Ledger", "counts_in", "read_events", "readable", "reading"]
 
 
 @frozen
@@ -90,7 +71,7 @@ class Ledger:
             os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with closing(_connect(new)) as database:
                 _durable(new, database)
-                database.executescript(_TABLES + _no_change())
+                database.executescript(TABLES + APPEND_ONLY)
                 book = cls(place, database, lock)
                 with book._transaction():
                     kept = {"schema": SCHEMA, **head}.items()
@@ -122,7 +103,7 @@ class Ledger:
             raise LedgerError(f"{place}: there is no such ledger")
         lock = hold(place)
         try:
-            database = _durable(place, _checked(place, _connect(place)))
+            database = _sound(place, _durable(place, _checked(place, _connect(place))))
         except BaseException:
             lock.close()
             raise
@@ -162,8 +143,8 @@ class Ledger:
 
     def _insert(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event]) -> None:
         self._database.executemany(
-            "INSERT INTO outcomes (row, kind, code, reason, line, asked, record, more)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outcomes (row, kind, code, reason, user_id, record, more)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (outcome_to_row(row, outcome) for row, outcome in outcomes),
         )
         self._database.executemany(
@@ -174,7 +155,8 @@ class Ledger:
     def codes(self) -> dict[int, str]:
         """The code of every row that has an outcome."""
         with readable(self.path):
-            return dict(self._database.execute(f"SELECT row, code FROM ({LATEST})"))  # noqa: S608
+            rows = self._database.execute(f"SELECT row, code FROM ({LATEST})")  # noqa: S608
+            return {row: intern(code) for row, code in rows}
 
     def close(self) -> None:
         """Close the file and free the lock."""
@@ -230,10 +212,14 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, ValueError, LookupError, TypeError, RecursionError) as error:
-        raise LedgerError(
-            f"{path}: the ledger is damaged, or cannot be read: {error}. Take it from a copy; "
-            "without one, wait until none of its jobs is open on the platform, then plan anew"
-        ) from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, why: object) -> LedgerError:
+    return LedgerError(
+        f"{path}: the ledger is damaged, or cannot be read: {why}. Take it from a copy; "
+        "without one, wait until none of its jobs is open on the platform, then plan anew"
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -265,6 +251,18 @@ def _checked(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
     return database
 
 
+def _sound(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
+    """The database, if no page of it is damaged: what is sent next depends on all of them."""
+    try:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        database.close()
+        raise _damaged(path, found)
+    return database
+
+
 def _durable(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
     """The database, so that what is committed to it is on the disk."""
     try:
@@ -284,12 +282,3 @@ def _clear(place: Path, new: Path) -> None:
     for path in (place, new):
         for rest in BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)
-
-
-def _no_change() -> str:
-    return "".join(
-        f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}"
-        f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
-        for table in ("head", "plan", "events", "outcomes")
-        for verb in ("update", "delete")
-    )

@@ -16,7 +16,7 @@ import attrs
 from lms_archive.archive.cutting import Chunk, PreImage
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.rows import RowsBuilder
-from lms_archive.archive.selection import Fault, Rows, Selection, Target
+from lms_archive.archive.selection import Fault, Row, Rows, Selection, Target
 from lms_archive.archive.terms import Terms
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
@@ -27,11 +27,12 @@ __all__ = [
     "fields_of",
     "piece_of",
     "pieces_of",
+    "row_of",
     "sealed",
     "values_of",
 ]
 
-_BLOCK = 500
+_BLOCK = 200
 _OF_READING = ("read", "chunk_read")
 _PRE_IMAGE = [field.name for field in attrs.fields(PreImage)]
 _SKIP = [field.name for field in attrs.fields(Skip)]
@@ -158,16 +159,33 @@ def values_of(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
         Altered: they are not all there, or not as they were written.
         ValueError: they are no pieces.
     """
-    seal = _Seal()
+    seal, lines = _Seal(), iter(lines)
     for line in lines:
         kind, value = json.loads(line)
         if kind == "end":
-            if value != seal.value:
+            if value != seal.value or next(lines, None) is not None:
                 raise Altered("the plan was changed")
             return
         seal.add(kind, line.rstrip())
         yield kind, value
     raise Altered("the plan is cut off")
+
+
+def row_of(index: int, header: Iterable[str], plain: Sequence[Any]) -> Row:
+    """The row of its JSON form, as `Rows.to_plain` makes it."""
+    line, target, user, cells, *fault = plain
+    if isinstance(user, list):
+        user = tuple(user)
+    elif isinstance(user, str):  # a name that stands in a cell as well is kept once
+        user = next((one for one in cells if one == user), user)
+    return Row(
+        index,
+        line,
+        None if target is None else Target(*target),
+        user,
+        dict(zip(header, cells, strict=False)),
+        Fault(*fault[0]) if fault else None,
+    )
 
 
 def fields_of(lines: Iterable[str]) -> dict[str, Any]:
@@ -213,14 +231,9 @@ class _Draft:
             self._end_part()
             self._builder = RowsBuilder(value["header"])
         add = self._builder.add
-        for line, target, user, cells, *fault in value["rows"]:
-            add(
-                cells,
-                line,
-                None if target is None else Target(*target),
-                _user(user, cells),
-                Fault(*fault[0]) if fault else None,
-            )
+        for one in value["rows"]:
+            row = row_of(0, value["header"], one)
+            add(one[3], row.line, row.target, row.user, row.fault)
 
     def _end_part(self) -> None:
         if self._builder is not None:
@@ -269,10 +282,3 @@ class _Draft:
             "duration": timedelta(seconds=told["duration"]),
             "read_at": told["read_at"] and datetime.fromisoformat(told["read_at"]),
         }
-
-
-def _user(user: Any, cells: Iterable[Any]) -> Any:
-    """The user; a name that stands in a cell as well is kept once."""
-    if isinstance(user, list):
-        return tuple(user)
-    return next((one for one in cells if one == user), user) if isinstance(user, str) else user

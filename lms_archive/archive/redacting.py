@@ -106,7 +106,9 @@ def _row(header: Sequence[str], row: Sequence[Any], outcome: Outcome) -> list[An
         target = [*target[:2], _REDACTED]
     names = zip(header, cells, strict=False)  # a row may end before its header
     cells = [_cell(name, value, named=named) for name, value in names]
-    user = _user(user[0] if isinstance(user, list) else user)
+    user = user[0] if isinstance(user, list) else user
+    if isinstance(user, str):
+        user = _REDACTED if outcome.user_id is None else outcome.user_id
     return [line, target, user, cells, *([code, _REDACTED] for code, _ in fault)]
 
 
@@ -122,23 +124,9 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18  # noqa: PLR2004  as `is_id`
 
 
-def _user(user: int | str | None) -> int | str | None:
-    return _REDACTED if isinstance(user, str) else user
-
-
 def _outcome(one: Outcome) -> Outcome:
-    user = _user(one.user)
-    named, target = one.code not in _UNNAMED, one.target
-    if target is not None and target.code is not None and not named:
-        target = attrs.evolve(target, code=_REDACTED)
-    return attrs.evolve(
-        one,
-        reason=_REDACTED,
-        target=target,
-        row={name: _cell(name, value, named=named) for name, value in one.row.items()},
-        user=one.user_id if user == _REDACTED and one.user_id is not None else user,
-        record=None if one.record is None else _record(one.record),
-    )
+    record = None if one.record is None else _record(one.record)
+    return attrs.evolve(one, reason=_REDACTED, record=record)
 
 
 def _record(record: ArchivedRecord) -> ArchivedRecord:

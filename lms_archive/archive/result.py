@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ class Outcomes(Table):
 
     def _columns(self) -> list[Column]:
         """Those of all rows, so that every view is valid input again, an empty one too."""
-        given = given_columns(row for _, row in asked_in(self.ledger))
+        given = given_columns(_samples(self.ledger))
         return [one for one in given if one.name not in OUTCOME_COLUMNS] + [*OUTCOME_KINDS]
 
     def _repr_html_(self) -> str:
@@ -88,7 +89,8 @@ class Records(Table):
         return rows_of(self)
 
     def _columns(self) -> tuple[Column, ...]:
-        kinds = {kind for kind, _ in asked_in(self.ledger)}
+        targets = (target for _, rows in asked_in(self.ledger) for _, target, *_ in rows)
+        kinds = {target[0] for target in targets if target is not None}
         found = [cls for kind, cls in _RECORDS.items() if kind in kinds]
         return columns_of(*(found or [ArchivedCourseEnrollment]))
 
@@ -99,6 +101,21 @@ class Records(Table):
 def _note_in(ledger: Path) -> str | None:
     texts = (one["text"] for one in read_events(ledger, "note"))
     return "; ".join(dict.fromkeys(texts)) or None
+
+
+def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
+    """Rows with all the columns that were given, and in each a value of every type that is there.
+
+    Of whole numbers the least and the largest: not all of them fit into a column.
+    """
+    for header, rows in asked_in(ledger):
+        columns = list(zip_longest(*(cells for _, _, _, cells, *_ in rows)))
+        yield dict.fromkeys(header[: len(columns)])
+        for name, cells in zip(header, columns, strict=False):
+            for kind in set(map(type, cells)):
+                of_kind: list[Any] = [one for one in cells if type(one) is kind]
+                ends = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
+                yield from ({name: one} for one in ends)
 
 
 def outcome_rows(outcomes: Iterable[Outcome], note: str | None) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from archive_tools import from_rows, pieces
 from virtual_time import Exchange, Stage
 
 from lms_archive import ArchiveResult, LedgerError, redact, resume
@@ -54,7 +55,7 @@ _PAGE = 4096
 def book(tmp_path: Path) -> Path:
     """A ledger that holds one outcome."""
     path = tmp_path / "book.sqlite"
-    outcome = Outcome(kind="skipped", code="changed", reason="because", row={"a": "b"})
+    outcome = Outcome(kind="skipped", code="changed", reason="because")
     with Ledger.create(path, {}, (), [(0, outcome)]):
         pass
     return path
@@ -331,11 +332,9 @@ def test_a_folder_that_cannot_be_written() -> None:
 def test_results_are_read_one_by_one(tmp_path: Path) -> None:
     """Iterating, counting and writing a large result hold a small part of it in memory."""
     path = tmp_path / "large.sqlite"
-    outcomes = (
-        (row, Outcome(kind="failed", code="refused", reason="x" * 1000, row={"user_id": row}))
-        for row in range(5000)
-    )
-    with Ledger.create(path, {}, (), outcomes):
+    job = from_rows([{"user_id": 1 + row, "course_id": 7} for row in range(5000)])
+    outcomes = ((row.index, Outcome.of(row, "refused", "x" * 1000)) for row in job.selection)
+    with Ledger.create(path, {}, pieces(job), outcomes):
         pass
     result = ArchiveResult(path)
     tracemalloc.start()

@@ -1,19 +1,28 @@
 """The plan in pieces: the same plan again from a ledger, in little memory."""
 
+import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_tools import from_rows
+from archive_tools import from_rows, pieces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_plan_files import rows_of_any_kind
 
-from lms_archive import ArchivePlan, Client, EnrollmentLevel, EnrollmentStatus
+from lms_archive import (
+    ArchivePlan,
+    ArchiveResult,
+    Client,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    LedgerError,
+    Outcome,
+)
 from lms_archive.archive.cutting import PlannedTarget, PreImage, cut
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.outcomes import Skip
@@ -41,13 +50,35 @@ def test_a_ledger_holds_the_plan(
         assert plan_in(book) == plan
 
 
+def test_anyone_can_read_the_rows(tmp_path: Path) -> None:
+    """The view `asked` has every row, of every block and part, as it was given."""
+    first = [{"username": f"u{row}", "course_id": 7, "note": None} for row in range(450)]
+    last = [{"user_id": 5, "username": "ada", "course_code": "SAFE"}, {"username": "nobody"}]
+    job = from_rows(first) + from_rows(last)
+    Ledger.create(tmp_path / "a.sqlite", {}, pieces(job)).close()
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as database:
+        found = database.execute("SELECT row, line, target, user, cells FROM asked").fetchall()
+    assert [row for row, *_ in found] == list(range(452))
+    assert found[300] == (300, None, '["course",7,null]', "u300", '["u300",7,null]')
+    assert found[450] == (450, None, '["course",null,"SAFE"]', '[5,"ada"]', '[5,"ada","SAFE"]')
+    assert found[451][2:] == (None, None, '[null,"nobody",null]')
+
+
+def test_a_row_that_was_not_asked_for(tmp_path: Path) -> None:
+    """An outcome of no row of the plan is damage, and told."""
+    outcome = Outcome(kind="skipped", code="status", reason="so")
+    Ledger.create(tmp_path / "a.sqlite", {}, pieces(from_rows([])), [(3, outcome)]).close()
+    with pytest.raises(LedgerError, match="damaged"):
+        list(ArchiveResult(tmp_path / "a.sqlite").outcomes)
+
+
 def test_pieces_are_sealed() -> None:
     """Any piece that is missing, added or exchanged is seen, and so is a seal of other pieces."""
-    pieces = list(
+    all_of_it = list(
         sealed(piece_of("skips", [[row, "code", "why", None, None, None]]) for row in range(3))
     )
-    assert [piece.kind for piece in pieces] == ["skips"] * 3 + ["end"]
-    lines = [piece.line for piece in pieces]
+    assert [piece.kind for piece in all_of_it] == ["skips"] * 3 + ["end"]
+    lines = [piece.line for piece in all_of_it]
     for wrong in (lines[1:], lines[:-1], [*lines[:2], lines[1], *lines[2:]], lines[2:] + lines[:2]):
         with pytest.raises(Altered):
             fields_of(wrong)
@@ -97,9 +128,11 @@ def large() -> ArchivePlan:
 def at_most(growth: int) -> Iterator[None]:
     """What is done here holds no more memory than that at any time, in bytes."""
     tracemalloc.start()
-    yield
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert peak <= growth
 
 

@@ -231,7 +231,7 @@ def test_ledger_rows(data: st.DataObject, done: tuple[Path, Path], tmp_path: Pat
                 ("plan", "kind"),
                 ("events", "data"),
                 ("events", "state"),
-                *(("outcomes", name) for name in ("asked", "record", "more", "kind", "code")),
+                *(("outcomes", name) for name in ("record", "more", "kind", "code")),
             ]
         )
     )
