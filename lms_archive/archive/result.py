@@ -14,7 +14,7 @@ from attrs import field, frozen
 from lms_archive.archive.accounts import asked_in, outcomes_in
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.html import outcomes_html, records_html, result_html
-from lms_archive.archive.ledger import counts_in, read_events
+from lms_archive.archive.ledger import counts_in, read_events, readable
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client
@@ -98,9 +98,14 @@ class Records(Table):
         return records_html(self)
 
 
+def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
+    """The texts of events, each once: every run of a job tells its own."""
+    with readable(ledger):
+        return tuple(dict.fromkeys(one["text"] for one in read_events(ledger, state)))
+
+
 def _note_in(ledger: Path) -> str | None:
-    texts = (one["text"] for one in read_events(ledger, "note"))
-    return "; ".join(dict.fromkeys(texts)) or None
+    return "; ".join(map(str, _texts_in(ledger, "note"))) or None
 
 
 def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
@@ -196,15 +201,15 @@ class ArchiveResult(Table):
     def calls(self) -> dict[str, int]:
         """Calls made by `apply` and every `resume`, by operation."""
         calls: Counter[str] = Counter()
-        for made in read_events(self.ledger, "calls"):
-            calls.update(made)
+        with readable(self.ledger):
+            for made in read_events(self.ledger, "calls"):
+                calls.update(made)
         return dict(calls)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the plan warned of."""
-        texts = (one["text"] for one in read_events(self.ledger, "warning"))
-        return tuple(dict.fromkeys(texts))  # each run of a job tells its own
+        return _texts_in(self.ledger, "warning")
 
     @property
     def note(self) -> str | None:
@@ -262,8 +267,9 @@ class ArchiveResult(Table):
 
     def _trusted(self) -> Iterable[str]:
         """What went unconfirmed by the platform's swagger, and was sent all the same."""
-        events = read_events(self.ledger, "ground")
-        return dict.fromkeys(text for one in events for text in one["trusted"])
+        with readable(self.ledger):
+            events = read_events(self.ledger, "ground")
+            return dict.fromkeys(text for one in events for text in one["trusted"])
 
 
 def _target_id(record: ArchivedRecord) -> int:
