@@ -12,34 +12,19 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from sys import intern
 from typing import IO, Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.entries import as_json, outcome_to_row, row_to_outcome
+from lms_archive.archive.entries import as_json, outcome_to_row
 from lms_archive.archive.lock import BESIDE, hold, refuse_links
 from lms_archive.archive.outcomes import KINDS, Outcome
+from lms_archive.archive.pieces import Piece
+from lms_archive.archive.schema import APPEND_ONLY, LATEST, SCHEMA, TABLES
 from lms_archive.errors import LedgerError
 
-__all__ = ["Event", "Ledger", "asked_in", "counts_in", "outcomes_in", "read_events"]
-
-SCHEMA = 1
-
-_TABLES = """
-CREATE TABLE head (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE events (
-    event INTEGER PRIMARY KEY, chunk TEXT, state TEXT NOT NULL, data TEXT NOT NULL
-);
-CREATE TABLE outcomes (
-    outcome INTEGER PRIMARY KEY, row INTEGER NOT NULL, kind TEXT NOT NULL, code TEXT NOT NULL,
-    reason TEXT NOT NULL, line INTEGER, asked TEXT NOT NULL, record TEXT, more TEXT NOT NULL
-);
-CREATE INDEX outcomes_of_row ON outcomes (row, outcome);
-"""
-_LATEST = """
-SELECT row, kind, code, reason, line, asked, record, more FROM outcomes AS o
-WHERE outcome = (SELECT max(outcome) FROM outcomes WHERE row = o.row)
-"""
+__all__ = ["Event", "Ledger", "counts_in", "read_events", "readable", "reading"]
 
 
 @frozen
@@ -67,6 +52,7 @@ class Ledger:
         cls,
         path: str | os.PathLike[str],
         head: dict[str, Any],
+        plan: Iterable[Piece] = (),
         outcomes: Iterable[tuple[int, Outcome]] = (),
         states: Sequence[Event] = (),
     ) -> Ledger:
@@ -85,13 +71,16 @@ class Ledger:
             os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with closing(_connect(new)) as database:
                 _durable(new, database)
-                database.executescript(_TABLES + _no_change())
+                database.executescript(TABLES + APPEND_ONLY)
                 book = cls(place, database, lock)
                 with book._transaction():
                     kept = {"schema": SCHEMA, **head}.items()
                     database.executemany(
                         "INSERT INTO head VALUES (?, ?)",
                         ((name, as_json(value)) for name, value in kept),
+                    )
+                    database.executemany(
+                        "INSERT INTO plan (kind, value, row) VALUES (?, ?, ?)", plan
                     )
                     book._insert(outcomes, states)
             new.replace(place)
@@ -114,7 +103,7 @@ class Ledger:
             raise LedgerError(f"{place}: there is no such ledger")
         lock = hold(place)
         try:
-            database = _durable(place, _checked(place, _connect(place)))
+            database = _sound(place, _durable(place, _checked(place, _connect(place))))
         except BaseException:
             lock.close()
             raise
@@ -122,14 +111,20 @@ class Ledger:
 
     def head(self, name: str) -> Any:
         """What the ledger was begun with, by name."""
-        with _readable(self.path):
+        with readable(self.path):
             query = "SELECT value FROM head WHERE name = ?"
             found = self._database.execute(query, (name,)).fetchone()
             return None if found is None else json.loads(found[0])
 
+    def plan(self) -> Iterator[Piece]:
+        """The plan's pieces, as it was begun with them."""
+        with readable(self.path):
+            query = "SELECT kind, value, row FROM plan ORDER BY piece"
+            yield from map(Piece._make, self._database.execute(query))
+
     def events(self) -> Iterator[Event]:
         """Every state, in the order in which they came."""
-        with _readable(self.path):
+        with readable(self.path):
             rows = self._database.execute("SELECT chunk, state, data FROM events ORDER BY event")
             for chunk, state, data in rows:
                 yield Event(chunk, state, json.loads(data))
@@ -148,8 +143,8 @@ class Ledger:
 
     def _insert(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event]) -> None:
         self._database.executemany(
-            "INSERT INTO outcomes (row, kind, code, reason, line, asked, record, more)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outcomes (row, kind, code, reason, user_id, record, more)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (outcome_to_row(row, outcome) for row, outcome in outcomes),
         )
         self._database.executemany(
@@ -159,8 +154,9 @@ class Ledger:
 
     def codes(self) -> dict[int, str]:
         """The code of every row that has an outcome."""
-        with _readable(self.path):
-            return dict(self._database.execute(f"SELECT row, code FROM ({_LATEST})"))  # noqa: S608
+        with readable(self.path):
+            rows = self._database.execute(f"SELECT row, code FROM ({LATEST})")  # noqa: S608
+            return {row: intern(code) for row, code in rows}
 
     def close(self) -> None:
         """Close the file and free the lock."""
@@ -188,57 +184,42 @@ class Ledger:
             raise LedgerError(f"{self.path}: the ledger cannot be written: {error}") from error
 
 
-def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
-    """The outcomes that a ledger holds, in input order, one in memory at a time."""
-    where = "" if kind is None else " AND kind = ?"
-    with _reading(path) as database:
-        rows = database.execute(
-            f"{_LATEST}{where} ORDER BY row",
-            () if kind is None else (kind,),
-        )
-        for row in rows:
-            yield row_to_outcome(row)
-
-
 def counts_in(path: Path) -> dict[str, int]:
     """How many rows came out as each kind; rows without an outcome are in none."""
-    with _reading(path) as database:
-        query = f"SELECT kind, count(*) FROM ({_LATEST}) GROUP BY kind"  # noqa: S608  constants
+    with reading(path) as database:
+        query = f"SELECT kind, count(*) FROM ({LATEST}) GROUP BY kind"  # noqa: S608  constants
         found = dict(database.execute(query).fetchall())
     return {kind: found.get(kind, 0) for kind in KINDS}
 
 
-def asked_in(path: Path) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """The kind of target, and the row as given, of every row that the ledger accounts for."""
-    with _reading(path) as database:
-        for (asked,) in database.execute("SELECT asked FROM outcomes ORDER BY row"):
-            one = json.loads(asked)
-            yield one["target"] and one["target"][0], one["row"]
-
-
 def read_events(path: Path, state: str) -> list[dict[str, Any]]:
     """The data of every event of that state, in order, without locking the ledger."""
-    with _reading(path) as database:
+    with reading(path) as database:
         rows = database.execute("SELECT data FROM events WHERE state = ? ORDER BY event", (state,))
         return [json.loads(data) for (data,) in rows]
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(_checked(path, _connect(path))) as database, _readable(path):
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """The database of a ledger, to be read only; nobody is kept from it meanwhile."""
+    with closing(_checked(path, _connect(path))) as database, readable(path):
         yield database
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Tell what is wrong with a ledger that cannot be read: nothing is sent on half of one."""
     try:
         yield
-    except (sqlite3.Error, ValueError, LookupError, TypeError) as error:
-        raise LedgerError(
-            f"{path}: the ledger is damaged, or cannot be read: {error}. Take it from a copy; "
-            "without one, wait until none of its jobs is open on the platform, then plan anew"
-        ) from error
+    except (sqlite3.Error, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, why: object) -> LedgerError:
+    return LedgerError(
+        f"{path}: the ledger is damaged, or cannot be read: {why}. Take it from a copy; "
+        "without one, wait until none of its jobs is open on the platform, then plan anew"
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -270,6 +251,18 @@ def _checked(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
     return database
 
 
+def _sound(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
+    """The database, if no page of it is damaged: what is sent next depends on all of them."""
+    try:
+        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        found = str(error)
+    if found != "ok":
+        database.close()
+        raise _damaged(path, found)
+    return database
+
+
 def _durable(path: Path, database: sqlite3.Connection) -> sqlite3.Connection:
     """The database, so that what is committed to it is on the disk."""
     try:
@@ -289,12 +282,3 @@ def _clear(place: Path, new: Path) -> None:
     for path in (place, new):
         for rest in BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)
-
-
-def _no_change() -> str:
-    return "".join(
-        f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}"
-        f" BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;"
-        for table in ("head", "events", "outcomes")
-        for verb in ("update", "delete")
-    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -16,23 +15,23 @@ from lms_archive.archive.applying import Options, check_ceiling, check_platform,
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.events import OnEvent, telling
 from lms_archive.archive.html import plan_html
-from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.ledger import Event, Ledger, readable
 from lms_archive.archive.outcomes import Outcome, Skip
+from lms_archive.archive.pieces import Altered, digest_of, fields_of, pieces_of
 from lms_archive.archive.preflight import confirm, confirm_again
 from lms_archive.archive.printed import printed
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
-from lms_archive.archive.selection import Rows, Selection
+from lms_archive.archive.selection import Selection
 from lms_archive.archive.tables import write_csv
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import BadInput, LedgerError
 from lms_archive.files import whole_file
-from lms_archive.records.convert import Faults, from_plain, to_plain
 
 __all__ = ["ArchivePlan", "plan_in"]
 
-_FORMAT = "lms_archive plan 1"
+_FORMAT: Final = "lms_archive plan 2"
 
 
 @frozen(kw_only=True)
@@ -87,18 +86,17 @@ class ArchivePlan:
     @property
     def digest(self) -> str:
         """The hash of rows, terms, targets and pre-images: equal plans do the same."""
-        content = self._to_plain()
-        for name in ("warnings", "calls", "duration", "read_at"):
-            content.pop(name)
-        for chunk in content["chunks"]:
-            chunk.pop("read_at")
-            chunk["target"].pop("listed")
-        return hashlib.sha256(_json(content).encode()).hexdigest()
+        return digest_of(pieces_of(**self._fields()))
+
+    def _fields(self) -> dict[str, Any]:
+        names = ("terms", "selection", "chunks", "skips", "warnings", "calls", "duration")
+        return {name: getattr(self, name) for name in ("platform", *names, "read_at")}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as JSON; it holds no secret, but people's names."""
+        """Write the plan as lines of JSON; it holds no secret, but people's names."""
         with whole_file(path) as file:
-            file.write(_json({"format": _FORMAT, "digest": self.digest, **self._to_plain()}))
+            file.write(f"{json.dumps({'format': _FORMAT})}\n")
+            file.writelines(f"{piece.line}\n" for piece in pieces_of(**self._fields()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ArchivePlan:
@@ -109,48 +107,17 @@ class ArchivePlan:
         """
         source = os.fspath(path)
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            with Path(path).open(encoding="utf-8") as file:
+                first = json.loads(file.readline())
+                if isinstance(first, dict) and first.get("format") == _FORMAT:
+                    return cls(**fields_of(file))
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
+        except Altered:
+            raise BadInput("was changed since it was saved: plan again", source=source) from None
         except (ValueError, RecursionError) as error:
             raise BadInput(f"not a plan: {error}", source=source) from None
-        if not isinstance(data, dict) or data.pop("format", None) != _FORMAT:
-            raise BadInput(f"not a plan of this version ({_FORMAT!r})", source=source)
-        digest = data.pop("digest", None)
-        plan = cls._from_plain(data, source)
-        if plan.digest != digest:
-            raise BadInput("was changed since it was saved: plan again", source=source)
-        return plan
-
-    def _to_plain(self) -> dict[str, Any]:
-        return {
-            "platform": self.platform,
-            "terms": to_plain(self.terms),
-            "rows": [part.to_plain() for part in self.selection.rows],
-            "chunks": [to_plain(chunk) for chunk in self.chunks],
-            "skips": [to_plain(skip) for skip in self.skips],
-            "warnings": list(self.warnings),
-            "calls": dict(self.calls),
-            "duration": self.duration.total_seconds(),
-            "read_at": self.read_at and self.read_at.isoformat(),
-        }
-
-    @classmethod
-    def _from_plain(cls, data: Mapping[str, Any], source: str) -> ArchivePlan:
-        try:
-            return cls(
-                platform=data["platform"],
-                terms=from_plain(Terms, data["terms"]),
-                selection=Selection(tuple(Rows.from_plain(part) for part in data["rows"])),
-                chunks=tuple(from_plain(Chunk, chunk) for chunk in data["chunks"]),
-                skips=tuple(from_plain(Skip, skip) for skip in data["skips"]),
-                warnings=tuple(map(str, data["warnings"])),
-                calls={name: int(count) for name, count in data["calls"].items()},
-                duration=timedelta(seconds=data["duration"]),
-                read_at=data["read_at"] and datetime.fromisoformat(data["read_at"]),
-            )
-        except (Faults, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise BadInput(f"not a plan: {error}", source=source) from None
+        raise BadInput(f"not a plan of this version ({_FORMAT!r})", source=source)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the plan for sign-off: each row given, what will be done, and its pre-image."""
@@ -249,9 +216,10 @@ class ArchivePlan:
         ground = confirm(client, self.chunks, self.terms, trust=trust_contract)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
-        head = {"plan": self._to_plain(), "digest": self.digest, "canary": canary}
+        head = {"digest": self.digest, "canary": canary}
         states = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *ground]
-        with Ledger.create(ledger, head, self._skipped(), states) as book:
+        pieces = pieces_of(**self._fields())
+        with Ledger.create(ledger, head, pieces, self._skipped(), states) as book:
             return self.run(client, book, options, fresh=fresh)
 
     def run(
@@ -285,11 +253,5 @@ class ArchivePlan:
 
 def plan_in(book: Ledger) -> ArchivePlan:
     """The plan that a ledger was begun with."""
-    try:
-        return ArchivePlan._from_plain(book.head("plan"), str(book.path))  # noqa: SLF001
-    except BadInput as error:
-        raise LedgerError(f"the ledger is damaged: {error}") from error
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str, sort_keys=True)
+    with readable(book.path):
+        return ArchivePlan(**fields_of(piece.line for piece in book.plan()))

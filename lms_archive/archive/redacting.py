@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from lms_archive.archive.accounts import outcomes_in
 from lms_archive.archive.columns import column_word
-from lms_archive.archive.ledger import Event, Ledger, outcomes_in
+from lms_archive.archive.ledger import Event, Ledger, counts_in, readable
 from lms_archive.archive.lock import hold
 from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.plan import plan_in
+from lms_archive.archive.pieces import Piece, piece_of, sealed, values_of
 from lms_archive.archive.selection import is_id
 from lms_archive.errors import LedgerError
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
@@ -45,14 +45,14 @@ def redact(ledger: str | os.PathLike[str]) -> None:
     """
     place = Path(ledger)
     new = place.with_name(f".{place.name}.redacted")
-    with Ledger.open(place) as book:
+    with Ledger.open(place) as book, readable(place):
         _check_finished(book)
-        heads = {name: book.head(name) for name in ("digest", "canary")}
-        heads |= {"plan": _plan(book.head("plan")), "redacted": True}
+        head = {name: book.head(name) for name in ("digest", "canary")} | {"redacted": True}
         new.unlink(missing_ok=True)  # what an interrupted one left
+        plan = sealed(_plan(book, outcomes_in(place)))
         outcomes = enumerate(map(_outcome, outcomes_in(place)))
         events = [_event(one) for one in book.events()]
-        Ledger.create(new, heads, outcomes, events).close()
+        Ledger.create(new, head, plan, outcomes, events).close()
     lock = hold(place)
     try:
         if place.with_name(f"{place.name}-wal").exists():
@@ -67,58 +67,49 @@ def redact(ledger: str | os.PathLike[str]) -> None:
 
 
 def _check_finished(book: Ledger) -> None:
-    codes = book.codes()
-    rows = len(plan_in(book).selection)
-    unknown = sum(one.kind == "unknown" for one in outcomes_in(book.path))
-    if len(codes) < rows or unknown:
-        left = rows - len(codes) + unknown
+    counts = counts_in(book.path)
+    rows = sum(len(value["rows"]) for kind, value in _values(book) if kind == "rows")
+    left = rows - sum(counts.values()) + counts["unknown"]
+    if left:
         raise LedgerError(
             f"{book.path}: not finished: {left:,} of {rows:,} rows are open, and names are needed "
             "to settle them. resume() first, then redact()"
         )
 
 
-def _plan(plan: Mapping[str, Any]) -> dict[str, Any]:
-    unnamed = {one["row"] for one in plan["skips"] if one["code"] in _UNNAMED}
-    rows, offset = [], 0
-    for part in plan["rows"]:
-        count = len(part["lines"])
-        rows.append(_rows(part, {row - offset for row in unnamed}))
-        offset += count
-    return {
-        **plan,
-        "rows": rows,
-        "chunks": [
-            {**one, "members": [{**member, "username": None} for member in one["members"]]}
-            for one in plan["chunks"]
-        ],
-        "skips": [{**one, "reason": _REDACTED} for one in plan["skips"]],
-        "warnings": [_REDACTED for _ in plan["warnings"]],
-    }
+def _values(book: Ledger) -> Iterator[tuple[str, Any]]:
+    return values_of(piece.line for piece in book.plan())
 
 
-def _rows(part: Mapping[str, Any], unnamed: AbstractSet[int]) -> dict[str, Any]:
-    """The rows of one part, by column; codes stay that a row not `unnamed` has."""
-    named = _used(part["target_of"], unnamed)
-    columns = zip(part["header"], part["cells"], part["cell_of"], strict=True)
-    return {
-        **part,
-        "cells": [
-            [_cell(name, cell, named=i in kept) for i, cell in enumerate(cells)]
-            for name, cells, places in columns
-            for kept in [_used(places, unnamed)]
-        ],
-        "targets": [
-            one and [one[0], one[1], one[2] if one[2] is None or place in named else _REDACTED]
-            for place, one in enumerate(part["targets"])
-        ],
-        "users": [_user(one[0] if isinstance(one, list) else one) for one in part["users"]],
-        "faults": {i: [code, _REDACTED] for i, (code, _) in part["faults"].items()},
-    }
+def _plan(book: Ledger, outcomes: Iterator[Outcome]) -> Iterator[Piece]:
+    first = 0
+    for kind, value in _values(book):
+        if kind == "rows":
+            given = list(zip(value["rows"], outcomes, strict=False))
+            rows = [_row(value["header"], row, one) for row, one in given]
+            yield piece_of(kind, {**value, "rows": rows}, first)
+            first += len(rows)
+        elif kind == "members":
+            yield piece_of(kind, [[*one[:2], None, *one[3:]] for one in value])
+        elif kind == "skips":
+            yield piece_of(kind, [[*one[:2], _REDACTED, *one[3:]] for one in value])
+        elif "warnings" in value:
+            yield piece_of(kind, {**value, "warnings": [_REDACTED for _ in value["warnings"]]})
+        else:
+            yield piece_of(kind, value)
 
 
-def _used(places: Sequence[int], unnamed: AbstractSet[int]) -> set[int]:
-    return {place for row, place in enumerate(places) if row not in unnamed}
+def _row(header: Sequence[str], row: Sequence[Any], outcome: Outcome) -> list[Any]:
+    line, target, user, cells, *fault = row
+    named = outcome.code not in _UNNAMED
+    if target is not None and target[2] is not None and not named:
+        target = [*target[:2], _REDACTED]
+    names = zip(header, cells, strict=False)  # a row may end before its header
+    cells = [_cell(name, value, named=named) for name, value in names]
+    user = user[0] if isinstance(user, list) else user
+    if isinstance(user, str):
+        user = _REDACTED if outcome.user_id is None else outcome.user_id
+    return [line, target, user, cells, *([code, _REDACTED] for code, _ in fault)]
 
 
 def _cell(name: str, value: Any, *, named: bool) -> Any:
@@ -133,23 +124,9 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 18  # noqa: PLR2004  as `is_id`
 
 
-def _user(user: int | str | None) -> int | str | None:
-    return _REDACTED if isinstance(user, str) else user
-
-
 def _outcome(one: Outcome) -> Outcome:
-    user = _user(one.user)
-    named, target = one.code not in _UNNAMED, one.target
-    if target is not None and target.code is not None and not named:
-        target = attrs.evolve(target, code=_REDACTED)
-    return attrs.evolve(
-        one,
-        reason=_REDACTED,
-        target=target,
-        row={name: _cell(name, value, named=named) for name, value in one.row.items()},
-        user=one.user_id if user == _REDACTED and one.user_id is not None else user,
-        record=None if one.record is None else _record(one.record),
-    )
+    record = None if one.record is None else _record(one.record)
+    return attrs.evolve(one, reason=_REDACTED, record=record)
 
 
 def _record(record: ArchivedRecord) -> ArchivedRecord:

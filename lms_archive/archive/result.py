@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.accounts import asked_in, outcomes_in
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.html import outcomes_html, records_html, result_html
-from lms_archive.archive.ledger import asked_in, counts_in, outcomes_in, read_events
+from lms_archive.archive.ledger import counts_in, read_events, readable
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client
@@ -59,7 +61,7 @@ class Outcomes(Table):
 
     def _columns(self) -> list[Column]:
         """Those of all rows, so that every view is valid input again, an empty one too."""
-        given = given_columns(row for _, row in asked_in(self.ledger))
+        given = given_columns(_samples(self.ledger))
         return [one for one in given if one.name not in OUTCOME_COLUMNS] + [*OUTCOME_KINDS]
 
     def _repr_html_(self) -> str:
@@ -87,7 +89,8 @@ class Records(Table):
         return rows_of(self)
 
     def _columns(self) -> tuple[Column, ...]:
-        kinds = {kind for kind, _ in asked_in(self.ledger)}
+        targets = (target for _, rows in asked_in(self.ledger) for _, target, *_ in rows)
+        kinds = {target[0] for target in targets if target is not None}
         found = [cls for kind, cls in _RECORDS.items() if kind in kinds]
         return columns_of(*(found or [ArchivedCourseEnrollment]))
 
@@ -95,9 +98,29 @@ class Records(Table):
         return records_html(self)
 
 
+def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
+    """The texts of events, each once: every run of a job tells its own."""
+    with readable(ledger):
+        return tuple(dict.fromkeys(one["text"] for one in read_events(ledger, state)))
+
+
 def _note_in(ledger: Path) -> str | None:
-    texts = (one["text"] for one in read_events(ledger, "note"))
-    return "; ".join(dict.fromkeys(texts)) or None
+    return "; ".join(map(str, _texts_in(ledger, "note"))) or None
+
+
+def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
+    """Rows with all the columns that were given, and in each a value of every type that is there.
+
+    Of whole numbers the least and the largest: not all of them fit into a column.
+    """
+    for header, rows in asked_in(ledger):
+        columns = list(zip_longest(*(cells for _, _, _, cells, *_ in rows)))
+        yield dict.fromkeys(header[: len(columns)])
+        for name, cells in zip(header, columns, strict=False):
+            for kind in set(map(type, cells)):
+                of_kind: list[Any] = [one for one in cells if type(one) is kind]
+                ends = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
+                yield from ({name: one} for one in ends)
 
 
 def outcome_rows(outcomes: Iterable[Outcome], note: str | None) -> Iterator[dict[str, Any]]:
@@ -178,15 +201,15 @@ class ArchiveResult(Table):
     def calls(self) -> dict[str, int]:
         """Calls made by `apply` and every `resume`, by operation."""
         calls: Counter[str] = Counter()
-        for made in read_events(self.ledger, "calls"):
-            calls.update(made)
+        with readable(self.ledger):
+            for made in read_events(self.ledger, "calls"):
+                calls.update(made)
         return dict(calls)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the plan warned of."""
-        texts = (one["text"] for one in read_events(self.ledger, "warning"))
-        return tuple(dict.fromkeys(texts))  # each run of a job tells its own
+        return _texts_in(self.ledger, "warning")
 
     @property
     def note(self) -> str | None:
@@ -244,8 +267,9 @@ class ArchiveResult(Table):
 
     def _trusted(self) -> Iterable[str]:
         """What went unconfirmed by the platform's swagger, and was sent all the same."""
-        events = read_events(self.ledger, "ground")
-        return dict.fromkeys(text for one in events for text in one["trusted"])
+        with readable(self.ledger):
+            events = read_events(self.ledger, "ground")
+            return dict.fromkeys(text for one in events for text in one["trusted"])
 
 
 def _target_id(record: ArchivedRecord) -> int:

@@ -149,34 +149,15 @@ class Rows:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def to_plain(self) -> dict[str, Any]:
-        """The JSON form, column by column."""
-        return {
-            "header": list(self.header),
-            "cells": [list(cells) for cells in self.cells],
-            "cell_of": [list(places) for places in self.cell_of],
-            "lines": list(self.lines),
-            "targets": [one and [one.kind, one.target_id, one.code] for one in self.targets],
-            "target_of": list(self.target_of),
-            "users": self.users,
-            "user_of": list(self.user_of),
-            "faults": {str(i): [fault.code, fault.reason] for i, fault in self.faults.items()},
-        }
-
-    @classmethod
-    def from_plain(cls, data: Mapping[str, Any]) -> Rows:
-        """The rows of their JSON form."""
-        return cls(
-            header=tuple(data["header"]),
-            cells=data["cells"],
-            cell_of=[array("i", places) for places in data["cell_of"]],
-            lines=array("i", data["lines"]),
-            targets=tuple(one and Target(*one) for one in data["targets"]),
-            target_of=array("i", data["target_of"]),
-            users=tuple(tuple(one) if isinstance(one, list) else one for one in data["users"]),
-            user_of=array("i", data["user_of"]),
-            faults={int(i): Fault(*fault) for i, fault in data["faults"].items()},
-        )
+    def to_plain(self, start: int, stop: int) -> list[list[Any]]:
+        """The JSON form of some rows: line, target, user, cells, and the fault where it has one."""
+        found = []
+        for index in range(start, stop):
+            row = self.row(index)
+            target = row.target and (row.target.kind, row.target.target_id, row.target.code)
+            plain = [row.line, target, row.user, list(row.cells.values())]
+            found.append([*plain, (row.fault.code, row.fault.reason)] if row.fault else plain)
+        return found
 
     def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
         """Each target, with the places of the rows that name it and can be used."""

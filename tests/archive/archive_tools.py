@@ -1,10 +1,11 @@
 """What the tests of the input side share: jobs on usual terms, and plans told briefly."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lms_archive import ArchiveJob, ArchivePlan, Outcome
+from lms_archive.archive.pieces import Piece, pieces_of
 
 MakeCsv = Callable[[str | bytes], Path]
 
@@ -22,6 +23,14 @@ def from_rows(rows: Any, **more: Any) -> ArchiveJob:
 def for_course(target: Any, **more: Any) -> ArchiveJob:
     """The job of a course on the same terms."""
     return ArchiveJob.for_course(target, **{"mode": "unenroll", "reset_tracking": False, **more})
+
+
+def pieces(job: ArchiveJob) -> Iterator[Piece]:
+    """The pieces of a plan with these rows, none of which is sent."""
+    plan = ArchivePlan(
+        platform="http://127.0.0.1", terms=job.terms, selection=job.selection, chunks=(), skips=()
+    )
+    return pieces_of(**plan._fields())
 
 
 def given(job: ArchiveJob) -> list[dict[str, Any]]:

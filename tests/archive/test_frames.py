@@ -21,6 +21,7 @@ from lms_archive import (
 )
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.pieces import pieces_of
 from lms_archive.records import frames
 from lms_archive.records.columns import columns_of
 
@@ -128,7 +129,8 @@ def odd(stage: Stage) -> ArchiveResult:
         "enrollment_score = NULL"
     )
     stage.change("UPDATE users SET username = '=1+1'")
-    result = stage.apply(stage.plan(1, users=[1001]))
+    plan = stage.plan(1, users=[1001])
+    result = stage.apply(plan)
     path = stage.folder / "odd.sqlite"
     (one,) = result.outcomes
     plain = one.record.to_dict() if one.record else {}
@@ -136,10 +138,8 @@ def odd(stage: Stage) -> ArchiveResult:
     plain["user"]["first_name"] = "half \ud83d"
     plain["extra"] = {"fresh": [1]}
     record = ArchivedCourseEnrollment.from_dict(plain)
-    outcome = Outcome(
-        kind="archived", code="archived", reason="so", target=one.target, record=record
-    )
-    with Ledger.create(path, {"plan": None}, [(0, outcome)]):
+    outcome = Outcome(kind="archived", code="archived", reason="so", record=record)
+    with Ledger.create(path, {}, pieces_of(**plan._fields()), [(0, outcome)]):
         return ArchiveResult(path)
 
 

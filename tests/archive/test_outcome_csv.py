@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from archive_tools import MakeCsv, asked, from_csv, given
+from archive_tools import MakeCsv, asked, from_csv, given, pieces
 from hypothesis import HealthCheck, assume, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
@@ -28,11 +28,9 @@ headers = st.lists(
 def outcome_files(folder: Path, source: Path) -> tuple[Path, Path]:
     """What `result.failed.to_csv` and `result.to_csv` write, had every row of a file failed."""
     (folder / "book.sqlite").unlink(missing_ok=True)
-    outcomes = [
-        (row.index, Outcome.of(row, "refused", "=no", user_id=7))
-        for row in from_csv(source).selection
-    ]
-    with Ledger.create(folder / "book.sqlite", {"plan": None}, outcomes) as book:
+    job = from_csv(source)
+    outcomes = [(row.index, Outcome.of(row, "refused", "=no", user_id=7)) for row in job.selection]
+    with Ledger.create(folder / "book.sqlite", {}, pieces(job), outcomes) as book:
         result = ArchiveResult(book.path)
     result.failed.to_csv(folder / "failed.csv")
     result.to_csv(folder / "all.csv")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archive_tools import from_rows, pieces
 from virtual_time import Stage
 
 from lms_archive import (
@@ -19,6 +20,8 @@ from lms_archive import (
     Stopped,
     resume,
 )
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.tables import OUTCOME_COLUMNS
 
 
 @pytest.fixture
@@ -209,3 +212,20 @@ def test_an_empty_view_is_valid_input(stage: Stage, tmp_path: Path) -> None:
     stage.apply().failed.to_csv(tmp_path / "failed.csv")
     job = ArchiveJob.from_csv(tmp_path / "failed.csv", mode="unenroll", reset_tracking=False)
     assert len(job) == 0
+
+
+def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
+    """What a column holds is that of all its rows, wherever they stand."""
+    rows: list[dict[str, Any]] = [
+        {"user_id": row, "course_id": 7, "number": row, "mixed": row, "large": row, "part": 1.5}
+        for row in range(1, 601)
+    ]
+    rows[410] |= {"mixed": "x", "large": 2**63, "part": 2}
+    rows[411] |= {"large": -(2**63), "number": None}
+    job = from_rows(rows) + from_rows([{"user_id": 1, "course_id": 7, "more": True}])
+    with Ledger.create(tmp_path / "a.sqlite", {}, pieces(job)) as book:
+        columns = ArchiveResult(book.path)._columns()
+    assert [(one.name, one.kind) for one in columns[: -len(OUTCOME_COLUMNS)]] == [
+        *(("user_id", "integer"), ("course_id", "integer"), ("number", "integer")),
+        *(("mixed", "text"), ("large", "text"), ("part", "number"), ("more", "flag")),
+    ]

@@ -9,8 +9,8 @@ from importlib import import_module
 from .common import say
 
 NAMES = (
-    *("calls", "walk", "structure", "planning", "memory", "importing", "ledger_share"),
-    "end_to_end",
+    *("calls", "walk", "structure", "planning", "memory", "plan_memory"),
+    *("importing", "ledger_share", "end_to_end"),
 )
 
 

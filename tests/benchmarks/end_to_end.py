@@ -12,7 +12,10 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from cProfile import Profile
+from functools import partial
 from pathlib import Path
 from pstats import Stats
 from typing import Any
@@ -54,16 +57,31 @@ def serve(courses: int) -> None:
         say(json.dumps(time.process_time() - begun))
 
 
-def run(courses: int, *, profile: Profile | None = None) -> tuple[dict[str, float], int]:
-    """Seconds of each stage of one job, of the client's CPU and of the sandbox's; and the calls."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(  # noqa: S603
-            [sys.executable, "-c", _SERVE], cwd=ROOT, text=True, stdin=-1, stdout=-1
-        ) as other,
-    ):
+@contextmanager
+def serving(courses: int) -> Iterator[tuple[Callable[..., Client], Callable[[], float]]]:
+    """The other process: what makes a client of it, and what ends it and tells its CPU seconds."""
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", _SERVE], cwd=ROOT, text=True, stdin=-1, stdout=-1
+    ) as other:
         assert other.stdin
         assert other.stdout
+        other.stdin.write(f"{courses}\n")
+        other.stdin.flush()
+        env, out, told = json.loads(other.stdout.readline()), other.stdout, other.stdin
+
+        def end() -> float:
+            told.close()
+            return float(json.loads(out.readline() or "0"))
+
+        try:
+            yield partial(_client, env), end
+        finally:
+            end()
+
+
+def run(courses: int, *, profile: Profile | None = None) -> tuple[dict[str, float], int]:
+    """Seconds of each stage of one job, of the client's CPU and of the sandbox's; and the calls."""
+    with tempfile.TemporaryDirectory() as folder, serving(courses) as (client_with, end):
         path = Path(folder, "inactive.csv")
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -73,9 +91,8 @@ def run(courses: int, *, profile: Profile | None = None) -> tuple[dict[str, floa
                 for course in range(1, courses + 1)
                 for user in range(1, PER_COURSE + 1)
             )
-        other.stdin.write(f"{courses}\n")
-        other.stdin.flush()
-        client = _client(json.loads(other.stdout.readline()))
+        # A job of 0 s has ended at the first look.
+        client = client_with(Limits(first_poll=0.05))
         seconds: dict[str, float] = {}
         begun, cpu = time.perf_counter(), time.process_time()
 
@@ -97,15 +114,14 @@ def run(courses: int, *, profile: Profile | None = None) -> tuple[dict[str, floa
         seconds |= {"in all": sum(seconds.values()), "of it CPU": time.process_time() - cpu}
         assert result.counts["archived"] == courses * PER_COURSE
         client.close()
-        other.stdin.close()
-        seconds["the sandbox's CPU"] = json.loads(other.stdout.readline())
+        seconds["the sandbox's CPU"] = end()
         return seconds, sum(result.calls.values())
 
 
-def _client(env: dict[str, str]) -> Client:
+def _client(env: dict[str, str], limits: Limits, transport: Any = None) -> Client:
     account = PasswordGrant(*(env[f"LMS_ARCHIVE_{name}"] for name in _ENV))
-    limits = Limits(first_poll=0.05)  # a job of 0 s has ended at the first look
-    return Client(env["LMS_ARCHIVE_URL"], account, calls_per_hour=None, limits=limits)
+    url = env["LMS_ARCHIVE_URL"]
+    return Client(url, account, calls_per_hour=None, limits=limits, transport=transport)
 
 
 def by_module(profile: Profile, most: int = 12) -> list[tuple[str, float]]:

@@ -13,14 +13,15 @@ from typing import Any
 from lms_archive import (
     Answer,
     ArchivedCourseEnrollment,
+    ArchiveJob,
     ArchiveResult,
     Client,
     Contract,
     Outcome,
     StaticToken,
-    Target,
 )
 from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.pieces import Piece, piece_of
 from lms_archive.records.convert import Structurer
 
 from .common import archived_items, figure, in_child, peak, resident
@@ -64,7 +65,8 @@ def child(what: str, count: str, folder: str = "") -> dict[str, Any]:
         return _growth(iter(client.archived.in_course(1)))
     path = Path(folder, "ledger.sqlite")
     if what == "ledger":
-        Ledger.create(path, {}, _outcomes(int(count))).close()
+        outcomes = _outcomes(int(count))
+        Ledger.create(path, {}, _pieces(int(count)), enumerate(outcomes)).close()
         return {}
     first = iter(ArchiveResult(path).outcomes)
     for _ in range(_FIRST):
@@ -83,25 +85,30 @@ def _growth(items: Iterator[object]) -> dict[str, Any]:
     return {"growth": max(peak() - before, 0.0)}
 
 
-def _outcomes(count: int) -> Iterator[tuple[int, Outcome]]:
+def _pieces(count: int) -> Iterator[Piece]:
+    rows = (
+        {"username": f"learner{row:06d}@example.com", "course_code": "COURSE-0001"}
+        for row in range(count)
+    )
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    for number, (first, part) in enumerate(job.selection.placed):
+        for start in range(0, len(part), _SIZE):
+            plain = part.to_plain(start, start + _SIZE)
+            block = {"part": number, "header": part.header, "rows": plain}
+            yield piece_of("rows", block, first + start)
+
+
+def _outcomes(count: int) -> Iterator[Outcome]:
     structure = Structurer(Contract.default().records)
     at = datetime(2026, 1, 1, tzinfo=timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-    for row, item in enumerate(archived_items(count)):
+    for item in archived_items(count):
         record = structure(ArchivedCourseEnrollment, {**item, "archived_at": at})
-        user = record.user.username
-        yield (
-            row,
-            Outcome(
-                kind="archived",
-                code="archived",
-                reason="archived, read back",
-                line=row + 2,
-                row={"username": user, "course_code": "COURSE-0001"},
-                target=Target("course", code="COURSE-0001"),
-                user=user,
-                record=record,
-                user_id=record.user.user_id,
-            ),
+        yield Outcome(
+            kind="archived",
+            code="archived",
+            reason="archived, read back",
+            record=record,
+            user_id=record.user.user_id,
         )
 
 
