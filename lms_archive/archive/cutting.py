@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from attrs import field, frozen
 
@@ -14,6 +14,9 @@ from lms_archive.archive.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = ["Chunk", "PlannedTarget", "PreImage", "cut"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_UNIT = timedelta(microseconds=1)
 
 
 @frozen(kw_only=True)
@@ -111,7 +114,7 @@ def cut(
 def _chunk_id(target: PlannedTarget, members: Iterable[PreImage], terms: Terms, form: Form) -> str:
     content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
-        [[one.user_id, one.enrolled_at and one.enrolled_at.isoformat()] for one in members],
+        [[one.user_id, one.enrolled_at and (one.enrolled_at - _EPOCH) // _UNIT] for one in members],
     ]
     if form != "hand_picked":
         content.append([form])

@@ -14,6 +14,7 @@ from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.places import Active
 from lms_archive.archive.selection import Rows, UserKey
 from lms_archive.archive.terms import Terms
+from lms_archive.records.making import twin
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
 
 __all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
@@ -130,20 +131,11 @@ def _disagree(key: tuple[int, str], one: Active | None) -> str:
     return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
 
 
-class _Open(PreImage):
-    """A pre-image in the making: setting its fields is C's work alone.
-
-    A frozen one would take a call for each of nine fields. Without `__delattr__`, which shares a
-    slot with `__setattr__` in C, setting goes through Python all the same.
-    """
-
-    __slots__ = ()
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__
+_OPEN = twin(PreImage)
 
 
 def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
-    made: Any = object.__new__(_Open)
+    made: Any = object.__new__(_OPEN)
     made.row = index
     made.user_id = one.user_id
     # Where the row has the same name, its text is kept and not the one that was read.

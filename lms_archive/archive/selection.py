@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Literal, TypeGuard, TypeVar, cast
 
@@ -223,6 +225,13 @@ class Selection:
     """All rows of a job, in input order, part after part."""
 
     parts: tuple[Rows | Everything, ...] = ()
+    placed: tuple[tuple[int, Rows], ...] = field(init=False, eq=False, repr=False)
+    """The parts that hold rows, each with the number of rows before it."""
+
+    @placed.default
+    def _places(self) -> tuple[tuple[int, Rows], ...]:
+        rows = list(self.rows)
+        return tuple(zip(accumulate(map(len, rows), initial=0), rows, strict=False))
 
     def __len__(self) -> int:
         return sum(len(part) for part in self.parts)
@@ -231,14 +240,6 @@ class Selection:
     def rows(self) -> Iterator[Rows]:
         """The parts that hold rows."""
         return (part for part in self.parts if isinstance(part, Rows))
-
-    @property
-    def placed(self) -> Iterator[tuple[int, Rows]]:
-        """The parts that hold rows, each with the number of rows before it."""
-        offset = 0
-        for part in self.rows:
-            yield offset, part
-            offset += len(part)
 
     def where(self, index: int) -> str:
         """The words for a row's place."""
@@ -252,7 +253,7 @@ class Selection:
         return self._at(index, Rows.row)
 
     def _at(self, index: int, what: Callable[[Rows, int, int], T]) -> T:
-        for start, part in self.placed:
-            if index < start + len(part):
-                return what(part, index - start, start)
-        raise IndexError(index)
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        start, part = self.placed[bisect_right(self.placed, index, key=itemgetter(0)) - 1]
+        return what(part, index - start, start)

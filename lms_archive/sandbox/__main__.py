@@ -26,11 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(given: argparse.Namespace) -> None:
     with Sandbox(path=given.path, port=given.port, job_seconds=given.job_seconds) as sandbox:
         sandbox.load_csv(**{name: getattr(given, name) for name in _FILES})
-        print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
-        for name, value in sandbox.env().items():
-            print(f"export {name}={shlex.quote(value)}")
-        with contextlib.suppress(KeyboardInterrupt):
-            print(end="", flush=True)  # whoever reads it may stop us at once
+        with contextlib.suppress(KeyboardInterrupt):  # whoever reads this may stop us at once
+            print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
+            for name, value in sandbox.env().items():
+                print(f"export {name}={shlex.quote(value)}", flush=True)
             _wait()
         print("Stopped.")
 
