@@ -87,4 +87,4 @@ def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> N
         row = selection[skip.row]
         told.append((skip.row, Outcome.of(row, "not_carried", reason, user_id=skip.user_id)))
     if told:
-        book.settle(told)
+        book.commit(told)

@@ -35,19 +35,19 @@ def carried(
     found: dict[int, dict[int, CarriedCourse]] = {one.user_id: {} for one in members}
     lagging: dict[int, list[PreImage]] = {}
     for course_id in plan.courses:
-        for member, became, may_lag in _look(client, course_id, members, since, terms):
+        for member, became, may_lag in _read_course(client, course_id, members, since, terms):
             found[member.user_id][course_id] = became
             if may_lag and member.user_id in taken:
                 lagging.setdefault(course_id, []).append(member)
     if lagging:
         client.wire.clock.sleep(LAG)
     for course_id, some in lagging.items():
-        for member, became, _ in _look(client, course_id, some, since, terms):
+        for member, became, _ in _read_course(client, course_id, some, since, terms):
             found[member.user_id][course_id] = became
     return {user_id: tuple(courses.values()) for user_id, courses in found.items()}
 
 
-def _look(
+def _read_course(
     client: Client, course_id: int, members: Sequence[PreImage], since: datetime, terms: Terms
 ) -> Iterator[tuple[PreImage, CarriedCourse, bool]]:
     """One reading of both lists of a course; and whether a record may not be listed yet."""

@@ -39,7 +39,7 @@ class Watch:
         if lane.looked_at is not None and now - lane.looked_at < EVERY:
             return None
         lane.looked_at = now
-        changes, grown = self._look(lane)
+        changes, grown = self._compare(lane)
         if grown:
             return PlanChanged(
                 "courses were added to the learning plan since it was planned, and more would be "
@@ -57,9 +57,9 @@ class Watch:
     def after(self, lane: Lane) -> None:
         """A look when a plan's rows are read back: what is found now can only be told."""
         if lane.looked_at is not None and not lane.waiting:
-            self._look(lane)
+            self._compare(lane)
 
-    def _look(self, lane: Lane) -> tuple[list[str], bool]:
+    def _compare(self, lane: Lane) -> tuple[list[str], bool]:
         """What has changed, and whether courses were added."""
         changes, grown = changes_of(self.client, lane.target)
         for text in changes:

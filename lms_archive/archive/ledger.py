@@ -131,9 +131,9 @@ class Ledger:
 
     def note(self, state: str, chunk: str | None = None, **data: Any) -> None:
         """Commit a state to the disk before anything else happens."""
-        self.settle((), [Event(chunk, state, data)])
+        self.commit((), [Event(chunk, state, data)])
 
-    def settle(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
+    def commit(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
         """Commit the outcomes of rows, and the states they end, in one step; then tell of it."""
         with self._transaction():
             outcomes = list(outcomes)

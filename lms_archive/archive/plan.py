@@ -18,7 +18,7 @@ from lms_archive.archive.html import plan_html
 from lms_archive.archive.ledger import Event, Ledger, readable
 from lms_archive.archive.outcomes import Outcome, Skip
 from lms_archive.archive.pieces import Altered, digest_of, fields_of, pieces_of
-from lms_archive.archive.preflight import confirm, confirm_again
+from lms_archive.archive.preflight import confirm_for_apply, confirm_for_resume
 from lms_archive.archive.printed import printed
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
@@ -213,7 +213,7 @@ class ArchivePlan:
                         f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
                     )
                 return plan_in(book).run(client, book, options)
-        ground = confirm(client, self.chunks, self.terms, trust=trust_contract)
+        ground = confirm_for_apply(client, self.chunks, self.terms, trust=trust_contract)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
         head = {"digest": self.digest, "canary": canary}
@@ -231,7 +231,7 @@ class ArchivePlan:
         fresh: Mapping[tuple[str, int], float] | None = None,
     ) -> ArchiveResult:
         """Go on from where an open ledger stands; `apply` and `resume` do this."""
-        confirm_again(client, book, self.chunks, self.terms, trust=options.trust_contract)
+        confirm_for_resume(client, book, self.chunks, self.terms, trust=options.trust_contract)
         if options.note is not None:
             book.note("note", text=options.note)
         run = Run(

@@ -16,7 +16,7 @@ from lms_archive.archive.matching import Asked, Match, asked, who_is_left_alone
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.preflight import look
+from lms_archive.archive.preflight import check_for_plan
 from lms_archive.archive.readback import LAG
 from lms_archive.archive.rows import RowsBuilder
 from lms_archive.archive.rules import OnShared, Rules
@@ -63,7 +63,7 @@ def make_plan(
     client = client.with_options()
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
-    told = look(client, {one.kind for one in wanted}, terms)
+    told = check_for_plan(client, {one.kind for one in wanted}, terms)
     draft = _Draft(client, terms, targets_of(client, wanted), warnings=told)
     asked_for = selection
     selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))

@@ -23,14 +23,14 @@ from lms_archive.records.convert import to_plain
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.report import ContractReport, Judgement
 
-__all__ = ["confirm", "confirm_again", "look", "not_there"]
+__all__ = ["check_for_plan", "confirm_for_apply", "confirm_for_resume", "not_there"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_THERE = (404, 405)
 
 
-def look(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
+def check_for_plan(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
     """What to think of before anything is read in targets of these kinds, in words.
 
     Raises:
@@ -59,7 +59,9 @@ def look(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
     return told
 
 
-def confirm(client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool) -> list[Event]:
+def confirm_for_apply(
+    client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
+) -> list[Event]:
     """Go ahead on confirmed ground only; the states that say so in the ledger.
 
     The archived list is read once: without it nothing could be proven afterwards.
@@ -91,7 +93,7 @@ def confirm(client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: boo
     ]
 
 
-def confirm_again(
+def confirm_for_resume(
     client: Client, book: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> None:
     """The same for an open ledger: nothing where all is settled, or it stands there already.
@@ -99,7 +101,7 @@ def confirm_again(
     What was trusted stays trusted for the same contract once a canary has proven it.
 
     Raises:
-        ContractNotConfirmed, ApiError: as `confirm`.
+        ContractNotConfirmed, ApiError: as `confirm_for_apply`.
     """
     contract = _contract_of(client, chunks, terms)
     standing, proven = None, False
@@ -115,7 +117,7 @@ def confirm_again(
     if all(kind not in (None, "unknown") for kind in kinds):
         return
     try:
-        book.settle((), confirm(client, chunks, terms, trust=trust))
+        book.commit((), confirm_for_apply(client, chunks, terms, trust=trust))
     except LmsArchiveError as error:
         error.ledger = book.path
         raise

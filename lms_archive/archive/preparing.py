@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from attrs import evolve, frozen
 
+from lms_archive.archive.accounting import Accounting
 from lms_archive.archive.cutting import Chunk, PreImage
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.readback import active_now
 from lms_archive.archive.select_all import is_everything
-from lms_archive.archive.settling import Settling
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import change
 from lms_archive.client import Client
@@ -36,7 +36,7 @@ class Preparing:
     """
 
     client: Client
-    books: Settling
+    books: Accounting
     terms: Terms
     fresh: Mapping[tuple[str, int], float]
 

@@ -28,8 +28,8 @@ __all__ = [
     "Finding",
     "active_now",
     "all_since",
-    "find",
     "is_seen",
+    "read_back",
     "records_since",
 ]
 
@@ -98,7 +98,7 @@ class Finding:
         )
 
 
-def find(
+def read_back(
     client: Client,
     target: PlannedTarget,
     members: Sequence[PreImage],

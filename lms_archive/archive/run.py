@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from lms_archive.archive import polling
+from lms_archive.archive.accounting import Accounting
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.frozen import Watch
 from lms_archive.archive.lanes import Front, Lane, lanes_of
@@ -15,7 +16,6 @@ from lms_archive.archive.outcomes import CODES, Outcome
 from lms_archive.archive.preparing import Preparing
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Accepted, Replay, Sending, replay, write
-from lms_archive.archive.settling import Settling
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
 from lms_archive.client import Client
@@ -90,7 +90,7 @@ class Run:
 
     def _note_calls(self) -> None:
         if self._client.wire.calls:
-            self._ledger.settle((), [Event(None, "calls", dict(self._client.wire.calls))])
+            self._ledger.commit((), [Event(None, "calls", dict(self._client.wire.calls))])
 
     def _go(self) -> None:
         codes = self._ledger.codes()
@@ -107,7 +107,7 @@ class Run:
             raise self._stop
 
     def _work(self, not_seen: Sequence[int]) -> None:
-        self._books = Settling(
+        self._books = Accounting(
             self._client, self._ledger, self._selection, self._terms, known=self._state.unasked
         )
         self._preparing = Preparing(self._client, self._books, self._terms, self._fresh)
@@ -141,7 +141,7 @@ class Run:
         if unnamed:
             self._clock.sleep(self._client.wire.settings.retry.settle)
             self._wait_for_quiet(unnamed)
-        outcomes = [one for lane in self._lanes.values() for one in self._settle(lane, not_seen)]
+        outcomes = [one for lane in self._lanes.values() for one in self._account(lane, not_seen)]
         if self._canary and "canary" not in self._state.proven:
             unseen = [one for one in outcomes if one.code == "not_seen"]
             self._stop = canary_failed(unseen, self._stop) or self._stop
@@ -150,17 +150,17 @@ class Run:
         """The canary alone, then the first chunk alone: each read back before more is sent."""
         if self._canary and "canary" not in self._state.proven:
             for _ in range(self._canary):
-                outcomes = self._send_and_settle(1)
+                outcomes = self._send_and_account(1)
                 self._stop = canary_failed(outcomes, self._stop) or self._stop
             if not self._stop:
                 self._ledger.note("proven", what="canary")
         if "first_chunk" not in self._state.proven and not self._stop:
-            outcomes = self._send_and_settle(None)
+            outcomes = self._send_and_account(None)
             self._stop = self._stop or chunk_failed(outcomes)
             if not self._stop:
                 self._ledger.note("proven", what="first_chunk")
 
-    def _send_and_settle(self, count: int | None) -> list[Outcome]:
+    def _send_and_account(self, count: int | None) -> list[Outcome]:
         """Send the next members that are still as planned, alone, and wait for their outcomes."""
         outcomes: list[Outcome] = []
         while not outcomes and not self._stop:
@@ -169,7 +169,7 @@ class Run:
                 break
             outcomes = self._send(lane, count)
             self._await_open()
-            outcomes += self._settle(lane, alone=count is not None)
+            outcomes += self._account(lane, alone=count is not None)
         return outcomes
 
     def _step(self, front: Front) -> bool:
@@ -187,7 +187,7 @@ class Run:
         if ready is not None:
             self._send(ready, None)
         elif ended is not None:
-            self._settle(ended)
+            self._account(ended)
         elif under_way:
             self._poll(under_way)
         else:
@@ -199,7 +199,7 @@ class Run:
         try:
             self._await_open()
             for lane in self._lanes.values():
-                self._settle(lane)
+                self._account(lane)
         except ApiError as error:
             if self._stop is None:
                 raise
@@ -281,16 +281,16 @@ class Run:
             for sending in sendings:
                 sending.lost = lost
 
-    def _settle(
+    def _account(
         self, lane: Lane, told: Sequence[int] = (), *, alone: bool = False
     ) -> list[Outcome]:
         ended = bool(lane.ended)
-        settled = self._books.settle(lane, told, alone=alone)
+        accounted = self._books.account(lane, told, alone=alone)
         if ended and lane.open is None:
             self._watch.after(lane)
-        self._alarmed(settled.unexpected)
-        self._stop = self._stop or settled.alarm
-        return settled.outcomes
+        self._alarmed(accounted.unexpected)
+        self._stop = self._stop or accounted.alarm
+        return accounted.outcomes
 
     def _alarmed(self, unexpected: Sequence[str]) -> None:
         """What nobody asked for comes before every other reason to stop, and is told once."""

@@ -357,6 +357,6 @@ def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
 
     with Ledger.open(book) as ledger:
         with pytest.raises(KeyboardInterrupt):
-            ledger.settle(Interrupting())
+            ledger.commit(Interrupting())
         ledger.note("after")
     assert _states(book) == ["after"]

@@ -62,7 +62,7 @@ class Mortal:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.commits, self.dead = 0, False
-        settle = Ledger.settle
+        settle = Ledger.commit
 
         def mortal(
             ledger: Ledger,
@@ -78,7 +78,7 @@ class Mortal:
             if self.dead:
                 raise Killed
 
-        patch.setattr(Ledger, "settle", mortal)
+        patch.setattr(Ledger, "commit", mortal)
 
 
 def _commits(stage: Stage, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:

@@ -44,8 +44,8 @@ class _SlowCalls(RequestsTransport):
 
 
 def _timed(spent: list[tuple[float, float]]) -> Callable[..., None]:
-    """Every commit of a run goes through `settle`: its wall time and CPU time, noted."""
-    settle = Ledger.settle
+    """Every commit of a run goes through `commit`: its wall time and CPU time, noted."""
+    settle = Ledger.commit
 
     def timed(*given: Any) -> None:
         begun, cpu = time.perf_counter(), time.thread_time()
@@ -66,7 +66,7 @@ def _once(folder: Path, first_poll: float) -> tuple[float, float, float, float]:
         plan = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False).plan(client)
         spent: list[tuple[float, float]] = []
         begun = time.perf_counter()
-        with patch.object(Ledger, "settle", _timed(spent)):
+        with patch.object(Ledger, "commit", _timed(spent)):
             result = plan.apply(client, ledger=folder / "ledger.sqlite")
         whole = time.perf_counter() - begun
         client.close()

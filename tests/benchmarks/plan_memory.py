@@ -66,7 +66,7 @@ def _begin(plan: Any, path: Path) -> None:
     with Ledger.open(path) as book:
         for chunk in plan.chunks:
             rows = [(one.row, plan.selection[one.row]) for one in chunk.members]
-            book.settle((at, Outcome.of(row, "still_active", "as it was")) for at, row in rows)
+            book.commit((at, Outcome.of(row, "still_active", "as it was")) for at, row in rows)
 
 
 def _plan(count: int) -> Any:

@@ -69,7 +69,7 @@ class Life:
 
 def commits(life: Life) -> None:
     """Three points for each transaction, named after the states that it commits."""
-    transaction, settle = Ledger._transaction, Ledger.settle
+    transaction, settle = Ledger._transaction, Ledger.commit
     words = ["created"]
 
     def named(book: Ledger, outcomes: Any, states: Sequence[Event] = ()) -> None:
@@ -85,7 +85,7 @@ def commits(life: Life) -> None:
             life.point(f"{name}: not committed yet")
         life.point(f"{name}: committed")
 
-    for place, hook in (("settle", named), ("_transaction", mortal)):
+    for place, hook in (("commit", named), ("_transaction", mortal)):
         setattr(Ledger, place, hook)
 
 

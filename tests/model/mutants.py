@@ -235,7 +235,7 @@ MUTANTS = (
     ),
     Mutant(
         "does not look for a record that lags",
-        "archive.settling",
+        "archive.accounting",
         "while waited < LAG:",
         "while False:",
     ),

@@ -13,7 +13,7 @@ from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import AS_ASKED, CarriedCourse, Outcome
 from lms_archive.archive.places import Archived
-from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, find, is_seen
+from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, is_seen, read_back
 from lms_archive.archive.select_all import rounds_left, strangers
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Sending
@@ -23,11 +23,11 @@ from lms_archive.client import Client
 from lms_archive.errors import ApiError, Stopped
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Settled", "Settling"]
+__all__ = ["Accounted", "Accounting"]
 
 
 @frozen
-class Settled:
+class Accounted:
     """The outcomes that a reading gave, and what in it must stop the job.
 
     `unexpected` tells of what nobody asked for; `alarm` of what should be there and was not seen.
@@ -38,7 +38,7 @@ class Settled:
     alarm: Stopped | None = None
 
 
-class Settling:
+class Accounting:
     """Accounts for rows: every outcome of a run is made and committed here.
 
     Args:
@@ -69,16 +69,16 @@ class Settling:
             for one, why in gone
         ]
         if pairs:
-            self._account(pairs)
+            self._commit(pairs)
 
     def refuse(self, sending: Sending, error: ApiError) -> list[Outcome]:
         """The platform refused the call; its rows are never sent again."""
         reason = f"refused, nothing was done: {error}"
         pairs = [(one, self._outcome(one, "refused", reason)) for one in sending.members]
-        self._account(pairs, [Event(sending.chunk.chunk_id, "refused", {"why": str(error)})])
+        self._commit(pairs, [Event(sending.chunk.chunk_id, "refused", {"why": str(error)})])
         return [outcome for _, outcome in pairs]
 
-    def settle(self, lane: Lane, told: Collection[int] = (), *, alone: bool = False) -> Settled:
+    def account(self, lane: Lane, told: Collection[int] = (), *, alone: bool = False) -> Accounted:
         """Read a lane's ended sendings back, and account for each of their rows.
 
         What may be sent again goes back to the lane.
@@ -90,7 +90,7 @@ class Settling:
         """
         sendings, lane.ended = lane.ended, []
         if not sendings:
-            return Settled()
+            return Accounted()
         by_row = {one.row: sending for sending in sendings for one in sending.members}
         pairs: list[tuple[PreImage, Outcome]] = []
         again: dict[str, list[PreImage]] = defaultdict(list)
@@ -98,7 +98,7 @@ class Settling:
         alarm: Stopped | None = None
         watched = [one for one in sendings if one.is_for_all or (alone and lane.waiting)]
         seen = self._seen(watched)
-        findings = self._read_back(lane, sendings, seen)
+        findings = self._findings(lane, sendings, seen)
         along = self._carried(lane, sendings, findings)
         now = self._client.wire.platform_time()
         rounds = self._more_rounds(findings, by_row)
@@ -141,12 +141,12 @@ class Settling:
             Event(None, "unexpected", {"text": text, "records": records})
             for text, records in unexpected.items()
         ]
-        self._account(pairs, states)
+        self._commit(pairs, states)
         for sending in sendings:
             members = again.pop(sending.chunk.chunk_id, None)
             if members:
                 lane.waiting.appendleft((sending.chunk, tuple(members)))
-        return Settled([outcome for _, outcome in pairs], list(unexpected), alarm)
+        return Accounted([outcome for _, outcome in pairs], list(unexpected), alarm)
 
     def _seen(self, watched: Sequence[Sending]) -> dict[int, list[Archived]]:
         """All that was archived since these calls, which may have taken others too.
@@ -182,7 +182,7 @@ class Settling:
             if rounds_left(one.chunk, len(one.members), archived[id(one)], limit)
         )
 
-    def _read_back(
+    def _findings(
         self,
         lane: Lane,
         sendings: Sequence[Sending],
@@ -190,10 +190,12 @@ class Settling:
     ) -> list[Finding]:
         """One look at all; but one sending at a time, a page each, beside a job that may run."""
         if any(one.lost for one in sendings):
-            return [found for one in sendings for found in self._look(lane, [one], seen)]
-        return self._look(lane, sendings, seen)
+            return [
+                found for one in sendings for found in self._read_until_settled(lane, [one], seen)
+            ]
+        return self._read_until_settled(lane, sendings, seen)
 
-    def _look(
+    def _read_until_settled(
         self,
         lane: Lane,
         sendings: Sequence[Sending],
@@ -204,7 +206,7 @@ class Settling:
         sent_at = {member.row: one.sent_at for one in sendings for member in one.members}
         members = [member for one in sendings for member in one.members]
         left = max(lane.target.listed - lane.archived - len(members), 1)
-        found = find(
+        found = read_back(
             self._client,
             lane.target,
             members,
@@ -224,7 +226,7 @@ class Settling:
             wait = min(wait * 2, LAG - waited)
             self._client.wire.clock.sleep(wait)
             waited += wait
-            again = find(
+            again = read_back(
                 self._client,
                 lane.target,
                 open_,
@@ -266,10 +268,10 @@ class Settling:
             courses=courses,
         )
 
-    def _account(
+    def _commit(
         self, outcomes: Iterable[tuple[PreImage, Outcome]], states: Sequence[Event] = ()
     ) -> None:
-        self._ledger.settle([(member.row, outcome) for member, outcome in outcomes], states)
+        self._ledger.commit([(member.row, outcome) for member, outcome in outcomes], states)
 
 
 def _with_courses(decided: tuple[str, str], courses: Sequence[CarriedCourse]) -> tuple[str, str]:
