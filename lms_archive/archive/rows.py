@@ -1,4 +1,4 @@
-"""Collecting rows, by column: what is equal is kept once, and understood once."""
+"""Collecting rows, by column: what is often equal is kept once, and understood once."""
 
 from __future__ import annotations
 
@@ -31,9 +31,29 @@ class _Known(defaultdict[Any, int]):
         """The place of any value: only texts and whole numbers are ever equal."""
         return self[value if type(value) in (str, int, type(None)) else _Once(value)]
 
+    def places(self, values: Iterable[Any]) -> array[int]:
+        """The places of texts, or of tuples of them."""
+        return array("i", list(map(self.__getitem__, values)))
+
     def values_in_order(self) -> list[Any]:
         """The values, as they were given."""
         return [one.value if type(one) is _Once else one for one in self]
+
+
+class _Each(list[Any]):
+    """Values that mostly differ, as they come: to find the few that are equal costs more."""
+
+    def place(self, value: Any) -> int:
+        self.append(value)
+        return len(self) - 1
+
+    def places(self, values: Iterable[Any]) -> array[int]:
+        begin = len(self)
+        self.extend(values)
+        return array("i", range(begin, len(self)))
+
+    def values_in_order(self) -> list[Any]:
+        return self
 
 
 class _Once:
@@ -44,11 +64,11 @@ class _Once:
 
 
 class RowsBuilder:
-    """Collects rows; equal cells, targets and users are kept once."""
+    """Collects rows one by one; equal cells, targets and users are kept once."""
 
     def __init__(self, header: Iterable[str]) -> None:
         self._header = tuple(header)
-        self._cells = [_Known() for _ in self._header]
+        self._cells: list[_Known | _Each] = [_Known() for _ in self._header]
         self._cell_of = [array("i") for _ in self._header]
         self._lines, self._target_of, self._user_of = array("i"), array("i"), array("i")
         self._targets, self._users = _Known(), _Known()
@@ -107,9 +127,11 @@ class TextRows(RowsBuilder):
         self.width, self._ours = len(header), ours
         self._kept = [i for i, name in enumerate(header) if not (ours and name in OUTCOME_COLUMNS)]
         super().__init__(header[index] for index in self._kept)
-        known = dict(zip(self._kept, self._cells, strict=True))
         users = {word: index for word, index in where.items() if word in USERS}
         targets = {word: index for word, index in where.items() if word not in USERS}
+        if len(users) == 1:
+            self._cells[self._kept.index(*users.values())] = _Each()
+        known = dict(zip(self._kept, self._cells, strict=True))
         self._user = _Named(users, known, user_named)
         self._target = _Named(targets, known, target_named)
 
@@ -135,7 +157,7 @@ class TextRows(RowsBuilder):
 
     def _add_whole(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
         kept = zip(self._kept, self._cells, strict=True)
-        placed = {index: _places(known, columns[index]) for index, known in kept}
+        placed = {index: known.places(columns[index]) for index, known in kept}
         targets, users = self._target.places(placed, columns), self._user.places(placed, columns)
         wrong = self._user.wrong(users) | self._target.wrong(targets)
         blank = {n for n in wrong if not any(column[n].strip() for column in columns)}
@@ -165,10 +187,6 @@ class TextRows(RowsBuilder):
         return self._rows(self._target.values, self._user.values)
 
 
-def _places(known: _Known, values: Iterable[Any]) -> array[int]:
-    return array("i", list(map(known.__getitem__, values)))
-
-
 class _Named:
     """What cells of some columns name, understood once for each that differ.
 
@@ -179,7 +197,7 @@ class _Named:
     def __init__(
         self,
         columns: Mapping[str, int],
-        known: Mapping[int, _Known],
+        known: Mapping[int, _Known | _Each],
         name: Callable[[Mapping[str, str]], Any],
     ) -> None:
         self._words, self._at, self._name = list(columns), list(columns.values()), name
@@ -196,7 +214,7 @@ class _Named:
         if self._alone:
             found = placed[self._at[0]]
         else:
-            found = _places(self._keys, zip(*(columns[i] for i in self._at), strict=True))
+            found = self._keys.places(zip(*(columns[i] for i in self._at), strict=True))
         new = list(islice(reversed(self._keys), len(self._keys) - len(self.values)))
         self._understand(new[::-1])
         return found
