@@ -45,11 +45,11 @@ class _SlowCalls(RequestsTransport):
 
 def _timed(spent: list[tuple[float, float]]) -> Callable[..., None]:
     """Every commit of a run goes through `commit`: its wall time and CPU time, noted."""
-    settle = Ledger.commit
+    commit = Ledger.commit
 
     def timed(*given: Any) -> None:
         begun, cpu = time.perf_counter(), time.thread_time()
-        settle(*given)
+        commit(*given)
         spent.append((time.perf_counter() - begun, time.thread_time() - cpu))
 
     return timed
