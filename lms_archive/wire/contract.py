@@ -58,12 +58,12 @@ class Request:
 
 def _is_method(_: Any, __: Any, value: str) -> None:
     if value not in _METHODS:
-        raise ValueError(f"method {value!r} is none of {', '.join(_METHODS)}")
+        raise ValueError(f"method {value!r:.60} is none of {', '.join(_METHODS)}")
 
 
 def _is_path(_: Any, __: Any, value: str) -> None:
     if not re.fullmatch(r"/[^/?#\s][^?#\s]*", value):
-        raise ValueError(f"path {value!r} must begin with one / and hold no ?, # or space")
+        raise ValueError(f"path {value!r:.60} must begin with one / and hold no ?, # or space")
 
 
 @frozen(kw_only=True)
@@ -260,11 +260,11 @@ def _merge(
         elif isinstance(old, dict) and isinstance(value, Mapping):
             yield from _merge(old, value, path, in_path if name == "params" else ())
         elif isinstance(old, dict):
-            yield f"{path}: expected an object, not {value!r}"
+            yield f"{path}: expected an object, not {value!r:.60}"
         elif value is None and where.endswith((*_OPEN, "params")):
             into.pop(name, None)
         elif isinstance(old, str) and not isinstance(value, str):
-            yield f"{path}: expected text, not {value!r}"
+            yield f"{path}: expected text, not {value!r:.60}"
         else:
             into[name] = value
 

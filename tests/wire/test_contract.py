@@ -227,6 +227,16 @@ def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
     assert caught.value.source == str(path)
 
 
+@pytest.mark.parametrize("value", ["9" * 5_000, {"a": "9" * 5_000}], ids=["text", "object"])
+@pytest.mark.parametrize("name", ["path", "method", "params"])
+def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
+    """A wrong value is quoted, but never as a whole screen."""
+    with pytest.raises(BadInput) as caught:
+        Contract.from_file(make({"operations": {WRITE: {name: value}}}))
+    assert f"$.operations.{WRITE}" in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 def test_every_fault_of_a_file(make: Make) -> None:
     """All faults of a file are told at once."""
     path = make({"enrollment_mode": {"x": "y"}, "records": {"User": {"user_id": 3}, "Z": {}}})
