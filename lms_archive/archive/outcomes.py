@@ -110,7 +110,11 @@ class Outcome:
 
     @classmethod
     def of(cls, row: Row, code: str, reason: str, **more: Any) -> Outcome:
-        """The outcome of a row; its kind is that of the code."""
+        """The outcome of a row; its kind is that of the code.
+
+        Half a character, which a platform's words may hold and no file can, is shown escaped.
+        """
+        reason = reason.encode("utf-8", "backslashreplace").decode()
         user = row.user[1] if isinstance(row.user, tuple) else row.user
         return cls(
             kind=CODES[code],

@@ -222,9 +222,16 @@ class _Draft:
         self._words: dict[str, str] = {}
 
     def plan(self, value: dict[str, Any]) -> None:
-        self._told |= value
+        self._take(value, "platform", "terms")
 
-    read = plan
+    def read(self, value: dict[str, Any]) -> None:
+        self._take(value, "warnings", "calls", "duration", "read_at")
+
+    def _take(self, value: dict[str, Any], *names: str) -> None:
+        """Once, and nothing else: of what is no part of the digest, nothing may change the plan."""
+        if value.keys() != set(names) or not self._told.keys().isdisjoint(names):
+            raise ValueError(f"not just {', '.join(names)}")
+        self._told |= value
 
     def rows(self, value: dict[str, Any]) -> None:
         if self._builder is None or value["part"] != len(self._parts):
@@ -246,6 +253,8 @@ class _Draft:
         self._chunk = value
 
     def chunk_read(self, value: dict[str, Any]) -> None:
+        if value.keys() != {"listed", "read_at"}:
+            raise ValueError("not just listed, read_at")
         self._chunk["target"]["listed"] = value["listed"]
         self._chunk["read_at"] = value["read_at"]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from pathlib import Path
+from types import NoneType
 from typing import Any, TextIO
 
 import attrs
@@ -32,6 +35,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LARGE = 2**63
 _OURS = frozenset(OUTCOME_COLUMNS)
 
 
@@ -127,7 +131,7 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
     """The rows of mappings, of a DataFrame, or of records that have user and course ids.
 
     Raises:
-        BadInput: they are no rows, or name no user and course.
+        BadInput: they are no rows, name no user and course, or a cell cannot be kept.
     """
     source = "rows"
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
@@ -144,9 +148,10 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
     if not given:
         return builder.rows()
     where = columns_of(list(header), source)
-    for row in given:
-        cells = tuple(row.get(name) for name in header)
-        found = {word: cells[i] for word, i in where.items()}
+    for number, row in enumerate(given, 1):
+        given_cells = tuple(row.get(name) for name in header)
+        cells = [_kept(cell, name, number) for name, cell in zip(header, given_cells, strict=True)]
+        found = {word: given_cells[i] for word, i in where.items()}
         found = {w: v.strip() if isinstance(v, str) else v for w, v in found.items()}
         try:
             target, user = target_named(found), user_named(found)
@@ -155,6 +160,26 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
         else:
             builder.add(cells, None, target, user)
     return builder.rows()
+
+
+def _kept(value: Any, name: str, number: int) -> Any:
+    """A cell as plan and ledger keep it, and as it comes back: JSON's own values, finite.
+
+    Raises:
+        BadInput: it cannot be kept.
+    """
+    kind = type(value)
+    if kind in (str, bool, NoneType) or (kind is int and abs(value) < _LARGE):
+        return value
+    if kind is float and isfinite(value):
+        return value
+    try:
+        if kind in (int, list, tuple, dict):
+            return json.loads(json.dumps(value, default=str), parse_constant=str)
+        return str(value)
+    except (ValueError, TypeError, RecursionError) as error:
+        what = f"row {number}: cannot be kept: {error}; give it as text"
+        raise BadInput(what, source="rows", column=name) from None
 
 
 def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:

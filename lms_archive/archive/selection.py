@@ -124,7 +124,7 @@ class Row:
 
 @frozen
 class Rows:
-    """Rows held by column, equal cells once, so that a million of them are small.
+    """Rows held by column, what is often equal once, so that a million of them are small.
 
     Attributes:
         header: the columns' names.

@@ -36,7 +36,8 @@ def maker(cls: type, keys: Mapping[str, str]) -> Callable[[Mapping[str, Any]], A
     Args:
         cls: the record's class. Its groups are made of the same item; its `extra` takes what is
             under no key.
-        keys: for each attribute (`"user.user_id"` where grouped), the key it is found under.
+        keys: for each attribute (`"user.user_id"` where grouped), the key it is found under; two or
+            more. An attribute without one is None.
     """
     known = {*keys.values()}
     values = {path: f"value{number}" for number, path in enumerate(keys)}

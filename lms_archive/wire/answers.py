@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
@@ -30,6 +31,8 @@ __all__ = ["Reply", "read_answer"]
 _DEPTH = 100
 _NESTED = frozenset({dict, list})
 _VALUES = 1_000_000
+_DIGITS = 4_300
+"""Python's own limit, where it has one."""
 _A_SECRET = 16
 _MAY_NOT = (
     "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
@@ -97,6 +100,7 @@ def _decode(
             _unquoted(request, answer.body, hidden),
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_parse_int(),
         )
         deep = _deeper_than(data, _DEPTH, brackets)
     except ValueError as error:
@@ -131,6 +135,18 @@ def _finite(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"{text:.20} is too large a number")
     return number
+
+
+def _parse_int() -> Callable[[str], int] | None:
+    """What makes whole numbers: Python itself, unless it would take as many digits as come."""
+    limit = getattr(sys, "get_int_max_str_digits", int)()  # not before 3.10.7
+    return None if 0 < limit <= _DIGITS else _integer
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"Exceeds the limit of {_DIGITS:,} digits: a number of {len(text):,}")
+    return int(text)
 
 
 def _deeper_than(data: Any, depth: int, brackets: int) -> bool:

@@ -1,5 +1,6 @@
 """The plan in pieces: the same plan again from a ledger, in little memory."""
 
+import json
 import sqlite3
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -84,6 +85,24 @@ def test_pieces_are_sealed() -> None:
             fields_of(wrong)
     with pytest.raises(ValueError, match="platform"):
         fields_of(lines)  # sealed, and no plan all the same
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("read", {"terms": {"mode": "re-enroll", "reset_tracking": True, "only": ["completed"]}}),
+        ("read", {"platform": "https://elsewhere.example.com"}),
+        ("chunk_read", {"target": {"kind": "course", "target_id": 9}}),
+    ],
+)
+def test_nothing_is_told_beside_the_digest(kind: str, more: dict[str, Any]) -> None:
+    """When and how it was read is no part of the digest, so it can say nothing else of the plan."""
+    plan = [(one.kind, json.loads(one.text)) for one in pieces_of(**large()._fields())][:-1]
+    within = [piece_of(name, {**value, **more} if name == kind else value) for name, value in plan]
+    added = [piece_of(name, value) for name, value in plan] + [piece_of(kind, more)]
+    for wrong in (within, added):
+        with pytest.raises(ValueError, match="not just"):
+            fields_of(one.line for one in sealed(wrong))
 
 
 def test_a_piece_is_a_line() -> None:

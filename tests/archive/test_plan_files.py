@@ -16,8 +16,15 @@ from hypothesis import strategies as st
 from lms_archive import ArchivePlan, BadInput, Client
 
 names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
+texts = st.text(st.characters(codec="utf-8"), max_size=5)
+plain_cells = st.none() | st.integers() | st.booleans() | texts | st.floats()
 cells = (
-    st.none() | st.integers() | st.booleans() | st.text(st.characters(codec="utf-8"), max_size=5)
+    plain_cells
+    | st.dates()
+    | st.decimals(allow_nan=False)
+    | st.sets(texts, max_size=3)
+    | st.lists(plain_cells, max_size=3)
+    | st.dictionaries(st.integers() | texts, plain_cells | st.dates(), max_size=3)
 )
 rows_of_any_kind = st.lists(
     st.fixed_dictionaries(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 from plan_tools import (
     AGAIN,
     check,
@@ -20,6 +21,7 @@ from plan_tools import (
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
 from lms_archive import (
+    Answer,
     ArchivedCourseEnrollment,
     ArchiveJob,
     ArchivePlan,
@@ -41,6 +43,22 @@ def _again(stage: Stage, *courses: int, reset: bool = False, **options: Any) -> 
     users = [user for (user,) in stage.sql("SELECT user_id FROM users ORDER BY 1")]
     asked = ArchiveJob.from_rows(rows(users, courses=courses or (1,)), **terms)
     return asked.plan(stage.client, **options)
+
+
+def test_half_a_character_in_a_status(stage: Stage) -> None:
+    """A word that no file can hold is shown escaped, and the row is accounted for."""
+    stage.load(2)
+
+    def garbled(*exchange: Any) -> Answer:
+        answer = stage.line(*exchange)
+        if not any(one.method == "PUT" for one in stage.line.exchanges):
+            return answer
+        return evolve(answer, body=answer.body.replace(b'"completed"', b'"on \\ud83d hold"'))
+
+    client = stage.connect(transport=garbled)
+    result = _again(stage).apply(client, ledger=stage.ledger)
+    check(stage, result, again=True, archived=1, skipped=1)
+    assert all("on \\ud83d hold" in one.reason for one in result.outcomes)
 
 
 @pytest.mark.parametrize("reset", [False, True])

@@ -7,6 +7,7 @@ write may have been carried out, so that it is never sent again blindly.
 import gzip
 import json
 import socket
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -358,6 +359,20 @@ GOOD: dict[str, tuple[Answer, Any]] = {
 def test_good_answers(given_: Answer, data: Any) -> None:
     """A 2xx with JSON, or with nothing, is taken as it is."""
     assert read_answer(WRITE, given_).data == data
+
+
+@pytest.mark.parametrize("limit", [None, 0, 10**6])
+def test_whole_numbers_are_bounded_on_any_python(
+    limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Python takes as many digits as come, which takes the square of the time, we do not."""
+    if limit is None:
+        monkeypatch.delattr(sys, "get_int_max_str_digits", raising=False)
+    else:
+        monkeypatch.setattr(sys, "get_int_max_str_digits", lambda: limit, raising=False)
+    assert read_answer(WRITE, answer(b"9" * 4300)).data == int("9" * 4300)
+    with pytest.raises(BadAnswer, match="Exceeds the limit of 4,300 digits: a number of 4,301"):
+        read_answer(WRITE, answer(b'{"data": [' + b"9" * 4301 + b"]}"))
 
 
 RETRY_AFTER: dict[str, tuple[Mapping[str, str], float | None]] = {
