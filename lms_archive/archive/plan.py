@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import field, frozen
@@ -29,7 +30,7 @@ from lms_archive.client import Client
 from lms_archive.errors import BadInput, LedgerError
 from lms_archive.files import whole_file
 
-__all__ = ["ArchivePlan", "plan_in"]
+__all__ = ["ArchivePlan", "go_on", "plan_in"]
 
 _FORMAT: Final = "lms_archive plan 2"
 
@@ -212,7 +213,7 @@ class ArchivePlan:
                         f"{ledger}: holds another plan. To finish that one: "
                         f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
                     )
-                return plan_in(book).run(client, book, options)
+                return go_on(plan_in(book), client, book, options)
         ground = confirm_for_apply(client, self.chunks, self.terms, trust=trust_contract)
         fresh = dict(self.fresh)
         self.fresh.clear()  # a reading is good for one apply
@@ -220,38 +221,39 @@ class ArchivePlan:
         states = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *ground]
         pieces = pieces_of(**self._fields())
         with Ledger.create(ledger, head, pieces, self._skipped(), states) as book:
-            return self.run(client, book, options, fresh=fresh)
-
-    def run(
-        self,
-        client: Client,
-        book: Ledger,
-        options: Options,
-        *,
-        fresh: Mapping[tuple[str, int], float] | None = None,
-    ) -> ArchiveResult:
-        """Go on from where an open ledger stands; `apply` and `resume` do this."""
-        confirm_for_resume(client, book, self.chunks, self.terms, trust=options.trust_contract)
-        if options.note is not None:
-            book.note("note", text=options.note)
-        run = Run(
-            client,
-            book,
-            self.chunks,
-            self.selection,
-            self.terms,
-            canary=options.canary,
-            fresh=fresh or {},
-            allow_changes=options.allow_changes,
-        )
-        on_event, progress = options.on_event, options.progress
-        with telling(book, self.chunks, client, on_event=on_event, progress=progress):
-            run(expect=sum(self.calls.values()))
-        tell_carried(book, self.skips, self.selection)
-        return ArchiveResult(book.path, client)
+            return go_on(self, client, book, options, fresh=fresh)
 
 
 def plan_in(book: Ledger) -> ArchivePlan:
     """The plan that a ledger was begun with."""
     with readable(book.path):
         return ArchivePlan(**fields_of(piece.line for piece in book.plan()))
+
+
+def go_on(
+    plan: ArchivePlan,
+    client: Client,
+    book: Ledger,
+    options: Options,
+    *,
+    fresh: Mapping[tuple[str, int], float] = MappingProxyType({}),
+) -> ArchiveResult:
+    """Go on with a plan from where its open ledger stands: `apply` and `resume` do this."""
+    confirm_for_resume(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
+    if options.note is not None:
+        book.note("note", text=options.note)
+    run = Run(
+        client,
+        book,
+        plan.chunks,
+        plan.selection,
+        plan.terms,
+        canary=options.canary,
+        fresh=fresh,
+        allow_changes=options.allow_changes,
+    )
+    on_event, progress = options.on_event, options.progress
+    with telling(book, plan.chunks, client, on_event=on_event, progress=progress):
+        run(expect=sum(plan.calls.values()))
+    tell_carried(book, plan.skips, plan.selection)
+    return ArchiveResult(book.path, client)

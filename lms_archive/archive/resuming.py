@@ -7,7 +7,7 @@ import os
 from lms_archive.archive.applying import Options, check_ceiling, check_number
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.plan import plan_in
+from lms_archive.archive.plan import go_on, plan_in
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError
@@ -57,4 +57,4 @@ def resume(
             allow_changes=allow_changes,
             note=note,
         )
-        return plan.run(client.with_options(), book, options)
+        return go_on(plan, client.with_options(), book, options)
