@@ -32,7 +32,7 @@ class CsvText:
     """
 
     def __init__(self, first: str, rest: TextIO, delimiter: str, size: int = 2**16) -> None:
-        self.line = 1
+        self.line: int = 1
         self._first, self._rest, self._delimiter, self._size = first, rest, delimiter, size
 
     def header(self) -> list[str]:

@@ -124,7 +124,8 @@ class TextRows(RowsBuilder):
     def __init__(
         self, header: Sequence[str], where: Mapping[str, int], *, ours: bool = False
     ) -> None:
-        self.width, self._ours = len(header), ours
+        self.width: int = len(header)
+        self._ours = ours
         self._kept = [i for i, name in enumerate(header) if not (ours and name in OUTCOME_COLUMNS)]
         super().__init__(header[index] for index in self._kept)
         users = {word: index for word, index in where.items() if word in USERS}
