@@ -40,7 +40,7 @@ _RECORDS = {
 class Outcomes(Table):
     """Outcomes in input order, read from the ledger as they are iterated."""
 
-    ledger: Path
+    ledger: Path = field(converter=Path)
     kind: str | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
@@ -77,7 +77,7 @@ class Records(Table):
     `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both.
     """
 
-    ledger: Path
+    ledger: Path = field(converter=Path)
 
     def __iter__(self) -> Iterator[ArchivedRecord]:
         return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
@@ -150,7 +150,7 @@ class ArchiveResult(Table):
         client: the platform it came from, where certificates are asked for.
     """
 
-    ledger: Path
+    ledger: Path = field(converter=Path)
     client: Client | None = field(default=None, eq=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:

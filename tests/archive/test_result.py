@@ -229,3 +229,11 @@ def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
         *(("user_id", "integer"), ("course_id", "integer"), ("number", "integer")),
         *(("mixed", "text"), ("large", "text"), ("part", "number"), ("more", "flag")),
     ]
+
+
+def test_a_ledger_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result is made of a path, or of its text."""
+    Ledger.create(tmp_path / "a.sqlite", {}, pieces(from_rows([]))).close()
+    monkeypatch.chdir(tmp_path)
+    assert ArchiveResult("a.sqlite") == ArchiveResult(Path("a.sqlite"))
+    assert sum(ArchiveResult("a.sqlite").counts.values()) == 0
