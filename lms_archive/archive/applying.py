@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from attrs import Attribute, field, frozen
 
-from lms_archive.archive.accounts import outcomes_in
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.estimate import affected
 from lms_archive.archive.events import OnEvent, bar_class
 from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.ledger_rows import outcomes_in
 from lms_archive.archive.outcomes import AS_ASKED, Outcome, Skip
 from lms_archive.archive.selection import Selection
 from lms_archive.client import Client

@@ -126,7 +126,8 @@ class ArchiveJob:
     ) -> ArchiveJob:
         """A job of rows in memory: mappings, a DataFrame, or records of `client.enrollments`.
 
-        The names are those of `from_csv`.
+        The names are those of `from_csv`. A cell that JSON has no form for, as a date, is kept as
+        its text.
 
         Raises:
             BadInput: they are no rows, or an argument cannot be used.

@@ -174,7 +174,7 @@ def _kept(value: Any, name: str, number: int) -> Any:
     if kind is float and isfinite(value):
         return value
     try:
-        if kind in (int, list, tuple, dict):
+        if isinstance(value, (str, int, list, tuple, dict)):
             return json.loads(json.dumps(value, default=str), parse_constant=str)
         return str(value)
     except (ValueError, TypeError, RecursionError) as error:

@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
-from lms_archive.archive.accounts import outcomes_in
 from lms_archive.archive.columns import column_word
 from lms_archive.archive.ledger import Event, Ledger, counts_in, readable
+from lms_archive.archive.ledger_rows import outcomes_in
 from lms_archive.archive.lock import hold
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.pieces import Piece, piece_of, sealed, values_of

@@ -11,10 +11,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.accounts import asked_in, outcomes_in
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.html import outcomes_html, records_html, result_html
 from lms_archive.archive.ledger import counts_in, read_events, readable
+from lms_archive.archive.ledger_rows import asked_in, outcomes_in
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client

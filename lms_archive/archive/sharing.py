@@ -42,10 +42,6 @@ class Sharing:
                 found[name] = [self._name(plan) for plan in sorted(others)]
         return found
 
-    def holds(self, plan_id: int, course_id: int) -> bool:
-        """Whether a plan that is a target holds a course."""
-        return any(one.course_id == course_id for one in self.courses_of.get(plan_id, ()))
-
     def _name(self, plan_id: int) -> str:
         return self.names.get(plan_id) or f"learning plan {plan_id}"
 

@@ -1,11 +1,14 @@
 """Rows as they are given: of CSV files, mappings, generators, DataFrames and records."""
 
 import csv
+import json
 import re
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from lms_archive import BadInput, Client
+from lms_archive import BadInput, Client, EnrollmentStatus
 from lms_archive.sandbox import Sandbox
 
 HEADER = ("username", "note", "course_code", "=sum")
@@ -208,6 +211,34 @@ def test_data_frame_with_gaps() -> None:
     second = given(from_rows(frame.convert_dtypes()))[1]
     assert second == {"username": None, "user_id": 7, "course_id": 72, "seen": None}
     assert type(second["user_id"]) is int
+
+
+KEPT: dict[str, tuple[Any, Any]] = {
+    "date": (date(2025, 1, 31), "2025-01-31"),
+    "decimal": (Decimal("1.50"), "1.50"),
+    "endless": (float("inf"), "inf"),
+    "word": (EnrollmentStatus.COMPLETED, "completed"),
+    "number of a kind": (IntEnum("Grade", "LOW HIGH").HIGH, 2),  # type: ignore[attr-defined]
+    "tuple": ((1, None, "x"), [1, None, "x"]),
+    "ordered": (OrderedDict(b=1, a=float("nan")), {"b": 1, "a": "NaN"}),
+    "keys": ({10: 1, 9: date(2025, 1, 31)}, {"10": 1, "9": "2025-01-31"}),
+}
+
+
+@pytest.mark.parametrize(("given_", "kept"), KEPT.values(), ids=KEPT.keys())
+def test_cells_are_kept_as_json_has_them(given_: Any, kept: Any) -> None:
+    """What a cell is in the plan, it is in its file, in the ledger and in the outcome."""
+    (row,) = from_rows([{"username": "ada", "course_id": 7, "note": given_}]).selection
+    assert (row.cells["note"], type(row.cells["note"])) == (kept, type(kept))
+    assert json.loads(json.dumps(row.cells["note"])) == kept
+
+
+@pytest.mark.parametrize("cell", [{(1, 2): 3}, 10**5000], ids=["key", "number"])
+def test_a_cell_that_cannot_be_kept(cell: Any) -> None:
+    """It is told at once, by row and column, and not when the ledger is to be made."""
+    rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
+    with pytest.raises(BadInput, match=r"rows, column 'note': row 2: cannot be kept: .*as text"):
+        from_rows(rows)
 
 
 def test_empty_rows(reader: Client) -> None:
