@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         contract = Contract.from_file(given.contract) if given.contract else None
-        options = {"contract": contract, "retry": RetryPolicy(tries=_TRIES)}
+        options = {"contract": contract, "retry": RetryPolicy(attempts=_TRIES)}
         with Client.from_env(base_url=given.url, **options) as client:
             report = client.verify_contract()
     except LmsArchiveError as error:

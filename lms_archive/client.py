@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.resources.archived import Archived
 from lms_archive.resources.background_jobs import BackgroundJobs
@@ -50,7 +50,7 @@ class Client:
         transport: what carries an exchange; requests by default.
 
     Raises:
-        BadInput: the base URL or another argument cannot be used.
+        InvalidInputError: the base URL or another argument cannot be used.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Client:
             **options: as for `Client`.
 
         Raises:
-            BadInput: variables are missing; all of them are named.
+            InvalidInputError: variables are missing; all of them are named.
         """
         url, auth = address_and_auth(base_url)
         client = cls(url, auth, **options)
@@ -125,12 +125,14 @@ class Client:
             **options: any argument of `Client` but `base_url`, by name.
 
         Raises:
-            BadInput: an option is unknown, or it is the base URL: make another client for that.
+            InvalidInputError: an option is unknown, or is the base URL: make another client.
         """
         known = [name for name in Settings.__annotations__ if name not in ("base_url", "from_env")]
         for name in options:
             if name not in known:
-                raise BadInput(f"no option {name!r} to change; there are: {', '.join(known)}")
+                raise InvalidInputError(
+                    f"no option {name!r} to change; there are: {', '.join(known)}"
+                )
         settings = self.wire.settings
         changed = evolve(settings, from_env=settings.from_env - options.keys(), **options)
         return _connected(type(self), self.wire.with_settings(changed))
@@ -166,9 +168,9 @@ class Client:
             )
             dumps(json, allow_nan=False)
         except (ValueError, TypeError) as error:
-            raise BadInput(f"no call to make: {error}") from None
+            raise InvalidInputError(f"no call to make: {error}") from None
         if row.in_path:
-            raise BadInput(f"no call to make: path {path!r} has a place to be filled in")
+            raise InvalidInputError(f"no call to make: path {path!r} has a place to be filled in")
         request = evolve(row.request(), json=json)
         return self.wire.send(request, repeat=not request.is_write).data
 
@@ -183,7 +185,7 @@ class Client:
             operations: names of rows of the contract; None: all, but token and swagger.
 
         Raises:
-            BadInput: the contract has no such row.
+            InvalidInputError: the contract has no such row.
             ApiError: the login failed, or the platform cannot be reached.
         """
         return verify(self.wire, operations)

@@ -10,22 +10,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiError",
-    "BadAnswer",
-    "BadInput",
-    "ContractNotConfirmed",
-    "JobTimeout",
+    "AuthenticationError",
+    "CanaryFailedError",
+    "InvalidInputError",
+    "JobTimeoutError",
     "LedgerError",
     "LmsArchiveError",
-    "NotAuthenticated",
-    "NotFound",
-    "PermissionDenied",
-    "PlanChanged",
-    "PlatformUnavailable",
-    "RateLimited",
-    "Stopped",
-    "StoppedByCanary",
-    "TooManyAffected",
-    "UnexpectedArchive",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PlanChangedError",
+    "PlatformUnavailableError",
+    "RateLimitError",
+    "RunStoppedError",
+    "TooManyAffectedError",
+    "UnconfirmedContractError",
+    "UnexpectedArchiveError",
+    "UnexpectedResponseError",
 ]
 
 
@@ -64,7 +64,7 @@ class LmsArchiveError(Exception):
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
 
-class BadInput(LmsArchiveError, ValueError):
+class InvalidInputError(LmsArchiveError, ValueError):
     """What was given cannot be used; nothing was sent.
 
     Attributes:
@@ -103,7 +103,7 @@ class ApiError(LmsArchiveError):
         method: the HTTP method.
         path: the path, without host and query.
         status: the HTTP status, or None where no answer came.
-        words: what the platform said, shortened.
+        message: what the platform said, shortened.
         retry_after: seconds the platform asks to wait, or None.
         in_doubt: True where the call may have been carried out although no good answer came:
             a time-out, a cut connection, 408, 5xx, an unreadable 2xx.
@@ -112,7 +112,7 @@ class ApiError(LmsArchiveError):
     method: str
     path: str
     status: int | None
-    words: str
+    message: str
     retry_after: float | None
     in_doubt: bool
 
@@ -122,39 +122,39 @@ class ApiError(LmsArchiveError):
         path: str,
         *,
         status: int | None = None,
-        words: str = "",
+        message: str = "",
         advice: str = "",
         retry_after: float | None = None,
         in_doubt: bool = False,
     ) -> None:
         head = f"{method} {path}: {status if status is not None else 'no answer'}"
-        text = f"{head}: {words}" if words else head
+        text = f"{head}: {message}" if message else head
         super().__init__(f"{text} ({advice})" if advice else text)
-        self.method, self.path, self.status, self.words = method, path, status, words
+        self.method, self.path, self.status, self.message = method, path, status, message
         self.retry_after, self.in_doubt = retry_after, in_doubt
 
 
-class NotAuthenticated(ApiError):
+class AuthenticationError(ApiError):
     """The login failed or the token is not accepted: look at the credentials."""
 
 
-class PermissionDenied(ApiError):
+class PermissionDeniedError(ApiError):
     """403: the account may not do this. Archiving needs a Superadmin (see the docs)."""
 
 
-class NotFound(ApiError):
+class NotFoundError(ApiError):
     """404: no such course, user or job, or no such call on this platform."""
 
 
-class RateLimited(ApiError):
+class RateLimitError(ApiError):
     """429 for longer than we wait: other integrations share the limit; try again later."""
 
 
-class PlatformUnavailable(ApiError):
+class PlatformUnavailableError(ApiError):
     """No connection, a time-out, or 5xx after every try: try again later."""
 
 
-class BadAnswer(ApiError):
+class UnexpectedResponseError(ApiError):
     """The platform answered something that is not what its contract says.
 
     Attributes:
@@ -165,11 +165,11 @@ class BadAnswer(ApiError):
 
     def __init__(self, method: str, path: str, *, faults: Sequence[str] = (), **more: Any) -> None:
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
-        super().__init__(method, path, words=more.pop("words", "") or shown, **more)
+        super().__init__(method, path, message=more.pop("message", "") or shown, **more)
         self.faults = tuple(faults)
 
 
-class ContractNotConfirmed(LmsArchiveError):
+class UnconfirmedContractError(LmsArchiveError):
     """The platform's own swagger does not confirm a call that would change something.
 
     Nothing was sent. The text names the nearest operations that the platform has, each with the
@@ -186,7 +186,7 @@ class ContractNotConfirmed(LmsArchiveError):
         self.report = report
 
 
-class TooManyAffected(LmsArchiveError):
+class TooManyAffectedError(LmsArchiveError):
     """The plan would archive more enrollments than `max_affected` allows; nothing was sent.
 
     Attributes:
@@ -210,7 +210,7 @@ class LedgerError(LmsArchiveError):
     """The ledger cannot be used: another plan's, another platform's, locked, or damaged."""
 
 
-class JobTimeout(LmsArchiveError):
+class JobTimeoutError(LmsArchiveError):
     """A background job did not end in time, or left the list; what it did is not known yet.
 
     Attributes:
@@ -227,7 +227,7 @@ class JobTimeout(LmsArchiveError):
         self.job_id = job_id
 
 
-class Stopped(LmsArchiveError):
+class RunStoppedError(LmsArchiveError):
     """The job had to stop; the ledger is whole and `resume` goes on from it.
 
     Attributes:
@@ -245,13 +245,13 @@ class Stopped(LmsArchiveError):
         self.counts, self.seen = dict(counts or {}), tuple(seen)
 
 
-class StoppedByCanary(Stopped):
+class CanaryFailedError(RunStoppedError):
     """The first enrollment, sent alone, did not come out as asked: nothing else was sent."""
 
 
-class PlanChanged(Stopped):
+class PlanChangedError(RunStoppedError):
     """A learning plan is not as it was planned any more: its records would hold the change."""
 
 
-class UnexpectedArchive(Stopped):
+class UnexpectedArchiveError(RunStoppedError):
     """More was archived than asked for: someone else, or the platform, archives too."""

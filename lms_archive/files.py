@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 
 __all__ = ["fault_of", "private_folder", "whole_file"]
 
@@ -24,12 +24,12 @@ def whole_file(
     It is readable by its owner alone: it holds people's training records.
 
     Raises:
-        BadInput: a symbolic link, or something else that is no ordinary file, has that name.
+        InvalidInputError: the path is a symbolic link or something else than an ordinary file.
         OSError: it cannot be written.
     """
     place = Path(path)
     if fault := fault_of(place):
-        raise BadInput(fault, source=str(place))
+        raise InvalidInputError(fault, source=str(place))
     handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}.")
     try:
         with (
@@ -66,12 +66,12 @@ def private_folder(path: Path) -> None:
     """Make a folder, and those above it that are missing, for their owner alone.
 
     Raises:
-        BadInput: it is a symbolic link.
+        InvalidInputError: it is a symbolic link.
         OSError: it cannot be made.
     """
     if path.is_symlink():
         what = "is a symbolic link, and nothing is written through one: name the folder itself"
-        raise BadInput(what, source=str(path))
+        raise InvalidInputError(what, source=str(path))
     missing = [one for one in (path, *path.parents) if not one.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)

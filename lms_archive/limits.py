@@ -45,10 +45,10 @@ class RetryPolicy:
     """How often a read is tried, and how long a lost write is left to settle.
 
     Attributes:
-        tries: calls of one read, the first included. A 429 costs none. A write is only sent
+        attempts: calls of one read, the first included. A 429 costs none. A write is only sent
             again where it surely did not start.
         settle: seconds to wait after a write whose answer was lost, before reading back.
     """
 
-    tries: int = field(default=6, validator=_positive_int)
+    attempts: int = field(default=6, validator=_positive_int)
     settle: float = field(default=60.0, validator=_seconds)

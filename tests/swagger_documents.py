@@ -50,7 +50,7 @@ class Platform:
 
     def client(self, **options: Any) -> Client:
         """A client of it that tries once and is not throttled."""
-        quick: dict[str, Any] = {"calls_per_hour": None, "retry": RetryPolicy(tries=1)}
+        quick: dict[str, Any] = {"calls_per_hour": None, "retry": RetryPolicy(attempts=1)}
         return Client(self.url, StaticToken("a-token"), **{**quick, **options})
 
 

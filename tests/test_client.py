@@ -7,18 +7,18 @@ import pytest
 from wire_tools import URL, FakeTime, answer, on_time, scripted
 
 from lms_archive import (
-    Answer,
     ApiError,
-    BadInput,
     Client,
     ClientCredentials,
     Contract,
+    InvalidInputError,
     Limits,
-    NotFound,
+    NotFoundError,
     PasswordGrant,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+    Response,
     RetryPolicy,
     StaticToken,
 )
@@ -90,7 +90,7 @@ def test_from_env_names_all_that_is_missing(
 ) -> None:
     """Every missing variable is named at once, and no value that is there."""
     set_env(env, *given)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Client.from_env()
     names = ", ".join(f"LMS_ARCHIVE_{name}" for name in missing.split())
     assert str(caught.value).startswith(f"not set in the environment: {names}")
@@ -102,7 +102,7 @@ def test_an_empty_variable_is_missing(env: pytest.MonkeyPatch) -> None:
     """A variable that is set to nothing is as good as none."""
     set_env(env, *NAMES[:-1])
     env.setenv("LMS_ARCHIVE_PASSWORD", "")
-    with pytest.raises(BadInput, match="not set in the environment: LMS_ARCHIVE_PASSWORD"):
+    with pytest.raises(InvalidInputError, match="not set in the environment: LMS_ARCHIVE_PASSWORD"):
         Client.from_env()
 
 
@@ -143,7 +143,7 @@ def test_with_options_shares_token_hour_and_connections() -> None:
     copies = [
         client,
         client.with_options(timeout=1),
-        client.with_options(retry=RetryPolicy(tries=1)),
+        client.with_options(retry=RetryPolicy(attempts=1)),
     ]
     for one in copies[:2]:
         one.request("GET", "/x")
@@ -177,16 +177,18 @@ def test_a_copy_with_another_transport() -> None:
 def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     """A misspelt option is an error that names those there are."""
     client, _ = scripted(GOOD)
-    with pytest.raises(BadInput, match=f"no option '{name}' to change; there are: auth, contract"):
+    with pytest.raises(
+        InvalidInputError, match=f"no option '{name}' to change; there are: auth, contract"
+    ):
         client.with_options(**{name: 1})
 
 
 def test_with_options_checks_too() -> None:
     """A copy's settings are checked like a client's."""
     client, _ = scripted(GOOD)
-    with pytest.raises(BadInput, match="calls_per_hour must be at least 1"):
+    with pytest.raises(InvalidInputError, match="calls_per_hour must be at least 1"):
         client.with_options(calls_per_hour=0)
-    with pytest.raises(BadInput, match="timeout"):
+    with pytest.raises(InvalidInputError, match="timeout"):
         client.with_options(timeout=(1, -1))
 
 
@@ -218,7 +220,9 @@ def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
         Limits(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"tries": 0}, {"settle": -1}, {"settle": float("inf")}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"attempts": 0}, {"settle": -1}, {"settle": float("inf")}], ids=str
+)
 def test_policies_that_cannot_be(wrong: dict[str, Any]) -> None:
     """Every call is made at least once, and every wait ends."""
     with pytest.raises(ValueError, match=r"must be"):
@@ -233,7 +237,7 @@ def test_request_on_a_platform(platform: Sandbox) -> None:
     with platform.client() as client:
         found = client.request("get", "/course/v1/courses", params={"search_text": "B", "page": 1})
         assert [item["code"] for item in found["data"]["items"]] == ["B"]
-        with pytest.raises(NotFound, match="GET /nowhere: 404: Page not found"):
+        with pytest.raises(NotFoundError, match="GET /nowhere: 404: Page not found"):
             client.request("GET", "/nowhere")
         with pytest.raises(ApiError, match="POST /course/v1/courses: 405"):
             client.request("POST", "/course/v1/courses", json={})
@@ -249,10 +253,10 @@ def test_a_read_is_tried_again(platform: Sandbox, kind: str) -> None:
 
 
 FAULTS: dict[str, tuple[Any, type[ApiError]]] = {
-    "500": (answer({}, 500), PlatformUnavailable),
-    "429": (answer({}, 429), RateLimited),
-    "cut": (OSError("cut"), PlatformUnavailable),
-    "never connected": (ConnectionRefusedError("no"), PlatformUnavailable),
+    "500": (answer({}, 500), PlatformUnavailableError),
+    "429": (answer({}, 429), RateLimitError),
+    "cut": (OSError("cut"), PlatformUnavailableError),
+    "never connected": (ConnectionRefusedError("no"), PlatformUnavailableError),
 }
 
 
@@ -313,7 +317,7 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
 def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) -> None:
     """What is no call is refused before anything is sent."""
     client, script = scripted(GOOD)
-    with pytest.raises(BadInput, match="no call to make: "):
+    with pytest.raises(InvalidInputError, match="no call to make: "):
         client.request(*call, **more)
     assert (script.sent, script.logins) == ([], [])
 
@@ -351,7 +355,7 @@ def test_own_transport() -> None:
     """Any callable carries the calls, and sees no more than one exchange at a time."""
     seen: list[str] = []
 
-    def carry(method: str, url: str, *_: object) -> Answer:
+    def carry(method: str, url: str, *_: object) -> Response:
         seen.append(f"{method} {url}")
         return answer({"data": {"items": [{"id_course": 1, "code": "A"}]}})
 
@@ -375,5 +379,5 @@ def test_a_sandbox_client_without_the_right(platform: Sandbox) -> None:
     """A Power User without the permission reads, but may not archive."""
     with platform.client("power_user_without") as client:
         assert len(list(client.courses.list())) == 3
-        with pytest.raises(PermissionDenied, match="PUT /learn/v1/enrollments: 403: "):
+        with pytest.raises(PermissionDeniedError, match="PUT /learn/v1/enrollments: 403: "):
             client.request("PUT", WRITE_PATH, json=ARCHIVE)

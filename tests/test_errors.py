@@ -11,12 +11,12 @@ import lms_archive
 from lms_archive import errors
 from lms_archive.errors import (
     ApiError,
-    BadAnswer,
-    BadInput,
-    JobTimeout,
+    InvalidInputError,
+    JobTimeoutError,
     LmsArchiveError,
-    Stopped,
-    TooManyAffected,
+    RunStoppedError,
+    TooManyAffectedError,
+    UnexpectedResponseError,
 )
 
 ALL: dict[str, type[LmsArchiveError]] = {
@@ -48,13 +48,13 @@ def made(cls: type[LmsArchiveError]) -> LmsArchiveError:
     more: dict[str, Any] = {}
     if issubclass(cls, ApiError):
         more = {"status": 418, "advice": "try tea", "retry_after": 3.0, "in_doubt": True}
-        if issubclass(cls, BadAnswer):
+        if issubclass(cls, UnexpectedResponseError):
             more["faults"] = ["$.a: missing", "$.b: missing"]
         else:
-            more["words"] = "I am a teapot"
-    elif issubclass(cls, BadInput):
+            more["message"] = "I am a teapot"
+    elif issubclass(cls, InvalidInputError):
         more = {"source": "in.csv", "line": 3, "column": "user"}
-    elif issubclass(cls, Stopped):
+    elif issubclass(cls, RunStoppedError):
         more = {"counts": {"archived": 1}, "seen": ["one", "two"]}
     return cls(*needed, **more)
 
@@ -92,7 +92,7 @@ def test_caught_by_the_root(cls: type[LmsArchiveError]) -> None:
 @pytest.mark.parametrize("cls", API, ids=lambda cls: cls.__name__)
 def test_messages_of_api_errors(cls: type[ApiError]) -> None:
     """Method, path and status come first, then the platform's words, then advice."""
-    said = "$.a: missing; $.b: missing" if cls is BadAnswer else "I am a teapot"
+    said = "$.a: missing; $.b: missing" if cls is UnexpectedResponseError else "I am a teapot"
     assert str(made(cls)) == f"GET /x: 418: {said} (try tea)"
     assert str(cls("PUT", "/y")) == "PUT /y: no answer"
 
@@ -105,29 +105,29 @@ def test_data_of_api_errors(cls: type[ApiError]) -> None:
     assert (error.method, error.path, error.status) == ("GET", "/x", 418)
     assert (error.retry_after, error.in_doubt) == (3.0, True)
     bare = cls("GET", "/x")
-    assert (bare.status, bare.retry_after, bare.in_doubt, bare.words) == (None, None, False, "")
+    assert (bare.status, bare.retry_after, bare.in_doubt, bare.message) == (None, None, False, "")
 
 
 def test_many_faults() -> None:
     """A hundred faults are kept, and ten of them shown."""
-    error = BadAnswer("GET", "/x", faults=[f"$.{i}: missing" for i in range(100)])
+    error = UnexpectedResponseError("GET", "/x", faults=[f"$.{i}: missing" for i in range(100)])
     assert len(error.faults) == 100
     assert str(error).endswith("$.9: missing; and 90 more")
 
 
 def test_bad_input_is_a_value_error() -> None:
     """Bad input is what Python calls a `ValueError`, and says where it stands."""
-    error = BadInput("no such course", source="in.csv", line=3, column="course_code")
+    error = InvalidInputError("no such course", source="in.csv", line=3, column="course_code")
     assert isinstance(error, ValueError)
     assert str(error) == "in.csv, line 3, column 'course_code': no such course"
     assert (error.source, error.line, error.column) == ("in.csv", 3, "course_code")
-    assert str(BadInput("plain")) == "plain"
-    assert str(BadInput("early", line=0)) == "line 0: early"
+    assert str(InvalidInputError("plain")) == "plain"
+    assert str(InvalidInputError("early", line=0)) == "line 0: early"
 
 
 def test_numbers_of_too_many() -> None:
     """Too many says how many, how many were allowed, and that nothing was sent."""
-    error = TooManyAffected(12_345, 5_000)
+    error = TooManyAffectedError(12_345, 5_000)
     assert (error.affected, error.max_affected) == (12_345, 5_000)
     assert "12,345" in str(error)
     assert "5,000" in str(error)
@@ -136,7 +136,7 @@ def test_numbers_of_too_many() -> None:
 
 def test_a_job_that_timed_out() -> None:
     """A lost job is named, and nothing is claimed about its rows."""
-    error = JobTimeout("abc", "background job abc has not ended")
+    error = JobTimeoutError("abc", "background job abc has not ended")
     assert error.job_id == "abc"
     assert str(error).startswith("background job abc has not ended. ")
     assert "unknown until resume()" in str(error)
@@ -145,12 +145,12 @@ def test_a_job_that_timed_out() -> None:
 def test_what_a_stop_carries() -> None:
     """A stop carries counts and what was seen, apart from the lists they came from."""
     counts, seen = {"archived": 1}, ["one"]
-    error = Stopped("stopped", counts=counts, seen=seen)
+    error = RunStoppedError("stopped", counts=counts, seen=seen)
     counts.clear()
     seen.clear()
     assert (error.counts, error.seen) == ({"archived": 1}, ("one",))
     assert str(error) == "stopped\n  one"
-    assert (Stopped("x").counts, Stopped("x").seen) == ({}, ())
+    assert (RunStoppedError("x").counts, RunStoppedError("x").seen) == ({}, ())
 
 
 @pytest.mark.parametrize("name", ALL)

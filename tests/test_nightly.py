@@ -40,7 +40,7 @@ def night(stage: Stage) -> Night:
     script = _module()
 
     def run(role: str = "superadmin", max_affected: int = 10) -> int:
-        client = stage.connect(role, retry=RetryPolicy(tries=1))
+        client = stage.connect(role, retry=RetryPolicy(attempts=1))
         code = script.alone(client, csv, stage.folder / "evidence", max_affected)
         assert isinstance(code, int)
         return code
@@ -81,7 +81,7 @@ def test_what_does_not_pass_waits_for_somebody(stage: Stage, night: Night) -> No
     assert night() == STOPPED
     assert len(stage.sandbox.calls) == calls
     marker = stage.folder / "evidence" / "STOPPED"
-    assert marker.read_text(encoding="utf-8").startswith("PermissionDenied: ")
+    assert marker.read_text(encoding="utf-8").startswith("PermissionDeniedError: ")
     marker.unlink()
     assert night() == DONE
     assert len(stage.archived) == 3

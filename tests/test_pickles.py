@@ -18,16 +18,16 @@ from test_errors import made
 
 import lms_archive
 from lms_archive import (
-    Answer,
     ArchiveJob,
-    BadInput,
     Client,
     ClientCredentials,
+    InvalidInputError,
     JwtBearer,
     LmsArchiveError,
-    NotSent,
     PasswordGrant,
     Record,
+    RequestNotSentError,
+    Response,
     RunEvent,
     StaticToken,
 )
@@ -111,13 +111,13 @@ def parts(value: Any) -> Iterator[Any]:
 
 
 NOT_MET: dict[str, Callable[[], Any]] = {
-    "Answer": lambda: Answer(200, {"Date": "today"}, b"{}"),
+    "Response": lambda: Response(200, {"Date": "today"}, b"{}"),
     "ClientCredentials": lambda: ClientCredentials("id", "secret"),
     "JwtBearer": lambda: JwtBearer("id", "secret", "a.b.c"),
-    "NotSent": lambda: NotSent("refused"),
+    "RequestNotSentError": lambda: RequestNotSentError("refused"),
     "PasswordGrant": lambda: PasswordGrant("id", "secret", "name", "password"),
     "StaticToken": lambda: StaticToken("t"),
-    "ArchivedEnrollmentInCourse": lambda: lms_archive.ArchivedEnrollmentInCourse(score=1.0),
+    "CourseEnrollmentDetails": lambda: lms_archive.CourseEnrollmentDetails(score=1.0),
 }
 
 
@@ -178,8 +178,8 @@ def test_a_result_finds_its_ledger_from_another_folder(
 
 def test_what_cannot_go_says_why(archivist: Client) -> None:
     """A client with a transport that Python cannot pickle says so, and what to do."""
-    client = archivist.with_options(transport=lambda *_: Answer(200, {}, b""))
-    with pytest.raises(BadInput, match="this transport cannot be pickled"):
+    client = archivist.with_options(transport=lambda *_: Response(200, {}, b""))
+    with pytest.raises(InvalidInputError, match="this transport cannot be pickled"):
         pickle.dumps(client)
-    with pytest.raises(BadInput, match="pickle the client, or list"):
+    with pytest.raises(InvalidInputError, match="pickle the client, or list"):
         pickle.dumps(client.courses.list())

@@ -23,7 +23,7 @@ from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.clock import Clock
-from lms_archive.wire.transport import Answer
+from lms_archive.wire.transport import Response
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 ENROLLED_AT = "2025-01-02 03:04:05"
@@ -93,7 +93,7 @@ class _Carrier:
         headers: Mapping[str, str],
         params: Sequence[tuple[str, str]],
         body: bytes | None,
-    ) -> Answer:
+    ) -> Response:
         parts = urlsplit(url)
         path = f"{parts.path}?{urlencode(params)}" if params else parts.path
         connection, self._connection = self._connection, None  # kept where the answer comes whole
@@ -106,7 +106,7 @@ class _Carrier:
             connection.close()
             raise
         self._connection = connection
-        return Answer(response.status, dict(response.headers.items()), content)
+        return Response(response.status, dict(response.headers.items()), content)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -133,7 +133,7 @@ class Line:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Carry one exchange."""
         sent = json.loads(body) if body and body.startswith(b"{") else None
         exchange = Exchange(method, urlsplit(url).path, tuple(params), sent)

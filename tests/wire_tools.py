@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
-from lms_archive import Answer, Client, StaticToken
+from lms_archive import Client, Response, StaticToken
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.clock import Clock
 
@@ -51,7 +51,7 @@ class Sent:
         return {name: value for name, _, value in pairs}
 
 
-Scripted = Answer | BaseException | Callable[[Sent], Answer]
+Scripted = Response | BaseException | Callable[[Sent], Response]
 
 
 @define(repr=False)
@@ -74,7 +74,7 @@ class Script:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Give the next answer."""
         one = Sent(method, url, headers, params, body, timeout)
         if url.endswith("/oauth2/token"):
@@ -85,26 +85,26 @@ class Script:
         return _played(self.answers, len(self.sent), one)
 
 
-def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Answer:
+def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Response:
     what = script[min(number, len(script)) - 1]
     if isinstance(what, BaseException):
         raise what
-    return what if isinstance(what, Answer) else what(sent)
+    return what if isinstance(what, Response) else what(sent)
 
 
-def answer(data: Any = None, status: int = 200, **headers: str) -> Answer:
+def answer(data: Any = None, status: int = 200, **headers: str) -> Response:
     """An answer whose body is JSON, or the bytes or text as they are."""
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, {**DATE, "Content-Type": "application/json", **named}, body)
+    return Response(status, {**DATE, "Content-Type": "application/json", **named}, body)
 
 
-def token(access: str = "token-1", **more: Any) -> Answer:
+def token(access: str = "token-1", **more: Any) -> Response:
     """A good answer to a token call."""
     return answer({"access_token": access, "expires_in": 3600, "token_type": "Bearer", **more})
 
 
-def items(*found: Any, **paging: Any) -> Answer:
+def items(*found: Any, **paging: Any) -> Response:
     """A page of a list."""
     return answer({"data": {"items": list(found), **paging}})
 

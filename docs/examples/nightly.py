@@ -27,17 +27,17 @@ from pathlib import Path
 from lms_archive import (
     ArchiveJob,
     ArchiveResult,
-    BadInput,
     Client,
-    JobTimeout,
+    InvalidInputError,
+    JobTimeoutError,
     LmsArchiveError,
-    PlatformUnavailable,
-    RateLimited,
+    PlatformUnavailableError,
+    RateLimitError,
     resume,
 )
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
-PASSES = (PlatformUnavailable, RateLimited, JobTimeout)
+PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
 
 log = logging.getLogger("nightly")
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Client.from_env(app_info="nightly") as client:
             return alone(client, given.csv, given.folder, given.max_affected)
-    except BadInput as error:
+    except InvalidInputError as error:
         log.critical("%s", error)
         return UNUSABLE
 
@@ -87,7 +87,7 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
     except PASSES as error:
         log.warning("stopped, the next run goes on: %s", error)
         return LATER
-    except BadInput:
+    except InvalidInputError:
         raise
     except LmsArchiveError as error:
         marker.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")

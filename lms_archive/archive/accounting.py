@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from attrs import field, frozen
 
 from lms_archive.archive.carried import carried
-from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.cutting import PlannedEnrollment
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import AS_ASKED, CarriedCourse, Outcome
+from lms_archive.archive.outcomes import AS_ASKED, CourseOutcome, Outcome
 from lms_archive.archive.places import Archived
 from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, is_seen, read_back
 from lms_archive.archive.select_all import rounds_left, strangers
@@ -20,7 +20,7 @@ from lms_archive.archive.sending import Sending
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import verdict
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, Stopped
+from lms_archive.errors import ApiError, RunStoppedError
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Accounted", "Accounting"]
@@ -35,7 +35,7 @@ class Accounted:
 
     outcomes: list[Outcome] = field(factory=list)
     unexpected: list[str] = field(factory=list)
-    alarm: Stopped | None = None
+    alarm: RunStoppedError | None = None
 
 
 class Accounting:
@@ -62,7 +62,7 @@ class Accounting:
         self._terms, self._known = terms, set(known)
         self.tries: Counter[int] = Counter()
 
-    def drop(self, gone: Iterable[tuple[PreImage, str]]) -> None:
+    def drop(self, gone: Iterable[tuple[PlannedEnrollment, str]]) -> None:
         """Rows that are not as planned any more are not sent."""
         pairs = [
             (one, self._outcome(one, "changed", f"changed since the plan: {why}; not sent"))
@@ -92,10 +92,10 @@ class Accounting:
         if not sendings:
             return Accounted()
         by_row = {one.row: sending for sending in sendings for one in sending.members}
-        pairs: list[tuple[PreImage, Outcome]] = []
-        again: dict[str, list[PreImage]] = defaultdict(list)
+        pairs: list[tuple[PlannedEnrollment, Outcome]] = []
+        again: dict[str, list[PlannedEnrollment]] = defaultdict(list)
         unexpected: dict[str, list[int]] = {}
-        alarm: Stopped | None = None
+        alarm: RunStoppedError | None = None
         watched = [one for one in sendings if one.is_for_all or (alone and lane.waiting)]
         seen = self._seen(watched)
         findings = self._findings(lane, sendings, seen)
@@ -125,7 +125,7 @@ class Accounting:
                 self._known.update(records)
                 unexpected[f"{who} in {lane.target}, records {_shown(records)}"] = records
             elif decided[0] == "not_seen" and row not in told and alarm is None:
-                alarm = Stopped(
+                alarm = RunStoppedError(
                     f"{who} is unenrolled, but no archived record of it was seen for {LAG:.0f} s; "
                     "look into the platform's archived list, then resume"
                 )
@@ -239,7 +239,7 @@ class Accounting:
 
     def _carried(
         self, lane: Lane, sendings: Sequence[Sending], findings: Sequence[Finding]
-    ) -> dict[int, tuple[CarriedCourse, ...]]:
+    ) -> dict[int, tuple[CourseOutcome, ...]]:
         """For a learning plan, what became of the courses of each member."""
         return carried(
             self._client,
@@ -252,11 +252,11 @@ class Accounting:
 
     def _outcome(
         self,
-        member: PreImage,
+        member: PlannedEnrollment,
         code: str,
         reason: str,
         found: Finding | None = None,
-        courses: tuple[CarriedCourse, ...] = (),
+        courses: tuple[CourseOutcome, ...] = (),
     ) -> Outcome:
         return Outcome.of(
             self._selection[member.row],
@@ -269,17 +269,17 @@ class Accounting:
         )
 
     def _commit(
-        self, outcomes: Iterable[tuple[PreImage, Outcome]], states: Sequence[Event] = ()
+        self, outcomes: Iterable[tuple[PlannedEnrollment, Outcome]], states: Sequence[Event] = ()
     ) -> None:
         self._ledger.commit([(member.row, outcome) for member, outcome in outcomes], states)
 
 
-def _with_courses(decided: tuple[str, str], courses: Sequence[CarriedCourse]) -> tuple[str, str]:
+def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) -> tuple[str, str]:
     """The code and the reason, which tells of courses that are not as asked."""
     code, reason = decided
-    wrong = [one for one in courses if one.became not in AS_ASKED]
+    wrong = [one for one in courses if one.status not in AS_ASKED]
     if code in ("archived", "validity_ended") and wrong:
-        told = ", ".join(f"course {one.course_id} {one.became}" for one in wrong)
+        told = ", ".join(f"course {one.course_id} {one.status}" for one in wrong)
         reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {told}"
     return code, reason
 

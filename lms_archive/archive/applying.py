@@ -14,7 +14,7 @@ from lms_archive.archive.ledger_rows import outcomes_in
 from lms_archive.archive.outcomes import AS_ASKED, Outcome, Skip
 from lms_archive.archive.selection import Selection
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, TooManyAffected
+from lms_archive.errors import InvalidInputError, TooManyAffectedError
 
 __all__ = ["Options", "check_ceiling", "check_platform", "tell_carried"]
 
@@ -38,19 +38,21 @@ class Options:
         if self.progress:
             bar_class()  # before anything is sent
         if not isinstance(self.note, (str, type(None))):
-            raise BadInput(f"note is a text, not {self.note!r}")
+            raise InvalidInputError(f"note is a text, not {self.note!r}")
 
 
 def check_platform(platform: str, client: Client) -> None:
     """Refuse a client of another platform than the plan's."""
     if client.base_url != platform:
-        raise BadInput(f"the plan was read from {platform}, and this client is {client.base_url}'s")
+        raise InvalidInputError(
+            f"the plan was read from {platform}, and this client is {client.base_url}'s"
+        )
 
 
 def check_number(name: str, value: object) -> None:
     """Refuse what is no number of enrollments."""
     if type(value) is not int or value < 0:
-        raise BadInput(f"{name} is a whole number of enrollments, not {value!r}")
+        raise InvalidInputError(f"{name} is a whole number of enrollments, not {value!r}")
 
 
 def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
@@ -60,7 +62,7 @@ def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
     check_number("max_affected", max_affected)
     count = affected(chunks)
     if count > max_affected:
-        raise TooManyAffected(count, max_affected)
+        raise TooManyAffectedError(count, max_affected)
 
 
 def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> None:
@@ -80,7 +82,7 @@ def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> N
         along = courses.get(skip.course_id or 0)
         if along is not None and along.record_id is not None:
             continue  # archived along, whatever became of the plan's own enrollment
-        if plan.kind == "archived" and (along is None or along.became in AS_ASKED):
+        if plan.kind == "archived" and (along is None or along.status in AS_ASKED):
             continue
         where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
         reason = f"not carried along: {where} is {plan.kind} ({plan.reason}); plan this again"

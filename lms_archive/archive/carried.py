@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from lms_archive.archive.cutting import PlannedTarget, PreImage
-from lms_archive.archive.outcomes import CarriedCourse
+from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
+from lms_archive.archive.outcomes import CourseOutcome
 from lms_archive.archive.readback import LAG, active_now, records_since
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
@@ -18,12 +18,12 @@ __all__ = ["carried"]
 def carried(
     client: Client,
     plan: PlannedTarget,
-    members: Sequence[PreImage],
+    members: Sequence[PlannedEnrollment],
     *,
     taken: Collection[int],
     since: datetime,
     terms: Terms,
-) -> dict[int, tuple[CarriedCourse, ...]]:
+) -> dict[int, tuple[CourseOutcome, ...]]:
     """What became of each course of the plan, for each user: two readings a course.
 
     Which courses a user was in is not read before, so a course that is neither active nor
@@ -32,8 +32,8 @@ def carried(
     """
     if not plan.courses:
         return {}
-    found: dict[int, dict[int, CarriedCourse]] = {one.user_id: {} for one in members}
-    lagging: dict[int, list[PreImage]] = {}
+    found: dict[int, dict[int, CourseOutcome]] = {one.user_id: {} for one in members}
+    lagging: dict[int, list[PlannedEnrollment]] = {}
     for course_id in plan.courses:
         for member, became, may_lag in _read_course(client, course_id, members, since, terms):
             found[member.user_id][course_id] = became
@@ -48,8 +48,12 @@ def carried(
 
 
 def _read_course(
-    client: Client, course_id: int, members: Sequence[PreImage], since: datetime, terms: Terms
-) -> Iterator[tuple[PreImage, CarriedCourse, bool]]:
+    client: Client,
+    course_id: int,
+    members: Sequence[PlannedEnrollment],
+    since: datetime,
+    terms: Terms,
+) -> Iterator[tuple[PlannedEnrollment, CourseOutcome, bool]]:
     """One reading of both lists of a course; and whether a record may not be listed yet."""
     course = PlannedTarget(kind="course", target_id=course_id)
     records = records_since(client, course, members, since)
@@ -61,11 +65,11 @@ def _read_course(
         if record is None:
             became = "not_enrolled" if now is None else "not_archived"
             may_lag = now is None or (now.enrolled_at is not None and now.enrolled_at >= since)
-            yield member, CarriedCourse(course_id, became), may_lag
+            yield member, CourseOutcome(course_id, became), may_lag
             continue
         anew = now is not None and now.enrolled_at != record.enrollment.enrolled_at
         if terms.mode is ArchiveMode.RE_ENROLL:
             became = "archived" if anew else "not_re_enrolled" if now is None else "still_enrolled"
         else:
             became = "archived" if now is None or anew else "still_enrolled"
-        yield member, CarriedCourse(course_id, became, record.archiving.record_id), False
+        yield member, CourseOutcome(course_id, became, record.archiving.record_id), False

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, BadInput
+from lms_archive.errors import ApiError, InvalidInputError
 from lms_archive.files import private_folder
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.records.status import EnrollmentStatus
@@ -59,7 +59,7 @@ def save_certificates(
         taken.add(name.casefold())
         try:
             saved.append(client.archived.download_certificate(record, folder / name))
-        except (ApiError, BadInput, OSError) as error:
+        except (ApiError, InvalidInputError, OSError) as error:
             failed[record_id] = str(error)
     return SavedCertificates(tuple(saved), without, failed)
 

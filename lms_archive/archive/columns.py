@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lms_archive.archive.selection import KINDS, Target, UserKey, flaw, flawless, is_id
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 
 __all__ = [
     "USERS",
@@ -47,7 +47,7 @@ def columns_of(header: Sequence[str], source: str, line: int | None = None) -> d
     """Where each column that matters stands; case, spaces, `_` and `-` are ignored.
 
     Raises:
-        BadInput: one that matters is missing, or any stands there twice.
+        InvalidInputError: one that matters is missing, or any stands there twice.
     """
     seen: dict[tuple[str | None, str | None], int] = {}
     for index, name in enumerate(header):
@@ -56,11 +56,13 @@ def columns_of(header: Sequence[str], source: str, line: int | None = None) -> d
         if first != index:
             both = f"{header[first]!r:.60} and {name!r:.60}"
             reason = f"{both} name the same thing: remove or rename one"
-            raise BadInput(reason, source=source, line=line, column=name[:60])
+            raise InvalidInputError(reason, source=source, line=line, column=name[:60])
     found = {word: index for (word, _), index in seen.items() if word is not None}
     if not (found.keys() & USERS and found.keys() - USERS):
         shown = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
-        raise BadInput(f"columns found: {shown}; wanted: {_WANTED}", source=source, line=line)
+        raise InvalidInputError(
+            f"columns found: {shown}; wanted: {_WANTED}", source=source, line=line
+        )
     return found
 
 

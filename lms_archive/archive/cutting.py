@@ -13,7 +13,7 @@ from lms_archive.archive.selection import Form
 from lms_archive.archive.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = ["Chunk", "PlannedTarget", "PreImage", "cut"]
+__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "cut"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNIT = timedelta(microseconds=1)
@@ -45,7 +45,7 @@ class PlannedTarget:
 
 
 @frozen(kw_only=True)
-class PreImage:
+class PlannedEnrollment:
     """An active enrollment as it was read before anything was sent. Times are UTC.
 
     With its target, `user_id` and `enrolled_at` are the enrollment's identity.
@@ -76,7 +76,7 @@ class Chunk:
 
     chunk_id: str
     target: PlannedTarget
-    members: tuple[PreImage, ...] = field(repr=False)
+    members: tuple[PlannedEnrollment, ...] = field(repr=False)
     read_at: datetime
     form: Form = "hand_picked"
 
@@ -86,7 +86,7 @@ class Chunk:
 
 def cut(
     target: PlannedTarget,
-    members: Sequence[PreImage],
+    members: Sequence[PlannedEnrollment],
     *,
     size: int,
     terms: Terms,
@@ -111,7 +111,9 @@ def cut(
         )
 
 
-def _chunk_id(target: PlannedTarget, members: Iterable[PreImage], terms: Terms, form: Form) -> str:
+def _chunk_id(
+    target: PlannedTarget, members: Iterable[PlannedEnrollment], terms: Terms, form: Form
+) -> str:
     content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
         [[one.user_id, one.enrolled_at and (one.enrolled_at - _EPOCH) // _UNIT] for one in members],

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from lms_archive.archive.outcomes import CarriedCourse, Outcome
+from lms_archive.archive.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.selection import Row
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
@@ -50,7 +50,7 @@ def row_to_outcome(values: Sequence[Any], row: Row) -> Outcome:
         target=row.target,
         user=row.user[1] if isinstance(row.user, tuple) else row.user,
         record=None if record is None else _record(json.loads(record)),
-        courses=tuple(CarriedCourse(**one) for one in more["courses"]),
+        courses=tuple(CourseOutcome(**one) for one in more["courses"]),
         differences=tuple(more["differences"]),
         user_id=user_id,
     )

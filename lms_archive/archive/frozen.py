@@ -10,7 +10,7 @@ from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Ledger
 from lms_archive.client import Client
-from lms_archive.errors import PlanChanged
+from lms_archive.errors import PlanChangedError
 
 __all__ = ["EVERY", "Watch", "changes_of"]
 
@@ -33,7 +33,7 @@ class Watch:
     allowed: bool
     _told: set[str] = field(factory=set)
 
-    def before(self, lane: Lane) -> PlanChanged | None:
+    def before(self, lane: Lane) -> PlanChangedError | None:
         """A look before a chunk is sent, at most one a minute."""
         now = self.client.wire.clock.monotonic()
         if lane.looked_at is not None and now - lane.looked_at < EVERY:
@@ -41,14 +41,14 @@ class Watch:
         lane.looked_at = now
         changes, grown = self._compare(lane)
         if grown:
-            return PlanChanged(
+            return PlanChangedError(
                 "courses were added to the learning plan since it was planned, and more would be "
                 "archived than the plan says; nothing more was sent. Plan again:",
                 seen=changes,
             )
         if not changes or self.allowed:
             return None
-        return PlanChanged(
+        return PlanChangedError(
             "the learning plan was changed since it was planned, and its records would hold the "
             "change; nothing more was sent. allow_changes=True goes on all the same:",
             seen=changes,

@@ -17,7 +17,7 @@ from lms_archive.archive.rules import OnShared
 from lms_archive.archive.selection import Everything, Form, Selection, Target, is_id, plain
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import User
 from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
@@ -58,7 +58,7 @@ class ArchiveJob:
         """A job on one course, by id (int) or code (str); say whose with `.users(...)`.
 
         Raises:
-            BadInput: an argument cannot be used.
+            InvalidInputError: an argument cannot be used.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
@@ -80,7 +80,7 @@ class ArchiveJob:
         The enrollments for all courses of the plan are archived as well (article).
 
         Raises:
-            BadInput: an argument cannot be used.
+            InvalidInputError: an argument cannot be used.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
@@ -106,8 +106,8 @@ class ArchiveJob:
         with or without BOM, UTF-16 with BOM, or `encoding`.
 
         Raises:
-            BadInput: the file cannot be read, or an argument cannot be used. A single bad row
-                is no error: it gets the outcome *skipped*, with line and reason.
+            InvalidInputError: the file cannot be read, or an argument cannot be used. A single bad
+                row is not an error: it gets the outcome *skipped*, with line and reason.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
@@ -130,7 +130,7 @@ class ArchiveJob:
         its text.
 
         Raises:
-            BadInput: they are no rows, or an argument cannot be used.
+            InvalidInputError: they are no rows, or an argument cannot be used.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
@@ -143,10 +143,10 @@ class ArchiveJob:
         A `User` of `client.users` stands for its id.
 
         Raises:
-            BadInput: the job has no target, or this is not an iterable of users.
+            InvalidInputError: the job has no target, or this is not an iterable of users.
         """
         if self.target is None:
-            raise BadInput(".users(...) follows for_course(...): here is no target")
+            raise InvalidInputError(".users(...) follows for_course(...): here is no target")
         rows = read_users(self.target, users)
         return evolve(self, selection=Selection((*self.selection.parts, rows)))
 
@@ -172,19 +172,25 @@ class ArchiveJob:
         logged in since.
 
         Raises:
-            BadInput: the job has no target, or an argument cannot be used.
+            InvalidInputError: the job has no target, or an argument cannot be used.
         """
         if self.target is None:
-            raise BadInput(".all_enrollments(...) follows for_course(...): here is no target")
+            raise InvalidInputError(
+                ".all_enrollments(...) follows for_course(...): here is no target"
+            )
         if form not in ("hand_picked", "select_all"):
-            raise BadInput(f"form is 'hand_picked' or 'select_all', not {form!r}")
+            raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
         given: Any = [exclude] if isinstance(exclude, (int, str)) else exclude
         if not isinstance(given, Iterable):
-            raise BadInput(f"exclude holds ids and usernames, in a list, not {exclude!r:.60}")
+            raise InvalidInputError(
+                f"exclude holds ids and usernames, in a list, not {exclude!r:.60}"
+            )
         left_alone = [plain(one) for one in given]
         wrong = [x for x in left_alone if not (is_id(x) or isinstance(x, str))]
         if wrong:
-            raise BadInput(f"exclude holds ids (int) and usernames (str), not {wrong[0]!r:.60}")
+            raise InvalidInputError(
+                f"exclude holds ids (int) and usernames (str), not {wrong[0]!r:.60}"
+            )
         everything = Everything(
             self.target,
             None if inactive_since is None else checked_since(inactive_since),
@@ -197,15 +203,19 @@ class ArchiveJob:
         """The rows of both, this job's first.
 
         Raises:
-            BadInput: the jobs differ in mode, reset_tracking, only or include_staff.
+            InvalidInputError: the jobs differ in mode, reset_tracking, only or include_staff.
         """
         if not isinstance(other, ArchiveJob):
             return NotImplemented
         if self.terms != other.terms:
-            raise BadInput(f"jobs can only be added on equal terms; {_unlike(self, other)}")
+            raise InvalidInputError(
+                f"jobs can only be added on equal terms; {_unlike(self, other)}"
+            )
         parts = (self.selection.parts, other.selection.parts)
         if not all(parts):
-            raise BadInput("a job without a selection cannot be added: say .users(...) first")
+            raise InvalidInputError(
+                "a job without a selection cannot be added: say .users(...) first"
+            )
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
     def __len__(self) -> int:
@@ -220,7 +230,7 @@ class ArchiveJob:
         client: Client,
         *,
         on_shared: OnShared = "skip",
-        again_after: timedelta = timedelta(days=30),
+        skip_archived_within: timedelta = timedelta(days=30),
     ) -> ArchivePlan:
         """What `apply` would do, found out by reading only.
 
@@ -231,24 +241,30 @@ class ArchiveJob:
                 it, when what became of each course is read back and told. The platform does not
                 proceed with those courses and plans (article). Two plans of one archive and
                 re-enroll job that share a course for a user fall under it too.
-            again_after: in archive and re-enroll, whoever was archived in the target less long
-                ago than this is skipped.
+            skip_archived_within: in archive and re-enroll, users archived in the target less
+                than this ago are skipped.
 
         Raises:
-            BadInput: the job has no selection, or `on_shared="fail"` found something.
+            InvalidInputError: the job has no selection, or `on_shared="fail"` found something.
             ApiError: a call failed.
         """
         if not self.selection.parts:
             more = ".users(...) or .all_enrollments()"
-            raise BadInput(f"this job has no selection: say whose enrollments with {more}")
+            raise InvalidInputError(f"this job has no selection: say whose enrollments with {more}")
         _check("plan", client, Client)
-        _check("again_after", again_after, timedelta)
-        if again_after < timedelta():
-            raise BadInput(f"again_after lies in the future: {again_after}")
+        _check("skip_archived_within", skip_archived_within, timedelta)
+        if skip_archived_within < timedelta():
+            raise InvalidInputError(
+                f"skip_archived_within lies in the future: {skip_archived_within}"
+            )
         if on_shared not in ("skip", "fail", "allow"):
-            raise BadInput(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
+            raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
         return make_plan(
-            self.terms, self.selection, client, on_shared=on_shared, again_after=again_after
+            self.terms,
+            self.selection,
+            client,
+            on_shared=on_shared,
+            skip_archived_within=skip_archived_within,
         )
 
 
@@ -268,4 +284,4 @@ def _said(term: object) -> str:
 
 def _check(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        raise BadInput(f"{name} takes a {kind.__name__}, not {value!r:.60}")
+        raise InvalidInputError(f"{name} takes a {kind.__name__}, not {value!r:.60}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.sending import Sending
 
 __all__ = ["Front", "Lane", "lanes_of"]
@@ -21,7 +21,7 @@ class Lane:
     """
 
     target: PlannedTarget
-    waiting: deque[tuple[Chunk, tuple[PreImage, ...]]] = field(factory=deque)
+    waiting: deque[tuple[Chunk, tuple[PlannedEnrollment, ...]]] = field(factory=deque)
     open: Sending | None = None
     ended: list[Sending] = field(factory=list)
     archived: int = 0

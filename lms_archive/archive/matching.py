@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.cutting import PlannedEnrollment
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.places import Active
 from lms_archive.archive.selection import Rows, UserKey
@@ -58,7 +58,7 @@ class Match:
     skips: list[Skip] = field(factory=list)
     _near: dict[str, str] | None = field(default=None, init=False)
 
-    def members(self, rows: Asked) -> Iterator[PreImage]:
+    def members(self, rows: Asked) -> Iterator[PlannedEnrollment]:
         """The enrollments that are meant, in the order of the rows."""
         by_id = {one.user_id: one for one in self.items}
         by_name = {one.username: one for one in self.items if one.username is not None}
@@ -131,10 +131,10 @@ def _disagree(key: tuple[int, str], one: Active | None) -> str:
     return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
 
 
-_OPEN = twin(PreImage)
+_OPEN = twin(PlannedEnrollment)
 
 
-def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
+def _pre_image(index: int, key: UserKey, one: Active) -> PlannedEnrollment:
     made: Any = object.__new__(_OPEN)
     made.row = index
     made.user_id = one.user_id
@@ -146,8 +146,8 @@ def _pre_image(index: int, key: UserKey, one: Active) -> PreImage:
     made.completed_at = one.completed_at
     made.score = getattr(one, "score", None)
     made.time_spent = one.time_spent
-    made.__class__ = PreImage
-    image: PreImage = made
+    made.__class__ = PlannedEnrollment
+    image: PlannedEnrollment = made
     return image
 
 

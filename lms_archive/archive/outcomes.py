@@ -10,7 +10,7 @@ from attrs import field, frozen
 from lms_archive.archive.selection import Row, Target
 from lms_archive.records.archived import ArchivedRecord
 
-__all__ = ["AS_ASKED", "CODES", "KINDS", "CarriedCourse", "Outcome", "Skip"]
+__all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "Skip"]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
@@ -52,19 +52,19 @@ AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 
 
 @frozen
-class CarriedCourse:
+class CourseOutcome:
     """What became of a user's enrollment in one course of the learning plan.
 
     Attributes:
         course_id: the course.
-        became: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
+        status: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
             `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
             same. `"not_re_enrolled"`: archived, and not enrolled anew.
         record_id: the archived record, where there is one.
     """
 
     course_id: int
-    became: str
+    status: str
     record_id: int | None = None
 
 
@@ -96,7 +96,7 @@ class Outcome:
     target: Target | None = None
     user: int | str | None = None
     record: ArchivedRecord | None = None
-    courses: tuple[CarriedCourse, ...] = ()
+    courses: tuple[CourseOutcome, ...] = ()
     differences: tuple[str, ...] = ()
     user_id: int | None = None
 
@@ -105,7 +105,7 @@ class Outcome:
         """Whether it is archived, and something is not as asked all the same."""
         if self.kind != "archived":
             return False
-        courses = any(one.became not in AS_ASKED for one in self.courses)
+        courses = any(one.status not in AS_ASKED for one in self.courses)
         return bool(courses or self.differences) or self.code != "archived"
 
     @classmethod

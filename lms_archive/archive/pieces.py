@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.rows import RowsBuilder
 from lms_archive.archive.selection import Fault, Row, Rows, Selection, Target
@@ -34,7 +34,7 @@ __all__ = [
 
 _BLOCK = 200
 _OF_READING = ("read", "chunk_read")
-_PRE_IMAGE = [field.name for field in attrs.fields(PreImage)]
+_PRE_IMAGE = [field.name for field in attrs.fields(PlannedEnrollment)]
 _SKIP = [field.name for field in attrs.fields(Skip)]
 _ENCODER = json.JSONEncoder(separators=(",", ":"), default=str, sort_keys=True)
 
@@ -107,7 +107,7 @@ def _chunk(chunk: Chunk) -> Iterator[Piece]:
         yield piece_of("members", [_pre_image(one) for one in part])
 
 
-def _pre_image(one: PreImage) -> tuple[Any, ...]:
+def _pre_image(one: PlannedEnrollment) -> tuple[Any, ...]:
     enrolled_at, completed_at = _iso(one.enrolled_at), _iso(one.completed_at)
     known = (one.row, one.user_id, one.username, enrolled_at, one.status, one.level)
     return (*known, completed_at, one.score, one.time_spent)
@@ -217,7 +217,7 @@ class _Draft:
         self._builder: RowsBuilder | None = None
         self._chunks: list[Chunk] = []
         self._chunk: dict[str, Any] = {}
-        self._members: list[PreImage] = []
+        self._members: list[PlannedEnrollment] = []
         self._skips: list[Skip] = []
         self._words: dict[str, str] = {}
 
@@ -260,7 +260,7 @@ class _Draft:
 
     def members(self, value: list[list[Any]]) -> None:
         known = [dict(zip(_PRE_IMAGE, one, strict=True)) for one in value]
-        self._members.extend(from_plain(tuple[PreImage, ...], known))
+        self._members.extend(from_plain(tuple[PlannedEnrollment, ...], known))
 
     def _end_chunk(self) -> None:
         if self._chunk:

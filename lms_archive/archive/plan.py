@@ -27,7 +27,7 @@ from lms_archive.archive.selection import Selection
 from lms_archive.archive.tables import write_csv
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, LedgerError
+from lms_archive.errors import InvalidInputError, LedgerError
 from lms_archive.files import whole_file
 
 __all__ = ["ArchivePlan", "go_on", "plan_in"]
@@ -104,7 +104,7 @@ class ArchivePlan:
         """The plan that was saved. Its pre-images are read again before they are sent.
 
         Raises:
-            BadInput: the file is no plan, or was changed.
+            InvalidInputError: the file is no plan, or was changed.
         """
         source = os.fspath(path)
         try:
@@ -113,12 +113,14 @@ class ArchivePlan:
                 if isinstance(first, dict) and first.get("format") == _FORMAT:
                     return cls(**fields_of(file))
         except OSError as error:
-            raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
+            raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except Altered:
-            raise BadInput("was changed since it was saved: plan again", source=source) from None
+            raise InvalidInputError(
+                "was changed since it was saved: plan again", source=source
+            ) from None
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"not a plan: {error}", source=source) from None
-        raise BadInput(f"not a plan of this version ({_FORMAT!r})", source=source)
+            raise InvalidInputError(f"not a plan: {error}", source=source) from None
+        raise InvalidInputError(f"not a plan of this version ({_FORMAT!r})", source=source)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the plan for sign-off: each row given, what will be done, and its pre-image."""
@@ -187,12 +189,12 @@ class ArchivePlan:
             note: a text that is kept in the ledger and in each outcome's row, as a ticket.
 
         Raises:
-            TooManyAffected: the plan may archive more than `max_affected`; nothing was sent.
-            ContractNotConfirmed: the platform's swagger does not confirm a write, or there is no
-                archived list or no list of jobs; nothing was sent.
+            TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
+            UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
+                no archived list or no list of jobs; nothing was sent.
             LedgerError: the ledger is another plan's, or in use.
-            BadInput: the client is another platform's, or an argument cannot be used.
-            Stopped: something was not as it should be; the ledger can be resumed.
+            InvalidInputError: the client is another platform's, or an argument cannot be used.
+            RunStoppedError: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; likewise.
         """
         options = Options(

@@ -10,7 +10,7 @@ from math import ceil
 
 from attrs import define, evolve, field
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
 from lms_archive.archive.estimate import affected, calls_of, duration_of
 from lms_archive.archive.matching import Asked, Match, asked, who_is_left_alone
 from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
@@ -26,7 +26,7 @@ from lms_archive.archive.sharing import Sharing, read_sharing
 from lms_archive.archive.survey import Survey, archived_since, survey
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, NotFound, PermissionDenied
+from lms_archive.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
@@ -51,13 +51,13 @@ def make_plan(
     client: Client,
     *,
     on_shared: OnShared,
-    again_after: timedelta,
+    skip_archived_within: timedelta,
 ) -> ArchivePlan:
     """Read each target once, and tell for every row whether it is sent or why it is not.
 
     Raises:
-        BadInput: a target of all enrollments is not there, or `on_shared="fail"`.
-        ContractNotConfirmed: the platform has no such lists as the job cannot do without.
+        InvalidInputError: a target of all enrollments is not there, or `on_shared="fail"`.
+        UnconfirmedContractError: the platform has no such lists as the job cannot do without.
         ApiError: a call failed.
     """
     client = client.with_options()
@@ -71,7 +71,8 @@ def make_plan(
     sharing = _sharing(draft, list(candidates))
     candidates = {_with_courses(client, one, sharing): two for one, two in candidates.items()}
     candidates = {
-        target: _not_lately(draft, target, rows, again_after) for target, rows in candidates.items()
+        target: _not_lately(draft, target, rows, skip_archived_within)
+        for target, rows in candidates.items()
     }
     rules = Rules(terms, sharing, on_shared, selection.where)
     kept = rules.apply(candidates)
@@ -105,11 +106,11 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
         return part
     target = draft.found[part.target]
     if isinstance(target, Unfound):
-        raise BadInput(target.reason)
+        raise InvalidInputError(target.reason)
     try:
         seen = draft.surveys[target.key] = survey(draft.client, target, draft.terms, None)
-    except NotFound as error:
-        raise BadInput(f"there is no {target} on the platform: {error}") from None
+    except NotFoundError as error:
+        raise InvalidInputError(f"there is no {target} on the platform: {error}") from None
     inactive = _inactive(draft, part.inactive_since)
     left_alone, told = who_is_left_alone(
         part.exclude, seen.items, lambda names: user_ids_of(draft.client, names)
@@ -147,7 +148,7 @@ def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | N
 
 def _candidates(
     draft: _Draft, selection: Selection
-) -> Iterator[tuple[PlannedTarget, list[PreImage]]]:
+) -> Iterator[tuple[PlannedTarget, list[PlannedEnrollment]]]:
     """The enrollments that the rows mean, by target, however it was named."""
     merged: dict[tuple[str, int], list[tuple[int, Rows, Sequence[int]]]] = defaultdict(list)
     targets: dict[tuple[str, int], PlannedTarget] = {}
@@ -178,7 +179,7 @@ def _surveyed(draft: _Draft, target: PlannedTarget, rows: Asked) -> Survey | Non
     if target.key not in draft.surveys:
         try:
             draft.surveys[target.key] = survey(draft.client, target, draft.terms, rows)
-        except NotFound:
+        except NotFoundError:
             reason = f"there is no {target} on the platform"
             draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row in rows.rows)
             return None
@@ -192,7 +193,7 @@ def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
     wanted = courses if leaves else set()
     try:
         return read_sharing(draft.client, courses=wanted, plans=plans)
-    except (NotFound, PermissionDenied) as error:
+    except (NotFoundError, PermissionDeniedError) as error:
         if plans:
             raise
         draft.warnings.append(
@@ -212,20 +213,25 @@ def _with_courses(client: Client, target: PlannedTarget, sharing: Sharing) -> Pl
 
 
 def _not_lately(
-    draft: _Draft, target: PlannedTarget, rows: list[PreImage], again_after: timedelta
-) -> list[PreImage]:
+    draft: _Draft,
+    target: PlannedTarget,
+    rows: list[PlannedEnrollment],
+    skip_archived_within: timedelta,
+) -> list[PlannedEnrollment]:
     """Re-enroll archives nobody again who was archived in the target a short while ago.
 
     Nor in a learning plan who was in one of its courses: that would be archived again with it.
     """
-    if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:
+    if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:
         return rows
     now = draft.client.wire.platform_time()
     ids = [one.user_id for one in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=one) for one in target.courses)
     for place in (target, *courses):
-        for user_id, at in archived_since(draft.client, place, ids, now - again_after).items():
+        for user_id, at in archived_since(
+            draft.client, place, ids, now - skip_archived_within
+        ).items():
             last.setdefault(user_id, (at, place))
     lag = now - timedelta(seconds=LAG)
     new = {one.user_id for one in rows if one.enrolled_at and one.enrolled_at > lag} - last.keys()
@@ -237,15 +243,19 @@ def _not_lately(
         if one.user_id in last:
             at, place = last[one.user_id]
             reason = f"archived in {place} on {at:%Y-%m-%d %H:%M:%S} UTC already"
-            span = f"{again_after.days} days" if again_after.days else again_after
-            more = f"less than {span} ago; again_after= says otherwise"
+            span = (
+                f"{skip_archived_within.days} days"
+                if skip_archived_within.days
+                else skip_archived_within
+            )
+            more = f"less than {span} ago; skip_archived_within= says otherwise"
             draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
     return [one for one in rows if one.user_id not in last.keys() | new]
 
 
 def _cut(
     draft: _Draft,
-    kept: dict[PlannedTarget, list[PreImage]],
+    kept: dict[PlannedTarget, list[PlannedEnrollment]],
     everything: Collection[tuple[str, int]],
 ) -> Iterator[Chunk]:
     for target, members in kept.items():

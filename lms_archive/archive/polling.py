@@ -9,7 +9,7 @@ from itertools import islice
 from lms_archive.archive.preflight import not_there
 from lms_archive.archive.sending import Sending
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, NotFound
+from lms_archive.errors import ApiError, NotFoundError
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.clock import Clock
 
@@ -142,7 +142,7 @@ class Jobs:
     def _asked(self, sending: Sending) -> BackgroundJob | None:
         try:
             return self._client.background_jobs.get(sending.job_id or "")
-        except NotFound:
+        except NotFoundError:
             return None
 
 

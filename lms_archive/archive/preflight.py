@@ -18,10 +18,10 @@ from lms_archive.archive.places import archived_pages
 from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, ContractNotConfirmed, LmsArchiveError
+from lms_archive.errors import ApiError, LmsArchiveError, UnconfirmedContractError
 from lms_archive.records.convert import to_plain
 from lms_archive.records.status import ArchiveMode
-from lms_archive.wire.report import ContractReport, Judgement
+from lms_archive.wire.report import ContractReport, OperationCheck
 
 __all__ = ["check_for_plan", "confirm_for_apply", "confirm_for_resume", "not_there"]
 
@@ -34,7 +34,7 @@ def check_for_plan(client: Client, kinds: Collection[str], terms: Terms) -> list
     """What to think of before anything is read in targets of these kinds, in words.
 
     Raises:
-        ContractNotConfirmed: a list that the job cannot do without is missing.
+        UnconfirmedContractError: a list that the job cannot do without is missing.
         ApiError: the login failed, or the platform cannot be reached.
     """
     if not kinds:
@@ -67,7 +67,7 @@ def confirm_for_apply(
     The archived list is read once: without it nothing could be proven afterwards.
 
     Raises:
-        ContractNotConfirmed: a write is not confirmed and not trusted; or the platform has no
+        UnconfirmedContractError: a write is not confirmed and not trusted; or the platform has no
             archived list, trusted or not.
         ApiError: the login failed, the platform cannot be reached, or the list cannot be read.
     """
@@ -101,7 +101,7 @@ def confirm_for_resume(
     What was trusted stays trusted for the same contract once a canary has proven it.
 
     Raises:
-        ContractNotConfirmed, ApiError: as `confirm_for_apply`.
+        UnconfirmedContractError, ApiError: as `confirm_for_apply`.
     """
     contract = _contract_of(client, chunks, terms)
     standing, proven = None, False
@@ -127,7 +127,7 @@ def not_there(client: Client, name: str, error: ApiError) -> None:
     """A list was asked for and is not there: where the swagger has none either, say what is near.
 
     Raises:
-        ContractNotConfirmed: it has none; nothing was sent.
+        UnconfirmedContractError: it has none; nothing was sent.
     """
     if error.status in _NOT_THERE:
         _require_lists(client.verify_contract([name]), [name])
@@ -137,7 +137,7 @@ def _require_lists(report: ContractReport, lists: Sequence[str]) -> None:
     missing = [report[name] for name in lists if report[name].state == "missing"]
     if missing:
         told = "\n".join(map(str, missing))
-        raise ContractNotConfirmed(
+        raise UnconfirmedContractError(
             "the platform's swagger has no such list, and the job cannot do without it; "
             f"nothing was sent.\n{told}",
             report,
@@ -153,7 +153,7 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
     someone = [chunks[0].members[0].user_id]
     for kind, target in first.items():
         if not _is_there(client, target, someone, report[f"archived_{kind}_enrollments"]):
-            raise ContractNotConfirmed(
+            raise UnconfirmedContractError(
                 f"the platform has no list of archived {kind} enrollments, and nothing can be "
                 f"proven without it; nothing was sent.\n{report}",
                 report,
@@ -161,7 +161,7 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
 
 
 def _is_there(
-    client: Client, target: PlannedTarget, someone: Sequence[int], judged: Judgement
+    client: Client, target: PlannedTarget, someone: Sequence[int], judged: OperationCheck
 ) -> bool:
     try:
         next(archived_pages(client, target, user_ids=someone))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve, frozen
 
 from lms_archive.archive.accounting import Accounting
-from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.readback import active_now
 from lms_archive.archive.select_all import is_everything
@@ -18,7 +18,7 @@ from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Preparing"]
 
-Members = tuple[PreImage, ...]
+Members = tuple[PlannedEnrollment, ...]
 
 
 @frozen
@@ -79,7 +79,9 @@ class Preparing:
         dropped = {one.row for one, _ in gone}
         return tuple(one for one in members if one.row not in dropped)
 
-    def _changes(self, chunk: Chunk, members: Sequence[PreImage]) -> list[tuple[PreImage, str]]:
+    def _changes(
+        self, chunk: Chunk, members: Sequence[PlannedEnrollment]
+    ) -> list[tuple[PlannedEnrollment, str]]:
         active = active_now(self.client, chunk.target, members)
         found = [(one, change(one, active.get(one.user_id))) for one in members]
         return [(one, why) for one, why in found if why is not None]

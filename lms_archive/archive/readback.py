@@ -16,7 +16,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from lms_archive.archive.cutting import PlannedTarget, PreImage
+from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.places import Active, Archived, active_pages, archived_pages
 from lms_archive.archive.walks import ask, walk
 from lms_archive.client import Client
@@ -50,7 +50,7 @@ class Finding:
         before: whether its record is older than the call, so that others may come of the call.
     """
 
-    member: PreImage
+    member: PlannedEnrollment
     mode: ArchiveMode
     record: Archived | None
     active: Active | None
@@ -101,7 +101,7 @@ class Finding:
 def read_back(
     client: Client,
     target: PlannedTarget,
-    members: Sequence[PreImage],
+    members: Sequence[PlannedEnrollment],
     *,
     read_at: datetime,
     sent_at: Mapping[int, datetime],
@@ -128,7 +128,7 @@ def read_back(
 
 
 def _finding(
-    member: PreImage,
+    member: PlannedEnrollment,
     records: Sequence[Archived],
     active: Mapping[int, Active],
     sent_at: datetime,
@@ -154,7 +154,9 @@ def _finding(
     )
 
 
-def is_seen(member: PreImage, records: Mapping[int, Sequence[Archived]], sent_at: datetime) -> bool:
+def is_seen(
+    member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
+) -> bool:
     """Whether the record of this very enrollment is among them, and no older than the call."""
     return member.enrolled_at is not None and any(
         one.enrollment.enrolled_at == member.enrolled_at
@@ -174,7 +176,7 @@ def all_since(client: Client, target: PlannedTarget, since: datetime) -> dict[in
 
 
 def records_since(
-    client: Client, target: PlannedTarget, members: Sequence[PreImage], since: datetime
+    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
     """The archived records of these users since then, by user id."""
     parts = ask(
@@ -199,7 +201,7 @@ def _by_user(found: Iterable[Archived], since: datetime) -> dict[int, list[Archi
 def active_now(
     client: Client,
     target: PlannedTarget,
-    members: Sequence[PreImage],
+    members: Sequence[PlannedEnrollment],
     *,
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,

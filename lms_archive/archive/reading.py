@@ -26,7 +26,7 @@ from lms_archive.archive.csv_text import CsvText
 from lms_archive.archive.rows import RowsBuilder, TextRows
 from lms_archive.archive.selection import KINDS, Fault, Rows, Target, plain
 from lms_archive.archive.tables import OUTCOME_COLUMNS, unguarded
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 
 __all__ = ["read_csv", "read_mappings", "read_users"]
 
@@ -47,7 +47,7 @@ def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Ro
     reason.
 
     Raises:
-        BadInput: the file cannot be read at all, or lacks a column.
+        InvalidInputError: the file cannot be read at all, or lacks a column.
     """
     source = os.fspath(path)
     try:
@@ -59,12 +59,14 @@ def read_csv(path: str | os.PathLike[str], *, encoding: str | None = None) -> Ro
     except UnicodeError:
         raise _not_text(path, encoding or found) from None
     except LookupError:
-        raise BadInput(f"there is no encoding {encoding!r}", source=source) from None
+        raise InvalidInputError(f"there is no encoding {encoding!r}", source=source) from None
     except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror or error}", source=source) from None
+        raise InvalidInputError(
+            f"cannot be read: {error.strerror or error}", source=source
+        ) from None
 
 
-def _not_text(path: str | os.PathLike[str], encoding: str) -> BadInput:
+def _not_text(path: str | os.PathLike[str], encoding: str) -> InvalidInputError:
     """The error with the place, which a decoder that is fed piece by piece cannot tell."""
     data, line, at = Path(path).read_bytes(), None, ""
     with suppress(UnicodeError):
@@ -73,7 +75,7 @@ def _not_text(path: str | os.PathLike[str], encoding: str) -> BadInput:
         except UnicodeDecodeError as error:
             at = f" (byte {error.start + 1:,})"
             line = 1 + data[: error.start].decode(encoding, "ignore").count("\n")
-    return BadInput(
+    return InvalidInputError(
         f"not text in {encoding}{at}. Save it as 'CSV UTF-8', or name its encoding: "
         "from_csv(..., encoding='cp1252') for a file of a Western Windows",
         source=os.fspath(path),
@@ -96,10 +98,10 @@ def _read(text: TextIO, source: str) -> Rows:
     if not first.strip():
         rest = text.read(1)
         what = "its first line is blank; it must name the columns" if rest else "it is empty"
-        raise BadInput(what, source=source, line=1)
+        raise InvalidInputError(what, source=source, line=1)
     if "\0" in first:
         what = "not a CSV file: it holds NUL bytes. UTF-16 without BOM? encoding='utf-16-le'"
-        raise BadInput(what, source=source, line=1)
+        raise InvalidInputError(what, source=source, line=1)
     lines = CsvText(first, text, _delimiter(first))
     try:
         header = [name.strip() or f"column {i}" for i, name in enumerate(lines.header(), start=1)]
@@ -109,7 +111,7 @@ def _read(text: TextIO, source: str) -> Rows:
         rows = TextRows(header, columns_of(header, source, 1), ours=ours)
         lines.feed(rows)
     except csv.Error as error:
-        raise BadInput(
+        raise InvalidInputError(
             f"the CSV breaks off here: {error}. Look for a quote that is not closed",
             source=source,
             line=lines.line,
@@ -131,11 +133,11 @@ def read_mappings(rows: Iterable[Any]) -> Rows:
     """The rows of mappings, of a DataFrame, or of records that have user and course ids.
 
     Raises:
-        BadInput: they are no rows, name no user and course, or a cell cannot be kept.
+        InvalidInputError: they are no rows, name no user and course, or a cell cannot be kept.
     """
     source = "rows"
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise BadInput(f"wanted rows, not one {type(rows).__name__}", source=source)
+        raise InvalidInputError(f"wanted rows, not one {type(rows).__name__}", source=source)
     if hasattr(rows, "columns") and hasattr(rows, "itertuples"):
         names = [str(name) for name in rows.columns]
         columns_of(names, source)
@@ -166,7 +168,7 @@ def _kept(value: Any, name: str, number: int) -> Any:
     """A cell as plan and ledger keep it, and as it comes back: JSON's own values, finite.
 
     Raises:
-        BadInput: it cannot be kept.
+        InvalidInputError: it cannot be kept.
     """
     kind = type(value)
     if kind in (str, bool, NoneType) or (kind is int and abs(value) < _LARGE):
@@ -179,7 +181,7 @@ def _kept(value: Any, name: str, number: int) -> Any:
         return str(value)
     except (ValueError, TypeError, RecursionError) as error:
         what = f"row {number}: cannot be kept: {error}; give it as text"
-        raise BadInput(what, source="rows", column=name) from None
+        raise InvalidInputError(what, source="rows", column=name) from None
 
 
 def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:
@@ -189,19 +191,21 @@ def _mapping(row: Any, index: int, source: str) -> dict[str, Any]:
         for kind in KINDS:
             if hasattr(row, f"{kind}_id"):
                 return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
-    raise BadInput(f"row {index + 1} is no mapping but a {type(row).__name__}", source=source)
+    raise InvalidInputError(
+        f"row {index + 1} is no mapping but a {type(row).__name__}", source=source
+    )
 
 
 def read_users(target: Target, users: Iterable[Any]) -> Rows:
     """The rows of one target and these users: an `int` is a user id, a `str` a username.
 
     Raises:
-        BadInput: they are not several users.
+        InvalidInputError: they are not several users.
     """
     table = hasattr(users, "itertuples")
     if isinstance(users, (str, bytes)) or table or not isinstance(users, Iterable):
         what = "a table: give one of its columns" if table else f"{users!r:.60}: put it in a list"
-        raise BadInput(f"wanted several users, not {what}")
+        raise InvalidInputError(f"wanted several users, not {what}")
     by_id = target.code is None
     key = target.target_id if by_id else target.code
     builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))

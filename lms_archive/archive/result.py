@@ -18,7 +18,7 @@ from lms_archive.archive.ledger_rows import asked_in, outcomes_in
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
 from lms_archive.client import Client
-from lms_archive.errors import BadInput, Stopped
+from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
@@ -232,18 +232,20 @@ class ArchiveResult(Table):
         platform only. A certificate that cannot be had does not stop the others: it is told.
 
         Raises:
-            BadInput: this result has no client: make it with `resume(ledger, client)`.
+            InvalidInputError: this result has no client: make it with `resume(ledger, client)`.
             ApiError: the platform cannot be reached, or the login failed.
         """
         if self.client is None:
-            raise BadInput("this result has no client: resume(ledger, client) gives one that has")
+            raise InvalidInputError(
+                "this result has no client: resume(ledger, client) gives one that has"
+            )
         return save_certificates(self.client, self.records, Path(folder))
 
     def raise_for_failures(self) -> None:
         """Do nothing where every row that was sent is archived.
 
         Raises:
-            Stopped: rows failed or are unknown; the first of them are named.
+            RunStoppedError: rows failed or are unknown; the first of them are named.
         """
         counts = self.counts
         if not (counts["failed"] or counts["unknown"]):
@@ -253,7 +255,7 @@ class ArchiveResult(Table):
             if one.kind in ("failed", "unknown") and len(seen) < _NAMED:
                 where = f"line {one.line}: " if one.line else ""
                 seen.append(f"{where}{one.user} in {one.target}: {one.reason}")
-        error = Stopped(
+        error = RunStoppedError(
             f"{counts['failed']} rows failed and {counts['unknown']} are unknown:",
             counts=counts,
             seen=seen,

@@ -38,8 +38,8 @@ def resume(
     Raises:
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
-        ContractNotConfirmed: as in `apply`; nothing was sent.
-        Stopped: something was not as it should be; the ledger can be resumed.
+        UnconfirmedContractError: as in `apply`; nothing was sent.
+        RunStoppedError: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
     with Ledger.open(ledger) as book:

@@ -8,17 +8,17 @@ from typing import Literal
 
 from attrs import define, field
 
-from lms_archive.archive.cutting import PlannedTarget, PreImage
+from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.sharing import Sharing
 from lms_archive.archive.terms import Terms
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Candidates", "OnShared", "Rules"]
 
 OnShared = Literal["skip", "fail", "allow"]
-Candidates = Mapping[PlannedTarget, list[PreImage]]
+Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
 """The rows that may be archived, by target, in input order."""
 
 
@@ -42,13 +42,13 @@ class Rules:
     skips: list[Skip] = field(factory=list)
     warnings: list[str] = field(factory=list)
 
-    def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PreImage]]:
+    def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PlannedEnrollment]]:
         """The candidates that are sent: plans first decided, then the courses.
 
         Raises:
-            BadInput: `on_shared="fail"`, and a plan shares a course with another.
+            InvalidInputError: `on_shared="fail"`, and a plan shares a course with another.
         """
-        kept: dict[PlannedTarget, list[PreImage]] = {}
+        kept: dict[PlannedTarget, list[PlannedEnrollment]] = {}
         plans = {t: rows for t, rows in candidates.items() if t.kind == "learning_plan"}
         for target, rows in plans.items():
             kept[target] = self._plan_rows(target, rows)
@@ -60,7 +60,9 @@ class Rules:
                 kept[target] = self._course_rows(target, rows, carried)
         return {target: kept[target] for target in candidates}
 
-    def _plan_rows(self, target: PlannedTarget, rows: list[PreImage]) -> list[PreImage]:
+    def _plan_rows(
+        self, target: PlannedTarget, rows: list[PlannedEnrollment]
+    ) -> list[PlannedEnrollment]:
         shared = self.sharing.shared(target.target_id)
         if not shared or not rows:
             return rows
@@ -83,7 +85,7 @@ class Rules:
         self._skip(rows, "shared", f"{reason}; {more}, or say on_shared='allow'")
         return []
 
-    def _meeting_plans(self, kept: dict[PlannedTarget, list[PreImage]]) -> None:
+    def _meeting_plans(self, kept: dict[PlannedTarget, list[PlannedEnrollment]]) -> None:
         """Two plans of one re-enroll job: the second would archive what the first re-enrolled."""
         seen: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
         allowed: Counter[str] = Counter()
@@ -114,7 +116,7 @@ class Rules:
         )
 
     def _carried(
-        self, kept: Mapping[PlannedTarget, list[PreImage]]
+        self, kept: Mapping[PlannedTarget, list[PlannedEnrollment]]
     ) -> Iterator[tuple[tuple[int, int], tuple[PlannedTarget, int]]]:
         for target, rows in kept.items():
             for course in self.sharing.courses_of.get(target.target_id, ()):
@@ -124,9 +126,9 @@ class Rules:
     def _course_rows(
         self,
         target: PlannedTarget,
-        rows: list[PreImage],
+        rows: list[PlannedEnrollment],
         carried: Mapping[tuple[int, int], tuple[PlannedTarget, int]],
-    ) -> list[PreImage]:
+    ) -> list[PlannedEnrollment]:
         stay = []
         for row in rows:
             along = carried.get((target.target_id, row.user_id))
@@ -151,8 +153,8 @@ class Rules:
 
     def _allowed(self, reason: str) -> bool:
         if self.on_shared == "fail":
-            raise BadInput(f"{reason} (on_shared='fail'; nothing was sent)")
+            raise InvalidInputError(f"{reason} (on_shared='fail'; nothing was sent)")
         return self.on_shared == "allow"
 
-    def _skip(self, rows: Iterable[PreImage], code: str, reason: str) -> None:
+    def _skip(self, rows: Iterable[PlannedEnrollment], code: str, reason: str) -> None:
         self.skips += (Skip(row.row, code, reason, row.user_id) for row in rows)

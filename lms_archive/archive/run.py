@@ -21,11 +21,11 @@ from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
-    JobTimeout,
+    JobTimeoutError,
     LedgerError,
     LmsArchiveError,
-    Stopped,
-    UnexpectedArchive,
+    RunStoppedError,
+    UnexpectedArchiveError,
 )
 from lms_archive.records.status import ArchiveMode
 
@@ -83,7 +83,7 @@ class Run:
                 self._note_calls()
             if isinstance(error, LmsArchiveError):
                 error.ledger = self._ledger.path
-            if isinstance(error, Stopped):
+            if isinstance(error, RunStoppedError):
                 error.counts = counts_in(self._ledger.path)
             raise
         self._note_calls()
@@ -132,7 +132,7 @@ class Run:
         self._jobs.wait_for([one for one in sendings if one.job_id is not None])
         for sending in sendings:
             if sending.timed_out:
-                self._stop = self._stop or JobTimeout(sending.job_id or "", sending.lost or "")
+                self._stop = self._stop or JobTimeoutError(sending.job_id or "", sending.lost or "")
             elif sending.lost:
                 # Nothing can be running any more once it is quiet: as good as a lost answer.
                 sending.lost, sending.in_doubt, sending.job_id = None, True, None
@@ -215,7 +215,7 @@ class Run:
             lane.open = None
             lane.ended.append(sending)
             if sending.lost and not self._stop:
-                self._stop = JobTimeout(sending.job_id or "", sending.lost)
+                self._stop = JobTimeoutError(sending.job_id or "", sending.lost)
 
     def _send(self, lane: Lane, count: int | None) -> list[Outcome]:
         """Send the next members of a lane that are still as planned, at most `count`.
@@ -277,7 +277,7 @@ class Run:
         still_open = self._jobs.wait_for_quiet(older=older)
         if still_open is not None:
             lost = f"background job {still_open} has not ended"
-            self._stop = self._stop or JobTimeout(still_open, lost)
+            self._stop = self._stop or JobTimeoutError(still_open, lost)
             for sending in sendings:
                 sending.lost = lost
 
@@ -297,4 +297,4 @@ class Run:
         self._unexpected += unexpected
         if unexpected:
             text = "more was archived than asked for:"
-            self._stop = UnexpectedArchive(text, seen=self._unexpected)
+            self._stop = UnexpectedArchiveError(text, seen=self._unexpected)

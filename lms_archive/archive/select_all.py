@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.places import Active, Archived, active_pages
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.walks import walk
@@ -27,7 +27,7 @@ def operation_of(target: PlannedTarget) -> str:
 
 
 def why_not(
-    client: Client, target: PlannedTarget, members: Sequence[PreImage], terms: Terms
+    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], terms: Terms
 ) -> str | None:
     """Why the form is not used in a target, or None where it is: a page and its swagger."""
     name = operation_of(target)
@@ -40,19 +40,21 @@ def why_not(
     return None
 
 
-def is_everything(client: Client, target: PlannedTarget, members: Sequence[PreImage]) -> bool:
+def is_everything(
+    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]
+) -> bool:
     """Whether these are still all active enrollments of the target, each as it was planned."""
     found = walk(lambda: active_pages(client, target), lambda one: one.user_id).items
     return {_image(one) for one in found} == {_image(one) for one in members}
 
 
-def _image(one: Active | PreImage) -> tuple[object, ...]:
+def _image(one: Active | PlannedEnrollment) -> tuple[object, ...]:
     return one.user_id, one.enrolled_at, one.status, one.level
 
 
 def strangers(
     records: Mapping[int, Sequence[Archived]],
-    members: Sequence[PreImage],
+    members: Sequence[PlannedEnrollment],
     since: datetime,
     among: Collection[int] | None = None,
 ) -> list[int]:

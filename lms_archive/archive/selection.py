@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeGuard, TypeVar, cast
 
 from attrs import field, frozen
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 
 __all__ = [
     "KINDS",
@@ -95,7 +95,7 @@ class Target:
         if isinstance(key, str) and flaw(key) is None:
             return cls(kind, code=key)
         what = kind.replace("_", " ")
-        raise BadInput(f"a {what} is an id (int) or a code (str), not {key!r:.60}")
+        raise InvalidInputError(f"a {what} is an id (int) or a code (str), not {key!r:.60}")
 
     def __str__(self) -> str:
         name = self.target_id if self.code is None else repr(self.code)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.cutting import Chunk, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment
 from lms_archive.archive.ledger import Event
 from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
@@ -31,7 +31,7 @@ class Sending:
     """
 
     chunk: Chunk
-    members: tuple[PreImage, ...]
+    members: tuple[PlannedEnrollment, ...]
     sent_at: datetime
     job_id: str | None = None
     in_doubt: bool = False

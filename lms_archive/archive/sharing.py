@@ -55,7 +55,7 @@ def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[
         plans: plans that are targets.
 
     Raises:
-        NotFound: a plan or a course is not there.
+        NotFoundError: a plan or a course is not there.
         ApiError: a call failed.
     """
     if not (courses or plans):

@@ -41,7 +41,7 @@ def survey(client: Client, target: PlannedTarget, terms: Terms, rows: Asked | No
     `rows` is None where all enrollments are wanted.
 
     Raises:
-        NotFound: there is no such target.
+        NotFoundError: there is no such target.
         ApiError: a call failed.
     """
     clock, size = client.wire.clock.monotonic(), client.limits.page_size

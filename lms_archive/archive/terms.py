@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from attrs import Attribute, field, frozen
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
 
 __all__ = ["Terms"]
@@ -16,12 +16,12 @@ def _mode(value: ArchiveMode | str) -> ArchiveMode:
     try:
         return ArchiveMode(value)
     except ValueError:
-        raise BadInput(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
+        raise InvalidInputError(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
 
 
 def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
     if not isinstance(value, bool):
-        raise BadInput(f"{attribute.name} is a decision: True or False, not {value!r}")
+        raise InvalidInputError(f"{attribute.name} is a decision: True or False, not {value!r}")
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
@@ -33,10 +33,10 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
         status = STATUS_WORDS.get(str(word))
         if status not in ARCHIVABLE:
             known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
-            raise BadInput(f"only={word!r}: what can be archived is {known}, or 'any'")
+            raise InvalidInputError(f"only={word!r}: what can be archived is {known}, or 'any'")
         found.append(status)
     if not found:
-        raise BadInput("only names no status")
+        raise InvalidInputError("only names no status")
     return tuple(sorted(set(found)))
 
 

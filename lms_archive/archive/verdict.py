@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from lms_archive.archive.cutting import PreImage
+from lms_archive.archive.cutting import PlannedEnrollment
 from lms_archive.archive.outcomes import Outcome
 from lms_archive.archive.places import Active
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
 from lms_archive.errors import (
     ApiError,
+    AuthenticationError,
+    CanaryFailedError,
     LmsArchiveError,
-    NotAuthenticated,
-    NotFound,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
-    Stopped,
-    StoppedByCanary,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+    RunStoppedError,
 )
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
@@ -27,7 +27,13 @@ __all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "stops_job", "ver
 
 _FINE = ("archived", "validity_ended")
 _NO_SUCH_METHOD = 405
-_STOPS = (NotAuthenticated, PermissionDenied, NotFound, RateLimited, PlatformUnavailable)
+_STOPS = (
+    AuthenticationError,
+    PermissionDeniedError,
+    NotFoundError,
+    RateLimitError,
+    PlatformUnavailableError,
+)
 
 _LOOK_AT = {
     "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
@@ -119,7 +125,7 @@ def _enrolled_anew(found: Finding, archived: str, *, reset: bool, now: datetime)
     return "archived", text
 
 
-def _tracking(was: PreImage, anew: Active) -> str | None:
+def _tracking(was: PlannedEnrollment, anew: Active) -> str | None:
     """Whether the tracking was kept or reset, where time spent, or else the status, can show it."""
     if was.time_spent and anew.time_spent is not None:
         return {0: "reset"}.get(
@@ -131,7 +137,7 @@ def _tracking(was: PreImage, anew: Active) -> str | None:
     return None
 
 
-def change(planned: PreImage, now: Active | None) -> str | None:
+def change(planned: PlannedEnrollment, now: Active | None) -> str | None:
     """Why an enrollment is not the one that was planned any more, or None where it is."""
     if now is None:
         return "no longer enrolled: archived or unenrolled by someone else"
@@ -144,7 +150,7 @@ def change(planned: PreImage, now: Active | None) -> str | None:
 
 def canary_failed(
     outcomes: Sequence[Outcome], alarm: LmsArchiveError | None
-) -> StoppedByCanary | None:
+) -> CanaryFailedError | None:
     """The error of a canary that was sent and did not come out as asked."""
     if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
         return None
@@ -153,18 +159,18 @@ def canary_failed(
     seen += sorted({_LOOK_AT[one.code] for one in outcomes if one.code in _LOOK_AT})
     if any(one.differences for one in outcomes) and not any(one.record for one in outcomes):
         seen.append(_OTHER_DATE)
-    return StoppedByCanary(
+    return CanaryFailedError(
         "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
         seen=seen,
     )
 
 
-def chunk_failed(outcomes: Sequence[Outcome]) -> Stopped | None:
+def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
     """The error of a first chunk of which nothing came out as asked."""
     if not outcomes or any(one.code in _FINE for one in outcomes):
         return None
     text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
-    return Stopped(text, seen=sorted({one.reason for one in outcomes})[:5])
+    return RunStoppedError(text, seen=sorted({one.reason for one in outcomes})[:5])
 
 
 def stops_job(error: ApiError) -> bool:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
-from lms_archive.errors import BadAnswer
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.wire.pages import Page
 
 __all__ = ["Walk", "ask", "ask_or_walk", "walk"]
@@ -47,7 +47,7 @@ def walk(
         begun: a walk that has been begun already, for the first time through.
 
     Raises:
-        BadAnswer: the third walk was no better, or the answers carry no `Date`.
+        UnexpectedResponseError: the third walk was no better, or the answers carry no `Date`.
     """
     path, wrong = "", ""
     for _ in range(_WALKS):
@@ -61,13 +61,15 @@ def walk(
             items.update((identity(item), item) for item in page.items)
         begun = None
         if date is None:
-            raise BadAnswer("GET", path, faults=["no Date header: nothing can be proven without"])
+            raise UnexpectedResponseError(
+                "GET", path, faults=["no Date header: nothing can be proven without"]
+            )
         totals.discard(None)
         if count == len(items) and totals <= {count}:
             return Walk(list(items.values()), date)
         told = " or ".join(map(str, totals)) or "none"
         wrong = f"{count} items, {len(items)} of them distinct, where it counts {told}"
-    raise BadAnswer(
+    raise UnexpectedResponseError(
         "GET",
         path,
         faults=[f"read {_WALKS} times and never whole: {wrong}"],

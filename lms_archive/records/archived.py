@@ -14,15 +14,15 @@ from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = [
+    "ArchiveDetails",
     "ArchivedCourse",
     "ArchivedCourseEnrollment",
-    "ArchivedEnrollment",
-    "ArchivedEnrollmentInCourse",
     "ArchivedLearningPlan",
     "ArchivedLearningPlanEnrollment",
     "ArchivedRecord",
     "ArchivedUser",
-    "Archiving",
+    "CourseEnrollmentDetails",
+    "EnrollmentDetails",
 ]
 
 
@@ -30,7 +30,7 @@ _SAVED = {"returned": False}
 
 
 @frozen(kw_only=True)
-class Archiving:
+class ArchiveDetails:
     """When it was archived (UTC), and by whom: a user id, or the word the platform gives."""
 
     record_id: int
@@ -96,7 +96,7 @@ class ArchivedLearningPlan:
 
 
 @frozen(kw_only=True)
-class ArchivedEnrollment:
+class EnrollmentDetails:
     """The enrollment in a learning plan that was archived (article)."""
 
     enrolled_at: datetime | None = None
@@ -109,7 +109,7 @@ class ArchivedEnrollment:
 
 
 @frozen(kw_only=True)
-class ArchivedEnrollmentInCourse(ArchivedEnrollment):
+class CourseEnrollmentDetails(EnrollmentDetails):
     """The enrollment in a course that was archived (assumed). `time_spent` is in seconds."""
 
     level: EnrollmentLevel | str | None = None
@@ -125,10 +125,10 @@ class ArchivedCourseEnrollment(Record):
     `extra` holds the fields that this library does not know, as they came.
     """
 
-    archiving: Archiving
+    archiving: ArchiveDetails
     user: ArchivedUser
     course: ArchivedCourse
-    enrollment: ArchivedEnrollmentInCourse
+    enrollment: CourseEnrollmentDetails
     learning_plan_id: int | None = None
     extra: dict[str, Any] = field(factory=dict, repr=False)
 
@@ -140,10 +140,10 @@ class ArchivedLearningPlanEnrollment(Record):
     `extra` holds the fields that this library does not know, as they came.
     """
 
-    archiving: Archiving
+    archiving: ArchiveDetails
     user: ArchivedUser
     learning_plan: ArchivedLearningPlan
-    enrollment: ArchivedEnrollment
+    enrollment: EnrollmentDetails
     extra: dict[str, Any] = field(factory=dict, repr=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ class Record:
         """The record of what `to_dict` gave.
 
         Raises:
-            BadInput: something is missing, unknown, or not of its type; each is named.
+            InvalidInputError: something is missing, unknown, or not of its type; each is named.
         """
         try:
             return from_plain(cls, data)
         except Faults as error:
-            raise BadInput(f"no {cls.__name__}: {error}") from None
+            raise InvalidInputError(f"no {cls.__name__}: {error}") from None

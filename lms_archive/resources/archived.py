@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, overload
 
-from lms_archive.errors import BadAnswer, BadInput, NotFound
+from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.files import whole_file
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
@@ -61,8 +61,8 @@ class Archived:
             user_status: only users in this state: `"1"` active, `"0"` suspended (assumed).
 
         Raises:
-            BadInput: a time without a zone, or a period that ends before it begins.
-            NotFound: there is no such course, or the platform has no such list.
+            InvalidInputError: a time without a zone, or a period that ends before it begins.
+            NotFoundError: there is no such course, or the platform has no such list.
             ApiError: a call failed.
         """
         given = _checked(
@@ -115,8 +115,8 @@ class Archived:
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed).
 
         Raises:
-            BadInput: neither a course nor a learning plan is given, or both.
-            NotFound: the target has no such record.
+            InvalidInputError: neither a course nor a learning plan is given, or both.
+            NotFoundError: the target has no such record.
         """
         records: Iterable[ArchivedRecord]
         if course_id is not None and learning_plan_id is None:
@@ -124,11 +124,13 @@ class Archived:
         elif learning_plan_id is not None and course_id is None:
             records = self.in_learning_plan(learning_plan_id)
         else:
-            raise BadInput("say where: course_id= or learning_plan_id=")
+            raise InvalidInputError("say where: course_id= or learning_plan_id=")
         for record in records:
             if record.archiving.record_id == record_id:
                 return record
-        raise NotFound("GET", "archived enrollments", words=f"there is no record {record_id}")
+        raise NotFoundError(
+            "GET", "archived enrollments", message=f"there is no record {record_id}"
+        )
 
     def download_certificate(self, record: ArchivedRecord, path: str | os.PathLike[str]) -> Path:
         """Save the certificate that was present when the enrollment was archived (article).
@@ -137,17 +139,17 @@ class Archived:
         the platform itself. The file is its owner's alone, and only there when all of it is.
 
         Raises:
-            BadInput: the record has no certificate.
-            BadAnswer: the link leads elsewhere, or to something that is no PDF.
-            NotFound: there is nothing behind the link.
+            InvalidInputError: the record has no certificate.
+            UnexpectedResponseError: the link leads elsewhere, or to something that is no PDF.
+            NotFoundError: there is nothing behind the link.
             ApiError: the call failed.
         """
         link = certificate_of(record)
         if link is None:
-            raise BadInput(f"record {record.archiving.record_id} has no certificate")
+            raise InvalidInputError(f"record {record.archiving.record_id} has no certificate")
         content = download(self._wire, link, "certificate")
         if not content.startswith(b"%PDF-"):
-            raise BadAnswer("GET", link[:200], status=200, faults=["no PDF"])
+            raise UnexpectedResponseError("GET", link[:200], status=200, faults=["no PDF"])
         with whole_file(path, binary=True) as file:
             file.write(content)
         return Path(path)
@@ -163,9 +165,9 @@ class Archived:
         A record does not say which platform it is of: delete with the client that read it.
 
         Raises:
-            BadInput: something is no archived record.
-            ContractNotConfirmed: the platform does not confirm the call; nothing was deleted.
-            PermissionDenied: Power Users cannot delete archived enrollments (article).
+            InvalidInputError: something is no archived record.
+            UnconfirmedContractError: the platform does not confirm the call; nothing was deleted.
+            PermissionDeniedError: Power Users cannot delete archived enrollments (article).
             ApiError: a call failed; `in_doubt` says whether it may have worked all the same.
         """
         by_target: dict[tuple[str, int], list[int]] = {}
@@ -175,7 +177,7 @@ class Archived:
             elif isinstance(record, ArchivedLearningPlanEnrollment):
                 key = ("learning_plan", record.learning_plan.learning_plan_id)
             else:
-                raise BadInput(f"wanted archived records, not {record!r:.60}")
+                raise InvalidInputError(f"wanted archived records, not {record!r:.60}")
             by_target.setdefault(key, []).append(record.archiving.record_id)
         names = sorted({f"delete_archived_{kind}_enrollments" for kind, _ in by_target})
         verify(self._wire, names).require(*names)
@@ -219,10 +221,10 @@ def _checked(**filters: Any) -> dict[str, Any]:
     times = [(name, filters.get(name)) for name in ("archived_from", "archived_to")]
     for name, moment in times:
         if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
-            raise BadInput(f"{name} needs a time zone, such as timezone.utc: {moment}")
+            raise InvalidInputError(f"{name} needs a time zone, such as timezone.utc: {moment}")
     (_, begin), (_, end) = times
     if begin is not None and end is not None and begin > end:
-        raise BadInput(f"archived_from {begin} lies after archived_to {end}")
+        raise InvalidInputError(f"archived_from {begin} lies after archived_to {end}")
     lists = ("user_ids", "archived_by")
     return {
         name: list(value) if name in lists and value is not None else value

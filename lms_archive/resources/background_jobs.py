@@ -38,7 +38,7 @@ class BackgroundJobs:
         Calls `GET /manage/v1/job/{hash}` (2017).
 
         Raises:
-            NotFound: there is none, or not any more.
+            NotFoundError: there is none, or not any more.
         """
         given = {"job_id": job_id}
         reply = self._wire.call("get_job", **given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lms_archive.errors import BadInput, NotFound
+from lms_archive.errors import InvalidInputError, NotFoundError
 from lms_archive.records.active import Course
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
@@ -39,7 +39,7 @@ class Courses:
         Calls `GET /learn/v1/courses/{course_id}` (2017).
 
         Raises:
-            NotFound: there is none.
+            NotFoundError: there is none.
         """
         given = {"course_id": course_id}
         reply = self._wire.call("get_course", **given)
@@ -51,15 +51,17 @@ class Courses:
         Calls `GET /course/v1/courses` with the code as search text (seen).
 
         Raises:
-            NotFound: no course has it.
-            BadInput: several have it, so that only an id says which is meant.
+            NotFoundError: no course has it.
+            InvalidInputError: several have it, so that only an id says which is meant.
         """
         found = [course for course in self.list(search=code) if course.code == code]
         if not found:
             row = self._wire.operation("list_courses")
             words = f"no course has the code {code!r}"
-            raise NotFound(row.method, row.path, status=200, words=words)
+            raise NotFoundError(row.method, row.path, status=200, message=words)
         if len(found) > 1:
             ids = ", ".join(str(course.course_id) for course in found)
-            raise BadInput(f"{len(found)} courses have the code {code!r} (ids {ids}): give the id")
+            raise InvalidInputError(
+                f"{len(found)} courses have the code {code!r} (ids {ids}): give the id"
+            )
         return found[0]

@@ -39,7 +39,7 @@ class Enrollments:
             status: only these states, or this one.
 
         Raises:
-            NotFound: there is no such course.
+            NotFoundError: there is no such course.
             ApiError: a call failed.
         """
         given: Any = _filters(user_ids, status)
@@ -58,7 +58,7 @@ class Enrollments:
         enrollments a call; otherwise as `in_course`.
 
         Raises:
-            NotFound: there is no such learning plan.
+            NotFoundError: there is no such learning plan.
             ApiError: a call failed.
         """
         given: Any = _filters(user_ids, status)

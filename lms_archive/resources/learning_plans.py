@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lms_archive.errors import BadAnswer, BadInput, NotFound
+from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.records.active import LearningPlan, LearningPlanCourse
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
@@ -39,7 +39,7 @@ class LearningPlans:
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}` (path and title seen).
 
         Raises:
-            NotFound: there is none.
+            NotFoundError: there is none.
         """
         given = {"learning_plan_id": learning_plan_id}
         reply = self._wire.call("get_learning_plan", **given)
@@ -51,18 +51,18 @@ class LearningPlans:
         Calls `GET /learningplan/v1/learningplans` with the code as search text (seen).
 
         Raises:
-            NotFound: no plan has it.
-            BadInput: several have it, so that only an id says which is meant.
+            NotFoundError: no plan has it.
+            InvalidInputError: several have it, so that only an id says which is meant.
         """
         found = [plan for plan in self.list(search=code) if plan.code == code]
         if not found:
             row = self._wire.operation("list_learning_plans")
             words = f"no learning plan has the code {code!r}"
-            raise NotFound(row.method, row.path, status=200, words=words)
+            raise NotFoundError(row.method, row.path, status=200, message=words)
         if len(found) > 1:
             ids = ", ".join(str(plan.learning_plan_id) for plan in found)
             words = f"{len(found)} learning plans have the code {code!r} (ids {ids})"
-            raise BadInput(f"{words}: give the id")
+            raise InvalidInputError(f"{words}: give the id")
         return found[0]
 
     def courses(self, learning_plan_id: int) -> Listing[LearningPlanCourse]:
@@ -71,7 +71,7 @@ class LearningPlans:
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/courses` (seen, weak).
 
         Raises:
-            NotFound: there is no such plan.
+            NotFoundError: there is no such plan.
         """
         name, given = "learning_plan_courses", {"learning_plan_id": learning_plan_id}
         return Listing(
@@ -85,7 +85,7 @@ class LearningPlans:
         and not only the caller's, is assumed).
 
         Raises:
-            NotFound: there is no such course.
+            NotFoundError: there is no such course.
         """
         row = self._wire.operation("get_course")
         reply = self._wire.call("get_course", course_id=course_id)
@@ -96,4 +96,4 @@ class LearningPlans:
             where = row.answer["learning_plans"]
             faults = [f"$.{where}: expected the course's learning plans, not {plans!r:.60}"]
             path = row.request(course_id=course_id).path
-            raise BadAnswer(row.method, path, status=200, faults=faults) from None
+            raise UnexpectedResponseError(row.method, path, status=200, faults=faults) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.columns import Column, columns_of, rows_of
 from lms_archive.records.frames import Table
 from lms_archive.records.html import MAX_ROWS, block, counted, line, table
@@ -51,7 +51,9 @@ class Listing(Table, Generic[T]):
         return f"<Listing of {self._cls.__name__}: read when it is iterated>"
 
     def __reduce__(self) -> Any:
-        raise BadInput("a listing is read through its client: pickle the client, or list(listing)")
+        raise InvalidInputError(
+            "a listing is read through its client: pickle the client, or list(listing)"
+        )
 
     def _columns(self) -> Sequence[Column]:
         return columns_of(self._cls)

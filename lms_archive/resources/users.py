@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from attrs import evolve
 
-from lms_archive.errors import BadAnswer, BadInput, NotFound
+from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.records.active import User
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.calls import Wire
@@ -45,7 +45,7 @@ class Users:
         Calls `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak).
 
         Raises:
-            NotFound: there is none.
+            NotFoundError: there is none.
         """
         given = {"user_id": user_id}
         reply = self._wire.call("get_user", **given)
@@ -57,7 +57,7 @@ class Users:
         Calls `GET /manage/v1/user` with the name as search text, `match_type=full` (seen).
 
         Raises:
-            NotFound: nobody has it.
+            NotFoundError: nobody has it.
         """
         found = pages(self._wire, "list_users", User, search=username, match="full")
         for page in found:
@@ -66,7 +66,7 @@ class Users:
                     return user
         row = self._wire.operation("list_users")
         words = f"no user has the name {username!r}"
-        raise NotFound(row.method, row.path, status=200, words=words)
+        raise NotFoundError(row.method, row.path, status=200, message=words)
 
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
         """The users whose last access lies before a time.
@@ -81,7 +81,7 @@ class Users:
             never_logged_in: whether users without any login are given too, after the others.
 
         Raises:
-            BadInput: a time without a zone, or one that lies in the future.
+            InvalidInputError: a time without a zone, or one that lies in the future.
             ApiError: a call failed.
         """
         moment = checked_since(since)
@@ -129,30 +129,36 @@ def checked_since(since: Since) -> datetime | timedelta:
     """The moment meant, or how long ago.
 
     Raises:
-        BadInput: a time without a zone, or no time at all.
+        InvalidInputError: a time without a zone, or no time at all.
     """
     if isinstance(since, timedelta):
         if since < timedelta():
-            raise BadInput(f"since={since} lies in the future: give how long ago, as {-since}")
+            raise InvalidInputError(
+                f"since={since} lies in the future: give how long ago, as {-since}"
+            )
         return since
     if isinstance(since, datetime):
         if since.tzinfo is None:
-            raise BadInput(f"since={since} needs a time zone, such as timezone.utc")
+            raise InvalidInputError(f"since={since} needs a time zone, such as timezone.utc")
         return since.astimezone(timezone.utc)
     if isinstance(since, date):
         return datetime.combine(since, time(), timezone.utc)
-    raise BadInput(f"since is a date, an aware datetime or a timedelta, not {since!r}")
+    raise InvalidInputError(f"since is a date, an aware datetime or a timedelta, not {since!r}")
 
 
 def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
     """The moment before which a last access is inactive, never in the platform's future."""
     if page.date is None:
         faults = ["no Date header: what is inactive cannot be told without"]
-        raise BadAnswer("GET", page.path, faults=faults)
+        raise UnexpectedResponseError("GET", page.path, faults=faults)
     try:
         border = page.date - since if isinstance(since, timedelta) else since
     except OverflowError:
-        raise BadInput(f"since={since} lies before the year 1: give a shorter time") from None
+        raise InvalidInputError(
+            f"since={since} lies before the year 1: give a shorter time"
+        ) from None
     if border > page.date:
-        raise BadInput(f"since {border} lies in the future: it is {page.date} on the platform")
+        raise InvalidInputError(
+            f"since {border} lies in the future: it is {page.date} on the platform"
+        )
     return border

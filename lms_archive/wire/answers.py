@@ -15,16 +15,16 @@ from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
-    BadAnswer,
-    NotAuthenticated,
-    NotFound,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+    UnexpectedResponseError,
 )
 from lms_archive.wire.contract import Request
 from lms_archive.wire.hiding import MARK, forms_of, one_line, without_secrets
-from lms_archive.wire.transport import MAX_BODY, Answer
+from lms_archive.wire.transport import MAX_BODY, Response
 
 __all__ = ["Reply", "read_answer"]
 
@@ -40,13 +40,13 @@ _MAY_NOT = (
 )
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
     401: (
-        NotAuthenticated,
+        AuthenticationError,
         "the token is not accepted; a static one (LMS_ARCHIVE_TOKEN) must be made anew",
     ),
-    403: (PermissionDenied, "the account may not do this"),
-    404: (NotFound, ""),
-    408: (PlatformUnavailable, "the platform gave up waiting"),
-    429: (RateLimited, "the hour's calls are used up; other integrations share them"),
+    403: (PermissionDeniedError, "the account may not do this"),
+    404: (NotFoundError, ""),
+    408: (PlatformUnavailableError, "the platform gave up waiting"),
+    429: (RateLimitError, "the hour's calls are used up; other integrations share them"),
 }
 
 
@@ -58,7 +58,7 @@ class Reply:
     date: datetime | None
 
 
-def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] = ()) -> Reply:
+def read_answer(request: Request, answer: Response, secrets: Iterable[str | None] = ()) -> Reply:
     """The JSON of a 2xx (its bytes where `raw`), or the error that the answer means.
 
     Args:
@@ -77,11 +77,11 @@ def read_answer(request: Request, answer: Answer, secrets: Iterable[str | None] 
 
 
 def _decode(
-    request: Request, answer: Answer, headers: Mapping[str, str], hidden: Iterable[str]
+    request: Request, answer: Response, headers: Mapping[str, str], hidden: Iterable[str]
 ) -> Any:
-    def bad(words: str) -> BadAnswer:
-        return BadAnswer(
-            request.method, request.path, status=answer.status, words=words, in_doubt=True
+    def bad(words: str) -> UnexpectedResponseError:
+        return UnexpectedResponseError(
+            request.method, request.path, status=answer.status, message=words, in_doubt=True
         )
 
     if len(answer.body) > MAX_BODY:
@@ -170,7 +170,7 @@ def _deeper_than(data: Any, depth: int, brackets: int) -> bool:
 
 
 def _refused(
-    request: Request, answer: Answer, headers: Mapping[str, str], hidden: Iterable[str]
+    request: Request, answer: Response, headers: Mapping[str, str], hidden: Iterable[str]
 ) -> NoReturn:
     status, words = answer.status, _words(answer.body, headers, hidden)
     if 300 <= status < 400:  # noqa: PLR2004
@@ -179,22 +179,22 @@ def _refused(
             request.method,
             request.path,
             status=status,
-            words=f"redirects to {where}",
+            message=f"redirects to {where}",
             advice="redirects are not followed: check the base URL and the contract's path",
         )
     family, advice = _BY_STATUS.get(status, (ApiError, ""))
-    if family is PermissionDenied and request.is_write:
+    if family is PermissionDeniedError and request.is_write:
         advice = _MAY_NOT
     if status >= 500:  # noqa: PLR2004
-        family, advice = PlatformUnavailable, ""
+        family, advice = PlatformUnavailableError, ""
     raise family(
         request.method,
         request.path,
         status=status,
-        words=words,
+        message=words,
         advice=advice,
         retry_after=_retry_after(headers),
-        in_doubt=family is PlatformUnavailable,
+        in_doubt=family is PlatformUnavailableError,
     )
 
 

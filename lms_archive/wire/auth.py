@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from lms_archive.errors import BadInput, NotAuthenticated
+from lms_archive.errors import AuthenticationError, InvalidInputError
 from lms_archive.wire.clock import Clock
 
 __all__ = [
@@ -115,7 +115,9 @@ class StaticToken:
     def __init__(self, token: str) -> None:
         if not is_token(token.strip()):
             del token  # a traceback that shows variables begins here
-            raise BadInput("the token is empty or holds what no token holds (LMS_ARCHIVE_TOKEN)")
+            raise InvalidInputError(
+                "the token is empty or holds what no token holds (LMS_ARCHIVE_TOKEN)"
+            )
         self.__attrs_init__(token.strip())
 
 
@@ -182,7 +184,7 @@ class TokenKeeper:
             }
             try:
                 return fetch(form)
-            except NotAuthenticated:
+            except AuthenticationError:
                 pass
         return fetch(self._auth.form())
 

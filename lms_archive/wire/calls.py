@@ -15,10 +15,10 @@ from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
-    BadAnswer,
-    NotAuthenticated,
-    PlatformUnavailable,
-    RateLimited,
+    AuthenticationError,
+    PlatformUnavailableError,
+    RateLimitError,
+    UnexpectedResponseError,
 )
 from lms_archive.records.convert import Structurer
 from lms_archive.wire.answers import Reply, read_answer
@@ -30,12 +30,12 @@ from lms_archive.wire.hiding import forget_variables, forms_of, one_line
 from lms_archive.wire.retry import with_retry
 from lms_archive.wire.settings import Settings, check_pickled
 from lms_archive.wire.throttle import Throttle
-from lms_archive.wire.transport import NotSent, RequestsTransport, Transport
+from lms_archive.wire.transport import RequestNotSentError, RequestsTransport, Transport
 
 __all__ = ["Wire"]
 
 _SECRET = ("client_secret", "password", "assertion", "refresh_token")
-_NOT_SENT = (NotSent, ConnectionRefusedError, socket.gaierror)
+_NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
 
 
 def _wire(settings: Settings, clock: Clock) -> Wire:
@@ -142,11 +142,11 @@ class Wire:
         """The platform's clock (UTC) at its last good answer to this wire.
 
         Raises:
-            BadAnswer: no answer has told the time.
+            UnexpectedResponseError: no answer has told the time.
         """
         if self._date is None:
             faults = ["no Date header: nothing can be proven without"]
-            raise BadAnswer("GET", self.settings.base_url, faults=faults)
+            raise UnexpectedResponseError("GET", self.settings.base_url, faults=faults)
         return self._date
 
     @property
@@ -164,7 +164,7 @@ class Wire:
         token = self._line.tokens.token(self._fetch_token)
         try:
             return self._exchange(request, name, token)
-        except NotAuthenticated:
+        except AuthenticationError:
             if not self._line.tokens.renewable:
                 raise
         return self._exchange(
@@ -178,18 +178,20 @@ class Wire:
             data = self._exchange(request, "token", None).data
         except ApiError as error:
             error.in_doubt = False  # whatever was to be sent has not been sent
-            family, words, advice = type(error), error.words, self._advice
+            family, words, advice = type(error), error.message, self._advice
             if error.status in (400, 401, 403):
-                family, words = NotAuthenticated, f"the login failed: {words}"
-                advice = _where_to_look(error.words, form)
-            elif isinstance(error, (RateLimited, PlatformUnavailable)):
+                family, words = AuthenticationError, f"the login failed: {words}"
+                advice = _where_to_look(error.message, form)
+            elif isinstance(error, (RateLimitError, PlatformUnavailableError)):
                 raise
             raise family(
-                row.method, row.path, status=error.status, words=words, advice=advice
+                row.method, row.path, status=error.status, message=words, advice=advice
             ) from None
         if not isinstance(data, dict) or not is_token(data.get("access_token")):
             faults = ["$.access_token: missing, or no token"]
-            raise BadAnswer(row.method, row.path, status=200, faults=faults, advice=self._advice)
+            raise UnexpectedResponseError(
+                row.method, row.path, status=200, faults=faults, advice=self._advice
+            )
         return data
 
     @property
@@ -231,14 +233,14 @@ class Wire:
 
     def _lost(
         self, request: Request, error: OSError, secrets: Iterable[str | None]
-    ) -> PlatformUnavailable:
+    ) -> PlatformUnavailableError:
         sent = not isinstance(error, _NOT_SENT)
         words = "the connection was lost" if sent else "no connection could be made"
         said = one_line(str(error), forms_of(secrets))
-        return PlatformUnavailable(
+        return PlatformUnavailableError(
             request.method,
             request.path,
-            words=f"{words}: {type(error).__name__}: {said}",
+            message=f"{words}: {type(error).__name__}: {said}",
             advice=f"is {self.settings.base_url} reachable from here?",
             in_doubt=sent,
         )

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.convert import Faults, from_plain, to_plain
 
 __all__ = ["Contract", "Operation", "Request"]
@@ -180,33 +180,33 @@ class Contract:
              "enrollment_mode": {"unenroll": "archive"}}
 
         Raises:
-            BadInput: the file cannot be read, or something in it is not of a contract; each
-                fault is named with its JSON path.
+            InvalidInputError: the file cannot be read, or something in it is not of a contract;
+                each fault is named with its JSON path.
         """
         source = os.fspath(path)
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         except OSError as error:
-            raise BadInput(f"cannot be read: {error.strerror}", source=source) from None
+            raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
-            raise BadInput(f"not JSON: {error}", source=source) from None
+            raise InvalidInputError(f"not JSON: {error}", source=source) from None
         return cls.default().merged(data, source)
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
         """A copy with overrides in the contract's own shape; `source` names them in errors.
 
         Raises:
-            BadInput: something in them is not of a contract.
+            InvalidInputError: something in them is not of a contract.
         """
         if not isinstance(data, Mapping):
-            raise BadInput("a contract is a JSON object", source=source)
+            raise InvalidInputError("a contract is a JSON object", source=source)
         plain = to_plain(self)
         faults = list(_merge(plain, data, "$"))
         if not faults:
             merged = _load(plain, source)
             faults = list(_misplaced(self, merged))
         if faults:
-            raise BadInput("\n  ".join(["not a contract:", *faults]), source=source)
+            raise InvalidInputError("\n  ".join(["not a contract:", *faults]), source=source)
         return merged
 
     def with_operation(self, name: str, /, **changes: Any) -> Contract:
@@ -218,7 +218,7 @@ class Contract:
                 row's own, and a None takes an entry out.
 
         Raises:
-            BadInput: the name or a field is unknown.
+            InvalidInputError: the name or a field is unknown.
         """
         changes.setdefault("evidence", "override")
         return self.merged({"operations": {name: changes}})
@@ -232,7 +232,7 @@ class Contract:
                 `**{"user.user_id": "idUser"}`.
 
         Raises:
-            BadInput: the record or an attribute is unknown.
+            InvalidInputError: the record or an attribute is unknown.
         """
         return self.merged({"records": {name: keys}})
 
@@ -240,7 +240,7 @@ class Contract:
         """A copy in which the platform has another value for an archive mode.
 
         Raises:
-            BadInput: there is no such mode.
+            InvalidInputError: there is no such mode.
         """
         return self.merged({"enrollment_mode": {mode: value}})
 
@@ -295,4 +295,6 @@ def _load(data: Any, source: str) -> Contract:
     try:
         return from_plain(Contract, data)
     except Faults as error:
-        raise BadInput("\n  ".join(["not a contract:", *error.faults]), source=source) from None
+        raise InvalidInputError(
+            "\n  ".join(["not a contract:", *error.faults]), source=source
+        ) from None

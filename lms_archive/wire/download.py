@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
-from lms_archive.errors import BadAnswer
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Request
 
@@ -15,8 +15,8 @@ def download(wire: Wire, link: str, name: str) -> bytes:
     """The bytes behind a link of the platform, absolute or relative; counted under `name`.
 
     Raises:
-        BadAnswer: the link leads to another host, which gets neither a call nor the token; or
-            the file is larger than any answer may be.
+        UnexpectedResponseError: the link leads to another host, which gets neither a call nor
+            the token; or the file is larger than any answer may be.
         ApiError: the call failed.
     """
     base = urlsplit(wire.settings.base_url)
@@ -28,7 +28,7 @@ def download(wire: Wire, link: str, name: str) -> bytes:
     inside = parts.path.startswith(f"{base.path}/") and ".." not in unquote(parts.path).split("/")
     if not (same and inside):
         faults = [f"a link to another place: {link[:200]!r}; it was not followed"]
-        raise BadAnswer("GET", f"the link of {name}", faults=faults)
+        raise UnexpectedResponseError("GET", f"the link of {name}", faults=faults)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     path = parts.path.removeprefix(base.path)
     return bytes(wire.send(Request("GET", path, query=query, raw=True), name).data)

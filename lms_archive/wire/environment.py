@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.wire.auth import PasswordGrant, StaticToken
 
 __all__ = ["address_and_auth"]
@@ -16,7 +16,7 @@ def address_and_auth(base_url: str | None = None) -> tuple[str, PasswordGrant | 
     """The base URL, unless given, and who is calling. No variable here holds a secret.
 
     Raises:
-        BadInput: variables are missing; all of them are named.
+        InvalidInputError: variables are missing; all of them are named.
     """
     with_token = bool(_value("TOKEN"))
     needed = ("URL",) if with_token else ("URL", *_LOGIN)
@@ -24,7 +24,7 @@ def address_and_auth(base_url: str | None = None) -> tuple[str, PasswordGrant | 
     if missing:
         names = ", ".join(f"LMS_ARCHIVE_{name}" for name in missing)
         hint = "" if with_token else " (or LMS_ARCHIVE_TOKEN instead of the last four)"
-        raise BadInput(f"not set in the environment: {names}{hint}")
+        raise InvalidInputError(f"not set in the environment: {names}{hint}")
     url = base_url or _value("URL")
     if with_token:
         return url, StaticToken(_value("TOKEN"))

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
-from lms_archive.errors import BadAnswer
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.convert import Faults
 from lms_archive.wire.calls import Wire
 
@@ -41,7 +41,7 @@ def pages(wire: Wire, name: str, cls: type[T], **given: Any) -> Iterator[Page[T]
     list lets nothing through: it is not asked for, since without it everything would come.
 
     Raises:
-        BadAnswer: an item is not what the contract says, or a page comes twice.
+        UnexpectedResponseError: an item is not what the contract says, or a page comes twice.
         ApiError: a call failed.
     """
     if [] in given.values():
@@ -83,12 +83,12 @@ def of_target(
     """These pages, as long as every item is of that course or learning plan.
 
     Raises:
-        BadAnswer: one is not: nothing of such a list can be trusted.
+        UnexpectedResponseError: one is not: nothing of such a list can be trusted.
     """
     for page in found:
         for other in set(map(target, page.items)) - {target_id}:
             faults = [f"an item of {other} in the list of {target_id}"]
-            raise BadAnswer("GET", page.path, status=200, faults=faults)
+            raise UnexpectedResponseError("GET", page.path, status=200, faults=faults)
         yield page
 
 
@@ -98,7 +98,7 @@ def structured(
     """The record of one item; a list's items may be wrapped (2017: jobs are).
 
     Raises:
-        BadAnswer: the item has faults, each named with its JSON path.
+        UnexpectedResponseError: the item has faults, each named with its JSON path.
     """
     row = wire.operation(name)
     where = "$"
@@ -138,6 +138,8 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and value >= 0 else None
 
 
-def _bad(wire: Wire, name: str, given: Mapping[str, Any], faults: list[str]) -> BadAnswer:
+def _bad(
+    wire: Wire, name: str, given: Mapping[str, Any], faults: list[str]
+) -> UnexpectedResponseError:
     request = wire.operation(name).request(**given)
-    return BadAnswer(request.method, request.path, status=200, faults=faults)
+    return UnexpectedResponseError(request.method, request.path, status=200, faults=faults)

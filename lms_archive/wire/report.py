@@ -8,12 +8,12 @@ from typing import Literal
 
 from attrs import field, frozen
 
-from lms_archive.errors import BadInput, ContractNotConfirmed
+from lms_archive.errors import InvalidInputError, UnconfirmedContractError
 from lms_archive.records.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.nearest import Nearest
 
-__all__ = ["ContractReport", "Judgement", "State", "proposed"]
+__all__ = ["ContractReport", "OperationCheck", "State", "proposed"]
 
 State = Literal["confirmed", "differs", "missing", "unreadable"]
 
@@ -21,7 +21,7 @@ _PROPOSED = "proposed after the platform's own swagger"
 
 
 @frozen(kw_only=True)
-class Judgement:
+class OperationCheck:
     """What the platform says about one row of the contract.
 
     Attributes:
@@ -87,14 +87,14 @@ class ContractReport:
     """
 
     contract: Contract = field(repr=False)
-    judgements: tuple[Judgement, ...]
+    judgements: tuple[OperationCheck, ...]
     unread: Mapping[str, str] = field(factory=dict, hash=False)
 
-    def __iter__(self) -> Iterator[Judgement]:
+    def __iter__(self) -> Iterator[OperationCheck]:
         """The judgements."""
         return iter(self.judgements)
 
-    def __getitem__(self, name: str) -> Judgement:
+    def __getitem__(self, name: str) -> OperationCheck:
         """The judgement of that operation.
 
         Raises:
@@ -117,13 +117,13 @@ class ContractReport:
         """Do nothing, if these operations are confirmed.
 
         Raises:
-            ContractNotConfirmed: one is not; the text names the nearest and its override.
+            UnconfirmedContractError: one is not; the text names the nearest and its override.
             KeyError: one was not judged.
         """
         open_ones = [self[name] for name in names if not self.confirmed(name, mode)]
         if open_ones:
             told = "\n".join(map(str, open_ones))
-            raise ContractNotConfirmed(
+            raise UnconfirmedContractError(
                 f"the platform's swagger does not confirm a call; nothing was sent.\n{told}", self
             )
 
@@ -155,7 +155,7 @@ class ContractReport:
                 if one.override:
                     try:
                         contract = proposed(contract, one)
-                    except BadInput:
+                    except InvalidInputError:
                         continue
                     yield one
                     break
@@ -192,7 +192,7 @@ def proposed(contract: Contract, one: Nearest) -> Contract:
     """The contract with a proposal laid over it.
 
     Raises:
-        BadInput: it does not fit.
+        InvalidInputError: it does not fit.
     """
     if one.changes:
         contract = contract.with_operation(one.operation, **{"evidence": _PROPOSED, **one.changes})

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import backoff
 
-from lms_archive.errors import ApiError, PlatformUnavailable, RateLimited
+from lms_archive.errors import ApiError, PlatformUnavailableError, RateLimitError
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.clock import Clock
 
@@ -34,10 +34,10 @@ class _Attempts:
         next(ceilings)  # backoff's generators are primed with one empty send
         for ceiling in ceilings:
             wait = backoff.full_jitter(ceiling)
-            if isinstance(error, RateLimited):
+            if isinstance(error, RateLimitError):
                 wait = max(ceiling, 1.0) + random.random()  # noqa: S311  no secret
             wait = max(wait, error.retry_after or 0.0)
-            if isinstance(error, RateLimited) or error.retry_after:
+            if isinstance(error, RateLimitError) or error.retry_after:
                 self._waited += wait
             self._clock.sleep(wait)
             error = yield 0.0
@@ -46,18 +46,18 @@ class _Attempts:
         """Whether this error is the call's last word."""
         asked = error.retry_after or 0.0
         too_long = self._waited + asked > LONGEST_WAIT
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimitError):
             return too_long
         self._failed += 1
         if (asked and too_long) or (self._is_write and error.in_doubt):
             return True
-        return self._failed >= self._policy.tries
+        return self._failed >= self._policy.attempts
 
 
 def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, clock: Clock) -> T:
     """Call `send`, again where that is safe.
 
-    A read is tried `policy.tries` times on a lost connection, 408 and 5xx. A write is only sent
+    A read is tried `policy.attempts` times on a lost connection, 408 and 5xx. A write is only sent
     again where it surely did not start: the connection was never established, or 429. A 429
     costs no try; the wait that the platform asks for (Retry-After) is a lower bound, kept up to
     an hour for one call.
@@ -69,6 +69,6 @@ def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, cl
     # The waiting is done in the generator, by our clock; backoff itself sleeps 0 s.
     options: dict[str, Any] = {"wait_gen": attempts.waits, "giveup": attempts.give_up}
     again = backoff.on_exception(
-        exception=(RateLimited, PlatformUnavailable), jitter=None, logger=None, **options
+        exception=(RateLimitError, PlatformUnavailableError), jitter=None, logger=None, **options
     )
     return again(send)()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from attrs import asdict, field, frozen
 
 from lms_archive._version import __version__
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.wire.auth import Auth, StaticToken
 from lms_archive.wire.contract import Contract
@@ -30,8 +30,8 @@ def checked_base_url(url: str) -> str:
     """The platform's address without a slash at its end.
 
     Raises:
-        BadInput: it is no https address of a host (http is for loopback only), or it carries a
-            user, a query or a fragment.
+        InvalidInputError: it is no https address of a host (http is for loopback only), or it
+            carries a user, a query or a fragment.
     """
     url = url.strip()
     try:
@@ -42,12 +42,18 @@ def checked_base_url(url: str) -> str:
     if parts.scheme not in ("https", "http") or not host or _UNFIT.search(url):
         may_hold_a_secret = "@" in url or "?" in url
         shown = "what was given" if may_hold_a_secret else repr(url)
-        raise BadInput(f"the base URL must look like 'https://acme.example.com', not {shown}")
+        raise InvalidInputError(
+            f"the base URL must look like 'https://acme.example.com', not {shown}"
+        )
     if parts.username is not None or parts.query or parts.fragment:
         shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
-        raise BadInput(f"the base URL must hold no user, query or fragment; give {shown!r}")
+        raise InvalidInputError(
+            f"the base URL must hold no user, query or fragment; give {shown!r}"
+        )
     if parts.scheme == "http" and not _is_loopback(host):
-        raise BadInput(f"plain http would show the token to the network: use https://{host}")
+        raise InvalidInputError(
+            f"plain http would show the token to the network: use https://{host}"
+        )
     return parts.geturl().rstrip("/")
 
 
@@ -62,7 +68,7 @@ def checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]
     """Seconds to connect and seconds to read; one number stands for both.
 
     Raises:
-        BadInput: one is no number above 0, or has no end.
+        InvalidInputError: one is no number above 0, or has no end.
     """
     given: Any = timeout if isinstance(timeout, tuple) else (timeout, timeout)
     try:
@@ -70,7 +76,9 @@ def checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]
     except (TypeError, ValueError):
         connect = read = math.nan
     if not (0 < connect < math.inf and 0 < read < math.inf):
-        raise BadInput(f"timeout is seconds to connect and seconds to read, not {timeout!r}")
+        raise InvalidInputError(
+            f"timeout is seconds to connect and seconds to read, not {timeout!r}"
+        )
     return connect, read
 
 
@@ -78,10 +86,12 @@ def checked_app_info(app_info: str | None) -> str | None:
     """The name as it can stand in a header.
 
     Raises:
-        BadInput: it cannot.
+        InvalidInputError: it cannot.
     """
     if app_info and not re.fullmatch(r"[ -~]+", app_info):
-        raise BadInput(f"app_info goes into the user agent: plain ASCII only, not {app_info!r}")
+        raise InvalidInputError(
+            f"app_info goes into the user agent: plain ASCII only, not {app_info!r}"
+        )
     return app_info
 
 
@@ -89,11 +99,13 @@ def checked_auth(auth: Auth | StaticToken) -> Auth | StaticToken:
     """Who is calling.
 
     Raises:
-        BadInput: it is nothing that can log in; it is not quoted, since it may be a secret.
+        InvalidInputError: it cannot log in; its value is not quoted, because it may be a secret.
     """
     given: object = auth
     if isinstance(given, type) or not (isinstance(given, StaticToken) or hasattr(given, "form")):
-        raise BadInput("auth is a PasswordGrant, ClientCredentials, JwtBearer or StaticToken(...)")
+        raise InvalidInputError(
+            "auth is a PasswordGrant, ClientCredentials, JwtBearer or StaticToken(...)"
+        )
     return auth
 
 
@@ -137,12 +149,12 @@ def check_pickled(name: str, value: object) -> None:
     """Refuse what cannot go to another process.
 
     Raises:
-        BadInput: this cannot be pickled.
+        InvalidInputError: this cannot be pickled.
     """
     try:
         pickle.dumps(value)
     except Exception as error:  # noqa: BLE001  pickling runs the code of what is pickled
-        raise BadInput(
+        raise InvalidInputError(
             f"a client with this {name} cannot be pickled ({type(error).__name__}): make it "
             f"where it is used, or give it a {name} of a class at the top of a module"
         ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from lms_archive.errors import BadInput
+from lms_archive.errors import InvalidInputError
 from lms_archive.wire.clock import Clock
 
 __all__ = ["Throttle"]
@@ -21,7 +21,9 @@ class Throttle:
 
     def __init__(self, calls_per_hour: int | None, clock: Clock) -> None:
         if calls_per_hour is not None and calls_per_hour < 1:
-            raise BadInput(f"calls_per_hour must be at least 1 or None, not {calls_per_hour}")
+            raise InvalidInputError(
+                f"calls_per_hour must be at least 1 or None, not {calls_per_hour}"
+            )
         self._limit, self._clock = calls_per_hour, clock
         self._lock = threading.Lock()
         self._times: deque[float] = deque()

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from requests.models import PreparedRequest
 
-__all__ = ["MAX_BODY", "Answer", "NotSent", "RequestsTransport", "Transport"]
+__all__ = ["MAX_BODY", "RequestNotSentError", "RequestsTransport", "Response", "Transport"]
 
 MAX_BODY = 16 * 1024 * 1024
 """No answer is read beyond this many bytes, unpacked."""
 
 
-class NotSent(OSError):
+class RequestNotSentError(OSError):
     """The connection was never established: the platform has seen nothing of the call."""
 
 
 @frozen
-class Answer:
+class Response:
     """What came back: status, headers, and the body, unpacked and whole."""
 
     status: int
@@ -44,8 +44,8 @@ class Answer:
 class Transport(Protocol):
     """Anything that carries one exchange, without following redirects and without retrying.
 
-    It raises `NotSent` (or `ConnectionRefusedError`, `socket.gaierror`) where the call surely
-    never left, and any other `OSError` where the answer was lost.
+    It raises `RequestNotSentError` (or `ConnectionRefusedError`, `socket.gaierror`) where the call
+    surely never left, and any other `OSError` where the answer was lost.
     """
 
     def __call__(
@@ -57,7 +57,7 @@ class Transport(Protocol):
         body: bytes | None,
         timeout: tuple[float, float],
         /,
-    ) -> Answer:
+    ) -> Response:
         """Carry one exchange; `timeout` is seconds to connect, seconds to read."""
         ...
 
@@ -177,11 +177,11 @@ class RequestsTransport:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """One exchange, its body read whole up to `MAX_BODY`; head and body each in time.
 
         Raises:
-            NotSent: the connection was never established.
+            RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
         session = self._session()
@@ -199,7 +199,7 @@ class RequestsTransport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                return Answer(response.status_code, response.headers, _read(response, timeout[1]))
+                return Response(response.status_code, response.headers, _read(response, timeout[1]))
         except requests.RequestException as error:
             lost = _plain_error(error)
         raise lost
@@ -246,6 +246,6 @@ def _plain_error(error: requests.RequestException) -> OSError:
     if isinstance(cause, MaxRetryError):
         cause = cause.reason
     if isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
-        return NotSent(str(error))
+        return RequestNotSentError(str(error))
     kind = TimeoutError if isinstance(error, requests.Timeout) else ConnectionError
     return kind(str(error))

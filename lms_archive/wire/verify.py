@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from lms_archive.errors import ApiError, BadInput, PlatformUnavailable, RateLimited
+from lms_archive.errors import ApiError, InvalidInputError, PlatformUnavailableError, RateLimitError
 from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.described import Described, Parameter, Place, shape
 from lms_archive.wire.nearest import Nearest, nearest
 from lms_archive.wire.overriding import LISTS, MEANT, PLACES
-from lms_archive.wire.report import ContractReport, Judgement, State, proposed
+from lms_archive.wire.report import ContractReport, OperationCheck, State, proposed
 from lms_archive.wire.swagger import NotASwagger, read_swagger
 from lms_archive.wire.wording import meaning
 
@@ -35,7 +35,7 @@ def verify(wire: Wire, names: Iterable[str] | None = None) -> ContractReport:
     are not judged.
 
     Raises:
-        BadInput: the contract has no row of that name, or it is not judged.
+        InvalidInputError: the contract has no row of that name, or it is not judged.
         ApiError: the platform cannot be reached, the login failed, or it was 429 for too long.
             Any other refusal of a document makes rows unreadable.
     """
@@ -44,7 +44,9 @@ def verify(wire: Wire, names: Iterable[str] | None = None) -> ContractReport:
     asked = known if names is None else list(dict.fromkeys(names))
     for name in asked:
         if name not in known:
-            raise BadInput(f"no operation {name!r} to verify; there are: {', '.join(known)}")
+            raise InvalidInputError(
+                f"no operation {name!r} to verify; there are: {', '.join(known)}"
+            )
     documents = _Documents(wire)
     judgements = tuple(_judge(name, contract, documents) for name in asked)
     return ContractReport(contract, judgements, dict(documents.unread))
@@ -78,11 +80,11 @@ class _Documents:
             root = urlsplit(self._wire.settings.base_url).path
             read = read_swagger(data, service=service, location=path, root=root)
         except ApiError as error:
-            no_answer = error.status is None or isinstance(error, RateLimited)
+            no_answer = error.status is None or isinstance(error, RateLimitError)
             if no_answer or error.path != path:
                 raise
-            read = f"GET {path}: {error.status} {error.words[:_LONGEST]}".rstrip()
-            if isinstance(error, PlatformUnavailable):
+            read = f"GET {path}: {error.status} {error.message[:_LONGEST]}".rstrip()
+            if isinstance(error, PlatformUnavailableError):
                 return read  # another time it may be there
         except NotASwagger as error:
             read = f"GET {path}: {error}"
@@ -90,7 +92,7 @@ class _Documents:
         return read
 
 
-def _judge(name: str, contract: Contract, documents: _Documents) -> Judgement:
+def _judge(name: str, contract: Contract, documents: _Documents) -> OperationCheck:
     row = contract.operations[name]
     services = (row.service, *SEARCHED)
     best = _best(row, contract, documents.of(row.service))
@@ -111,7 +113,7 @@ def _judge(name: str, contract: Contract, documents: _Documents) -> Judgement:
     if state != "confirmed":
         every = nearest(name, contract, documents.of(*services))
         near = tuple(_checked(one, contract, described) for one, described in every)
-    return Judgement(
+    return OperationCheck(
         operation=name,
         state=state,
         method=row.method,
@@ -147,7 +149,7 @@ def _checked(one: Nearest, contract: Contract, described: Described) -> Nearest:
     try:
         row = proposed(contract, one).operations[one.operation]
         obstacles = [*_faults(row, described)]
-    except BadInput as error:
+    except InvalidInputError as error:
         obstacles = [" ".join(str(error).split())]
     if not obstacles:
         return one

@@ -80,7 +80,9 @@ def job(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) ->
 
 def plan(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchivePlan:
     """The plan of that job; what `plan` takes goes to it."""
-    options = {name: terms.pop(name) for name in ("on_shared", "again_after") if name in terms}
+    options = {
+        name: terms.pop(name) for name in ("on_shared", "skip_archived_within") if name in terms
+    }
     return job(stage, *plans, courses=courses, **terms).plan(stage.client, **options)
 
 
@@ -154,7 +156,7 @@ def check(
         for course in one.courses:
             records = truth.records.get(("course_id", course.course_id, key[2]), [])
             assert records == ([] if course.record_id is None else [course.record_id])
-            assert bool(records) == (course.became not in ("not_archived", "not_enrolled"))
+            assert bool(records) == (course.status not in ("not_archived", "not_enrolled"))
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, load_plans, sent
 from virtual_time import Stage
 
-from lms_archive import Answer, ArchiveJob, ArchivePlan, BadInput
+from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, Response
 
 utc = timezone.utc
 BORDER = datetime(2025, 6, 1, tzinfo=utc)
@@ -118,7 +118,7 @@ class Nameless:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Carry one exchange."""
         answer = self._line(method, url, headers, params, body, timeout)
         if not url.endswith("/enrollments") or method != "GET":
@@ -126,7 +126,7 @@ class Nameless:
         data = json.loads(answer.body)
         for item in data["data"]["items"]:
             del item["username"]
-        return Answer(answer.status, answer.headers, json.dumps(data).encode())
+        return Response(answer.status, answer.headers, json.dumps(data).encode())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +166,7 @@ def test_nobody_matches(stage: Stage, kind: str, how: dict[str, Any]) -> None:
 def test_a_time_that_means_nothing(since: Any) -> None:
     """Naive times, times ahead and what is no time are refused before anything is read."""
     job = ArchiveJob.for_course(9, **UNENROLL)
-    with pytest.raises(BadInput, match=r"needs a time zone|lies in the future|is a date"):
+    with pytest.raises(InvalidInputError, match=r"needs a time zone|lies in the future|is a date"):
         job.all_enrollments(inactive_since=since)
 
 
@@ -174,7 +174,7 @@ def test_a_time_that_means_nothing(since: Any) -> None:
 def test_a_time_that_is_still_to_come(stage: Stage, since: Any) -> None:
     """By the platform's clock: everybody would be inactive."""
     _load(stage)
-    with pytest.raises(BadInput, match="lies in the future"):
+    with pytest.raises(InvalidInputError, match="lies in the future"):
         _plan(stage, "course", inactive_since=since)
     assert _plan(stage, "course", inactive_since=date(2026, 3, 1)).counts["to_archive"] == 5
 
@@ -182,7 +182,7 @@ def test_a_time_that_is_still_to_come(stage: Stage, since: Any) -> None:
 def test_longer_ago_than_there_is_time(stage: Stage) -> None:
     """A span before the year 1 is refused in words."""
     _load(stage)
-    with pytest.raises(BadInput, match="1000000 days"):
+    with pytest.raises(InvalidInputError, match="1000000 days"):
         _plan(stage, "course", inactive_since=timedelta(days=1_000_000))
 
 

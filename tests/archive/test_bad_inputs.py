@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from archive_tools import MakeCsv, from_csv, planned, skipped
 
-from lms_archive import BadInput, Client
+from lms_archive import Client, InvalidInputError
 
 HEADER = "username,user_id,course_code,course_id,note\n"
 LONG = "x" * 200_000
@@ -296,7 +296,7 @@ def test_unreadable_file(
     """A file that cannot be read is refused at once, with its name, the line and what to do."""
     content, options, words, line = case
     path = make_csv(content)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         from_csv(path, **options)
     assert words in str(caught.value)
     assert str(caught.value).startswith(f"{path}, line {line}" if line else f"{path}: ")
@@ -305,14 +305,14 @@ def test_unreadable_file(
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A missing file is BadInput, not an OSError."""
-    with pytest.raises(BadInput, match=r"none\.csv: cannot be read: No such file"):
+    """A missing file is InvalidInputError, not an OSError."""
+    with pytest.raises(InvalidInputError, match=r"none\.csv: cannot be read: No such file"):
         from_csv(tmp_path / "none.csv")
 
 
 def test_directory(tmp_path: Path) -> None:
-    """A directory is BadInput, too."""
-    with pytest.raises(BadInput, match="cannot be read: Is a directory"):
+    """A directory is InvalidInputError, too."""
+    with pytest.raises(InvalidInputError, match="cannot be read: Is a directory"):
         from_csv(tmp_path)
 
 

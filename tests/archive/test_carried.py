@@ -6,12 +6,12 @@ import pytest
 from plan_tools import UNENROLL, check, date_of, done, load_plans, of_many, plan, records_of, sent
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
-from lms_archive import ArchiveJob, CarriedCourse, Limits, resume
+from lms_archive import ArchiveJob, CourseOutcome, Limits, resume
 
 
 def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
     return {
-        one.user: [(course.course_id, course.became) for course in one.courses]
+        one.user: [(course.course_id, course.status) for course in one.courses]
         for one in outcomes  # type: ignore[attr-defined]
     }
 
@@ -64,7 +64,7 @@ def test_earlier_records_are_not_taken_for_these(stage: Stage) -> None:
     )
     second = plan(stage, 50).apply(stage.client, ledger=stage.folder / "second.sqlite")
     assert second.counts["archived"] == 3
-    assert {one.courses for one in second.outcomes} == {(CarriedCourse(1, "not_enrolled"),)}
+    assert {one.courses for one in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
     assert records_of(stage, "course_id", 1, 1001) == old
 
 
@@ -144,7 +144,7 @@ def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> Non
     stage.time.sleep(7200)
     result = resume(stage.ledger, client)
     check(stage, result, again=mode == "re-enroll", archived=5)
-    assert {c.became for one in result.outcomes for c in one.courses} == {"archived"}
+    assert {c.status for one in result.outcomes for c in one.courses} == {"archived"}
     assert all(len(one.courses) == 2 for one in result.outcomes)
 
 
@@ -182,4 +182,4 @@ def test_a_platform_whose_clocks_differ_a_little(stage: Stage) -> None:
 
     stage.line.before.append(earlier)
     result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
-    assert {one.became for row in result.archived for one in row.courses} == {"archived"}
+    assert {one.status for row in result.archived for one in row.courses} == {"archived"}

@@ -9,9 +9,9 @@ from virtual_time import Stage
 from lms_archive import (
     ArchiveJob,
     ArchiveResult,
-    BadAnswer,
-    BadInput,
-    NotFound,
+    InvalidInputError,
+    NotFoundError,
+    UnexpectedResponseError,
     resume,
 )
 
@@ -106,12 +106,12 @@ def test_one_by_one(stage: Stage, tmp_path: Path) -> None:
     ada, bob, cleo = result.records
     path = stage.client.archived.download_certificate(ada, tmp_path / "ada.pdf")
     assert path.read_bytes().startswith(b"%PDF-")
-    with pytest.raises(BadInput, match="record 2 has no certificate"):
+    with pytest.raises(InvalidInputError, match="record 2 has no certificate"):
         stage.client.archived.download_certificate(bob, tmp_path / "bob.pdf")
-    with pytest.raises(BadAnswer, match="another place"):
+    with pytest.raises(UnexpectedResponseError, match="another place"):
         stage.client.archived.download_certificate(cleo, tmp_path / "cleo.pdf")
     stage.sandbox.faults.add("status", operation="certificate", status=404)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         stage.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
     assert [one.name for one in tmp_path.glob("*.pdf")] == ["ada.pdf"]
 
@@ -119,7 +119,7 @@ def test_one_by_one(stage: Stage, tmp_path: Path) -> None:
 def test_a_result_without_a_client(stage: Stage, tmp_path: Path) -> None:
     """A result made of a ledger alone says where a client comes from."""
     result = _archived(stage, ada="")
-    with pytest.raises(BadInput, match="resume"):
+    with pytest.raises(InvalidInputError, match="resume"):
         ArchiveResult(result.ledger).save_certificates(tmp_path)
     again = resume(result.ledger, stage.client)
     assert len(again.save_certificates(tmp_path / "pdf").saved) == 1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lms_archive import Client, Limits
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
 from lms_archive.archive.terms import Terms
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -16,9 +16,9 @@ TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")
 TARGET = PlannedTarget(kind="course", target_id=71, code="SAFE", title="Safety", listed=9)
 
 
-def image(row: int, user_id: int, day: int | None = 0) -> PreImage:
+def image(row: int, user_id: int, day: int | None = 0) -> PlannedEnrollment:
     """An enrollment of that user, made on that day."""
-    return PreImage(
+    return PlannedEnrollment(
         row=row,
         user_id=user_id,
         username=f"u{user_id}",
@@ -37,20 +37,20 @@ sizes = st.integers(1, 25)
 
 
 def chunks(
-    found: list[PreImage], size: int, target: PlannedTarget = TARGET, terms: Terms = TERMS
+    found: list[PlannedEnrollment], size: int, target: PlannedTarget = TARGET, terms: Terms = TERMS
 ) -> list[Chunk]:
     """The chunks of these members."""
     return list(cut(target, found, size=size, terms=terms, read_at=AT))
 
 
 @given(members, sizes)
-def test_every_member_once_in_order(found: list[PreImage], size: int) -> None:
+def test_every_member_once_in_order(found: list[PlannedEnrollment], size: int) -> None:
     """The chunks put together are the members, in their order."""
     assert [one for chunk in chunks(found, size) for one in chunk.members] == found
 
 
 @given(members, sizes)
-def test_within_the_limit(found: list[PreImage], size: int) -> None:
+def test_within_the_limit(found: list[PlannedEnrollment], size: int) -> None:
     """No chunk is empty or above the limit, and only the last may be below it."""
     lengths = [len(chunk) for chunk in chunks(found, size)]
     assert all(length == size for length in lengths[:-1])
@@ -58,14 +58,14 @@ def test_within_the_limit(found: list[PreImage], size: int) -> None:
 
 
 @given(members, sizes)
-def test_ids_differ(found: list[PreImage], size: int) -> None:
+def test_ids_differ(found: list[PlannedEnrollment], size: int) -> None:
     """Chunks of one target have different ids."""
     ids = [chunk.chunk_id for chunk in chunks(found, size)]
     assert len(set(ids)) == len(ids)
 
 
 @given(members, sizes, st.integers(1, 1000))
-def test_ids_depend_on_content_only(found: list[PreImage], size: int, by: int) -> None:
+def test_ids_depend_on_content_only(found: list[PlannedEnrollment], size: int, by: int) -> None:
     """Line, name, score, title and time of reading may change: the ids stay."""
     told_otherwise = [evolve(one, row=one.row + by, username=None, score=3.5) for one in found]
     target = evolve(TARGET, code=None, title="Another", listed=by)
@@ -74,7 +74,7 @@ def test_ids_depend_on_content_only(found: list[PreImage], size: int, by: int) -
 
 
 @given(members.filter(bool), st.data())
-def test_ids_change_with_content(found: list[PreImage], data: st.DataObject) -> None:
+def test_ids_change_with_content(found: list[PlannedEnrollment], data: st.DataObject) -> None:
     """Another user, date, order, course or decision makes another id."""
     (whole,) = chunks(found, 60)
     place = data.draw(st.integers(0, len(found) - 1))

@@ -13,7 +13,7 @@ from lms_archive import (
     Target,
 )
 from lms_archive.archive.entries import outcome_to_row, row_to_outcome
-from lms_archive.archive.outcomes import CODES, CarriedCourse
+from lms_archive.archive.outcomes import CODES, CourseOutcome
 from lms_archive.archive.selection import Row
 from lms_archive.records.convert import Structurer
 
@@ -64,7 +64,7 @@ rows = st.builds(
     code=st.sampled_from(sorted(CODES)),
     reason=reasons,
     record=st.none() | records(),
-    courses=st.lists(st.builds(CarriedCourse, whole, words, st.none() | whole), max_size=2),
+    courses=st.lists(st.builds(CourseOutcome, whole, words, st.none() | whole), max_size=2),
     differences=st.lists(words, max_size=2),
     user_id=st.none() | whole,
 )

@@ -11,8 +11,8 @@ from virtual_time import Stage
 from lms_archive import (
     ArchiveJob,
     ArchiveResult,
-    BadInput,
-    JobTimeout,
+    InvalidInputError,
+    JobTimeoutError,
     Limits,
     LmsArchiveError,
     RunEvent,
@@ -87,10 +87,10 @@ def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
         lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
     )
     told: list[RunEvent] = []
-    with pytest.raises(JobTimeout):
+    with pytest.raises(JobTimeoutError):
         stage.apply(on_event=told.append)
     assert told[-1].kind == "stopped"
-    assert (told[-1].reason or "").startswith("JobTimeout: background job")
+    assert (told[-1].reason or "").startswith("JobTimeoutError: background job")
     assert told[-1].settled == 1
     stage.end_jobs()
     told.clear()
@@ -155,7 +155,7 @@ def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(stage: Stage) -> None:
 def test_a_note_is_text(stage: Stage) -> None:
     """A number is refused, before anything happens."""
     stage.load(1)
-    with pytest.raises(BadInput, match="note is a text, not 7"):
+    with pytest.raises(InvalidInputError, match="note is a text, not 7"):
         stage.apply(note=7)
     assert not stage.ledger.exists()
 

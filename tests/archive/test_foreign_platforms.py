@@ -13,12 +13,12 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
+    CanaryFailedError,
     Client,
     Contract,
-    ContractNotConfirmed,
     Limits,
-    Stopped,
-    StoppedByCanary,
+    RunStoppedError,
+    UnconfirmedContractError,
     resume,
 )
 from lms_archive.sandbox import Foreign, Sandbox
@@ -172,7 +172,7 @@ def test_nothing_is_sent_on_unconfirmed_ground(on_platform: OnPlatform, name: st
     stage = on_platform(foreign)
     plan = job().plan(stage.client)
     assert any(WRITE in text for text in plan.warnings)
-    with pytest.raises(ContractNotConfirmed) as stopped:
+    with pytest.raises(UnconfirmedContractError) as stopped:
         run(stage, plan, stage.client)
     assert nearest in str(stopped.value)
     assert f'.with_operation(\n            "{WRITE}"' in str(stopped.value) or "modes" in name
@@ -210,7 +210,7 @@ def test_a_learning_plan_elsewhere(on_platform: OnPlatform) -> None:
         plans=True,
     )
     plan = job(plans=True).plan(stage.client)
-    with pytest.raises(ContractNotConfirmed, match=call):
+    with pytest.raises(UnconfirmedContractError, match=call):
         run(stage, plan, stage.client)
     assert sends(stage) == 0
     contract = stage.client.verify_contract().suggested_contract()
@@ -297,7 +297,7 @@ def test_lists_elsewhere(on_platform: OnPlatform) -> None:
     """A list that a job cannot do without stops the plan, names the nearest, and can be moved."""
     call = "GET /course/v1/courses/{id}/archived_enrollments"
     stage = on_platform(Foreign(calls={ARCHIVED: call}, parameters={ARCHIVED: {"course_id": "id"}}))
-    with pytest.raises(ContractNotConfirmed, match="archived_enrollments"):
+    with pytest.raises(UnconfirmedContractError, match="archived_enrollments"):
         job().plan(stage.client)
     contract = stage.client.verify_contract().suggested_contract()
     client = stage.client.with_options(contract=contract)
@@ -308,7 +308,7 @@ def test_no_listing_of_jobs(on_platform: OnPlatform) -> None:
     """Without it no job could be awaited: nothing is sent, and the error names it."""
     stage = on_platform(Foreign(calls={"list_jobs": None}))
     plan = job().plan(stage.client)
-    with pytest.raises(ContractNotConfirmed, match="list_jobs"):
+    with pytest.raises(UnconfirmedContractError, match="list_jobs"):
         run(stage, plan, stage.client)
     assert stage.writes == []
 
@@ -332,7 +332,7 @@ def test_no_swagger(on_platform: OnPlatform, kind: Any) -> None:
     stage = on_platform(Foreign(swagger=kind))
     plan = job().plan(stage.client)
     assert any("swagger cannot be read" in text for text in plan.warnings)
-    with pytest.raises(ContractNotConfirmed, match="PUT /learn/v1/enrollments"):
+    with pytest.raises(UnconfirmedContractError, match="PUT /learn/v1/enrollments"):
         run(stage, plan, stage.client)
     assert sends(stage) == 0
     result = run(stage, plan, stage.client, trust_contract=True)
@@ -348,7 +348,7 @@ def test_no_swagger(on_platform: OnPlatform, kind: Any) -> None:
 def test_no_archived_list(on_platform: OnPlatform, swagger: Any) -> None:
     """Nothing could be proven: refused, trusted or not, with or without a swagger."""
     stage = on_platform(Foreign(calls={ARCHIVED: None}, swagger=swagger))
-    with pytest.raises(ContractNotConfirmed, match=r"nothing can be proven|archived"):
+    with pytest.raises(UnconfirmedContractError, match=r"nothing can be proven|archived"):
         run(stage, job().plan(stage.client), stage.client, trust_contract=True)
     assert sends(stage) == 0
     assert len(stage.active) == 5
@@ -363,7 +363,9 @@ def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, name: str, mo
     """A bulk call that takes no enrollment_mode is no archive call: nothing is sent."""
     stage = on_platform(HARMFUL[name])
     before = state(stage)
-    with pytest.raises(ContractNotConfirmed, match="enrollment_mode is not among its parameters"):
+    with pytest.raises(
+        UnconfirmedContractError, match="enrollment_mode is not among its parameters"
+    ):
         run(stage, job(mode).plan(stage.client), stage.client)
     assert sends(stage) == 0
     assert state(stage) == before
@@ -376,7 +378,7 @@ def test_trusted_it_touches_one_enrollment(on_platform: OnPlatform, name: str, m
     stage = on_platform(HARMFUL[name])
     before, plan = state(stage), job(mode).plan(stage.client)
     look_at = "only unenrolls" if name == "unenrolls" else "calls enrollment_mode"
-    with pytest.raises(StoppedByCanary, match=look_at):
+    with pytest.raises(CanaryFailedError, match=look_at):
         run(stage, plan, stage.client, trust_contract=True)
     assert touched(stage, before, "enrollments") == (0 if name == "nothing" else 1)
     assert sends(stage) == 1
@@ -388,11 +390,11 @@ def test_resume_takes_no_second_one(on_platform: OnPlatform, mode: str) -> None:
     """As long as the canary's record is not seen, resuming looks again and sends nothing."""
     stage = on_platform(HARMFUL["unenrolls"])
     before, plan = state(stage), job(mode).plan(stage.client)
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         run(stage, plan, stage.client, trust_contract=True)
     for _ in range(2):
         stage.time.sleep(3600)
-        with pytest.raises(StoppedByCanary, match="no archived record"):
+        with pytest.raises(CanaryFailedError, match="no archived record"):
             resume(stage.ledger, stage.client, trust_contract=True)
     assert touched(stage, before, "enrollments") == 1
     assert sends(stage) == 1
@@ -406,7 +408,7 @@ def test_what_the_swagger_promises_and_the_platform_does_not(
     """Where the mode is described and ignored, only the canary can tell: one is touched at most."""
     stage = on_platform(Foreign(effect=effect))
     before = state(stage)
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         run(stage, job(mode).plan(stage.client), stage.client)
     assert touched(stage, before, "enrollments") == (0 if effect == "nothing" else 1)
     assert sends(stage) == 1
@@ -418,10 +420,10 @@ def test_trusted_in_a_learning_plan(on_platform: OnPlatform, name: str, mode: An
     """In a plan too: one enrollment, with those in its courses, is all that can be touched."""
     stage = on_platform(HARMFUL[name], plans=True)
     before, plan = state(stage), job(mode, plans=True).plan(stage.client)
-    with pytest.raises(ContractNotConfirmed):
+    with pytest.raises(UnconfirmedContractError):
         run(stage, plan, stage.client)
     assert state(stage) == before
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         run(stage, plan, stage.client, trust_contract=True)
     some = name != "nothing"
     assert touched(stage, before, "learning_plan_enrollments") == some
@@ -432,7 +434,7 @@ def test_trusted_in_a_learning_plan(on_platform: OnPlatform, name: str, mode: An
 def test_the_date_is_kept(on_platform: OnPlatform) -> None:
     """Re-enrolled with the old date, what is enrolled cannot be told from what was archived."""
     stage = on_platform(Foreign(keeps_date=True))
-    with pytest.raises(StoppedByCanary, match="look at the enrollment date"):
+    with pytest.raises(CanaryFailedError, match="look at the enrollment date"):
         run(stage, job("re-enroll").plan(stage.client), stage.client)
     assert dict(stage.archived) == {(1, 1001): 1}
     assert sends(stage) == 1
@@ -442,7 +444,7 @@ def test_the_date_is_kept_and_no_canary_was_wanted(on_platform: OnPlatform) -> N
     """Without a canary the first chunk is the one that stops the job."""
     stage = on_platform(Foreign(keeps_date=True))
     client = stage.connect(limits=Limits(hand_picked=2))
-    with pytest.raises(Stopped, match=r"nothing of the first chunk .* came out as asked"):
+    with pytest.raises(RunStoppedError, match=r"nothing of the first chunk .* came out as asked"):
         run(stage, job("re-enroll").plan(client), client, canary=0)
     assert max(stage.archived.values()) == 1
     assert sends(stage) == 1
@@ -452,10 +454,12 @@ def test_the_tracking_is_not_reset(on_platform: OnPlatform) -> None:
     """A platform that does not know reset_tracking is refused; trusted, one is re-enrolled."""
     stage = on_platform(Foreign(parameters={WRITE: {"reset_tracking": None}}))
     plan = job("re-enroll", reset_tracking=True).plan(stage.client)
-    with pytest.raises(ContractNotConfirmed, match="reset_tracking is not among its parameters"):
+    with pytest.raises(
+        UnconfirmedContractError, match="reset_tracking is not among its parameters"
+    ):
         run(stage, plan, stage.client)
     assert sends(stage) == 0
-    with pytest.raises(StoppedByCanary, match="the tracking was not reset"):
+    with pytest.raises(CanaryFailedError, match="the tracking was not reset"):
         run(stage, plan, stage.client, trust_contract=True)
     assert dict(stage.archived) == {(1, 1001): 1}
     assert sends(stage) == 1
@@ -487,7 +491,7 @@ def test_a_lag_of_minutes(on_platform: OnPlatform, mode: str, seconds: float) ->
     Until it is seen nothing else is sent.
     """
     stage = on_platform(Foreign(archived_lag=seconds))
-    with pytest.raises(StoppedByCanary) as stopped:
+    with pytest.raises(CanaryFailedError) as stopped:
         run(stage, job(mode).plan(stage.client), stage.client)
     assert stopped.value.counts["unknown"] == 1
     resumed = None
@@ -495,7 +499,7 @@ def test_a_lag_of_minutes(on_platform: OnPlatform, mode: str, seconds: float) ->
         stage.time.sleep(20)
         try:
             resumed = resume(stage.ledger, stage.client)
-        except StoppedByCanary as again:
+        except CanaryFailedError as again:
             assert again.counts["archived"] == sends(stage) - 1  # noqa: PT017  one at a time
         else:
             break

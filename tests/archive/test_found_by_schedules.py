@@ -4,7 +4,14 @@ import pytest
 from plan_tools import AGAIN, load_plans, of_many, plan, rows
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, JobTimeout, Limits, StoppedByCanary, UnexpectedArchive, resume
+from lms_archive import (
+    ArchiveJob,
+    CanaryFailedError,
+    JobTimeoutError,
+    Limits,
+    UnexpectedArchiveError,
+    resume,
+)
 
 LAGS = """
 CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {when} BEGIN
@@ -24,7 +31,7 @@ def test_a_carried_course_whose_record_lags_is_told_as_archived(stage: Stage, mo
     load_plans(stage, {50: [1, 2]})
     _lag(stage, "NEW.course_id = 2")
     result = plan(stage, 50, mode=mode).apply(stage.client, ledger=stage.ledger)
-    became = {(one.course_id, one.became) for row in result.outcomes for one in row.courses}
+    became = {(one.course_id, one.status) for row in result.outcomes for one in row.courses}
     assert became == {(1, "archived"), (2, "archived")}
     assert len(result.incomplete) == 0
 
@@ -44,7 +51,7 @@ def test_a_dated_record_is_of_no_undated_enrollment(stage: Stage) -> None:
     stage.load(3, dated=False)
     planned = stage.plan()
     stage.line.once(lambda one: one.is_write, lambda: stage.enroll_anew(1, 1001))
-    with pytest.raises(StoppedByCanary, match="more was archived than asked for"):
+    with pytest.raises(CanaryFailedError, match="more was archived than asked for"):
         planned.apply(stage.client, ledger=stage.ledger)
     first = next(iter(resume(stage.ledger, stage.client, canary=0).outcomes))
     assert (first.kind, first.code) == ("unknown", "not_seen")
@@ -55,9 +62,9 @@ def test_behind_a_canary_that_somebody_took_canary_0_goes_on(stage: Stage) -> No
     stage.load(4)
     planned = stage.plan()
     stage.line.once(lambda one: one.is_write, lambda: stage.unenroll(1, 1001))
-    with pytest.raises(StoppedByCanary, match=r"resume\(ledger, client, canary=0\) goes on"):
+    with pytest.raises(CanaryFailedError, match=r"resume\(ledger, client, canary=0\) goes on"):
         planned.apply(stage.client, ledger=stage.ledger)
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         resume(stage.ledger, stage.client)
     assert len(stage.writes) == 1
     result = resume(stage.ledger, stage.client, canary=0)
@@ -76,7 +83,7 @@ def test_a_record_older_than_the_call_is_not_all_that_came_of_it(stage: Stage) -
         stage.time.sleep(1)
 
     stage.line.once(lambda one: one.path.endswith("/archived"), replace)
-    with pytest.raises(UnexpectedArchive, match="user 1002 in C1"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1002 in C1"):
         planned.apply(stage.client, ledger=stage.ledger)
 
 
@@ -90,7 +97,7 @@ def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(stage: 
         "WHERE user_id = 1001"
     )
     stage.line.once(lambda one: one.is_write, lambda: stage.change(anew))
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         planned.apply(stage.client, ledger=stage.ledger)
     result = resume(stage.ledger, stage.client, canary=0)
     told = {(one.row["user_id"], one.code) for one in result.outcomes if one.row.get("course_id")}
@@ -110,10 +117,10 @@ def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(stage: Stage) -
         stage.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)
 
     stage.line.once(of_many, replace, after=True)
-    with pytest.raises(JobTimeout):
+    with pytest.raises(JobTimeoutError):
         planned.apply(client, ledger=stage.ledger)
     stage.end_jobs()
-    with pytest.raises(UnexpectedArchive, match="user 1003 in C1"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1"):
         resume(stage.ledger, client)
     result = resume(stage.ledger, client)
     assert result.counts["archived"] == 4

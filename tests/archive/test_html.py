@@ -9,7 +9,7 @@ import pytest
 from archive_tools import for_course, from_rows
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, ContractReport, Judgement
+from lms_archive import ArchiveJob, ContractReport, OperationCheck
 from lms_archive.records.html import block, counted, line, table
 
 HOSTILE = [
@@ -228,7 +228,9 @@ def test_a_contract_report(stage: Stage) -> None:
 def test_a_contract_report_of_much() -> None:
     """A hostile swagger's words are words, and thirty rows are enough."""
     judgements = [
-        Judgement(operation=f"o{i}", state="missing", method="PUT", path="/x", faults=(HOSTILE[0],))
+        OperationCheck(
+            operation=f"o{i}", state="missing", method="PUT", path="/x", faults=(HOSTILE[0],)
+        )
         for i in range(31)
     ]
     report = ContractReport(None, tuple(judgements))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given, planned
 from attrs.exceptions import FrozenInstanceError
 
-from lms_archive import ArchiveJob, ArchiveMode, BadInput, Client, EnrollmentStatus, Target
+from lms_archive import ArchiveJob, ArchiveMode, Client, EnrollmentStatus, InvalidInputError, Target
 
 ANY = (EnrollmentStatus.COMPLETED, EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS)
 
@@ -94,7 +94,7 @@ def test_users_may_be_a_generator(reader: Client) -> None:
 @pytest.mark.parametrize("users", ["alice", b"alice", 101, None], ids=repr)
 def test_one_user_is_no_list(users: Any) -> None:
     """One user instead of several is refused: a text would fall apart into letters."""
-    with pytest.raises(BadInput, match=r"wanted several users, not .*: put it in a list"):
+    with pytest.raises(InvalidInputError, match=r"wanted several users, not .*: put it in a list"):
         for_course("SAFE").users(users)
 
 
@@ -103,22 +103,26 @@ def test_one_user_is_no_list(users: Any) -> None:
 )
 def test_bad_target(target: Any) -> None:
     """A target that is neither id nor code is refused."""
-    with pytest.raises(BadInput, match=r"a course is an id \(int\) or a code \(str\), not"):
+    with pytest.raises(
+        InvalidInputError, match=r"a course is an id \(int\) or a code \(str\), not"
+    ):
         for_course(target)
 
 
 def test_users_need_a_target() -> None:
     """`.users` after rows that name their own targets is refused."""
     job = from_rows([{"username": "alice", "course_code": "SAFE"}])
-    with pytest.raises(BadInput, match=r"follows for_course\(\.\.\.\): here is no target"):
+    with pytest.raises(InvalidInputError, match=r"follows for_course\(\.\.\.\): here is no target"):
         job.users(["bob"])
 
 
 def test_no_selection(reader: Client) -> None:
     """A job that says nothing about users is not planned, and not added."""
-    with pytest.raises(BadInput, match=r"no selection: say whose enrollments with \.users"):
+    with pytest.raises(
+        InvalidInputError, match=r"no selection: say whose enrollments with \.users"
+    ):
         for_course("SAFE").plan(reader)
-    with pytest.raises(BadInput, match=r"without a selection cannot be added"):
+    with pytest.raises(InvalidInputError, match=r"without a selection cannot be added"):
         for_course("SAFE") + for_course("FIRE").users(["alice"])
 
 
@@ -157,7 +161,7 @@ def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
 )
 def test_unlike_jobs_are_not_added(terms: dict[str, Any], words: str) -> None:
     """Jobs on different terms are not added; the message says in what they differ."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         for_course(71).users([1]) + for_course(71, **terms).users([2])
     assert str(caught.value) == f"jobs can only be added on equal terms; {words}"
 
@@ -207,7 +211,7 @@ def test_bad_terms(terms: dict[str, Any], words: str, make_csv: MakeCsv) -> None
     builders: list[tuple[Callable[..., ArchiveJob], Any]]
     builders = [(for_course, 71), (from_rows, []), (from_csv, missing)]
     for build, what in builders:
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(InvalidInputError) as caught:
             build(what, **terms)
         assert words in str(caught.value)
 
@@ -245,28 +249,28 @@ def test_users_as_the_platform_gives_them(reader: Client) -> None:
 def test_a_table_is_no_list_of_users() -> None:
     """A DataFrame is refused: its columns' names would be taken for usernames."""
     table = pd.DataFrame({"username": ["alice"]})
-    with pytest.raises(BadInput, match="a table: give one of its columns"):
+    with pytest.raises(InvalidInputError, match="a table: give one of its columns"):
         for_course("SAFE").users(table)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"again_after": 30}, "again_after takes a timedelta, not 30"),
-        ({"again_after": None}, "again_after takes a timedelta, not None"),
-        ({"again_after": timedelta(days=-1)}, "again_after lies in the future"),
+        ({"skip_archived_within": 30}, "skip_archived_within takes a timedelta, not 30"),
+        ({"skip_archived_within": None}, "skip_archived_within takes a timedelta, not None"),
+        ({"skip_archived_within": timedelta(days=-1)}, "skip_archived_within lies in the future"),
         ({"on_shared": "perhaps"}, "on_shared is 'skip', 'fail' or 'allow'"),
     ],
 )
 def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], message: str) -> None:
     """What would switch a guard off by mistake is refused before anything is read."""
-    with pytest.raises(BadInput, match=re.escape(message)):
+    with pytest.raises(InvalidInputError, match=re.escape(message)):
         for_course("SAFE").users(["alice"]).plan(reader, **options)
 
 
 def test_a_plan_needs_a_client() -> None:
     """Whatever is no client is refused in words."""
-    with pytest.raises(BadInput, match="plan takes a Client, not None"):
+    with pytest.raises(InvalidInputError, match="plan takes a Client, not None"):
         for_course("SAFE").users(["alice"]).plan(None)  # type: ignore[arg-type]
 
 
@@ -285,7 +289,7 @@ def test_a_plan_needs_a_client() -> None:
 def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict[str, Any]) -> None:
     """A ceiling that is no number would be none: it is refused, and no ledger is made."""
     plan = for_course("SAFE").users(["alice"]).plan(archivist)
-    with pytest.raises(BadInput, match="is a whole number of enrollments"):
+    with pytest.raises(InvalidInputError, match="is a whole number of enrollments"):
         plan.apply(archivist, ledger=tmp_path / "ledger.sqlite", **options)
     assert not (tmp_path / "ledger.sqlite").exists()
 
@@ -293,5 +297,5 @@ def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict
 @pytest.mark.parametrize("exclude", [None, 5.5, [None], [1.5]], ids=str)
 def test_wrong_exclude(exclude: Any) -> None:
     """What names nobody at all is refused."""
-    with pytest.raises(BadInput, match="exclude holds ids"):
+    with pytest.raises(InvalidInputError, match="exclude holds ids"):
         for_course("SAFE").all_enrollments(exclude=exclude)

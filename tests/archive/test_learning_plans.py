@@ -29,11 +29,11 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    BadInput,
     EnrollmentStatus,
+    InvalidInputError,
     Limits,
-    PermissionDenied,
-    TooManyAffected,
+    PermissionDeniedError,
+    TooManyAffectedError,
     resume,
 )
 
@@ -47,7 +47,7 @@ def test_a_plan_is_archived_with_its_courses(stage: Stage, *, reset: bool) -> No
     result = plan(stage, 50, reset_tracking=reset).apply(stage.client, ledger=stage.ledger)
     check(stage, result, archived=3)
     for one in result.outcomes:
-        assert [(c.course_id, c.became) for c in one.courses] == [(1, "archived"), (2, "archived")]
+        assert [(c.course_id, c.status) for c in one.courses] == [(1, "archived"), (2, "archived")]
         assert isinstance(one.record, ArchivedLearningPlanEnrollment)
         assert one.record.learning_plan.courses == (1, 2)
         assert one.record.learning_plan.credits == 2.5
@@ -218,7 +218,7 @@ def test_max_affected_counts_the_courses(stage: Stage) -> None:
     """Three rows of a plan of two courses are nine enrollments."""
     load_plans(stage, {50: [1, 2]})
     planned = plan(stage, 50)
-    with pytest.raises(TooManyAffected) as caught:
+    with pytest.raises(TooManyAffectedError) as caught:
         planned.apply(stage.client, ledger=stage.ledger, max_affected=8)
     assert caught.value.affected == 9
     assert sent(stage) == []
@@ -239,7 +239,9 @@ def test_power_users_are_refused_and_a_superadmin_finishes(stage: Stage, role: s
     """403 on a plan is told with the reason; nothing counts as sent, and resume goes on."""
     load_plans(stage, {50: [1, 2]})
     planned = plan(stage, 50)
-    with pytest.raises(PermissionDenied, match="Power Users cannot archive learning plan") as told:
+    with pytest.raises(
+        PermissionDeniedError, match="Power Users cannot archive learning plan"
+    ) as told:
         planned.apply(stage.connect(role), ledger=stage.ledger)
     assert told.value.ledger == stage.ledger
     assert stage.archived == {}
@@ -279,7 +281,7 @@ def test_a_half_failed_plan_job(stage: Stage, mode: str) -> None:
     result = planned.apply(stage.client, ledger=stage.ledger)
     check(stage, result, again=mode == "re-enroll", archived=4, failed=2)
     for one in result.failed:
-        assert {course.became for course in one.courses} == {"not_archived"}
+        assert {course.status for course in one.courses} == {"not_archived"}
 
 
 @pytest.mark.parametrize(
@@ -400,5 +402,5 @@ def test_a_plan_of_nobody(stage: Stage) -> None:
     empty = ArchiveJob.for_learning_plan(50, **UNENROLL).all_enrollments().plan(stage.client)
     assert empty.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
     assert any("nothing to archive" in text for text in empty.warnings)
-    with pytest.raises(BadInput, match="P99"):
+    with pytest.raises(InvalidInputError, match="P99"):
         ArchiveJob.for_learning_plan("P99", **UNENROLL).all_enrollments().plan(stage.client)

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import CourseEnrollment, EnrollmentLevel, EnrollmentStatus, PreImage, Terms
+from lms_archive import (
+    CourseEnrollment,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    PlannedEnrollment,
+    Terms,
+)
 from lms_archive.archive.matching import Asked, Match, asked
 from lms_archive.archive.rows import RowsBuilder
 from lms_archive.archive.selection import Rows, Target, UserKey
@@ -63,7 +69,7 @@ def test_every_row_once(users: list[UserKey], here: set[str], told: set[str]) ->
 def test_pre_images_are_as_if_made_by_hand() -> None:
     """A pre-image is frozen, equal to one made by hand, and survives pickling."""
     (found,) = match_of([enrollment("ada")]).members(Asked([4], ["ada"]))
-    made = PreImage(
+    made = PlannedEnrollment(
         row=4,
         user_id=101,
         username="ada",
@@ -74,7 +80,7 @@ def test_pre_images_are_as_if_made_by_hand() -> None:
         score=88.0,
         time_spent=600,
     )
-    assert type(found) is PreImage
+    assert type(found) is PlannedEnrollment
     assert found == made
     assert hash(found) == hash(made)
     assert pickle.loads(pickle.dumps(found)) == made  # noqa: S301  our own

@@ -7,7 +7,7 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, of_many, rows
 from virtual_time import Exchange, Stage
 
-from lms_archive import ApiError, ArchiveJob, ArchivePlan, NotAuthenticated, resume
+from lms_archive import ApiError, ArchiveJob, ArchivePlan, AuthenticationError, resume
 
 HOUR = 3600.0
 
@@ -71,7 +71,7 @@ def test_credentials_that_expire(stage: Stage, mode: str, after: int) -> None:
     plan = _plan(stage, mode)
     stage.sandbox.faults.add("expired_token", after=after)
     stage.sandbox.faults.add("status", operation="token", status=401, times=9)
-    with pytest.raises(NotAuthenticated, match="the login failed"):
+    with pytest.raises(AuthenticationError, match="the login failed"):
         plan.apply(stage.client, ledger=stage.ledger)
     stage.sandbox.faults.clear()
     renewed = stage.connect()

@@ -24,7 +24,7 @@ from lms_archive import (
     LedgerError,
     Outcome,
 )
-from lms_archive.archive.cutting import PlannedTarget, PreImage, cut
+from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget, cut
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.pieces import Altered, Piece, fields_of, piece_of, pieces_of, sealed
@@ -121,7 +121,7 @@ def large() -> ArchivePlan:
         builder.add((row + 1, 7), row + 2, Target("course", 7), row + 1)
     terms = Terms(mode="unenroll", reset_tracking=False, only="any")
     members = [
-        PreImage(
+        PlannedEnrollment(
             row=row,
             user_id=row + 1,
             username=f"learner{row}",

@@ -3,7 +3,7 @@
 import pytest
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, ArchivePlan, BadInput, Limits, resume
+from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, Limits, resume
 
 SET, WHERE = "UPDATE enrollments SET", "WHERE user_id = 1002"
 
@@ -174,7 +174,7 @@ def test_a_negative_canary_is_refused(stage: Stage) -> None:
     """How many go alone cannot be fewer than none."""
     stage.load(2)
     plan = stage.plan()
-    with pytest.raises(BadInput, match="canary"):
+    with pytest.raises(InvalidInputError, match="canary"):
         stage.apply(plan, canary=-1)
     assert not stage.ledger.exists()
 

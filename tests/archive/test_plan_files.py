@@ -13,7 +13,7 @@ from archive_tools import MakeCsv, for_course, from_csv, from_rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lms_archive import ArchivePlan, BadInput, Client
+from lms_archive import ArchivePlan, Client, InvalidInputError
 
 names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
 texts = st.text(st.characters(codec="utf-8"), max_size=5)
@@ -109,7 +109,7 @@ def test_changed_file(saved: Path, change: Callable[[dict[str, Any]], object]) -
     first, *lines = lines_of(saved)
     change(dict(lines))
     write_lines(saved, [first, *lines])
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         ArchivePlan.load(saved)
     assert str(caught.value) == f"{saved}: was changed since it was saved: plan again"
 
@@ -132,7 +132,7 @@ def test_any_line_missing_or_elsewhere(saved: Path) -> None:
         for lines in (whole[:at] + whole[at + 1 :], whole[: at + 1] + whole[at:], swapped):
             write_lines(saved, lines)
             if lines != whole:
-                with pytest.raises(BadInput, match=r"not a plan|was changed"):
+                with pytest.raises(InvalidInputError, match=r"not a plan|was changed"):
                     ArchivePlan.load(saved)
 
 
@@ -141,7 +141,7 @@ def test_cut_off_anywhere(saved: Path) -> None:
     whole = saved.read_bytes()
     for size in range(0, len(whole) - 2, 7):
         saved.write_bytes(whole[:size])
-        with pytest.raises(BadInput, match=r"not a plan|was changed"):
+        with pytest.raises(InvalidInputError, match=r"not a plan|was changed"):
             ArchivePlan.load(saved)
 
 
@@ -168,7 +168,7 @@ def test_no_plan(content: bytes, words: str, tmp_path: Path) -> None:
     """A file that holds no plan is refused with its name."""
     path = tmp_path / "plan.json"
     path.write_bytes(content)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         ArchivePlan.load(path)
     assert str(caught.value).startswith(f"{path}: {words}")
 
@@ -200,8 +200,8 @@ def test_of_a_file(tmp_path: Path, reader: Client, make_csv: MakeCsv) -> None:
 
 
 def test_missing_plan(tmp_path: Path) -> None:
-    """A missing file is BadInput, too."""
-    with pytest.raises(BadInput, match="cannot be read: No such file"):
+    """A missing file is InvalidInputError, too."""
+    with pytest.raises(InvalidInputError, match="cannot be read: No such file"):
         ArchivePlan.load(tmp_path / "none.json")
 
 

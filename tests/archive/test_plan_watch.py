@@ -8,7 +8,13 @@ import pytest
 from plan_tools import check, job, load_plans, of_many, plan, sent
 from virtual_time import Exchange, Stage
 
-from lms_archive import ArchivedLearningPlanEnrollment, Limits, NotFound, PlanChanged, resume
+from lms_archive import (
+    ArchivedLearningPlanEnrollment,
+    Limits,
+    NotFoundError,
+    PlanChangedError,
+    resume,
+)
 
 CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"title": "New"}, "P50: title was Plan 50, is New"),
@@ -25,7 +31,7 @@ def test_a_change_before_the_first_chunk(stage: Stage, change: dict[str, Any], w
     load_plans(stage, {50: [1, 2], 60: [3]})
     planned = plan(stage, 50)
     stage.sandbox.change_learning_plan(50, **change)
-    with pytest.raises(PlanChanged) as caught:
+    with pytest.raises(PlanChangedError) as caught:
         planned.apply(stage.client, ledger=stage.ledger)
     assert list(caught.value.seen) == [words]
     assert caught.value.ledger == stage.ledger
@@ -48,9 +54,9 @@ def test_resume_stops_again_until_told_to_go_on(stage: Stage) -> None:
     load_plans(stage, {50: [1, 2]})
     planned = plan(stage, 50)
     stage.sandbox.change_learning_plan(50, title="New")
-    with pytest.raises(PlanChanged):
+    with pytest.raises(PlanChangedError):
         planned.apply(stage.client, ledger=stage.ledger)
-    with pytest.raises(PlanChanged, match="allow_changes=True"):
+    with pytest.raises(PlanChangedError, match="allow_changes=True"):
         resume(stage.ledger, stage.client)
     assert sent(stage) == []
     result = resume(stage.ledger, stage.client, allow_changes=True)
@@ -69,7 +75,7 @@ def test_a_change_taken_back_lets_resume_go_on(stage: Stage) -> None:
     load_plans(stage, {50: [1, 2]})
     planned = plan(stage, 50)
     stage.sandbox.change_learning_plan(50, title="New")
-    with pytest.raises(PlanChanged):
+    with pytest.raises(PlanChangedError):
         planned.apply(stage.client, ledger=stage.ledger)
     stage.sandbox.change_learning_plan(50, title="Plan 50")
     check(stage, resume(stage.ledger, stage.client), archived=3)
@@ -92,7 +98,7 @@ def test_changed_between_chunks(stage: Stage, *, allowed: bool) -> None:
         check(stage, result, archived=7)
         assert any("title was Plan 50, is New" in text for text in result.warnings)
         return
-    with pytest.raises(PlanChanged) as caught:
+    with pytest.raises(PlanChangedError) as caught:
         planned.apply(client, ledger=stage.ledger)
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
     assert [len(users) for _, _, users in sent(stage)] == [1, 2]
@@ -139,7 +145,7 @@ def test_another_plan_of_the_job_changed(stage: Stage) -> None:
     planned = plan(stage, 50, 60)
     new: Callable[[], None] = lambda: stage.sandbox.change_learning_plan(60, credits=9)  # noqa: E731
     stage.line.once(of_many, new)
-    with pytest.raises(PlanChanged, match=r"P60: credits was 2\.5, is 9\.0"):
+    with pytest.raises(PlanChangedError, match=r"P60: credits was 2\.5, is 9\.0"):
         planned.apply(stage.client, ledger=stage.ledger)
     assert {target for _, target, _ in sent(stage)} == {50}
     check(stage, resume(stage.ledger, stage.client, allow_changes=True), archived=6)
@@ -151,7 +157,7 @@ def test_a_plan_that_is_gone(stage: Stage) -> None:
     planned = plan(stage, 50)
     for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
         stage.change(f"DELETE FROM {table}")
-    with pytest.raises(NotFound, match="Learning plan 50 not found"):
+    with pytest.raises(NotFoundError, match="Learning plan 50 not found"):
         planned.apply(stage.client, ledger=stage.ledger)
     assert not stage.ledger.exists()
     assert sent(stage) == []
@@ -173,6 +179,6 @@ def test_a_plan_that_grew_is_never_sent(stage: Stage) -> None:
     planned = plan(stage, 50)
     stage.sandbox.load(courses=[{"id_course": 9, "code": "C9"}])
     stage.sandbox.change_learning_plan(50, courses=["C1", "C9"])
-    with pytest.raises(PlanChanged, match="more would be archived than the plan says"):
+    with pytest.raises(PlanChangedError, match="more would be archived than the plan says"):
         planned.apply(stage.client, ledger=stage.ledger, allow_changes=True)
     assert stage.archived == {}

@@ -12,7 +12,7 @@ import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
 from virtual_time import Stage
 
-from lms_archive import Answer, BadAnswer, Client, Limits
+from lms_archive import Client, Limits, Response, UnexpectedResponseError
 from lms_archive.archive.estimate import duration_of
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport
@@ -34,7 +34,7 @@ class Altered:
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Carry one exchange."""
         kept = [(name, value) for name, value in params if name not in self._dropped]
         answer = self._inner(method, url, headers, kept, body, timeout)
@@ -43,7 +43,7 @@ class Altered:
         data = json.loads(answer.body)
         for item in data["data"]["items"]:
             self._alter(item)
-        return Answer(answer.status, answer.headers, json.dumps(data).encode())
+        return Response(answer.status, answer.headers, json.dumps(data).encode())
 
     def close(self) -> None:
         """Close the connections."""
@@ -154,7 +154,7 @@ def test_no_level(otherwise: Otherwise) -> None:
 def test_items_of_another_course(otherwise: Otherwise) -> None:
     """A list that holds another course's enrollments is believed in nothing."""
     client = otherwise(lambda item: item.update(course_id=72))
-    with pytest.raises(BadAnswer, match="of 72 in the list of 71"):
+    with pytest.raises(UnexpectedResponseError, match="of 72 in the list of 71"):
         for_course(71).users(["alice"]).plan(client)
 
 

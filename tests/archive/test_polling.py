@@ -10,7 +10,7 @@ import pytest
 from plan_tools import AGAIN, check, rows
 from virtual_time import Exchange, Stage, VirtualTime
 
-from lms_archive import ArchiveJob, JobTimeout, Limits, resume
+from lms_archive import ArchiveJob, JobTimeoutError, Limits, resume
 from lms_archive.archive.polling import Jobs
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.clock import Clock
@@ -72,7 +72,7 @@ def test_an_unknown_state_counts_as_open(stage: Stage, status: str) -> None:
 
     stage.line.once(_of_many, halt, after=True)
     begun = stage.time.passed
-    with pytest.raises(JobTimeout) as caught:
+    with pytest.raises(JobTimeoutError) as caught:
         plan.apply(client, ledger=stage.ledger)
     assert 100 <= stage.time.passed - begun < 200
     assert caught.value.job_id == stage.sql("SELECT hash FROM jobs")[0][0]

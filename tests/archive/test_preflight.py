@@ -10,10 +10,10 @@ from virtual_time import WRITE, Exchange, Stage
 
 from lms_archive import (
     ArchiveJob,
+    CanaryFailedError,
     Contract,
-    ContractNotConfirmed,
-    NotFound,
-    StoppedByCanary,
+    NotFoundError,
+    UnconfirmedContractError,
     resume,
 )
 from lms_archive.archive.ledger import read_events
@@ -28,7 +28,7 @@ NO_LIST = Contract.default().with_operation(
 def no_swagger(exchange: Exchange) -> None:
     """A platform that describes nothing."""
     if exchange.path.endswith("/swagger"):
-        raise NotFound("GET", exchange.path, status=404)
+        raise NotFoundError("GET", exchange.path, status=404)
 
 
 @pytest.mark.parametrize("contract", [ELSEWHERE, OTHER_NAME], ids=["missing", "differs"])
@@ -41,7 +41,7 @@ def test_an_unconfirmed_write_is_told_by_the_plan_and_refused_by_apply(
     plan = stage.job().plan(client)
     assert any("apply will refuse it" in one for one in plan.warnings)
     assert "apply will refuse it" in str(plan)
-    with pytest.raises(ContractNotConfirmed, match="near: PUT /learn/v1/enrollments") as caught:
+    with pytest.raises(UnconfirmedContractError, match="near: PUT /learn/v1/enrollments") as caught:
         plan.apply(client, ledger=stage.ledger)
     assert ".with_operation(" in str(caught.value)
     assert caught.value.report[WRITE].state in ("missing", "differs")
@@ -64,7 +64,7 @@ def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFi
     stage.load(3)
     stage.line.before.append(no_swagger)
     plan = stage.plan()
-    with pytest.raises(ContractNotConfirmed, match="unreadable"):
+    with pytest.raises(UnconfirmedContractError, match="unreadable"):
         plan.apply(stage.client, ledger=stage.ledger)
     with caplog.at_level(logging.WARNING, "lms_archive"):
         result = plan.apply(stage.client, ledger=stage.ledger, trust_contract=True)
@@ -94,7 +94,7 @@ def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(stage: Stage)
     stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
         stage.apply(trust_contract=True)
-    with pytest.raises(ContractNotConfirmed) as caught:
+    with pytest.raises(UnconfirmedContractError) as caught:
         resume(stage.ledger, stage.connect(contract=ELSEWHERE))
     assert caught.value.ledger == stage.ledger
     stage.check(resume(stage.ledger, stage.client), archived=3)
@@ -104,9 +104,9 @@ def test_trust_is_asked_for_again_until_a_canary_has_proven_it(stage: Stage) -> 
     """A canary that failed is no reason to send another one without a second word."""
     stage.load(3)
     client = stage.connect(contract=OTHER_NAME)
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
-    with pytest.raises(ContractNotConfirmed):
+    with pytest.raises(UnconfirmedContractError):
         resume(stage.ledger, client)
     assert len(stage.writes) == 1
 
@@ -117,7 +117,7 @@ def test_another_contract_is_proven_by_a_canary_of_its_own(stage: Stage) -> None
     stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
         stage.apply()
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         resume(stage.ledger, stage.connect(contract=OTHER_NAME), trust_contract=True)
     assert [len(users) for _, users in stage.writes] == [1, 1]
     stage.check(resume(stage.ledger, stage.client), archived=4, failed=1)
@@ -131,7 +131,7 @@ def interrupt() -> None:
 def test_without_an_archived_list_there_is_no_plan(stage: Stage) -> None:
     """The swagger says that the list is not there: nothing could be proven."""
     stage.load(2)
-    with pytest.raises(ContractNotConfirmed, match="the job cannot do without it"):
+    with pytest.raises(UnconfirmedContractError, match="the job cannot do without it"):
         stage.job().plan(stage.connect(contract=NO_LIST))
 
 
@@ -141,7 +141,7 @@ def test_without_an_archived_list_nothing_is_sent_trusted_or_not(stage: Stage) -
     stage.line.before.append(no_swagger)
     client = stage.connect(contract=NO_LIST)
     plan = stage.job().plan(client)
-    with pytest.raises(ContractNotConfirmed, match="no list of archived course enrollments"):
+    with pytest.raises(UnconfirmedContractError, match="no list of archived course enrollments"):
         plan.apply(client, ledger=stage.ledger, trust_contract=True)
     assert stage.writes == []
     assert not stage.ledger.exists()
@@ -152,7 +152,7 @@ def test_a_plans_courses_need_their_archived_list_too(stage: Stage) -> None:
     load_plans(stage, {50: [1]})
     stage.line.before.append(no_swagger)
     planned = plan_of(stage, 50)
-    with pytest.raises(ContractNotConfirmed, match="archived course enrollments"):
+    with pytest.raises(UnconfirmedContractError, match="archived course enrollments"):
         planned.apply(stage.connect(contract=NO_LIST), ledger=stage.ledger, trust_contract=True)
 
 
@@ -179,7 +179,9 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
         )
 
     stage.line.once(lambda one: one.is_write, archive_another, after=True)
-    with pytest.raises(StoppedByCanary, match="beside one that was sent alone: records") as caught:
+    with pytest.raises(
+        CanaryFailedError, match="beside one that was sent alone: records"
+    ) as caught:
         stage.apply()
     assert caught.value.counts["archived"] == 1
     counts = resume(stage.ledger, stage.client).counts
@@ -224,7 +226,7 @@ def test_tracking_is_as_asked_or_the_canary_stops(
         assert all(said in one.reason for one in result.outcomes)
         assert result.counts["archived"] == 3
         return
-    with pytest.raises(StoppedByCanary, match=said) as caught:
+    with pytest.raises(CanaryFailedError, match=said) as caught:
         plan.apply(client, **options)
     assert "look at what this platform calls reset_tracking" in str(caught.value)
     assert len(stage.archived) == 1

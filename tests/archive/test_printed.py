@@ -7,7 +7,7 @@ import pytest
 from archive_tools import MakeCsv, for_course, from_csv
 
 from lms_archive import Client
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage, cut
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
 from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.printed import printable, printed
 from lms_archive.archive.terms import Terms
@@ -75,7 +75,9 @@ def test_nothing_to_archive(reader: Client) -> None:
 def chunks_of(target_id: int, users: int, size: int, title: str = "Safety") -> list[Chunk]:
     """The chunks of one course."""
     members = [
-        PreImage(row=0, user_id=user, username=None, enrolled_at=AT, status="completed", level=None)
+        PlannedEnrollment(
+            row=0, user_id=user, username=None, enrolled_at=AT, status="completed", level=None
+        )
         for user in range(users)
     ]
     target = PlannedTarget(kind="course", target_id=target_id, code=f"C{target_id}", title=title)

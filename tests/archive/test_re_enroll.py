@@ -21,15 +21,15 @@ from plan_tools import (
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
 from lms_archive import (
-    Answer,
     ArchivedCourseEnrollment,
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    JobTimeout,
+    CanaryFailedError,
+    JobTimeoutError,
     Limits,
-    StoppedByCanary,
-    UnexpectedArchive,
+    Response,
+    UnexpectedArchiveError,
     resume,
 )
 
@@ -49,7 +49,7 @@ def test_half_a_character_in_a_status(stage: Stage) -> None:
     """A word that no file can hold is shown escaped, and the row is accounted for."""
     stage.load(2)
 
-    def garbled(*exchange: Any) -> Answer:
+    def garbled(*exchange: Any) -> Response:
         answer = stage.line(*exchange)
         if not any(one.method == "PUT" for one in stage.line.exchanges):
             return answer
@@ -158,14 +158,14 @@ def test_again_after_of_nothing_asks_nothing(stage: Stage) -> None:
     stage.load(3)
     _again(stage).apply(stage.client, ledger=stage.ledger)
     reads = stage.operations.count("archived_course_enrollments")
-    assert _again(stage, again_after=timedelta(0)).counts["to_archive"] == 3
+    assert _again(stage, skip_archived_within=timedelta(0)).counts["to_archive"] == 3
     assert stage.operations.count("archived_course_enrollments") == reads
-    again = _again(stage, again_after=timedelta(hours=1))
+    again = _again(stage, skip_archived_within=timedelta(hours=1))
     assert again.counts["to_archive"] == 0
     assert "less than 1:00:00 ago" in again.skipped[0].reason
     stage.time.sleep(120)
     stage.change(LONG_AGO)
-    assert _again(stage, again_after=timedelta(hours=1)).counts["to_archive"] == 3
+    assert _again(stage, skip_archived_within=timedelta(hours=1)).counts["to_archive"] == 3
 
 
 @pytest.mark.parametrize("kind", ["course", "plan"])
@@ -233,7 +233,7 @@ def test_a_job_that_was_open_before_and_never_ends(stage: Stage) -> None:
     stage.client.request("PUT", "/learn/v1/enrollments", json=body)
     before = len(sent(stage))
     planned = _again(stage)
-    with pytest.raises(JobTimeout, match="has not ended") as caught:
+    with pytest.raises(JobTimeoutError, match="has not ended") as caught:
         planned.apply(stage.client, ledger=stage.ledger)
     assert caught.value.ledger == stage.ledger
     assert len(sent(stage)) == before
@@ -305,7 +305,7 @@ def test_not_enrolled_anew_at_the_canary_stops(stage: Stage) -> None:
     planned = _again(stage)
     gone = f"DELETE FROM enrollments WHERE enrollment_created_at > '{ENROLLED_AT}'"
     stage.line.once(lambda one: one.is_write, lambda: stage.change(gone), after=True)
-    with pytest.raises(StoppedByCanary, match="not enrolled anew"):
+    with pytest.raises(CanaryFailedError, match="not enrolled anew"):
         planned.apply(stage.client, ledger=stage.ledger)
     assert sum(stage.archived.values()) == 1
     check(stage, resume_rest(stage), archived=4)
@@ -328,7 +328,7 @@ def test_a_platform_that_keeps_the_date_is_stopped_by_the_canary(stage: Stage) -
             stage.change(BACK, ENROLLED_AT)
 
     stage.line.after.append(keep)
-    with pytest.raises(StoppedByCanary, match="still active") as caught:
+    with pytest.raises(CanaryFailedError, match="still active") as caught:
         planned.apply(stage.client, ledger=stage.ledger)
     assert caught.value.ledger == stage.ledger
     assert sum(stage.archived.values()) == 1
@@ -340,7 +340,7 @@ def test_enrolled_anew_by_someone_else_during_a_re_enroll(stage: Stage) -> None:
     stage.load(4)
     planned = _again(stage)
     stage.line.once(of_many, lambda: stage.enroll_anew(1, 1003))
-    with pytest.raises(UnexpectedArchive, match="user 1003 in C1"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1"):
         planned.apply(stage.client, ledger=stage.ledger)
     result = resume(stage.ledger, stage.client)
     assert result.counts["unknown"] == 1

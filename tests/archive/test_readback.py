@@ -6,10 +6,10 @@ from virtual_time import Exchange, Stage
 from lms_archive import (
     ArchiveResult,
     Contract,
-    JobTimeout,
+    JobTimeoutError,
     Limits,
-    Stopped,
-    UnexpectedArchive,
+    RunStoppedError,
+    UnexpectedArchiveError,
     resume,
 )
 
@@ -39,7 +39,7 @@ def test_a_list_that_lags_for_longer_is_unknown_until_resumed(stage: Stage, afte
     """Unenrolled and no record for a minute: the job stops; resume finds the records."""
     stage.load(3, 3)
     stage.sandbox.faults.add("archived_lag", seconds=600, method="PUT", after=after)
-    with pytest.raises(Stopped, match="no archived record") as caught:
+    with pytest.raises(RunStoppedError, match="no archived record") as caught:
         stage.apply()
     assert caught.value.counts["failed"] == 0
     assert caught.value.counts["unknown"] > 0
@@ -90,7 +90,7 @@ def test_an_undated_enrollment_with_two_new_records_is_unknown(stage: Stage) -> 
     stage.line.once(
         _of_many, lambda: stage.change(RECORD, "2026-03-01 12:00:30", 1003, None), after=True
     )
-    with pytest.raises(UnexpectedArchive, match="user 1003"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003"):
         stage.apply(plan)
     result = resume(stage.ledger, stage.client)
     assert [(one.user, one.code) for one in result.unknown] == [(1003, "not_seen")]
@@ -115,7 +115,7 @@ def test_an_undated_enrollment_that_came_back_is_not_sent_again(stage: Stage) ->
             )
 
     stage.line.before.append(back)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunStoppedError):
         stage.apply(plan)
     stage.line.before.clear()
     assert stage.archived[1, 1001] == 1
@@ -188,7 +188,7 @@ def test_the_identity_is_the_date_not_the_user_alone(stage: Stage) -> None:
         after=True,
     )
     stage.sandbox.faults.add("job_partial", every=2)
-    with pytest.raises(UnexpectedArchive, match="user 1003"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003"):
         stage.apply(plan)
     result = resume(stage.ledger, stage.client)
     assert {one.user: one.code for one in result.failed} == {
@@ -248,7 +248,7 @@ def test_chunks_beside_a_job_that_was_given_up_have_their_outcomes(stage: Stage)
     stage.line.once(
         lambda one: one.is_write and 1007 in one.body["user_id"], stage.hang_jobs, after=True
     )
-    with pytest.raises(JobTimeout):
+    with pytest.raises(JobTimeoutError):
         plan.apply(client, ledger=stage.ledger)
     result = ArchiveResult(stage.ledger)
     stage.check(result, archived=6, unknown=3)

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from lms_archive import BadInput, Client, EnrollmentStatus
+from lms_archive import Client, EnrollmentStatus, InvalidInputError
 from lms_archive.sandbox import Sandbox
 
 HEADER = ("username", "note", "course_code", "=sum")
@@ -79,12 +79,12 @@ def test_cells_and_lines_as_they_stand(
 @one_file
 @given_any(st.binary(max_size=60), st.booleans())
 def test_any_bytes(tmp_path: Path, content: bytes, with_header: bool) -> None:  # noqa: FBT001
-    """Whatever a file holds, it is read or it is BadInput with its name: no other error."""
+    """Whatever a file holds, it is read or refused with its name: no other error."""
     path = tmp_path / "input.csv"
     path.write_bytes(b"username,course_id\nbob,71\n" * with_header + content)
     try:
         job = from_csv(path)
-    except BadInput as error:
+    except InvalidInputError as error:
         assert str(path) in str(error)  # noqa: PT017  either outcome is right
     else:
         assert all(row.fault or (row.user and row.target) for row in job.selection)
@@ -142,7 +142,7 @@ def test_limit_of_csv_is_left_alone(make_csv: MakeCsv) -> None:
     """Python's limit on the length of a cell is as before, after a good file and a bad one."""
     before = csv.field_size_limit()
     long = from_csv(make_csv(f"username,course_code,note\nalice,SAFE,{'x' * 200_000}\n"))
-    with pytest.raises(BadInput):
+    with pytest.raises(InvalidInputError):
         from_csv(make_csv('"'))
     assert csv.field_size_limit() == before < len(given(long)[0]["note"])
 
@@ -237,7 +237,9 @@ def test_cells_are_kept_as_json_has_them(given_: Any, kept: Any) -> None:
 def test_a_cell_that_cannot_be_kept(cell: Any) -> None:
     """It is told at once, by row and column, and not when the ledger is to be made."""
     rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
-    with pytest.raises(BadInput, match=r"rows, column 'note': row 2: cannot be kept: .*as text"):
+    with pytest.raises(
+        InvalidInputError, match=r"rows, column 'note': row 2: cannot be kept: .*as text"
+    ):
         from_rows(rows)
 
 
@@ -340,7 +342,7 @@ def letters() -> Iterator[str]:
 )
 def test_no_rows(rows: Any, words: str) -> None:
     """What are no rows, or rows that name no user and course, are refused: never half read."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         from_rows(rows)
     assert words in str(caught.value)
     assert str(caught.value).startswith("rows")

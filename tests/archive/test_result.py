@@ -16,8 +16,8 @@ from lms_archive import (
     ApiError,
     ArchiveJob,
     ArchiveResult,
-    PermissionDenied,
-    Stopped,
+    PermissionDeniedError,
+    RunStoppedError,
     resume,
 )
 from lms_archive.archive.ledger import Ledger
@@ -40,7 +40,7 @@ def mixed(stage: Stage) -> ArchiveResult:
         stage.unenroll(1, 1007)
 
     stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, leave)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunStoppedError):
         plan.apply(stage.client, ledger=stage.ledger)
     return resume(stage.ledger, stage.client)
 
@@ -131,7 +131,7 @@ def test_an_empty_view_has_its_columns(mixed: ArchiveResult, stage: Stage) -> No
 
 def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
     """The error names lines, users and reasons, and carries counts and ledger."""
-    with pytest.raises(Stopped, match="2 rows failed and 1 are unknown") as caught:
+    with pytest.raises(RunStoppedError, match="2 rows failed and 1 are unknown") as caught:
         mixed.raise_for_failures()
     assert caught.value.counts == mixed.counts
     assert caught.value.ledger == mixed.ledger
@@ -143,7 +143,7 @@ def test_many_failures_are_not_all_named(stage: Stage) -> None:
     """The first ten are enough in a message; the counts tell of all."""
     stage.load(31)
     stage.sandbox.faults.add("job_partial", errors=29)
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(RunStoppedError) as caught:
         stage.apply().raise_for_failures()
     assert caught.value.counts["failed"] == 29
     assert len(caught.value.seen) == 10
@@ -172,14 +172,14 @@ def test_errors_of_a_job_pickle_with_their_ledger(stage: Stage, status: int) -> 
     """An error that comes out of a worker process still says where the job stands."""
     stage.load(3)
     stage.sandbox.faults.add("status", status=status, body={}, method="PUT")
-    with pytest.raises((PermissionDenied, Stopped)) as caught:
+    with pytest.raises((PermissionDeniedError, RunStoppedError)) as caught:
         stage.apply()
     copy: Any = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own
     assert type(copy) is type(caught.value)
     assert (str(copy), copy.ledger) == (str(caught.value), stage.ledger)
     if isinstance(copy, ApiError):
         assert copy.status == status
-    if isinstance(copy, Stopped):
+    if isinstance(copy, RunStoppedError):
         assert copy.counts == {"archived": 0, "skipped": 0, "failed": 1, "unknown": 0}
 
 

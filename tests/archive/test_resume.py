@@ -8,13 +8,13 @@ from virtual_time import Exchange, Stage
 from lms_archive import (
     ArchivePlan,
     ArchiveResult,
-    BadInput,
-    JobTimeout,
+    InvalidInputError,
+    JobTimeoutError,
     LedgerError,
     Limits,
-    PlatformUnavailable,
-    TooManyAffected,
-    UnexpectedArchive,
+    PlatformUnavailableError,
+    TooManyAffectedError,
+    UnexpectedArchiveError,
     resume,
 )
 from lms_archive.archive.ledger import Event, Ledger
@@ -183,7 +183,7 @@ def test_another_platform_is_refused(stage: Stage) -> None:
     stage.load(3)
     plan = stage.plan()
     elsewhere = type(stage.client)("https://other.example.com", stage.client.wire.settings.auth)
-    with pytest.raises(BadInput, match=r"other\.example\.com"):
+    with pytest.raises(InvalidInputError, match=r"other\.example\.com"):
         plan.apply(elsewhere, ledger=stage.ledger)
     assert not stage.ledger.exists()
     stage.apply(plan)
@@ -197,18 +197,18 @@ def test_resume_keeps_a_ceiling_too(stage: Stage) -> None:
     stage.line.once(lambda one: one.is_write, _interrupt)
     with pytest.raises(KeyboardInterrupt):
         stage.apply()
-    with pytest.raises(TooManyAffected):
+    with pytest.raises(TooManyAffectedError):
         resume(stage.ledger, stage.client, max_affected=3)
     stage.check(resume(stage.ledger, stage.client, max_affected=4), archived=4)
 
 
 def test_a_job_that_does_not_end_is_unknown_until_it_has(stage: Stage) -> None:
-    """JobTimeout; nothing more goes to any target; a later resume settles it."""
+    """JobTimeoutError; nothing more goes to any target; a later resume settles it."""
     stage.load(5, 4)
     plan = stage.plan()
     stage.line.once(_of_many, stage.hang_jobs, after=True)
     for _ in range(2):
-        with pytest.raises(JobTimeout, match="has not ended") as caught:
+        with pytest.raises(JobTimeoutError, match="has not ended") as caught:
             stage.apply(plan)
         assert caught.value.ledger == stage.ledger
         result = ArchiveResult(stage.ledger)
@@ -227,7 +227,7 @@ def test_a_second_job_on_a_target_waits_for_one_that_was_left_open(stage: Stage)
     plan = stage.job().plan(client)
     stage.line.once(_of_many, stage.hang_jobs, after=True)
     for _ in range(3):
-        with pytest.raises(JobTimeout):
+        with pytest.raises(JobTimeoutError):
             plan.apply(client, ledger=stage.ledger)
     assert len(stage.writes) == 2
     stage.end_jobs()
@@ -244,7 +244,7 @@ def test_a_job_that_left_the_list_is_settled_by_resume(stage: Stage) -> None:
         stage.change("UPDATE jobs SET hash = 'gone', author_id = 0")
 
     stage.line.once(_of_many, leave, after=True)
-    with pytest.raises(JobTimeout, match="not listed"):
+    with pytest.raises(JobTimeoutError, match="not listed"):
         stage.apply(plan)
     result = ArchiveResult(stage.ledger)
     assert result.counts["unknown"] > 0
@@ -261,7 +261,7 @@ def test_a_platform_that_is_down_stops_the_job_which_goes_on_later(stage: Stage)
         lambda: stage.sandbox.faults.add("503", method="GET", times=1000),
         after=True,
     )
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         stage.apply(plan)
     assert caught.value.ledger == stage.ledger
     stage.sandbox.faults.clear()
@@ -282,7 +282,7 @@ def test_no_connection_for_a_write_is_no_doubt(stage: Stage) -> None:
             refused()
 
     stage.line.before.append(down)
-    with pytest.raises(PlatformUnavailable):
+    with pytest.raises(PlatformUnavailableError):
         stage.apply(plan)
     assert stage.writes == []
     stage.line.before.clear()
@@ -356,7 +356,7 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
         with pytest.raises(Killed):
             stage.apply(plan)
     writes = len(stage.writes)
-    with pytest.raises(UnexpectedArchive, match="user 1003 in C1, records 3"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, records 3"):
         resume(stage.ledger, stage.client)
     assert len(stage.writes) == writes
     stage.check(resume(stage.ledger, stage.client), archived=7, unknown=1)
@@ -372,7 +372,7 @@ def test_all_that_was_archived_unasked_is_told(stage: Stage) -> None:
             stage.enroll_anew(course, user)
 
     stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], meddle)
-    with pytest.raises(UnexpectedArchive) as caught:
+    with pytest.raises(UnexpectedArchiveError) as caught:
         stage.apply(plan)
     assert [text.split(", ")[0] for text in caught.value.seen] == [
         "user 1002 in C2",

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import BadInput, LearningPlanCourse, PlannedTarget, PreImage, Terms
+from lms_archive import (
+    InvalidInputError,
+    LearningPlanCourse,
+    PlannedEnrollment,
+    PlannedTarget,
+    Terms,
+)
 from lms_archive.archive.rules import OnShared, Rules
 from lms_archive.archive.sharing import Sharing
 
@@ -34,13 +40,15 @@ def _target(kind: str, number: int) -> PlannedTarget:
     return PlannedTarget(kind=kind, target_id=number, code=code)
 
 
-def _row(index: int, user: int) -> PreImage:
+def _row(index: int, user: int) -> PlannedEnrollment:
     nothing: dict[str, Any] = dict.fromkeys(("username", "enrolled_at", "status", "level"))
-    return PreImage(row=index, user_id=user, **nothing)
+    return PlannedEnrollment(row=index, user_id=user, **nothing)
 
 
-def _candidates(asked: Iterable[tuple[str, int, int]]) -> dict[PlannedTarget, list[PreImage]]:
-    found: dict[PlannedTarget, list[PreImage]] = {}
+def _candidates(
+    asked: Iterable[tuple[str, int, int]],
+) -> dict[PlannedTarget, list[PlannedEnrollment]]:
+    found: dict[PlannedTarget, list[PlannedEnrollment]] = {}
     for index, (kind, number, user) in enumerate(asked):
         found.setdefault(_target(kind, number), []).append(_row(index, user))
     return found
@@ -118,7 +126,7 @@ def test_fail_raises_or_skips_nothing_as_shared(
     shared = any(code == "shared" for code, _ in skipped.values())
     try:
         _, others, _ = _apply(asked, plans, _terms(mode), "fail")
-    except BadInput:
+    except InvalidInputError:
         assert shared
     else:
         assert not shared

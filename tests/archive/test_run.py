@@ -7,17 +7,17 @@ from lms_archive import (
     ApiError,
     ArchivedCourseEnrollment,
     ArchiveResult,
+    CanaryFailedError,
     Contract,
-    JobTimeout,
+    JobTimeoutError,
     Limits,
-    NotFound,
-    PermissionDenied,
-    RateLimited,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
     RetryPolicy,
-    Stopped,
-    StoppedByCanary,
-    TooManyAffected,
-    UnexpectedArchive,
+    RunStoppedError,
+    TooManyAffectedError,
+    UnexpectedArchiveError,
     resume,
 )
 
@@ -119,7 +119,7 @@ def test_a_platform_that_ignores_the_mode_stops_at_the_canary(stage: Stage) -> N
         "archive_course_enrollments", params={"mode": "no_such_name"}
     )
     client = stage.connect(contract=wrong)
-    with pytest.raises(StoppedByCanary, match="1001 in course 1: ") as caught:
+    with pytest.raises(CanaryFailedError, match="1001 in course 1: ") as caught:
         stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
     assert caught.value.ledger == stage.ledger
     assert caught.value.counts["failed"] == 1
@@ -136,7 +136,7 @@ def test_after_a_failed_canary_resume_takes_a_new_one(stage: Stage) -> None:
         "archive_course_enrollments", params={"mode": "no_such_name"}
     )
     plan = stage.plan()
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         plan.apply(stage.connect(contract=wrong), ledger=stage.ledger, trust_contract=True)
     result = resume(stage.ledger, stage.client)
     stage.check(result, archived=4, failed=1)
@@ -148,7 +148,7 @@ def test_a_refused_canary_stops_the_job(stage: Stage) -> None:
     """A 400 to the canary sends nothing else, and its row is failed."""
     stage.load(5)
     stage.sandbox.faults.add("status", status=400, body={"message": "no"}, method="PUT")
-    with pytest.raises(StoppedByCanary, match="refused"):
+    with pytest.raises(CanaryFailedError, match="refused"):
         stage.apply()
     assert len(stage.writes) == 1
     result = resume(stage.ledger, stage.client)
@@ -160,7 +160,7 @@ def test_a_first_chunk_of_which_nothing_is_archived_stops_the_job(stage: Stage) 
     """The canary may pass and the job of many do nothing: then no second is sent."""
     stage.load(5, 5)
     stage.sandbox.faults.add("job_partial", errors=200)
-    with pytest.raises(Stopped, match="nothing of the first chunk"):
+    with pytest.raises(RunStoppedError, match="nothing of the first chunk"):
         stage.apply()
     assert [users for _, users in stage.writes] == [[1001], [1002, 1003, 1004, 1005]]
     stage.check(resume(stage.ledger, stage.client), archived=6, failed=4)
@@ -170,7 +170,7 @@ def test_a_refused_first_chunk_stops_the_job(stage: Stage) -> None:
     """A platform that takes one enrollment and refuses many is not asked chunk after chunk."""
     stage.load(5, 5, 5)
     stage.sandbox.faults.add("status", status=422, body={}, method="PUT", times=9, after=1)
-    with pytest.raises(Stopped, match="nothing of the first chunk"):
+    with pytest.raises(RunStoppedError, match="nothing of the first chunk"):
         stage.apply()
     assert len(stage.writes) == 2
 
@@ -202,7 +202,7 @@ def test_a_lost_permission_stops_and_a_better_account_goes_on(stage: Stage) -> N
     """403 stops with nothing sent afterwards; another account resumes the same ledger."""
     stage.load(3, 3)
     plan = stage.plan()
-    with pytest.raises(PermissionDenied) as caught:
+    with pytest.raises(PermissionDeniedError) as caught:
         plan.apply(stage.connect("power_user_without"), ledger=stage.ledger)
     assert caught.value.ledger == stage.ledger
     assert len(stage.writes) == 1
@@ -214,7 +214,7 @@ def test_a_403_in_the_middle_reads_back_what_runs(stage: Stage) -> None:
     """What was under way when the job had to stop has its outcomes, and nothing else is sent."""
     stage.load(3, 3, 3, 3)
     stage.sandbox.faults.add("status", status=403, body={}, method="PUT", after=3)
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(PermissionDeniedError):
         stage.apply()
     assert len(stage.writes) == 4
     assert sum(stage.archived.values()) == 6
@@ -230,7 +230,7 @@ def test_a_missing_operation_stops_the_job(stage: Stage, status: int) -> None:
     with pytest.raises(ApiError) as caught:
         stage.apply()
     assert caught.value.status == status
-    assert isinstance(caught.value, NotFound) == (status == 404)
+    assert isinstance(caught.value, NotFoundError) == (status == 404)
     stage.check(resume(stage.ledger, stage.client), archived=3)
 
 
@@ -287,7 +287,7 @@ def test_a_429_without_end_stops_before_anything_of_the_chunk(stage: Stage) -> N
     stage.load(3)
     plan = stage.plan()
     stage.sandbox.faults.add("429", retry_after=1801, method="PUT", times=9)
-    with pytest.raises(RateLimited):
+    with pytest.raises(RateLimitError):
         stage.apply(plan)
     stage.sandbox.faults.clear()
     stage.check(resume(stage.ledger, stage.client), archived=3)
@@ -363,7 +363,7 @@ def test_nothing_is_sent_again_while_a_job_in_doubt_is_open(stage: Stage) -> Non
     )
     plan = stage.plan()
     for _ in range(2):
-        with pytest.raises(JobTimeout) as caught:
+        with pytest.raises(JobTimeoutError) as caught:
             stage.apply(plan)
         assert caught.value.ledger == stage.ledger
         assert len(stage.writes) == 2
@@ -380,7 +380,7 @@ def test_more_than_max_affected_sends_nothing(stage: Stage) -> None:
     stage.load(5)
     plan = stage.plan()
     calls = len(stage.operations)
-    with pytest.raises(TooManyAffected) as caught:
+    with pytest.raises(TooManyAffectedError) as caught:
         stage.apply(plan, max_affected=4)
     assert (caught.value.affected, caught.value.max_affected) == (5, 4)
     assert len(stage.operations) == calls
@@ -395,9 +395,9 @@ def test_unenrolled_by_someone_else_during_the_job(stage: Stage) -> None:
     stage.line.once(
         lambda one: one.is_write and len(one.body["user_id"]) > 1, lambda: stage.unenroll(1, 1003)
     )
-    with pytest.raises(Stopped, match="1003") as caught:
+    with pytest.raises(RunStoppedError, match="1003") as caught:
         stage.apply(plan)
-    assert not isinstance(caught.value, UnexpectedArchive)
+    assert not isinstance(caught.value, UnexpectedArchiveError)
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 1}
     result = resume(stage.ledger, stage.client)
     stage.check(result, archived=7, unknown=1)
@@ -413,7 +413,7 @@ def test_enrolled_anew_by_someone_else_during_the_job(stage: Stage) -> None:
         lambda one: one.is_write and len(one.body["user_id"]) > 1,
         lambda: stage.enroll_anew(1, 1003),
     )
-    with pytest.raises(UnexpectedArchive, match="user 1003 in C1, records 3") as caught:
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, records 3") as caught:
         stage.apply(plan)
     assert caught.value.ledger == stage.ledger
     result = resume(stage.ledger, stage.client)
@@ -438,7 +438,7 @@ def test_archived_twice_by_someone_else_is_told_with_its_row(stage: Stage) -> No
             "'2026-03-01 12:00:05')"
         ),
     )
-    with pytest.raises(UnexpectedArchive, match="user 1002"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1002"):
         stage.apply(plan)
     result = resume(stage.ledger, stage.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}

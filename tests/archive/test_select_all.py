@@ -9,10 +9,10 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
+    CanaryFailedError,
     Contract,
     Limits,
-    StoppedByCanary,
-    UnexpectedArchive,
+    UnexpectedArchiveError,
 )
 
 FORM = "archive_course_enrollments_select_all"
@@ -121,7 +121,7 @@ def test_the_canary_goes_alone(stage: Stage) -> None:
     stage.load(10)
     plan = _plan(stage)
     stage.sandbox.faults.add("status", operation="archive_course_enrollments", status=400)
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         stage.apply(plan)
     assert not any("select_all" in one.body for one in stage.sandbox.calls)
 
@@ -138,7 +138,7 @@ def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
         )
 
     stage.line.once(lambda one: one.is_write and "select_all" in (one.body or {}), slip_in)
-    with pytest.raises(UnexpectedArchive, match="taken by the call for all: records"):
+    with pytest.raises(UnexpectedArchiveError, match="taken by the call for all: records"):
         stage.apply(plan)
     assert stage.archived[1, 9001] == 1
 

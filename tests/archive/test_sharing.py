@@ -9,7 +9,7 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, date_of, load_plans, plan, records_of, rows, sent
 from virtual_time import ENROLLED_AT, Stage, VirtualTime
 
-from lms_archive import ArchiveJob, BadInput, StoppedByCanary, resume
+from lms_archive import ArchiveJob, CanaryFailedError, InvalidInputError, resume
 from lms_archive.sandbox import Sandbox
 
 Reading = Literal["A", "B"]
@@ -57,7 +57,9 @@ def test_the_other_plan_need_not_be_asked_for(stage: Stage) -> None:
 def test_fail_refuses_to_plan(stage: Stage) -> None:
     """`on_shared="fail"` raises with the names, and sends nothing."""
     load_plans(stage, TRIO)
-    with pytest.raises(BadInput, match=r"P50 shares .* C2 \(also in P60\).*nothing was sent"):
+    with pytest.raises(
+        InvalidInputError, match=r"P50 shares .* C2 \(also in P60\).*nothing was sent"
+    ):
         plan(stage, 50, on_shared="fail")
     assert plan(stage, 70, on_shared="fail").counts["to_archive"] == 3
     assert sent(stage) == []
@@ -69,7 +71,7 @@ def test_allow_where_nothing_happens(staged: Callable[[Reading], Stage]) -> None
     load_plans(stage, TRIO)
     planned = plan(stage, 50, on_shared="allow")
     assert any("C2 (also in P60)" in text for text in planned.warnings)
-    with pytest.raises(StoppedByCanary, match="still active"):
+    with pytest.raises(CanaryFailedError, match="still active"):
         planned.apply(stage.client, ledger=stage.ledger)
     assert stage.sql("SELECT 1 FROM archived_learning_plan_enrollments") == []
     assert stage.archived == {}
@@ -85,7 +87,7 @@ def test_allow_behind_a_plan_that_shares_nothing(staged: Callable[[Reading], Sta
     check(stage, result, archived=3, failed=3)
     assert {one.code for one in result.failed} == {"still_active"}
     for one in result.failed:
-        assert {course.became for course in one.courses} == {"not_archived"}
+        assert {course.status for course in one.courses} == {"not_archived"}
 
 
 def test_allow_where_shared_courses_are_spared(staged: Callable[[Reading], Stage]) -> None:
@@ -95,7 +97,7 @@ def test_allow_where_shared_courses_are_spared(staged: Callable[[Reading], Stage
     result = plan(stage, 50, on_shared="allow").apply(stage.client, ledger=stage.ledger)
     check(stage, result, archived=3)
     for one in result.outcomes:
-        told = [(course.course_id, course.became) for course in one.courses]
+        told = [(course.course_id, course.status) for course in one.courses]
         assert told == [(1, "archived"), (2, "not_archived")]
     assert len(result.incomplete) == 3
     assert {course for course, _ in stage.active} == {2, 3, 4}
@@ -112,7 +114,7 @@ def test_both_readings(staged: Callable[[Reading], Stage], reading: Reading) -> 
     failed = 3 if reading == "A" else 0
     check(stage, result, archived=6 - failed, failed=failed)
     told = {
-        (one.row["learning_plan_id"], course.course_id): course.became
+        (one.row["learning_plan_id"], course.course_id): course.status
         for one in result.outcomes
         for course in one.courses
     }
@@ -169,7 +171,7 @@ def test_two_plans_of_one_re_enroll_job_by_order(stage: Stage, first: int) -> No
     load_plans(stage, TRIO)
     planned = plan(stage, first, 110 - first, mode="re-enroll")
     assert {chunk.target.target_id for chunk in planned.chunks} == {first}
-    with pytest.raises(BadInput, match="shares a course with"):
+    with pytest.raises(InvalidInputError, match="shares a course with"):
         plan(stage, 50, 60, mode="re-enroll", on_shared="fail")
 
 
@@ -197,7 +199,7 @@ def test_a_course_put_into_another_plan_meanwhile(stage: Stage) -> None:
     load_plans(stage, {50: [1, 2], 60: [3]})
     planned = plan(stage, 50)
     stage.sandbox.change_learning_plan(60, courses=[3, 2])
-    with pytest.raises(StoppedByCanary):
+    with pytest.raises(CanaryFailedError):
         planned.apply(stage.client, ledger=stage.ledger)
     assert stage.archived == {}
     stage.sandbox.change_learning_plan(60, courses=[3])

@@ -8,13 +8,13 @@ from attrs import evolve
 
 from lms_archive import (
     ArchiveMode,
+    CanaryFailedError,
     EnrollmentLevel,
     EnrollmentStatus,
     Outcome,
-    Stopped,
-    StoppedByCanary,
+    RunStoppedError,
 )
-from lms_archive.archive.cutting import Chunk, PlannedTarget, PreImage
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.outcomes import CODES
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
@@ -23,13 +23,13 @@ from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.archived import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedUser,
-    Archiving,
+    CourseEnrollmentDetails,
 )
 
 THEN = datetime(2025, 1, 2, tzinfo=timezone.utc)
-MEMBER = PreImage(
+MEMBER = PlannedEnrollment(
     row=0,
     user_id=7,
     username="ada",
@@ -47,10 +47,10 @@ ACTIVE = CourseEnrollment(
 )
 ANEW = evolve(ACTIVE, enrolled_at=THEN + timedelta(days=1))
 RECORD = ArchivedCourseEnrollment(
-    archiving=Archiving(record_id=5, archived_at=THEN),
+    archiving=ArchiveDetails(record_id=5, archived_at=THEN),
     user=ArchivedUser(user_id=7),
     course=ArchivedCourse(course_id=1),
-    enrollment=ArchivedEnrollmentInCourse(
+    enrollment=CourseEnrollmentDetails(
         enrolled_at=THEN, status=EnrollmentStatus.COMPLETED, completed_at=THEN
     ),
 )
@@ -151,7 +151,7 @@ def _outcome(code: str) -> Outcome:
 
 def test_when_a_canary_has_failed() -> None:
     """Everything but archived, and an alarm whatever its outcome; nothing sent is no failure."""
-    alarm = Stopped("more than asked")
+    alarm = RunStoppedError("more than asked")
     assert canary_failed([], None) is None
     assert canary_failed([], alarm) is None
     assert canary_failed([_outcome("archived")], None) is None
@@ -161,7 +161,7 @@ def test_when_a_canary_has_failed() -> None:
         ([_outcome("archived"), _outcome("not_seen")], None),
     ):
         error = canary_failed(outcomes, stop)
-        assert isinstance(error, StoppedByCanary)
+        assert isinstance(error, CanaryFailedError)
         assert "ada" in str(error)
         assert ("more than asked" in str(error)) == (stop is alarm)
 

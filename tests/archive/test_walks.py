@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from virtual_time import START, Exchange, Stage
 
-from lms_archive import BadAnswer, Limits
+from lms_archive import Limits, UnexpectedResponseError
 from lms_archive.archive.walks import walk
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.wire.pages import Page
@@ -70,7 +70,7 @@ def test_the_third_walk_is_the_last(stage: Stage, read: Callable[[], list[int]])
             stage.change(f"{query} (SELECT min(user_id) FROM enrollments)")
 
     stage.line.before.append(move)
-    with pytest.raises(BadAnswer, match="read 3 times and never whole"):
+    with pytest.raises(UnexpectedResponseError, match="read 3 times and never whole"):
         read()
     assert _pages_asked(stage).count("1") == 3
 
@@ -89,7 +89,7 @@ def test_the_time_is_the_platforms(stage: Stage) -> None:
 def test_without_a_date_nothing_can_be_proven() -> None:
     """A platform, or a proxy, that sends no Date header is refused."""
     page = Page[CourseEnrollment]([], 0, 1, None, "/path")
-    with pytest.raises(BadAnswer, match="no Date header"):
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
         walk(lambda: iter([page]), lambda one: one.user_id)
 
 

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from lms_archive import Answer, ArchiveJob, Limits
+from lms_archive import ArchiveJob, Limits, Response
 from lms_archive.archive.ledger import Ledger
 from lms_archive.wire.transport import RequestsTransport
 
@@ -35,7 +35,7 @@ class _SlowCalls(RequestsTransport):
         params: Sequence[tuple[str, str]],
         body: bytes | None,
         timeout: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Carry one exchange."""
         begun = time.perf_counter()
         answer = super().__call__(method, url, headers, params, body, timeout)

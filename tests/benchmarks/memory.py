@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from lms_archive import (
-    Answer,
     ArchivedCourseEnrollment,
     ArchiveJob,
     ArchiveResult,
     Client,
     Contract,
     Outcome,
+    Response,
     StaticToken,
 )
 from lms_archive.archive.ledger import Ledger
@@ -48,9 +48,9 @@ class _Pages:
         params: Sequence[tuple[str, str]],
         body: bytes | None,  # noqa: ARG002
         timeout: tuple[float, float],  # noqa: ARG002
-    ) -> Answer:
+    ) -> Response:
         """The page asked for."""
-        return Answer(200, {}, self._bodies[int(dict(params)["page"]) % 2])
+        return Response(200, {}, self._bodies[int(dict(params)["page"]) % 2])
 
 
 def child(what: str, count: str, folder: str = "") -> dict[str, Any]:

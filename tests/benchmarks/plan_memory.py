@@ -103,12 +103,12 @@ def _plan(count: int) -> Any:
 
 def _chunks(rows: Any, terms: Any) -> Iterator[Any]:
     from lms_archive import EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
-    from lms_archive.archive.cutting import PlannedTarget, PreImage, cut  # noqa: PLC0415
+    from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget, cut  # noqa: PLC0415
 
     for number, (target, places) in enumerate(rows.by_target(), start=1):
         found = PlannedTarget(kind="course", target_id=number, code=target.code, listed=9)
         members = [
-            PreImage(
+            PlannedEnrollment(
                 row=row,
                 user_id=row % 300_000 + 1,
                 username=f"learner{row % 300_000:06d}@example.com",

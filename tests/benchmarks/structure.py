@@ -15,10 +15,10 @@ from typing import Annotated, Any
 from lms_archive import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedUser,
-    Archiving,
     Contract,
+    CourseEnrollmentDetails,
 )
 from lms_archive.records.convert import Structurer
 from lms_archive.records.status import LEVEL_WORDS, STATUS_WORDS, EnrollmentLevel, EnrollmentStatus
@@ -134,7 +134,7 @@ def by_hand(item: dict[str, Any]) -> ArchivedCourseEnrollment:
     made: EnrollmentStatus | str = STATUS_WORDS.get(status, status)
     part: EnrollmentLevel | str = LEVEL_WORDS.get(level, level)
     return ArchivedCourseEnrollment(
-        archiving=Archiving(
+        archiving=ArchiveDetails(
             record_id=int(item["id"]),
             archived_at=_moment(item["archived_at"]),
             archived_by=item["archived_by"],
@@ -156,7 +156,7 @@ def by_hand(item: dict[str, Any]) -> ArchivedCourseEnrollment:
             certificate_url=item["certificate_url"],
             certificate_at=_moment(item["certificate_date"]),
         ),
-        enrollment=ArchivedEnrollmentInCourse(
+        enrollment=CourseEnrollmentDetails(
             enrolled_at=_moment(item["enrollment_created_at"]),
             enrolled_by=_integer(item["enrollment_created_by"]),
             valid_from=_moment(item["enrollment_validity_begin_datetime"]),

@@ -27,7 +27,7 @@ from lms_archive.archive import ledger
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.run import Run
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire.transport import Answer, RequestsTransport
+from lms_archive.wire.transport import RequestsTransport, Response
 
 Order = Mapping[str, Any]
 
@@ -89,7 +89,7 @@ def commits(life: Life) -> None:
         setattr(Ledger, place, hook)
 
 
-def calls(life: Life) -> Callable[..., Answer]:
+def calls(life: Life) -> Callable[..., Response]:
     """The library's own transport, with points around each call and inside each write."""
     carry, getresponse = RequestsTransport(), http.client.HTTPConnection.getresponse
 
@@ -100,7 +100,7 @@ def calls(life: Life) -> Callable[..., Answer]:
             life.point("write: done, answer not read")
         return getresponse(connection)
 
-    def mortal(method: str, url: str, *more: Any) -> Answer:
+    def mortal(method: str, url: str, *more: Any) -> Response:
         name = "write" if method == "PUT" else "call"
         life.point(f"{name}: before")
         answer = carry(method, url, *more)

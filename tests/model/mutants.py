@@ -254,7 +254,7 @@ MUTANTS = (
     Mutant(
         "archives again in re-enroll who was archived lately",
         "archive.planning",
-        "if draft.terms.mode is not ArchiveMode.RE_ENROLL or not again_after or not rows:",
+        "if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:",
         "if True:",
     ),
     Mutant(

@@ -29,8 +29,8 @@ from lms_archive import (
     Client,
     Limits,
     LmsArchiveError,
-    PlanChanged,
-    UnexpectedArchive,
+    PlanChangedError,
+    UnexpectedArchiveError,
     resume,
 )
 from lms_archive.sandbox import Sandbox
@@ -297,9 +297,9 @@ class _Player:
             except (LmsArchiveError, Killed) as error:
                 asking.periods.append((begun, self.now()))
                 self.told(error)
-                if isinstance(error, UnexpectedArchive):
+                if isinstance(error, UnexpectedArchiveError):
                     asking.named |= _named(error)
-                if isinstance(error, PlanChanged):
+                if isinstance(error, PlanChangedError):
                     self.allow = asking.warned = True
                     self.somebody.undo_growth()
                 if until_death and isinstance(error, Killed):
@@ -365,6 +365,6 @@ _HIDDEN = " UNION ".join(
 """The lags, in seconds, of a user's records that the archived list does not show yet."""
 
 
-def _named(error: UnexpectedArchive) -> set[int]:
+def _named(error: UnexpectedArchiveError) -> set[int]:
     lists = [text.rpartition("records ")[2] for text in error.seen]
     return {int(one) for text in lists for one in text.split(", ")}

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from lms_archive.sandbox.application import Application, ConnectionCut
-from lms_archive.wire.transport import Answer
+from lms_archive.wire.transport import Response
 
 __all__ = ["ShortLine"]
 
@@ -24,7 +24,7 @@ class ShortLine:
         headers: Mapping[str, str],
         params: Sequence[tuple[str, str]],
         body: bytes | None,
-    ) -> Answer:
+    ) -> Response:
         """Ask, and give the answer, or fail as a connection does that is cut."""
         parts = urlsplit(url)
         environ: dict[str, Any] = {
@@ -50,7 +50,7 @@ class ShortLine:
             content = b"".join(self._application(environ, start))
         except ConnectionCut:
             raise ConnectionResetError("the connection was cut") from None
-        return Answer(told[0], told[1], content)
+        return Response(told[0], told[1], content)
 
     def close(self) -> None:
         """Nothing is kept open."""

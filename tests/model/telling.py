@@ -118,7 +118,7 @@ def _archived(
     for course in one.courses:
         where = ("course", course.course_id, key[2])
         if where not in acted:
-            yield from _course(schedule, asking, now, where, course.became, course.record_id)
+            yield from _course(schedule, asking, now, where, course.status, course.record_id)
 
 
 def _course(

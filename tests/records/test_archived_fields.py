@@ -9,12 +9,12 @@ from attrs import NOTHING, fields
 from lms_archive import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedLearningPlan,
     ArchivedLearningPlanEnrollment,
     ArchivedUser,
-    Archiving,
+    CourseEnrollmentDetails,
+    EnrollmentDetails,
 )
 
 ARTICLE = """
@@ -63,7 +63,7 @@ Learning plan enrollment data
 """The chapter "Archived data" of the article, word for word; `*`: not returned via API."""
 
 GROUPS: dict[str, tuple[str, type, str]] = {
-    "Archiving data": ("archiving", Archiving, "archived_at archived_by"),
+    "Archiving data": ("archiving", ArchiveDetails, "archived_at archived_by"),
     "User data": (
         "user",
         ArchivedUser,
@@ -79,13 +79,13 @@ GROUPS: dict[str, tuple[str, type, str]] = {
     ),
     "Learning plan enrollment data": (
         "enrollment",
-        ArchivedEnrollment,
+        EnrollmentDetails,
         "enrolled_at enrolled_by updated_at valid_from valid_until status completed_at",
     ),
 }
 """For each group: where it is, its class, and the attribute of each of its lines, in order."""
 
-OURS = {("Archiving", "record_id")}
+OURS = {("ArchiveDetails", "record_id")}
 """Fields of these classes that the article's list does not name."""
 
 
@@ -154,16 +154,16 @@ def test_courses_have_the_same_four_groups() -> None:
         "learning_plan_id",
         "extra",
     ]
-    assert (course.archiving.type, course.user.type) == (Archiving, ArchivedUser)
+    assert (course.archiving.type, course.user.type) == (ArchiveDetails, ArchivedUser)
     assert {one.name for one in fields(ArchivedCourse) if not one.metadata.get("returned", True)}
     starred = {
         (cls.__name__, one.name)
-        for cls in (ArchivedCourse, ArchivedEnrollmentInCourse)
+        for cls in (ArchivedCourse, CourseEnrollmentDetails)
         for one in fields(cls)
         if one.metadata.get("returned", True) is False
     }
-    assert starred == {("ArchivedCourse", "language"), ("ArchivedEnrollmentInCourse", "updated_at")}
-    more = {one.name for one in fields(ArchivedEnrollmentInCourse)} - {
-        one.name for one in fields(ArchivedEnrollment)
+    assert starred == {("ArchivedCourse", "language"), ("CourseEnrollmentDetails", "updated_at")}
+    more = {one.name for one in fields(CourseEnrollmentDetails)} - {
+        one.name for one in fields(EnrollmentDetails)
     }
     assert more == {"level", "score", "time_spent"}

@@ -11,11 +11,11 @@ import lms_archive
 from lms_archive import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedLearningPlanEnrollment,
     ArchivedUser,
-    Archiving,
     CourseEnrollment,
+    CourseEnrollmentDetails,
     Record,
 )
 from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
@@ -84,10 +84,10 @@ def test_columns_of_both_kinds() -> None:
 def test_row_of_a_record() -> None:
     """Groups are flat, words are plain texts, unknown fields are JSON, and what is not is None."""
     record = ArchivedCourseEnrollment(
-        archiving=Archiving(record_id=1, archived_at=AT, archived_by=13),
+        archiving=ArchiveDetails(record_id=1, archived_at=AT, archived_by=13),
         user=ArchivedUser(user_id=7, username="ada", language="de"),
         course=ArchivedCourse(course_id=3, code="C3", credits=1.5),
-        enrollment=ArchivedEnrollmentInCourse(status="expelled", score=88.0, time_spent=60),
+        enrollment=CourseEnrollmentDetails(status="expelled", score=88.0, time_spent=60),
         extra={"new": ["ü", 1]},
     )
     (row,) = rows_of([record])

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from lms_archive import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedLearningPlan,
     ArchivedLearningPlanEnrollment,
     ArchivedUser,
-    Archiving,
     BackgroundJob,
-    BadInput,
     Course,
     CourseEnrollment,
+    CourseEnrollmentDetails,
+    EnrollmentDetails,
     EnrollmentLevel,
     EnrollmentStatus,
+    InvalidInputError,
     JobStatus,
     LearningPlan,
     LearningPlanCourse,
@@ -44,18 +44,18 @@ RECORDS: list[Record] = [
     LearningPlanEnrollment(user_id=7, learning_plan_id=5, enrolled_by="import", percentage=50.0),
     BackgroundJob(job_id="a1", status=JobStatus.RUNNING, created_at=AT),
     ArchivedCourseEnrollment(
-        archiving=Archiving(record_id=1, archived_at=AT, archived_by=13),
+        archiving=ArchiveDetails(record_id=1, archived_at=AT, archived_by=13),
         user=ArchivedUser(user_id=7),
         course=ArchivedCourse(course_id=3, certificate_at=AT),
-        enrollment=ArchivedEnrollmentInCourse(level=EnrollmentLevel.TUTOR, status="odd"),
+        enrollment=CourseEnrollmentDetails(level=EnrollmentLevel.TUTOR, status="odd"),
         learning_plan_id=5,
         extra=EXTRA,
     ),
     ArchivedLearningPlanEnrollment(
-        archiving=Archiving(record_id=2),
+        archiving=ArchiveDetails(record_id=2),
         user=ArchivedUser(user_id=7),
         learning_plan=ArchivedLearningPlan(learning_plan_id=5, courses=(3, 4)),
-        enrollment=ArchivedEnrollment(valid_until=AT),
+        enrollment=EnrollmentDetails(valid_until=AT),
     ),
 ]
 
@@ -100,5 +100,5 @@ def test_every_time_comes_back(moment: datetime) -> None:
 )
 def test_what_is_wrong_is_named(data: Any, words: str) -> None:
     """An error says what is missing, unknown or of another type."""
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InvalidInputError, match=words):
         User.from_dict(data)

@@ -27,7 +27,7 @@ ALL = [cls for cls in PUBLIC if isinstance(cls, type)]  # not the union of two o
 STARRED = {
     "ArchivedUser": {"last_login_at", "expires_at", "is_active", "is_suspended", "level"},
     "ArchivedCourse": {"language"},
-    "ArchivedEnrollment": {"updated_at"},
+    "EnrollmentDetails": {"updated_at"},
     "ArchivedLearningPlan": {
         "language",
         "created_at",

@@ -8,12 +8,12 @@ from conftest import quick_client
 
 from lms_archive import (
     ArchiveJob,
-    BadInput,
     Client,
     Contract,
-    ContractNotConfirmed,
-    NotFound,
-    PermissionDenied,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnconfirmedContractError,
 )
 from lms_archive.sandbox import Sandbox
 
@@ -64,14 +64,14 @@ def test_get(archived: Sandbox) -> None:
         assert client.archived.get(record.archiving.record_id, course_id=1) == record
     for plan in client.archived.in_learning_plan(5):
         assert client.archived.get(plan.archiving.record_id, learning_plan_id=5) == plan
-    with pytest.raises(NotFound, match="there is no record 99"):
+    with pytest.raises(NotFoundError, match="there is no record 99"):
         client.archived.get(99, course_id=1)
 
 
 @pytest.mark.parametrize("where", [{}, {"course_id": 1, "learning_plan_id": 5}])
 def test_get_needs_one_place(archived: Sandbox, where: dict[str, int]) -> None:
     """A record's id says nothing without its target."""
-    with pytest.raises(BadInput, match="say where"):
+    with pytest.raises(InvalidInputError, match="say where"):
         archived.client().archived.get(1, **where)
 
 
@@ -92,7 +92,7 @@ def test_delete_is_refused_where_it_is_not_confirmed(archived: Sandbox) -> None:
     )
     client = archived.client(contract=contract)
     records = list(client.archived.in_course(1))
-    with pytest.raises(ContractNotConfirmed):
+    with pytest.raises(UnconfirmedContractError):
         client.archived.delete(records)
     assert _left(archived) == (2, 2)
 
@@ -101,13 +101,13 @@ def test_delete_as_a_power_user(archived: Sandbox) -> None:
     """Power Users cannot delete archived enrollments, and are told so."""
     records = list(archived.client().archived.in_learning_plan(5))
     client: Client = archived.client("power_user")
-    with pytest.raises(PermissionDenied, match="nor delete archived ones"):
+    with pytest.raises(PermissionDeniedError, match="nor delete archived ones"):
         client.archived.delete(records)
     assert _left(archived) == (2, 2)
 
 
 def test_delete_takes_records_only(archived: Sandbox) -> None:
     """An id is not enough: whoever deletes must have the record in hand."""
-    with pytest.raises(BadInput, match="wanted archived records, not 7"):
+    with pytest.raises(InvalidInputError, match="wanted archived records, not 7"):
         archived.client().archived.delete([7])  # type: ignore[list-item]
     assert _left(archived) == (2, 2)

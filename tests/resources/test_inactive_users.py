@@ -9,7 +9,7 @@ import pytest
 from virtual_time import START, VirtualTime
 from wire_tools import items, scripted
 
-from lms_archive import Answer, BadAnswer, BadInput, Client, Limits
+from lms_archive import Client, InvalidInputError, Limits, Response, UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
 
 utc = timezone.utc
@@ -113,7 +113,7 @@ def test_one_moment_in_four_words(opened: Open, since: Any) -> None:
 def test_a_time_that_is_none(opened: Open, since: Any, words: str) -> None:
     """Naive, ahead of the platform's clock, before all time, or no time."""
     _, client = opened("first", 0)
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InvalidInputError, match=words):
         list(client.users.inactive(since=since))
 
 
@@ -154,6 +154,6 @@ def test_a_platform_that_does_not_sort_is_read_whole(pages: list[list[str | None
 
 def test_without_a_date_header_nobody_is_inactive() -> None:
     """The platform's clock is the measure: where it tells none, nothing is told."""
-    client, _ = scripted(Answer(200, {}, b'{"data": {"items": []}}'))
-    with pytest.raises(BadAnswer, match="no Date header"):
+    client, _ = scripted(Response(200, {}, b'{"data": {"items": []}}'))
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
         list(client.users.inactive(since=BORDER))

@@ -9,14 +9,14 @@ import pytest
 from virtual_time import START, VirtualTime
 
 from lms_archive import (
-    BadAnswer,
-    BadInput,
     Client,
     Contract,
     EnrollmentStatus,
+    InvalidInputError,
     LearningPlanEnrollment,
     Limits,
-    NotFound,
+    NotFoundError,
+    UnexpectedResponseError,
 )
 from lms_archive.sandbox import Sandbox
 
@@ -90,7 +90,7 @@ def test_list_and_get(client: Client) -> None:
     one = plans[50]
     assert (one.code, one.title, one.courses_count, one.is_published) == ("OWN", "Plan 50", 2, True)
     assert client.learning_plans.get(50) == one
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.learning_plans.get(99)
 
 
@@ -112,9 +112,11 @@ def test_find(client: Client) -> None:
     """A code exactly: not another's part, not in other case, and never one of two."""
     assert client.learning_plans.find("OWN").learning_plan_id == 50
     for code in ("own", "OW", "Plan 50", ""):
-        with pytest.raises(NotFound, match="no learning plan has the code"):
+        with pytest.raises(NotFoundError, match="no learning plan has the code"):
             client.learning_plans.find(code)
-    with pytest.raises(BadInput, match=r"2 learning plans have the code 'TWIN' \(ids 70, 71\)"):
+    with pytest.raises(
+        InvalidInputError, match=r"2 learning plans have the code 'TWIN' \(ids 70, 71\)"
+    ):
         client.learning_plans.find("TWIN")
 
 
@@ -128,7 +130,7 @@ def test_courses_of_a_plan_and_plans_of_a_course(client: Client) -> None:
         lambda: list(client.learning_plans.courses(99)),
         lambda: client.learning_plans.of_course(99),
     ):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             missing()
 
 
@@ -141,7 +143,7 @@ def test_plans_of_a_course_that_cannot_be_read(
     )
     with platform[0].client(contract=wrong, calls_per_hour=None) as client:
         platform[1].wire(client)
-        with pytest.raises(BadAnswer, match="no_such_list"):
+        with pytest.raises(UnexpectedResponseError, match="no_such_list"):
             client.learning_plans.of_course(2)
 
 
@@ -182,7 +184,7 @@ def test_who_is_enrolled_filtered(
     """By user and by state."""
     found = client.enrollments.in_learning_plan(60, **filters)
     assert [one.user_id for one in found] == users
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         next(iter(client.enrollments.in_learning_plan(99)))
 
 
@@ -236,9 +238,9 @@ def test_periods_that_are_none(
 ) -> None:
     """Refused before any call."""
     before = len(platform[0].calls)
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InvalidInputError, match=words):
         next(iter(client.archived.in_learning_plan(50, **filters)))
-    with pytest.raises(BadInput, match=words):
+    with pytest.raises(InvalidInputError, match=words):
         next(iter(client.archived.in_course(1, **filters)))
     assert len(platform[0].calls) == before
 
@@ -246,5 +248,5 @@ def test_periods_that_are_none(
 def test_archived_in_no_plan(client: Client) -> None:
     """A plan that is not there is an error; one where nothing was archived is empty."""
     assert list(client.archived.in_learning_plan(60)) == []
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         next(iter(client.archived.in_learning_plan(99)))

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from virtual_time import VirtualTime
 
-from lms_archive import ApiError, ArchiveJob, BadInput, Client, Limits, Listing, NotFound, Record
+from lms_archive import (
+    ApiError,
+    ArchiveJob,
+    Client,
+    InvalidInputError,
+    Limits,
+    Listing,
+    NotFoundError,
+    Record,
+)
 from lms_archive.records.columns import columns_of
 from lms_archive.sandbox import Sandbox
 
@@ -157,15 +166,15 @@ def test_a_list_that_fails_is_no_short_table(
     with pytest.raises(ApiError):
         found.to_csv(tmp_path / "users.csv")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         client.archived.in_course(99).to_pandas()
 
 
 def test_arguments_are_checked_at_once(client: Client) -> None:
     """What cannot be asked is refused where it is written, not where it is read."""
-    with pytest.raises(BadInput):
+    with pytest.raises(InvalidInputError):
         client.users.inactive(since=timedelta(days=-1))
-    with pytest.raises(BadInput):
+    with pytest.raises(InvalidInputError):
         client.archived.in_course(1, archived_from="yesterday")  # type: ignore[arg-type]
 
 

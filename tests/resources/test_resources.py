@@ -10,15 +10,15 @@ from wire_tools import answer, items, scripted
 
 from lms_archive import (
     ApiError,
-    BadAnswer,
-    BadInput,
     Client,
     EnrollmentStatus,
+    InvalidInputError,
     JobStatus,
     Limits,
-    NotFound,
-    PermissionDenied,
+    NotFoundError,
+    PermissionDeniedError,
     RetryPolicy,
+    UnexpectedResponseError,
 )
 from lms_archive.resources import archived, background_jobs, courses, enrollments, users
 from lms_archive.sandbox import Sandbox
@@ -69,7 +69,7 @@ def platform() -> Iterator[Sandbox]:
 @pytest.fixture
 def client(platform: Sandbox) -> Iterator[Client]:
     """A client of it that reads two items a page."""
-    with platform.client(limits=Limits(page_size=2), retry=RetryPolicy(tries=1)) as client:
+    with platform.client(limits=Limits(page_size=2), retry=RetryPolicy(attempts=1)) as client:
         yield client
 
 
@@ -102,19 +102,21 @@ def test_search_courses(client: Client) -> None:
 def test_get_course(client: Client) -> None:
     """One course by its id, or an error that names the call."""
     assert client.courses.get(7).code == "SAFE"
-    with pytest.raises(NotFound, match="GET /learn/v1/courses/99: 404: "):
+    with pytest.raises(NotFoundError, match="GET /learn/v1/courses/99: 404: "):
         client.courses.get(99)
 
 
 def test_find_course(client: Client) -> None:
     """A code finds exactly its course, or says that there is none, or several."""
     assert client.courses.find("SAFE").course_id == 7
-    with pytest.raises(NotFound, match="GET /course/v1/courses: 200: no course has the code 'SAF'"):
+    with pytest.raises(
+        NotFoundError, match="GET /course/v1/courses: 200: no course has the code 'SAF'"
+    ):
         client.courses.find("SAF")
-    with pytest.raises(NotFound, match="no course has the code 'safe'"):
+    with pytest.raises(NotFoundError, match="no course has the code 'safe'"):
         client.courses.find("safe")
     with pytest.raises(
-        BadInput, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): give the id"
+        InvalidInputError, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): give the id"
     ):
         client.courses.find("TWIN")
 
@@ -133,7 +135,7 @@ def test_get_user() -> None:
     client, script = scripted(answer({"data": {"user_data": bob}}), answer({}, 404))
     assert client.users.get(103).username == "bob"
     assert script.sent[0].url.endswith("/manage/v1/user/103")
-    with pytest.raises(NotFound, match="GET /manage/v1/user/999: 404"):
+    with pytest.raises(NotFoundError, match="GET /manage/v1/user/999: 404"):
         client.users.get(999)
 
 
@@ -146,7 +148,7 @@ def test_find_user(client: Client, user_id: int, name: str) -> None:
 @pytest.mark.parametrize("name", ["ADA", "ad", "7", "eve", "", " ada"])
 def test_find_nobody(client: Client, name: str) -> None:
     """A name that nobody has exactly is nobody's."""
-    with pytest.raises(NotFound, match=f"no user has the name '{name}'"):
+    with pytest.raises(NotFoundError, match=f"no user has the name '{name}'"):
         client.users.find(name)
 
 
@@ -185,7 +187,7 @@ def test_in_course_filtered(client: Client, filters: dict[str, Any], expected: s
 
 def test_in_no_course(client: Client) -> None:
     """A course that is not there is an error, not an empty list."""
-    with pytest.raises(NotFound, match="GET /course/v1/courses/99/enrollments: 404: "):
+    with pytest.raises(NotFoundError, match="GET /course/v1/courses/99/enrollments: 404: "):
         list(client.enrollments.in_course(99))
 
 
@@ -238,14 +240,18 @@ def test_archived_naive_times(client: Client, platform: Sandbox, name: str) -> N
     """A time without a zone could mean any of 24 hours: it is refused before any call."""
     before = len(platform.calls)
     naive: dict[str, Any] = {name: datetime(2026, 1, 1)}  # noqa: DTZ001  the point of the test
-    with pytest.raises(BadInput, match=f"{name} needs a time zone, such as timezone.utc: 2026"):
+    with pytest.raises(
+        InvalidInputError, match=f"{name} needs a time zone, such as timezone.utc: 2026"
+    ):
         list(client.archived.in_course(8, **naive))
     assert len(platform.calls) == before
 
 
 def test_archived_in_no_course(client: Client) -> None:
     """A course that is not there is an error here too."""
-    with pytest.raises(NotFound, match="GET /course/v1/courses/99/enrollments/archived: 404: "):
+    with pytest.raises(
+        NotFoundError, match="GET /course/v1/courses/99/enrollments/archived: 404: "
+    ):
         list(client.archived.in_course(99))
 
 
@@ -258,7 +264,7 @@ def test_background_jobs(client: Client) -> None:
     assert job.status is JobStatus.COMPLETED
     assert (job.total, job.errors, job.is_open) == (2, 0, False)
     assert client.background_jobs.get(job.job_id) == job
-    with pytest.raises(NotFound, match="GET /manage/v1/job/nothing: 404: "):
+    with pytest.raises(NotFoundError, match="GET /manage/v1/job/nothing: 404: "):
         client.background_jobs.get("nothing")
 
 
@@ -270,7 +276,7 @@ def test_jobs_are_ones_own(platform: Sandbox) -> None:
 
 def test_a_strange_hash(client: Client) -> None:
     """A hash goes into the path whole, whatever is in it."""
-    with pytest.raises(NotFound, match=r"GET /manage/v1/job/\.\.%2Fuser%3Fx: 404: "):
+    with pytest.raises(NotFoundError, match=r"GET /manage/v1/job/\.\.%2Fuser%3Fx: 404: "):
         client.background_jobs.get("../user?x")
 
 
@@ -310,7 +316,7 @@ def test_faults_reach_the_caller(client: Client, platform: Sandbox, kind: str) -
 def test_no_rights_no_list() -> None:
     """A 403 on a list is told as that."""
     client, _ = scripted(answer({"message": "not yours"}, 403))
-    with pytest.raises(PermissionDenied, match="GET /manage/v1/user: 403: not yours"):
+    with pytest.raises(PermissionDeniedError, match="GET /manage/v1/user: 403: not yours"):
         list(client.users.list())
 
 
@@ -320,7 +326,7 @@ def test_no_rights_no_list() -> None:
 def test_one_that_is_none(body: Any) -> None:
     """An answer that holds no course is an error with a path, never a half-filled record."""
     client, _ = scripted(answer(body))
-    with pytest.raises(BadAnswer, match=r"GET /learn/v1/courses/7: 200: \$\.data"):
+    with pytest.raises(UnexpectedResponseError, match=r"GET /learn/v1/courses/7: 200: \$\.data"):
         client.courses.get(7)
 
 
@@ -330,5 +336,5 @@ def test_find_looks_at_every_page() -> None:
     client, _ = scripted(
         items({**twin, "id_course": 1}, has_more_data=True), items({**twin, "id_course": 2})
     )
-    with pytest.raises(BadInput, match="2 courses have the code 'T'"):
+    with pytest.raises(InvalidInputError, match="2 courses have the code 'T'"):
         client.courses.find("T")

@@ -167,7 +167,12 @@ def fail(stage: str, auth: str, **options: Any) -> None:
 
 def make_client(url: str, auth: str, **options: Any) -> Client:
     """A client that logs in like this, and waits for nothing."""
-    more = {"timeout": (1, 0.1), "retry": RetryPolicy(tries=2), "calls_per_hour": None, **options}
+    more = {
+        "timeout": (1, 0.1),
+        "retry": RetryPolicy(attempts=2),
+        "calls_per_hour": None,
+        **options,
+    }
     return on_time(Client(url, AUTHS[auth], **more), FakeTime())
 
 

@@ -49,7 +49,7 @@ def ask(url: str, what: str, base: float) -> dict[str, object]:
         StaticToken("t" * 40),
         calls_per_hour=None,
         timeout=(2, 2),
-        retry=RetryPolicy(tries=1, settle=0),
+        retry=RetryPolicy(attempts=1, settle=0),
     )
     peak(forget=True)
     begun, error = time.monotonic(), ""

@@ -19,14 +19,14 @@ from virtual_time import Stage, VirtualTime
 from wire_tools import Sent, answer, scripted, token
 
 from lms_archive import (
-    Answer,
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    BadInput,
     Contract,
+    InvalidInputError,
     LmsArchiveError,
     PasswordGrant,
+    Response,
     RetryPolicy,
     redact,
 )
@@ -267,7 +267,7 @@ def documents() -> dict[str, Any]:
 def test_swagger(data: st.DataObject, documents: dict[str, Any]) -> None:
     """A document of any shape makes a report, whose proposals fit, and that can be shown."""
 
-    def document(sent: Sent) -> Answer:
+    def document(sent: Sent) -> Response:
         service = sent.url.split("/")[3]
         return answer(data.draw(changed(documents.get(service, {}))))
 
@@ -307,7 +307,7 @@ headers = st.dictionaries(
     texts | st.sampled_from(["Sun, 01 Mar 2026 12:00:00 GMT", "application/json", "3", "-1"]),
 )
 answers = st.builds(
-    Answer,
+    Response,
     st.sampled_from([200] * 12 + [204, 302, 400, 401, 403, 404, 408, 429, 500, 503]),
     headers,
     changed(PAGE).map(lambda page: json.dumps(page).encode())
@@ -327,7 +327,7 @@ def test_answers(data: st.DataObject) -> None:
         lambda _: data.draw(answers),
         tokens=[lambda _: data.draw(logins)],
         auth=PasswordGrant("an-app", "its-secret", "ada", "her-password"),
-        retry=RetryPolicy(tries=2),
+        retry=RetryPolicy(attempts=2),
     )
     asks: list[Callable[[], object]] = [
         lambda: list(client.courses.list()),
@@ -354,7 +354,7 @@ def test_the_fuzz_finds() -> None:
         refused_in_words(lambda: dict[str, str]()["x"])
     with pytest.raises(AssertionError):
         refused_in_words(lambda: (_ for _ in ()).throw(_Raw("\x1b")))
-    assert refused_in_words(lambda: (_ for _ in ()).throw(BadInput("no"))) is None
+    assert refused_in_words(lambda: (_ for _ in ()).throw(InvalidInputError("no"))) is None
 
 
 class _Raw(LmsArchiveError):

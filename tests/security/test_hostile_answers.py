@@ -22,15 +22,15 @@ from virtual_time import Stage
 from wire_tools import http, items, read_request, scripted
 
 from lms_archive import (
-    Answer,
     ArchiveJob,
     ArchivePlan,
-    BadAnswer,
-    BadInput,
-    JobTimeout,
+    CanaryFailedError,
+    InvalidInputError,
+    JobTimeoutError,
     LedgerError,
     LmsArchiveError,
-    StoppedByCanary,
+    Response,
+    UnexpectedResponseError,
     resume,
 )
 from lms_archive.wire import pages as module
@@ -253,12 +253,14 @@ def test_pages_without_end() -> None:
     """A list that goes on after all that it counts is told at once."""
     numbers = count(1)
 
-    def page(_: object) -> Answer:
+    def page(_: object) -> Response:
         found = [{"id_course": next(numbers), "name": "C"} for _ in range(200)]
         return items(*found, has_more_data=True, total_count=400, total_page_count=9999)
 
     client, script = scripted(page)
-    with pytest.raises(BadAnswer, match="800 items and more to come, where it counts 400"):
+    with pytest.raises(
+        UnexpectedResponseError, match="800 items and more to come, where it counts 400"
+    ):
         list(client.courses.list())
     assert len(script.sent) == 4
 
@@ -268,13 +270,13 @@ def test_a_list_that_grows_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAGES", 50)
     numbers = count(1)
 
-    def page(_: object) -> Answer:
+    def page(_: object) -> Response:
         number = next(numbers)
         paging = {"has_more_data": True, "total_count": 10**12, "total_page_count": 10**9}
         return items({"id_course": number, "name": "C"}, **paging)
 
     client, script = scripted(page)
-    with pytest.raises(BadAnswer, match="a list without an end"):
+    with pytest.raises(UnexpectedResponseError, match="a list without an end"):
         list(client.courses.list())
     assert len(script.sent) == 50
 
@@ -311,7 +313,7 @@ def test_no_write_after_it(stage: Stage, body: bytes) -> None:
             else:
                 result = plan.apply(client, ledger=stage.ledger)
         except LmsArchiveError as error:
-            assert isinstance(error, BadAnswer)  # noqa: PT017  the other way out is the end
+            assert isinstance(error, UnexpectedResponseError)  # noqa: PT017  the other way out is the end
             assert len(stage.writes) == line.writes
             assert len(stage.writes) >= writes
         else:
@@ -327,7 +329,7 @@ class _Poisoned:
         self._stage, self._body = stage, body
         self.at = self.seen = self.writes = 0
 
-    def __call__(self, *call: Any) -> Answer:
+    def __call__(self, *call: Any) -> Response:
         found = self._stage.line(*call)
         if call[0] != "GET" or "swagger" in call[1]:
             return found
@@ -335,7 +337,7 @@ class _Poisoned:
         if self.seen - 1 != self.at:
             return found
         self.writes = len(self._stage.writes)
-        return Answer(200, found.headers, self._body)
+        return Response(200, found.headers, self._body)
 
 
 # What is shown
@@ -376,11 +378,11 @@ def test_strings_are_shown_escaped(stage: Stage, evil: str, tmp_path: Path) -> N
     assert shown(str(result))
     assert shown(str(client.verify_contract(["list_users", "get_job"])))
     for make in (
-        lambda: BadInput(f"no {evil}", source=evil, column=evil),
-        lambda: BadAnswer("GET", f"/{evil}", faults=[evil]),
-        lambda: StoppedByCanary(evil, seen=[evil]),
+        lambda: InvalidInputError(f"no {evil}", source=evil, column=evil),
+        lambda: UnexpectedResponseError("GET", f"/{evil}", faults=[evil]),
+        lambda: CanaryFailedError(evil, seen=[evil]),
         lambda: LedgerError(evil),
-        lambda: JobTimeout(evil, evil),
+        lambda: JobTimeoutError(evil, evil),
     ):
         assert shown(str(make()))
         told = "".join(traceback.format_exception_only(make()))
@@ -393,9 +395,9 @@ class _Renaming:
     def __init__(self, stage: Stage, evil: str) -> None:
         self._stage, self._evil = stage, json.dumps(evil)[1:-1].encode()
 
-    def __call__(self, *call: Any) -> Answer:
+    def __call__(self, *call: Any) -> Response:
         found = self._stage.line(*call)
         body = found.body
         for name in (b'"C1"', b'"Course 1"', b'"listUsers"', b'"/manage/v1/user"'):
             body = body.replace(name, name[:-1] + self._evil + b'"')
-        return Answer(found.status, found.headers, body)
+        return Response(found.status, found.headers, body)

@@ -16,13 +16,13 @@ from wire_tools import bare_server, http, items, read_request, says, scripted
 
 from lms_archive import (
     ApiError,
-    BadAnswer,
-    BadInput,
     Client,
     Contract,
+    InvalidInputError,
     PasswordGrant,
-    PlatformUnavailable,
+    PlatformUnavailableError,
     StaticToken,
+    UnexpectedResponseError,
 )
 from lms_archive.wire.download import download
 from lms_archive.wire.transport import RequestsTransport
@@ -131,7 +131,7 @@ def test_certificate_links(link: str) -> None:
     with other_host() as (evil, got), other_host() as (home, calls):
         client = make_client(f"http://{home}", "fixed token")
         full = link.format(evil=evil, home=home, home_host=home.split(":")[0])
-        with pytest.raises(BadAnswer, match="a link to another place"):
+        with pytest.raises(UnexpectedResponseError, match="a link to another place"):
             download(client.wire, full, "certificate")
     assert got == calls == []
 
@@ -160,9 +160,9 @@ def test_paths_of_the_low_level_door(path: str) -> None:
     """A path is a path: no host, query or fragment slips in."""
     with other_host() as (evil, got), other_host() as (home, calls):
         client = make_client(f"http://{home}", "fixed token")
-        with pytest.raises(BadInput):
+        with pytest.raises(InvalidInputError):
             client.request("GET", path.format(evil=evil))
-        with pytest.raises(BadInput):
+        with pytest.raises(InvalidInputError):
             Contract.default().with_operation("list_users", path=path.format(evil=evil))
     assert got == calls == []
 
@@ -198,7 +198,7 @@ REFUSED = [
 @pytest.mark.parametrize("url", REFUSED)
 def test_addresses_that_would_show_the_token(url: str) -> None:
     """Plain http off loopback, a user in the address, and what parsers disagree on: refused."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Client(url, TOKEN)
     assert "hush" not in str(caught.value)
 
@@ -261,7 +261,7 @@ def test_a_certificate_that_is_not_trusted(auth: str, monkeypatch: pytest.Monkey
         monkeypatch.setenv(name, "")
     with tls_server() as (url, got):
         client = make_client(url, auth, timeout=5)
-        with pytest.raises(PlatformUnavailable, match=r"(?i)certificate verify failed"):
+        with pytest.raises(PlatformUnavailableError, match=r"(?i)certificate verify failed"):
             client.request("GET", "/x")
     assert got == []
 
@@ -273,7 +273,7 @@ def test_a_bundle_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
         assert make_client(url, "fixed token", timeout=5).request("GET", "/x") == {}
         assert found_in(got[0]) == ["fixed token"]
         other = url.replace("localhost", "127.0.0.1")  # a name that the certificate does not have
-        with pytest.raises(PlatformUnavailable, match=r"(?i)certificate"):
+        with pytest.raises(PlatformUnavailableError, match=r"(?i)certificate"):
             make_client(other, "fixed token", timeout=5).request("GET", "/x")
     assert len(got) == 1
 
@@ -284,7 +284,7 @@ def test_there_is_no_switch() -> None:
         assert not [name for name in inspect.signature(one).parameters if "verif" in name]
     transport = RequestsTransport()
     assert transport._session().verify is True
-    with pytest.raises(BadInput, match="no option 'verify'"):
+    with pytest.raises(InvalidInputError, match="no option 'verify'"):
         Client("https://acme.example.com", PasswordGrant("a", "b", "c", "d")).with_options(
             verify=False
         )

@@ -31,11 +31,11 @@ from virtual_time import Stage
 from wire_tools import answer, scripted, token
 
 from lms_archive import (
-    Answer,
     ArchiveJob,
-    BadInput,
     Client,
     Contract,
+    InvalidInputError,
+    Response,
     StaticToken,
 )
 from lms_archive.wire.contract import Request
@@ -171,7 +171,7 @@ def test_whatever_breaks_in_a_transport(auth: str, kind: type[BaseException]) ->
 
     def broken(
         method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
-    ) -> Answer:
+    ) -> Response:
         if url.endswith("/token"):
             return token(SECRETS["token"], refresh_token=SECRETS["refresh token"])
         shown = f"{method} {dict(headers)} {params} {body!r} {timeout}"
@@ -206,16 +206,16 @@ def test_the_callers_variables_stay() -> None:
     assert "in _exchange" in with_variables(caught.value)
 
 
-def _refusing(*_: Any) -> Answer:
+def _refusing(*_: Any) -> Response:
     raise OSError("gone")
 
 
 def test_a_malformed_token_is_not_shown() -> None:
     """A token that no header takes, and a token in place of an auth value, are not quoted."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         StaticToken(f"{SECRETS['fixed token']} x")
     assert found_in(with_variables(caught.value)) == []
-    with pytest.raises(BadInput, match="auth is a PasswordGrant") as caught:
+    with pytest.raises(InvalidInputError, match="auth is a PasswordGrant") as caught:
         Client("https://acme.example.com", SECRETS["fixed token"])  # type: ignore[arg-type]
     assert found_in(str(caught.value) + repr(caught.value)) == []
 
@@ -238,12 +238,12 @@ def test_from_env_with_something_wrong(
         monkeypatch.setenv(f"LMS_ARCHIVE_{name}", SECRETS["client secret"])
     monkeypatch.setenv("LMS_ARCHIVE_URL", url)
     monkeypatch.setenv("LMS_ARCHIVE_TOKEN", f"{SECRETS['token']}{more}")
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Client.from_env()
     assert found_in(with_variables(caught.value)) == []
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
     if not url:
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(InvalidInputError) as caught:
             Client.from_env()
         assert found_in(with_variables(caught.value)) == []
 
@@ -273,7 +273,7 @@ def _objects(stage: Stage) -> dict[str, object]:
         "jobs": list(client.background_jobs.list()),
         "contract": Contract.default(),
         "report": client.verify_contract(["get_job"]),
-        "answer": Answer(200, {"X": SECRETS["token"]}, SECRETS["token"].encode()),
+        "answer": Response(200, {"X": SECRETS["token"]}, SECRETS["token"].encode()),
     }
 
 
@@ -303,7 +303,7 @@ class _CanaryLine:
 
     def __call__(
         self, method: str, url: str, headers: Any, params: Any, body: Any, timeout: Any
-    ) -> Answer:
+    ) -> Response:
         if url.endswith("/oauth2/token"):
             return token(SECRETS["token"], refresh_token=SECRETS["refresh token"])
         assert headers["Authorization"] == f"Bearer {SECRETS['token']}"
@@ -311,7 +311,7 @@ class _CanaryLine:
         found = self._line(method, url, inner, params, body, timeout)
         echo = f'"you_sent": "{SECRETS["token"]}", '.encode()
         body = found.body.replace(b'"user_id":', echo + b'"user_id":')
-        return Answer(found.status, found.headers, body)
+        return Response(found.status, found.headers, body)
 
 
 def test_objects(stage: Stage, seen: dict[str, object]) -> None:
@@ -413,7 +413,7 @@ def test_a_pickled_client_works(stage: Stage) -> None:
     kept = pickle.dumps(result)
     assert env["LMS_ARCHIVE_PASSWORD"].encode() not in kept
     assert pickle.loads(kept).counts == result.counts  # noqa: S301  our own
-    with pytest.raises(BadInput, match="has no client"):
+    with pytest.raises(InvalidInputError, match="has no client"):
         pickle.loads(kept).save_certificates(stage.folder)  # noqa: S301  our own
 
 
@@ -440,7 +440,7 @@ def test_a_client_of_the_environment_carries_only_that(monkeypatch: pytest.Monke
     assert again.wire.settings.calls_per_hour == 9
     assert pickle.loads(copied).wire.settings.calls_per_hour == 8  # noqa: S301  our own
     _set(monkeypatch)
-    with pytest.raises(BadInput, match="LMS_ARCHIVE_URL, LMS_ARCHIVE_CLIENT_ID"):
+    with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_URL, LMS_ARCHIVE_CLIENT_ID"):
         pickle.loads(pickled)  # noqa: S301  our own
 
 
@@ -467,7 +467,9 @@ def test_what_cannot_be_pickled_is_named(name: str) -> None:
         auth = JwtBearer("app", SECRETS["client secret"], lambda: SECRETS["assertion"])
     options: dict[str, Any] = {"transport": lambda *_: answer()} if name == "transport" else {}
     client = Client("https://acme.example.com", auth, **options)
-    with pytest.raises(BadInput, match=f"a client with this {name} cannot be pickled") as caught:
+    with pytest.raises(
+        InvalidInputError, match=f"a client with this {name} cannot be pickled"
+    ) as caught:
         pickle.dumps(client)
     assert found_in(with_variables(caught.value)) == []
 
@@ -475,7 +477,7 @@ def test_what_cannot_be_pickled_is_named(name: str) -> None:
 def test_a_clock_that_cannot_be_pickled(stage: Stage) -> None:
     """Nor can a client in a time of its own, and it says so."""
     client = stage.time.wire(Client(stage.sandbox.url, AUTHS["password"]))
-    with pytest.raises(BadInput, match="a client with this clock cannot be pickled"):
+    with pytest.raises(InvalidInputError, match="a client with this clock cannot be pickled"):
         pickle.dumps(client)
 
 

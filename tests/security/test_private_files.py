@@ -13,13 +13,13 @@ from wire_tools import answer, scripted
 from lms_archive import (
     ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchivedEnrollmentInCourse,
+    ArchiveDetails,
     ArchivedUser,
     ArchivePlan,
     ArchiveResult,
-    Archiving,
-    BadInput,
     Client,
+    CourseEnrollmentDetails,
+    InvalidInputError,
     LedgerError,
     resume,
 )
@@ -47,10 +47,10 @@ def open_umask() -> Iterator[None]:
 def record(number: int, username: str, **more: Any) -> ArchivedCourseEnrollment:
     """An archived record with a certificate."""
     return ArchivedCourseEnrollment(
-        archiving=Archiving(record_id=number),
+        archiving=ArchiveDetails(record_id=number),
         user=ArchivedUser(user_id=1, username=username),
         course=ArchivedCourse(course_id=1, certificate_url="/c.pdf", **more),
-        enrollment=ArchivedEnrollmentInCourse(),
+        enrollment=CourseEnrollmentDetails(),
     )
 
 
@@ -101,7 +101,9 @@ def test_through_no_link(write: Any, to: str, done: Done, pdfs: Client, tmp_path
         theirs.mkdir()
     link = tmp_path / "it"
     link.symlink_to(theirs)
-    with pytest.raises(BadInput, match="is a symbolic link, and nothing is written through one"):
+    with pytest.raises(
+        InvalidInputError, match="is a symbolic link, and nothing is written through one"
+    ):
         write(done, pdfs, link)
     assert link.is_symlink()
     assert theirs.exists() is (to != "nothing")
@@ -113,7 +115,7 @@ def test_no_device(write: Any, done: Done, pdfs: Client, tmp_path: Path) -> None
     """A pipe or a device is not replaced by a file: as root that would be /dev/null."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(BadInput, match="is no ordinary file"):
+    with pytest.raises(InvalidInputError, match="is no ordinary file"):
         write(done, pdfs, pipe)
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
@@ -314,7 +316,7 @@ def test_the_folder_of_certificates(pdfs: Client, tmp_path: Path) -> None:
     assert [mode(one) for one in (top, top / "b", top / "b" / "c")] == ["0o700"] * 3
     theirs.mkdir(0o755)
     (tmp_path / "link").symlink_to(theirs)
-    with pytest.raises(BadInput, match="is a symbolic link"):
+    with pytest.raises(InvalidInputError, match="is a symbolic link"):
         save_certificates(pdfs, [record(1, "ada")], tmp_path / "link")
     assert list(theirs.iterdir()) == []
     save_certificates(pdfs, [record(1, "ada")], theirs)

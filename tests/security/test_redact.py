@@ -13,7 +13,7 @@ from virtual_time import ENROLLED_AT, Stage
 from lms_archive import (
     ArchiveJob,
     ArchiveResult,
-    JobTimeout,
+    JobTimeoutError,
     LedgerError,
     LmsArchiveError,
     redact,
@@ -151,7 +151,7 @@ def test_an_unfinished_one_is_refused(stage: Stage) -> None:
     stage.load(5)
     plan = stage.plan()
     stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, stage.hang_jobs)
-    with pytest.raises(JobTimeout):
+    with pytest.raises(JobTimeoutError):
         stage.apply(plan)
     before = stage.ledger.read_bytes()
     with pytest.raises(LedgerError, match=r"not finished: 2 of 5 rows are open, .* resume\(\) fi"):

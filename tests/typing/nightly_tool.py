@@ -16,7 +16,7 @@ from lms_archive import (
     ClientCredentials,
     Contract,
     LmsArchiveError,
-    TooManyAffected,
+    TooManyAffectedError,
     resume,
 )
 
@@ -51,7 +51,7 @@ def nights(
     running = {executor.submit(night, *task): task[0].url for task in tasks}
     for future, url in running.items():
         error = future.exception()
-        if isinstance(error, TooManyAffected):
+        if isinstance(error, TooManyAffectedError):
             yield url, Counter(refused=error.affected)
         elif isinstance(error, LmsArchiveError):
             yield url, Counter()

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 from typing_extensions import assert_type
 
-from lms_archive import Answer, ArchivePlan, Client, RunEvent, StaticToken
+from lms_archive import ArchivePlan, Client, Response, RunEvent, StaticToken
 
 
 def carry(
@@ -16,13 +16,13 @@ def carry(
     params: Sequence[tuple[str, str]],
     body: bytes | None,
     timeout: tuple[float, float],
-) -> Answer:
+) -> Response:
     """A function is a transport."""
     place = urlsplit(url)
     connection = HTTPSConnection(place.netloc, timeout=timeout[1])
     connection.request(method, f"{place.path}?{urlencode(params)}", body, dict(headers))
     response = connection.getresponse()
-    return Answer(response.status, dict(response.headers), response.read())
+    return Response(response.status, dict(response.headers), response.read())
 
 
 class Counting:
@@ -39,7 +39,7 @@ class Counting:
         query: Sequence[tuple[str, str]],
         content: bytes | None,
         seconds: tuple[float, float],
-    ) -> Answer:
+    ) -> Response:
         """Count, and carry."""
         self.count += 1
         return carry(verb, address, fields, query, content, seconds)

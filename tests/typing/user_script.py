@@ -15,7 +15,7 @@ from lms_archive import (
     Outcome,
     PasswordGrant,
     RetryPolicy,
-    Stopped,
+    RunStoppedError,
     resume,
 )
 
@@ -24,7 +24,7 @@ with Client(
     PasswordGrant("id", "secret", "name", "password"),
     limits=Limits(hand_picked=100),
     timeout=30,
-    retry=RetryPolicy(tries=3),
+    retry=RetryPolicy(attempts=3),
     calls_per_hour=None,
 ) as client:
     assert_type(client, Client)
@@ -32,7 +32,7 @@ with Client(
 
 job = ArchiveJob.from_csv("inactive.csv", mode="unenroll", reset_tracking=False)
 job += ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False).users([12, "ada"])
-plan = job.plan(client, on_shared="skip", again_after=timedelta(days=7))
+plan = job.plan(client, on_shared="skip", skip_archived_within=timedelta(days=7))
 assert_type(plan, ArchivePlan)
 assert_type(plan.counts, dict[str, int])
 assert_type(plan.duration, timedelta)
@@ -40,7 +40,7 @@ plan.save("plan.json")
 
 try:
     result = ArchivePlan.load(Path("plan.json")).apply(client, ledger="inactive.sqlite")
-except Stopped as stopped:
+except RunStoppedError as stopped:
     assert_type(stopped.counts, dict[str, int])
     assert_type(stopped.seen, tuple[str, ...])
     raise

@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 from wire_tools import DATE, URL, FakeTime, Scripted, answer, bare_server, on_time, says, scripted
 
 from lms_archive import (
-    Answer,
     ApiError,
-    BadAnswer,
+    AuthenticationError,
     Client,
-    NotAuthenticated,
-    NotFound,
-    NotSent,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+    RequestNotSentError,
+    Response,
     RetryPolicy,
     StaticToken,
+    UnexpectedResponseError,
 )
 from lms_archive.wire import answers as module
 from lms_archive.wire.answers import read_answer
@@ -54,15 +54,15 @@ class Fault:
     status: int | None = None
 
 
-def refusal(status: int, body: Any = None, **headers: str) -> Answer:
+def refusal(status: int, body: Any = None, **headers: str) -> Response:
     """An error as the platform answers it."""
     said = {"status": status, "name": "n", "message": f"m-{status}"} if body is None else body
     return answer(said, status, **headers)
 
 
-def html(status: int, body: bytes = HTML) -> Answer:
+def html(status: int, body: bytes = HTML) -> Response:
     """The page of a proxy."""
-    return Answer(status, {**DATE, "Content-Type": "text/html; charset=utf-8"}, body)
+    return Response(status, {**DATE, "Content-Type": "text/html; charset=utf-8"}, body)
 
 
 def nested(depth: int) -> bytes:
@@ -95,9 +95,9 @@ FAULTS: dict[str, Fault] = {
     "400 other keys": Fault(refusal(400, {"why": "no"}), ApiError, '400: {"why": "no"}'),
     "400 a list": Fault(refusal(400, ["no"]), ApiError, '400: ["no"]'),
     "400 empty": Fault(refusal(400, b""), ApiError, ": 400"),
-    "401": Fault(refusal(401), NotAuthenticated, "LMS_ARCHIVE_TOKEN"),
-    "403": Fault(refusal(403), PermissionDenied, "the account may not do this"),
-    "404": Fault(refusal(404), NotFound, "404: m-404"),
+    "401": Fault(refusal(401), AuthenticationError, "LMS_ARCHIVE_TOKEN"),
+    "403": Fault(refusal(403), PermissionDeniedError, "the account may not do this"),
+    "404": Fault(refusal(404), NotFoundError, "404: m-404"),
     "405": Fault(refusal(405), ApiError, "405: m-405"),
     "409": Fault(refusal(409), ApiError, "409: m-409"),
     "413": Fault(html(413, b"<h1>Too large</h1>"), ApiError, "413: an HTML page: Too large"),
@@ -118,103 +118,134 @@ FAULTS: dict[str, Fault] = {
     "308": Fault(refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
     "302 to nowhere": Fault(refusal(302, b""), ApiError, "302: redirects to nowhere"),
     # too many calls: nothing was done, and it passes
-    "429": Fault(refusal(429), RateLimited, "the hour's calls are used up"),
-    "429 seconds": Fault(refusal(429, Retry_After="7"), RateLimited, "m-429"),
-    "429 garbage": Fault(refusal(429, Retry_After="soon"), RateLimited, "m-429"),
-    "429 negative": Fault(refusal(429, Retry_After="-7"), RateLimited, "m-429"),
-    "429 beyond an hour": Fault(refusal(429, Retry_After="3601"), RateLimited, "m-429"),
+    "429": Fault(refusal(429), RateLimitError, "the hour's calls are used up"),
+    "429 seconds": Fault(refusal(429, Retry_After="7"), RateLimitError, "m-429"),
+    "429 garbage": Fault(refusal(429, Retry_After="soon"), RateLimitError, "m-429"),
+    "429 negative": Fault(refusal(429, Retry_After="-7"), RateLimitError, "m-429"),
+    "429 beyond an hour": Fault(refusal(429, Retry_After="3601"), RateLimitError, "m-429"),
     "429 a date": Fault(
-        refusal(429, Retry_After="Sun, 01 Mar 2026 12:00:30 GMT"), RateLimited, "m-429"
+        refusal(429, Retry_After="Sun, 01 Mar 2026 12:00:30 GMT"), RateLimitError, "m-429"
     ),
     # no good answer: a write may have been carried out
-    "408": Fault(refusal(408), PlatformUnavailable, "gave up waiting", in_doubt=True),
-    "500": Fault(refusal(500), PlatformUnavailable, "500: m-500", in_doubt=True),
+    "408": Fault(refusal(408), PlatformUnavailableError, "gave up waiting", in_doubt=True),
+    "500": Fault(refusal(500), PlatformUnavailableError, "500: m-500", in_doubt=True),
     "502 HTML": Fault(
-        html(502), PlatformUnavailable, "502: an HTML page: Scheduled maintenance", in_doubt=True
+        html(502),
+        PlatformUnavailableError,
+        "502: an HTML page: Scheduled maintenance",
+        in_doubt=True,
     ),
-    "503": Fault(refusal(503, Retry_After="1"), PlatformUnavailable, "503: m-503", in_doubt=True),
-    "504 empty": Fault(refusal(504, b""), PlatformUnavailable, "504", in_doubt=True),
-    "599": Fault(refusal(599), PlatformUnavailable, "599: m-599", in_doubt=True),
+    "503": Fault(
+        refusal(503, Retry_After="1"), PlatformUnavailableError, "503: m-503", in_doubt=True
+    ),
+    "504 empty": Fault(refusal(504, b""), PlatformUnavailableError, "504", in_doubt=True),
+    "599": Fault(refusal(599), PlatformUnavailableError, "599: m-599", in_doubt=True),
     "200 HTML": Fault(
-        html(200), BadAnswer, "not JSON (text/html; charset=utf-8): 'an HTML", in_doubt=True
+        html(200),
+        UnexpectedResponseError,
+        "not JSON (text/html; charset=utf-8): 'an HTML",
+        in_doubt=True,
     ),
     "200 truncated": Fault(
-        answer(b'{"data": {"it'), BadAnswer, "not JSON (application/json)", in_doubt=True
+        answer(b'{"data": {"it'),
+        UnexpectedResponseError,
+        "not JSON (application/json)",
+        in_doubt=True,
     ),
-    "200 two values": Fault(answer(b"{}{}"), BadAnswer, "not JSON", in_doubt=True),
+    "200 two values": Fault(answer(b"{}{}"), UnexpectedResponseError, "not JSON", in_doubt=True),
     "200 text": Fault(
-        Answer(200, {**DATE, "Content-Type": "text/plain"}, b"OK"),
-        BadAnswer,
+        Response(200, {**DATE, "Content-Type": "text/plain"}, b"OK"),
+        UnexpectedResponseError,
         "not JSON (text/plain): 'OK'",
         in_doubt=True,
     ),
     "200 no content type": Fault(
-        Answer(200, DATE, b"OK"), BadAnswer, "(no content type)", in_doubt=True
+        Response(200, DATE, b"OK"), UnexpectedResponseError, "(no content type)", in_doubt=True
     ),
-    "200 NaN": Fault(answer(b'{"data": NaN}'), BadAnswer, "NaN is no JSON number", in_doubt=True),
+    "200 NaN": Fault(
+        answer(b'{"data": NaN}'), UnexpectedResponseError, "NaN is no JSON number", in_doubt=True
+    ),
     "200 Infinity": Fault(
-        answer(b'{"data": -Infinity}'), BadAnswer, "-Infinity is no JSON", in_doubt=True
+        answer(b'{"data": -Infinity}'),
+        UnexpectedResponseError,
+        "-Infinity is no JSON",
+        in_doubt=True,
     ),
     "200 deep": Fault(
-        answer(nested(1000)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
+        answer(nested(1000)), UnexpectedResponseError, "JSON nested deeper than 100", in_doubt=True
     ),
     "200 very deep": Fault(
-        answer(nested(10**6)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
+        answer(nested(10**6)), UnexpectedResponseError, "JSON nested deeper than 100", in_doubt=True
     ),
     "200 a little deep": Fault(
-        answer(nested(102)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
+        answer(nested(102)), UnexpectedResponseError, "JSON nested deeper than 100", in_doubt=True
     ),
     "200 a deep one among many": Fault(
-        answer(deep_among_many(101)), BadAnswer, "JSON nested deeper than 100", in_doubt=True
+        answer(deep_among_many(101)),
+        UnexpectedResponseError,
+        "JSON nested deeper than 100",
+        in_doubt=True,
     ),
-    "200 wrong charset": Fault(answer(b'{"a": "caf\xe9"}'), BadAnswer, "not JSON", in_doubt=True),
+    "200 wrong charset": Fault(
+        answer(b'{"a": "caf\xe9"}'), UnexpectedResponseError, "not JSON", in_doubt=True
+    ),
     "200 a number of 5,000 digits": Fault(
-        answer(b'{"data": ' + b"9" * 5000 + b"}"), BadAnswer, "not JSON", in_doubt=True
+        answer(b'{"data": ' + b"9" * 5000 + b"}"),
+        UnexpectedResponseError,
+        "not JSON",
+        in_doubt=True,
     ),
-    "203 HTML": Fault(html(203), BadAnswer, "203: not JSON", in_doubt=True),
+    "203 HTML": Fault(html(203), UnexpectedResponseError, "203: not JSON", in_doubt=True),
     "cut": Fault(
         requests.ConnectionError("Connection aborted."),
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "no answer: the connection was lost: ConnectionError: Connection aborted.",
         in_doubt=True,
     ),
     "read time-out": Fault(
         requests.ReadTimeout("timed out"),
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "the connection was lost",
         in_doubt=True,
     ),
     "TLS failure": Fault(
         requests.exceptions.SSLError("CERTIFICATE_VERIFY_FAILED"),
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "SSLError: CERTIFICATE_VERIFY_FAILED",
         in_doubt=True,
     ),
     "cut in the body": Fault(
         requests.exceptions.ChunkedEncodingError("IncompleteRead"),
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "IncompleteRead",
         in_doubt=True,
     ),
     "own transport: OSError": Fault(
-        OSError("the tunnel fell"), PlatformUnavailable, "the tunnel fell", in_doubt=True
+        OSError("the tunnel fell"), PlatformUnavailableError, "the tunnel fell", in_doubt=True
     ),
     "own transport: TimeoutError": Fault(
-        TimeoutError("too slow"), PlatformUnavailable, "too slow", in_doubt=True
+        TimeoutError("too slow"), PlatformUnavailableError, "too slow", in_doubt=True
     ),
     "own transport: reset": Fault(
-        ConnectionResetError("reset"), PlatformUnavailable, "connection was lost", in_doubt=True
+        ConnectionResetError("reset"),
+        PlatformUnavailableError,
+        "connection was lost",
+        in_doubt=True,
     ),
     # never connected: nothing was done
-    "own transport: NotSent": Fault(
-        NotSent("no route"), PlatformUnavailable, "no connection could be made: NotSent: no route"
+    "own transport: RequestNotSentError": Fault(
+        RequestNotSentError("no route"),
+        PlatformUnavailableError,
+        "no connection could be made: RequestNotSentError: no route",
     ),
     "own transport: refused": Fault(
-        ConnectionRefusedError("nobody there"), PlatformUnavailable, "no connection could be made"
+        ConnectionRefusedError("nobody there"),
+        PlatformUnavailableError,
+        "no connection could be made",
     ),
     "own transport: no such name": Fault(
         socket.gaierror(-2, "Name or service not known"),
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "no connection could be made",
     ),
 }
@@ -222,7 +253,7 @@ FAULTS: dict[str, Fault] = {
 
 def told(request: Request, plays: Scripted) -> ApiError:
     """The error of one exchange."""
-    client, script = scripted(plays, retry=RetryPolicy(tries=1))
+    client, script = scripted(plays, retry=RetryPolicy(attempts=1))
     with pytest.raises(ApiError) as caught:
         client.wire.send(request, repeat=False)
     assert len(script.sent) == 1
@@ -242,7 +273,7 @@ def test_faults(fault: Fault, request_: Request) -> None:
     assert type(error) is fault.family
     assert fault.fragment in str(error)
     assert error.in_doubt is fault.in_doubt
-    status = fault.plays.status if isinstance(fault.plays, Answer) else None
+    status = fault.plays.status if isinstance(fault.plays, Response) else None
     assert error.status == status
     head = f"{request_.method} {request_.path}: {status or 'no answer'}"
     assert str(error).startswith(head)
@@ -255,7 +286,9 @@ def test_faults(fault: Fault, request_: Request) -> None:
 def test_writes_are_sent_again_only_where_nothing_was_done(fault: Fault) -> None:
     """A write that may have been carried out, or was refused, is never sent a second time."""
     client, script = scripted(fault.plays, answer({}))
-    again = issubclass(fault.family, RateLimited | PlatformUnavailable) and not fault.in_doubt
+    again = (
+        issubclass(fault.family, RateLimitError | PlatformUnavailableError) and not fault.in_doubt
+    )
     if again and "beyond" not in str(fault.plays) and _asked(fault) <= 3600:
         client.wire.send(WRITE)
         assert len(script.sent) == 2
@@ -271,26 +304,30 @@ def _asked(fault: Fault) -> float:
 
 
 REAL: dict[str, tuple[list[bytes], type[ApiError], str]] = {
-    "cut before the answer": ([], PlatformUnavailable, "the connection was lost"),
+    "cut before the answer": ([], PlatformUnavailableError, "the connection was lost"),
     "cut after the headers": (
         [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"],
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "the connection was lost",
     ),
     "cut in the body": (
         [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"],
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "the connection was lost",
     ),
     "garbage for chunks": (
         [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"],
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "the connection was lost",
     ),
-    "garbage for HTTP": ([b"220 smtp ready\r\n"], PlatformUnavailable, "the connection was lost"),
+    "garbage for HTTP": (
+        [b"220 smtp ready\r\n"],
+        PlatformUnavailableError,
+        "the connection was lost",
+    ),
     "garbage for gzip": (
         [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"],
-        PlatformUnavailable,
+        PlatformUnavailableError,
         "the connection was lost",
     ),
     "half a gzip": (
@@ -298,7 +335,7 @@ REAL: dict[str, tuple[list[bytes], type[ApiError], str]] = {
             b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
             gzip.compress(json.dumps(list(range(99))).encode())[:60],
         ],
-        BadAnswer,
+        UnexpectedResponseError,
         "not JSON",
     ),
 }
@@ -322,7 +359,7 @@ def test_refused_over_a_real_socket() -> None:
     """Where nobody listens, the error says where it looked, and no write is in doubt."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-    with Client(url, StaticToken("t")) as client, pytest.raises(PlatformUnavailable) as caught:
+    with Client(url, StaticToken("t")) as client, pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(WRITE, repeat=False)
     assert not caught.value.in_doubt
     assert f"is {url} reachable from here?" in str(caught.value)
@@ -332,11 +369,11 @@ def test_a_body_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that was cut at the limit is not read as if it were whole."""
     monkeypatch.setattr(module, "MAX_BODY", 2**20)
     error = told(WRITE, answer(b"1" * (2**20 + 1)))
-    assert (type(error), error.in_doubt) == (BadAnswer, True)
+    assert (type(error), error.in_doubt) == (UnexpectedResponseError, True)
     assert str(error) == "PUT /learn/v1/enrollments: 200: more than 1 MiB"
 
 
-GOOD: dict[str, tuple[Answer, Any]] = {
+GOOD: dict[str, tuple[Response, Any]] = {
     "JSON": (answer({"data": [1]}), {"data": [1]}),
     "201": (answer({"data": 1}, 201), {"data": 1}),
     "202": (answer({"data": 1}, 202), {"data": 1}),
@@ -344,7 +381,7 @@ GOOD: dict[str, tuple[Answer, Any]] = {
     "blank": (answer(b" \r\n"), None),
     "204": (answer(b"", 204), None),
     "null": (answer(b"null"), None),
-    "JSON called text": (Answer(200, {"content-type": "text/html"}, b'{"a": 1}'), {"a": 1}),
+    "JSON called text": (Response(200, {"content-type": "text/html"}, b'{"a": 1}'), {"a": 1}),
     "UTF-16": (answer('{"a": "é"}'.encode("utf-16")), {"a": "é"}),
     "deep enough": (answer(nested(100)), json.loads(nested(100))),
     "deep enough among many": (
@@ -356,7 +393,7 @@ GOOD: dict[str, tuple[Answer, Any]] = {
 
 
 @pytest.mark.parametrize(("given_", "data"), GOOD.values(), ids=GOOD.keys())
-def test_good_answers(given_: Answer, data: Any) -> None:
+def test_good_answers(given_: Response, data: Any) -> None:
     """A 2xx with JSON, or with nothing, is taken as it is."""
     assert read_answer(WRITE, given_).data == data
 
@@ -371,7 +408,9 @@ def test_whole_numbers_are_bounded_on_any_python(
     else:
         monkeypatch.setattr(sys, "get_int_max_str_digits", lambda: limit, raising=False)
     assert read_answer(WRITE, answer(b"9" * 4300)).data == int("9" * 4300)
-    with pytest.raises(BadAnswer, match="Exceeds the limit of 4,300 digits: a number of 4,301"):
+    with pytest.raises(
+        UnexpectedResponseError, match="Exceeds the limit of 4,300 digits: a number of 4,301"
+    ):
         read_answer(WRITE, answer(b'{"data": [' + b"9" * 4301 + b"]}"))
 
 
@@ -400,15 +439,15 @@ RETRY_AFTER: dict[str, tuple[Mapping[str, str], float | None]] = {
 @pytest.mark.parametrize(("headers", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
 def test_retry_after(headers: Mapping[str, str], seconds: float | None) -> None:
     """Seconds or a date, measured by the platform's own clock; anything else says nothing."""
-    with pytest.raises(RateLimited) as caught:
-        read_answer(READ, Answer(429, headers, b""))
+    with pytest.raises(RateLimitError) as caught:
+        read_answer(READ, Response(429, headers, b""))
     assert caught.value.retry_after == seconds
 
 
 def test_a_date_without_the_platforms_clock() -> None:
     """Without a `Date` a date to wait for is measured by ours, rather than not at all."""
-    with pytest.raises(RateLimited) as caught:
-        read_answer(READ, Answer(429, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, b""))
+    with pytest.raises(RateLimitError) as caught:
+        read_answer(READ, Response(429, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, b""))
     assert (caught.value.retry_after or 0) > timedelta(days=365).total_seconds()
 
 
@@ -423,18 +462,18 @@ def test_anything_may_come(status: int, headers: dict[str, str], body: bytes) ->
     """Whatever comes is a value or an `ApiError`, never another exception."""
     found: object = None
     try:
-        found = read_answer(READ, Answer(status, headers, body))
+        found = read_answer(READ, Response(status, headers, body))
     except ApiError as error:
         found = error
     assert isinstance(found, ApiError) is not (
-        200 <= status < 300 and not isinstance(found, BadAnswer)
+        200 <= status < 300 and not isinstance(found, UnexpectedResponseError)
     )
 
 
 @given(date=st.text(max_size=40) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+]?\w*"))
 def test_any_date_may_come(date: str) -> None:
     """A `Date` that cannot be read is none, whatever it is."""
-    reply = read_answer(READ, Answer(200, {"Date": date}, b"{}"))
+    reply = read_answer(READ, Response(200, {"Date": date}, b"{}"))
     assert reply.date is None or reply.date.utcoffset() == timedelta(0)
 
 
@@ -455,7 +494,7 @@ SECRET = "s3cret&\"<'é +/%"
 @pytest.mark.parametrize("status", [400, 500, 302, 200])
 def test_no_error_quotes_a_secret(body: bytes, status: int) -> None:
     """What we sent in confidence is taken out of whatever the platform quotes."""
-    given_ = Answer(status, {}, body + (b"]" if status == 200 else b""))
+    given_ = Response(status, {}, body + (b"]" if status == 200 else b""))
     with pytest.raises(ApiError) as caught:
         read_answer(READ, given_, [None, SECRET])
     assert "s3cret" not in str(caught.value)
@@ -472,22 +511,24 @@ def test_a_long_secret_is_not_cut_and_shown() -> None:
     """Words are shortened only after the secrets are out."""
     secret = "x" * 900
     with pytest.raises(ApiError) as caught:
-        read_answer(READ, Answer(400, {}, f"bad assertion {secret}".encode()), [secret])
+        read_answer(READ, Response(400, {}, f"bad assertion {secret}".encode()), [secret])
     assert str(caught.value) == "GET /course/v1/courses: 400: bad assertion [secret]"
 
 
 def test_no_date() -> None:
     """Where no answer has told the time, nothing is guessed."""
-    client, _ = scripted(Answer(200, {}, b"{}"))
+    client, _ = scripted(Response(200, {}, b"{}"))
     client.request("GET", "/x")
-    with pytest.raises(BadAnswer, match="no Date header: nothing can be proven without"):
+    with pytest.raises(
+        UnexpectedResponseError, match="no Date header: nothing can be proven without"
+    ):
         client.wire.platform_time()
 
 
 def test_the_address_stays_out_of_paths() -> None:
     """An error's path holds neither host nor query; the host is named where none answers."""
-    client, _ = scripted(NotSent("x"), retry=RetryPolicy(tries=1))
-    with pytest.raises(PlatformUnavailable) as caught:
+    client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=1))
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.request("GET", "/x", params={"q": "1"})
     assert caught.value.path == "/x"
     assert URL in str(caught.value)
@@ -498,6 +539,6 @@ def test_real_time_is_not_needed() -> None:
     time = FakeTime()
     with bare_server(says(b"")) as url:
         client = on_time(Client(url, StaticToken("t"), transport=RequestsTransport()), time)
-        with client, pytest.raises(PlatformUnavailable):
+        with client, pytest.raises(PlatformUnavailableError):
             client.request("GET", "/x")
     assert len(time.slept) == 5

@@ -12,17 +12,17 @@ from wire_tools import URL, FakeTime, Scripted, answer, on_time, scripted, token
 
 from lms_archive import (
     ApiError,
-    BadAnswer,
-    BadInput,
+    AuthenticationError,
     Client,
     ClientCredentials,
+    InvalidInputError,
     JwtBearer,
-    NotAuthenticated,
     PasswordGrant,
-    PermissionDenied,
-    PlatformUnavailable,
+    PermissionDeniedError,
+    PlatformUnavailableError,
     RetryPolicy,
     StaticToken,
+    UnexpectedResponseError,
 )
 from lms_archive.sandbox import Sandbox
 
@@ -249,7 +249,7 @@ def test_a_second_401_stands(platform: Sandbox) -> None:
     """Where the new token is refused as well, that is the answer."""
     with platform.client() as client:
         platform.faults.add("expired_token", operation="list_courses", times=2)
-        with pytest.raises(NotAuthenticated, match="GET /course/v1/courses: 401: "):
+        with pytest.raises(AuthenticationError, match="GET /course/v1/courses: 401: "):
             list(client.courses.list())
         assert client.wire.calls == {"token": 2, "list_courses": 2}
 
@@ -257,7 +257,7 @@ def test_a_second_401_stands(platform: Sandbox) -> None:
 def test_a_static_token_is_not_renewed() -> None:
     """A static token that is refused is told as that, after one call."""
     client, script = scripted(answer({"message": "expired"}, 401))
-    with pytest.raises(NotAuthenticated, match="LMS_ARCHIVE_TOKEN"):
+    with pytest.raises(AuthenticationError, match="LMS_ARCHIVE_TOKEN"):
         client.request("GET", "/x")
     assert (len(script.sent), len(script.logins)) == (1, 0)
 
@@ -372,7 +372,7 @@ WHERE: dict[str, tuple[Any, Any, str]] = {
 @pytest.mark.parametrize(("auth", "said", "look"), WHERE.values(), ids=WHERE.keys())
 def test_where_to_look(auth: Any, said: Scripted, look: str) -> None:
     """A login that fails says which of the five settings to look at, and quotes no secret."""
-    client, script = scripted(GOOD, auth=auth, tokens=[said], retry=RetryPolicy(tries=1))
+    client, script = scripted(GOOD, auth=auth, tokens=[said], retry=RetryPolicy(attempts=1))
     with pytest.raises(ApiError) as caught:
         client.request("GET", "/x")
     assert str(caught.value).startswith("POST /oauth2/token: ")
@@ -397,7 +397,7 @@ def test_one_wrong_setting(
     for variable, value in {**platform.env(), name: "wrong-value"}.items():
         monkeypatch.setenv(variable, value)
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN", raising=False)
-    with Client.from_env() as client, pytest.raises(NotAuthenticated) as caught:
+    with Client.from_env() as client, pytest.raises(AuthenticationError) as caught:
         list(client.courses.list())
     assert f"look at {look}" in str(caught.value)
     assert "the login failed: " in str(caught.value)
@@ -447,17 +447,17 @@ ECHOES = [
 @pytest.mark.parametrize("auth", [PASSWORD, APP, JWT], ids=lambda auth: type(auth).__name__)
 def test_no_secret_in_an_error_that_quotes_it(auth: Any, echo: Scripted) -> None:
     """A platform that sends back what it got does not get it printed."""
-    client, _ = scripted(GOOD, auth=auth, tokens=[echo], retry=RetryPolicy(tries=1))
+    client, _ = scripted(GOOD, auth=auth, tokens=[echo], retry=RetryPolicy(attempts=1))
     with pytest.raises(ApiError) as caught:
         client.request("GET", "/x")
-    shown = f"{caught.value} {caught.value!r} {caught.value.words} {vars(caught.value)}"
+    shown = f"{caught.value} {caught.value!r} {caught.value.message} {vars(caught.value)}"
     assert not any(secret in shown for secret in SECRETS)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "Bearer x", "t\u00f6ken", "a\x00b"])
 def test_what_is_no_token(text: str) -> None:
     """What cannot stand in a header is refused before it goes anywhere, and is not quoted."""
-    with pytest.raises(BadInput, match="LMS_ARCHIVE_TOKEN") as caught:
+    with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_TOKEN") as caught:
         StaticToken(text)
     assert not text.strip() or text not in str(caught.value)
 
@@ -502,7 +502,7 @@ def test_netrc_on_a_real_server(platform: Sandbox) -> None:
 def test_403_is_no_login(platform: Sandbox) -> None:
     """Who is logged in and may not is told so, without another login."""
     with platform.client("power_user_without") as client:
-        with pytest.raises(PermissionDenied):
+        with pytest.raises(PermissionDeniedError):
             client.request(
                 "PUT",
                 "/learn/v1/enrollments",
@@ -523,9 +523,9 @@ def test_token_faults_of_a_real_platform(platform: Sandbox) -> None:
         assert sum(time.slept) >= 9
     with platform.client() as client:
         platform.faults.add("html", operation="token")
-        with pytest.raises(BadAnswer, match="See LMS_ARCHIVE_URL"):
+        with pytest.raises(UnexpectedResponseError, match="See LMS_ARCHIVE_URL"):
             list(client.courses.list())
     with on_time(platform.client(), time) as client:
         platform.faults.add("500", operation="token", times=6)
-        with pytest.raises(PlatformUnavailable, match="POST /oauth2/token: 500"):
+        with pytest.raises(PlatformUnavailableError, match="POST /oauth2/token: 500"):
             list(client.courses.list())

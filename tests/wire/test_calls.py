@@ -10,16 +10,16 @@ import pytest
 from wire_tools import URL, Sent, answer, bare_server, http, items, says, scripted
 
 from lms_archive import (
-    Answer,
     ApiError,
-    BadAnswer,
-    BadInput,
     Client,
     ClientCredentials,
-    NotSent,
-    PlatformUnavailable,
+    InvalidInputError,
+    PlatformUnavailableError,
+    RequestNotSentError,
+    Response,
     RetryPolicy,
     StaticToken,
+    UnexpectedResponseError,
     __version__,
 )
 from lms_archive.sandbox import Sandbox
@@ -87,7 +87,7 @@ def test_usable_addresses(given: str, used: str) -> None:
 @pytest.mark.parametrize(("given", "why"), UNUSABLE.items())
 def test_unusable_addresses(given: str, why: str) -> None:
     """Any other address is refused before anything is sent, and no secret in it is quoted."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Client(given, TOKEN)
     assert why in str(caught.value)
     assert "hush" not in str(caught.value)
@@ -122,7 +122,7 @@ def test_headers() -> None:
 @pytest.mark.parametrize("name", ["two\nlines", "caf\u00e9", "\u5de5\u5177", "tab\t"])
 def test_app_info_that_fits_no_header(name: str) -> None:
     """A name that cannot stand in a header is refused at once, not in the first call."""
-    with pytest.raises(BadInput, match="app_info goes into the user agent"):
+    with pytest.raises(InvalidInputError, match="app_info goes into the user agent"):
         Client(URL, TOKEN, app_info=name)
 
 
@@ -141,7 +141,9 @@ def test_timeouts(given: Any, used: tuple[float, float]) -> None:
 )
 def test_no_wait_without_an_end(given: Any) -> None:
     """A time-out that never comes is refused."""
-    with pytest.raises(BadInput, match="timeout is seconds to connect and seconds to read"):
+    with pytest.raises(
+        InvalidInputError, match="timeout is seconds to connect and seconds to read"
+    ):
         Client(URL, TOKEN, timeout=given)
 
 
@@ -181,8 +183,8 @@ def test_calls_agree_with_the_platform() -> None:
 
 def test_calls_that_never_left_count_too() -> None:
     """A call is counted before it is made: better one too many than one too few."""
-    client, _ = scripted(NotSent("x"), retry=RetryPolicy(tries=2))
-    with pytest.raises(PlatformUnavailable):
+    client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=2))
+    with pytest.raises(PlatformUnavailableError):
         client.request("GET", "/x")
     assert client.wire.calls == {"request": 2}
 
@@ -190,7 +192,7 @@ def test_calls_that_never_left_count_too() -> None:
 def test_the_platforms_time() -> None:
     """The clock that proofs rest on is the `Date` of the last good answer, in UTC."""
     later = answer({}, Date="Sun, 01 Mar 2026 14:30:00 +0200")
-    client, _ = scripted(GOOD, later, answer({}, 404), Answer(200, {}, b"{}"))
+    client, _ = scripted(GOOD, later, answer({}, 404), Response(200, {}, b"{}"))
     at = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     client.request("GET", "/x")
     assert client.wire.platform_time() == at
@@ -205,7 +207,7 @@ def test_the_platforms_time() -> None:
 def test_no_time_yet() -> None:
     """Before any answer nobody knows the platform's time; ours is not taken for it."""
     client, _ = scripted(GOOD)
-    with pytest.raises(BadAnswer, match="no Date header"):
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
         client.wire.platform_time()
 
 
@@ -214,7 +216,7 @@ def test_a_date_that_cannot_be_read(date: str) -> None:
     """A `Date` of another form is none."""
     client, _ = scripted(answer({}, Date=date))
     client.request("GET", "/x")
-    with pytest.raises(BadAnswer, match="no Date header"):
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
         client.wire.platform_time()
 
 
@@ -244,7 +246,7 @@ def test_nothing_is_logged_of_secrets(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_transport_without_close() -> None:
     """A transport is any callable: it need not be closable."""
 
-    def carry(*_: object) -> Answer:
+    def carry(*_: object) -> Response:
         return GOOD
 
     with Client(URL, TOKEN, transport=carry) as client:
@@ -257,7 +259,7 @@ def test_a_transport_that_is_closed() -> None:
     class Closable:
         closed = 0
 
-        def __call__(self, *_: object) -> Answer:
+        def __call__(self, *_: object) -> Response:
             return GOOD
 
         def close(self) -> None:
@@ -275,7 +277,7 @@ def test_what_a_transport_gets() -> None:
 
     def carry(
         method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
-    ) -> Answer:
+    ) -> Response:
         got.append(Sent(method, url, headers, params, body, timeout))
         return GOOD
 

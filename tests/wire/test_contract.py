@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lms_archive import BadInput, Contract, Operation
+from lms_archive import Contract, InvalidInputError, Operation
 from lms_archive.records.convert import from_plain, to_plain
 
 DEFAULT = Contract.default()
@@ -220,7 +220,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
     """A wrong file gives its name and the JSON path of the fault."""
     path = make(content)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Contract.from_file(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert fragment in str(caught.value)
@@ -231,7 +231,7 @@ def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
 @pytest.mark.parametrize("name", ["path", "method", "params"])
 def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
     """A wrong value is quoted, but never as a whole screen."""
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Contract.from_file(make({"operations": {WRITE: {name: value}}}))
     assert f"$.operations.{WRITE}" in str(caught.value)
     assert len(str(caught.value)) < 500
@@ -240,7 +240,7 @@ def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
 def test_every_fault_of_a_file(make: Make) -> None:
     """All faults of a file are told at once."""
     path = make({"enrollment_mode": {"x": "y"}, "records": {"User": {"user_id": 3}, "Z": {}}})
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Contract.from_file(path)
     paths = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
     assert paths == ["$.enrollment_mode.x", "$.records.User.user_id", "$.records.Z"]
@@ -248,9 +248,9 @@ def test_every_fault_of_a_file(make: Make) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A file that is not there, and a folder, are told by name."""
-    with pytest.raises(BadInput, match=r"nowhere\.json: cannot be read: No such file"):
+    with pytest.raises(InvalidInputError, match=r"nowhere\.json: cannot be read: No such file"):
         Contract.from_file(tmp_path / "nowhere.json")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(InvalidInputError, match="cannot be read"):
         Contract.from_file(tmp_path)
 
 
@@ -275,9 +275,13 @@ def test_fixed_parameters() -> None:
 
 def test_with_operation_refuses() -> None:
     """An unknown operation or field is refused with the names there are."""
-    with pytest.raises(BadInput, match=r"\$\.operations\.nope: unknown; there are: token, "):
+    with pytest.raises(
+        InvalidInputError, match=r"\$\.operations\.nope: unknown; there are: token, "
+    ):
         DEFAULT.with_operation("nope", path="/x")
-    with pytest.raises(BadInput, match=r"\$\.operations\.get_job\.route: unknown; there are: meth"):
+    with pytest.raises(
+        InvalidInputError, match=r"\$\.operations\.get_job\.route: unknown; there are: meth"
+    ):
         DEFAULT.with_operation("get_job", route="/x")
 
 
@@ -288,7 +292,7 @@ def test_with_record() -> None:
     keys = other.records[name]
     assert (keys["user.user_id"], keys["learning_plan_id"]) == ("idUser", "lp")
     assert keys["user.username"] == "username"
-    with pytest.raises(BadInput, match=r"\$\.records\.User\.id: unknown"):
+    with pytest.raises(InvalidInputError, match=r"\$\.records\.User\.id: unknown"):
         DEFAULT.with_record("User", id="x")
 
 
@@ -296,13 +300,13 @@ def test_with_enrollment_mode() -> None:
     """The platform's value for a mode is changed; there are no other modes."""
     other = DEFAULT.with_enrollment_mode("re-enroll", "reset")
     assert other.enrollment_mode == {"unenroll": "delete", "re-enroll": "reset"}
-    with pytest.raises(BadInput, match=r"\$\.enrollment_mode\.purge: unknown"):
+    with pytest.raises(InvalidInputError, match=r"\$\.enrollment_mode\.purge: unknown"):
         DEFAULT.with_enrollment_mode("purge", "x")
 
 
 def test_merged_names_its_source() -> None:
     """Overrides from elsewhere are told under the name they are given."""
-    with pytest.raises(BadInput, match=r"^the swagger: not a contract:\n  \$\.x: unknown"):
+    with pytest.raises(InvalidInputError, match=r"^the swagger: not a contract:\n  \$\.x: unknown"):
         DEFAULT.merged({"x": 1}, "the swagger")
 
 

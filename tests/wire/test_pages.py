@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from wire_tools import Scripted, Sent, answer, items, scripted
 
-from lms_archive import Answer, BackgroundJob, BadAnswer, Client, Course, Limits
+from lms_archive import BackgroundJob, Client, Course, Limits, Response, UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire import pages as module
 from lms_archive.wire.pages import Page, pages
@@ -27,10 +27,10 @@ def ids(found: Iterator[Page[Course]]) -> list[int]:
     return [one.course_id for page in found for one in page.items]
 
 
-def fault_of(*answers: Scripted) -> BadAnswer:
+def fault_of(*answers: Scripted) -> UnexpectedResponseError:
     """What is said of such pages."""
     client, _ = scripted(*answers)
-    with pytest.raises(BadAnswer) as caught:
+    with pytest.raises(UnexpectedResponseError) as caught:
         ids(courses(client))
     return caught.value
 
@@ -105,7 +105,7 @@ def test_an_empty_list() -> None:
     assert len(script.sent) == 1
 
 
-ENDS: dict[str, tuple[list[Answer], int]] = {
+ENDS: dict[str, tuple[list[Response], int]] = {
     "no paging at all": ([items(course(1))], 1),
     "more is false": ([items(course(1), has_more_data=False)], 1),
     "more lies, pages are counted": ([items(course(1), has_more_data=True, total_page_count=1)], 1),
@@ -140,7 +140,7 @@ ENDS: dict[str, tuple[list[Answer], int]] = {
 
 
 @pytest.mark.parametrize(("answers", "calls"), ENDS.values(), ids=ENDS.keys())
-def test_where_a_list_ends(answers: list[Answer], calls: int) -> None:
+def test_where_a_list_ends(answers: list[Response], calls: int) -> None:
     """The count of pages ends a list; else the flag, the count of items, or an empty page."""
     client, script = scripted(*answers, items(course(99)))
     found = ids(courses(client))
@@ -152,11 +152,11 @@ def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that always has more is left after so many pages, with an error."""
     monkeypatch.setattr(module, "MAX_PAGES", 30)
 
-    def page(sent: Sent) -> Answer:
+    def page(sent: Sent) -> Response:
         return items(course(int(dict(sent.params)["page"])), has_more_data=True)
 
     client, script = scripted(page)
-    with pytest.raises(BadAnswer, match="more than 30 pages: a list without an end"):
+    with pytest.raises(UnexpectedResponseError, match="more than 30 pages: a list without an end"):
         ids(courses(client))
     assert len(script.sent) == 30
 
@@ -167,7 +167,7 @@ def test_a_page_that_comes_twice() -> None:
     assert error.faults == ("$: page 2 is page 1 again",)
 
 
-SHAPES: dict[str, tuple[Answer, str]] = {
+SHAPES: dict[str, tuple[Response, str]] = {
     "empty": (answer(b""), "$.data.items: no list"),
     "null": (answer(None), "$.data.items: no list"),
     "list": (answer([course(1)]), "$.data.items: no list"),
@@ -189,7 +189,7 @@ SHAPES: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.mark.parametrize(("given_", "fault"), SHAPES.values(), ids=SHAPES.keys())
-def test_shapes(given_: Answer, fault: str) -> None:
+def test_shapes(given_: Response, fault: str) -> None:
     """What is no list of items is an error with its JSON path, never an empty list."""
     error = fault_of(given_)
     assert error.faults == (fault,)
@@ -208,7 +208,7 @@ def test_a_broken_item_on_page_two() -> None:
     client, _ = scripted(items(course(1), has_more_data=True), items({"code": "C"}))
     found = iter(client.courses.list())
     assert next(found).course_id == 1
-    with pytest.raises(BadAnswer, match=r"\$\.data\.items\[0\]\.id_course: missing"):
+    with pytest.raises(UnexpectedResponseError, match=r"\$\.data\.items\[0\]\.id_course: missing"):
         next(found)
 
 
@@ -217,7 +217,7 @@ def test_an_item_of_another_course() -> None:
     mine, other = {"user_id": 1, "course_id": 7}, {"user_id": 2, "course_id": 8}
     client, _ = scripted(items(mine, other))
     with pytest.raises(
-        BadAnswer, match=r"an item of (course )?8 in the list of (course )?7"
+        UnexpectedResponseError, match=r"an item of (course )?8 in the list of (course )?7"
     ) as caught:
         next(iter(client.enrollments.in_course(7)))
     assert caught.value.path == "/course/v1/courses/7/enrollments"
@@ -226,7 +226,9 @@ def test_an_item_of_another_course() -> None:
 def test_an_archived_item_of_another_course() -> None:
     """The same holds for archived enrollments."""
     client, _ = scripted(items({"id": 1, "user_id": 1, "course_id": 8}))
-    with pytest.raises(BadAnswer, match=r"an item of (course )?8 in the list of (course )?7"):
+    with pytest.raises(
+        UnexpectedResponseError, match=r"an item of (course )?8 in the list of (course )?7"
+    ):
         next(iter(client.archived.in_course(7)))
 
 
@@ -244,7 +246,9 @@ def test_wrapped_items(one: dict[str, Any]) -> None:
 def test_the_path_of_a_wrapped_fault() -> None:
     """A fault in a wrapped item is told where it stands."""
     client, _ = scripted(answer({"data": {"jobs": [{"job_descriptor": {"hash": "h"}}]}}))
-    with pytest.raises(BadAnswer, match=r"\$\.data\.jobs\[0\]\.job_descriptor\.status: missing"):
+    with pytest.raises(
+        UnexpectedResponseError, match=r"\$\.data\.jobs\[0\]\.job_descriptor\.status: missing"
+    ):
         list(client.background_jobs.list())
 
 
@@ -263,7 +267,7 @@ def test_a_page_tells_the_time() -> None:
     (page,) = courses(client)
     assert page.date is not None
     assert page.date.isoformat() == "2026-03-01T12:00:00+00:00"
-    client, _ = scripted(Answer(200, {}, items(course(1)).body))
+    client, _ = scripted(Response(200, {}, items(course(1)).body))
     (page,) = courses(client)
     assert page.date is None
 

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from wire_tools import FakeTime, Scripted, answer, scripted, token
 
 from lms_archive import (
-    Answer,
     ApiError,
-    BadAnswer,
+    AuthenticationError,
     ClientCredentials,
-    NotAuthenticated,
-    NotSent,
-    PermissionDenied,
-    PlatformUnavailable,
-    RateLimited,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+    RequestNotSentError,
+    Response,
     RetryPolicy,
+    UnexpectedResponseError,
 )
 from lms_archive.limits import RetryPolicy as Policy
 from lms_archive.wire.contract import Request
@@ -31,7 +31,7 @@ GOOD = answer({"data": 1})
 AUTH = ClientCredentials("app", "app-secret")
 
 
-def refusal(status: int, **headers: str) -> Answer:
+def refusal(status: int, **headers: str) -> Response:
     """An error of that status."""
     return answer({"message": f"m-{status}"}, status, **headers)
 
@@ -39,7 +39,7 @@ def refusal(status: int, **headers: str) -> Answer:
 TRANSIENT: dict[str, Scripted] = {
     "cut": requests.ConnectionError("cut"),
     "read time-out": requests.ReadTimeout("late"),
-    "never connected": NotSent("refused"),
+    "never connected": RequestNotSentError("refused"),
     "408": refusal(408),
     "500": refusal(500),
     "502": refusal(502),
@@ -48,9 +48,9 @@ TRANSIENT: dict[str, Scripted] = {
 }
 LASTING: dict[str, tuple[Scripted, type[ApiError]]] = {
     "400": (refusal(400), ApiError),
-    "403": (refusal(403), PermissionDenied),
+    "403": (refusal(403), PermissionDeniedError),
     "302": (refusal(302, Location="/x"), ApiError),
-    "200 HTML": (answer(b"<html>"), BadAnswer),
+    "200 HTML": (answer(b"<html>"), UnexpectedResponseError),
 }
 
 
@@ -59,7 +59,7 @@ def test_reads_are_tried_six_times(fault: Scripted) -> None:
     """A read is made again on what may pass, six times in all, and then the last error stands."""
     time = FakeTime()
     client, script = scripted(fault, time=time)
-    with pytest.raises(PlatformUnavailable):
+    with pytest.raises(PlatformUnavailableError):
         client.wire.send(READ)
     assert len(script.sent) == 6
     assert len(time.slept) == 5
@@ -76,9 +76,9 @@ def test_the_sixth_try_counts(fault: Scripted) -> None:
 
 @pytest.mark.parametrize("tries", [1, 2])
 def test_tries(tries: int) -> None:
-    """`RetryPolicy.tries` counts the first call too."""
-    client, script = scripted(refusal(500), retry=RetryPolicy(tries=tries))
-    with pytest.raises(PlatformUnavailable):
+    """`RetryPolicy.attempts` counts the first call too."""
+    client, script = scripted(refusal(500), retry=RetryPolicy(attempts=tries))
+    with pytest.raises(PlatformUnavailableError):
         client.wire.send(READ)
     assert len(script.sent) == tries
 
@@ -103,7 +103,7 @@ def test_a_write_in_doubt_is_never_sent_again(fault: Scripted) -> None:
     """A write that may have been carried out is sent once."""
     time = FakeTime()
     client, script = scripted(fault, GOOD, time=time)
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(WRITE)
     assert caught.value.in_doubt
     assert len(script.sent) == 1
@@ -112,11 +112,11 @@ def test_a_write_in_doubt_is_never_sent_again(fault: Scripted) -> None:
 
 def test_a_write_that_never_left_is_sent_again() -> None:
     """A write whose connection never came about is tried like a read."""
-    client, script = scripted(*[NotSent("x")] * 5, GOOD)
+    client, script = scripted(*[RequestNotSentError("x")] * 5, GOOD)
     assert client.wire.send(WRITE).data == {"data": 1}
     assert len(script.sent) == 6
-    client, script = scripted(NotSent("x"))
-    with pytest.raises(PlatformUnavailable) as caught:
+    client, script = scripted(RequestNotSentError("x"))
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(WRITE)
     assert not caught.value.in_doubt
     assert len(script.sent) == 6
@@ -124,8 +124,10 @@ def test_a_write_that_never_left_is_sent_again() -> None:
 
 def test_doubt_after_a_write_that_never_left() -> None:
     """The first try that may have left ends the tries."""
-    client, script = scripted(NotSent("x"), refusal(429), requests.ConnectionError("cut"), GOOD)
-    with pytest.raises(PlatformUnavailable) as caught:
+    client, script = scripted(
+        RequestNotSentError("x"), refusal(429), requests.ConnectionError("cut"), GOOD
+    )
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(WRITE)
     assert caught.value.in_doubt
     assert len(script.sent) == 3
@@ -134,7 +136,7 @@ def test_doubt_after_a_write_that_never_left() -> None:
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 def test_429_costs_no_try(request_: Request) -> None:
     """However often the platform is busy, the tries are kept for faults."""
-    client, script = scripted(*[refusal(429)] * 20, *[NotSent("x")] * 5, GOOD)
+    client, script = scripted(*[refusal(429)] * 20, *[RequestNotSentError("x")] * 5, GOOD)
     assert client.wire.send(request_).data == {"data": 1}
     assert len(script.sent) == 26
 
@@ -144,7 +146,7 @@ def test_429_does_not_last_for_ever(request_: Request) -> None:
     """One call waits about an hour for 429s in all, and then says so."""
     time = FakeTime()
     client, script = scripted(refusal(429), time=time)
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimitError) as caught:
         client.wire.send(request_)
     assert LONGEST_WAIT < sum(time.slept) < LONGEST_WAIT + 62
     assert len(script.sent) < 80
@@ -179,7 +181,7 @@ def test_more_than_an_hour_is_told_at_once(request_: Request, after: str) -> Non
     """A longer wait is the caller's decision: the error comes at once and carries it."""
     time = FakeTime()
     client, script = scripted(refusal(429, Retry_After=after), GOOD, time=time)
-    with pytest.raises(RateLimited) as caught:
+    with pytest.raises(RateLimitError) as caught:
         client.wire.send(request_)
     assert (caught.value.retry_after or 0) > 3600
     assert (len(script.sent), time.slept) == (1, [])
@@ -190,7 +192,7 @@ def test_an_hour_is_the_limit_of_all_waits_together() -> None:
     for status in (429, 503):
         time = FakeTime()
         client, _ = scripted(refusal(status, Retry_After="1500"), time=time)
-        with pytest.raises((RateLimited, PlatformUnavailable)):
+        with pytest.raises((RateLimitError, PlatformUnavailableError)):
             client.wire.send(READ)
         assert sum(time.slept) <= LONGEST_WAIT
 
@@ -199,7 +201,7 @@ def test_503_beyond_an_hour() -> None:
     """A platform that is away for longer than an hour is told at once too."""
     time = FakeTime()
     client, script = scripted(refusal(503, Retry_After="7200"), time=time)
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(READ)
     assert caught.value.retry_after == 7200
     assert (len(script.sent), time.slept) == (1, [])
@@ -223,7 +225,7 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
     done = True
     try:
         client.wire.send(READ)
-    except (RateLimited, PlatformUnavailable):
+    except (RateLimitError, PlatformUnavailableError):
         done = False
     assert len(time.slept) == len(script.sent) - 1
     waits = zip(time.slept, asked, strict=False)
@@ -245,7 +247,7 @@ def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
 
 def test_send_once() -> None:
     """`repeat=False` sends a call at most once, whatever happens to it."""
-    for fault in (NotSent("x"), refusal(429), refusal(500)):
+    for fault in (RequestNotSentError("x"), refusal(429), refusal(500)):
         client, script = scripted(fault, GOOD)
         with pytest.raises(ApiError):
             client.wire.send(READ, repeat=False)
@@ -253,15 +255,15 @@ def test_send_once() -> None:
 
 
 TOKEN_FAULTS: dict[str, tuple[list[Scripted], type[ApiError]]] = {
-    "cut": ([requests.ConnectionError("cut")], PlatformUnavailable),
-    "time-out": ([requests.ReadTimeout("late")], PlatformUnavailable),
-    "500": ([refusal(500)], PlatformUnavailable),
-    "408": ([refusal(408)], PlatformUnavailable),
-    "HTML": ([answer(b"<html>")], BadAnswer),
-    "no token": ([answer({"token": "x"})], BadAnswer),
+    "cut": ([requests.ConnectionError("cut")], PlatformUnavailableError),
+    "time-out": ([requests.ReadTimeout("late")], PlatformUnavailableError),
+    "500": ([refusal(500)], PlatformUnavailableError),
+    "408": ([refusal(408)], PlatformUnavailableError),
+    "HTML": ([answer(b"<html>")], UnexpectedResponseError),
+    "no token": ([answer({"token": "x"})], UnexpectedResponseError),
     "404": ([refusal(404)], ApiError),
-    "429 for long": ([refusal(429, Retry_After="7200")], RateLimited),
-    "refused": ([refusal(401)], NotAuthenticated),
+    "429 for long": ([refusal(429, Retry_After="7200")], RateLimitError),
+    "refused": ([refusal(401)], AuthenticationError),
 }
 
 
@@ -275,7 +277,7 @@ def test_a_login_that_fails_leaves_no_write_in_doubt(
         client.wire.send(WRITE)
     assert not caught.value.in_doubt
     assert script.sent == []
-    assert len(script.logins) == (6 if family is PlatformUnavailable else 1)
+    assert len(script.logins) == (6 if family is PlatformUnavailableError else 1)
 
 
 def test_a_login_that_fails_is_tried_again_within_a_write() -> None:
@@ -298,7 +300,7 @@ def test_a_login_that_fails_between_two_tries_of_a_write() -> None:
     """A 401, and then a login that is lost: still nothing was done, and no doubt is left."""
     cut = requests.ConnectionError("cut")
     client, script = scripted(refusal(401), auth=AUTH, tokens=[token(), cut])
-    with pytest.raises(PlatformUnavailable) as caught:
+    with pytest.raises(PlatformUnavailableError) as caught:
         client.wire.send(WRITE)
     assert not caught.value.in_doubt
     assert len(script.sent) == 1
@@ -330,7 +332,7 @@ def test_tries_of_two_calls_are_apart() -> None:
     def busy() -> int:
         calls.append(busy)
         if len(calls) % 2:
-            raise RateLimited("GET", "/x", status=429, retry_after=3000)
+            raise RateLimitError("GET", "/x", status=429, retry_after=3000)
         return len(calls)
 
     done = [with_retry(busy, Policy(), is_write=False, clock=time.clock) for _ in range(3)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import FakeTime, answer, scripted
 
-from lms_archive import BadInput
+from lms_archive import InvalidInputError
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.throttle import HOUR, Throttle
 
@@ -100,7 +100,9 @@ def test_no_throttle() -> None:
 @pytest.mark.parametrize("limit", [0, -1])
 def test_refuses(limit: int) -> None:
     """A limit under which nothing could ever be sent is refused."""
-    with pytest.raises(BadInput, match=f"calls_per_hour must be at least 1 or None, not {limit}"):
+    with pytest.raises(
+        InvalidInputError, match=f"calls_per_hour must be at least 1 or None, not {limit}"
+    ):
         Throttle(limit, Clock())
 
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError as Urllib3SSLError
 from wire_tools import bare_server, http, read_request, says
 
-from lms_archive import Answer, NotSent
+from lms_archive import RequestNotSentError, Response
 from lms_archive.wire import transport as module
 from lms_archive.wire.transport import RequestsTransport
 
@@ -31,7 +31,7 @@ def transport() -> Iterator[RequestsTransport]:
         yield one
 
 
-def get(transport: RequestsTransport, url: str, timeout: tuple[float, float] = QUICK) -> Answer:
+def get(transport: RequestsTransport, url: str, timeout: tuple[float, float] = QUICK) -> Response:
     """A read."""
     return transport("GET", url, {"Accept": "application/json"}, [], None, timeout)
 
@@ -71,7 +71,7 @@ def test_an_exchange(transport: RequestsTransport) -> None:
 
 def test_refused_is_not_sent(transport: RequestsTransport) -> None:
     """Where nobody listens, nothing was sent."""
-    with pytest.raises(NotSent):
+    with pytest.raises(RequestNotSentError):
         get(transport, f"http://127.0.0.1:{free_port()}/")
 
 
@@ -84,7 +84,7 @@ def test_unknown_host_is_not_sent(
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(NotSent, match="Name or service not known"):
+    with pytest.raises(RequestNotSentError, match="Name or service not known"):
         get(transport, "http://no-such-host.example.com/")
 
 
@@ -97,7 +97,7 @@ def test_connect_time_out_is_not_sent(
         raise TimeoutError("timed out")
 
     monkeypatch.setattr("urllib3.util.connection.create_connection", silent)
-    with pytest.raises(NotSent, match="timed out"):
+    with pytest.raises(RequestNotSentError, match="timed out"):
         get(transport, "http://127.0.0.1:9/")
 
 
@@ -126,10 +126,12 @@ LOST = {
 
 @pytest.mark.parametrize("plays", LOST.values(), ids=LOST.keys())
 def test_a_lost_answer_may_have_been_sent(transport: RequestsTransport, plays: Any) -> None:
-    """A cut, garbage and a read time-out are an `OSError`, but never `NotSent`."""
+    """A cut, garbage and a read time-out are an `OSError`, but never `RequestNotSentError`."""
     with bare_server(*plays) as url, pytest.raises(OSError) as caught:  # noqa: PT011  any of it
         get(transport, url)
-    assert not isinstance(caught.value, (NotSent, ConnectionRefusedError, socket.gaierror))
+    assert not isinstance(
+        caught.value, (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
+    )
 
 
 def test_a_reset_may_have_been_sent(transport: RequestsTransport) -> None:
@@ -141,7 +143,7 @@ def test_a_reset_may_have_been_sent(transport: RequestsTransport) -> None:
 
     with bare_server(reset) as url, pytest.raises(ConnectionError) as caught:
         get(transport, url)
-    assert not isinstance(caught.value, (NotSent, ConnectionRefusedError))
+    assert not isinstance(caught.value, (RequestNotSentError, ConnectionRefusedError))
 
 
 def test_tls_failure_is_not_called_not_sent(
@@ -333,7 +335,7 @@ def test_close() -> None:
 
 def test_answers_hide_their_content() -> None:
     """Neither headers nor body of an answer are shown where it is printed."""
-    assert repr(Answer(200, {"Set-Cookie": "secret"}, b"secret")) == "Answer(status=200)"
+    assert repr(Response(200, {"Set-Cookie": "secret"}, b"secret")) == "Response(status=200)"
 
 
 def test_cookies_do_no_harm(transport: RequestsTransport) -> None:

@@ -30,18 +30,30 @@ from swagger_documents import (
     without_archive,
 )
 
-from lms_archive import BadInput, Client, Contract, ContractNotConfirmed, PasswordGrant, StaticToken
-from lms_archive.errors import LmsArchiveError, NotAuthenticated, PlatformUnavailable, RateLimited
+from lms_archive import (
+    Client,
+    Contract,
+    InvalidInputError,
+    PasswordGrant,
+    StaticToken,
+    UnconfirmedContractError,
+)
+from lms_archive.errors import (
+    AuthenticationError,
+    LmsArchiveError,
+    PlatformUnavailableError,
+    RateLimitError,
+)
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.routes import ROUTES
-from lms_archive.wire.report import ContractReport, Judgement
+from lms_archive.wire.report import ContractReport, OperationCheck
 
 DEFAULT = Contract.default()
 JUDGED = [name for name in DEFAULT.operations if name not in ("token", "swagger")]
 ARCHIVING = [name for name in JUDGED if "archive" in name]
 
 
-def judged(documents: Any, name: str = ARCHIVE, contract: Contract | None = None) -> Judgement:
+def judged(documents: Any, name: str = ARCHIVE, contract: Contract | None = None) -> OperationCheck:
     """What a platform of these documents says about one operation."""
     with serving(documents) as platform, platform.client(contract=contract) as client:
         return client.verify_contract([name])[name]
@@ -275,7 +287,7 @@ def test_no_connection_is_no_judgement() -> None:
     """A platform that cannot be reached is an error, not an unreadable contract."""
     with serving({}) as platform:
         client = platform.client()
-    with client, pytest.raises(PlatformUnavailable):
+    with client, pytest.raises(PlatformUnavailableError):
         client.verify_contract()
 
 
@@ -283,7 +295,7 @@ def test_a_failed_login_is_no_judgement() -> None:
     """A login that fails is an error, not an unreadable contract."""
     with Sandbox() as sandbox:
         grant = PasswordGrant("a", "b", "c", "d")
-        with Client(sandbox.url, grant) as client, pytest.raises(NotAuthenticated):
+        with Client(sandbox.url, grant) as client, pytest.raises(AuthenticationError):
             client.verify_contract()
 
 
@@ -293,7 +305,7 @@ def test_429_for_too_long_is_no_judgement() -> None:
     with (
         serving(documents) as platform,
         platform.client() as client,
-        pytest.raises(RateLimited),
+        pytest.raises(RateLimitError),
     ):
         client.verify_contract([ARCHIVE])
 
@@ -344,7 +356,9 @@ def test_the_place_of_the_documents_is_in_the_contract() -> None:
 def test_what_is_not_judged(name: str) -> None:
     """Token, swagger and unknown names are refused before anything is asked."""
     with serving({}) as platform, platform.client() as client:
-        with pytest.raises(BadInput, match=f"no operation '{name}' to verify; there are: "):
+        with pytest.raises(
+            InvalidInputError, match=f"no operation '{name}' to verify; there are: "
+        ):
             client.verify_contract([name])
         assert platform.asked == []
 
@@ -359,7 +373,7 @@ def test_modes_are_judged_one_by_one() -> None:
     assert report.confirmed(ARCHIVE, "unenroll")
     assert not report.confirmed(ARCHIVE, "re-enroll")
     report.require(ARCHIVE, mode="unenroll")
-    with pytest.raises(ContractNotConfirmed, match="which of its values is to re-enroll"):
+    with pytest.raises(UnconfirmedContractError, match="which of its values is to re-enroll"):
         report.require(ARCHIVE, mode="re-enroll")
     worse = judged(archive_call(row=json_body(**{**archive_body(("delete",)), "user_id": text()})))
     assert not worse.confirmed("unenroll")
@@ -592,7 +606,7 @@ def test_the_error() -> None:
     """The error names the call, the nearest and its override, and survives pickling."""
     with serving(moved()) as platform, platform.client() as client:
         report = client.verify_contract([ARCHIVE])
-    with pytest.raises(ContractNotConfirmed) as caught:
+    with pytest.raises(UnconfirmedContractError) as caught:
         report.require(ARCHIVE)
     assert isinstance(caught.value, LmsArchiveError)
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):  # noqa: S301  our own
