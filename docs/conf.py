@@ -56,7 +56,10 @@ def _contract_page() -> None:
         rows.append(f"| **{name}** | {call} | {row.evidence} |")
     rows += ["", "| record | attribute | JSON key |", "|---|---|---|"]
     for name, keys in Contract.default().records.items():
-        rows += [f"| {name} | `{attribute}` | `{key}` |" for attribute, key in keys.items()]
+        for attribute, key in keys.items():
+            spellings = [key] if isinstance(key, str) else key
+            shown = " or ".join(f"`{spelling}`" for spelling in spellings)
+            rows.append(f"| {name} | `{attribute}` | {shown} |")
     _generate("contract.md", "\n".join(rows) + "\n")
 
 

@@ -9,7 +9,7 @@ from lms_archive import Client, Contract, StaticToken
 
 _CALL = re.compile(r"`(GET|POST|PUT|DELETE) (/[^`\s]+)`")
 _HELPERS = re.compile(r"_|pages")
-_OWN = ("request", "verify_contract")
+_OWN = ("request", "verify_contract", "check")
 
 
 def methods() -> dict[str, tuple[str, list[str]]]:

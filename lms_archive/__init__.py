@@ -7,9 +7,9 @@ from lms_archive.archive.certificates import SavedCertificates
 from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.events import RunEvent
 from lms_archive.archive.job import ArchiveJob
+from lms_archive.archive.ledger import redact
 from lms_archive.archive.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.redacting import redact
 from lms_archive.archive.result import ArchiveResult, Outcomes, Records
 from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
@@ -19,11 +19,14 @@ from lms_archive.errors import (
     ApiError,
     AuthenticationError,
     CanaryFailedError,
+    ConnectionSettingsError,
+    InputFileError,
     InvalidInputError,
     JobTimeoutError,
     LedgerError,
     LmsArchiveError,
     NotFoundError,
+    PartialDeletionError,
     PermissionDeniedError,
     PlanChangedError,
     PlatformUnavailableError,
@@ -36,6 +39,7 @@ from lms_archive.errors import (
 )
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.records.active import (
+    Account,
     BackgroundJob,
     Course,
     CourseEnrollment,
@@ -57,6 +61,7 @@ from lms_archive.records.archived import (
 )
 from lms_archive.records.record import Record
 from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
+from lms_archive.resources.check import ClientCheck
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.auth import ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.contract import Contract, Operation
@@ -64,6 +69,7 @@ from lms_archive.wire.report import ContractReport, OperationCheck
 from lms_archive.wire.transport import RequestNotSentError, Response
 
 __all__ = [
+    "Account",
     "ApiError",
     "ArchiveDetails",
     "ArchiveJob",
@@ -81,7 +87,9 @@ __all__ = [
     "CanaryFailedError",
     "Chunk",
     "Client",
+    "ClientCheck",
     "ClientCredentials",
+    "ConnectionSettingsError",
     "Contract",
     "ContractReport",
     "Course",
@@ -91,6 +99,7 @@ __all__ = [
     "EnrollmentDetails",
     "EnrollmentLevel",
     "EnrollmentStatus",
+    "InputFileError",
     "InvalidInputError",
     "JobStatus",
     "JobTimeoutError",
@@ -107,6 +116,7 @@ __all__ = [
     "OperationCheck",
     "Outcome",
     "Outcomes",
+    "PartialDeletionError",
     "PasswordGrant",
     "PermissionDeniedError",
     "PlanChangedError",

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from lms_archive.client import Client
 from lms_archive.errors import LmsArchiveError
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.contract import Contract
+from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
+from lms_archive.wire.environment import contract_of_environment
 from lms_archive.wire.report import ContractReport
+from lms_archive.wire.verify import check_contract
 
 _FAILED = 2
-_TRIES = 2  # somebody is waiting
+_ATTEMPTS = 2  # a person is waiting
 
 
 class _Parser(argparse.ArgumentParser):
@@ -25,42 +29,69 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code.
+    """Run the command; return its exit code.
 
     Returns:
-        0: every write is confirmed; 1: one is not; 2: the arguments, the environment, the login
-        or the connection is at fault, which is told in one line on stderr.
+        0: every write is confirmed; 1: one is not; 2: the arguments, the environment, the login,
+        the connection or a file is at fault, which is said in one line on stderr.
     """
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if bool(options.url) == bool(options.documents):
+        parser.error("verify takes a URL, or --documents FOLDER")
+    if options.save_documents and options.documents:
+        parser.error("--save-documents takes a URL")
     try:
-        contract = Contract.from_file(given.contract) if given.contract else None
-        options = {"contract": contract, "retry": RetryPolicy(attempts=_TRIES)}
-        with Client.from_env(base_url=given.url, **options) as client:
-            report = client.verify_contract()
+        report = _report(options)
+        if options.save:
+            report.suggested_contract().save(options.save)
     except LmsArchiveError as error:
         return _failed(str(error))
-    if report.judgements and all(_is_401(judgement.faults) for judgement in report):
-        return _failed(f"the token is not accepted: {next(iter(report.unread.values()))}")
-    return _told(report)
+    if report.checks and all(_is_401(check.faults) for check in report):
+        return _failed(f"the token is not accepted: {next(iter(report.unreadable.values()))}")
+    _print(report, options)
+    return 1 if _unconfirmed(report) else 0
 
 
-def _told(report: ContractReport) -> int:
+def _report(options: argparse.Namespace) -> ContractReport:
+    contract = Contract.load(options.contract) if options.contract else contract_of_environment()
+    contract = contract or Contract.default()
+    if options.documents:
+        return check_contract(contract, FolderDocuments(Path(options.documents)))
+    folder = Path(options.save_documents) if options.save_documents else None
+    retry = RetryPolicy(attempts=_ATTEMPTS)
+    with Client.from_env(base_url=options.url, contract=contract, retry=retry) as client:
+        documents = PlatformDocuments(client.wire, folder)
+        if folder is not None:
+            documents.read_all()
+        return check_contract(contract, documents)
+
+
+def _print(report: ContractReport, options: argparse.Namespace) -> None:
     print(report)
     if report.overrides:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
-    open_ones = [one.operation for one in report if one.is_needed and one.state != "confirmed"]
-    print(
-        f"\nNot confirmed: {', '.join(open_ones)}." if open_ones else "\nEvery write is confirmed."
-    )
-    return 1 if open_ones else 0
+    if options.save_documents:
+        print(f"\nThe documents are in {options.save_documents}; they hold no personal data.")
+    if options.save:
+        print(
+            f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "
+            f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
+        )
+    unconfirmed = ", ".join(_unconfirmed(report))
+    print(f"\nNot confirmed: {unconfirmed}." if unconfirmed else "\nEvery write is confirmed.")
+
+
+def _unconfirmed(report: ContractReport) -> list[str]:
+    return [one.operation for one in report if one.is_needed and one.state != "confirmed"]
 
 
 def _is_401(faults: Sequence[str]) -> bool:
     return any(": 401 " in f"{fault} " for fault in faults)
 
 
-def _failed(words: str) -> int:
-    print(f"lms_archive: {' '.join(words.split())}", file=sys.stderr)
+def _failed(message: str) -> int:
+    print(f"lms_archive: {' '.join(message.split())}", file=sys.stderr)
     return _FAILED
 
 
@@ -69,13 +100,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="verify")
     verify = commands.add_parser(
         "verify",
-        help="ask a platform's own swagger whether its calls are those of the contract",
+        help="compare a platform's own swagger with the contract",
         description="Reads only. The account comes from the environment: LMS_ARCHIVE_TOKEN, or "
-        "LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, _USERNAME and _PASSWORD.",
-        epilog="Exit code: 0 every write is confirmed, 1 one is not, 2 it could not be asked.",
+        "LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, _USERNAME and _PASSWORD. With --documents neither "
+        "a platform nor an account is needed.",
+        epilog="Exit code: 0 every write is confirmed, 1 one is not, 2 it could not be checked.",
     )
-    verify.add_argument("url", metavar="URL", help="the platform, https://acme.example.com")
-    verify.add_argument("--contract", metavar="FILE", help="overrides, as for Contract.from_file")
+    verify.add_argument("url", metavar="URL", nargs="?", help="https://acme.example.com")
+    verify.add_argument(
+        "--documents", metavar="FOLDER", help="check documents kept by --save-documents"
+    )
+    verify.add_argument(
+        "--contract",
+        metavar="FILE",
+        help="a file for Contract.load; otherwise LMS_ARCHIVE_CONTRACT, or the default contract",
+    )
+    verify.add_argument("--save", metavar="FILE", help="write the suggested contract to a new file")
+    verify.add_argument(
+        "--save-documents",
+        metavar="FOLDER",
+        help="keep every swagger document that the platform lists, as it came",
+    )
     return parser
 
 

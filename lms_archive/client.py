@@ -1,4 +1,4 @@
-"""The client: what it was told, and the platform's nouns."""
+"""The client: its settings, and the resources of the platform."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.resources.archived import Archived
 from lms_archive.resources.background_jobs import BackgroundJobs
+from lms_archive.resources.check import ClientCheck, check
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.enrollments import Enrollments
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, StaticToken
-from lms_archive.wire.calls import Wire
+from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Contract, Operation
-from lms_archive.wire.environment import address_and_auth
+from lms_archive.wire.environment import address_and_auth, contract_of_environment
 from lms_archive.wire.report import ContractReport
+from lms_archive.wire.session import Session
 from lms_archive.wire.settings import Settings
 from lms_archive.wire.transport import Transport
 from lms_archive.wire.verify import verify
@@ -30,20 +32,21 @@ __all__ = ["Client"]
 
 
 class Client:
-    """One platform, seen by one account.
+    """One platform, as one account sees it.
 
-    It can be pickled: with its auth value, never with a token; one made by `from_env` with
-    neither, so that it reads the environment again where it is unpickled. It logs in anew there,
-    and has an hour's calls of its own.
+    Threads may share a client. A process has its own connections, locks, token and count of the
+    hour's calls: a child after a fork starts without them, and so does a client that comes out of
+    a pickle. A pickle carries the auth value, never a token; that of a client made by `from_env`
+    carries neither, and reads the environment again where it is unpickled.
 
     Args:
         base_url: `https://<platform>`; plain http is for loopback only.
-        auth: who is calling.
+        auth: the login.
         contract: the table of calls, where the platform differs from the default.
         limits: how much goes into one call, and how long jobs are waited for.
-        timeout: seconds to connect, seconds to read; one number stands for both.
+        timeout: seconds to connect and seconds to read; one number stands for both.
         retry: how often reads are tried again.
-        calls_per_hour: at most so many calls in any hour; None: no throttle. The platform's own
+        calls_per_hour: the most calls in any hour; None: no throttle. The platform's own
             limit is 1,000 an hour for each IP address (doc, older), shared with every other
             integration there.
         app_info: name and version of the tool built on this library, for the user agent.
@@ -69,44 +72,52 @@ class Client:
         settings = Settings(
             base_url=base_url,
             auth=auth,
-            contract=contract or Contract.default(),
-            limits=limits or Limits(),
+            contract=contract,
+            limits=limits,
             timeout=timeout,
-            retry=retry or RetryPolicy(),
+            retry=retry,
             calls_per_hour=calls_per_hour,
             app_info=app_info,
             transport=transport,
         )
-        self._connect(Wire(settings))
+        self._connect(Session(settings))
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, **options: Any) -> Client:
-        """A client of the environment's settings.
+        """Make a client from environment variables.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
-        `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`.
+        `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`; and, where it is
+        set, `LMS_ARCHIVE_CONTRACT`, the path of a file for `Contract.load`.
 
         Args:
             base_url: in place of `LMS_ARCHIVE_URL`.
             **options: as for `Client`.
 
         Raises:
-            InvalidInputError: variables are missing; all of them are named.
+            InvalidInputError: variables are missing; all of them are named. Or the contract's
+                file cannot be used.
         """
         url, auth = address_and_auth(base_url)
+        if options.get("contract") is None:
+            options["contract"] = contract_of_environment()
         client = cls(url, auth, **options)
-        told = frozenset({"auth"} if base_url else {"auth", "base_url"})
-        client._connect(Wire(evolve(client.wire.settings, from_env=told)))
+        names = frozenset({"auth"} if base_url else {"auth", "base_url"})
+        client._connect(Session(evolve(client.wire.settings, from_env=names)))
         return client
 
-    def _connect(self, wire: Wire) -> None:
-        self.wire = wire
-        self.courses: Courses = Courses(wire)
-        self.learning_plans: LearningPlans = LearningPlans(wire)
-        self.users: Users = Users(wire)
-        self.enrollments: Enrollments = Enrollments(wire)
-        self.archived: Archived = Archived(wire)
-        self.background_jobs: BackgroundJobs = BackgroundJobs(wire)
+    def _connect(self, session: Session) -> None:
+        self.wire = session
+        self.courses: Courses = Courses(session)
+        self.learning_plans: LearningPlans = LearningPlans(session)
+        self.users: Users = Users(session)
+        self.enrollments: Enrollments = Enrollments(session)
+        self.archived: Archived = Archived(session)
+        self.background_jobs: BackgroundJobs = BackgroundJobs(session)
+
+    def _use_clock(self, clock: Clock) -> None:
+        """Start again with this clock, so that tests need not wait."""
+        self._connect(Session(self.wire.settings, clock=clock))
 
     @property
     def base_url(self) -> str:
@@ -119,13 +130,14 @@ class Client:
         return self.wire.settings.limits
 
     def with_options(self, **options: Any) -> Client:
-        """A copy with other settings that shares token, connections and the hour's calls.
+        """Return a copy with other settings that shares token, connections and the hour's calls.
 
         Args:
             **options: any argument of `Client` but `base_url`, by name.
 
         Raises:
-            InvalidInputError: an option is unknown, or is the base URL: make another client.
+            InvalidInputError: an option is unknown or cannot be used. Another base URL needs
+                another client.
         """
         known = [name for name in Settings.__annotations__ if name not in ("base_url", "from_env")]
         for name in options:
@@ -148,15 +160,15 @@ class Client:
         params: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The low-level door: any call of the platform, its JSON decoded.
+        """Make any call of the platform and return its JSON, decoded.
 
         Login, throttle and errors are those of every other call. A read is tried again; a write
-        is sent once, whatever becomes of it. A list in `params` is sent once for each item.
+        is sent once, whatever happens to it. A list in `params` is sent once for each item.
 
         Raises:
             ApiError: it failed or was refused.
         """
-        given = {name: value for name, value in (params or {}).items() if value is not None}
+        fixed = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             row = Operation(
                 method=method.upper(),
@@ -164,7 +176,7 @@ class Client:
                 service="",
                 evidence="asked for",
                 params={},
-                fixed=given,
+                fixed=fixed,
             )
             dumps(json, allow_nan=False)
         except (ValueError, TypeError) as error:
@@ -175,20 +187,34 @@ class Client:
         return self.wire.send(request, repeat=not request.is_write).data
 
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
-        """Ask the platform's own swagger whether the contract's calls are as they are there.
+        """Ask the platform's own swagger whether the contract's calls are as it describes them.
 
-        Reads only: calls `GET /<service>/v1/swagger` (assumed), at most once for each service
-        as long as this client and its copies live. What is not confirmed comes with the nearest
-        operations that the platform has.
+        Reads only: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
+        documents, then each document that is wanted, or `GET /<service>/v1/swagger` (seen) where
+        the addresses are refused; each once as long as this client and its copies live. What is
+        not confirmed comes with the operations that may be meant, at most three.
 
         Args:
-            operations: names of rows of the contract; None: all, but token and swagger.
+            operations: names of rows of the contract; None: all, except those that log in and
+                find the documents.
 
         Raises:
             InvalidInputError: the contract has no such row.
             ApiError: the login failed, or the platform cannot be reached.
         """
         return verify(self.wire, operations)
+
+    def check(self) -> ClientCheck:
+        """Check login, role, contract and archived lists before the first job; reads only.
+
+        Calls `GET /manage/v1/user/session` (seen), then those of `verify_contract`
+        (`GET /<service>/v1/swagger`), then the archived lists of the first course
+        (`GET /course/v1/courses`, `GET /course/v1/courses/{course_id}/enrollments/archived`) and
+        of the first learning plan (`GET /learningplan/v1/learningplans`,
+        `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`). A failure is
+        a line of the report, not an exception: `print(client.check())`.
+        """
+        return check(self.wire)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
@@ -207,11 +233,11 @@ class Client:
 
     def __repr__(self) -> str:
         if not hasattr(self, "wire"):
-            return "Client(unfinished)"  # seen in the traceback of a refused argument
+            return "Client(unfinished)"  # in the traceback of a refused argument
         return f"Client({self.base_url!r}, {self.wire.settings.auth!r})"
 
 
-def _connected(cls: type[Client], wire: Wire) -> Client:
+def _connected(cls: type[Client], session: Session) -> Client:
     client = object.__new__(cls)
-    client._connect(wire)
+    client._connect(session)
     return client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,11 +13,14 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "CanaryFailedError",
+    "ConnectionSettingsError",
+    "InputFileError",
     "InvalidInputError",
     "JobTimeoutError",
     "LedgerError",
     "LmsArchiveError",
     "NotFoundError",
+    "PartialDeletionError",
     "PermissionDeniedError",
     "PlanChangedError",
     "PlatformUnavailableError",
@@ -29,8 +33,14 @@ __all__ = [
 ]
 
 
+def shown_ids(ids: Sequence[int]) -> str:
+    """Return the first ten ids as text, and how many more there are."""
+    more = f" and {len(ids) - 10:,} more" if ids[10:] else ""
+    return ", ".join(map(str, ids[:10])) + more
+
+
 def printable(text: str) -> str:
-    """Text of a stranger, made safe for a terminal: control characters are shown escaped."""
+    """Escape control characters in untrusted text, so that a terminal may show it."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
     )
@@ -39,9 +49,12 @@ def printable(text: str) -> str:
 def _rebuild(
     cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> LmsArchiveError:
-    error = cls.__new__(cls, *args)
+    # The other bases of an `OSError` make no room for what it holds.
+    new = OSError.__new__ if issubclass(cls, OSError) else cls.__new__
+    error: LmsArchiveError = new(cls, *args)
     error.args = args
-    error.__dict__.update(state)
+    for name, value in state.items():
+        setattr(error, name, value)
     return error
 
 
@@ -50,14 +63,24 @@ class LmsArchiveError(Exception):
 
     Attributes:
         ledger: where the job stands, when an `apply` or `resume` raised this; else None.
-            `resume(error.ledger, client)` goes on from there.
+            `resume(error.ledger, client)` goes on from there. A note (`__notes__`) then says how
+            far the job got, and the line to type.
     """
 
     ledger: Path | None = None
 
+    if sys.version_info < (3, 11):
+
+        def add_note(self, note: str) -> None:
+            """Add a line to the text, as every exception can from Python 3.11 on."""
+            self.__notes__: list[str] = [*getattr(self, "__notes__", ()), note]
+
     def __str__(self) -> str:
         """The words, with what a stranger may have put into them made safe for a terminal."""
-        return "\n".join(map(printable, super().__str__().split("\n")))
+        lines = super().__str__().split("\n")
+        if sys.version_info < (3, 11):  # later ones show the notes in the traceback
+            lines += getattr(self, "__notes__", ())
+        return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle with every attribute: an error raised in a worker process stays readable."""
@@ -94,15 +117,49 @@ class InvalidInputError(LmsArchiveError, ValueError):
         self.source, self.line, self.column = source, line, column
 
 
+class InputFileError(InvalidInputError, OSError):
+    """A file that was given cannot be opened or read: it is missing, for example.
+
+    Attributes:
+        errno: the system's number of the error, or None.
+        strerror: the system's words, or None.
+        filename: the file, or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        column: str | None = None,
+        os_error: OSError | None = None,
+    ) -> None:
+        super().__init__(message, source=source, line=line, column=column)
+        self.filename = source
+        if os_error is not None:
+            self.errno, self.strerror = os_error.errno, os_error.strerror
+
+    def __str__(self) -> str:
+        """The message, and not what `OSError` makes of number and file."""
+        return printable(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the attributes of `OSError`, which are not in the instance's dict, as well."""
+        names = ("errno", "strerror", "filename")
+        state = self.__dict__ | {name: getattr(self, name) for name in names}
+        return _rebuild, (type(self), self.args, state)
+
+
 class ApiError(LmsArchiveError):
     """The platform refused, failed, or could not be understood.
 
-    The text begins with method, path, status and the platform's own words.
+    The text begins with method, path, status and the platform's message.
 
     Attributes:
         method: the HTTP method.
         path: the path, without host and query.
-        status: the HTTP status, or None where no answer came.
+        status: the HTTP status, or None where no answer came or no answer is at fault.
         message: what the platform said, shortened.
         retry_after: seconds the platform asks to wait, or None.
         in_doubt: True where the call may have been carried out although no good answer came:
@@ -127,8 +184,8 @@ class ApiError(LmsArchiveError):
         retry_after: float | None = None,
         in_doubt: bool = False,
     ) -> None:
-        head = f"{method} {path}: {status if status is not None else 'no answer'}"
-        text = f"{head}: {message}" if message else head
+        parts = [f"{method} {path}", status, message or (status is None and "no answer")]
+        text = ": ".join(str(part) for part in parts if part)
         super().__init__(f"{text} ({advice})" if advice else text)
         self.method, self.path, self.status, self.message = method, path, status, message
         self.retry_after, self.in_doubt = retry_after, in_doubt
@@ -143,7 +200,7 @@ class PermissionDeniedError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """404: no such course, user or job, or no such call on this platform."""
+    """No such course, user, plan or job, or (404) no such call on this platform."""
 
 
 class RateLimitError(ApiError):
@@ -151,7 +208,14 @@ class RateLimitError(ApiError):
 
 
 class PlatformUnavailableError(ApiError):
-    """No connection, a time-out, or 5xx after every try: try again later."""
+    """No connection, a time-out, or 5xx after every attempt: try again later."""
+
+
+class ConnectionSettingsError(ApiError):
+    """No connection can be established with these settings: look at CA bundle and proxy.
+
+    Nothing was sent, and it does not pass by waiting.
+    """
 
 
 class UnexpectedResponseError(ApiError):
@@ -169,10 +233,51 @@ class UnexpectedResponseError(ApiError):
         self.faults = tuple(faults)
 
 
+class PartialDeletionError(ApiError):
+    """A call to delete archived records failed after some of them were, or may be, deleted.
+
+    `__cause__` is the error of the call. The attributes hold ids of records, in the order given.
+
+    Attributes:
+        deleted: the platform confirmed that these are deleted.
+        uncertain: these may be deleted: the answer was lost. List the archived records to see.
+        remaining: these were not sent.
+    """
+
+    deleted: tuple[int, ...]
+    uncertain: tuple[int, ...]
+    remaining: tuple[int, ...]
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        deleted: Sequence[int] = (),
+        uncertain: Sequence[int] = (),
+        remaining: Sequence[int] = (),
+        **details: Any,
+    ) -> None:
+        self.deleted, self.uncertain = tuple(deleted), tuple(uncertain)
+        self.remaining = tuple(remaining)
+        parts = [
+            f"{len(ids):,} {text}: {shown_ids(ids)}"
+            for ids, text in (
+                (self.deleted, "deleted"),
+                (self.uncertain, "in doubt (list the archived records to see)"),
+                (self.remaining, "not deleted"),
+            )
+            if ids
+        ]
+        message = details.pop("message", "")
+        super().__init__(method, path, message="; ".join([message, *parts]), **details)
+        self.message = message
+
+
 class UnconfirmedContractError(LmsArchiveError):
     """The platform's own swagger does not confirm a call that would change something.
 
-    Nothing was sent. The text names the nearest operations that the platform has, each with the
+    Nothing was sent. The text names the candidates among the platform's operations, each with the
     override to paste; none of them is ever used by itself.
 
     Attributes:
@@ -219,11 +324,13 @@ class JobTimeoutError(LmsArchiveError):
 
     job_id: str
 
-    def __init__(self, job_id: str, why: str) -> None:
-        super().__init__(
-            f"{why}. Its rows are unknown until resume() has read them back; nothing of it was "
-            "sent again."
+    def __init__(self, job_id: str, why: str, *, sent: bool = True) -> None:
+        advice = (
+            "The rows sent are unknown until resume() has read them back; none was sent again."
+            if sent
+            else "Nothing was sent meanwhile: resume() when it has ended."
         )
+        super().__init__(f"{why}. {advice}")
         self.job_id = job_id
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -12,41 +13,63 @@ from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["fault_of", "private_folder", "whole_file"]
+__all__ = ["fault_of", "private_folder", "sync_folder", "whole_file"]
 
 
 @contextmanager
 def whole_file(
     path: str | os.PathLike[str], *, newline: str | None = None, binary: bool = False
 ) -> Iterator[IO[Any]]:
-    """A file (text in UTF-8) that appears under its name only when all of it is on the disk.
+    """Open a file (text in UTF-8) that appears under its name only when it is whole and on disk.
 
     It is readable by its owner alone: it holds people's training records.
 
     Raises:
-        InvalidInputError: the path is a symbolic link or something else than an ordinary file.
-        OSError: it cannot be written.
+        InvalidInputError: the path is not one, is a symbolic link or something else than an
+            ordinary file, or the file cannot be written there. What was there is as it was.
     """
-    place = Path(path)
-    if fault := fault_of(place):
-        raise InvalidInputError(fault, source=str(place))
-    handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}.")
+    place = _place(path)
     try:
-        with (
-            os.fdopen(handle, "wb")
-            if binary
-            else os.fdopen(
-                handle, "w", encoding="utf-8", newline=newline, errors="backslashreplace"
-            )
-        ) as file:
+        if fault := fault_of(place):
+            raise InvalidInputError(fault, source=str(place))
+        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}.")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unwritable(place, error) from None
+    text: Any = {"encoding": "utf-8", "newline": newline, "errors": "backslashreplace"}
+    try:
+        with os.fdopen(handle, "wb") if binary else os.fdopen(handle, "w", **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(place)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _unwritable(place, error) from None
         raise
-    _sync_folder(place.parent)
+    sync_folder(place.parent)
+
+
+def _place(path: Any) -> Path:
+    try:
+        return Path(path)
+    except TypeError:
+        raise InvalidInputError(f"a file is named by its path, not by {path!r:.60}") from None
+
+
+def _unwritable(place: Path, error: Exception) -> InvalidInputError:
+    if isinstance(error, InvalidInputError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        what = f"cannot be written: there is no folder {place.parent}; make it first"
+    elif isinstance(error, OSError) and error.errno == errno.EBUSY:
+        what = (
+            "cannot be replaced, because it is in use or mounted on its own (as a file of a "
+            "container): name a file in a folder that is mounted"
+        )
+    else:
+        what = f"cannot be written: {getattr(error, 'strerror', None) or error}"
+    return InvalidInputError(what, source=str(place))
 
 
 def fault_of(place: Path) -> str | None:
@@ -66,19 +89,22 @@ def private_folder(path: Path) -> None:
     """Make a folder, and those above it that are missing, for their owner alone.
 
     Raises:
-        InvalidInputError: it is a symbolic link.
-        OSError: it cannot be made.
+        InvalidInputError: it is a symbolic link, or cannot be made.
     """
     if path.is_symlink():
         what = "is a symbolic link, and nothing is written through one: name the folder itself"
         raise InvalidInputError(what, source=str(path))
-    missing = [one for one in (path, *path.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        what = f"the folder cannot be made: {error.strerror}"
+        raise InvalidInputError(what, source=str(path)) from None
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Bring the new name to the disk, where the system can (Windows cannot open a folder)."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -31,6 +31,19 @@ class Served:
 
 
 @frozen
+class Secured:
+    """A document that is refused without a token."""
+
+    refusal: Served
+    document: Document
+
+    def answer(self, asked: "Asked") -> Served:
+        """Answer with the document, or refuse it."""
+        signed_in = "Authorization" in asked.headers
+        return Served(json.dumps(self.document).encode()) if signed_in else self.refusal
+
+
+@frozen
 class Asked:
     """One request that the server has had."""
 
@@ -38,6 +51,7 @@ class Asked:
     path: str
     kind: str
     body: str
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
 
 
 @define
@@ -45,8 +59,15 @@ class Platform:
     """A server of documents, and what it was asked."""
 
     url: str = ""
-    answers: dict[str, Served] = field(factory=dict)
+    answers: dict[str, Served | Secured] = field(factory=dict)
     asked: list[Asked] = field(factory=list)
+
+    def list_services(self, listed: Mapping[str, str] | Served, prefix: str = "") -> None:
+        """Answer microservices with these addresses, or in another way."""
+        if not isinstance(listed, Served):
+            data = [{"app": app, "url": url.format(url=self.url)} for app, url in listed.items()]
+            listed = Served(json.dumps({"data": data, "version": "1.0.0"}).encode())
+        self.answers[f"GET {prefix}/manage/v1/site/microservices"] = listed
 
     def client(self, **options: Any) -> Client:
         """A client of it that tries once and is not throttled."""
@@ -55,12 +76,18 @@ class Platform:
 
 
 @contextmanager
-def serving(documents: Documents, prefix: str = "") -> Iterator[Platform]:
-    """Serve the documents of these services; whatever else is asked for is a 404."""
+def serving(
+    documents: Documents, prefix: str = "", listed: Mapping[str, str] | Served | None = None
+) -> Iterator[Platform]:
+    """Serve the documents of these services; whatever else is asked for is a 404.
+
+    What is `listed` (service and address, in which `{url}` is the platform's own) is the answer
+    of microservices; without it that call is a 404 as well.
+    """
     platform = Platform()
     for service, document in documents.items():
         served = document
-        if not isinstance(document, Served):
+        if not isinstance(document, (Served, Secured)):
             served = Served(json.dumps(document).encode())
         platform.answers[f"GET {prefix}/{service}/v1/swagger"] = served
 
@@ -72,8 +99,11 @@ def serving(documents: Documents, prefix: str = "") -> Iterator[Platform]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             kind = self.headers.get("Content-Type") or ""
-            platform.asked.append(Asked(self.command, self.path, kind, body))
+            asked = Asked(self.command, self.path, kind, body, dict(self.headers))
+            platform.asked.append(asked)
             found = platform.answers.get(f"{self.command} {self.path}")
+            if isinstance(found, Secured):
+                found = found.answer(asked)
             found = found or Served(b'{"message": "nothing here"}', 404)
             self.send_response(found.status)
             self.send_header("Content-Type", found.kind)
@@ -98,6 +128,8 @@ def serving(documents: Documents, prefix: str = "") -> Iterator[Platform]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     platform.url = f"http://127.0.0.1:{server.server_port}{prefix}"
+    if listed is not None:
+        platform.list_services(listed, prefix)
     try:
         yield platform
     finally:

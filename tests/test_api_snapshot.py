@@ -25,7 +25,7 @@ TREES = {
 #: What is reached from the front door's names without being one: `client.courses` and so on.
 REACHED = (
     *("Archived", "BackgroundJobs", "Courses", "Enrollments", "LearningPlans", "Users"),
-    *("Foreign", "Sandbox", "lms_sandbox"),
+    *("Foreign", "Pending", "PendingRow", "PlanData", "Sandbox", "lms_sandbox"),
 )
 
 

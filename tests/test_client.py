@@ -1,6 +1,7 @@
 """The client: how it is made, copied, opened and closed, and its low-level door."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from lms_archive import (
     ClientCredentials,
     Contract,
     InvalidInputError,
+    JwtBearer,
     Limits,
     NotFoundError,
     PasswordGrant,
@@ -23,6 +25,7 @@ from lms_archive import (
     StaticToken,
 )
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire.transport import RequestsTransport
 
 NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")
 VALUES = {name: f"the-{name.lower()}" for name in NAMES} | {"URL": URL}
@@ -183,13 +186,74 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
         client.with_options(**{name: 1})
 
 
-def test_with_options_checks_too() -> None:
-    """A copy's settings are checked like a client's."""
-    client, _ = scripted(GOOD)
-    with pytest.raises(InvalidInputError, match="calls_per_hour must be at least 1"):
-        client.with_options(calls_per_hour=0)
-    with pytest.raises(InvalidInputError, match="timeout"):
-        client.with_options(timeout=(1, -1))
+WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
+    "limits as a dict": ({"limits": {"page_size": 50}}, "limits must be a Limits, such as Limits"),
+    "limits, empty": ({"limits": {}}, "limits must be a Limits"),
+    "limits, the class": ({"limits": Limits}, "limits must be a Limits"),
+    "contract as a name": ({"contract": "x"}, "contract must be a Contract, such as Contract.def"),
+    "contract, empty": ({"contract": ""}, "contract must be a Contract"),
+    "contract as a dict": ({"contract": {"operations": {}}}, "contract must be a Contract"),
+    "transport as a name": ({"transport": "x"}, "transport must be a callable"),
+    "transport, the class": ({"transport": RequestsTransport}, "transport must be a callable"),
+    "timeout as text": ({"timeout": "10"}, "timeout must be seconds above 0"),
+    "timeout of three": ({"timeout": (1, 2, 3)}, "timeout must be seconds above 0"),
+    "timeout negative": ({"timeout": (1, -1)}, "timeout must be seconds above 0"),
+    "timeout true": ({"timeout": True}, "timeout must be seconds above 0"),
+    "retry as a number": ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy"),
+    "retry, none at all": ({"retry": 0}, "retry must be a RetryPolicy"),
+    "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
+    "calls as a fraction": ({"calls_per_hour": 1.5}, "calls_per_hour must be a whole number"),
+    "calls true": ({"calls_per_hour": True}, "calls_per_hour must be a whole number"),
+    "no calls": ({"calls_per_hour": 0}, "calls_per_hour must be a whole number, at least 1, or No"),
+    "app_info of two lines": ({"app_info": "a\nb"}, "app_info goes into the user agent"),
+    "app_info as a number": ({"app_info": 7}, "app_info goes into the user agent"),
+    "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
+    "auth, the class": ({"auth": StaticToken}, "not the class StaticToken"),
+    "auth, none": ({"auth": None}, "auth must be a PasswordGrant"),
+    "auth as a pair": ({"auth": ("ada", "hush")}, "auth must be .* not tuple"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "text"), WRONG_TYPES.values(), ids=WRONG_TYPES.keys())
+def test_arguments_of_a_wrong_type(wrong: dict[str, Any], text: str) -> None:
+    """An argument of a wrong type is refused in the constructor, and nothing is sent."""
+    client, script = scripted(GOOD)
+    options: dict[str, Any] = {"auth": StaticToken("a-token"), "transport": script, **wrong}
+    makers: list[Callable[[], Client]] = [
+        lambda: Client(URL, **options),
+        lambda: client.with_options(**wrong),
+    ]
+    for make in makers:
+        with pytest.raises(InvalidInputError, match=text) as caught:
+            make()
+        assert "a-token" not in str(caught.value)
+        assert "hush" not in str(caught.value)
+    assert (script.sent, script.logins) == ([], [])
+
+
+@pytest.mark.parametrize("url", [None, 7, b"https://acme.example.com", Path("acme")])
+def test_a_base_url_of_a_wrong_type(url: Any) -> None:
+    """An address that is not text is refused in words."""
+    with pytest.raises(InvalidInputError, match="base_url must be a str"):
+        Client(url, StaticToken("t"))
+
+
+WRONG_LOGINS: dict[str, Callable[[], object]] = {
+    "no password": lambda: PasswordGrant("app", "s", "ada", None),  # type: ignore[arg-type]
+    "no secret": lambda: ClientCredentials("app", None),  # type: ignore[arg-type]
+    "an app that is a number": lambda: ClientCredentials(7, "s"),  # type: ignore[arg-type]
+    "a user that is a number": lambda: PasswordGrant("app", "s", 7, "p"),  # type: ignore[arg-type]
+    "no assertion": lambda: JwtBearer("app", "s", None),  # type: ignore[arg-type]
+    "a token in bytes": lambda: StaticToken(b"hush"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("make", WRONG_LOGINS.values(), ids=WRONG_LOGINS.keys())
+def test_logins_of_a_wrong_type(make: Callable[[], object]) -> None:
+    """A login that is not text is refused where it is made, and is not quoted."""
+    with pytest.raises(InvalidInputError, match="must be a str, not") as caught:
+        make()
+    assert "hush" not in str(caught.value)
 
 
 def test_defaults() -> None:
@@ -206,6 +270,10 @@ LIMITS: list[dict[str, Any]] = [
     {"select_all": 10_001},
     {"page_size": 201},
     {"page_size": 2.5},
+    {"page_size": "50"},
+    {"page_size": True},
+    {"first_poll": "2"},
+    {"freshness": None},
     {"max_open_jobs": 0},
     {"first_poll": -1},
     {"job_timeout": float("inf")},
@@ -216,16 +284,18 @@ LIMITS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("wrong", LIMITS, ids=str)
 def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
     """A limit above the platform's, or a wait without an end, is refused."""
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(InvalidInputError, match=f"^{next(iter(wrong))} must be"):
         Limits(**wrong)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"attempts": 0}, {"settle": -1}, {"settle": float("inf")}], ids=str
+    "wrong",
+    [{"attempts": 0}, {"attempts": "3"}, {"settle": -1}, {"settle": float("inf")}],
+    ids=str,
 )
 def test_policies_that_cannot_be(wrong: dict[str, Any]) -> None:
     """Every call is made at least once, and every wait ends."""
-    with pytest.raises(ValueError, match=r"must be"):
+    with pytest.raises(InvalidInputError, match=r"must be"):
         RetryPolicy(**wrong)
 
 
@@ -327,13 +397,19 @@ def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) 
 
 def test_context_manager(platform: Sandbox) -> None:
     """A client closes its connections at the end of its block, also after an error."""
-    with platform.client() as client:
+    closed: list[str] = []
+
+    class Closing(RequestsTransport):
+        def close(self) -> None:
+            closed.append("closed")
+            super().close()
+
+    with platform.client(transport=Closing()) as client:
         list(client.courses.list())
-        transport = client.wire._line.transport
-        assert transport._sessions  # type: ignore[attr-defined]
-    assert not transport._sessions  # type: ignore[attr-defined]
-    with pytest.raises(RuntimeError), platform.client() as client:
+    assert closed == ["closed"]
+    with pytest.raises(RuntimeError), platform.client(transport=Closing()) as client:
         raise RuntimeError
+    assert closed == ["closed"] * 2
     assert len(list(client.courses.list())) == 3
     client.close()
 

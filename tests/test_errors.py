@@ -1,5 +1,7 @@
 """The errors: few, with their data on them, and fit to travel."""
 
+import copy
+import errno
 import inspect
 import pickle
 from pathlib import Path
@@ -159,3 +161,17 @@ def test_told_in_words(name: str) -> None:
     doc = inspect.getdoc(ALL[name]) or ""
     assert len(doc) > 30
     assert doc.split("\n")[0].endswith(".")
+
+
+def test_an_error_of_a_file_keeps_what_the_system_says() -> None:
+    """Number, words and file are there for whoever catches an OSError, also after a pickle."""
+    try:
+        Path("no/such/file").read_bytes()
+    except OSError as error:
+        ours = errors.InputFileError("cannot be read", source="in.csv", os_error=error)
+    for one in (ours, pickle.loads(pickle.dumps(ours)), copy.copy(ours)):  # noqa: S301  our own
+        assert isinstance(one, errors.InputFileError)
+        assert isinstance(one, OSError)
+        assert (one.errno, one.strerror) == (errno.ENOENT, "No such file or directory")
+        assert (one.filename, one.source) == ("in.csv", "in.csv")
+        assert str(one) == "in.csv: cannot be read"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from swagger_documents import (
     ARCHIVE,
+    ARCHIVE_PLAN,
     Served,
     archive_body,
     archive_call,
@@ -20,7 +21,7 @@ from swagger_documents import (
     without_archive,
 )
 
-from lms_archive import Contract
+from lms_archive import Client, Contract
 from lms_archive.__main__ import main
 from lms_archive.sandbox import Sandbox
 
@@ -84,7 +85,7 @@ def test_nothing_near(capsys: Out) -> None:
     with serving(without_archive()) as platform:
         assert main(["verify", platform.url]) == 1
     printed = capsys.readouterr().out
-    assert "describes nothing that is near" in printed
+    assert "    no candidate\n" in printed
     assert "contract = (" not in printed
 
 
@@ -99,11 +100,71 @@ def test_with_a_contract_of_ones_own(capsys: Out, tmp_path: Path) -> None:
     assert modes == {"type": "string"}  # open: any value is taken
     with serving(documents) as platform:
         assert main(["verify", platform.url]) == 1
-        assert "delete (unenroll) is none of them" in capsys.readouterr().out
+        assert (
+            "enrollment_mode takes archive, re_enroll, not delete (unenroll)"
+            in capsys.readouterr().out
+        )
         assert main(["verify", platform.url, "--contract", str(file)]) == 0
     capsys.readouterr()
     none = str(tmp_path / "none.json")
     assert none in fails(capsys, "verify", "https://acme.example.com", "--contract", none)
+
+
+def test_the_contract_of_the_environment(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that LMS_ARCHIVE_CONTRACT names is judged, unless --contract names another."""
+    ours, other = tmp_path / "ours.json", tmp_path / "other.json"
+    ours.write_text('{"enrollment_mode": {"unenroll": "archive"}}', encoding="utf-8")
+    other.write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(ours))
+    documents = archive_call(row=json_body(**archive_body(("archive", "re_enroll"))))
+    with serving(documents) as platform:
+        assert main(["verify", platform.url]) == 0
+        assert main(["verify", platform.url, "--contract", str(other)]) == 1
+    capsys.readouterr()
+    monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(tmp_path / "none.json"))
+    assert "none.json: cannot be read" in fails(capsys, "verify", "https://acme.example.com")
+
+
+@pytest.mark.parametrize("documents", [moved(), forms()])
+def test_save_makes_a_contract_that_is_confirmed(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, documents: Any
+) -> None:
+    """What --save writes is loaded from the environment, and confirms every write but deletion."""
+    file = tmp_path / "contract.json"
+    with serving(documents) as platform:
+        assert main(["verify", platform.url, "--save", str(file)]) == 1
+        assert f"set LMS_ARCHIVE_CONTRACT={file}" in capsys.readouterr().out
+        monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(file))
+        with Client.from_env(base_url=platform.url) as client:
+            report = client.verify_contract([ARCHIVE, ARCHIVE_PLAN])
+        assert [check.state for check in report] == ["confirmed", "confirmed"]
+        assert "exists; name another file" in fails(
+            capsys, "verify", platform.url, "--save", str(file)
+        )
+
+
+def test_documents_are_kept_and_checked_without_a_platform(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--save-documents keeps them; --documents needs neither a platform nor a login."""
+    folder = tmp_path / "documents"
+    with serving(moved()) as platform:
+        assert main(["verify", platform.url, "--save-documents", str(folder)]) == 1
+        online = capsys.readouterr().out
+        said = "holds documents already"
+        assert said in fails(capsys, "verify", platform.url, "--save-documents", str(folder))
+    assert f"The documents are in {folder}" in online
+    monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
+    assert main(["verify", "--documents", str(folder)]) == 1
+    offline = capsys.readouterr().out
+    pasted = online.partition("To paste")[2].partition("\n\nThe documents")[0]
+    assert pasted
+    assert pasted in offline
+    assert "holds no swagger documents" in fails(
+        capsys, "verify", "--documents", str(tmp_path / "none")
+    )
 
 
 def test_as_a_command() -> None:
@@ -119,14 +180,21 @@ def test_as_a_command() -> None:
             check=False,
         )
         asked = {call.operation for call in sandbox.calls}
-    assert asked == {"token", "swagger"}
+    assert asked == {"token", "microservices", "swagger"}
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 of 6 writes" in done.stdout
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("verify",), ("verify", "https://a.example", "b"), ("archive", "https://a.example")],
+    [
+        (),
+        ("verify",),
+        ("verify", "https://a.example", "b"),
+        ("archive", "https://a.example"),
+        ("verify", "https://a.example", "--documents", "folder"),
+        ("verify", "--documents", "folder", "--save-documents", "other"),
+    ],
 )
 def test_wrong_arguments(capsys: Out, arguments: tuple[str, ...]) -> None:
     """Wrong arguments end with 2 and one line."""

@@ -1,5 +1,6 @@
 """The nightly script of the docs: each exit code, and what the next night makes of it."""
 
+import csv
 import importlib.util
 import os
 import subprocess
@@ -34,14 +35,14 @@ Night = Callable[..., int]
 def night(stage: Stage) -> Night:
     """One run of the script over three enrollments, in virtual time."""
     stage.load(3)
-    csv = stage.folder / "inactive.csv"
-    csv.write_text("user_id,course_id\n1001,1\n1002,1\n1003,1\n", encoding="utf-8")
+    path = stage.folder / "inactive.csv"
+    path.write_text("user_id,course_id\n1001,1\n1002,1\n1003,1\n", encoding="utf-8")
     (stage.folder / "evidence").mkdir()
     script = _module()
 
     def run(role: str = "superadmin", max_affected: int = 10) -> int:
         client = stage.connect(role, retry=RetryPolicy(attempts=1))
-        code = script.alone(client, csv, stage.folder / "evidence", max_affected)
+        code = script.alone(client, path, stage.folder / "evidence", max_affected)
         assert isinstance(code, int)
         return code
 
@@ -92,6 +93,49 @@ def test_rows_that_failed_are_to_be_looked_at(stage: Stage, night: Night) -> Non
     stage.sandbox.faults.add("job_partial", errors=1)
     assert night() == LOOK
     assert len(stage.archived) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "codes"),
+    [
+        ("u1001,NOPE\n,C1\n", ["unknown_course", "bad_row"]),
+        ("u1001,NOPE\nnobody,C1\n", ["unknown_course", "not_enrolled"]),
+        ("nobody,C1\n", ["not_enrolled"]),
+    ],
+)
+def test_a_list_of_which_no_row_can_be_used(
+    stage: Stage, night: Night, caplog: pytest.LogCaptureFixture, rows: str, codes: list[str]
+) -> None:
+    """The reasons are kept as CSV, a warning names the file, and the code says to look."""
+    (stage.folder / "inactive.csv").write_text(f"username,course_code\n{rows}", encoding="utf-8")
+    assert night() == LOOK
+    (reasons,) = (stage.folder / "evidence").glob("*.csv")
+    with reasons.open(encoding="utf-8", newline="") as file:
+        assert [row["plan_code"] for row in csv.DictReader(file)] == codes
+    (record,) = [
+        one for one in caplog.records if one.name == "nightly" and one.levelname == "WARNING"
+    ]
+    assert reasons.name in record.getMessage()
+    assert stage.writes == []
+
+
+def test_a_list_in_which_nobody_is_enrolled_is_reported_once(stage: Stage, night: Night) -> None:
+    """The second night with the same list is quiet; another list is reported again."""
+    path = stage.folder / "inactive.csv"
+    path.write_text("username,course_code\nnobody,C1\n", encoding="utf-8")
+    assert [night(), night()] == [LOOK, DONE]
+    path.write_text("username,course_code\nsomebody,C1\n", encoding="utf-8")
+    assert [night(), night()] == [LOOK, DONE]
+    path.write_text("username,course_code\n", encoding="utf-8")
+    assert night() == DONE
+
+
+def test_rows_that_cannot_be_used_beside_others(stage: Stage, night: Night) -> None:
+    """The others are archived, and the code says to look."""
+    path = stage.folder / "inactive.csv"
+    path.write_text("username,course_code\nu1001,C1\nu1002,NOPE\n", encoding="utf-8")
+    assert night() == LOOK
+    assert list(stage.archived) == [(1, 1001)]
 
 
 def test_more_than_the_limit_waits_for_somebody(stage: Stage, night: Night) -> None:

@@ -82,7 +82,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict
                 client.learning_plans.find("LP"),
             ),
             *(*client.learning_plans.courses(1), *client.background_jobs.list()),
-            *(client.verify_contract(), result.save_certificates(folder / "pdf")),
+            *(client.check(), client.verify_contract(), result.save_certificates(folder / "pdf")),
         ]
         with Sandbox(foreign=foreign) as other:
             met.append(other.client().verify_contract(["list_jobs"]))

@@ -21,7 +21,6 @@ from urllib.parse import urlencode, urlsplit
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.transport import Response
 
@@ -52,8 +51,7 @@ class VirtualTime:
 
     def wire(self, client: Client, ahead: float = 0.0) -> Client:
         """Let this client live in this time, its clock so far `ahead`; returns it."""
-        clock = Clock(monotonic=lambda: self.monotonic() + ahead, sleep=self.sleep)
-        client._connect(Wire(client.wire.settings, clock=clock))
+        client._use_clock(Clock(monotonic=lambda: self.monotonic() + ahead, sleep=self.sleep))
         return client
 
 

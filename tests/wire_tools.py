@@ -11,7 +11,6 @@ from typing import Any
 from attrs import define, field
 
 from lms_archive import Client, Response, StaticToken
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.clock import Clock
 
 URL = "https://acme.example.com"
@@ -121,7 +120,7 @@ def scripted(
 
 def on_time(client: Client, time: FakeTime) -> Client:
     """The same client, whose waits pass at once."""
-    client._connect(Wire(client.wire.settings, clock=time.clock))
+    client._use_clock(time.clock)
     return client
 
 

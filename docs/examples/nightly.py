@@ -1,22 +1,24 @@
-"""Every night: what a CSV names is archived and unenrolled; what stopped is taken up again.
+"""Every night: archive and unenroll what a CSV names, after finishing what was left unfinished.
 
 python nightly.py inactive.csv evidence --max-affected 500
 
 The platform and the account come from the environment, as for `Client.from_env()`. The folder
-holds `current.sqlite` while a job is unfinished, and of each finished job its ledger and outcomes.
+holds `current.sqlite` while a job is unfinished, the ledger and the outcomes of each finished job,
+and the reasons of a night on which nothing of the list could be used.
 
 Exit codes:
     0: done, or nothing to do
-    1: done, and somebody has to look at rows that failed or are not quite as asked
+    1: done, but rows failed, are not quite as asked, or could not be used: look at the night's CSV
     2: the arguments, the CSV or the settings cannot be used; nothing of tonight's list was sent
     3: stopped by something that passes; the next run goes on
-    4: stopped until somebody has looked and deleted the file STOPPED in the folder
+    4: stopped until you have looked and deleted the file STOPPED in the folder
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ from pathlib import Path
 
 from lms_archive import (
     ArchiveJob,
+    ArchivePlan,
     ArchiveResult,
     Client,
     InvalidInputError,
@@ -38,6 +41,8 @@ from lms_archive import (
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
+SETTLED = {"not_enrolled", "duplicate", "archived_lately"}
+"""Why a row is skipped that needs nothing: such as one that an earlier night has archived."""
 
 log = logging.getLogger("nightly")
 
@@ -82,8 +87,10 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
         plan = ArchiveJob.from_csv(csv, mode="unenroll", reset_tracking=False).plan(client)
         log.info("plan %s: %s", plan.digest[:16], plan.counts)
         if plan.chunks:
-            result = plan.apply(client, ledger=ledger, max_affected=max_affected, note=csv.name)
+            result = plan.apply(client, ledger=ledger, max_affected=max_affected, note=name_of(csv))
             code = max(code, finish(result, folder))
+        else:
+            code = max(code, report_nothing(plan, folder, name_of(csv)))
     except PASSES as error:
         log.warning("stopped, the next run goes on: %s", error)
         return LATER
@@ -97,19 +104,53 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
 
 
 def finish(result: ArchiveResult, folder: Path) -> int:
-    """Put the evidence away under its time; say whether somebody has to look."""
-    counts, incomplete = result.counts, len(result.incomplete)
+    """Put the evidence away under its time; the code says whether to look at it."""
+    counts, incomplete, unusable = result.counts, len(result.incomplete), count_unusable(result)
     if counts["unknown"]:
         log.warning("the next run looks again: %s", result)
         return LATER
-    name = f"{datetime.now(timezone.utc):%Y-%m-%dT%H%M%S.%f}"
+    name = time_stamp()
     result.to_csv(folder / f"{name}.csv")
+    (folder / "last-list").write_text(result.note or "", encoding="utf-8")
     result.ledger.rename(folder / f"{name}.sqlite")
     log.info("%s: %s, incomplete %d", name, counts, incomplete)
-    if counts["failed"] or incomplete:
-        log.warning("look at %s.csv: %d failed, %d incomplete", name, counts["failed"], incomplete)
+    if counts["failed"] or incomplete or unusable:
+        words = "look at %s.csv: %d failed, %d incomplete, %d could not be used"
+        log.warning(words, name, counts["failed"], incomplete, unusable)
         return LOOK
     return DONE
+
+
+def report_nothing(plan: ArchivePlan, folder: Path, list_name: str) -> int:
+    """Keep the reasons why nothing of a list is archived, unless it is the list of last time."""
+    last = folder / "last-list"
+    is_known = last.exists() and last.read_text(encoding="utf-8") == list_name
+    unusable = count_unusable(plan)
+    if not plan.skips or (is_known and not unusable):
+        return DONE
+    last.write_text(list_name, encoding="utf-8")
+    name = time_stamp()
+    plan.to_csv(folder / f"{name}.csv")
+    log.warning(
+        "nothing to archive, look at %s.csv: %d rows, of which %d could not be used",
+        *(name, len(plan.skips), unusable),
+    )
+    return LOOK
+
+
+def count_unusable(rows: ArchivePlan | ArchiveResult) -> int:
+    """Count the rows that were skipped for a reason that somebody should know."""
+    return sum(outcome.code not in SETTLED for outcome in rows.skipped)
+
+
+def name_of(csv: Path) -> str:
+    """Name a list by its file and content."""
+    return f"{csv.name} {hashlib.sha256(csv.read_bytes()).hexdigest()[:16]}"
+
+
+def time_stamp() -> str:
+    """Make a file name of the time."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H%M%S.%f}"
 
 
 def set_up_logging(path: Path) -> None:

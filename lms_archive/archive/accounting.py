@@ -2,40 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 
 from attrs import field, frozen
 
 from lms_archive.archive.carried import carried
-from lms_archive.archive.cutting import PlannedEnrollment
+from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import AS_ASKED, CourseOutcome, Outcome
-from lms_archive.archive.places import Archived
-from lms_archive.archive.readback import GRACE, LAG, Finding, all_since, is_seen, read_back
+from lms_archive.archive.outcomes import AS_ASKED, CODES, CourseOutcome, Outcome
+from lms_archive.archive.plan_data import RowLookup
+from lms_archive.archive.readback import (
+    GRACE,
+    LAG,
+    Finding,
+    all_since,
+    finding,
+    is_seen,
+    read_back,
+    records_since,
+)
 from lms_archive.archive.select_all import rounds_left, strangers
-from lms_archive.archive.selection import Selection
 from lms_archive.archive.sending import Sending
+from lms_archive.archive.target.lists import Active, Archived
 from lms_archive.archive.terms import Terms
-from lms_archive.archive.verdict import verdict
+from lms_archive.archive.verdict import Change, archived, verdict
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, RunStoppedError
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Accounted", "Accounting"]
 
+log: logging.Logger = logging.getLogger(__name__)
+
 
 @frozen
 class Accounted:
     """The outcomes that a reading gave, and what in it must stop the job.
 
-    `unexpected` tells of what nobody asked for; `alarm` of what should be there and was not seen.
+    `unexpected` tells of what nobody asked for; `alarm` of what should be there and was not seen;
+    `target_missing` of a target that was deleted meanwhile.
     """
 
     outcomes: list[Outcome] = field(factory=list)
     unexpected: list[str] = field(factory=list)
     alarm: RunStoppedError | None = None
+    target_missing: bool = False
 
 
 class Accounting:
@@ -53,7 +69,7 @@ class Accounting:
         self,
         client: Client,
         ledger: Ledger,
-        selection: Selection,
+        selection: RowLookup,
         terms: Terms,
         *,
         known: Iterable[int],
@@ -62,14 +78,63 @@ class Accounting:
         self._terms, self._known = terms, set(known)
         self.tries: Counter[int] = Counter()
 
-    def drop(self, gone: Iterable[tuple[PlannedEnrollment, str]]) -> None:
-        """Rows that are not as planned any more are not sent."""
-        pairs = [
-            (one, self._outcome(one, "changed", f"changed since the plan: {why}; not sent"))
-            for one, why in gone
-        ]
-        if pairs:
-            self._commit(pairs)
+    def drop(
+        self,
+        chunk: Chunk,
+        changes: Sequence[tuple[PlannedEnrollment, Change]],
+        active: Mapping[int, Active],
+    ) -> None:
+        """Account for members that are not as planned any more: they are not sent.
+
+        An enrollment that is gone may have been archived since the plan was read: by someone
+        else, or by a run of which this ledger knows nothing. Then its record says so.
+
+        Args:
+            chunk: what they are members of.
+            changes: the members, and how each differs from what was planned.
+            active: their active enrollments now, by user id.
+        """
+        now, since = self._client.wire.platform_time(), chunk.read_at - GRACE
+        gone = [member for member, change in changes if change.is_gone]
+        records = records_since(self._client, chunk.target, gone, since)
+        findings = (
+            finding(one, records.get(one.user_id, ()), active, now, self._terms.mode)
+            for one in gone
+        )
+        recorded = {one.member.row: one for one in findings if one.record is not None}
+        along = self._carried(chunk.target, list(recorded.values()), since=since)
+        pairs = []
+        for member, change in changes:
+            decided = "changed", f"changed since the plan: {change.reason}; not sent"
+            found, courses = recorded.get(member.row), along.get(member.user_id, ())
+            if found is not None:
+                decided = archived(found, reset=self._terms.reset_tracking, now=now, sent=False)
+            outcome = self._outcome(member, *_with_courses(decided, courses), found, courses)
+            pairs.append((member, outcome))
+        self._commit(pairs)
+
+    def leave(self, lane: Lane, error: ApiError | None = None) -> None:
+        """Account for what was to be sent to a target that is not there any more.
+
+        With an error, it cannot be read, which `resume` tries again.
+        """
+        code, text = "unreadable", f"cannot be read: {error}; not sent; resume tries again"
+        if error is None:
+            code = "target_missing"
+            text = "is not found any more (404): deleted since the plan was made; not sent"
+        log.warning("%s %s", lane.target, text)
+        waiting = [member for _, members in lane.waiting for member in members]
+        self._commit((one, self._outcome(one, code, f"{lane.target} {text}")) for one in waiting)
+        lane.waiting.clear()
+
+    def not_read_back(self, lane: Lane, error: ApiError) -> list[Outcome]:
+        """Account for what was sent to a target that cannot be read back: `resume` looks again."""
+        reason = f"sent, but {lane.target} cannot be read back: {error}; resume looks again"
+        members = [member for sending in lane.ended for member in sending.members]
+        pairs = [(one, self._outcome(one, "unreadable", reason)) for one in members]
+        self._commit(pairs)
+        lane.ended = []
+        return [outcome for _, outcome in pairs]
 
     def refuse(self, sending: Sending, error: ApiError) -> list[Outcome]:
         """The platform refused the call; its rows are never sent again."""
@@ -88,7 +153,7 @@ class Accounting:
             told: rows of which it was told already that no record of theirs was seen.
             alone: they were sent alone, so that nothing else of the lane may be archived.
         """
-        sendings, lane.ended = lane.ended, []
+        sendings = lane.ended
         if not sendings:
             return Accounted()
         by_row = {one.row: sending for sending in sendings for one in sending.members}
@@ -99,7 +164,8 @@ class Accounting:
         watched = [one for one in sendings if one.is_for_all or (alone and lane.waiting)]
         seen = self._seen(watched)
         findings = self._findings(lane, sendings, seen)
-        along = self._carried(lane, sendings, findings)
+        since = min(one.sent_at for one in sendings) - GRACE
+        along = self._carried(lane.target, findings, since=since)
         now = self._client.wire.platform_time()
         rounds = self._more_rounds(findings, by_row)
         for found in findings:
@@ -142,11 +208,13 @@ class Accounting:
             for text, records in unexpected.items()
         ]
         self._commit(pairs, states)
+        lane.ended = []
         for sending in sendings:
             members = again.pop(sending.chunk.chunk_id, None)
             if members:
                 lane.waiting.appendleft((sending.chunk, tuple(members)))
-        return Accounted([outcome for _, outcome in pairs], list(unexpected), alarm)
+        missing = any(one.target_missing for one in findings)
+        return Accounted([outcome for _, outcome in pairs], list(unexpected), alarm, missing)
 
     def _seen(self, watched: Sequence[Sending]) -> dict[int, list[Archived]]:
         """All that was archived since these calls, which may have taken others too.
@@ -202,21 +270,18 @@ class Accounting:
         seen: Mapping[int, list[Archived]],
     ) -> list[Finding]:
         """Look until each member is settled, or for as long as a record may lag."""
-        read_at = min(one.chunk.read_at for one in sendings)
-        sent_at = {member.row: one.sent_at for one in sendings for member in one.members}
         members = [member for one in sendings for member in one.members]
         left = max(lane.target.listed - lane.archived - len(members), 1)
-        found = read_back(
+        read = partial(
+            read_back,
             self._client,
             lane.target,
-            members,
-            read_at=read_at,
-            sent_at=sent_at,
+            read_at=min(one.chunk.read_at for one in sendings),
+            sent_at={member.row: one.sent_at for one in sendings for member in one.members},
             mode=self._terms.mode,
-            only=self._terms.only if self._terms.mode is ArchiveMode.UNENROLL else None,
-            left=left,
-            seen=seen,
         )
+        only = self._terms.only if self._terms.mode is ArchiveMode.UNENROLL else None
+        found = read(members, only=only, left=left, seen=seen)
         settled = {one.member.row: one for one in found}
         wait, waited = 1.0, 0.0
         while waited < LAG:
@@ -226,27 +291,19 @@ class Accounting:
             wait = min(wait * 2, LAG - waited)
             self._client.wire.clock.sleep(wait)
             waited += wait
-            again = read_back(
-                self._client,
-                lane.target,
-                open_,
-                read_at=read_at,
-                sent_at=sent_at,
-                mode=self._terms.mode,
-            )
-            settled.update((one.member.row, one) for one in again)
+            settled.update((one.member.row, one) for one in read(open_))
         return list(settled.values())
 
     def _carried(
-        self, lane: Lane, sendings: Sequence[Sending], findings: Sequence[Finding]
+        self, target: PlannedTarget, findings: Sequence[Finding], *, since: datetime
     ) -> dict[int, tuple[CourseOutcome, ...]]:
         """For a learning plan, what became of the courses of each member."""
         return carried(
             self._client,
-            lane.target,
-            [member for one in sendings for member in one.members],
+            target,
+            [one.member for one in findings],
             taken={one.member.user_id for one in findings if one.record is not None},
-            since=min(one.sent_at for one in sendings) - GRACE,
+            since=since,
             terms=self._terms,
         )
 
@@ -278,7 +335,7 @@ def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) ->
     """The code and the reason, which tells of courses that are not as asked."""
     code, reason = decided
     wrong = [one for one in courses if one.status not in AS_ASKED]
-    if code in ("archived", "validity_ended") and wrong:
+    if CODES[code] == "archived" and wrong:
         told = ", ".join(f"course {one.course_id} {one.status}" for one in wrong)
         reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {told}"
     return code, reason

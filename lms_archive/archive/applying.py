@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from attrs import Attribute, field, frozen
 
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.estimate import affected
 from lms_archive.archive.events import OnEvent, bar_class
-from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.ledger_rows import outcomes_in
-from lms_archive.archive.outcomes import AS_ASKED, Outcome, Skip
-from lms_archive.archive.selection import Selection
+from lms_archive.archive.ledger import Ledger, counts_in
+from lms_archive.archive.outcomes import AS_ASKED, CODES, Outcome, Skip
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, TooManyAffectedError
+from lms_archive.errors import (
+    InvalidInputError,
+    LedgerError,
+    LmsArchiveError,
+    RunStoppedError,
+    TooManyAffectedError,
+)
 
-__all__ = ["Options", "check_ceiling", "check_platform", "tell_carried"]
+__all__ = [
+    "Options",
+    "check_ceiling",
+    "check_platform",
+    "noting_progress",
+    "tell_carried",
+]
+
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def _is_number(_: object, name: Attribute[int], value: object) -> None:
@@ -65,28 +81,76 @@ def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
         raise TooManyAffectedError(count, max_affected)
 
 
-def tell_carried(book: Ledger, skips: Iterable[Skip], selection: Selection) -> None:
-    """Course rows that were to be carried along by a plan's row, and were not after all."""
+def _progress(book: Ledger, chunks: Sequence[Chunk]) -> tuple[bool, str]:
+    """Return whether a job is finished, and how far it got, of the rows that the plan sends."""
     codes = book.codes()
-    waiting = [
-        skip for skip in skips if skip.along is not None and codes.get(skip.row) == "carried_along"
-    ]
-    if not waiting:
+    kinds = Counter(CODES.get(codes.get(one.row, "")) for chunk in chunks for one in chunk.members)
+    total, unknown = sum(kinds.values()), kinds["unknown"]
+    done = total - unknown - kinds[None]
+    text = f"{done:,} of {total:,} done"
+    return done == total, f"{text}, {unknown:,} unknown" if unknown else text
+
+
+@contextmanager
+def noting_progress(
+    book: Ledger, chunks: Sequence[Chunk], ledger: str | os.PathLike[str]
+) -> Iterator[None]:
+    """Note on whatever stops a job how far it got and what to type next.
+
+    The note is the last line of the traceback; it is logged too, and an error of this library
+    carries the ledger.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, LmsArchiveError):
+            error.ledger = book.path
+        with suppress(LedgerError):  # what went wrong first is what is reported
+            if isinstance(error, RunStoppedError):
+                error.counts = counts_in(book.path)
+            _, progress = _progress(book, chunks)
+            note = f"{progress}; nothing is lost; resume({os.fspath(ledger)!r}, client)"
+            log.warning("stopped: %s", note)
+            add_note = getattr(error, "add_note", None)  # every exception's from Python 3.11 on
+            if add_note is not None:
+                add_note(note)
+        raise
+
+
+def tell_carried(book: Ledger) -> None:
+    """Say of each course row that a plan's row was to carry along whether it was.
+
+    A plan's row that is unknown may be archived by a later run, so this can change both ways.
+    """
+    along = list(book.skips_along())
+    if not along:
         return
-    carrying = {skip.along for skip in waiting}
-    outcomes = {row: one for row, one in enumerate(outcomes_in(book.path)) if row in carrying}
-    told: list[tuple[int, Outcome]] = []
-    for skip in waiting:
-        plan = outcomes[skip.along or 0]
-        courses = {one.course_id: one for one in plan.courses}
-        along = courses.get(skip.course_id or 0)
-        if along is not None and along.record_id is not None:
-            continue  # archived along, whatever became of the plan's own enrollment
-        if plan.kind == "archived" and (along is None or along.status in AS_ASKED):
-            continue
-        where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
-        reason = f"not carried along: {where} is {plan.kind} ({plan.reason}); plan this again"
-        row = selection[skip.row]
-        told.append((skip.row, Outcome.of(row, "not_carried", reason, user_id=skip.user_id)))
-    if told:
-        book.commit(told)
+    rows, codes = book.rows(), book.codes()
+    carrying = {row: rows[row] for row in {skip.along or 0 for skip in along}}
+    plans = {row: book.outcome(row) for row in carrying}
+    changed: list[tuple[int, Outcome]] = []
+    for skip in along:
+        code, reason = _carried_as(skip, plans[skip.along or 0])
+        if codes.get(skip.row) != code:
+            outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)
+            changed.append((skip.row, outcome))
+    if changed:
+        book.commit(changed)
+
+
+def _carried_as(skip: Skip, plan: Outcome) -> tuple[str, str]:
+    """Return the code and the reason of a course row, by the outcome of the plan's row."""
+    course = next((one for one in plan.courses if one.course_id == skip.course_id), None)
+    if course is not None and course.record_id is not None:
+        return skip.code, skip.reason  # archived along, whatever happened to the plan's row
+    if plan.kind == "archived" and (course is None or course.status in AS_ASKED):
+        return skip.code, skip.reason
+    where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
+    if course is not None and course.status == "missing":
+        return "target_missing", (
+            "the course is not found any more (404): deleted since the plan was made; whether it "
+            f"was carried along by {where} cannot be read"
+        )
+    return "not_carried", (
+        f"not carried along: {where} is {plan.kind} ({plan.reason}); plan this again"
+    )

@@ -7,9 +7,15 @@ from datetime import datetime
 
 from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.outcomes import CourseOutcome
-from lms_archive.archive.readback import LAG, active_now, records_since
+from lms_archive.archive.readback import (
+    LAG,
+    active_or_missing,
+    concerns_target,
+    records_since,
+)
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
+from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["carried"]
@@ -56,8 +62,14 @@ def _read_course(
 ) -> Iterator[tuple[PlannedEnrollment, CourseOutcome, bool]]:
     """One reading of both lists of a course; and whether a record may not be listed yet."""
     course = PlannedTarget(kind="course", target_id=course_id)
-    records = records_since(client, course, members, since)
-    active = active_now(client, course, members)
+    try:
+        records = records_since(client, course, members, since)
+        active = active_or_missing(client, course, members) or {}
+    except NotFoundError as error:
+        if not concerns_target(client, error):
+            raise
+        yield from ((one, CourseOutcome(course_id, "missing"), False) for one in members)
+        return
     for member in members:
         own = records.get(member.user_id, ())
         record = max(own, key=lambda one: one.archiving.record_id, default=None)

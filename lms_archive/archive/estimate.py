@@ -7,19 +7,25 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from math import ceil
+from types import MappingProxyType
+from typing import Final
 
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.frozen import EVERY
 from lms_archive.archive.select_all import operation_of
+from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.throttle import HOUR
 
-__all__ = ["affected", "calls_of", "duration_of"]
+__all__ = ["affected", "duration_of", "estimate_calls"]
 
 _SECONDS_A_CALL = 0.5
+_WORTH_A_CALL = 10
+"""By how many calls an estimate may be wrong before a call is spent to know better."""
+_NOTHING: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
 
 def affected(chunks: Sequence[Chunk]) -> int:
@@ -27,8 +33,39 @@ def affected(chunks: Sequence[Chunk]) -> int:
     return sum(len(chunk) * (1 + len(chunk.target.courses)) for chunk in chunks)
 
 
-def calls_of(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dict[str, int]:
-    """The calls of `apply`, polls and repetitions aside."""
+def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dict[str, int]:
+    """Estimate the calls of `apply`, polls and repetitions excluded.
+
+    Where much depends on whether the platform's filter of users works, one call finds that out.
+    """
+    calls = _calls_of(chunks, terms, client)
+    targets = {chunk.target.key: chunk for chunk in chunks}
+    unfiltered: dict[tuple[str, int], int] = {}
+    for kind in sorted({kind for kind, _ in targets}):
+        of_kind = {key: chunk for key, chunk in targets.items() if key[0] == kind}
+        at_most = _calls_of(chunks, terms, client, dict.fromkeys(of_kind, 0))
+        if sum(at_most.values()) <= sum(calls.values()) + _WORTH_A_CALL:
+            continue
+        largest = max(of_kind.values(), key=lambda chunk: chunk.target.listed)
+        if TargetLists(client, largest.target).ignores_users(largest.members[0].user_id):
+            unfiltered.update(
+                (key, TargetLists(client, chunk.target).archived_total(chunk.members[0].user_id))
+                for key, chunk in of_kind.items()
+            )
+    return _calls_of(chunks, terms, client, unfiltered) if unfiltered else calls
+
+
+def _calls_of(
+    chunks: Sequence[Chunk],
+    terms: Terms,
+    client: Client,
+    unfiltered: Mapping[tuple[str, int], int] = _NOTHING,
+) -> dict[str, int]:
+    """Count the calls.
+
+    *unfiltered* are the targets of which each reading reads the whole lists, because the platform
+    ignores the filter of users; each with the number of its archived enrollments.
+    """
     if not chunks:
         return {}
     limits = client.limits
@@ -41,30 +78,43 @@ def calls_of(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dict[str,
         if part[0].form == "select_all":
             _count_all(calls, part[0], limits, first=place == 0)
         else:
-            _count(calls, part, terms, limits, first=place == 0)
+            history = unfiltered.get(part[0].target.key)
+            _count(calls, part, terms, limits, history, first=place == 0)
     if _throttled(calls.total(), client):
         _count_slow(calls, chunks, terms, client)
     return {name: number for name, number in calls.items() if number}
 
 
 def _count(
-    calls: Counter[str], part: Sequence[Chunk], terms: Terms, limits: Limits, *, first: bool
+    calls: Counter[str],
+    part: Sequence[Chunk],
+    terms: Terms,
+    limits: Limits,
+    history: int | None,
+    *,
+    first: bool,
 ) -> None:
     """The calls of one target. The canary and the first chunk are read back on their own."""
     target, size, first_chunk = part[0].target, limits.page_size, len(part[0])
+    again = terms.mode is ArchiveMode.RE_ENROLL
     alone = ([1, first_chunk - 1] if first_chunk > 1 else [1]) if first else []
     sent = [*(alone or [first_chunk]), *(len(chunk) for chunk in part[1:])]
-    readings, stay = [*alone, sum(sent) - sum(alone)], target.listed
-    for number in readings:
-        stay -= number
-        by_user = ceil(number / size)
-        calls[f"archived_{target.kind}_enrollments"] += by_user
+    readings, done = [*alone, sum(sent) - sum(alone)], 0
+
+    def pages(users: int, listed: int) -> int:
+        """The pages of these users, or of the whole list where a filter is ignored."""
+        return ceil(users / size) if history is None else max(ceil(listed / size), 1)
+
+    for number in filter(None, readings):
+        done += number
+        calls[f"archived_{target.kind}_enrollments"] += pages(number, (history or 0) + done)
+        stay = target.listed if again else max(target.listed - done, 1)
         # Who re-enrolls is asked for by user; who leaves, or who is left, whichever is less.
-        walked = by_user if terms.mode is ArchiveMode.RE_ENROLL else ceil(max(stay, 1) / size)
-        calls[f"{target.kind}_enrollments"] += min(by_user, walked)
+        walked = pages(number, stay) if again else ceil(stay / size)
+        calls[f"{target.kind}_enrollments"] += min(pages(number, stay), walked)
     calls[f"archive_{target.kind}_enrollments"] += len(sent)
-    if terms.mode is ArchiveMode.RE_ENROLL:
-        calls[f"{target.kind}_enrollments"] += sum(ceil(number / size) for number in sent)
+    if again:
+        calls[f"{target.kind}_enrollments"] += sum(pages(number, target.listed) for number in sent)
     if target.kind == "learning_plan":
         _count_plan(calls, sum(ceil(number / size) for number in readings), part, limits)
 
@@ -84,7 +134,7 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
     calls[f"archive_{kind}_enrollments"] += first
     records = readings = active = int(first)
     left, new = len(chunk) - first, int(first)
-    while left > 0:
+    while left > 1:
         calls[operation_of(chunk.target)] += 1
         after = max(left - limits.select_all, 0)
         # Before each round all that is active is read, to see that it is what was planned.
@@ -92,10 +142,13 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
         # After it, all that is new is read, to see that nobody else was taken; where more rounds
         # follow, who is left is asked for by user, and all is looked at once more.
         new += left - after
-        records += ceil(new / size) if left > 1 else 1
+        records += ceil(new / size)
         records += ceil(after / size) + (ceil(new / size) if after else 0)
         readings += ceil(left / size)
         left, new = after, 0
+    if left == 1:  # is sent by name
+        calls[f"archive_{kind}_enrollments"] += 1
+        records, readings, active = records + 1, readings + 1, active + 1
     calls[f"archived_{kind}_enrollments"] += records
     calls[f"{kind}_enrollments"] += active
     if kind == "learning_plan":

@@ -32,6 +32,7 @@ class RunEvent:
         rows: how many rows this event is about.
         outcomes: of a `"settled"` event: the rows by kind.
         settled: rows of the plan that have an outcome now, unknown ones aside.
+        pending: rows of the plan that have no outcome yet.
         total: rows that the plan sends.
         chunks_sent: chunks of which something has been sent by this run.
         chunks: chunks of the plan.
@@ -45,6 +46,7 @@ class RunEvent:
     rows: int = 0
     outcomes: Mapping[str, int] = {}
     settled: int = 0
+    pending: int = 0
     total: int = 0
     chunks_sent: int = 0
     chunks: int = 0
@@ -126,11 +128,13 @@ class _Teller:
         self._places = {one.row: str(chunk.target) for chunk in chunks for one in chunk.members}
         self._sent: set[str] = set()
         codes = book.codes()
-        members = (codes.get(one.row) for chunk in chunks for one in chunk.members)
+        members = [codes.get(one.row) for chunk in chunks for one in chunk.members]
+        self._pending = {row for row in self._places if row not in codes}
         self._now = RunEvent(
             kind="",
             settled=sum(code is not None and CODES[code] != "unknown" for code in members),
-            total=sum(map(len, chunks)),
+            pending=len(self._pending),
+            total=len(members),
             chunks=len(chunks),
         )
 
@@ -153,7 +157,8 @@ class _Teller:
             for _, one in outcomes:
                 kinds[one.kind] = kinds.get(one.kind, 0) + 1
             settled = self._now.settled + len(outcomes) - kinds.get("unknown", 0)
-            self._now = evolve(self._now, settled=settled)
+            self._pending.difference_update(row for row, _ in outcomes)
+            self._now = evolve(self._now, settled=settled, pending=len(self._pending))
             where = {self._places.get(row) for row, _ in outcomes}
             target = where.pop() if len(where) == 1 else None
             self.tell(kind="settled", target=target, rows=len(outcomes), outcomes=kinds)

@@ -9,8 +9,9 @@ from attrs import define, field
 from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.readback import concerns_target
 from lms_archive.client import Client
-from lms_archive.errors import PlanChangedError
+from lms_archive.errors import ApiError, PlanChangedError
 
 __all__ = ["EVERY", "Watch", "changes_of"]
 
@@ -56,8 +57,15 @@ class Watch:
 
     def after(self, lane: Lane) -> None:
         """A look when a plan's rows are read back: what is found now can only be told."""
-        if lane.looked_at is not None and not lane.waiting:
+        if lane.looked_at is None or lane.waiting:
+            return
+        try:
             self._compare(lane)
+        except ApiError as error:
+            if not concerns_target(self.client, error):
+                raise
+            text = f"{lane.target} cannot be compared with what was planned any more: {error}"
+            self.ledger.note("warning", text=text)
 
     def _compare(self, lane: Lane) -> tuple[list[str], bool]:
         """What has changed, and whether courses were added."""

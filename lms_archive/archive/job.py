@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import IO, Any
 
 from attrs import evolve, field, fields, frozen
 
-from lms_archive.archive.html import job_html
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning import make_plan
-from lms_archive.archive.reading import read_csv, read_mappings, read_users
+from lms_archive.archive.rendering import html, job_summary
 from lms_archive.archive.rules import OnShared
-from lms_archive.archive.selection import Everything, Form, Selection, Target, is_id, plain
+from lms_archive.archive.selection import (
+    Everything,
+    Form,
+    Rows,
+    Selection,
+    Target,
+    read_exclusions,
+    read_rows,
+    read_users,
+)
+from lms_archive.archive.selection.csv_file import read_csv
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError
+from lms_archive.errors import InvalidInputError, printable
 from lms_archive.records.active import User
 from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
 
 __all__ = ["ArchiveJob"]
 
+_SHOWN = 3
 
-@frozen(kw_only=True)
+
+@frozen(kw_only=True, repr=False)
 class ArchiveJob:
     """Enrollments to archive, and what becomes of the learners.
 
@@ -42,7 +53,7 @@ class ArchiveJob:
     """
 
     terms: Terms
-    selection: Selection = field(factory=Selection, repr=False)
+    selection: Selection = field(factory=Selection)
     target: Target | None = None
 
     @classmethod
@@ -90,29 +101,43 @@ class ArchiveJob:
     @classmethod
     def from_csv(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | IO[str] | IO[bytes],
         *,
         mode: ArchiveMode | str,
         reset_tracking: bool,
         only: str | Iterable[str] = "completed",
         include_staff: bool = False,
         encoding: str | None = None,
+        columns: Mapping[str, str] | None = None,
     ) -> ArchiveJob:
-        """A job of a CSV file, read and checked at once.
+        """Read and check a CSV file, and make a job of its rows.
 
         Its columns are `username` or `user_id`, and `course_code`, `course_id`,
-        `learning_plan_code` or `learning_plan_id`, one target a row, found ignoring case, spaces,
-        `_` and `-`; other columns are carried into the outcome. Comma, semicolon or tab; UTF-8
-        with or without BOM, UTF-16 with BOM, or `encoding`.
+        `learning_plan_code` or `learning_plan_id`, one target a row. Case, spaces, `_` and `-` in
+        their names do not matter, and the names in the platform's own reports work as they are.
+        Other columns are carried into the outcome. Comma, semicolon or tab; UTF-8 with or without
+        BOM, or UTF-16 with BOM. Titles above the header are passed over.
+
+        Args:
+            path: the file, or an open file.
+            mode: see the class, as for the other terms.
+            reset_tracking: see the class.
+            only: see the class.
+            include_staff: see the class.
+            encoding: the file's encoding, where it is another one, such as `"cp1252"`.
+            columns: the names of columns that are called otherwise, by ours:
+                `{"username": "Benutzername", "course_code": "Kurscode"}`.
 
         Raises:
-            InvalidInputError: the file cannot be read, or an argument cannot be used. A single bad
-                row is not an error: it gets the outcome *skipped*, with line and reason.
+            InputFileError: the file is missing, or cannot be read.
+            InvalidInputError: it is not such a CSV file, or an argument cannot be used. A single
+                bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
         )
-        return cls(terms=terms, selection=Selection((read_csv(path, encoding=encoding),)))
+        rows = read_csv(path, encoding=encoding, columns=columns)
+        return cls(terms=terms, selection=Selection((rows,)))
 
     @classmethod
     def from_rows(
@@ -123,24 +148,33 @@ class ArchiveJob:
         reset_tracking: bool,
         only: str | Iterable[str] = "completed",
         include_staff: bool = False,
+        columns: Mapping[str, str] | None = None,
     ) -> ArchiveJob:
-        """A job of rows in memory: mappings, a DataFrame, or records of `client.enrollments`.
+        """Make a job of rows in memory.
 
-        The names are those of `from_csv`. A cell that JSON has no form for, as a date, is kept as
-        its text.
+        The names of the columns are those of `from_csv`, and a row is judged as there. A cell
+        that JSON has no form for, such as a date, is kept as its text.
+
+        Args:
+            rows: mappings, a DataFrame, an Arrow table, or records of `client.enrollments`.
+            mode: see the class, as for the other terms.
+            reset_tracking: see the class.
+            only: see the class.
+            include_staff: see the class.
+            columns: as for `from_csv`.
 
         Raises:
-            InvalidInputError: they are no rows, or an argument cannot be used.
+            InvalidInputError: they are not rows, or an argument cannot be used.
         """
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
         )
-        return cls(terms=terms, selection=Selection((read_mappings(rows),)))
+        return cls(terms=terms, selection=Selection((read_rows(rows, columns=columns),)))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
-        """This job with these users: an `int` is a user id, a `str` a username.
+        """Return this job with these users: an `int` is a user id, a `str` a username.
 
-        A `User` of `client.users` stands for its id.
+        White space around a username does not count. A `User` of `client.users` stands for its id.
 
         Raises:
             InvalidInputError: the job has no target, or this is not an iterable of users.
@@ -154,7 +188,7 @@ class ArchiveJob:
         self,
         *,
         inactive_since: Since | None = None,
-        exclude: Iterable[int | str] = (),
+        exclude: Iterable[int | str | User] = (),
         form: Form = "hand_picked",
     ) -> ArchiveJob:
         """This job with every enrollment of its target that it takes, found out by `plan`.
@@ -163,7 +197,8 @@ class ArchiveJob:
             inactive_since: only users whose last access lies before this: a day (from its
                 midnight, UTC), an aware time, or how long ago. Users who never logged in are
                 not taken.
-            exclude: ids and usernames that are left alone.
+            exclude: ids and usernames that are left alone. A name that matches nobody although
+                one that is easily taken for it is enrolled stops the planning.
             form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call (on
                 the screen: article; for the API assumed), where it is confirmed and safe; it is
                 sent as hand-picked chunks elsewhere, and the plan says why.
@@ -180,21 +215,10 @@ class ArchiveJob:
             )
         if form not in ("hand_picked", "select_all"):
             raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
-        given: Any = [exclude] if isinstance(exclude, (int, str)) else exclude
-        if not isinstance(given, Iterable):
-            raise InvalidInputError(
-                f"exclude holds ids and usernames, in a list, not {exclude!r:.60}"
-            )
-        left_alone = [plain(one) for one in given]
-        wrong = [x for x in left_alone if not (is_id(x) or isinstance(x, str))]
-        if wrong:
-            raise InvalidInputError(
-                f"exclude holds ids (int) and usernames (str), not {wrong[0]!r:.60}"
-            )
         everything = Everything(
             self.target,
             None if inactive_since is None else checked_since(inactive_since),
-            frozenset(left_alone),
+            read_exclusions(exclude),
             form,
         )
         return evolve(self, selection=Selection((*self.selection.parts, everything)))
@@ -218,12 +242,27 @@ class ArchiveJob:
             )
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
-    def __len__(self) -> int:
-        """How many rows are asked for."""
-        return len(self.selection)
+    def __radd__(self, other: int) -> ArchiveJob:
+        """Let `sum(jobs)` begin: 0 and a job is the job."""
+        return self if type(other) is int and other == 0 else NotImplemented
+
+    @property
+    def row_count(self) -> int | None:
+        """How many rows are asked for; None where only a plan can find out."""
+        whole_targets = any(isinstance(part, Everything) for part in self.selection.parts)
+        return None if whole_targets else len(self.selection)
+
+    def __repr__(self) -> str:
+        parts = self.selection.parts
+        shown = [_described(part) for part in parts[:_SHOWN]]
+        if len(parts) > _SHOWN:
+            shown.append(f"{len(parts) - _SHOWN:,} more")
+        if not parts:
+            shown = [f"no selection yet in {self.target}" if self.target else "no selection"]
+        return f"<ArchiveJob {self.terms.mode}, {' + '.join(shown)}>"
 
     def _repr_html_(self) -> str:
-        return job_html(self.terms, self.selection)
+        return html(job_summary(self.terms, self.selection))
 
     def plan(
         self,
@@ -266,6 +305,14 @@ class ArchiveJob:
             on_shared=on_shared,
             skip_archived_within=skip_archived_within,
         )
+
+
+def _described(part: Rows | Everything) -> str:
+    """Say what a part of a job is, for its repr."""
+    if isinstance(part, Everything):
+        return f"all enrollments of {part.target}"
+    source = f" of {part.source}" if part.source else ""
+    return printable(f"{len(part):,} row{'s' * (len(part) != 1)}{source}")
 
 
 def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:

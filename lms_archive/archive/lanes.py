@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import define, field
 
 from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.sending import Sending
+from lms_archive.archive.sending import Sending, is_open
 
 __all__ = ["Front", "Lane", "lanes_of"]
 
@@ -66,12 +66,15 @@ class Front:
 def lanes_of(
     chunks: Iterable[Chunk], kinds: Mapping[int, str], under_way: Iterable[Sending]
 ) -> dict[tuple[str, int], Lane]:
-    """A lane for each target, with the members that are still to be sent, in the plan's order."""
+    """A lane for each target, with the members that are still to be sent, in the plan's order.
+
+    What is unknown and was not sent, because its target could not be read, is tried again.
+    """
     taken = {one.row for sending in under_way for one in sending.members}
     lanes: dict[tuple[str, int], Lane] = {}
     for chunk in chunks:
         lane = lanes.setdefault(chunk.target.key, Lane(chunk.target))
-        members = tuple(m for m in chunk.members if m.row not in kinds and m.row not in taken)
+        members = tuple(m for m in chunk.members if is_open(kinds, m.row) and m.row not in taken)
         if members:
             lane.waiting.append((chunk, members))
     return lanes

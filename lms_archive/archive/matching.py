@@ -1,30 +1,42 @@
-"""Which enrollment each row means, and why some mean none that is archived: pure."""
+"""Match each row to the enrollment that it means, or say why nothing is archived for it: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Final
 
 from attrs import define, field, frozen
 
 from lms_archive.archive.cutting import PlannedEnrollment
 from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.places import Active
-from lms_archive.archive.selection import Rows, UserKey
+from lms_archive.archive.selection import Rows, UserKey, comparable_name
+from lms_archive.archive.target.lists import Active
 from lms_archive.archive.terms import Terms
-from lms_archive.records.making import twin
-from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel
+from lms_archive.errors import InvalidInputError
+from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
+from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Asked", "Match", "asked", "user_id_of", "who_is_left_alone"]
+__all__ = ["Match", "RequestedRows", "merge_requested", "who_is_left_alone"]
+
+Person = Active | UnreadableItem[Active]
+"""An enrollment that was read, or one that cannot be archived because of a value in it."""
 
 _SHOWN = 5
 _LEARNER = EnrollmentLevel.LEARNER
+_NOT_ARCHIVABLE: Final = {
+    EnrollmentStatus.WAITING: "is on the waiting list",
+    EnrollmentStatus.TO_CONFIRM: "waits for a confirmation of the enrollment",
+    EnrollmentStatus.OVERBOOKING: "is overbooked",
+    EnrollmentStatus.SUSPENDED: "is suspended",
+    EnrollmentStatus.NOT_STARTED: "is reported as not started",
+}
 
 
 @frozen
-class Asked:
+class RequestedRows:
     """The rows of one target, in input order, by column.
 
     Attributes:
@@ -41,82 +53,98 @@ class Asked:
 
 @define
 class Match:
-    """The rows of one target beside the enrollments read there.
+    """The rows of one target beside the enrollments that were read there.
 
     Attributes:
         terms: what is done with each row.
         items: the enrollments, one for a user.
-        find: finds the ids of usernames, where the list does not tell them.
-        where: the words for a row's place.
-        skips: the rows that mean no enrollment that is archived, filled by `members`.
+        find: finds the ids of usernames, where the list does not have them.
+        where: describes a row's place, as "line 4".
+        unreadable: the enrollments in which a value cannot be read: they are not archived.
+        skips: the rows for which nothing is archived, filled by `members`.
     """
 
     terms: Terms
     items: Sequence[Active]
     find: Callable[[Collection[str]], Mapping[str, int]]
     where: Callable[[int], str]
+    unreadable: Sequence[UnreadableItem[Active]] = ()
     skips: list[Skip] = field(factory=list)
-    _near: dict[str, str] | None = field(default=None, init=False)
+    _similar: dict[str, str] | None = field(default=None, init=False)
 
-    def members(self, rows: Asked) -> Iterator[PlannedEnrollment]:
-        """The enrollments that are meant, in the order of the rows."""
-        by_id = {one.user_id: one for one in self.items}
-        by_name = {one.username: one for one in self.items if one.username is not None}
-        if any(one.username is None for one in self.items):
+    def members(self, rows: RequestedRows) -> Iterator[PlannedEnrollment]:
+        """Yield the enrollments that are meant, in the order of the rows."""
+        people: list[Person] = [*self.items, *self.unreadable]
+        by_id = {person.user_id: person for person in people if person.user_id is not None}
+        by_name = {person.username: person for person in people if person.username is not None}
+        if any(person.username is None for person in people):
             names = {name for key in rows.users if (name := _username(key))} - by_name.keys()
-            found = self.find(names) if names else {}
-            by_name.update((name, by_id[i]) for name, i in found.items() if i in by_id)
+            ids = self.find(names) if names else {}
+            by_name.update((name, by_id[i]) for name, i in ids.items() if i in by_id)
+
+        def named(name: str) -> Person | None:  # exactly, or else without the spaces around it
+            return by_name.get(name) or by_name.get(name.strip())
+
         seen: dict[object, int] = {}
         for index, key in rows:
-            one = by_name.get(key) if isinstance(key, str) else by_id.get(user_id_of(key))
-            if isinstance(key, tuple) and one is not by_name.get(key[1]):
-                self._skip(index, ("disagree", _disagree(key, one)))
+            person = named(key) if isinstance(key, str) else by_id.get(_user_id(key))
+            if isinstance(key, tuple) and person is not named(key[1]):
+                self._skip(index, ("disagree", _disagree(key, person)))
                 continue
-            first = seen.setdefault(one.user_id if one else (key,), index)
+            user_id = None if person is None else person.user_id
+            first = seen.setdefault((key,) if user_id is None else user_id, index)
             if first != index:
                 reason = f"asked for already in {self.where(first)}: archived at most once"
-                self._skip(index, ("duplicate", reason), one)
-            elif one is None:
-                self._skip(index, ("not_enrolled", self._not_seen(key, by_name)))
-            elif (unfit := _unfit(self.terms, one)) is not None:
-                self._skip(index, unfit, one)
+                self._skip(index, ("duplicate", reason), person)
+            elif person is None:
+                self._skip(index, ("not_enrolled", self._not_enrolled(key, by_name)))
+            elif isinstance(person, UnreadableItem):
+                self._skip(index, ("bad_enrollment", _unreadable(person)), person)
+            elif (ineligible := _ineligible(self.terms, person)) is not None:
+                self._skip(index, ineligible, person)
             else:
-                yield _pre_image(index, key, one)
+                yield _planned(index, key, person)
 
-    def _not_seen(self, key: UserKey, names: Collection[str]) -> str:
+    def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
         reason = (
             f"not enrolled as {' or '.join(self.terms.only)}: not enrolled, other status, already "
             "archived, or no such user"
         )
         if not isinstance(key, str):
             return reason
-        if self._near is None:
-            self._near = {name.casefold(): name for name in names}
-        near = self._near.get(key.casefold())
-        if near is not None:
-            return f"{reason}; {near!r} differs in upper and lower case"
+        if self._similar is None:
+            self._similar = {name.strip().casefold(): name for name in names}
+        similar = self._similar.get(key.strip().casefold())
+        if similar is not None:
+            return f"{reason}; {similar!r} differs in upper and lower case or spaces"
         if "@" in key:
             return f"{reason}; is the username really the e-mail address?"
         return reason
 
-    def _skip(self, row: int, why: tuple[str, str], one: Active | None = None) -> None:
-        self.skips.append(Skip(row, *why, None if one is None else one.user_id))
+    def _skip(self, row: int, why: tuple[str, str], person: Person | None = None) -> None:
+        user_id, username = (None, None) if person is None else (person.user_id, person.username)
+        self.skips.append(Skip(row, *why, user_id, username=username))
 
 
-def asked(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> Asked:
-    """The rows at these places, in input order; given is how many rows are before each part."""
-    found = [
-        Asked([offset + place for place in places] if offset else places, part.users_at(places))
+def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
+    """Return the rows at these places, in input order.
+
+    Args:
+        parts: how many rows are before each part, the part, and the places in it.
+    """
+    merged = [
+        RequestedRows(
+            [offset + place for place in places] if offset else places, part.users_at(places)
+        )
         for offset, part, places in parts
     ]
-    if len(found) == 1:
-        return found[0]
-    together = sorted(chain.from_iterable(found), key=itemgetter(0))
-    return Asked([row for row, _ in together], [user for _, user in together])
+    if len(merged) == 1:
+        return merged[0]
+    pairs = sorted(chain.from_iterable(merged), key=itemgetter(0))
+    return RequestedRows([row for row, _ in pairs], [user for _, user in pairs])
 
 
-def user_id_of(key: int | tuple[int, str]) -> int:
-    """The id that a row names."""
+def _user_id(key: int | tuple[int, str]) -> int:
     return key if isinstance(key, int) else key[0]
 
 
@@ -126,69 +154,120 @@ def _username(key: UserKey) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _disagree(key: tuple[int, str], one: Active | None) -> str:
-    known = f"{one.username!r}, not " if one and one.username else "not "
+def _disagree(key: tuple[int, str], person: Person | None) -> str:
+    known = f"{person.username!r}, not " if person and person.username else "not "
     return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
 
 
-_OPEN = twin(PlannedEnrollment)
+def _unreadable(item: UnreadableItem[Active]) -> str:
+    return (
+        f"its enrollment cannot be read, and is not archived on a guess: {item}; archive it by hand"
+    )
 
 
-def _pre_image(index: int, key: UserKey, one: Active) -> PlannedEnrollment:
-    made: Any = object.__new__(_OPEN)
-    made.row = index
-    made.user_id = one.user_id
+def _planned(index: int, key: UserKey, enrollment: Active) -> PlannedEnrollment:
     # Where the row has the same name, its text is kept and not the one that was read.
-    made.username = key if one.username == key else one.username or _username(key)
-    made.enrolled_at = one.enrolled_at
-    made.status = one.status
-    made.level = one.level
-    made.completed_at = one.completed_at
-    made.score = getattr(one, "score", None)
-    made.time_spent = one.time_spent
-    made.__class__ = PlannedEnrollment
-    image: PlannedEnrollment = made
-    return image
+    username = enrollment.username or _username(key)
+    if isinstance(key, str) and username == key:
+        username = key
+    return PlannedEnrollment(
+        row=index,
+        user_id=enrollment.user_id,
+        username=username,
+        enrolled_at=enrollment.enrolled_at,
+        status=enrollment.status,
+        level=enrollment.level,
+        completed_at=enrollment.completed_at,
+        score=getattr(enrollment, "score", None),
+        time_spent=enrollment.time_spent,
+    )
 
 
-def _unfit(terms: Terms, one: Active) -> tuple[str, str] | None:
-    """Why an enrollment that is there is not archived all the same."""
-    if one.status is None:
-        return "no_status", "the platform tells no status for it: never archived on a guess"
-    if one.status not in ARCHIVABLE:
-        return "status", f"is {one.status}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
-    if one.status not in terms.only:
-        return "status", f"is {one.status}, not {' or '.join(terms.only)}: left alone"
-    if one.level != _LEARNER and not terms.include_staff:
-        level = one.level or "of a level the platform does not tell"
-        return "staff", f"is {level}, no learner: include_staff=True takes them too"
-    if one.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
+def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
+    """Say why an enrollment is not archived although it is in the list, or None."""
+    status = enrollment.status
+    if status is None:
+        return "no_status", "the platform gives no status for it: never archived on a guess"
+    if status not in ARCHIVABLE:
+        text = f"has the unknown status {status!r}"
+        if isinstance(status, EnrollmentStatus):
+            text = _NOT_ARCHIVABLE[status]
+        return "status", f"{text}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
+    if status not in terms.only:
+        return "status", f"is {status}, not {' or '.join(terms.only)}: left alone"
+    if enrollment.level != _LEARNER and not terms.include_staff:
+        return "staff", f"{_staff(enrollment.level)}; include_staff=True includes staff"
+    if enrollment.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
         return "undated", (
-            "has no enrollment date, so that it could not be told from the one made by "
+            "has no enrollment date, so that it could not be distinguished from the one made by "
             "re-enrolling: archive it by hand"
         )
     return None
 
 
+def _staff(level: str | None) -> str:
+    if level is None:
+        return "has no level on the platform, so it may be a tutor's"
+    return f"is {'an' if level[:1] in 'aeiou' else 'a'} {level}, not a learner"
+
+
 def who_is_left_alone(
     exclude: Collection[int | str],
-    items: Sequence[Active],
+    items: Sequence[Person],
     find: Callable[[Collection[str]], Mapping[str, int]],
 ) -> tuple[set[int], list[str]]:
-    """The ids that `exclude` means, and what to tell of it: names match exactly.
+    """Return the ids that `exclude` means, and what to tell of it.
 
-    Names are looked up where the list does not tell them.
+    Names match exactly, white space around them aside. They are looked up where the list does not
+    tell them.
+
+    Raises:
+        InvalidInputError: a name matches nobody, and one that is easily taken for it is enrolled.
     """
     if not exclude:
         return set(), []
-    known = {one.username: one.user_id for one in items}
-    if None in known:
-        known.update(find({one for one in exclude if isinstance(one, str)} - known.keys()))
-    here = {one.user_id for one in items}
-    meant = {one: known.get(one) if isinstance(one, str) else one for one in exclude}
-    nobody = sorted(repr(one) for one, user_id in meant.items() if user_id not in here)
+    people = [(one.user_id, one.username) for one in items if one.user_id is not None]
+    enrolled = {user_id for user_id, _ in people}
+    named: dict[str, set[int]] = defaultdict(set)
+    for user_id, username in people:
+        if username is not None:
+            named[username.strip()].add(user_id)
+    if any(username is None for _, username in people):
+        names = {name for name in exclude if isinstance(name, str)} - named.keys()
+        for name, user_id in find(names).items():
+            named[name].add(user_id)
+    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
+    nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
+    _check_spelling(nobody, named)
     text = f"{len(meant) - len(nobody):,} left alone"
+    if all(isinstance(key, int) for key in exclude):
+        text += ", all given as ids"
     if nobody:
-        shown = ", ".join(nobody[:_SHOWN]) + (", ..." if nobody[_SHOWN:] else "")
-        text += f"; exclude also names nobody who would be taken there: {shown}"
-    return {user_id for user_id in meant.values() if user_id is not None}, [text]
+        shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
+        more = ", ..." if shown[_SHOWN:] else ""
+        text += "; exclude also names nobody who would be taken there: "
+        text += ", ".join(shown[:_SHOWN]) + more
+    return set().union(*meant.values()), [text]
+
+
+def _check_spelling(nobody: Iterable[int | str], names: Iterable[str]) -> None:
+    """Refuse a name that is almost one of *names*: it would leave nobody alone."""
+    wrong = [name for name in nobody if isinstance(name, str)]
+    similar = {comparable_name(name): name for name in names} if wrong else {}
+    for name in sorted(wrong):
+        meant = similar.get(comparable_name(name))
+        if meant is not None:
+            raise InvalidInputError(
+                f"exclude names {name!a}, and {meant!a} is enrolled: they differ only in case, "
+                "spaces, invisible characters or Unicode form. Give the name as it is enrolled, "
+                "or the user's id"
+            )
+
+
+def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
+    """Return a hint where a text is somebody's id, or a number somebody's username."""
+    if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
+        return " (it is the id of a user there: give ids as int)"
+    if isinstance(key, int) and str(key) in names:
+        return " (it is the username of a user there: give usernames as str)"
+    return ""

@@ -10,18 +10,20 @@ from attrs import field, frozen
 from lms_archive.archive.selection import Row, Target
 from lms_archive.records.archived import ArchivedRecord
 
-__all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "Skip"]
+__all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "PendingRow", "Skip"]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
 CODES: Final[Mapping[str, str]] = {
     "archived": "archived",
+    "archived_meanwhile": "archived",
     "still_enrolled": "archived",
     "not_re_enrolled": "archived",
     "tracking_not_reset": "archived",
     "tracking_lost": "archived",
     "validity_ended": "archived",
     "bad_row": "skipped",
+    "bad_enrollment": "skipped",
     "duplicate": "skipped",
     "unknown_course": "skipped",
     "ambiguous_course": "skipped",
@@ -39,11 +41,13 @@ CODES: Final[Mapping[str, str]] = {
     "carried_along": "skipped",
     "not_carried": "skipped",
     "changed": "skipped",
+    "target_missing": "skipped",
     "refused": "failed",
     "still_active": "failed",
     "not_seen": "unknown",
     "no_answer": "unknown",
     "job_not_ended": "unknown",
+    "unreadable": "unknown",
 }
 """Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
 
@@ -59,7 +63,8 @@ class CourseOutcome:
         course_id: the course.
         status: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
             `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
-            same. `"not_re_enrolled"`: archived, and not enrolled anew.
+            same. `"not_re_enrolled"`: archived, and not enrolled anew. `"missing"`: the
+            course was deleted meanwhile, and its lists are not found any more.
         record_id: the archived record, where there is one.
     """
 
@@ -86,6 +91,8 @@ class Outcome:
         courses: for a learning plan: what became of each of its courses.
         differences: where what was archived disagrees with what was read before.
         user_id: the user's id, where it was found out.
+        position: the place of the row among the rows that were given, from 0, blank rows counted.
+        label: its label in the index of the DataFrame that it came from, if that has labels.
     """
 
     kind: str
@@ -99,6 +106,8 @@ class Outcome:
     courses: tuple[CourseOutcome, ...] = ()
     differences: tuple[str, ...] = ()
     user_id: int | None = None
+    position: int | None = None
+    label: int | str | None = None
 
     @property
     def is_incomplete(self) -> bool:
@@ -106,7 +115,8 @@ class Outcome:
         if self.kind != "archived":
             return False
         courses = any(one.status not in AS_ASKED for one in self.courses)
-        return bool(courses or self.differences) or self.code != "archived"
+        as_asked = self.code in ("archived", "archived_meanwhile")
+        return bool(courses or self.differences) or not as_asked
 
     @classmethod
     def of(cls, row: Row, code: str, reason: str, **more: Any) -> Outcome:
@@ -121,6 +131,8 @@ class Outcome:
             code=code,
             reason=reason,
             line=row.line,
+            position=row.position,
+            label=row.label,
             row=row.cells,
             target=row.target,
             user=user,
@@ -129,8 +141,25 @@ class Outcome:
 
 
 @frozen
+class PendingRow:
+    """A row that has no outcome yet.
+
+    Attributes:
+        line: where the row begins in its file (the header is line 1), or None.
+        row: the row as given.
+        target: the course or learning plan asked for.
+        user: the user asked for: an id (int) or a username (str).
+    """
+
+    line: int | None
+    row: Mapping[str, Any]
+    target: Target | None
+    user: int | str | None
+
+
+@frozen
 class Skip:
-    """A row that is not sent, and why.
+    """A row that is not sent, and why; `username` is the name that was found for its user.
 
     A course row that is carried along names the `along` row of the plan, and its course.
     """
@@ -141,3 +170,4 @@ class Skip:
     user_id: int | None = None
     along: int | None = None
     course_id: int | None = None
+    username: str | None = None

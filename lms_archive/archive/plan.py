@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from lms_archive.archive.applying import Options, check_ceiling, check_platform, tell_carried
-from lms_archive.archive.cutting import Chunk
+from lms_archive.archive.added_columns import PLAN_COLUMNS, beside, spellings
+from lms_archive.archive.applying import (
+    Options,
+    check_ceiling,
+    check_platform,
+    noting_progress,
+    tell_carried,
+)
 from lms_archive.archive.events import OnEvent, telling
-from lms_archive.archive.html import plan_html
-from lms_archive.archive.ledger import Event, Ledger, readable
-from lms_archive.archive.outcomes import Outcome, Skip
-from lms_archive.archive.pieces import Altered, digest_of, fields_of, pieces_of
-from lms_archive.archive.preflight import confirm_for_apply, confirm_for_resume
-from lms_archive.archive.printed import printed
+from lms_archive.archive.ledger import (
+    Event,
+    Ledger,
+    Standing,
+    digest_of,
+    load_plan,
+    save_plan,
+    standing_in,
+)
+from lms_archive.archive.ledger.lock import ledger_path
+from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.plan_data import PlanData
+from lms_archive.archive.preflight import require_contract, require_contract_again
+from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.run import Run
 from lms_archive.archive.selection import Selection
-from lms_archive.archive.tables import write_csv
-from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, LedgerError
-from lms_archive.files import whole_file
+from lms_archive.errors import LedgerError
+from lms_archive.tables.csv import Destination, write_csv
+from lms_archive.tables.html import counted
 
-__all__ = ["ArchivePlan", "go_on", "plan_in"]
+__all__ = ["ArchivePlan", "Reading", "go_on"]
 
-_FORMAT: Final = "lms_archive plan 2"
+
+@define(eq=False)
+class Reading:
+    """Knows whether the reading that a plan was made of was used already.
+
+    It is good for one `apply` of the process that read it: a second ledger, another process or a
+    loaded plan read each chunk again before it is sent.
+    """
+
+    is_new: bool = True
+
+    def use(self) -> bool:
+        """Whether it was new until now."""
+        was_new, self.is_new = self.is_new, False
+        return was_new
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as used."""
+        return Reading, (False,)
 
 
 @frozen(kw_only=True)
-class ArchivePlan:
+class ArchivePlan(PlanData):
     """What `apply` will send, and what it will not; made by `ArchiveJob.plan`.
 
     A plan is a ceiling: reading again can only drop rows, never add any. `print(plan)` is the
@@ -51,28 +79,27 @@ class ArchivePlan:
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
         duration: how long that takes at least.
         read_at: the platform's time (UTC) when the reading began.
+        selection: the rows asked for.
+        digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
     """
 
-    platform: str
-    terms: Terms
     selection: Selection = field(repr=False)
-    chunks: tuple[Chunk, ...] = field(repr=False)
-    skips: tuple[Skip, ...] = field(repr=False)
-    warnings: tuple[str, ...] = ()
-    calls: Mapping[str, int] = field(factory=dict)
-    duration: timedelta = timedelta()
-    read_at: datetime | None = None
-    fresh: dict[tuple[str, int], float] = field(factory=dict, eq=False, repr=False)
+    _reading: Reading = field(factory=lambda: Reading(is_new=False), eq=False, repr=False)
+    digest: str = field(init=False, eq=False, repr=False)
+
+    @digest.default
+    def _digest(self) -> str:
+        return digest_of(self, self.selection)
 
     @property
     def skipped(self) -> tuple[Outcome, ...]:
         """The rows that are not sent, as the outcomes they will have."""
-        return tuple(outcome for _, outcome in self._skipped())
+        return tuple(self._skipped())
 
-    def _skipped(self) -> Iterator[tuple[int, Outcome]]:
+    def _skipped(self) -> Iterator[Outcome]:
         for skip in self.skips:
             row = self.selection[skip.row]
-            yield skip.row, Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
+            yield Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,75 +111,74 @@ class ArchivePlan:
             "chunks": len(self.chunks),
         }
 
-    @property
-    def digest(self) -> str:
-        """The hash of rows, terms, targets and pre-images: equal plans do the same."""
-        return digest_of(pieces_of(**self._fields()))
-
-    def _fields(self) -> dict[str, Any]:
-        names = ("terms", "selection", "chunks", "skips", "warnings", "calls", "duration")
-        return {name: getattr(self, name) for name in ("platform", *names, "read_at")}
-
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan as lines of JSON; it holds no secret, but people's names."""
-        with whole_file(path) as file:
-            file.write(f"{json.dumps({'format': _FORMAT})}\n")
-            file.writelines(f"{piece.line}\n" for piece in pieces_of(**self._fields()))
+        """Write the plan into a SQLite file, for its owner alone: a ledger without events.
+
+        It holds no secret, but people's names.
+
+        Raises:
+            InvalidInputError: no plan can be written there, or a job's ledger has that name.
+            OSError: it cannot be written.
+        """
+        save_plan(path, self, self.selection, self.digest)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ArchivePlan:
-        """The plan that was saved. Its pre-images are read again before they are sent.
+        """Read a plan that was saved, or that of a ledger. What it sends is read again before.
 
         Raises:
-            InvalidInputError: the file is no plan, or was changed.
+            InvalidInputError: the file is not a plan, or was changed.
         """
-        source = os.fspath(path)
-        try:
-            with Path(path).open(encoding="utf-8") as file:
-                first = json.loads(file.readline())
-                if isinstance(first, dict) and first.get("format") == _FORMAT:
-                    return cls(**fields_of(file))
-        except OSError as error:
-            raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
-        except Altered:
-            raise InvalidInputError(
-                "was changed since it was saved: plan again", source=source
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise InvalidInputError(f"not a plan: {error}", source=source) from None
-        raise InvalidInputError(f"not a plan of this version ({_FORMAT!r})", source=source)
+        plan, selection = load_plan(path)
+        return cls(
+            platform=plan.platform,
+            terms=plan.terms,
+            chunks=plan.chunks,
+            skips=plan.skips,
+            warnings=plan.warnings,
+            calls=plan.calls,
+            duration=plan.duration,
+            read_at=plan.read_at,
+            selection=selection,
+        )
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan for sign-off: each row given, what will be done, and its pre-image."""
-        images = {one.row: (chunk, one) for chunk in self.chunks for one in chunk.members}
+    def to_csv(self, path: Destination) -> None:
+        """Write the plan for sign-off: each row as given, what will be done, and to whom.
+
+        A cell that a spreadsheet would run has a `'` before it, which `from_csv` takes off again.
+
+        Args:
+            path: where to; a file that is open for text is taken too.
+
+        Raises:
+            InvalidInputError: it cannot be written there; a file that was there is as it was.
+        """
+        planned = {one.row: (chunk.chunk_id, one) for chunk in self.chunks for one in chunk.members}
         skips = {skip.row: skip for skip in self.skips}
-        added = ("plan", "reason", "chunk", "user_id", "enrolled_at", "status", "completed_at")
-        names = [f"plan_{name}" if name != "plan" else name for name in added]
-        header = dict.fromkeys(name for part in self.selection.rows for name in part.header)
+        written = spellings(name for part in self.selection.rows for name in part.header)
+        names = [column.name for column in beside(PLAN_COLUMNS, written)]
 
-        def rows() -> Iterable[dict[str, Any]]:
+        def rows() -> Iterator[dict[str, Any]]:
             for row in self.selection:
                 values: tuple[Any, ...]
-                if row.index in images:
-                    chunk, one = images[row.index]
-                    values = ("archive", "", chunk.chunk_id, one.user_id)
+                if row.index in planned:
+                    chunk_id, one = planned[row.index]
+                    values = ("archive", None, None, chunk_id, one.user_id, one.username)
                     values += (one.enrolled_at, one.status, one.completed_at)
                 else:
                     skip = skips[row.index]
-                    values = ("skip", skip.reason, "", skip.user_id, None, None, None)
-                yield {**row.cells, **dict(zip(names, values, strict=True))}
+                    values = ("skip", skip.code, skip.reason, None, skip.user_id, skip.username)
+                    values += (None, None, None)
+                cells = {written[name]: cell for name, cell in row.cells.items()}
+                yield {**cells, **dict(zip(names, values, strict=True))}
 
-        write_csv(path, [*header, *names], rows())
+        write_csv(path, [*dict.fromkeys(written.values()), *names], rows())
 
     def __str__(self) -> str:
-        return printed(**self._told())
+        return text(plan_summary(self))
 
     def _repr_html_(self) -> str:
-        return plan_html(**self._told())
-
-    def _told(self) -> dict[str, Any]:
-        names = ("platform", "terms", "chunks", "skips", "warnings", "calls", "duration")
-        return {name: getattr(self, name) for name in names}
+        return html(plan_summary(self))
 
     def apply(
         self,
@@ -182,8 +208,9 @@ class ArchivePlan:
             progress: show a progress bar; needs the extra `progress`.
             on_event: is called with a `RunEvent` after each step that is in the ledger; what it
                 raises stops the job.
-            trust_contract: send also what the platform's own swagger does not confirm; it is
-                logged, and stands in the ledger and in the result's warnings.
+            trust_contract: send also what the platform's own swagger does not list, or what
+                cannot be read; it is logged, and kept in the ledger and in the result's warnings.
+                A write that is described differently is refused all the same.
             allow_changes: go on where a learning plan is changed while the job runs. Its
                 records would hold the change (article), so the job stops otherwise.
             note: a text that is kept in the ledger and in each outcome's row, as a ticket.
@@ -192,7 +219,8 @@ class ArchivePlan:
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
             UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
                 no archived list or no list of jobs; nothing was sent.
-            LedgerError: the ledger is another plan's, or in use.
+            LedgerError: the ledger is another plan's (the text says whether that one is
+                finished), or in use.
             InvalidInputError: the client is another platform's, or an argument cannot be used.
             RunStoppedError: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; likewise.
@@ -208,47 +236,76 @@ class ArchivePlan:
         check_platform(self.platform, client)
         check_ceiling(self.chunks, max_affected)
         client = client.with_options()  # its calls are this job's
-        if Path(ledger).exists():
-            with Ledger.open(ledger) as book:
-                if book.head("digest") != self.digest:
-                    raise LedgerError(
-                        f"{ledger}: holds another plan. To finish that one: "
-                        f"resume({str(ledger)!r}, client). For a job of its own, another ledger"
-                    )
-                return go_on(plan_in(book), client, book, options)
-        ground = confirm_for_apply(client, self.chunks, self.terms, trust=trust_contract)
-        fresh = dict(self.fresh)
-        self.fresh.clear()  # a reading is good for one apply
-        head = {"digest": self.digest, "canary": canary}
-        states = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *ground]
-        pieces = pieces_of(**self._fields())
-        with Ledger.create(ledger, head, pieces, self._skipped(), states) as book:
-            return go_on(self, client, book, options, fresh=fresh)
+        place = ledger_path(ledger)
+        if place.exists():
+            with self._own_ledger(place, ledger) as book:
+                plan = book.plan()
+                with noting_progress(book, plan.chunks, ledger):
+                    return go_on(plan, client, book, options)
+        checked = require_contract(client, self.chunks, self.terms, trust=trust_contract)
+        events = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *checked]
+        with (
+            Ledger.create(
+                place, self, self.selection, digest=self.digest, canary=canary, events=events
+            ) as book,
+            noting_progress(book, self.chunks, ledger),
+        ):
+            return go_on(self, client, book, options, fresh=self._reading.use(), is_checked=True)
+
+    def _own_ledger(self, place: Path, ledger: str | os.PathLike[str]) -> Ledger:
+        """Open the ledger that is there already.
+
+        Raises:
+            LedgerError: it is another plan's; the text says how that one stands.
+        """
+        book = Ledger.open(place)
+        if book.meta("digest") == self.digest:
+            return book
+        book.close()
+        error = LedgerError(f"{ledger}: {_another_plan(standing_in(place), str(ledger))}")
+        error.ledger = place
+        raise error
 
 
-def plan_in(book: Ledger) -> ArchivePlan:
-    """The plan that a ledger was begun with."""
-    with readable(book.path):
-        return ArchivePlan(**fields_of(piece.line for piece in book.plan()))
+def _another_plan(standing: Standing, ledger: str) -> str:
+    """What to do about a ledger that holds another plan than the one that is applied."""
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in standing.counts.items())
+    if standing.is_finished:
+        when = f" on {standing.changed_at:%Y-%m-%d %H:%M} UTC" if standing.changed_at else ""
+        return (
+            f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
+            f"another ledger; ArchiveResult({ledger!r}) shows that job"
+        )
+    settled, rows = standing.settled, standing.rows
+    return (
+        f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
+        f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
+        "name another ledger"
+    )
 
 
 def go_on(
-    plan: ArchivePlan,
+    plan: PlanData,
     client: Client,
     book: Ledger,
     options: Options,
     *,
-    fresh: Mapping[tuple[str, int], float] = MappingProxyType({}),
+    fresh: bool = False,
+    is_checked: bool = False,
 ) -> ArchiveResult:
-    """Go on with a plan from where its open ledger stands: `apply` and `resume` do this."""
-    confirm_for_resume(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
+    """Go on with a plan from where its open ledger stands: `apply` and `resume` do this.
+
+    `fresh` says whether the reading that the plan was made of may be used while it is young.
+    """
+    if not is_checked:
+        require_contract_again(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
     if options.note is not None:
         book.note("note", text=options.note)
     run = Run(
         client,
         book,
         plan.chunks,
-        plan.selection,
+        book.rows(),
         plan.terms,
         canary=options.canary,
         fresh=fresh,
@@ -257,5 +314,5 @@ def go_on(
     on_event, progress = options.on_event, options.progress
     with telling(book, plan.chunks, client, on_event=on_event, progress=progress):
         run(expect=sum(plan.calls.values()))
-    tell_carried(book, plan.skips, plan.selection)
+    tell_carried(book)
     return ArchiveResult(book.path, client)

@@ -4,32 +4,57 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from math import ceil
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
-from lms_archive.archive.estimate import affected, calls_of, duration_of
-from lms_archive.archive.matching import Asked, Match, asked, who_is_left_alone
-from lms_archive.archive.naming import Unfound, targets_of, user_ids_of
+from lms_archive.archive.estimate import affected, duration_of, estimate_calls
+from lms_archive.archive.matching import (
+    Match,
+    RequestedRows,
+    merge_requested,
+    who_is_left_alone,
+)
 from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.preflight import check_for_plan
+from lms_archive.archive.plan import ArchivePlan, Reading
+from lms_archive.archive.preflight import require_endpoint, warn_about_contract
 from lms_archive.archive.readback import LAG
-from lms_archive.archive.rows import RowsBuilder
-from lms_archive.archive.rules import OnShared, Rules
+from lms_archive.archive.resolve import UnresolvedTarget, resolve_targets, resolve_usernames
+from lms_archive.archive.role import check_role
+from lms_archive.archive.rules import OnShared, Rules, warn_instructor_led, warn_recent_change
 from lms_archive.archive.select_all import why_not
-from lms_archive.archive.selection import Everything, Form, Rows, Selection, Target
+from lms_archive.archive.selection import (
+    Everything,
+    Form,
+    Rows,
+    RowsBuilder,
+    Selection,
+    Target,
+    contradicted_terms,
+)
 from lms_archive.archive.sharing import Sharing, read_sharing
-from lms_archive.archive.survey import Survey, archived_since, survey
+from lms_archive.archive.target.complete import CompleteList
+from lms_archive.archive.target.lists import Active, TargetLists, name_in
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@frozen
+class _Snapshot:
+    """The enrollments that were read in a target, and when by the client's clock."""
+
+    target: PlannedTarget
+    enrollments: CompleteList[Active]
+    clock: float
 
 
 @define
@@ -38,8 +63,8 @@ class _Draft:
 
     client: Client
     terms: Terms
-    found: dict[Target, PlannedTarget | Unfound]
-    surveys: dict[tuple[str, int], Survey] = field(factory=dict)
+    found: dict[Target, PlannedTarget | UnresolvedTarget]
+    snapshots: dict[tuple[str, int], _Snapshot] = field(factory=dict)
     inactive: dict[datetime | timedelta, set[int]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)
     warnings: list[str] = field(factory=list)
@@ -63,13 +88,16 @@ def make_plan(
     client = client.with_options()
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
-    told = check_for_plan(client, {one.kind for one in wanted}, terms)
-    draft = _Draft(client, terms, targets_of(client, wanted), warnings=told)
+    kinds = {target.kind for target in wanted}
+    told = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
+    draft = _Draft(client, terms, resolve_targets(client, wanted), warnings=told)
+    for part in selection.rows:
+        draft.warnings += (*part.notes, *contradicted_terms(part, terms))
     asked_for = selection
     selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))
     candidates = dict(_candidates(draft, selection))
     sharing = _sharing(draft, list(candidates))
-    candidates = {_with_courses(client, one, sharing): two for one, two in candidates.items()}
+    candidates = {_with_courses(draft, one, sharing): two for one, two in candidates.items()}
     candidates = {
         target: _not_lately(draft, target, rows, skip_archived_within)
         for target, rows in candidates.items()
@@ -85,7 +113,7 @@ def make_plan(
         if isinstance(found := draft.found[part.target], PlannedTarget)
     }
     chunks = tuple(_cut(draft, kept, everything))
-    calls = calls_of(chunks, terms, client)
+    calls = estimate_calls(chunks, terms, client)
     return ArchivePlan(
         platform=client.base_url,
         terms=terms,
@@ -95,8 +123,8 @@ def make_plan(
         warnings=(*draft.warnings, *_warnings(chunks)),
         calls=calls,
         duration=duration_of(calls, len(chunks), client),
-        read_at=min((one.began_at for one in draft.surveys.values()), default=None),
-        fresh={key: one.clock for key, one in draft.surveys.items()},
+        read_at=min((one.enrollments.read_at for one in draft.snapshots.values()), default=None),
+        reading=Reading(),
     )
 
 
@@ -105,20 +133,26 @@ def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
     if isinstance(part, Rows):
         return part
     target = draft.found[part.target]
-    if isinstance(target, Unfound):
+    if isinstance(target, UnresolvedTarget):
         raise InvalidInputError(target.reason)
     try:
-        seen = draft.surveys[target.key] = survey(draft.client, target, draft.terms, None)
+        snapshot = _read_target(draft, target, None)
     except NotFoundError as error:
+        require_endpoint(draft.client, f"{target.kind}_enrollments", error)
         raise InvalidInputError(f"there is no {target} on the platform: {error}") from None
     inactive = _inactive(draft, part.inactive_since)
-    left_alone, told = who_is_left_alone(
-        part.exclude, seen.items, lambda names: user_ids_of(draft.client, names)
-    )
+    items, unreadable = snapshot.enrollments.items, snapshot.enrollments.unreadable
+    people = [*items, *(item for item in unreadable if item.user_id is not None)]
+    try:
+        left_alone, told = who_is_left_alone(
+            part.exclude, people, lambda names: resolve_usernames(draft.client, names)
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{target}: {error}") from None
     draft.warnings += (f"{target}: {text}" for text in told)
     by_id = part.target.code is None
     builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
-    for one in seen.items:
+    for one in people:
         if one.user_id in left_alone:
             continue
         if inactive is None or one.user_id in inactive:
@@ -157,33 +191,59 @@ def _candidates(
             draft.skips.append(Skip(offset + row, "bad_row", fault.reason))
         for target, places in part.by_target():
             found = draft.found[target]
-            if isinstance(found, Unfound):
+            if isinstance(found, UnresolvedTarget):
                 draft.skips += (Skip(offset + i, found.code, found.reason) for i in places)
                 continue
             known = targets.get(found.key)
             targets[found.key] = found if known is None or known.code is None else known
             merged[found.key].append((offset, part, places))
     for key, parts in merged.items():
-        rows = asked(parts)
-        seen = _surveyed(draft, targets[key], rows)
-        if seen is not None:
-            find = partial(user_ids_of, draft.client)
-            match = Match(draft.terms, seen.items, find, selection.where)
-            members = list(match.members(rows))
-            draft.skips += match.skips
-            draft.surveys[key] = evolve(seen, items=())  # a million of them are not kept
-            yield seen.target, members
-
-
-def _surveyed(draft: _Draft, target: PlannedTarget, rows: Asked) -> Survey | None:
-    if target.key not in draft.surveys:
+        rows = merge_requested(parts)
         try:
-            draft.surveys[target.key] = survey(draft.client, target, draft.terms, rows)
-        except NotFoundError:
-            reason = f"there is no {target} on the platform"
-            draft.skips += (Skip(row, f"unknown_{target.kind}", reason) for row in rows.rows)
-            return None
-    return draft.surveys[target.key]
+            snapshot = draft.snapshots.get(key) or _read_target(draft, targets[key], rows)
+        except NotFoundError as error:
+            require_endpoint(draft.client, f"{key[0]}_enrollments", error)
+            reason = f"there is no {targets[key]} on the platform"
+            draft.skips += (Skip(row, f"unknown_{key[0]}", reason) for row in rows.rows)
+            continue
+        read = snapshot.enrollments
+        find = partial(resolve_usernames, draft.client)
+        match = Match(draft.terms, read.items, find, selection.where, read.unreadable)
+        members = list(match.members(rows))
+        draft.skips += match.skips
+        types = (getattr(item, "course_type", None) for item in read.items)
+        draft.warnings += warn_instructor_led(snapshot.target, types)
+        # A million enrollments are not kept.
+        read = evolve(read, items=(), unreadable=())
+        draft.snapshots[key] = evolve(snapshot, enrollments=read)
+        yield snapshot.target, members
+
+
+def _read_target(draft: _Draft, target: PlannedTarget, rows: RequestedRows | None) -> _Snapshot:
+    """Read the active enrollments of the users that the rows name, or all of them.
+
+    Raises:
+        NotFoundError: there is no such target.
+        ApiError: a call failed.
+    """
+    client, lists, only = draft.client, TargetLists(draft.client, target), draft.terms.only
+    clock = client.wire.clock.monotonic()
+    if rows is None:
+        read = lists.active(statuses=only)
+    else:
+        resolve = partial(resolve_usernames, client)
+        read = lists.find_active(rows.users, statuses=only, resolve=resolve)
+    draft.warnings += (
+        f"{target}: an enrollment cannot be read, and so not archived: {item}"
+        for item in read.unreadable
+        if item.user_id is None
+    )
+    if read.items and target.code is None:
+        code, title = name_in(read.items[0])
+        target = evolve(target, code=code, title=title)
+    snapshot = _Snapshot(evolve(target, listed=read.listed), read, clock)
+    draft.snapshots[target.key] = snapshot
+    return snapshot
 
 
 def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
@@ -198,16 +258,20 @@ def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
             raise
         draft.warnings.append(
             f"which learning plans hold these courses could not be asked ({error}); a course of a "
-            "plan cannot be archived and unenrolled on its own (Docebo's pages)"
+            "plan cannot be archived and unenrolled on its own"
         )
         return Sharing()
 
 
-def _with_courses(client: Client, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
+def _with_courses(draft: _Draft, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
     """A learning plan as it is now: what it is compared with while the job runs."""
     if target.kind != "learning_plan":
         return target
-    plan = client.learning_plans.get(target.target_id)
+    plan, now = draft.client.learning_plans.get(target.target_id), draft.client.wire.platform_time()
+    draft.warnings += warn_recent_change(target, plan.updated_at, now)
+    for course in sharing.courses_of[target.target_id]:
+        name = course.code or course.title or course.course_id
+        draft.warnings += warn_instructor_led(f"course {name} of {target}", [course.type])
     courses = tuple(one.course_id for one in sharing.courses_of[target.target_id])
     return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=courses)
 
@@ -228,10 +292,12 @@ def _not_lately(
     ids = [one.user_id for one in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=one) for one in target.courses)
+    since = now - min(skip_archived_within, now - _EPOCH)  # `timedelta.max` means ever
     for place in (target, *courses):
-        for user_id, at in archived_since(
-            draft.client, place, ids, now - skip_archived_within
-        ).items():
+        found = TargetLists(draft.client, place).find_archived(ids, since=since)
+        for user_id, records in found.items():
+            dates = (record.archiving.archived_at for record in records)
+            at = max(date for date in dates if date is not None)
             last.setdefault(user_id, (at, place))
     lag = now - timedelta(seconds=LAG)
     new = {one.user_id for one in rows if one.enrolled_at and one.enrolled_at > lag} - last.keys()
@@ -239,18 +305,22 @@ def _not_lately(
         if one.user_id in new:
             reason = f"enrolled in {target} on {one.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
             more = "maybe by an archiving that is not listed yet: plan again in a few minutes"
-            draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
+            draft.skips.append(_lately(one, f"{reason}, {more}"))
         if one.user_id in last:
             at, place = last[one.user_id]
             reason = f"archived in {place} on {at:%Y-%m-%d %H:%M:%S} UTC already"
             span = (
-                f"{skip_archived_within.days} days"
+                f"{skip_archived_within.days:,} days"
                 if skip_archived_within.days
                 else skip_archived_within
             )
             more = f"less than {span} ago; skip_archived_within= says otherwise"
-            draft.skips.append(Skip(one.row, "archived_lately", f"{reason}, {more}", one.user_id))
+            draft.skips.append(_lately(one, f"{reason}, {more}"))
     return [one for one in rows if one.user_id not in last.keys() | new]
+
+
+def _lately(one: PlannedEnrollment, reason: str) -> Skip:
+    return Skip(one.row, "archived_lately", reason, one.user_id, username=one.username)
 
 
 def _cut(
@@ -271,14 +341,14 @@ def _cut(
                 rounds = ceil(len(members) / draft.client.limits.select_all)
                 draft.warnings.append(
                     f"{target} is sent in {rounds} rounds of select all: one takes "
-                    f"{draft.client.limits.select_all:,} at most (on the screen: article)"
+                    f"{draft.client.limits.select_all:,} at most"
                 )
         yield from cut(
             target,
             members,
             size=draft.client.limits.hand_picked,
             terms=draft.terms,
-            read_at=draft.surveys[target.key].began_at,
+            read_at=draft.snapshots[target.key].enrollments.read_at,
             form=form,
         )
 
@@ -289,12 +359,12 @@ def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
     statuses = Counter(one.status for chunk in chunks for one in chunk.members)
     unfinished = sum(statuses.values()) - statuses[EnrollmentStatus.COMPLETED]
     if unfinished:
-        yield f"{unfinished:,} enrollments are unfinished: archiving takes their progress away"
-    plans = any(chunk.target.kind == "learning_plan" for chunk in chunks)
-    known = "article" if plans else "article, on learning plans"
+        are = "enrollment is" if unfinished == 1 else "enrollments are"
+        yield f"{unfinished:,} {are} unfinished: archiving takes the progress away"
+    events = affected(chunks)
     yield (
-        f"up to {affected(chunks):,} events may send notifications, one for each enrollment; "
-        f"consider disabling them on the platform for the time of the job ({known})"
+        f"up to {events:,} event{'' if events == 1 else 's'} may send notifications, one for each "
+        "archived enrollment; consider disabling them on the platform while the job runs"
     )
-    if plans:
-        yield "change nothing in the learning plans while the job runs (article)"
+    if any(chunk.target.kind == "learning_plan" for chunk in chunks):
+        yield "change nothing in the learning plans while the job runs"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from lms_archive.archive.preflight import not_there
+from lms_archive.archive.preflight import require_endpoint
 from lms_archive.archive.sending import Sending
+from lms_archive.archive.target.complete import read_complete
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.clock import Clock
+from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
 __all__ = ["Jobs"]
 
@@ -85,8 +87,8 @@ class Jobs:
             ended = self.poll(waiting)
             waiting = [one for one in waiting if one not in ended]
 
-    def wait_for_quiet(self, *, older: bool = False) -> str | None:
-        """Wait until no job is open but those from before the run; else the id of one that is.
+    def wait_for_quiet(self, *, older: bool = False) -> BackgroundJob | None:
+        """Wait until no job is open but those from before the run; else return one that is.
 
         Those from before are waited for too where they are `older` work that may still go on.
         """
@@ -95,7 +97,7 @@ class Jobs:
         while True:
             listed = self._listed(whole=True).values()
             spared = frozenset() if older else self.before
-            open_ = [job.job_id for job in listed if job.is_open and job.job_id not in spared]
+            open_ = [job for job in listed if job.is_open and job.job_id not in spared]
             if not open_:
                 return None
             if self._clock.monotonic() >= deadline:
@@ -129,15 +131,21 @@ class Jobs:
         try:
             return self._listed(whole=True)
         except ApiError as error:
-            not_there(self._client, "list_jobs", error)
+            require_endpoint(self._client, "list_jobs", error)
             raise
 
     def _listed(self, *, whole: bool = False) -> dict[str, BackgroundJob]:
         """The first page of the list, or all of it: in which order it comes is not known."""
-        pages = self._client.background_jobs.pages()
-        return {
-            job.job_id: job for page in (pages if whole else islice(pages, 1)) for job in page.items
-        }
+        needed = frozenset({"status"})
+
+        def begin() -> Iterator[Page[BackgroundJob]]:
+            pages = tolerant_pages(self._client.wire, "list_jobs", BackgroundJob, {})
+            return with_partial(pages, needed)
+
+        if not whole:
+            return {job.job_id: job for page in islice(begin(), 1) for job in page.items}
+        listed = read_complete(begin, lambda job: job.job_id)
+        return {job.job_id: job for job in listed.with_partial(needed)}
 
     def _asked(self, sending: Sending) -> BackgroundJob | None:
         try:

@@ -1,7 +1,8 @@
-"""Known ground: what the platform's own swagger says of the calls that a job will make.
+"""Check the calls that a job will make against the platform's own swagger, before any write.
 
-No public text names the archive endpoints, so the library does not hope: it asks. What is not
-confirmed comes with the nearest operations of the platform; none of them is ever used by itself.
+No public text names the archive endpoints, so the library asks the platform. A write that is not
+confirmed stops the job; `trust_contract=True` overrides that where the platform is silent, never
+where it describes the call differently.
 """
 
 from __future__ import annotations
@@ -11,169 +12,193 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 
 from lms_archive.archive.cutting import Chunk, PlannedTarget
-from lms_archive.archive.entries import as_json
 from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.ledger.codec import as_json
 from lms_archive.archive.outcomes import CODES
-from lms_archive.archive.places import archived_pages
 from lms_archive.archive.select_all import operation_of
+from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, LmsArchiveError, UnconfirmedContractError
-from lms_archive.records.convert import to_plain
 from lms_archive.records.status import ArchiveMode
+from lms_archive.records.structure import to_plain
 from lms_archive.wire.report import ContractReport, OperationCheck
 
-__all__ = ["check_for_plan", "confirm_for_apply", "confirm_for_resume", "not_there"]
+__all__ = [
+    "require_contract",
+    "require_contract_again",
+    "require_endpoint",
+    "warn_about_contract",
+]
 
 log: logging.Logger = logging.getLogger(__name__)
 
-_NOT_THERE = (404, 405)
+_NOT_FOUND = 404
+_NOT_THERE = (_NOT_FOUND, 405)
+_TRIED = 3
+"""Targets of a kind whose archived list is asked for until one is there."""
 
 
-def check_for_plan(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
-    """What to think of before anything is read in targets of these kinds, in words.
+def warn_about_contract(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
+    """Return what the swagger leaves open about the calls of a job on targets of these kinds.
 
     Raises:
-        UnconfirmedContractError: a list that the job cannot do without is missing.
         ApiError: the login failed, or the platform cannot be reached.
     """
     if not kinds:
         return []
     writes, lists = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
     report = client.verify_contract([*writes, *lists, *_other_reads(kinds, terms)])
-    _require_lists(report, lists)
-    why = "; ".join(report.unread.values())
-    told = [f"the platform's swagger cannot be read: {why}"] if why else []
-    told += (
-        f"{one.operation} {one.state}: {'; '.join(one.faults)}"
-        for one in report
-        if not one.is_write and one.state in ("differs", "missing")
-    )
-    told += (
-        f"{name} is not confirmed by the platform's swagger ({report[name].state}): apply will "
-        "refuse it. print(client.verify_contract()) shows what is near; trust_contract=True goes "
-        "on all the same, with one enrollment first"
-        for name in writes
-        if not report.confirmed(name, str(terms.mode))
-    )
-    return told
+    why = "; ".join(report.unreadable.values())
+    warnings = [f"the platform's swagger cannot be read: {why}"] if why else []
+    warnings += filter(None, map(_warning_about_read, report))
+    mode = str(terms.mode)
+    return warnings + [
+        _warning_about_write(report[name]) for name in writes if not report.confirmed(name, mode)
+    ]
 
 
-def confirm_for_apply(
+def _warning_about_read(check: OperationCheck) -> str:
+    if check.is_write or check.state not in ("differs", "not_listed"):
+        return ""
+    if check.state == "differs":
+        return f"{check.operation} is described differently: {'; '.join(check.faults)}"
+    stops = "apply stops before the first write where the platform does not have it"
+    follows = stops if check.operation.startswith("archived_") else "it is called all the same"
+    return f"{check.operation} is {'; '.join(check.faults)}; {follows}"
+
+
+def _warning_about_write(check: OperationCheck) -> str:
+    state = {"differs": "described differently", "not_listed": "not listed"}
+    shown = state.get(check.state, check.state)
+    trust = (
+        "trust_contract=True does not change that"
+        if check.state == "differs"
+        else "trust_contract=True goes on all the same, with one enrollment first"
+    )
+    return (
+        f"{check.operation} is not confirmed by the platform's swagger ({shown}): apply will "
+        "refuse it. print(client.verify_contract()) shows the override to make, if there is one; "
+        f"{trust}"
+    )
+
+
+def require_contract(
     client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> list[Event]:
-    """Go ahead on confirmed ground only; the states that say so in the ledger.
+    """Go on only if every write is confirmed or trusted; return the events for the ledger.
 
     The archived list is read once: without it nothing could be proven afterwards.
 
     Raises:
-        UnconfirmedContractError: a write is not confirmed and not trusted; or the platform has no
-            archived list, trusted or not.
+        UnconfirmedContractError: a write is not confirmed and not trusted, or is described
+            differently; or the platform has no archived list.
         ApiError: the login failed, the platform cannot be reached, or the list cannot be read.
     """
     if not chunks:
         return []
     writes, lists, mode = _writes(chunks), _lists(_kinds(chunks)), str(terms.mode)
     report = client.verify_contract([*writes, *lists])
-    _require_lists(report, lists)
-    if not trust:
-        report.require(*writes, mode=mode)
+    report.require(*writes, mode=mode, trust=trust)
     _read_archived(client, chunks, report)
     trusted = [
-        f"trusted without confirmation: {name}, {one.method} {one.path} ({one.state})"
+        f"trusted without confirmation: {name}, {check.method} {check.path} "
+        f"({check.state.replace('_', ' ')})"
         for name in writes
-        if not (one := report[name]).confirmed(mode)
+        if not (check := report[name]).confirmed(mode)
     ]
     for text in trusted:
         log.warning("%s", text)
-    contract = _contract_of(client, chunks, terms)
+    contract = _contract_digest(client, chunks, terms)
     return [
-        Event(None, "ground", {"contract": contract, "trusted": trusted}),
+        Event(None, "contract_checked", {"contract": contract, "trusted": trusted}),
         *(Event(None, "warning", {"text": text}) for text in trusted),
     ]
 
 
-def confirm_for_resume(
+def require_contract_again(
     client: Client, book: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> None:
-    """The same for an open ledger: nothing where all is settled, or it stands there already.
+    """Do the same for a ledger that is resumed, if anything is left to do and it was not done.
 
     What was trusted stays trusted for the same contract once a canary has proven it.
 
     Raises:
-        UnconfirmedContractError, ApiError: as `confirm_for_apply`.
+        UnconfirmedContractError, ApiError: as `require_contract`.
     """
-    contract = _contract_of(client, chunks, terms)
-    standing, proven = None, False
-    for one in book.events():
-        if one.state == "ground":
-            standing, proven = one.data, False
-        elif one.state == "proven":
+    last, proven = None, False
+    for event in book.events():
+        if event.state == "contract_checked":
+            last, proven = event.data, False
+        elif event.state == "proven":
             proven = True
-    if standing and standing["contract"] == contract and (proven or not standing["trusted"]):
+    digest = _contract_digest(client, chunks, terms)
+    if last and last["contract"] == digest and (proven or not last["trusted"]):
         return
     codes = book.codes()
     kinds = (CODES.get(codes.get(one.row, "")) for chunk in chunks for one in chunk.members)
     if all(kind not in (None, "unknown") for kind in kinds):
         return
     try:
-        book.commit((), confirm_for_apply(client, chunks, terms, trust=trust))
+        book.commit((), require_contract(client, chunks, terms, trust=trust))
     except LmsArchiveError as error:
         error.ledger = book.path
         raise
 
 
-def not_there(client: Client, name: str, error: ApiError) -> None:
-    """A list was asked for and is not there: where the swagger has none either, say what is near.
+def require_endpoint(client: Client, name: str, error: ApiError) -> None:
+    """Explain a 404 of a read that the swagger does not list: there may be no such call.
 
     Raises:
-        UnconfirmedContractError: it has none; nothing was sent.
+        UnconfirmedContractError: it answered 404 or 405, and the swagger does not list it.
     """
-    if error.status in _NOT_THERE:
-        _require_lists(client.verify_contract([name]), [name])
-
-
-def _require_lists(report: ContractReport, lists: Sequence[str]) -> None:
-    missing = [report[name] for name in lists if report[name].state == "missing"]
-    if missing:
-        told = "\n".join(map(str, missing))
+    if error.status not in _NOT_THERE:
+        return
+    report = client.verify_contract([name])
+    if report[name].state == "not_listed":
         raise UnconfirmedContractError(
-            "the platform's swagger has no such list, and the job cannot do without it; "
-            f"nothing was sent.\n{told}",
+            f"the platform may not have this call: {error}\n{report[name]}",
             report,
-        )
+        ) from None
 
 
 def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractReport) -> None:
-    """Read the archived list of the first target of each kind, and of a course of a plan."""
-    first = {chunk.target.kind: chunk.target for chunk in reversed(chunks)}
-    courses = [course for chunk in chunks for course in chunk.target.courses]
-    if courses:
-        first.setdefault("course", PlannedTarget(kind="course", target_id=courses[0]))
-    someone = [chunks[0].members[0].user_id]
-    for kind, target in first.items():
-        if not _is_there(client, target, someone, report[f"archived_{kind}_enrollments"]):
+    """Read the archived list of a target of each kind, and of a course of a plan.
+
+    One of them may have been deleted meanwhile: then the next ones are tried.
+    """
+    targets = {chunk.target.key: chunk.target for chunk in chunks}
+    for chunk in chunks:
+        for course in chunk.target.courses:
+            target = PlannedTarget(kind="course", target_id=course)
+            targets.setdefault(target.key, target)
+    user_ids = [chunks[0].members[0].user_id]
+    for kind in dict.fromkeys(target.kind for target in targets.values()):
+        of_kind = [target for target in targets.values() if target.kind == kind][:_TRIED]
+        check = report[f"archived_{kind}_enrollments"]
+        if not any(_is_there(client, target, user_ids, check) for target in of_kind):
             raise UnconfirmedContractError(
                 f"the platform has no list of archived {kind} enrollments, and nothing can be "
-                f"proven without it; nothing was sent.\n{report}",
+                f"proven without it; nothing was sent.\n{check}",
                 report,
             )
 
 
 def _is_there(
-    client: Client, target: PlannedTarget, someone: Sequence[int], judged: OperationCheck
+    client: Client, target: PlannedTarget, user_ids: Sequence[int], check: OperationCheck
 ) -> bool:
+    """Whether a target's archived list can be read, or only the target is missing."""
     try:
-        next(archived_pages(client, target, user_ids=someone))
+        next(TargetLists(client, target).archived_pages(users=user_ids))
     except ApiError as error:
-        if error.status not in _NOT_THERE or judged.confirmed():
+        if error.status not in _NOT_THERE or (check.confirmed() and error.status != _NOT_FOUND):
             raise
-        return False
+        return check.confirmed()  # then it is the target that is not there
     return True
 
 
-def _contract_of(client: Client, chunks: Sequence[Chunk], terms: Terms) -> str:
-    """The hash of the rows of the contract that decide what is sent, and what proves it."""
+def _contract_digest(client: Client, chunks: Sequence[Chunk], terms: Terms) -> str:
+    """Return the hash of the rows of the contract that decide what is sent, and what proves it."""
     contract = client.wire.settings.contract
     names = [*_writes(chunks), *_lists(_kinds(chunks))]
     rows = [to_plain(contract.operations[name]) for name in names]
@@ -197,7 +222,7 @@ def _each_write(chunks: Sequence[Chunk]) -> Iterator[str]:
 
 
 def _lists(kinds: Collection[str]) -> list[str]:
-    """The lists that a job cannot do without: for plans, those of their courses too."""
+    """Return the lists that a job cannot do without: for plans, those of their courses too."""
     wanted = sorted({*kinds, "course"} if "learning_plan" in kinds else kinds)
     return [f"{word}{kind}_enrollments" for kind in wanted for word in ("", "archived_")]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from attrs import evolve, frozen
 
 from lms_archive.archive.accounting import Accounting
@@ -32,56 +30,70 @@ class Preparing:
         client: the platform.
         books: where a row that is dropped is accounted for.
         terms: what is done with each row.
-        fresh: by target, when its pre-images were read, by the client's clock.
+        fresh: whether the reading that the plan was made of may be used while it is young.
     """
 
     client: Client
     books: Accounting
     terms: Terms
-    fresh: Mapping[tuple[str, int], float]
+    fresh: bool
 
     def next(self, lane: Lane, count: int | None) -> tuple[Chunk, Members]:
-        """A chunk of the lane and what of it goes into the next call, at most `count`."""
-        chunk, members = lane.waiting.popleft()
+        """Take from the lane what goes into the next call, at most `count` members of a chunk.
+
+        They stay in the lane until they are known to be as planned: where a call fails, nothing
+        is lost.
+        """
+        chunk, members = lane.waiting[0]
         if chunk.form == "select_all":
-            chunk, members = self._all_or_picked(lane, chunk, members, count)
-        if chunk.form == "hand_picked":
-            members = self._as_planned(chunk, members)
-        if count is not None and len(members) > count:
-            lane.waiting.appendleft((chunk, members[count:]))
-            members = members[:count]
-        return chunk, members
-
-    def _all_or_picked(
-        self, lane: Lane, chunk: Chunk, members: Members, count: int | None
-    ) -> tuple[Chunk, Members]:
-        """A select-all chunk where it still is everything; else its next hand-picked part."""
-        if count is None and is_everything(self.client, chunk.target, members):
-            return chunk, members
-        picked = evolve(chunk, form="hand_picked")
+            by_name = count is not None or len(members) == 1
+            if not by_name and is_everything(self.client, chunk.target, members):
+                return lane.waiting.popleft()
+            picked = evolve(chunk, form="hand_picked")
+            size = count or self.client.limits.hand_picked
+            self._split(lane, picked, size, rest=chunk if count else picked)
+        if self._must_read(chunk):
+            self._drop_changed(lane)
         if count is not None:
-            if members[count:]:
-                lane.waiting.appendleft((chunk, members[count:]))
-            return picked, members[:count]
-        size = self.client.limits.hand_picked
-        parts = [members[start : start + size] for start in range(0, len(members), size)]
-        lane.waiting.extendleft((picked, part) for part in reversed(parts[1:]))
-        return picked, parts[0]
+            self._split(lane, lane.waiting[0][0], count)
+        return lane.waiting.popleft()
 
-    def _as_planned(self, chunk: Chunk, members: Members) -> Members:
-        read = self.fresh.get(chunk.target.key)
-        age = None if read is None else self.client.wire.clock.monotonic() - read
-        fresh = age is not None and 0 <= age <= self.client.limits.freshness
-        if fresh and self.terms.mode is ArchiveMode.UNENROLL:
-            return members
-        gone = self._changes(chunk, members)
-        self.books.drop(gone)
-        dropped = {one.row for one, _ in gone}
-        return tuple(one for one in members if one.row not in dropped)
+    def _split(self, lane: Lane, chunk: Chunk, size: int, *, rest: Chunk | None = None) -> None:
+        """Let the lane's next members be at most so many; the others come after them."""
+        _, members = lane.waiting[0]
+        lane.waiting[0] = chunk, members[:size]
+        if members[size:]:
+            lane.waiting.insert(1, (rest or chunk, members[size:]))
 
-    def _changes(
-        self, chunk: Chunk, members: Sequence[PlannedEnrollment]
-    ) -> list[tuple[PlannedEnrollment, str]]:
-        active = active_now(self.client, chunk.target, members)
-        found = [(one, change(one, active.get(one.user_id))) for one in members]
-        return [(one, why) for one, why in found if why is not None]
+    def _must_read(self, chunk: Chunk) -> bool:
+        """Whether the members have to be read again before they are sent."""
+        if self.terms.mode is ArchiveMode.RE_ENROLL:
+            return True
+        age = None
+        if self.fresh:
+            age = (self.client.wire.platform_time() - chunk.read_at).total_seconds()
+        return not is_fresh(age, self.client.limits.freshness)
+
+    def _drop_changed(self, lane: Lane) -> None:
+        """Read the lane's next members again, and drop those that are not as they were planned.
+
+        What is dropped is looked up; in re-enroll, those that stay are then read once more,
+        because that reading has to be the last call before the write.
+        """
+        while True:
+            chunk, members = lane.waiting[0]
+            active = active_now(self.client, chunk.target, members) if members else {}
+            compared = [(one, change(one, active.get(one.user_id))) for one in members]
+            changes = [(one, changed) for one, changed in compared if changed is not None]
+            if not changes:
+                return
+            self.books.drop(chunk, changes, active)
+            stay = tuple(one for one, changed in compared if changed is None)
+            lane.waiting[0] = chunk, stay
+            if self.terms.mode is ArchiveMode.UNENROLL:
+                return
+
+
+def is_fresh(age: float | None, freshness: float) -> bool:
+    """Whether a reading of that age (seconds; None: there was none) is good enough."""
+    return age is not None and 0 <= age <= freshness

@@ -7,19 +7,24 @@ the platform's clock, with two minutes of grace).
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from attrs import field, frozen
 
 from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.places import Active, Archived, active_pages, archived_pages
-from lms_archive.archive.walks import ask, walk
+from lms_archive.archive.target.lists import Active, Archived, TargetLists
 from lms_archive.client import Client
+from lms_archive.errors import (
+    ApiError,
+    AuthenticationError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+)
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
@@ -27,8 +32,14 @@ __all__ = [
     "LAG",
     "Finding",
     "active_now",
+    "active_or_missing",
     "all_since",
+    "check_platform",
+    "concerns_target",
+    "finding",
+    "is_missing",
     "is_seen",
+    "own_records",
     "read_back",
     "records_since",
 ]
@@ -36,6 +47,13 @@ __all__ = [
 GRACE: Final = timedelta(minutes=2)
 LAG: Final = 60.0
 """Seconds for which a record that should be there is looked for again (assumed to be enough)."""
+_NO_SUCH_METHOD = 405
+_OF_THE_JOB = (
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+    PlatformUnavailableError,
+)
 
 
 @frozen(kw_only=True)
@@ -48,6 +66,7 @@ class Finding:
         others: archived records of the same user since it was sent that are not its own.
         mode: what was asked for.
         before: whether its record is older than the call, so that others may come of the call.
+        target_missing: whether the active list of the target is not found any more (404).
     """
 
     member: PlannedEnrollment
@@ -56,6 +75,7 @@ class Finding:
     active: Active | None
     others: tuple[Archived, ...] = field(default=())
     before: bool = False
+    target_missing: bool = False
 
     @property
     def still(self) -> bool:
@@ -113,34 +133,35 @@ def read_back(
     """One reading of both lists for these members: a page of them, or of the list, a call.
 
     The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which tells nothing false and is looked for again. `sent_at` is
+    missed in the active list, which tells nothing false and is looked for again. A target that is
+    gone has no active enrollments, but may still have archived ones. `sent_at` is
     by row; `only` and `left`: see `active_now`. Whose own record is among those `seen` since the
     call is not asked for again.
     """
     records = dict(seen)
     unseen = [one for one in members if not is_seen(one, records, sent_at[one.row])]
     records.update(records_since(client, target, unseen, read_at - GRACE))
-    active = active_now(client, target, members, only=only, left=left)
+    active = active_or_missing(client, target, members, only=only, left=left)
     return [
-        _finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
+        finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
         for one in members
     ]
 
 
-def _finding(
+def finding(
     member: PlannedEnrollment,
     records: Sequence[Archived],
-    active: Mapping[int, Active],
+    active: Mapping[int, Active] | None,
     sent_at: datetime,
     mode: ArchiveMode,
 ) -> Finding:
-    now = active.get(member.user_id)
-    if member.enrolled_at is None:
-        # Undated: archived only if gone, and exactly one record of the user is new, undated too.
-        alone = (now is None or now.enrolled_at is not None) and len(records) == 1
-        own = [one for one in records if alone and one.enrollment.enrolled_at is None]
-    else:
-        own = [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
+    """Put together what both lists hold of a member; `active` is None where there is no such list.
+
+    `records` are those of the user since the plan was read.
+    """
+    now = None if active is None else active.get(member.user_id)
+    gone = active is not None and (now is None or now.enrolled_at != member.enrolled_at)
+    own = own_records(member, records, gone=gone)
     record = own[0] if own else None
     others = tuple(
         one
@@ -150,8 +171,26 @@ def _finding(
     at = None if record is None else record.archiving.archived_at
     before = at is not None and at < sent_at
     return Finding(
-        member=member, mode=mode, record=record, active=now, others=others, before=before
+        member=member,
+        mode=mode,
+        record=record,
+        active=now,
+        others=others,
+        before=before,
+        target_missing=active is None,
     )
+
+
+def own_records(
+    member: PlannedEnrollment, records: Sequence[Archived], *, gone: bool
+) -> Sequence[Archived]:
+    """Return the records of exactly this enrollment, of all of its user since the plan was read.
+
+    An undated one is archived only if it is gone, and exactly one record is new, undated too.
+    """
+    if member.enrolled_at is None and not (gone and len(records) == 1):
+        return ()
+    return [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
 
 
 def is_seen(
@@ -168,34 +207,15 @@ def is_seen(
 
 def all_since(client: Client, target: PlannedTarget, since: datetime) -> dict[int, list[Archived]]:
     """All archived records of a target since then, by user id."""
-    found = walk(
-        lambda: archived_pages(client, target, archived_from=since),
-        lambda record: record.archiving.record_id,
-    )
-    return _by_user(found.items, since)
+    return TargetLists(client, target).archived(since=since)
 
 
 def records_since(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
     """The archived records of these users since then, by user id."""
-    parts = ask(
-        lambda ids: archived_pages(client, target, user_ids=ids, archived_from=since),
-        lambda record: record.archiving.record_id,
-        lambda record: record.user.user_id,
-        [one.user_id for one in members],
-        client.limits.page_size,
-    )
-    return _by_user((record for part in parts for record in part.items), since)
-
-
-def _by_user(found: Iterable[Archived], since: datetime) -> dict[int, list[Archived]]:
-    records: dict[int, list[Archived]] = defaultdict(list)
-    for record in found:
-        at = record.archiving.archived_at
-        if at is not None and at >= since:  # a filter may be ignored
-            records[record.user.user_id].append(record)
-    return records
+    users = [one.user_id for one in members]
+    return TargetLists(client, target).archived(users=users, since=since)
 
 
 def active_now(
@@ -216,15 +236,44 @@ def active_now(
             an enrollment that changed its state meanwhile is then not seen.
         left: how many enrollments such a walk is expected to find.
     """
-    ids, size = [one.user_id for one in members], client.limits.page_size
-    if only is not None and ceil(left / size) < ceil(len(ids) / size):
-        found = [walk(lambda: active_pages(client, target, status=only), _user)]
-    else:
-        found = list(
-            ask(lambda some: active_pages(client, target, user_ids=some), _user, _user, ids, size)
-        )
-    return {one.user_id: one for part in found for one in part.items}
+    users = [one.user_id for one in members]
+    return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
 
 
-def _user(one: Active) -> int:
-    return one.user_id
+def active_or_missing(
+    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], **options: Any
+) -> dict[int, Active] | None:
+    """Read as `active_now` does; None where the target is not found any more (404)."""
+    try:
+        return active_now(client, target, members, **options)
+    except NotFoundError as error:
+        if not concerns_target(client, error):
+            raise
+        return None
+
+
+def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]) -> bool:
+    """Whether a target is not found any more, by its active list.
+
+    Raises:
+        ApiError: nothing else is found either, or the list cannot be read.
+    """
+    if active_or_missing(client, target, members) is not None:
+        return False
+    check_platform(client)
+    return True
+
+
+def check_platform(client: Client) -> None:
+    """Raise where not just one target, but nothing at all is found any more."""
+    next(client.background_jobs.pages())
+
+
+def concerns_target(client: Client, error: ApiError) -> bool:
+    """Whether a failed call says something of its target only, so that others can go on.
+
+    A login, a permission, the rate limit, an outage, or a call that the platform does not have
+    concern the whole job.
+    """
+    of_the_job = isinstance(error, _OF_THE_JOB) or error.status == _NO_SUCH_METHOD
+    return not of_the_job and error.path != client.wire.operation("token").path

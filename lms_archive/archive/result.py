@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, beside, spellings
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
-from lms_archive.archive.html import outcomes_html, records_html, result_html
-from lms_archive.archive.ledger import counts_in, read_events, readable
-from lms_archive.archive.ledger_rows import asked_in, outcomes_in
-from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.tables import OUTCOME_COLUMNS, OUTCOME_KINDS
+from lms_archive.archive.ledger import (
+    cells_in,
+    counts_in,
+    outcomes_in,
+    pending_count_in,
+    pending_in,
+    read_events,
+    standing_in,
+    target_kinds_in,
+)
+from lms_archive.archive.ledger.lock import path_from
+from lms_archive.archive.outcomes import AS_ASKED, Outcome, PendingRow
+from lms_archive.archive.rendering import (
+    Line,
+    Part,
+    html,
+    outcome_grid,
+    record_grid,
+    result_lines,
+    text,
+)
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.records.archived import (
@@ -24,10 +41,11 @@ from lms_archive.records.archived import (
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
 )
-from lms_archive.records.columns import Column, columns_of, given_columns, rows_of
-from lms_archive.records.frames import Table
+from lms_archive.tables.columns import Column, columns_of, given_columns, rows_of
+from lms_archive.tables.frames import Table
+from lms_archive.tables.html import counted
 
-__all__ = ["ArchiveResult", "Outcomes", "Records", "outcome_rows"]
+__all__ = ["ArchiveResult", "Outcomes", "Pending", "PendingRow", "Records"]
 
 _NAMED = 10
 _RECORDS = {
@@ -40,7 +58,7 @@ _RECORDS = {
 class Outcomes(Table):
     """Outcomes in input order, read from the ledger as they are iterated."""
 
-    ledger: Path = field(converter=Path)
+    ledger: Path = field(converter=path_from)
     kind: str | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
@@ -56,17 +74,60 @@ class Outcomes(Table):
         counts = counts_in(self.ledger)
         return sum(counts.values()) if self.kind is None else counts[self.kind]
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        return outcome_rows(self, _note_in(self.ledger))
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame; needs the extra `pandas`.
 
-    def _columns(self) -> list[Column]:
-        """Those of all rows, so that every view is valid input again, an empty one too."""
+        A row that came from a DataFrame has its label there in the index, another its position
+        among the rows asked for, from 0: so a view can be joined to what was given.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        frame = super().to_pandas()
+        frame.index = [
+            outcome.position if outcome.label is None else outcome.label for outcome in self
+        ]
+        return frame
+
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        """The user's columns of all rows, so that an empty view is valid input too, and ours."""
         given = given_columns(_samples(self.ledger))
-        return [one for one in given if one.name not in OUTCOME_COLUMNS] + [*OUTCOME_KINDS]
+        written = spellings(column.name for column in given)
+        kept = [column for column in given if written[column.name] == column.name]
+        added = beside(OUTCOME_COLUMNS, written)
+        names, note = [column.name for column in added], _note_in(self.ledger)
+
+        def rows() -> Iterator[Mapping[str, Any]]:
+            for outcome in self:
+                cells = {written[name]: cell for name, cell in outcome.row.items()}
+                yield {**cells, **dict(zip(names, _added(outcome, note), strict=True))}
+
+        return [*kept, *added], rows()
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
-        return outcomes_html(self, f"Outcomes: {which}")
+        return html([Line(f"Outcomes: {which}", strong=True), outcome_grid(self)])
+
+
+@frozen
+class Pending(Table):
+    """Rows without an outcome yet, in input order, read from the ledger as they are iterated.
+
+    Some of them may be on their way: `resume` settles them. Do not plan them again before.
+    """
+
+    ledger: Path = field(converter=path_from)
+
+    def __iter__(self) -> Iterator[PendingRow]:
+        for row in pending_in(self.ledger):
+            user = row.user[1] if isinstance(row.user, tuple) else row.user
+            yield PendingRow(row.line, row.cells, row.target, user)
+
+    def __len__(self) -> int:
+        return pending_count_in(self.ledger)
+
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        return given_columns(_samples(self.ledger)), (pending.row for pending in self)
 
 
 @frozen
@@ -77,7 +138,7 @@ class Records(Table):
     `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both.
     """
 
-    ledger: Path = field(converter=Path)
+    ledger: Path = field(converter=path_from)
 
     def __iter__(self) -> Iterator[ArchivedRecord]:
         return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
@@ -85,23 +146,18 @@ class Records(Table):
     def __len__(self) -> int:
         return counts_in(self.ledger)["archived"]
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        return rows_of(self)
-
-    def _columns(self) -> tuple[Column, ...]:
-        targets = (target for _, rows in asked_in(self.ledger) for _, target, *_ in rows)
-        kinds = {target[0] for target in targets if target is not None}
-        found = [cls for kind, cls in _RECORDS.items() if kind in kinds]
-        return columns_of(*(found or [ArchivedCourseEnrollment]))
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        kinds = target_kinds_in(self.ledger)
+        classes = [cls for kind, cls in _RECORDS.items() if kind in kinds]
+        return columns_of(*(classes or [ArchivedCourseEnrollment])), rows_of(self)
 
     def _repr_html_(self) -> str:
-        return records_html(self)
+        return html([record_grid(self)])
 
 
 def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
     """The texts of events, each once: every run of a job tells its own."""
-    with readable(ledger):
-        return tuple(dict.fromkeys(one["text"] for one in read_events(ledger, state)))
+    return tuple(dict.fromkeys(data.get("text", "") for data in read_events(ledger, state)))
 
 
 def _note_in(ledger: Path) -> str | None:
@@ -113,8 +169,8 @@ def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
 
     Of whole numbers the least and the largest: not all of them fit into a column.
     """
-    for header, rows in asked_in(ledger):
-        columns = list(zip_longest(*(cells for _, _, _, cells, *_ in rows)))
+    for header, rows in cells_in(ledger):
+        columns = list(zip_longest(*rows))
         yield dict.fromkeys(header[: len(columns)])
         for name, cells in zip(header, columns, strict=False):
             for kind in set(map(type, cells)):
@@ -123,22 +179,31 @@ def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
                 yield from ({name: one} for one in ends)
 
 
-def outcome_rows(outcomes: Iterable[Outcome], note: str | None) -> Iterator[dict[str, Any]]:
-    """Each outcome as one flat row: what was given, then what became of it."""
-    for one in outcomes:
-        record = one.record
-        values = (
-            one.kind,
-            one.code,
-            one.reason,
-            one.line,
-            one.user_id,
-            _target_id(record) if record else None,
-            record.archiving.record_id if record else None,
-            record.archiving.archived_at if record else None,
-            note,
-        )
-        yield {**one.row, **dict(zip(OUTCOME_COLUMNS, values, strict=True))}
+def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
+    """What `OUTCOME_COLUMNS` hold of an outcome."""
+    record = outcome.record
+    return (
+        outcome.kind,
+        outcome.code,
+        outcome.reason,
+        _differences(outcome),
+        outcome.line,
+        outcome.position,
+        outcome.user_id,
+        _target_id(record) if record else None,
+        record.archiving.record_id if record else None,
+        record.archiving.archived_at if record else None,
+        note,
+    )
+
+
+def _differences(outcome: Outcome) -> str | None:
+    courses = (
+        f"course {course.course_id}: {course.status.replace('_', ' ')}"
+        for course in outcome.courses
+        if course.status not in AS_ASKED
+    )
+    return "; ".join([*outcome.differences, *courses]) or None
 
 
 @frozen
@@ -150,7 +215,7 @@ class ArchiveResult(Table):
         client: the platform it came from, where certificates are asked for.
     """
 
-    ledger: Path = field(converter=Path)
+    ledger: Path = field(converter=path_from)
     client: Client | None = field(default=None, eq=False, repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -193,6 +258,16 @@ class ArchiveResult(Table):
         return counts_in(self.ledger)
 
     @property
+    def pending(self) -> Pending:
+        """Rows that have no outcome yet: the job was interrupted, or still runs."""
+        return Pending(self.ledger)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every row has its final outcome; else `resume` goes on, or looks again."""
+        return standing_in(self.ledger).is_finished
+
+    @property
     def records(self) -> Records:
         """The archived record of each archived row, in input order."""
         return Records(self.ledger)
@@ -201,9 +276,8 @@ class ArchiveResult(Table):
     def calls(self) -> dict[str, int]:
         """Calls made by `apply` and every `resume`, by operation."""
         calls: Counter[str] = Counter()
-        with readable(self.ledger):
-            for made in read_events(self.ledger, "calls"):
-                calls.update(made)
+        for made in read_events(self.ledger, "calls"):
+            calls.update(made)
         return dict(calls)
 
     @property
@@ -216,14 +290,15 @@ class ArchiveResult(Table):
         """What `apply` and each `resume` were given as `note`."""
         return _note_in(self.ledger)
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        return self.outcomes._rows()  # noqa: SLF001  its outcomes are its table
+    def to_pandas(self) -> Any:
+        """Return every outcome as a DataFrame, as `result.outcomes.to_pandas` does."""
+        return self.outcomes.to_pandas()
 
-    def _columns(self) -> list[Column]:
-        return self.outcomes._columns()  # noqa: SLF001  likewise
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        return self.outcomes._table()  # noqa: SLF001  its outcomes are its table
 
     def _repr_html_(self) -> str:
-        return result_html(self.counts, [str(self.ledger), *self._trusted()], self.outcomes)
+        return html([*self._lines(), outcome_grid(self.outcomes)])
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
         """Save the certificates that were present at archive time (article), as PDFs.
@@ -242,36 +317,54 @@ class ArchiveResult(Table):
         return save_certificates(self.client, self.records, Path(folder))
 
     def raise_for_failures(self) -> None:
-        """Do nothing where every row that was sent is archived.
+        """Do nothing where the job is finished, and every row that was sent is archived.
 
         Raises:
-            RunStoppedError: rows failed or are unknown; the first of them are named.
+            RunStoppedError: rows failed, are unknown, or have no outcome yet; the first that
+                failed or are unknown are named.
         """
-        counts = self.counts
-        if not (counts["failed"] or counts["unknown"]):
+        counts, unfinished = self.counts, list(self._unfinished())
+        if not (counts["failed"] or counts["unknown"] or unfinished):
             return
-        seen: list[str] = []
-        for one in self.outcomes:
-            if one.kind in ("failed", "unknown") and len(seen) < _NAMED:
-                where = f"line {one.line}: " if one.line else ""
-                seen.append(f"{where}{one.user} in {one.target}: {one.reason}")
-        error = RunStoppedError(
-            f"{counts['failed']} rows failed and {counts['unknown']} are unknown:",
-            counts=counts,
-            seen=seen,
-        )
+        wrong = list(islice(self._wrong(), _NAMED))
+        if wrong:
+            is_unknown = "is unknown" if counts["unknown"] == 1 else "are unknown"
+            failed = f"{_rows(counts['failed'])} failed"
+            unfinished.append(f"{failed} and {counts['unknown']:,} {is_unknown}:")
+        error = RunStoppedError("\n".join(unfinished), counts=counts, seen=wrong)
         error.ledger = self.ledger
         raise error
 
+    def _wrong(self) -> Iterator[str]:
+        """The rows that failed or are unknown, and why."""
+        for outcome in self.outcomes:
+            if outcome.kind in ("failed", "unknown"):
+                where = f"line {outcome.line}: " if outcome.line else ""
+                yield f"{where}{outcome.user} in {outcome.target}: {outcome.reason}"
+
     def __str__(self) -> str:
-        counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items())
-        return "\n".join([f"{counts} ({self.ledger})", *self._trusted()])
+        return text(self._lines())
+
+    def _lines(self) -> list[Part]:
+        return result_lines(self.counts, self.ledger, [*self._unfinished(), *self._trusted()])
+
+    def _unfinished(self) -> Iterator[str]:
+        """What is left of a job that was interrupted, and what to type."""
+        pending = pending_count_in(self.ledger)
+        if pending:
+            yield (
+                f"unfinished: {counted(pending, pending, 'row')} pending; "
+                f"resume({str(self.ledger)!r}, client) goes on"
+            )
 
     def _trusted(self) -> Iterable[str]:
         """What went unconfirmed by the platform's swagger, and was sent all the same."""
-        with readable(self.ledger):
-            events = read_events(self.ledger, "ground")
-            return dict.fromkeys(text for one in events for text in one["trusted"])
+        events = read_events(self.ledger, "contract_checked")
+        return dict.fromkeys(text for data in events for text in data["trusted"])
+
+
+def _rows(count: int) -> str:
+    return counted(count, count, "row")
 
 
 def _target_id(record: ArchivedRecord) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.archive.applying import Options, check_ceiling, check_number
+from lms_archive.archive.applying import Options, check_ceiling, check_number, noting_progress
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.plan import go_on, plan_in
+from lms_archive.archive.plan import go_on
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError
@@ -43,18 +43,21 @@ def resume(
         ApiError: a call failed; likewise.
     """
     with Ledger.open(ledger) as book:
-        plan = plan_in(book)
-        if client.base_url != plan.platform:
-            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
-        check_ceiling(plan.chunks, max_affected)
-        if canary is not None:
-            check_number("canary", canary)
-        options = Options(
-            canary=book.head("canary") if canary is None else canary,
-            progress=progress,
-            on_event=on_event,
-            trust_contract=trust_contract,
-            allow_changes=allow_changes,
-            note=note,
-        )
-        return go_on(plan, client.with_options(), book, options)
+        plan = book.plan()
+        with noting_progress(book, plan.chunks, ledger):
+            if client.base_url != plan.platform:
+                raise LedgerError(
+                    f"{ledger}: of {plan.platform}; this client is {client.base_url}'s"
+                )
+            check_ceiling(plan.chunks, max_affected)
+            if canary is not None:
+                check_number("canary", canary)
+            options = Options(
+                canary=int(book.meta("canary") or 1) if canary is None else canary,
+                progress=progress,
+                on_event=on_event,
+                trust_contract=trust_contract,
+                allow_changes=allow_changes,
+                note=note,
+            )
+            return go_on(plan, client.with_options(), book, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Literal
 
 from attrs import define, field
@@ -15,11 +16,45 @@ from lms_archive.archive.terms import Terms
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Candidates", "OnShared", "Rules"]
+__all__ = ["Candidates", "OnShared", "Rules", "warn_instructor_led", "warn_recent_change"]
 
 OnShared = Literal["skip", "fail", "allow"]
 Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
 """The rows that may be archived, by target, in input order."""
+
+
+_INSTRUCTOR_LED = ("classroom", "webinar")
+_RECENT = timedelta(days=1)
+
+
+def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator[str]:
+    """Yield a warning about an instructor-led course: its sessions keep their enrollments.
+
+    Args:
+        course: the course, in words.
+        types: its type, as the items of a list have it.
+    """
+    words = {word for word in types if word is not None and word.lower() in _INSTRUCTOR_LED}
+    for word in sorted(words):
+        yield (
+            f"{course} is instructor-led ({word}): course enrollments are archived, enrollments "
+            "in its sessions are not"
+        )
+
+
+def warn_recent_change(plan: object, updated_at: datetime | None, now: datetime) -> Iterator[str]:
+    """Yield a warning about a learning plan that was changed within the last day.
+
+    Args:
+        plan: the learning plan, in words.
+        updated_at: when it was changed, as the platform says.
+        now: the platform's time.
+    """
+    if updated_at is not None and updated_at > now - _RECENT:
+        yield (
+            f"{plan} was changed on {updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records keep the "
+            "plan as it is when the job runs; make sure that it is final"
+        )
 
 
 @define

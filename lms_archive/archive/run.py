@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from lms_archive.archive import polling
@@ -11,10 +11,11 @@ from lms_archive.archive.accounting import Accounting
 from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.frozen import Watch
 from lms_archive.archive.lanes import Front, Lane, lanes_of
-from lms_archive.archive.ledger import Event, Ledger, counts_in
+from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.outcomes import CODES, Outcome
+from lms_archive.archive.plan_data import RowLookup
 from lms_archive.archive.preparing import Preparing
-from lms_archive.archive.selection import Selection
+from lms_archive.archive.readback import check_platform, concerns_target, is_missing
 from lms_archive.archive.sending import Accepted, Replay, Sending, replay, write
 from lms_archive.archive.terms import Terms
 from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
@@ -24,7 +25,7 @@ from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
     LmsArchiveError,
-    RunStoppedError,
+    NotFoundError,
     UnexpectedArchiveError,
 )
 from lms_archive.records.status import ArchiveMode
@@ -44,7 +45,7 @@ class Run:
         selection: the rows asked for, for their outcomes.
         terms: what is done with each.
         canary: how many enrollments are sent alone before the first chunk.
-        fresh: by target, when its pre-images were read, by the client's clock.
+        fresh: whether the reading that the plan was made of may be used while it is young.
         allow_changes: whether the job goes on where a learning plan was changed meanwhile.
     """
 
@@ -53,11 +54,11 @@ class Run:
         client: Client,
         ledger: Ledger,
         chunks: Sequence[Chunk],
-        selection: Selection,
+        selection: RowLookup,
         terms: Terms,
         *,
         canary: int,
-        fresh: Mapping[tuple[str, int], float],
+        fresh: bool,
         allow_changes: bool,
     ) -> None:
         self._client, self._ledger, self._chunks = client, ledger, chunks
@@ -68,6 +69,7 @@ class Run:
         self._state = Replay()
         self._stop: LmsArchiveError | None = None
         self._unexpected: list[str] = []
+        self._troubled = 0
 
     def __call__(self, *, expect: int = 0) -> None:
         """Go on until every row has an outcome; so many calls are expected of it.
@@ -78,13 +80,9 @@ class Run:
         self._client.wire.expect(expect)
         try:
             self._go()
-        except BaseException as error:
-            with suppress(LedgerError):  # what went wrong first is what is told
+        except BaseException:
+            with suppress(LedgerError):  # what went wrong first is what is reported
                 self._note_calls()
-            if isinstance(error, LmsArchiveError):
-                error.ledger = self._ledger.path
-            if isinstance(error, RunStoppedError):
-                error.counts = counts_in(self._ledger.path)
             raise
         self._note_calls()
 
@@ -137,10 +135,8 @@ class Run:
                 # Nothing can be running any more once it is quiet: as good as a lost answer.
                 sending.lost, sending.in_doubt, sending.job_id = None, True, None
             self._lanes[sending.chunk.target.key].ended.append(sending)
-        unnamed = [one for one in sendings if one.job_id is None]
-        if unnamed:
-            self._clock.sleep(self._client.wire.settings.retry.settle)
-            self._wait_for_quiet(unnamed)
+        if unnamed := [one for one in sendings if one.job_id is None]:
+            self._settle(unnamed)
         outcomes = [one for lane in self._lanes.values() for one in self._account(lane, not_seen)]
         if self._canary and "canary" not in self._state.proven:
             unseen = [one for one in outcomes if one.code == "not_seen"]
@@ -218,21 +214,21 @@ class Run:
                 self._stop = JobTimeoutError(sending.job_id or "", sending.lost)
 
     def _send(self, lane: Lane, count: int | None) -> list[Outcome]:
-        """Send the next members of a lane that are still as planned, at most `count`.
-
-        What was refused at once has its outcomes already: these.
-        """
-        self._stop = self._stop or self._watch.before(lane)
-        if self._stop:
+        """Send the lane's next members, at most `count`; return the outcomes of a refusal."""
+        try:
+            self._stop = self._stop or self._watch.before(lane)
+            if self._stop:
+                return []
+            chunk, members = self._preparing.next(lane, count)
+        except ApiError as error:
+            self._leave(lane, error)
             return []
-        chunk, members = self._preparing.next(lane, count)
         if not members:
             return []
         sent_at = self._client.wire.platform_time()
-        rows = [one.row for one in members]
-        self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at.isoformat())
-        self._books.tries.update(rows)
         sending = Sending(chunk=chunk, members=members, sent_at=sent_at)
+        self._announce(sending)
+        self._books.tries.update(one.row for one in members)
         try:
             accepted = write(self._client, self._terms, sending)
         except ApiError as error:
@@ -240,7 +236,14 @@ class Run:
         self._submitted(lane, sending, accepted)
         return []
 
+    def _announce(self, sending: Sending) -> None:
+        """Commit what is about to be sent: it has to be on the disk before the call."""
+        chunk, sent_at = sending.chunk, sending.sent_at.isoformat()
+        rows = [one.row for one in sending.members]
+        self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at, form=chunk.form)
+
     def _submitted(self, lane: Lane, sending: Sending, accepted: Accepted) -> None:
+        self._state.accepted.add(lane.target.kind)
         sending.job_id = accepted.job_id
         self._ledger.note("submitted", sending.chunk.chunk_id, job_id=sending.job_id)
         log.info("sent %d of %s (job %s)", len(sending.members), lane.target, sending.job_id)
@@ -249,8 +252,8 @@ class Run:
             lane.open = sending
             return
         if not accepted.at_once:  # a job whose id is not told needs time to be listed
-            self._clock.sleep(self._client.wire.settings.retry.settle)
-        if not accepted.at_once or len(sending.members) > 1:
+            self._settle([sending])
+        elif len(sending.members) > 1:
             self._await_open()
             self._wait_for_quiet([sending])
         lane.ended.append(sending)
@@ -260,36 +263,83 @@ class Run:
         if error.in_doubt:
             log.warning("in doubt, reading back: %s", error)
             sending.in_doubt = True
-            self._clock.sleep(self._client.wire.settings.retry.settle)
-            self._await_open()
-            self._wait_for_quiet([sending])
+            self._settle([sending])
             lane.ended.append(sending)
+            return []
+        not_found = isinstance(error, NotFoundError) and not login
+        if not_found and is_missing(self._client, lane.target, sending.members[:1]):
+            self._books.refuse(sending, error)
+            self._books.leave(lane)
+            return []
+        if not_found and lane.target.kind in self._state.accepted:
+            self._trouble(error)  # the call is there, so it is the target that is not
         elif login or stops_job(error):
-            self._ledger.note("not_sent", sending.chunk.chunk_id, why=str(error))
-            lane.waiting.appendleft((sending.chunk, sending.members))
             self._stop = error
-        else:
+        if self._stop is None:
             return self._books.refuse(sending, error)
+        self._ledger.note("not_sent", sending.chunk.chunk_id, why=str(error))
+        lane.waiting.appendleft((sending.chunk, sending.members))
         return []
 
-    def _wait_for_quiet(self, sendings: Iterable[Sending], *, older: bool = False) -> None:
+    def _trouble(self, error: ApiError) -> None:
+        """A call of which one target may be the cause: the second one in a row stops the job."""
+        self._troubled += 1
+        if self._troubled > 1:
+            self._stop = self._stop or error
+
+    def _leave(self, lane: Lane, error: ApiError | None = None) -> None:
+        """Send nothing more to a target that cannot be read, so that the others can go on.
+
+        Without an error, or with a 404, it is not there any more.
+
+        Raises:
+            ApiError: the error, where it concerns the whole job.
+        """
+        if error is not None and not concerns_target(self._client, error):
+            raise error
+        if error is None or isinstance(error, NotFoundError):
+            check_platform(self._client)
+            error = None
+        self._books.leave(lane, error)
+
+    def _settle(self, sendings: Sequence[Sending]) -> None:
+        """Let calls without an answer arrive, and what they may have begun come to its end."""
+        self._clock.sleep(self._client.wire.settings.retry.settle)
+        self._await_open()
+        self._wait_for_quiet(sendings)
+
+    def _wait_for_quiet(self, sendings: Sequence[Sending], *, older: bool = False) -> None:
         """Wait until no job that could be one of these sendings' is open any more."""
         still_open = self._jobs.wait_for_quiet(older=older)
         if still_open is not None:
-            lost = f"background job {still_open} has not ended"
-            self._stop = self._stop or JobTimeoutError(still_open, lost)
+            name = f" ({still_open.name})" if still_open.name else ""
+            lost = f"background job {still_open.job_id}{name} of this account has not ended"
+            self._stop = self._stop or JobTimeoutError(still_open.job_id, lost, sent=bool(sendings))
             for sending in sendings:
                 sending.lost = lost
 
     def _account(
         self, lane: Lane, told: Sequence[int] = (), *, alone: bool = False
     ) -> list[Outcome]:
-        ended = bool(lane.ended)
-        accounted = self._books.account(lane, told, alone=alone)
-        if ended and lane.open is None:
+        if not lane.ended:
+            return []
+        try:
+            accounted = self._books.account(lane, told, alone=alone)
+        except ApiError as error:
+            self._leave(lane, error)
+            outcomes = self._books.not_read_back(lane, error)
+            if isinstance(error, NotFoundError):
+                return []  # says nothing of the calls to other targets
+            self._trouble(error)
+            return outcomes
+        self._troubled = 0
+        if lane.open is None and not accounted.target_missing:
             self._watch.after(lane)
         self._alarmed(accounted.unexpected)
         self._stop = self._stop or accounted.alarm
+        if accounted.target_missing:
+            self._leave(lane)
+            return [one for one in accounted.outcomes if one.kind == "archived"]
         return accounted.outcomes
 
     def _alarmed(self, unexpected: Sequence[str]) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.places import Active, Archived, active_pages
+from lms_archive.archive.target.lists import Active, Archived, TargetLists
 from lms_archive.archive.terms import Terms
-from lms_archive.archive.walks import walk
 from lms_archive.client import Client
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["is_everything", "operation_of", "rounds_left", "strangers", "why_not"]
@@ -35,7 +35,7 @@ def why_not(
         return "whoever is re-enrolled first would be archived again by a call for all"
     if not client.verify_contract([name]).confirmed(name, str(terms.mode)):
         return "the platform's swagger does not confirm that call"
-    if next(active_pages(client, target)).total != len(members):
+    if TargetLists(client, target).total() != len(members):
         return "it holds other enrollments too, which an ignored filter would archive"
     return None
 
@@ -43,9 +43,15 @@ def why_not(
 def is_everything(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]
 ) -> bool:
-    """Whether these are still all active enrollments of the target, each as it was planned."""
-    found = walk(lambda: active_pages(client, target), lambda one: one.user_id).items
-    return {_image(one) for one in found} == {_image(one) for one in members}
+    """Whether these are still all active enrollments of the target, each as it was planned.
+
+    A list that changes while it is read is not.
+    """
+    try:
+        listed = TargetLists(client, target).active()
+    except UnexpectedResponseError:
+        return False
+    return not listed.unreadable and set(map(_image, listed.items)) == set(map(_image, members))
 
 
 def _image(one: Active | PlannedEnrollment) -> tuple[object, ...]:

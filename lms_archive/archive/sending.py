@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from lms_archive.archive.cutting import Chunk, PlannedEnrollment
 from lms_archive.archive.ledger import Event
@@ -14,7 +14,7 @@ from lms_archive.archive.select_all import operation_of
 from lms_archive.archive.terms import Terms
 from lms_archive.client import Client
 
-__all__ = ["Accepted", "Replay", "Sending", "replay", "write"]
+__all__ = ["Accepted", "Replay", "Sending", "is_open", "replay", "write"]
 
 
 @define(eq=False)
@@ -22,6 +22,7 @@ class Sending:
     """Members of one chunk on their way.
 
     Attributes:
+        chunk: what they are members of, in the form in which it was sent.
         sent_at: the platform's time (UTC) right before the call.
         job_id: the background job that does the work, where one was named.
         in_doubt: whether the answer was lost.
@@ -41,8 +42,8 @@ class Sending:
 
     @property
     def is_for_all(self) -> bool:
-        """Whether the call may have named nobody; of one, as the canary, it always names it."""
-        return self.chunk.form == "select_all" and len(self.members) > 1
+        """Whether the call named nobody, and may have taken others too."""
+        return self.chunk.form == "select_all"
 
 
 @frozen
@@ -84,8 +85,9 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
 class Replay:
     """Where a ledger's job stood: sendings without outcome, and what is proven.
 
-    `unasked` are the archived records, by id, that nobody asked for; `untold` says so in words
-    where the run that found them died before it could.
+    `accepted` are the kinds of targets for which the platform has taken a write. `unasked` are the
+    archived records, by id, that nobody asked for; `untold` says so in words where the run that
+    found them died before it could.
     """
 
     sendings: list[Sending] = field(factory=list)
@@ -93,6 +95,7 @@ class Replay:
     jobs_before: set[str] | None = None
     unasked: set[int] = field(factory=set)
     untold: list[str] = field(factory=list)
+    accepted: set[str] = field(factory=set)
 
 
 def replay(
@@ -113,15 +116,14 @@ def replay(
             sendings.append(_begun(chunks[event.chunk], event.data))
         elif event.state == "submitted":
             sendings[-1].job_id, sendings[-1].in_doubt = event.data["job_id"], False
+            found.accepted.add(chunks[event.chunk].target.kind)
         elif event.state == "not_sent":
             sendings.pop()
     for sendings in last.values():
         seen: set[int] = set()  # a row sent again belongs to its last sending
         for sending in reversed(sendings):
             sending.members = tuple(
-                one
-                for one in sending.members
-                if kinds.get(one.row, "unknown") == "unknown" and one.row not in seen
+                one for one in sending.members if is_open(kinds, one.row) and one.row not in seen
             )
             seen.update(one.row for one in sending.members)
             if sending.members:
@@ -129,11 +131,16 @@ def replay(
     return found
 
 
+def is_open(kinds: Mapping[int, str], row: int) -> bool:
+    """Whether a row has no outcome, or one that is not final: an unknown one."""
+    return kinds.get(row, "unknown") == "unknown"
+
+
 def _begun(chunk: Chunk, data: Mapping[str, Any]) -> Sending:
     rows = set(data["rows"])
     members = tuple(one for one in chunk.members if one.row in rows)
-    sent_at = datetime.fromisoformat(data["sent_at"])
-    return Sending(chunk=chunk, members=members, sent_at=sent_at, in_doubt=True)
+    sent_at, sent = datetime.fromisoformat(data["sent_at"]), evolve(chunk, form=data["form"])
+    return Sending(chunk=sent, members=members, sent_at=sent_at, in_doubt=True)
 
 
 def _replay_job(found: Replay, event: Event) -> None:
@@ -141,7 +148,7 @@ def _replay_job(found: Replay, event: Event) -> None:
         found.proven.add(event.data["what"])
     elif event.state == "started" and found.jobs_before is None:
         found.jobs_before = set(event.data["jobs_before"])
-    elif event.state == "ground":
+    elif event.state == "contract_checked":
         found.proven.clear()  # another contract has to be proven anew
     elif event.state == "unexpected":
         found.unasked.update(event.data["records"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from operator import attrgetter
 
 from attrs import field, frozen
 
-from lms_archive.archive.walks import walk
+from lms_archive.archive.target.complete import read_complete
 from lms_archive.client import Client
 from lms_archive.records.active import LearningPlan, LearningPlanCourse
+from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
 __all__ = ["Sharing", "read_sharing"]
 
@@ -61,7 +63,8 @@ def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[
     if not (courses or plans):
         return Sharing()
     own = {plan: tuple(client.learning_plans.courses(plan)) for plan in sorted(plans)}
-    listed = walk(client.learning_plans.pages, lambda plan: plan.learning_plan_id).items
+    read = read_complete(lambda: _plan_pages(client), attrgetter("learning_plan_id"))
+    listed = read.with_partial(frozenset())
     names = {plan.learning_plan_id: _name(plan) for plan in listed}
     wanted = {*courses, *(one.course_id for held in own.values() for one in held)}
     if len(wanted) < len(names) - len(own):
@@ -72,6 +75,12 @@ def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[
         for course in own.get(plan) or client.learning_plans.courses(plan):
             found[course.course_id].add(plan)
     return Sharing({one: frozenset(found.get(one, ())) for one in wanted}, own, names)
+
+
+def _plan_pages(client: Client) -> Iterator[Page[LearningPlan]]:
+    """Read the list of plans, of which only the ids have to be readable."""
+    pages = tolerant_pages(client.wire, "list_learning_plans", LearningPlan, {})
+    return with_partial(pages, frozenset())
 
 
 def _name(plan: LearningPlan) -> str:

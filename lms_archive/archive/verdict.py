@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from attrs import frozen
+
 from lms_archive.archive.cutting import PlannedEnrollment
 from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.places import Active
 from lms_archive.archive.readback import Finding
 from lms_archive.archive.sending import Sending
+from lms_archive.archive.target.lists import Active
 from lms_archive.errors import (
     ApiError,
     AuthenticationError,
     CanaryFailedError,
+    ConnectionSettingsError,
     LmsArchiveError,
     NotFoundError,
     PermissionDeniedError,
@@ -23,17 +26,31 @@ from lms_archive.errors import (
 )
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["SENDS", "canary_failed", "change", "chunk_failed", "stops_job", "verdict"]
+__all__ = [
+    "SENDS",
+    "Change",
+    "Sign",
+    "archived",
+    "canary_failed",
+    "change",
+    "chunk_failed",
+    "stops_job",
+    "tracking_signs",
+    "verdict",
+]
 
 _FINE = ("archived", "validity_ended")
 _NO_SUCH_METHOD = 405
 _STOPS = (
     AuthenticationError,
+    ConnectionSettingsError,
     PermissionDeniedError,
     NotFoundError,
     RateLimitError,
     PlatformUnavailableError,
 )
+_BY_HAND = "enroll the user by hand"
+_BEGUN = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
 
 _LOOK_AT = {
     "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
@@ -79,15 +96,12 @@ def verdict(  # noqa: PLR0911  one case after the other
             f"archived, and enrolled anew by someone else while {sending.lost}: resume looks again"
         )
     if found.record is not None:
-        number = found.record.archiving.record_id
-        if found.still:
-            return "still_enrolled", (
-                f"archived as record {number}, but the enrollment is still active: "
-                "look at it on the platform before anything is sent again"
-            )
-        if found.mode is ArchiveMode.RE_ENROLL:
-            return _enrolled_anew(found, f"archived as record {number}", reset=reset, now=now)
-        return "archived", f"archived as record {number}"
+        return archived(found, reset=reset, now=now)
+    if found.target_missing:
+        return "unreadable", (
+            "sent, but the target is not found any more (404) and no archived record is listed: "
+            "look into the platform's archived list; resume looks again"
+        )
     if not found.still:
         return "not_seen", (
             "no longer enrolled, and no archived record was seen: look into the platform's "
@@ -107,44 +121,129 @@ def verdict(  # noqa: PLR0911  one case after the other
     )
 
 
-def _enrolled_anew(found: Finding, archived: str, *, reset: bool, now: datetime) -> tuple[str, str]:
-    """What became of the learner after archive and re-enroll."""
+def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
+    """Return the code and the reason of a row whose archived record was read.
+
+    Args:
+        found: the reading, with the record.
+        reset: whether the tracking was to be reset.
+        now: the platform's time.
+        sent: whether a call of this ledger named the row.
+    """
+    assert found.record is not None  # noqa: S101  the callers look
+    details = found.record.archiving
+    text = f"archived as record {details.record_id}"
+    if not sent:
+        who = (
+            "by an unknown user"
+            if details.archived_by is None
+            else f"by user {details.archived_by}"
+        )
+        text += (
+            f" {who} on {details.archived_at}: after the plan was made, "
+            "and not by a call in this ledger"
+        )
+    if found.still:
+        return "still_enrolled", (
+            f"{text}, but the enrollment is still active: "
+            "look at it on the platform before anything is sent again"
+        )
+    code = "archived" if sent else "archived_meanwhile"
+    if found.mode is ArchiveMode.RE_ENROLL:
+        return _enrolled_anew(found, code, text, reset=reset, now=now)
+    return code, text
+
+
+def _enrolled_anew(
+    found: Finding, code: str, text: str, *, reset: bool, now: datetime
+) -> tuple[str, str]:
+    """Return the code and the reason after archive and re-enroll."""
     anew = found.active
     if anew is None:
-        return "not_re_enrolled", f"{archived}, but not enrolled anew: enroll the user by hand"
-    text = f"{archived}; enrolled anew on {anew.enrolled_at} as {anew.status}"
-    tracking = _tracking(found.member, anew)
+        cure = "the target is not found any more" if found.target_missing else _BY_HAND
+        return "not_re_enrolled", f"{text}, but not enrolled anew: {cure}"
+    text += f"; enrolled anew on {anew.enrolled_at} as {anew.status}"
+    signs = tracking_signs(found.member, anew)
+    tracking = _agreed(signs)
     if tracking == "kept" and reset:
         return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
     if tracking == "reset" and not reset:
         return "tracking_lost", f"{text}, but the tracking is gone, which was to be kept"
     text += f"; tracking {tracking or 'not checkable'}"
+    if tracking is None and signs:
+        text += f": {' and '.join(sign.text for sign in signs)}"
     if anew.valid_until is not None and anew.valid_until < now:
         ended = f"its validity has ended on {anew.valid_until}: extend it on the platform"
         return "validity_ended", f"{text}, but {ended}"
-    return "archived", text
+    return code, text
 
 
-def _tracking(was: PlannedEnrollment, anew: Active) -> str | None:
-    """Whether the tracking was kept or reset, where time spent, or else the status, can show it."""
-    if was.time_spent and anew.time_spent is not None:
-        return {0: "reset"}.get(
-            anew.time_spent, "kept" if anew.time_spent >= was.time_spent else None
-        )
-    begun = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
-    if was.status in begun and anew.status in (*begun, EnrollmentStatus.ENROLLED):
-        return "kept" if anew.status in begun else "reset"
-    return None
+@frozen
+class Sign:
+    """What one field of a new enrollment says of the tracking, and in words why.
+
+    `says` is `"kept"`, `"reset"`, or None where the value fits neither.
+    """
+
+    says: str | None
+    text: str
 
 
-def change(planned: PlannedEnrollment, now: Active | None) -> str | None:
-    """Why an enrollment is not the one that was planned any more, or None where it is."""
+def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
+    """Return what time spent and status say of the tracking; a field that says nothing is left out.
+
+    | time spent: before, now | says | status: before, now                           | says |
+    |-------------------------|-------|------------------------------------------------|-------|
+    | 0 or unknown, any       | -     | enrolled or unknown, any                       | -     |
+    | n, unknown              | -     | in progress or completed, unknown or other     | -     |
+    | n, 0                    | reset | in progress or completed, enrolled             | reset |
+    | n, n or more            | kept  | the same, or in progress and completed         | kept  |
+    | n, 0 < now < n          | neither | completed, in progress                       | neither |
+    """
+    signs = []
+    before, now = planned.time_spent, new.time_spent
+    if before and now is not None:
+        says = "reset" if now == 0 else "kept" if now >= before else None
+        signs.append(_sign("time spent", says, f"{before:,} s", f"{now:,} s"))
+    if planned.status in _BEGUN and new.status in (*_BEGUN, EnrollmentStatus.ENROLLED):
+        says = "reset" if new.status == EnrollmentStatus.ENROLLED else "kept"
+        if (planned.status, new.status) == (
+            EnrollmentStatus.COMPLETED,
+            EnrollmentStatus.IN_PROGRESS,
+        ):
+            says = None
+        signs.append(_sign("status", says, planned.status, new.status))
+    return tuple(signs)
+
+
+def _sign(name: str, says: str | None, before: object, now: object) -> Sign:
+    meaning = f"says {says}" if says else "says neither kept nor reset"
+    return Sign(says, f"{name} {meaning} ({before} before, {now} now)")
+
+
+def _agreed(signs: Sequence[Sign]) -> str | None:
+    """Return what all signs say, or None where they disagree or there is none."""
+    said = {sign.says for sign in signs}
+    return said.pop() if len(said) == 1 else None
+
+
+@frozen
+class Change:
+    """Why an enrollment is not as it was planned any more; and whether it is gone."""
+
+    reason: str
+    is_gone: bool
+
+
+def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
+    """Return how an enrollment differs from the one that was planned, or None."""
     if now is None:
-        return "no longer enrolled: archived or unenrolled by someone else"
+        return Change("no longer enrolled, and no archived record is listed", is_gone=True)
     if now.enrolled_at != planned.enrolled_at:
-        return "enrolled anew: this is not the enrollment that was planned"
+        reason = "enrolled anew: this is not the enrollment that was planned"
+        return Change(reason, is_gone=True)
     if now.status != planned.status or now.level != planned.level:
-        return f"now {now.status} as {now.level}, not as planned"
+        return Change(f"now {now.status} as {now.level}, not as planned", is_gone=False)
     return None
 
 

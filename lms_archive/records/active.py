@@ -9,6 +9,7 @@ from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus, JobStatus
 
 __all__ = [
+    "Account",
     "BackgroundJob",
     "Course",
     "CourseEnrollment",
@@ -17,6 +18,21 @@ __all__ = [
     "LearningPlanEnrollment",
     "User",
 ]
+
+
+@frozen(kw_only=True)
+class Account:
+    """The account that a client is logged in as (seen). `level` is the platform's own word."""
+
+    user_id: int | None = None
+    username: str | None = None
+    level: str | None = None
+
+    @property
+    def is_power_user(self) -> bool:
+        """Whether the platform calls it a Power User: `power_user` or `poweruser` (seen)."""
+        letters = "".join(filter(str.isalpha, (self.level or "").lower()))
+        return letters == "poweruser"
 
 
 @frozen(kw_only=True)
@@ -44,7 +60,7 @@ class User(Record):
 
 @frozen(kw_only=True)
 class Course(Record):
-    """A course as the course list shows it (path seen; keys of the older list, seen)."""
+    """A course as the list of courses shows it (seen)."""
 
     course_id: int
     code: str | None = None

@@ -6,7 +6,7 @@ always None here, and carries `metadata={"returned": False}`.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -23,6 +23,7 @@ __all__ = [
     "ArchivedUser",
     "CourseEnrollmentDetails",
     "EnrollmentDetails",
+    "read_from",
 ]
 
 
@@ -122,7 +123,8 @@ class ArchivedCourseEnrollment(Record):
     """One archived enrollment in a course. Times are UTC; nothing in it can change any more.
 
     `learning_plan_id` is set where the archive came with that of a learning plan (assumed).
-    `extra` holds the fields that this library does not know, as they came.
+    `extra` holds the fields that this library does not know, as they came. `platform` is the base
+    URL that the record was read from, or None where that is not known.
     """
 
     archiving: ArchiveDetails
@@ -131,13 +133,15 @@ class ArchivedCourseEnrollment(Record):
     enrollment: CourseEnrollmentDetails
     learning_plan_id: int | None = None
     extra: dict[str, Any] = field(factory=dict, repr=False)
+    platform: str | None = field(default=None, init=False, eq=False, repr=False)
 
 
 @frozen(kw_only=True)
 class ArchivedLearningPlanEnrollment(Record):
     """One archived enrollment in a learning plan (article). Times are UTC.
 
-    `extra` holds the fields that this library does not know, as they came.
+    `extra` holds the fields that this library does not know, as they came. `platform` is the base
+    URL that the record was read from, or None where that is not known.
     """
 
     archiving: ArchiveDetails
@@ -145,7 +149,16 @@ class ArchivedLearningPlanEnrollment(Record):
     learning_plan: ArchivedLearningPlan
     enrollment: EnrollmentDetails
     extra: dict[str, Any] = field(factory=dict, repr=False)
+    platform: str | None = field(default=None, init=False, eq=False, repr=False)
 
 
 ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
-"""What was archived: of a course, or of a learning plan; `isinstance` tells them apart."""
+"""An archived enrollment of a course or of a learning plan; `isinstance` tells them apart."""
+
+R = TypeVar("R", bound=ArchivedRecord)
+
+
+def read_from(record: R, platform: str) -> R:
+    """Note in a new record which platform it was read from, and return it."""
+    object.__setattr__(record, "platform", platform)
+    return record

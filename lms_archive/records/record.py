@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.records.convert import Faults, from_plain, to_plain
+from lms_archive.records.structure import StructureError, from_plain, to_plain
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,5 +35,5 @@ class Record:
         """
         try:
             return from_plain(cls, data)
-        except Faults as error:
+        except StructureError as error:
             raise InvalidInputError(f"no {cls.__name__}: {error}") from None

@@ -22,7 +22,7 @@ class ArchiveMode(_Word):
 
 
 class EnrollmentStatus(_Word):
-    """The state of an enrollment (words: seen; numbers 0, 1, 2: article, for plans)."""
+    """The state of an enrollment; only the first three can be archived."""
 
     ENROLLED = "enrolled"
     IN_PROGRESS = "in_progress"
@@ -30,6 +30,8 @@ class EnrollmentStatus(_Word):
     WAITING = "waiting"
     NOT_STARTED = "not_started"
     SUSPENDED = "suspended"
+    TO_CONFIRM = "to_confirm"
+    OVERBOOKING = "overbooking"
 
 
 class EnrollmentLevel(_Word):

@@ -1,4 +1,4 @@
-"""Archived enrollments: what left the active list, and can never come back (article)."""
+"""Archived enrollments: listed, downloaded, deleted; they can never be restored."""
 
 from __future__ import annotations
 
@@ -7,22 +7,33 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
-from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
+from lms_archive.errors import (
+    ApiError,
+    InvalidInputError,
+    NotFoundError,
+    PartialDeletionError,
+    UnexpectedResponseError,
+)
 from lms_archive.files import whole_file
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
+    read_from,
 )
+from lms_archive.resources.account import refuse_power_user
+from lms_archive.resources.identity import require_archived_record
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
+from lms_archive.wire.session import Session
 from lms_archive.wire.verify import verify
 
 __all__ = ["Archived", "certificate_of"]
+
+R = TypeVar("R", bound=ArchivedRecord)
 
 _AT_ONCE = 200
 
@@ -34,8 +45,8 @@ class Archived:
     filter seems to be ignored, not refused (inferred): check what comes.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def in_course(
         self,
@@ -133,81 +144,123 @@ class Archived:
         )
 
     def download_certificate(self, record: ArchivedRecord, path: str | os.PathLike[str]) -> Path:
-        """Save the certificate that was present when the enrollment was archived (article).
+        """Save the certificate that was present when the enrollment was archived.
 
         Calls `GET` on the link in the record (that there is one: article), which must lead to
-        the platform itself. The file is its owner's alone, and only there when all of it is.
+        the platform itself. The file is private to its owner, and there only when it is whole.
 
         Raises:
-            InvalidInputError: the record has no certificate.
-            UnexpectedResponseError: the link leads elsewhere, or to something that is no PDF.
+            InvalidInputError: the record has no certificate, is another platform's, or does not
+                say which platform it was read from.
+            UnexpectedResponseError: the link leads elsewhere, or to something that is not a PDF.
             NotFoundError: there is nothing behind the link.
             ApiError: the call failed.
         """
+        require_archived_record(self._session, record)
         link = certificate_of(record)
         if link is None:
             raise InvalidInputError(f"record {record.archiving.record_id} has no certificate")
-        content = download(self._wire, link, "certificate")
+        content = download(self._session, link, "certificate")
         if not content.startswith(b"%PDF-"):
-            raise UnexpectedResponseError("GET", link[:200], status=200, faults=["no PDF"])
+            raise UnexpectedResponseError("GET", link[:200], status=200, faults=["not a PDF"])
         with whole_file(path, binary=True) as file:
             file.write(content)
         return Path(path)
 
-    def delete(self, records: Iterable[ArchivedRecord]) -> None:
-        """Delete archived records, for ever: no way back is known.
+    def delete(self, records: Iterable[ArchivedRecord]) -> int:
+        """Delete archived records permanently, and return how many were deleted.
 
         Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
         `DELETE /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed;
-        that deletion exists: article), 200 records a call. Only records in hand are deleted, and
-        only where the platform's own swagger confirms the call. No job does this.
-
-        A record does not say which platform it is of: delete with the client that read it.
+        that deletion exists: article), 200 records a call. Only records in hand are deleted, only
+        on the platform that they were read from, only where the platform's own swagger confirms
+        the call, and only where `GET /manage/v1/user/session` does not answer that the account is
+        a Power User. No job does this.
 
         Raises:
-            InvalidInputError: something is no archived record.
+            InvalidInputError: something is not an archived record, is another platform's, or does
+                not say which platform it was read from; nothing was sent.
             UnconfirmedContractError: the platform does not confirm the call; nothing was deleted.
-            PermissionDeniedError: Power Users cannot delete archived enrollments (article).
-            ApiError: a call failed; `in_doubt` says whether it may have worked all the same.
+            PartialDeletionError: a call failed after records were, or may be, deleted; it says
+                which.
+            PermissionDeniedError: Power Users cannot delete archived enrollments; nothing was
+                deleted.
+            ApiError: the first call failed; nothing was deleted.
         """
-        by_target: dict[tuple[str, int], list[int]] = {}
+        value: object = records
+        if not isinstance(value, Iterable):
+            raise InvalidInputError(f"wanted a list of archived records, not {records!r:.60}")
+        by_target: dict[tuple[str, int], dict[int, None]] = {}  # a dict: ordered, each id once
         for record in records:
+            require_archived_record(self._session, record)
             if isinstance(record, ArchivedCourseEnrollment):
                 key = ("course", record.course.course_id)
-            elif isinstance(record, ArchivedLearningPlanEnrollment):
-                key = ("learning_plan", record.learning_plan.learning_plan_id)
             else:
-                raise InvalidInputError(f"wanted archived records, not {record!r:.60}")
-            by_target.setdefault(key, []).append(record.archiving.record_id)
+                key = ("learning_plan", record.learning_plan.learning_plan_id)
+            by_target.setdefault(key, {})[record.archiving.record_id] = None
+        if not by_target:
+            return 0
+        refuse_power_user(self._session, "delete archived enrollments")
         names = sorted({f"delete_archived_{kind}_enrollments" for kind, _ in by_target})
-        verify(self._wire, names).require(*names)
-        for (kind, target_id), ids in by_target.items():
-            where = {f"{kind}_id": target_id}
-            for start in range(0, len(ids), _AT_ONCE):
-                part = ids[start : start + _AT_ONCE]
-                name = f"delete_archived_{kind}_enrollments"
-                self._wire.call(name, record_ids=part, **where)
+        verify(self._session, names).require(*names)
+        batches = [
+            (kind, target_id, [*ids][start : start + _AT_ONCE])
+            for (kind, target_id), ids in by_target.items()
+            for start in range(0, len(ids), _AT_ONCE)
+        ]
+        deleted: list[int] = []
+        for number, (kind, target_id, ids) in enumerate(batches):
+            name, where = f"delete_archived_{kind}_enrollments", {f"{kind}_id": target_id}
+            try:
+                self._session.call(name, record_ids=ids, **where)
+            except ApiError as error:
+                later = [record_id for _, _, batch in batches[number + 1 :] for record_id in batch]
+                if not deleted and not error.in_doubt:
+                    raise
+                raise PartialDeletionError(
+                    error.method,
+                    error.path,
+                    status=error.status,
+                    message=error.message,
+                    retry_after=error.retry_after,
+                    in_doubt=error.in_doubt,
+                    deleted=deleted,
+                    uncertain=ids if error.in_doubt else (),
+                    remaining=later if error.in_doubt else [*ids, *later],
+                ) from error
+            deleted += ids
+        return len(deleted)
 
     def pages_in_course(
         self, course_id: int, **filters: Any
     ) -> Iterator[Page[ArchivedCourseEnrollment]]:
-        """The same, a page at a time, with what the platform says of the whole."""
+        """Yield `Page` objects with the platform's totals; arguments as for `in_course`."""
         given = {"course_id": course_id, **_checked(**filters)}
-        found = pages(self._wire, "archived_course_enrollments", ArchivedCourseEnrollment, **given)
-        return of_target(found, course_id, attrgetter("course.course_id"))
+        found = pages(
+            self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
+        )
+        return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
 
     def pages_in_learning_plan(
         self, learning_plan_id: int, **filters: Any
     ) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
-        """The same, a page at a time, with what the platform says of the whole."""
+        """Yield `Page` objects with the platform's totals; arguments as for `in_learning_plan`."""
         given = {"learning_plan_id": learning_plan_id, **_checked(**filters)}
         found = pages(
-            self._wire,
+            self._session,
             "archived_learning_plan_enrollments",
             ArchivedLearningPlanEnrollment,
             **given,
         )
-        return of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
+        of_plan = of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
+        return self._read_here(of_plan)
+
+    def _read_here(self, found: Iterator[Page[R]]) -> Iterator[Page[R]]:
+        """Note in each record which platform it was read from."""
+        for page in found:
+            for record in page.items:
+                read_from(record, self._session.settings.base_url)
+            yield page
 
 
 def certificate_of(record: ArchivedRecord) -> str | None:

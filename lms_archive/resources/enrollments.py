@@ -73,7 +73,10 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
     ) -> Iterator[Page[CourseEnrollment]]:
-        """The same, a page at a time, with what the platform says of the whole."""
+        """Yield `Page` objects instead of enrollments, each with the platform's total.
+
+        Arguments and errors are those of `in_course`.
+        """
         given = {"course_id": course_id, **_filters(user_ids, status)}
         found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
         return of_target(found, course_id, attrgetter("course_id"))
@@ -85,7 +88,10 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
     ) -> Iterator[Page[LearningPlanEnrollment]]:
-        """The same, a page at a time, with what the platform says of the whole."""
+        """Yield `Page` objects instead of enrollments, each with the platform's total.
+
+        Arguments and errors are those of `in_learning_plan`.
+        """
         given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
         found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
         return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))

@@ -4,91 +4,95 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
-from lms_archive.records.active import LearningPlan, LearningPlanCourse
+from lms_archive.errors import UnexpectedResponseError
+from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
+from lms_archive.resources.base import Resource
+from lms_archive.resources.identity import require_same_id
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
 
 __all__ = ["LearningPlans"]
 
 
-class LearningPlans:
-    """`client.learning_plans`."""
+class LearningPlans(Resource[LearningPlan]):
+    """`client.learning_plans`: the learning plans of the platform."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    _record, _noun, _id = LearningPlan, "learning plan", "learning_plan_id"
+    _list, _get = "list_learning_plans", "get_learning_plan"
 
     def list(self, *, search: str | None = None) -> Listing[LearningPlan]:
-        """Every learning plan, or those that the platform finds for a text; page by page.
+        """List all learning plans, or those that match a search, reading page by page.
 
         Calls `GET /learningplan/v1/learningplans` (seen), 200 plans a call.
+
+        Args:
+            search: text that the platform looks for in code and title.
 
         Raises:
             ApiError: a call failed.
         """
-        return Listing(LearningPlan, lambda: self.pages(search=search))
+        return self._listing(search=search)
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[LearningPlan]]:
-        """The same, a page at a time, with what the platform says of the whole."""
-        return pages(self._wire, "list_learning_plans", LearningPlan, search=search)
+        """Yield `Page` objects instead of learning plans, each with the platform's total.
+
+        Arguments and errors are those of `list`.
+        """
+        return self._pages(search=search)
 
     def get(self, learning_plan_id: int) -> LearningPlan:
-        """The learning plan of that id.
+        """Get a learning plan by its id.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}` (path and title seen).
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such learning plan.
+            UnexpectedResponseError: the answer is about another learning plan.
         """
-        given = {"learning_plan_id": learning_plan_id}
-        reply = self._wire.call("get_learning_plan", **given)
-        return structured(self._wire, "get_learning_plan", LearningPlan, reply.data, None, given)
+        return self._fetch(learning_plan_id)
 
     def find(self, code: str) -> LearningPlan:
-        """The learning plan with exactly that code.
+        """Find the learning plan with exactly this code.
 
         Calls `GET /learningplan/v1/learningplans` with the code as search text (seen).
 
         Raises:
-            NotFoundError: no plan has it.
-            InvalidInputError: several have it, so that only an id says which is meant.
+            NotFoundError: no learning plan has this code.
+            InvalidInputError: several learning plans have it; only an id says which is meant.
         """
-        found = [plan for plan in self.list(search=code) if plan.code == code]
-        if not found:
-            row = self._wire.operation("list_learning_plans")
-            words = f"no learning plan has the code {code!r}"
-            raise NotFoundError(row.method, row.path, status=200, message=words)
-        if len(found) > 1:
-            ids = ", ".join(str(plan.learning_plan_id) for plan in found)
-            words = f"{len(found)} learning plans have the code {code!r} (ids {ids})"
-            raise InvalidInputError(f"{words}: give the id")
-        return found[0]
+        return self._find_exact("code", code, search=code)
 
     def courses(self, learning_plan_id: int) -> Listing[LearningPlanCourse]:
-        """The courses of a learning plan.
+        """List the courses of a learning plan, in its order.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/courses` (seen, weak).
 
         Raises:
-            NotFoundError: there is no such plan.
+            NotFoundError: there is no such learning plan.
         """
-        name, given = "learning_plan_courses", {"learning_plan_id": learning_plan_id}
         return Listing(
-            LearningPlanCourse, lambda: pages(self._wire, name, LearningPlanCourse, **given)
+            LearningPlanCourse,
+            lambda: pages(
+                self._wire,
+                "learning_plan_courses",
+                LearningPlanCourse,
+                learning_plan_id=learning_plan_id,
+            ),
         )
 
     def of_course(self, course_id: int) -> tuple[int, ...]:
-        """The ids of the learning plans that hold a course.
+        """Return the ids of the learning plans that contain a course.
 
         Calls `GET /learn/v1/courses/{course_id}` (2017; that it lists all plans of the course,
-        and not only the caller's, is assumed).
+        not only the caller's, is assumed).
 
         Raises:
             NotFoundError: there is no such course.
         """
         row = self._wire.operation("get_course")
         reply = self._wire.call("get_course", course_id=course_id)
+        course = structured(self._wire, "get_course", Course, reply.data, {"course_id": course_id})
+        require_same_id(self._wire, "get_course", course.course_id, course_id=course_id)
         plans = row.find(reply.data, "learning_plans")
         try:
             return tuple(int(str(row.find(plan, "learning_plan_id"))) for plan in plans)

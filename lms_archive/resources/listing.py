@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.records.columns import Column, columns_of, rows_of
-from lms_archive.records.frames import Table
-from lms_archive.records.html import MAX_ROWS, block, counted, line, table
+from lms_archive.tables.columns import Column, columns_of, rows_of
+from lms_archive.tables.frames import Table
+from lms_archive.tables.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.pages import Page
 
 __all__ = ["Listing"]
@@ -55,11 +55,8 @@ class Listing(Table, Generic[T]):
             "a listing is read through its client: pickle the client, or list(listing)"
         )
 
-    def _columns(self) -> Sequence[Column]:
-        return columns_of(self._cls)
-
-    def _rows(self) -> Iterator[Mapping[str, Any]]:
-        return rows_of(self)
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        return columns_of(self._cls), rows_of(self)
 
     def _repr_html_(self) -> str:
         page = next(self._pages(), None)

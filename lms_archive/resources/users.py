@@ -7,11 +7,11 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from attrs import evolve
 
-from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
-from lms_archive.records.active import User
+from lms_archive.errors import InvalidInputError, UnexpectedResponseError
+from lms_archive.records.active import Account, User
+from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.calls import Wire
-from lms_archive.wire.pages import Page, pages, structured
+from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
 __all__ = ["Since", "Users", "checked_since"]
 
@@ -19,69 +19,88 @@ Since = date | datetime | timedelta
 """A day (from its midnight, UTC), an aware time, or how long ago by the platform's clock."""
 
 
-class Users:
-    """`client.users`."""
+class Users(Resource[User]):
+    """`client.users`: the users of the platform."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    _record, _noun, _id = User, "user", "user_id"
+    _list, _get = "list_users", "get_user"
 
     def list(self, *, search: str | None = None) -> Listing[User]:
-        """Every user, or those that the platform finds for a text; page by page.
+        """List all users, or those that match a search, reading page by page.
 
         Calls `GET /manage/v1/user` (2017 and seen), 200 users a call.
+
+        Args:
+            search: text that the platform looks for in username, names and e-mail.
 
         Raises:
             ApiError: a call failed.
         """
-        return Listing(User, lambda: self.pages(search=search))
+        return self._listing(search=search)
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[User]]:
-        """The same, a page at a time, with what the platform says of the whole."""
-        return pages(self._wire, "list_users", User, search=search)
+        """Yield `Page` objects instead of users, each with the platform's total.
+
+        Arguments and errors are those of `list`.
+        """
+        return self._pages(search=search)
 
     def get(self, user_id: int) -> User:
-        """The user of that id.
+        """Get a user by the id.
 
         Calls `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak).
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: there is no such user.
+            UnexpectedResponseError: the answer is about another user.
         """
-        given = {"user_id": user_id}
-        reply = self._wire.call("get_user", **given)
-        return structured(self._wire, "get_user", User, reply.data, None, given)
+        return self._fetch(user_id)
 
     def find(self, username: str) -> User:
-        """The user with exactly that username, upper and lower case told apart.
+        """Find the user with exactly this username, in upper and lower case.
 
         Calls `GET /manage/v1/user` with the name as search text, `match_type=full` (seen).
 
         Raises:
-            NotFoundError: nobody has it.
+            NotFoundError: no user has this username.
         """
-        found = pages(self._wire, "list_users", User, search=username, match="full")
-        for page in found:
-            for user in page.items:
-                if user.username == username:
-                    return user
-        row = self._wire.operation("list_users")
-        words = f"no user has the name {username!r}"
-        raise NotFoundError(row.method, row.path, status=200, message=words)
+        return self._find_exact("username", username, search=username, match="full")
+
+    def me(self) -> Account:
+        """Get the account that this client is logged in as.
+
+        Calls `GET /manage/v1/user/session` (seen).
+
+        Raises:
+            NotFoundError: the platform has no such call.
+            ApiError: the call failed or was refused.
+        """
+        row, answer = self._wire.operation("session"), self._wire.call("session").data
+        user_id, username, level = (
+            str(row.find(answer, word) or "") for word in ("user_id", "username", "user_level")
+        )
+        return Account(
+            user_id=int(user_id) if user_id.isdecimal() else None,
+            username=username or None,
+            level=level or None,
+        )
 
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
-        """The users whose last access lies before a time.
+        """List the users whose last access is earlier than a time.
 
         Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops
         where the others are more recent; where the platform does not keep that order, all users
-        are read. Users without any login may stand at either end of it.
+        are read. Users without any login may be at either end of it.
 
         Args:
             since: a day (from its midnight, UTC), an aware time, or how long ago by the
                 platform's clock.
-            never_logged_in: whether users without any login are given too, after the others.
+            never_logged_in: whether to include users without any login, after the others.
+
+        A user whose last access cannot be read is left out.
 
         Raises:
-            InvalidInputError: a time without a zone, or one that lies in the future.
+            InvalidInputError: a time without a zone, or one in the future.
             ApiError: a call failed.
         """
         moment = checked_since(since)
@@ -94,7 +113,7 @@ class Users:
         latest: datetime | None = None
         ordered, ended = True, False
         for page in self._by_last_login("asc"):
-            border, found = _border(since, page), []
+            border, inactive = _border(since, page), []
             for user in page.items:
                 at = user.last_login_at
                 if at is None:
@@ -103,8 +122,8 @@ class Users:
                 ordered = ordered and not ended and (latest is None or latest <= at)
                 latest = at
                 if at < border:
-                    found.append(user)
-            yield _of_unknown_total(page, found)
+                    inactive.append(user)
+            yield _of_unknown_total(page, inactive)
             if ordered and latest is not None and latest >= border:
                 break
         if not never_logged_in:
@@ -117,24 +136,25 @@ class Users:
         yield _of_unknown_total(page, [*never.values()])
 
     def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
-        given = {"sort": "last_access_date", "direction": direction}
-        return pages(self._wire, "list_users", User, **given)
+        parameters = {"sort": "last_access_date", "direction": direction}
+        listed = tolerant_pages(self._wire, "list_users", User, parameters)
+        return with_partial(listed, frozenset({"last_login_at"}))
 
 
-def _of_unknown_total(page: Page[User], found: Sequence[User]) -> Page[User]:
-    return evolve(page, items=found, total=None)
+def _of_unknown_total(page: Page[User], users: Sequence[User]) -> Page[User]:
+    return evolve(page, items=users, total=None)
 
 
 def checked_since(since: Since) -> datetime | timedelta:
-    """The moment meant, or how long ago.
+    """Return the time in UTC, or how long ago.
 
     Raises:
-        InvalidInputError: a time without a zone, or no time at all.
+        InvalidInputError: a time without a zone, or not a time at all.
     """
     if isinstance(since, timedelta):
         if since < timedelta():
             raise InvalidInputError(
-                f"since={since} lies in the future: give how long ago, as {-since}"
+                f"since={since} is in the future: say how long ago, as {-since}"
             )
         return since
     if isinstance(since, datetime):
@@ -143,22 +163,22 @@ def checked_since(since: Since) -> datetime | timedelta:
         return since.astimezone(timezone.utc)
     if isinstance(since, date):
         return datetime.combine(since, time(), timezone.utc)
-    raise InvalidInputError(f"since is a date, an aware datetime or a timedelta, not {since!r}")
+    raise InvalidInputError(
+        f"since must be a date, an aware datetime or a timedelta, not {since!r}"
+    )
 
 
 def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
-    """The moment before which a last access is inactive, never in the platform's future."""
+    """Return the time before which a last access counts as inactive."""
     if page.date is None:
-        faults = ["no Date header: what is inactive cannot be told without"]
+        faults = ["no Date header: without it no user can be called inactive"]
         raise UnexpectedResponseError("GET", page.path, faults=faults)
     try:
         border = page.date - since if isinstance(since, timedelta) else since
     except OverflowError:
-        raise InvalidInputError(
-            f"since={since} lies before the year 1: give a shorter time"
-        ) from None
+        raise InvalidInputError(f"since={since} is before the year 1: use a shorter time") from None
     if border > page.date:
         raise InvalidInputError(
-            f"since {border} lies in the future: it is {page.date} on the platform"
+            f"since {border} is in the future: it is {page.date} on the platform"
         )
     return border

@@ -1,9 +1,11 @@
 """A stand-in platform for tutorials and tests: a real HTTP server over a SQLite file.
 
-It keeps the rules of the platform, not just happy answers, and knows nothing of the SDK:
-only `Sandbox.client()` builds a client. `Sandbox` is loaded at its first use, because the
-pytest plugin beside it is imported in every test run of everyone who installed the package.
+It keeps the rules of the platform, and shares no code with the library: only `Sandbox.client()`
+builds a client. `Sandbox` is loaded when it is first used, because the pytest plugin beside it is
+imported in every test run of every user who installed the package.
 """
+
+from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,11 @@ def __getattr__(name: str) -> object:
     if name != "Sandbox":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from lms_archive.sandbox.platform import Sandbox  # noqa: PLC0415  # needs an extra
-    except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] != "werkzeug":
+        from lms_archive.sandbox.platform import Sandbox  # noqa: PLC0415  needs an extra
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "werkzeug":
             raise
         raise ImportError(
             "the sandbox needs werkzeug: pip install 'lms-archive[sandbox]'"
-        ) from missing
+        ) from error
     return Sandbox

@@ -1,4 +1,6 @@
-"""`python -m lms_archive.sandbox serve`: a sandbox by itself, until interrupted."""
+"""Run a sandbox on its own until it is interrupted: `python -m lms_archive.sandbox serve`."""
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -13,20 +15,20 @@ _FILES = ("users", "courses", "learning_plans", "enrollments", "learning_plan_en
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve as the arguments say; returns the exit code."""
-    given = _parser().parse_args(arguments)
+    """Serve as the arguments say; return the exit code."""
+    options = _parser().parse_args(arguments)
     try:
-        _serve(given)
+        _serve(options)
     except (OSError, RuntimeError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _serve(given: argparse.Namespace) -> None:
-    with Sandbox(path=given.path, port=given.port, job_seconds=given.job_seconds) as sandbox:
-        sandbox.load_csv(**{name: getattr(given, name) for name in _FILES})
-        with contextlib.suppress(KeyboardInterrupt):  # whoever reads this may stop us at once
+def _serve(options: argparse.Namespace) -> None:
+    with Sandbox(path=options.path, port=options.port, job_seconds=options.job_seconds) as sandbox:
+        sandbox.load_csv(**{name: getattr(options, name) for name in _FILES})
+        with contextlib.suppress(KeyboardInterrupt):  # a reader of this may stop us at once
             print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
             for name, value in sandbox.env().items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)

@@ -1,45 +1,51 @@
 """The WSGI application: one call, from request to answer."""
 
-import json
+from __future__ import annotations
+
 import math
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from attrs import define, frozen
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import http_date
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from lms_archive.sandbox import certificates
-from lms_archive.sandbox.ask import Ask, Settings, read_parameters
+from lms_archive.sandbox.answers import API_PAGE, Refusal, fault_answer, html_answer, json_answer
 from lms_archive.sandbox.clock import Clock
-from lms_archive.sandbox.faults import INSTEAD, Fault, Faults
+from lms_archive.sandbox.faults import Fault, Faults
+from lms_archive.sandbox.foreign import SwaggerKind
 from lms_archive.sandbox.jobs import advance
 from lms_archive.sandbox.oauth import Account, OAuth
-from lms_archive.sandbox.refusal import Refusal, error_body
+from lms_archive.sandbox.request import ApiRequest, Settings, read_parameters
 from lms_archive.sandbox.routes import Route, routes_of
-from lms_archive.sandbox.swagger import swagger
+from lms_archive.sandbox.swagger import microservices, swagger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _HOUR = timedelta(hours=1)
-_API_PAGE = "<!DOCTYPE html><html><body><h1>API browser</h1></body></html>"
-_PROXY_PAGE = "<!DOCTYPE html><html><body><h1>Please wait</h1>Your proxy is busy.</body></html>"
+_RULES = (
+    ("token", "POST", "/oauth2/token"),
+    ("swagger", "GET", "/<service>/v1/swagger"),
+    ("microservices", "GET", "/manage/v1/site/microservices"),
+    ("certificate", "GET", "/certificates/<name>"),
+)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
-    """One call that was asked of the sandbox.
+    """One call that the sandbox received.
 
     `operation` is its name in the contract table, None for an unknown path; `query` the
     decoded pairs in order; `body` what was sent (never of a login); `status` None where the
-    connection was cut; `username` None where nobody was signed in; `at` in UTC.
+    connection was cut; `username` None where no account was signed in; `at` in UTC.
     """
 
     method: str
@@ -53,19 +59,18 @@ class Call:
 
 
 class ConnectionCut(Exception):
-    """Tells the server to close the connection without an answer."""
+    """Makes the server close the connection without an answer."""
 
 
-@dataclass(slots=True)
+@define
 class _Visit:
-    """A request on its way: where it goes and, once known, who makes it."""
+    """A request being handled: its operation and, once known, its account."""
 
     request: Request
     now: datetime
-    route: Route | None
     operation: str | None
     arguments: Mapping[str, Any]
-    refusal: Refusal | None
+    refusal: Refusal | None = None
     account: Account | None = None
 
     @property
@@ -75,18 +80,22 @@ class _Visit:
             return None
         return authorization.token
 
-    def record(self, status: int | None) -> Call:
+    def call(self, status: int | None) -> Call:
         request = self.request
-        query = tuple(request.args.items(multi=True))
-        body = request.get_data(as_text=True) if self.route else ""
-        username = self.account.username if self.account else None
         return Call(
-            request.method, request.path, self.operation, query, body, status, username, self.now
+            request.method,
+            request.path,
+            self.operation,
+            tuple(request.args.items(multi=True)),
+            "" if self.operation in (None, "token") else request.get_data(as_text=True),
+            status,
+            self.account.username if self.account else None,
+            self.now,
         )
 
 
 class Application:
-    """Everything that answers. Whoever uses `advance` or the file holds `lock` meanwhile."""
+    """Everything that answers. Hold `lock` while using `advance` or the file."""
 
     def __init__(
         self,
@@ -98,7 +107,7 @@ class Application:
         settings: Settings,
         calls: list[Call],
     ) -> None:
-        self.lock: threading.Lock = threading.Lock()
+        self.lock = threading.Lock()
         self._calls = calls
         self._db = db
         self._clock = clock
@@ -107,21 +116,21 @@ class Application:
         self._settings = settings
         self._recent: deque[datetime] = deque()
         self._routes = {route.operation: route for route in routes_of(settings.foreign)}
-        self._urls = Map(_rules(self._routes.values()), merge_slashes=False).bind("127.0.0.1")
+        rules = [Rule(path, endpoint=name, methods=[verb]) for name, verb, path in _RULES]
+        rules += map(_rule, self._routes.values())
+        self._urls = Map(rules, merge_slashes=False).bind("127.0.0.1")
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one call (WSGI)."""
         request = Request(environ)
         with self.lock:
             now = self._clock.now()
             self.advance(now)
             visit = self._visit(request, now)
-            fault = self._faults.answer(visit.operation, request.method, now)
+            fault = self._faults.of_answer(visit.operation, request.method, now)
             response = self._respond(visit, fault)
-            cut = fault is not None and fault.kind.startswith("cut")
-            self._calls.append(visit.record(None if cut else response.status_code))
+            cut = fault is not None and fault.cuts_connection
+            self._calls.append(visit.call(None if cut else response.status_code))
         if cut:
             raise ConnectionCut
         if fault is not None and fault.kind == "slow":
@@ -129,35 +138,34 @@ class Application:
         return response(environ, start_response)
 
     def advance(self, now: datetime) -> None:
-        """Do what background jobs have to do by now."""
+        """Do the work of background jobs that is due."""
         with self._db:
             advance(self._db, now, self._settings)
 
     def _visit(self, request: Request, now: datetime) -> _Visit:
         try:
             operation, arguments = self._urls.match(request.path, request.method)
-        except MethodNotAllowed as wrong:
-            allowed = {"Allow": ", ".join(sorted(wrong.valid_methods or ()))}
+        except MethodNotAllowed as error:
+            allowed = {"Allow": ", ".join(sorted(error.valid_methods or ()))}
             refusal = Refusal(405, "Method Not Allowed.", headers=allowed)
-            return _Visit(request, now, None, None, {}, refusal)
+            return _Visit(request, now, None, {}, refusal)
         except HTTPException:
-            return _Visit(request, now, None, None, {}, Refusal(404, "Page not found."))
-        return _Visit(request, now, self._routes.get(operation), operation, arguments, None)
+            return _Visit(request, now, None, {}, Refusal(404, "Page not found."))
+        return _Visit(request, now, operation, arguments)
 
     def _respond(self, visit: _Visit, fault: Fault | None) -> Response:
-        """Do the work, or what `fault` puts in its place."""
-        kind = fault.kind if fault else None
-        if fault and kind in INSTEAD:
-            response = _instead(fault)
-        else:
-            if kind == "expired_token":
-                self._oauth.revoke(visit.bearer)
+        """Do the work and return its answer, or the answer of *fault*."""
+        form, response = self._settings.foreign.errors, None
+        if fault is not None and fault.kind == "expired_token":
+            self._oauth.revoke(visit.bearer)
+        if fault is None or not fault.prevents_work:
             try:
                 response = self._work(visit)
             except Refusal as refusal:
-                response = _json(refusal.status, refusal.body, refusal.headers)
-            if fault and kind == "error_after":
-                response = _failure(fault.details["status"])
+                response = refusal.answer(form)
+        if response is None or (fault is not None and fault.replaces_answer):
+            assert fault is not None  # noqa: S101  only a fault prevents the work
+            response = fault_answer(fault, form)
         response.headers["Date"] = http_date(visit.now)
         return response
 
@@ -165,44 +173,39 @@ class Application:
         self._count(visit.now)
         if visit.refusal:
             raise visit.refusal
-        request = visit.request
+        request, foreign, routes = visit.request, self._settings.foreign, self._routes.values()
         if visit.operation == "token":
-            return _json(200, self._oauth.grant(request.form, visit.now))
+            return json_answer(200, self._oauth.grant(request.form, visit.now))
         if visit.operation == "swagger":
-            return self._swagger(visit.arguments["service"])
+            service = visit.arguments["service"]
+            return _document(foreign.swagger) or json_answer(200, swagger(service, routes))
         visit.account = self._oauth.account(visit.bearer, visit.now)
-        if visit.route is None:
+        if visit.operation == "microservices":
+            services = microservices(request.host_url.rstrip("/"), routes)
+            return _document(foreign.microservices or foreign.swagger) or json_answer(
+                200, _envelope(services)
+            )
+        if visit.operation == "certificate":
             certificate = certificates.read(self._db, visit.arguments["name"])
             return Response(certificate, content_type="application/pdf")
-        args = read_parameters(
-            visit.route.parameters, visit.arguments, request.args, request.get_data()
-        )
-        ask = Ask(
-            visit.route.operation,
-            request.method,
-            request.path,
-            args,
-            visit.account,
+        return self._call(self._routes[str(visit.operation)], visit, visit.account)
+
+    def _call(self, route: Route, visit: _Visit, account: Account) -> Response:
+        sent = visit.request
+        api_request = ApiRequest(
+            route.operation,
+            sent.method,
+            sent.path,
+            read_parameters(route.parameters, visit.arguments, sent.args, sent.get_data()),
+            account,
             visit.now,
             self._db,
             self._settings,
             self._faults,
         )
         with self._db:
-            data = visit.route.handler(ask)
-        answer = {"data": data, "version": "1.0.0", "_links": []}
-        return _json(200, self._settings.foreign.answer(ask.operation, answer))
-
-    def _swagger(self, service: str) -> Response:
-        match self._settings.foreign.swagger:
-            case "missing":
-                raise Refusal(404, "Page not found.")
-            case "forbidden":
-                raise Refusal(403, "You are not allowed to read this.")
-            case "html":
-                return Response(_API_PAGE, content_type="text/html; charset=utf-8")
-            case _:
-                return _json(200, swagger(service, self._routes.values()))
+            answer = _envelope(route.handler(api_request))
+        return json_answer(200, self._settings.foreign.answer(route.operation, answer))
 
     def _count(self, now: datetime) -> None:
         """Refuse with 429 what is above the limit of any 3,600 seconds; logins count too."""
@@ -217,45 +220,23 @@ class Application:
         recent.append(now)
 
 
-def _rules(routes: Iterable[Route]) -> list[Rule]:
-    rules = [
-        Rule("/oauth2/token", endpoint="token", methods=["POST"]),
-        Rule("/<service>/v1/swagger", endpoint="swagger", methods=["GET"]),
-        Rule("/certificates/<name>", endpoint="certificate", methods=["GET"]),
-    ]
-    for route in routes:
-        path = route.path
-        for parameter in route.parameters:
-            if parameter.place == "path":
-                converter = "int" if parameter.kind.startswith("integer") else "string"
-                path = path.replace(f"{{{parameter.shown}}}", f"<{converter}:{parameter.shown}>")
-        rules.append(Rule(path, endpoint=route.operation, methods=[route.method]))
-    return rules
+def _rule(route: Route) -> Rule:
+    path = route.path
+    for parameter in route.parameters:
+        if parameter.place == "path":
+            converter = "int" if parameter.type.startswith("integer") else "string"
+            path = path.replace(f"{{{parameter.shown}}}", f"<{converter}:{parameter.shown}>")
+    return Rule(path, endpoint=route.operation, methods=[route.method])
 
 
-def _json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    text = json.dumps(body, separators=(",", ":"))
-    return Response(text, status, headers, content_type="application/json; charset=UTF-8")
+def _document(kind: SwaggerKind) -> Response | None:
+    """Return the page for humans or refuse, as this platform does; None where it serves JSON."""
+    if kind == "missing":
+        raise Refusal(404, "Page not found.")
+    if kind == "forbidden":
+        raise Refusal(403, "You are not allowed to read this.")
+    return html_answer(API_PAGE) if kind == "html" else None
 
 
-def _failure(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    return _json(status, error_body(status, "The platform cannot answer now."), headers)
-
-
-def _instead(fault: Fault) -> Response:
-    """Return the answer of a fault that does no work; that of `cut_before` is never sent."""
-    details = fault.details
-    match fault.kind:
-        case "html":
-            return Response(_PROXY_PAGE, details["status"], content_type="text/html; charset=utf-8")
-        case "redirect":
-            return Response("", details["status"], {"Location": details["location"]})
-        case "status" if isinstance(details["body"], str):
-            return Response(details["body"], details["status"], details["headers"])
-        case "status":
-            return _json(details["status"], details["body"], details["headers"])
-        case "cut_before":
-            return Response()
-        case code:
-            after = details["retry_after"]
-            return _failure(int(code), None if after is None else {"Retry-After": str(after)})
+def _envelope(data: Any) -> dict[str, Any]:
+    return {"data": data, "version": "1.0.0", "_links": []}

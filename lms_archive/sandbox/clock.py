@@ -1,4 +1,6 @@
-"""Time on the platform: one clock, and the two forms in which times are kept."""
+"""Time on the platform: one clock, and the two forms in which times are stored."""
+
+from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, timezone
@@ -8,37 +10,37 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Clock(Protocol):
-    """What the sandbox asks of a clock; it takes time from nowhere else."""
+    """What the sandbox needs of a clock; it reads the time nowhere else."""
 
     def now(self) -> datetime:
         """Return the platform's wall-clock time, aware and in UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Let *seconds* pass."""
 
 
 class WallClock:
     """The real time."""
 
     def now(self) -> datetime:
-        """Return the time of day, aware and in UTC."""
+        """Return the current time, aware and in UTC."""
         return datetime.now(timezone.utc)
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for *seconds*."""
         time.sleep(seconds)
 
 
 def stamp(at: datetime) -> str:
-    """Return `at` as the platform writes times: `YYYY-MM-DD HH:MM:SS`, UTC, floored (seen)."""
+    """Return *at* as the platform writes times: `YYYY-MM-DD HH:MM:SS`, UTC, floored (seen)."""
     return at.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def micros(at: datetime) -> int:
-    """Return `at` in whole microseconds since 1970, the unit in which jobs are scheduled."""
+    """Return *at* in whole microseconds since 1970, the unit in which jobs are scheduled."""
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def moment(micros: int) -> datetime:
-    """Return the time that `micros` microseconds since 1970 stand for."""
+    """Return the time that is *micros* microseconds after 1970."""
     return _EPOCH + timedelta(microseconds=micros)

@@ -1,14 +1,15 @@
-"""The active enrollments in a course or a learning plan."""
+"""The active enrollments in one course or learning plan, or in all of them."""
+
+from __future__ import annotations
 
 from sqlite3 import Row
 from typing import Any
 
-from lms_archive.sandbox.ask import Ask
-from lms_archive.sandbox.kinds import COURSE, PLAN, Kind, find
-from lms_archive.sandbox.listing import Select, listing
+from lms_archive.sandbox.pages import Select, read_page
+from lms_archive.sandbox.request import ApiRequest
+from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind, find
 
-#: Returned only when asked for in `extra_fields[]` (seen).
-_ON_DEMAND = {
+_ON_REQUEST = {
     COURSE: ("enrollment_status", "enrollment_time_spent"),
     PLAN: (
         "enrollment_status",
@@ -17,15 +18,11 @@ _ON_DEMAND = {
         "enrollment_time_spent",
     ),
 }
-#: What the item tells of its course or plan, and the column that it comes from.
-_OF_TARGET = {
-    COURSE: {
-        "course_code": "code",
-        "course_name": "name",
-        "course_uid": "uidCourse",
-        "course_type": "course_type",
-    },
-    PLAN: {"learning_plan_code": "code", "learning_plan_name": "title"},
+"""Returned only when asked for in `extra_fields[]` (seen)."""
+_TARGET_FIELDS = {
+    COURSE: "t.code AS course_code, t.name AS course_name, t.uidCourse AS course_uid,"
+    " t.course_type",
+    PLAN: "t.code AS learning_plan_code, t.title AS learning_plan_name",
 }
 _NEVER = ("certificate_url", "certificate_date")
 _ZERO_WHEN_NONE = (
@@ -35,23 +32,33 @@ _ZERO_WHEN_NONE = (
 )
 
 
-def active_enrollments(kind: Kind, ask: Ask) -> dict[str, Any]:
+def target_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
     """Answer `GET .../enrollments` of a course or plan (seen; `username` in courses: assumed)."""
-    target = find(kind, ask)
-    source = f"{kind.enrollments} e LEFT JOIN users u ON u.user_id = e.user_id"
-    select = Select("e.*, u.username", source, "e.user_id")
-    select.where(f"e.{kind.column} = ?", target[kind.key])
-    select.where_in("e.user_id", ask.args["user_id[]"])
-    select.where_in("e.enrollment_status", ask.args["enrollment_status[]"])
-    of_target = {key: target[column] for key, column in _OF_TARGET[kind].items()}
-    left_out = {*_NEVER, *_ON_DEMAND[kind]} - set(ask.args["extra_fields[]"] or ())
+    return _enrollments(kind, request, [find(kind, request)[kind.key]])
 
-    def shape(row: Row) -> dict[str, Any]:
-        item = {**dict(row), **of_target}
-        for key in left_out:
-            del item[key]
-        for key in _ZERO_WHEN_NONE:
-            item[key] = item[key] or "0000-00-00 00:00:00"
-        return item
 
-    return listing(ask, select, shape)
+def all_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
+    """Answer `GET .../enrollments` over all courses or plans (seen), ordered by target and user."""
+    return _enrollments(kind, request, request.list_filter(f"{kind.column}[]"))
+
+
+def _enrollments(
+    kind: TargetKind, request: ApiRequest, target_ids: list[int] | None
+) -> dict[str, Any]:
+    source = (
+        f"{kind.enrollments} e JOIN {kind.table} t ON t.{kind.key} = e.{kind.column}"
+        " LEFT JOIN users u ON u.user_id = e.user_id"
+    )
+    columns, order = f"e.*, u.username, {_TARGET_FIELDS[kind]}", f"e.{kind.column}, e.user_id"
+    select = Select(columns, source, order)
+    select.where_in(f"e.{kind.column}", target_ids)
+    select.where_in("e.user_id", request.list_filter("user_id[]"))
+    select.where_in("e.enrollment_status", request.list_filter("enrollment_status[]"))
+    left_out = {*_NEVER, *_ON_REQUEST[kind]} - set(request.args["extra_fields[]"] or ())
+
+    def item(row: Row) -> dict[str, Any]:
+        fields = {key: row[key] for key in row.keys() if key not in left_out}  # noqa: SIM118
+        zeros = {key: fields[key] or "0000-00-00 00:00:00" for key in _ZERO_WHEN_NONE}
+        return fields | zeros
+
+    return read_page(request, select, item)

@@ -1,17 +1,20 @@
 """Scripted faults: what goes wrong, at which call, how often. Nothing here is random."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-#: Each kind with its details and their defaults; `...` marks a detail that must be given.
+from attrs import define, frozen
+
 KINDS: dict[str, dict[str, Any]] = {
     "429": {"retry_after": None},
     "500": {"retry_after": None},
     "503": {"retry_after": None},
     "html": {"status": 200},
+    "login_page": {"done": False},
     "redirect": {"location": ..., "status": 302},
     "status": {"status": ..., "body": "", "headers": None},
     "cut_before": {},
@@ -24,13 +27,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "job_partial": {"errors": None, "every": None},
     "archived_lag": {"seconds": ...},
 }
-#: Answered in place of doing the work.
-INSTEAD = frozenset({"429", "500", "503", "html", "redirect", "status", "cut_before"})
-#: Happen to what a call sets going, not to its answer.
-LATER = frozenset({"job_late", "job_aborted", "job_partial", "archived_lag"})
+"""Each kind with its details and their defaults; `...` marks a detail that is required."""
+_INSTEAD = frozenset({"429", "500", "503", "html", "redirect", "status", "cut_before"})
+_OF_WORK = frozenset({"job_late", "job_aborted", "job_partial", "archived_lag"})
+"""Faults of what an archive call starts, not of its answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fault:
     """A fault that fired: its kind and details, and the call that it hit."""
 
@@ -40,8 +43,23 @@ class Fault:
     method: str
     at: datetime
 
+    @property
+    def prevents_work(self) -> bool:
+        """Whether the call is not carried out."""
+        return self.kind in _INSTEAD or self.details.get("done") is False
 
-@dataclass(slots=True)
+    @property
+    def replaces_answer(self) -> bool:
+        """Whether the fault answers, whatever the call did."""
+        return self.prevents_work or self.kind in ("error_after", "login_page")
+
+    @property
+    def cuts_connection(self) -> bool:
+        """Whether no answer comes at all."""
+        return self.kind in ("cut_before", "cut_after")
+
+
+@define
 class _Script:
     kind: str
     operation: str | None
@@ -55,7 +73,7 @@ class _Script:
 
 
 class Faults:
-    """The script of a sandbox (`sandbox.faults`)."""
+    """The faults of a sandbox (`sandbox.faults`): those to come, and those that fired."""
 
     def __init__(self, operations: Collection[str]) -> None:
         self._operations = operations
@@ -73,65 +91,72 @@ class Faults:
         after: int = 0,
         **details: Any,
     ) -> None:
-        """Let the next calls go wrong.
+        """Make the next matching calls fail.
 
         Instead of the work: `429`, `500`, `503` (retry_after: seconds, an HTTP date, or None),
-        `html` (status), `redirect` (location, status), `status` (status, body: text or what
-        becomes JSON, headers), `cut_before`. After the work was done: `cut_after`, `error_after`
-        (status), `slow` (seconds, slept on the sandbox's clock). `expired_token` revokes the
-        call's token, which answers 401. On what an archive call sets going: `job_late` (seconds;
-        the job begins and is listed only then, though found by its hash), `job_aborted`
-        (fraction of its rows done before), `job_partial` (errors: so many of the first rows,
-        or every: each so-manieth row, stay active and count as errors), `archived_lag`
-        (seconds until the archived list shows the records).
+        `html` (a proxy's page; status), `login_page` (200 with the login page, which means "not
+        permitted"; with `done=True` the work is done all the same), `redirect` (location,
+        status), `status` (status, body: text or what becomes JSON, headers), `cut_before`. After
+        the work was done: `cut_after`, `error_after` (status), `slow` (seconds, slept on the
+        sandbox's clock). `expired_token` revokes the call's token, which answers 401. Of what an
+        archive call starts: `job_late` (seconds; the job begins and is listed only then, though
+        its hash finds it), `job_aborted` (fraction of its rows done before), `job_partial`
+        (errors: the first n rows, or every: each n-th row, stay active and count as errors),
+        `archived_lag` (seconds until the archived list shows the records).
 
         A call meets at most one fault of its answer, the one added first; those of jobs add up.
 
         Args:
-            kind: one of the words above.
+            kind: a word above.
             operation: only calls of this name, as in the contract table (`list_courses`,
-                `token`), or `swagger`, or `certificate` (its download).
+                `token`), or `swagger`, `microservices`, `certificate` (its download).
             method: only calls of this HTTP method.
-            times: how many calls it hits.
-            after: how many matching calls it lets pass before; for a fault of jobs, only calls
-                that begin one are counted.
+            times: how many calls fail.
+            after: how many matching calls pass first; for a fault of jobs, only calls that
+                begin a job are counted.
             **details: those of the kind.
 
         Raises:
-            ValueError: for an unknown kind or operation, or details that do not fit.
+            ValueError: an unknown kind or operation, or details that do not fit.
         """
         if operation is not None and operation not in self._operations:
             raise ValueError(f"unknown operation {operation!r}: {', '.join(self._operations)}")
-        self._check(kind, details)
+        _check(kind, details)
         script = _Script(kind, operation, method, times, after, {**KINDS[kind], **details})
         with self._lock:
             self._scripts.append(script)
 
     def clear(self) -> None:
-        """Forget what has not fired yet; the log stays."""
+        """Drop the faults that have not fired yet; the log stays."""
         with self._lock:
             self._scripts.clear()
 
     @property
     def log(self) -> list[Fault]:
-        """Those that fired, in order."""
+        """The faults that fired, in order."""
         with self._lock:
             return list(self._log)
 
-    def answer(self, operation: str | None, method: str, at: datetime) -> Fault | None:
-        """Return what goes wrong with the answer to this call, and count it."""
-        kinds = frozenset(KINDS) - LATER
+    def of_answer(self, operation: str | None, method: str, at: datetime) -> Fault | None:
+        """Return the fault of the answer to this call, and count it."""
+        kinds = frozenset(KINDS) - _OF_WORK
         return next(iter(self._take(kinds, operation, method, at, most=1)), None)
 
-    def later(
-        self, kinds: frozenset[str], operation: str | None, method: str, at: datetime
+    def of_work(
+        self, kinds: Collection[str], operation: str | None, method: str, at: datetime
     ) -> dict[str, dict[str, Any]]:
-        """Return the details of those `kinds` that this call sets going, and count them."""
+        """Return the details of the faults of these *kinds* in what this call starts."""
         fired = self._take(kinds, operation, method, at, most=len(KINDS))
         return {fault.kind: fault.details for fault in fired}
 
     def _take(
-        self, kinds: frozenset[str], operation: str | None, method: str, at: datetime, *, most: int
+        self,
+        kinds: Collection[str],
+        operation: str | None,
+        method: str,
+        at: datetime,
+        *,
+        most: int,
     ) -> list[Fault]:
         fired: list[Fault] = []
         with self._lock:
@@ -148,16 +173,14 @@ class Faults:
             self._log += fired
         return fired
 
-    @staticmethod
-    def _check(kind: str, details: dict[str, Any]) -> None:
-        if kind not in KINDS:
-            raise ValueError(f"unknown fault {kind!r}: one of {', '.join(KINDS)}")
-        known = KINDS[kind]
-        if unknown := sorted(set(details) - set(known)):
-            raise ValueError(f"fault {kind!r} has no {', '.join(unknown)}")
-        lacking = [key for key, default in known.items() if default is ... and key not in details]
-        if lacking:
-            raise ValueError(f"fault {kind!r} needs {', '.join(lacking)}")
-        given = [key for key in ("errors", "every") if details.get(key)]
-        if kind == "job_partial" and len(given) != 1:
-            raise ValueError("fault 'job_partial' needs either errors or every, 1 or more")
+
+def _check(kind: str, details: dict[str, Any]) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"unknown fault {kind!r}: one of {', '.join(KINDS)}")
+    known = KINDS[kind]
+    if unknown := sorted(set(details) - set(known)):
+        raise ValueError(f"fault {kind!r} has no {', '.join(unknown)}")
+    if missing := [key for key, default in known.items() if default is ... and key not in details]:
+        raise ValueError(f"fault {kind!r} needs {', '.join(missing)}")
+    if kind == "job_partial" and bool(details.get("errors")) == bool(details.get("every")):
+        raise ValueError("fault 'job_partial' needs either errors or every, 1 or more")

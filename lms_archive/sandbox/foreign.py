@@ -1,14 +1,27 @@
-"""How a platform can differ from the default one: data, laid over the routes and the rules."""
+"""How a platform can differ from the default one: data that overrides routes and rules."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from attrs import field, frozen
+
 Effect = Literal["archives", "unenrolls", "updates", "nothing"]
+ErrorForm = Literal["message", "code", "text"]
 SwaggerKind = Literal["served", "missing", "forbidden", "html"]
+Totals = Literal["always", "on_request", "never"]
+
+_WORDS = {
+    "effect": get_args(Effect),
+    "swagger": get_args(SwaggerKind),
+    "microservices": (None, *get_args(SwaggerKind)),
+    "errors": get_args(ErrorForm),
+    "totals": get_args(Totals),
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Foreign:
     """A platform with another contract, or with other rules: `Sandbox(foreign=Foreign(...))`.
 
@@ -17,49 +30,57 @@ class Foreign:
     `operationId` made of method and path.
 
     Attributes:
-        calls: for an operation its method, path and, if it is another, its summary, as in
+        calls: for an operation its method, path and, if it differs, its summary, as in
             `"POST /enrollment/v1/archive Archive them"`; None: there is no such call. A
-            parameter whose name is in the path stands there.
+            parameter whose name is in the path is sent there.
         parameters: for an operation and a parameter its place and name, `"query ids[]"` or
             `"body userIds"`; a name alone keeps the place. None: it is neither described nor
             read.
         answers: for an operation, where a key of its answer goes, both as dotted paths
             (`"data.job_id": "data.background_job_id"`, `"data.items.user_id":
-            "data.items.idUser"`), one after the other; None: it is left out.
-        modes: for a value of `enrollment_mode` the one that this platform takes instead.
-        effect: what an archive call does. `archives`: as asked. `unenrolls`: what was asked,
-            without archiving; where no mode is given, it unenrolls. `updates`: whatever the
+            "data.items.idUser"`), in this order; None: it is left out.
+        modes: for a value of `enrollment_mode` the value that this platform takes instead.
+        effect: what an archive call does. `archives`: as requested. `unenrolls`: the same
+            without archiving; where no mode is sent, it unenrolls. `updates`: whatever the
             mode, only the time of the last update changes. `nothing`: not even that.
         keeps_date: an enrollment archived and re-enrolled keeps its date.
         archived_lag: seconds until the archived list shows a record.
         swagger: `missing` answers 404, `forbidden` 403, `html` a page for humans.
+        microservices: the same for the list of services, from which the documents are discovered;
+            None: as `swagger`.
+        errors: the form of refusals. `message`: `{status, name, message}`; `code`:
+            `{success: false, error, errorCode}`; `text`: plain text.
+        totals: whether lists have `total_count`: `on_request` where `get_total_count=1` is sent.
     """
 
-    calls: Mapping[str, str | None] = field(default_factory=dict)
-    parameters: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    answers: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
-    modes: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, str | None] = field(factory=dict)
+    parameters: Mapping[str, Mapping[str, str | None]] = field(factory=dict)
+    answers: Mapping[str, Mapping[str, str | None]] = field(factory=dict)
+    modes: Mapping[str, str] = field(factory=dict)
     effect: Effect = "archives"
     keeps_date: bool = False
     archived_lag: float = 0
     swagger: SwaggerKind = "served"
+    microservices: SwaggerKind | None = None
+    errors: ErrorForm = "message"
+    totals: Totals = "always"
 
-    def __post_init__(self) -> None:
-        """Refuse words that it does not know."""
-        for name, known in (("effect", get_args(Effect)), ("swagger", get_args(SwaggerKind))):
-            if getattr(self, name) not in known:
-                given = getattr(self, name)
-                raise ValueError(f"{name} cannot be {given!r}; known are {', '.join(known)}")
+    def __attrs_post_init__(self) -> None:
+        """Refuse unknown words."""
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                value, known = getattr(self, name), ", ".join(filter(None, words))
+                raise ValueError(f"{name} cannot be {value!r}; known are {known}")
 
     def answer(self, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer as this platform puts it; changes the one given."""
+        """Return *answer* in this platform's form; changes it in place."""
         for old, new in self.answers.get(operation, {}).items():
             _move(answer, old.split("."), new.split(".") if new else [])
         return answer
 
 
 def _move(node: Any, old: list[str], new: list[str]) -> None:
-    """Move what stands at `old`, in each item of a list alike; to nowhere, if `new` is empty."""
+    """Move what is at *old*, in each item of a list; drop it if *new* is empty."""
     if isinstance(node, list):
         for item in node:
             _move(item, old, new)

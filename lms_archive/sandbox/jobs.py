@@ -1,84 +1,78 @@
-"""Background jobs: how one begins, what it does when, and what is told of it (2017).
+"""Background jobs: how one begins, what it does when, and how it is described (2017).
 
-No thread does the work: whoever looks first calls `advance`, and each row is archived with the
-time at which it fell due. Nobody can tell the difference.
+No thread does the work: each request first calls `advance`, and each row is archived with the
+time at which it fell due, so that no client can see a difference.
 """
+
+from __future__ import annotations
 
 import hashlib
 import sqlite3
 from datetime import datetime, timedelta
 from sqlite3 import Row
-from typing import Any, NamedTuple
+from typing import Any
 
-from lms_archive.sandbox.archiving import Order, archive
-from lms_archive.sandbox.ask import Ask, Settings
+from lms_archive.sandbox.answers import Refusal
+from lms_archive.sandbox.archive_rules import Order, archive
 from lms_archive.sandbox.clock import micros, moment, stamp
-from lms_archive.sandbox.kinds import COURSE, PLAN, Enrollment
-from lms_archive.sandbox.listing import Select, listing
-from lms_archive.sandbox.refusal import Refusal
+from lms_archive.sandbox.pages import Select, read_page
+from lms_archive.sandbox.request import ApiRequest, Settings
+from lms_archive.sandbox.targets import COURSE, PLAN, Enrollment
 
 STATUSES = ("queued", "running", "aborted", "completed")
-_FAULTS = frozenset({"job_late", "job_aborted", "job_partial"})
 _LISTED = timedelta(days=13)
 _DESCRIBED = (
-    "hash",
-    "name",
-    "status",
-    "percent",
-    "errors",
-    "total",
-    "author_id",
-    "date_created",
-    "last_update",
-    "log_file",
+    *("hash", "name", "status", "percent", "errors", "total"),
+    *("author_id", "date_created", "last_update", "log_file"),
 )
 
 
-class Mail(NamedTuple):
-    """A mail that tells the author of a background job that it has ended."""
-
-    username: str
-    job_id: str
-    sent_at: str
-
-
-def begin_job(ask: Ask, order: Order, enrollments: list[Enrollment]) -> str:
-    """Queue a job over `enrollments`, all of one kind, and return its hash.
+def begin_job(request: ApiRequest, order: Order, enrollments: list[Enrollment]) -> str:
+    """Queue a job over *enrollments*, all of one kind, and return its hash.
 
     Row i of n falls due at start + job_seconds * (i + 1) / n.
     """
-    faults = ask.faults.later(_FAULTS, ask.operation, ask.method, ask.now)
+    faults = request.faults.of_work(
+        ("job_late", "job_aborted", "job_partial"), request.operation, request.method, request.now
+    )
     late = faults["job_late"]["seconds"] if "job_late" in faults else 0
     total = kept = len(enrollments)
     if "job_aborted" in faults:
         kept = int(kept * faults["job_aborted"]["fraction"])
     spoiled = _spoiled(faults.get("job_partial"), total)
-    starts_at = micros(ask.now + timedelta(seconds=late))
-    whole = round(ask.settings.job_seconds * 1_000_000)
+    starts_at = micros(request.now + timedelta(seconds=late))
+    duration = round(request.settings.job_seconds * 1_000_000)
 
-    (number,) = ask.db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM jobs").fetchone()
-    name = hashlib.sha256(f"{number} {starts_at}".encode()).hexdigest()[:40]
-    ask.db.execute(
-        "INSERT INTO jobs VALUES "
-        "(?, ?, ?, 'queued', 0, 0, ?, ?, ?, ?, NULL, ?, ?, 0, ?, ?, ?, ?, ?)",
+    (number,) = request.db.execute("SELECT COALESCE(MAX(number), 0) + 1 FROM jobs").fetchone()
+    job_hash = hashlib.sha256(f"{number} {starts_at}".encode()).hexdigest()[:40]
+    request.db.execute(
+        "INSERT INTO jobs VALUES (?, ?, ?, 'queued', 0, 0, ?, ?, ?, ?, NULL, ?, ?, 0, ?, ?, ?, ?)",
         [
-            *(number, name, "archive_enrollments", total, order.author_id),
-            *(stamp(ask.now), stamp(ask.now), order.mode, order.reset_tracking),
-            *(starts_at, starts_at + whole * kept // total),
-            *("completed" if kept == total else "aborted", order.lag, ask.args["notify"]),
+            *(number, job_hash, "archive_enrollments", total, order.author_id),
+            *(stamp(request.now), stamp(request.now), order.mode, order.reset_tracking),
+            *(starts_at, starts_at + duration * kept // total),
+            *("completed" if kept == total else "aborted", order.lag),
         ],
     )
     column = enrollments[0].kind.column
-    ask.db.executemany(
-        f"INSERT INTO job_rows (job_number, position, {column}, user_id, due_at, state)"  # noqa: S608  # own names
+    request.db.executemany(
+        f"INSERT INTO job_rows (job_number, position, {column}, user_id, due_at, state)"  # noqa: S608  own names
         " VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (number, i, one.target_id, one.user_id, starts_at + whole * (i + 1) // total, state)
-            for i, one in enumerate(enrollments)
+            (number, i, e.target_id, e.user_id, starts_at + duration * (i + 1) // total, state)
+            for i, e in enumerate(enrollments)
             for state in ["never" if i >= kept else "spoiled" if i in spoiled else "waiting"]
         ],
     )
-    return name
+    return job_hash
+
+
+def _spoiled(partial: dict[str, Any] | None, total: int) -> frozenset[int]:
+    if partial is None:
+        return frozenset()
+    if partial["every"]:
+        return frozenset(range(partial["every"] - 1, total, partial["every"]))
+    return frozenset(range(min(partial["errors"], total)))
 
 
 def advance(db: sqlite3.Connection, now: datetime, settings: Settings) -> None:
@@ -102,7 +96,7 @@ def advance(db: sqlite3.Connection, now: datetime, settings: Settings) -> None:
         states.append(("archived" if done else "error", number, row["position"]))
     db.executemany("UPDATE job_rows SET state = ? WHERE job_number = ? AND position = ?", states)
     for number in orders:
-        _report_progress(db, number)
+        _update_progress(db, number)
     _end_jobs(db, now)
 
 
@@ -112,7 +106,7 @@ def _order(db: sqlite3.Connection, number: int, settings: Settings) -> Order:
     return Order(job["author_id"], job["enrollment_mode"], reset, settings, job["hash"], job["lag"])
 
 
-def _report_progress(db: sqlite3.Connection, number: int) -> None:
+def _update_progress(db: sqlite3.Connection, number: int) -> None:
     done, errors, latest = db.execute(
         "SELECT COUNT(*), SUM(state = 'error'), MAX(due_at) FROM job_rows "
         "WHERE job_number = ? AND state IN ('archived', 'error')",
@@ -127,53 +121,40 @@ def _report_progress(db: sqlite3.Connection, number: int) -> None:
 
 def _end_jobs(db: sqlite3.Connection, now: datetime) -> None:
     ended = db.execute(
-        "SELECT * FROM jobs WHERE status IN ('queued', 'running') AND ends_at <= ?",
+        "SELECT number, ends_at FROM jobs WHERE status IN ('queued', 'running') AND ends_at <= ?",
         [micros(now)],
     ).fetchall()
-    for job in ended:
-        at = stamp(moment(job["ends_at"]))
+    for number, ends_at in ended:
         db.execute(
             "UPDATE jobs SET status = ends_as, last_update = ? WHERE number = ?",
-            [at, job["number"]],
+            [stamp(moment(ends_at)), number],
         )
-        if job["notify"]:
-            db.execute(
-                "INSERT INTO mails (sent_at, user_id, job_hash) VALUES (?, ?, ?)",
-                [at, job["author_id"], job["hash"]],
-            )
 
 
-def get_job(ask: Ask) -> dict[str, Any]:
+def get_job(request: ApiRequest) -> dict[str, Any]:
     """Answer `GET /manage/v1/job/{hash}`."""
-    name = ask.args["hash"]
-    row = ask.db.execute("SELECT * FROM jobs WHERE hash = ?", [name]).fetchone()
+    job_hash = request.args["hash"]
+    row = request.db.execute("SELECT * FROM jobs WHERE hash = ?", [job_hash]).fetchone()
     if row is None:
-        raise Refusal(404, f"Job {name} not found.")
-    return _describe(row)
+        raise Refusal(404, f"Job {job_hash} not found.")
+    return _described(row)
 
 
-def list_jobs(ask: Ask) -> dict[str, Any]:
+def list_jobs(request: ApiRequest) -> dict[str, Any]:
     """Answer `GET /manage/v1/job`: newest first; without `id_author` the caller's own.
 
     Ended jobs are listed for 13 days (doc).
     """
-    author = ask.args["id_author"]
+    author = request.args["id_author"]
     select = Select("*", "jobs", "number DESC")
-    select.where("author_id = ?", ask.account.user_id if author is None else author)
-    select.where("starts_at <= ?", micros(ask.now))
-    select.where("(status IN ('queued', 'running') OR ends_at > ?)", micros(ask.now - _LISTED))
-    if status := ask.args["status"]:
+    select.where("author_id = ?", request.account.user_id if author is None else author)
+    select.where("starts_at <= ?", micros(request.now))
+    listed_since = micros(request.now - _LISTED)
+    select.where("(status IN ('queued', 'running') OR ends_at > ?)", listed_since)
+    if status := request.args["status"]:
         select.where("status = ?", status)
-    return listing(ask, select, _describe, key="jobs")
+    return read_page(request, select, _described, key="jobs")
 
 
-def _describe(row: Row) -> dict[str, Any]:
+def _described(row: Row) -> dict[str, Any]:
     return {"job_descriptor": {key: row[key] for key in _DESCRIBED}}
-
-
-def _spoiled(partial: dict[str, Any] | None, total: int) -> frozenset[int]:
-    if partial is None:
-        return frozenset()
-    if partial["every"]:
-        return frozenset(range(partial["every"] - 1, total, partial["every"]))
-    return frozenset(range(min(partial["errors"], total)))

@@ -1,21 +1,33 @@
 """OAuth2: the accounts, the four grants, and the tokens in force."""
 
+from __future__ import annotations
+
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lms_archive.sandbox.refusal import Refusal
+from attrs import field, frozen
 
-#: Far from the ids of users, whose own start at 10,001.
+from lms_archive.sandbox.answers import Refusal
+
 _FIRST_ACCOUNT_ID = 2_000_000_001
+"""Far from the ids of users, which start at 10,001."""
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_RIGHTS = {
+    "superadmin": (True, False),
+    "power_user": (True, True),
+    "power_user_without": (False, True),
+}
+"""For each role whether it may archive, and whether it is a Power User.
+
+That Power Users need a permission is Docebo's (doc); that none of them may archive enrollments
+of learning plans, nor delete archived enrollments, is from the article."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
-    """Someone who may sign in. Accounts are no rows of `users`; their ids are apart."""
+    """An account that can sign in. Accounts are not rows of `users`; their ids are apart."""
 
     role: str
     user_id: int
@@ -25,45 +37,27 @@ class Account:
     is_power_user: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    account: Account
-    expires_at: datetime
-
-
-def _accounts() -> dict[str, Account]:
-    """Return one account for each role, with its rights.
-
-    That Power Users need a permission is Docebo's (doc); that none of them may archive those
-    of learning plans, nor delete archived enrollments, is from the article.
-    """
-    rights = {
-        "superadmin": (True, False),
-        "power_user": (True, True),
-        "power_user_without": (False, True),
-    }
-    return {
-        role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), *given)
-        for n, (role, given) in enumerate(rights.items())
-    }
-
-
 class OAuth:
-    """The token endpoint and what it remembers. Tokens last `token_seconds`."""
+    """The token endpoint and the tokens it issued. Tokens last *token_seconds*."""
 
     def __init__(self, token_seconds: float) -> None:
         self.client_id = "lms-archive-sandbox"
-        self.client_secret: str = secrets.token_urlsafe(12)
-        self.assertion: str = secrets.token_urlsafe(24)
-        self.accounts: dict[str, Account] = _accounts()
+        self.client_secret = secrets.token_urlsafe(12)
+        self.assertion = secrets.token_urlsafe(24)
+        self.accounts = {
+            role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), *rights)
+            for n, (role, rights) in enumerate(_RIGHTS.items())
+        }
         self._lifetime = timedelta(seconds=token_seconds)
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: dict[str, tuple[Account, datetime]] = {}
         self._refresh: dict[str, Account] = {}
 
     def grant(self, form: Mapping[str, str], now: datetime) -> dict[str, Any]:
         """Answer `POST /oauth2/token` (doc; status and words of the errors: assumed)."""
-        given = form.get("client_id"), form.get("client_secret")
-        if given != (self.client_id, self.client_secret):
+        if (form.get("client_id"), form.get("client_secret")) != (
+            self.client_id,
+            self.client_secret,
+        ):
             raise _denied(400, "invalid_client", "The client credentials are invalid")
         match form.get("grant_type"):
             case "password":
@@ -72,26 +66,26 @@ class OAuth:
                 return self._issue(self.accounts["superadmin"], now, refresh=False)
             case "refresh_token":
                 account = self._by_refresh_token(form)
-            case kind if kind == _JWT_BEARER:
+            case grant if grant == _JWT_BEARER:
                 account = self._by_assertion(form)
-            case kind:
-                raise _denied(400, "unsupported_grant_type", f"Grant type {kind!r} not supported")
+            case grant:
+                raise _denied(400, "unsupported_grant_type", f"Grant type {grant!r} not supported")
         return self._issue(account, now, refresh=True)
 
     def account(self, bearer: str | None, now: datetime) -> Account:
-        """Return whose token it is, or refuse with 401."""
-        token = self._tokens.get(bearer or "")
-        if token is None or token.expires_at <= now:
+        """Return the account of a token, or refuse with 401."""
+        account, expires_at = self._tokens.get(bearer or "", (None, now))
+        if account is None or expires_at <= now:
             raise Refusal(401, "Your request was made with invalid or expired credentials.")
-        return token.account
+        return account
 
     def revoke(self, bearer: str | None) -> None:
-        """Forget a token before its time."""
+        """Drop a token before its time."""
         self._tokens.pop(bearer or "", None)
 
     def _issue(self, account: Account, now: datetime, *, refresh: bool) -> dict[str, Any]:
         access = secrets.token_hex(20)
-        self._tokens[access] = _Token(account, now + self._lifetime)
+        self._tokens[access] = account, now + self._lifetime
         answer: dict[str, Any] = {
             "access_token": access,
             "expires_in": int(self._lifetime.total_seconds()),

@@ -1,22 +1,27 @@
-"""The `Sandbox`: start, load, ask, break, and look at what became of it."""
+"""The `Sandbox`: start it, load it, call it, break it, and look at the result."""
+
+from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from attrs import frozen
+
 from lms_archive.sandbox.application import Application, Call
-from lms_archive.sandbox.ask import NeverLoggedIn, Settings, SharedReading
 from lms_archive.sandbox.clock import Clock, WallClock
 from lms_archive.sandbox.faults import Faults
 from lms_archive.sandbox.foreign import Foreign
-from lms_archive.sandbox.jobs import Mail
-from lms_archive.sandbox.kinds import COURSE, PLAN, Kind
-from lms_archive.sandbox.loading import Load, Rows, change, numbered, read_csv
+from lms_archive.sandbox.loader import NAMES, Loader, Rows, change, number_rows, read_csv
 from lms_archive.sandbox.oauth import OAuth
+from lms_archive.sandbox.request import NeverLoggedIn, Settings, SharedReading
 from lms_archive.sandbox.routes import OPERATIONS, routes_of
-from lms_archive.sandbox.running import Running
+from lms_archive.sandbox.schema import connect
+from lms_archive.sandbox.server import Server
+from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,19 +31,30 @@ if TYPE_CHECKING:
 Role = Literal["superadmin", "power_user", "power_user_without"]
 
 
+@frozen
+class _Run:
+    """What exists of a sandbox only while it runs."""
+
+    path: Path
+    folder: tempfile.TemporaryDirectory[str] | None
+    db: sqlite3.Connection
+    application: Application
+    server: Server
+
+
 class Sandbox:
     """A stand-in platform on `http://127.0.0.1`, over a SQLite file.
 
     A context manager, which starts and stops it. It answers every call of the contract table
     and keeps the rules of archiving: permissions, statuses, at most 200 enrollments a call
     (10,000 by `select_all`), a background job from two on, a plan's courses with the plan.
-    Three may sign in: `superadmin`, `power_user` (may archive in courses, not in plans) and
-    `power_user_without` (may not archive).
+    Three accounts can sign in: `superadmin`, `power_user` (may archive in courses, not in plans)
+    and `power_user_without` (may not archive).
 
     Args:
-        path: where the SQLite file is kept; None: in a folder that goes when it stops.
+        path: where to keep the SQLite file; None: in a folder that is deleted when it stops.
         port: 0 takes a free one.
-        job_seconds: how long a background job takes; 0: done at the next look.
+        job_seconds: how long a background job takes; 0: it is done at the next call.
         clock: anything with `now()` (aware, UTC) and `sleep(seconds)`; every time, the `Date`
             header too, comes from it. None: the real time.
         calls_per_hour: above it 429 with Retry-After (1,000: doc). None: no limit.
@@ -48,12 +64,13 @@ class Sandbox:
             plans (the article can be read both ways). A: nothing happens to such a plan's
             enrollments, they are errors of the job. B: only the shared courses and the other
             plans are spared.
-        ignores_filters: the `filters` of `select_all` are ignored: all is selected.
+        ignores_filters: the filters of enrollment lists, of archived lists and of `select_all`
+            are ignored: everything is listed, or selected.
         never_logged_in: where users without any login are, sorted upwards by last access.
         foreign: a contract or rules of its own: see `Foreign`.
 
     Raises:
-        ValueError: `foreign` names no operation or parameter that there is.
+        ValueError: `foreign` names an unknown operation or parameter.
     """
 
     def __init__(
@@ -87,10 +104,10 @@ class Sandbox:
         routes_of(self._settings.foreign)  # refuses now what `start` could not serve
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
-        self._now_running: Running | None = None
+        self._run: _Run | None = None
 
-    def __enter__(self) -> "Self":
-        return self if self._now_running else self.start()
+    def __enter__(self) -> Self:
+        return self if self._run else self.start()
 
     def __exit__(
         self,
@@ -100,78 +117,82 @@ class Sandbox:
     ) -> None:
         self.stop()
 
-    def start(self) -> "Self":
-        """Open the file, answer from now on, and return the sandbox itself."""
-        if self._now_running:
+    def start(self) -> Self:
+        """Open the file, begin to answer, and return the sandbox itself."""
+        if self._run:
             raise RuntimeError("this sandbox is already running")
-        self._now_running = Running.start(
-            self._path,
-            self._port,
-            lambda db: Application(
-                db,
-                self._clock,
-                oauth=self._oauth,
-                faults=self.faults,
-                settings=self._settings,
-                calls=self._calls,
-            ),
+        path, folder = self._path, None
+        if path is None:
+            folder = tempfile.TemporaryDirectory(prefix="lms-archive-sandbox-")
+            path = Path(folder.name) / "platform.sqlite"
+        db = connect(path)
+        application = Application(
+            db,
+            self._clock,
+            oauth=self._oauth,
+            faults=self.faults,
+            settings=self._settings,
+            calls=self._calls,
         )
+        try:
+            server = Server(application, self._port)
+        except BaseException:
+            db.close()
+            if folder:
+                folder.cleanup()
+            raise
+        server.start()
+        self._run = _Run(path, folder, db, application, server)
         return self
 
     def stop(self) -> None:
-        """Close connections and file; a file of its own is removed. Twice does no harm."""
-        running, self._now_running = self._now_running, None
-        if running:
-            running.stop()
+        """Close connections and file; delete a file of its own. Calling it twice is harmless."""
+        run, self._run = self._run, None
+        if run:
+            run.server.stop()
+            with run.application.lock:
+                run.db.close()
+            if run.folder:
+                run.folder.cleanup()
 
     @property
     def url(self) -> str:
-        """The address it answers on, http, on loopback, no slash at its end."""
+        """The address it answers on: http, on loopback, without a slash at the end."""
         return f"http://127.0.0.1:{self._running.server.port}"
 
     @property
     def path(self) -> Path:
-        """The SQLite file, brought up to this moment: due rows of background jobs are done."""
+        """The SQLite file, up to date: due rows of background jobs are done."""
         self.advance()
         return self._running.path
 
     @property
     def calls(self) -> list[Call]:
-        """What was asked of it, in order."""
+        """The calls that it received, in order."""
         return list(self._calls)
 
     @property
     def assertion(self) -> str:
-        """The one assertion that the grant jwt-bearer takes; it signs in the Superadmin."""
+        """The only assertion that the grant jwt-bearer accepts; it signs in the Superadmin."""
         return self._oauth.assertion
 
     @property
     def notifications(self) -> int:
-        """How many were set off: one for each enrollment archived (article), carried ones too."""
+        """How many were sent: one for each enrollment archived (article), courses of plans too."""
+        self.advance()
         sql = "SELECT COALESCE(SUM(seq), 0) FROM sqlite_sequence WHERE name IN (?, ?)"
-        ((count,),) = self._look(sql, [COURSE.archived, PLAN.archived])
+        with self._running.application.lock:
+            (count,) = self._running.db.execute(sql, [COURSE.archived, PLAN.archived]).fetchone()
         return int(count)
 
-    @property
-    def mails(self) -> list[Mail]:
-        """What the authors of jobs begun with `notify` (2017) were mailed at their end."""
-        names = {account.user_id: account.username for account in self._oauth.accounts.values()}
-        rows = self._look("SELECT user_id, job_hash, sent_at FROM mails ORDER BY id")
-        return [Mail(names[user_id], job, at) for user_id, job, at in rows]
-
-    def _look(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        self.advance()
-        with self._running.application.lock:
-            return self._running.db.execute(sql, values).fetchall()
-
     def advance(self) -> None:
-        """Do what background jobs have to do by now; each request does so too."""
+        """Do the work of background jobs that is due; each request does so too."""
         with self._running.application.lock:
             self._running.application.advance(self._clock.now())
 
-    def client(self, role: Role = "superadmin", **options: Any) -> "Client":
-        """Return the SDK's client, to be signed in as `role`; `options` are those of `Client`."""
-        from lms_archive.client import Client  # noqa: PLC0415  # the sandbox stands apart
+    def client(self, role: Role = "superadmin", **options: Any) -> Client:
+        """Return the SDK's client, signed in as *role*; *options* are those of `Client`."""
+        from lms_archive.client import Client  # noqa: PLC0415  the sandbox stands apart
         from lms_archive.wire.auth import PasswordGrant  # noqa: PLC0415
 
         account = self._oauth.accounts[role]
@@ -202,27 +223,21 @@ class Sandbox:
     ) -> None:
         """Add rows, all or none of them.
 
-        The keys are the platform's: those of the tables of the same names. Needed are only
-        `username`; `code`; and of enrollments `username` or `user_id` with `course_code` or
-        `id_course`, `learning_plan_code` or `learning_plan_id`. `courses` of a plan are codes
-        separated by commas, or a list of codes and ids. Missing ids are assigned; `None` and
-        `""` mean none; times are text in UTC or aware datetimes. An enrollment without the key
-        `enrollment_created_at` is dated now; in a course, tracking kept from an archived one
-        fills what it does not say. With `certificate` it gets one, served here;
-        `certificate_url` is a link of your own.
+        The keys are the columns of the tables of the same names. Required are only `username`;
+        `code`; and of enrollments `username` or `user_id` with `course_code` or `id_course`,
+        `learning_plan_code` or `learning_plan_id`. `courses` of a plan are codes separated by
+        commas, or a list of codes and ids. Missing ids are assigned; `None` and `""` mean none;
+        times are text in UTC or aware datetimes. A plan without `created_on` was created a year
+        ago, an enrollment without `enrollment_created_at` is dated now; in a course, tracking kept
+        from an archived one fills what it does not say. With `certificate` it gets one, served
+        here; `certificate_url` is a link of your own.
 
         Raises:
             ValueError: unknown key, user, course or plan; a value that cannot be; a second
                 user of a name or id, or a second active enrollment. Names the row.
         """
-        in_plans = numbered("learning_plan_enrollments", learning_plan_enrollments)
-        self._load(
-            users=numbered("users", users),
-            courses=numbered("courses", courses),
-            learning_plans=numbered("learning_plans", learning_plans),
-            enrollments=numbered("enrollments", enrollments),
-            learning_plan_enrollments=in_plans,
-        )
+        rows = (users, courses, learning_plans, enrollments, learning_plan_enrollments)
+        self._load({name: number_rows(name, part) for name, part in zip(NAMES, rows, strict=True)})
 
     def load_csv(
         self,
@@ -238,18 +253,13 @@ class Sandbox:
         Raises:
             ValueError: as `load`; names file and line.
         """
-        self._load(
-            users=read_csv(users),
-            courses=read_csv(courses),
-            learning_plans=read_csv(learning_plans),
-            enrollments=read_csv(enrollments),
-            learning_plan_enrollments=read_csv(learning_plan_enrollments),
-        )
+        files = (users, courses, learning_plans, enrollments, learning_plan_enrollments)
+        self._load({name: read_csv(file) for name, file in zip(NAMES, files, strict=True)})
 
-    def _load(self, **rows: Rows) -> None:
+    def _load(self, rows: Mapping[str, Rows]) -> None:
         with self._running.application.lock, self._running.db as db:
             author = self._oauth.accounts["superadmin"].user_id
-            Load(db, author, self._clock.now(), self.url).all(**rows)
+            Loader(db, author, self._clock.now(), self.url).load(rows)
 
     def change_course(self, course: int | str, **columns: Any) -> None:
         """Change a course, given by its id (int) or code (str); archived records stay.
@@ -260,20 +270,20 @@ class Sandbox:
         self._change(COURSE, course, columns)
 
     def change_learning_plan(self, learning_plan: int | str, **columns: Any) -> None:
-        """Change a learning plan likewise, its `courses` too; it is updated now.
+        """Change a learning plan, given by its id (int) or code (str); it is updated now.
 
         Raises:
             ValueError: unknown plan, course or column, or a value that cannot be.
         """
         self._change(PLAN, learning_plan, columns)
 
-    def _change(self, kind: Kind, given: int | str, columns: Mapping[str, Any]) -> None:
+    def _change(self, kind: TargetKind, target: int | str, columns: Mapping[str, Any]) -> None:
         self.advance()
         with self._running.application.lock, self._running.db as db:
-            change(db, kind, given, columns, self._clock.now())
+            change(db, kind, target, columns, self._clock.now())
 
     @property
-    def _running(self) -> Running:
-        if self._now_running is None:
+    def _running(self) -> _Run:
+        if self._run is None:
             raise RuntimeError("this sandbox is not running: use `with Sandbox() as sandbox:`")
-        return self._now_running
+        return self._run

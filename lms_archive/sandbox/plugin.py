@@ -1,5 +1,7 @@
 """The pytest fixture `lms_sandbox`; installed with the package (entry point `pytest11`)."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lms_sandbox() -> "Iterator[Sandbox]":
-    """A started, empty sandbox, for one test."""
-    from lms_archive.sandbox import Sandbox  # noqa: PLC0415  # only for tests that ask for it
+def lms_sandbox() -> Iterator[Sandbox]:
+    """Start an empty sandbox for one test."""
+    from lms_archive.sandbox import Sandbox  # noqa: PLC0415  only for tests that ask for it
 
     with Sandbox() as sandbox:
         yield sandbox

@@ -1,35 +1,48 @@
 """The one table of what this platform answers; its swagger is made from it."""
 
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from lms_archive.sandbox import courses, jobs, plans, users
-from lms_archive.sandbox.archived import (
+from attrs import evolve, frozen
+
+from lms_archive.sandbox import jobs
+from lms_archive.sandbox.archive_calls import (
     archive_enrollments,
     archived_enrollments,
     delete_archived_enrollments,
 )
-from lms_archive.sandbox.archiving import MODES
-from lms_archive.sandbox.ask import Ask, Parameter
-from lms_archive.sandbox.enrollments import active_enrollments
+from lms_archive.sandbox.archive_rules import MODES
+from lms_archive.sandbox.catalog import (
+    get_course,
+    get_learning_plan,
+    learning_plan_courses,
+    list_courses,
+    list_learning_plans,
+)
+from lms_archive.sandbox.enrollments import all_enrollments, target_enrollments
 from lms_archive.sandbox.foreign import Foreign
-from lms_archive.sandbox.kinds import COURSE, PLAN
-from lms_archive.sandbox.listing import CURSOR, PAGING
+from lms_archive.sandbox.pages import CURSOR, PAGING
+from lms_archive.sandbox.request import ApiRequest, Parameter
+from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
+from lms_archive.sandbox.users import get_session, get_user, list_users
+
+Handler = Callable[[ApiRequest], dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
-    """One operation: its name in the contract table, its call, and who answers it."""
+    """One operation: its name in the contract table, its call, and what answers it."""
 
     operation: str
     method: str
     path: str
-    handler: Callable[[Ask], dict[str, Any]]
-    parameters: tuple[Parameter, ...]
     summary: str
+    handler: Handler
+    parameters: tuple[Parameter, ...]
     operation_id: str = ""
 
     @property
@@ -38,19 +51,38 @@ class Route:
         return self.path.split("/")[1]
 
 
-_COURSE = Parameter("course_id", "path", "integer")
-_PLAN = Parameter("learning_plan_id", "path", "integer")
+def _route(name: str, call: str, summary: str, handler: Handler, *parameters: Parameter) -> Route:
+    method, path = call.split(" ")
+    in_path = (_in_path(word) for word in re.findall(r"{(\w+)}", path))
+    return Route(name, method, path, summary, handler, (*in_path, *parameters))
+
+
+def _in_path(name: str) -> Parameter:
+    return Parameter(name, "path", "string" if name == "hash" else "integer")
+
+
 _SEARCH = Parameter("search_text", "query", "string")
+_LIST_USERS = (
+    _SEARCH,
+    Parameter("match_type", "query", "string"),
+    Parameter("sort_attr", "query", "string"),
+    Parameter("sort_dir", "query", "string", enum=("asc", "desc"), default="asc"),
+    *PAGING,
+)
+_LIST_JOBS = (
+    Parameter("id_author", "query", "integer"),
+    Parameter("status", "query", "string", enum=jobs.STATUSES),
+    *PAGING,
+)
 _USERS = Parameter("user_id[]", "query", "integers")
-_IDS = Parameter("ids", "body", "integers")
-_OF_ACTIVE = (
+_ACTIVE = (
     _USERS,
     Parameter("enrollment_status[]", "query", "strings"),
     Parameter("extra_fields[]", "query", "strings"),
     *PAGING,
     *CURSOR,
 )
-_OF_ARCHIVED = (
+_ARCHIVED = (
     Parameter("archived_from", "query", "moment"),
     Parameter("archived_to", "query", "moment"),
     Parameter("archived_by[]", "query", "integers"),
@@ -59,191 +91,114 @@ _OF_ARCHIVED = (
     *PAGING,
     *CURSOR,
 )
-_HOW = (
+_ARCHIVING = (
     Parameter("select_all", "body", "boolean", default=False),
     Parameter("filters", "body", "filters", enum=("enrollment_status",)),
     Parameter("enrollment_mode", "body", "string", enum=MODES),
     Parameter("reset_tracking", "body", "boolean", default=False),
-    Parameter("notify", "body", "boolean", default=False),
 )
-_PLANS = "/learningplan/v1/learningplans"
-_IN_COURSE = "/course/v1/courses/{course_id}/enrollments"
-_IN_PLAN = f"{_PLANS}/{{learning_plan_id}}/enrollments"
+
+
+def _enrollment_routes(kind: TargetKind, targets: str) -> Iterator[Route]:
+    """Yield the calls that courses and learning plans have alike."""
+    word, in_target = kind.name.replace(" ", "_"), f"{targets}/{{{kind.column}}}/enrollments"
+    yield _route(
+        f"{word}_enrollments",
+        f"GET {in_target}",
+        f"List the active enrollments of a {kind.name}",
+        partial(target_enrollments, kind),
+        *_ACTIVE,
+    )
+    yield _route(
+        f"all_{word}_enrollments",
+        f"GET {targets}/enrollments",
+        f"List the active enrollments of all {kind.name}s",
+        partial(all_enrollments, kind),
+        Parameter(f"{kind.column}[]", "query", "integers"),
+        *_ACTIVE,
+    )
+    yield _route(
+        f"archived_{word}_enrollments",
+        f"GET {in_target}/archived",
+        f"List the archived enrollments of a {kind.name}",
+        partial(archived_enrollments, kind),
+        *_ARCHIVED,
+    )
+    yield _route(
+        f"delete_archived_{word}_enrollments",
+        f"DELETE {in_target}/archived",
+        f"Delete archived enrollments of a {kind.name}",
+        partial(delete_archived_enrollments, kind),
+        Parameter("ids", "body", "integers"),
+    )
+
+
+_COURSES, _PLANS = "/course/v1/courses", "/learningplan/v1/learningplans"
 
 ROUTES: tuple[Route, ...] = (
-    Route(
-        "list_courses",
-        "GET",
-        "/course/v1/courses",
-        courses.list_courses,
-        (_SEARCH, *PAGING),
-        "List courses",
+    _route("list_courses", f"GET {_COURSES}", "List courses", list_courses, _SEARCH, *PAGING),
+    _route("get_course", "GET /learn/v1/courses/{course_id}", "Get a course", get_course),
+    _route(
+        "list_learning_plans", f"GET {_PLANS}", "List plans", list_learning_plans, _SEARCH, *PAGING
     ),
-    Route(
-        "get_course",
-        "GET",
-        "/learn/v1/courses/{course_id}",
-        courses.get_course,
-        (_COURSE,),
-        "Get a course",
+    _route(
+        "get_learning_plan", f"GET {_PLANS}/{{learning_plan_id}}", "Get a plan", get_learning_plan
     ),
-    Route(
-        "list_learning_plans",
-        "GET",
-        _PLANS,
-        plans.list_learning_plans,
-        (_SEARCH, *PAGING),
-        "List learning plans",
-    ),
-    Route(
-        "get_learning_plan",
-        "GET",
-        f"{_PLANS}/{{learning_plan_id}}",
-        plans.get_learning_plan,
-        (_PLAN,),
-        "Get a learning plan",
-    ),
-    Route(
+    _route(
         "learning_plan_courses",
-        "GET",
-        f"{_PLANS}/{{learning_plan_id}}/courses",
-        plans.learning_plan_courses,
-        (_PLAN, *PAGING),
+        f"GET {_PLANS}/{{learning_plan_id}}/courses",
         "List the courses of a learning plan",
+        learning_plan_courses,
+        *PAGING,
     ),
-    Route(
-        "get_user",
-        "GET",
-        "/manage/v1/user/{user_id}",
-        users.get_user,
-        (Parameter("user_id", "path", "integer"),),
-        "Get a user",
-    ),
-    Route(
-        "list_users",
-        "GET",
-        "/manage/v1/user",
-        users.list_users,
-        (
-            _SEARCH,
-            Parameter("match_type", "query", "string"),
-            Parameter("sort_attr", "query", "string"),
-            Parameter("sort_dir", "query", "string", enum=("asc", "desc"), default="asc"),
-            *PAGING,
-        ),
-        "List users",
-    ),
-    Route(
-        "course_enrollments",
-        "GET",
-        _IN_COURSE,
-        partial(active_enrollments, COURSE),
-        (_COURSE, *_OF_ACTIVE),
-        "List the active enrollments of a course",
-    ),
-    Route(
-        "learning_plan_enrollments",
-        "GET",
-        _IN_PLAN,
-        partial(active_enrollments, PLAN),
-        (_PLAN, *_OF_ACTIVE),
-        "List the active enrollments of a learning plan",
-    ),
-    Route(
+    _route("session", "GET /manage/v1/user/session", "Get the signed-in account", get_session),
+    _route("get_user", "GET /manage/v1/user/{user_id}", "Get a user", get_user),
+    _route("list_users", "GET /manage/v1/user", "List users", list_users, *_LIST_USERS),
+    *_enrollment_routes(COURSE, _COURSES),
+    *_enrollment_routes(PLAN, _PLANS),
+    _route(
         "archive_course_enrollments",
-        "PUT",
-        "/learn/v1/enrollments",
-        partial(archive_enrollments, COURSE),
-        (
-            Parameter("course_id", "body", "integers"),
-            Parameter("user_id", "body", "integers"),
-            *_HOW,
-        ),
+        "PUT /learn/v1/enrollments",
         "Update multiple enrollments; with enrollment_mode, archive them",
+        partial(archive_enrollments, COURSE),
+        Parameter("course_id", "body", "integers"),
+        Parameter("user_id", "body", "integers"),
+        *_ARCHIVING,
     ),
-    Route(
+    _route(
         "archive_learning_plan_enrollments",
-        "PUT",
-        _IN_PLAN,
-        partial(archive_enrollments, PLAN),
-        (_PLAN, Parameter("user_ids", "body", "integers"), *_HOW),
+        f"PUT {_PLANS}/{{learning_plan_id}}/enrollments",
         "Update enrollments of a learning plan; with enrollment_mode, archive them",
+        partial(archive_enrollments, PLAN),
+        Parameter("user_ids", "body", "integers"),
+        *_ARCHIVING,
     ),
-    Route(
-        "archived_course_enrollments",
-        "GET",
-        f"{_IN_COURSE}/archived",
-        partial(archived_enrollments, COURSE),
-        (_COURSE, *_OF_ARCHIVED),
-        "List the archived enrollments of a course",
-    ),
-    Route(
-        "archived_learning_plan_enrollments",
-        "GET",
-        f"{_IN_PLAN}/archived",
-        partial(archived_enrollments, PLAN),
-        (_PLAN, *_OF_ARCHIVED),
-        "List the archived enrollments of a learning plan",
-    ),
-    Route(
-        "delete_archived_course_enrollments",
-        "DELETE",
-        f"{_IN_COURSE}/archived",
-        partial(delete_archived_enrollments, COURSE),
-        (_COURSE, _IDS),
-        "Delete archived enrollments of a course",
-    ),
-    Route(
-        "delete_archived_learning_plan_enrollments",
-        "DELETE",
-        f"{_IN_PLAN}/archived",
-        partial(delete_archived_enrollments, PLAN),
-        (_PLAN, _IDS),
-        "Delete archived enrollments of a learning plan",
-    ),
-    Route(
-        "get_job",
-        "GET",
-        "/manage/v1/job/{hash}",
-        jobs.get_job,
-        (Parameter("hash", "path", "string"),),
-        "Get a background job",
-    ),
-    Route(
-        "list_jobs",
-        "GET",
-        "/manage/v1/job",
-        jobs.list_jobs,
-        (
-            Parameter("id_author", "query", "integer"),
-            Parameter("status", "query", "string", enum=jobs.STATUSES),
-            *PAGING,
-        ),
-        "List background jobs",
-    ),
+    _route("get_job", "GET /manage/v1/job/{hash}", "Get a background job", jobs.get_job),
+    _route("list_jobs", "GET /manage/v1/job", "List jobs", jobs.list_jobs, *_LIST_JOBS),
 )
-
-#: Every name that a call or a fault can have.
-OPERATIONS = ("token", "swagger", "certificate", *(route.operation for route in ROUTES))
+OPERATIONS = (
+    *("token", "swagger", "microservices", "certificate"),
+    *(route.operation for route in ROUTES),
+)
+"""Every name that a call or a fault can have."""
 
 
 def routes_of(foreign: Foreign) -> tuple[Route, ...]:
-    """Return the table of a platform that differs.
+    """Return the routes of a platform that differs.
 
     Raises:
-        ValueError: no such operation or parameter, or a call that cannot be.
+        ValueError: an unknown operation or parameter, or a call that cannot be.
     """
     table = {route.operation: route for route in ROUTES}
     changed = [*foreign.calls, *foreign.parameters, *foreign.answers]
     if unknown := [name for name in changed if name not in table]:
         raise ValueError(f"unknown operation {unknown[0]!r}: {', '.join(table)}")
     return tuple(
-        _elsewhere(route, foreign) for route in ROUTES if foreign.calls.get(route.operation, "/")
+        _changed(route, foreign) for route in ROUTES if foreign.calls.get(route.operation, "/")
     )
 
 
-def _elsewhere(route: Route, foreign: Foreign) -> Route:
-    """Return the route as that platform has it."""
+def _changed(route: Route, foreign: Foreign) -> Route:
     call = foreign.calls.get(route.operation) or f"{route.method} {route.path}"
     names = foreign.parameters.get(route.operation, {})
     known = [parameter.name for parameter in route.parameters]
@@ -252,35 +207,35 @@ def _elsewhere(route: Route, foreign: Foreign) -> Route:
     matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
     if matched is None:
         raise ValueError(
-            f"{route.operation}: {call!r} is no call: 'POST /service/v1/path what it does'"
+            f"{route.operation}: {call!r} is not a call: 'POST /service/v1/path what it does'"
         )
     method, path, summary = matched.groups(default=route.summary)
     in_path = re.findall(r"{(\w+)}", path)
-    parameters = tuple(_renamed(one, names, in_path, foreign) for one in route.parameters)
-    placed = [one.shown for one in parameters if one.place == "path"]
+    parameters = tuple(_renamed(p, names, in_path, foreign) for p in route.parameters)
+    placed = [parameter.shown for parameter in parameters if parameter.place == "path"]
     if sorted(in_path) != sorted(placed):
         raise ValueError(f"{route.operation}: {path} has no place for {placed}, or for nothing")
     words = re.findall(r"\w+", f"{method.lower()} {path}")
     operation_id = "_".join(words) if route.operation in foreign.calls else ""
-    return Route(route.operation, method, path, route.handler, parameters, summary, operation_id)
+    return Route(route.operation, method, path, summary, route.handler, parameters, operation_id)
 
 
 def _renamed(
     parameter: Parameter, names: Mapping[str, str | None], in_path: list[str], foreign: Foreign
 ) -> Parameter:
-    told = names.get(parameter.name, parameter.name)
-    match (told or "").split(" "):
+    target = names.get(parameter.name, parameter.name)
+    match (target or "").split(" "):
         case [""]:
-            return replace(parameter, place="nowhere")
+            return evolve(parameter, place="nowhere")
         case [name] if name in in_path:
-            changed = replace(parameter, sent_as=name, place="path")
+            changed = evolve(parameter, sent_as=name, place="path")
         case [name]:
-            changed = replace(parameter, sent_as=name)
+            changed = evolve(parameter, sent_as=name)
         case ["query" | "body" as place, name]:
-            changed = replace(parameter, sent_as=name, place=place)
+            changed = evolve(parameter, sent_as=name, place=place)
         case _:
-            raise ValueError(f"{told!r} is no parameter: 'query name', 'body name' or 'name'")
+            raise ValueError(f"{target!r} is not a parameter: 'query name', 'body name' or 'name'")
     if changed.name != "enrollment_mode":
         return changed
-    meant = {foreign.modes.get(mode, mode): mode for mode in MODES}
-    return replace(changed, enum=tuple(meant), meanings=tuple(meant.items()))
+    meanings = {foreign.modes.get(mode, mode): mode for mode in MODES}
+    return evolve(changed, enum=tuple(meanings), meanings=tuple(meanings.items()))

@@ -1,4 +1,6 @@
-"""The HTTP server: Werkzeug's, with connections kept alive, one Date header, and a clean end."""
+"""The HTTP server: Werkzeug's, with connections kept alive, one Date header, and a clean stop."""
+
+from __future__ import annotations
 
 import contextlib
 import socket
@@ -11,14 +13,14 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from lms_archive.sandbox.application import Application, ConnectionCut
 
-#: Seconds that `stop` waits for each thread; one that sleeps in a slow answer is left to end.
 _JOIN = 1.0
-#: Seconds between two looks at whether to stop.
+"""Seconds that `stop` waits for each thread; one that sleeps in a slow answer is left alone."""
 _POLL = 0.01
+"""Seconds between two looks at whether to stop."""
 
 
 class _Handler(WSGIRequestHandler):
-    """Werkzeug's handler closes each connection after its answer; this one keeps it (HTTP/1.1)."""
+    """Keeps connections open (HTTP/1.1); Werkzeug's handler closes each after its answer."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -50,8 +52,8 @@ class _Handler(WSGIRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer)
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  # inherited name
-        """Say nothing."""
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002  inherited name
+        """Log nothing."""
 
 
 class Server(ThreadedWSGIServer):
@@ -69,7 +71,7 @@ class Server(ThreadedWSGIServer):
         try:
             socketserver.TCPServer.server_bind(self)
         except OSError as error:
-            raise RuntimeError(f"port {self.port} cannot be had: {error}") from error
+            raise RuntimeError(f"port {self.port} is not available: {error}") from error
         self.server_name: str = "127.0.0.1"
         self.server_port: int = self.server_address[1]
 

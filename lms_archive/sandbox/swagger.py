@@ -1,15 +1,17 @@
 """The contract that the platform serves of itself: Swagger 2.0, from its own routes."""
 
+from __future__ import annotations
+
 from collections.abc import Collection
 from typing import Any
 
-from lms_archive.sandbox.ask import Kind, Parameter
-from lms_archive.sandbox.refusal import Refusal
+from lms_archive.sandbox.answers import Refusal
+from lms_archive.sandbox.request import Parameter, ValueType
 from lms_archive.sandbox.routes import Route
 
-_SERVICES = frozenset({"manage", "learn", "course", "learningplan", "enrollment"})
+_SERVICES = ("manage", "learn", "course", "learningplan", "enrollment")
 
-_TYPES: dict[Kind, dict[str, Any]] = {
+_TYPES: dict[ValueType, dict[str, Any]] = {
     "integer": {"type": "integer"},
     "string": {"type": "string"},
     "boolean": {"type": "boolean"},
@@ -20,9 +22,16 @@ _TYPES: dict[Kind, dict[str, Any]] = {
 }
 
 
+def microservices(host: str, routes: Collection[Route]) -> list[dict[str, str]]:
+    """Answer `GET /manage/v1/site/microservices`: each service and its swagger's address (seen)."""
+    return [
+        {"app": service, "url": f"{host}/{service}/v1/swagger"} for service in _services(routes)
+    ]
+
+
 def swagger(service: str, routes: Collection[Route]) -> dict[str, Any]:
-    """Answer `GET /<service>/v1/swagger` (that it exists: assumed); 404 for no such service."""
-    if service not in _SERVICES.union(route.service for route in routes):
+    """Answer `GET /<service>/v1/swagger`; refuse with 404 where there is no such service."""
+    if service not in _services(routes):
         raise Refusal(404, f"Service {service} not found.")
     base = f"/{service}/v1"
     paths: dict[str, dict[str, Any]] = {}
@@ -33,11 +42,16 @@ def swagger(service: str, routes: Collection[Route]) -> dict[str, Any]:
     return {
         "swagger": "2.0",
         "info": {"title": service, "version": "1.0.0"},
+        "host": False,
         "basePath": base,
         "consumes": ["application/json"],
         "produces": ["application/json"],
         "paths": paths,
     }
+
+
+def _services(routes: Collection[Route]) -> list[str]:
+    return list(dict.fromkeys([*_SERVICES, *(route.service for route in routes)]))
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -67,10 +81,10 @@ def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
 
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
-    schema = dict(_TYPES[parameter.kind])
-    if parameter.many and parameter.place == "path":
+    schema = dict(_TYPES[parameter.type])
+    if parameter.is_list and parameter.place == "path":
         return dict(schema["items"])
-    if parameter.kind == "filters":
+    if parameter.type == "filters":
         schema["properties"] = dict.fromkeys(parameter.enum, _TYPES["strings"])
     elif parameter.enum:
         schema["enum"] = list(parameter.enum)

@@ -1,4 +1,6 @@
-"""What can be loaded: the columns of each table, what they take, and what stands for none."""
+"""What can be loaded: the columns of each table, what they accept, and their defaults."""
+
+from __future__ import annotations
 
 import re
 import sqlite3
@@ -6,8 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from attrs import field, frozen
+
 from lms_archive.sandbox.clock import stamp
-from lms_archive.sandbox.kinds import COURSE, PLAN
+from lms_archive.sandbox.targets import COURSE, PLAN
 
 Convert = Callable[[Any], Any]
 
@@ -16,31 +20,28 @@ _NO_DATE = "0000-00-00"
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
+@frozen(eq=False)
 class Table:
-    """How rows become those of a table: what each column takes, and what stands for none."""
+    """How loaded rows become rows of a table.
 
-    def __init__(
-        self,
-        name: str,
-        columns: Mapping[str, Convert],
-        defaults: Mapping[str, Any],
-        *,
-        key: str = "",
-        first: int = 1,
-        only_named: Collection[str] = (),
-    ) -> None:
-        self.name: str = name
-        self.key: str = key
-        self.first: int = first
-        self.columns: Mapping[str, Convert] = columns
-        stored = [column for column in columns if column not in only_named]
-        holes = ", ".join(f":{column}" for column in stored)
-        self._sql = f"INSERT INTO {name} ({', '.join(stored)}) VALUES ({holes})"  # noqa: S608  # own names
-        self._defaults = dict.fromkeys(stored) | dict(defaults)
-        self._never_null = frozenset(defaults)
+    Attributes:
+        name: the table.
+        columns: what each column accepts.
+        defaults: the columns that are never NULL, and their values where a row has none.
+        key: the id that is assigned where a row has none; empty: none is.
+        first_id: the lowest id to assign.
+        not_stored: columns that only name something else.
+    """
+
+    name: str
+    columns: Mapping[str, Convert]
+    defaults: Mapping[str, Any]
+    key: str = field(default="", kw_only=True)
+    first_id: int = field(default=1, kw_only=True)
+    not_stored: Collection[str] = field(default=(), kw_only=True)
 
     def values(self, place: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of `row`, converted; only those that it has."""
+        """Return the values that *row* has, converted."""
         values = {}
         for column, value in row.items():
             convert = self.columns.get(column)
@@ -51,20 +52,19 @@ class Table:
                 converted = None if value in (None, "") else convert(value)
             except (TypeError, ValueError):
                 raise ValueError(f"{place}: {column} cannot be {value!r}") from None
-            if converted is not None or column not in self._never_null:
+            if converted is not None or column not in self.defaults:
                 values[column] = converted
         return values
 
     def insert(self, db: sqlite3.Connection, place: str, values: dict[str, Any]) -> None:
         """Insert one row."""
+        stored = [column for column in self.columns if column not in self.not_stored]
+        holes = ", ".join(f":{column}" for column in stored)
+        sql = f"INSERT INTO {self.name} ({', '.join(stored)}) VALUES ({holes})"  # noqa: S608  own names
         try:
-            db.execute(self._sql, self._defaults | values)
+            db.execute(sql, dict.fromkeys(stored) | dict(self.defaults) | values)
         except sqlite3.IntegrityError as error:
             raise ValueError(f"{place}: {error}") from None
-
-
-def _text(value: Any) -> str:
-    return str(value)
 
 
 def _flag(value: Any) -> bool:
@@ -74,20 +74,17 @@ def _flag(value: Any) -> bool:
         raise ValueError(value) from None
 
 
-def _list(value: Any) -> list[str | int]:
-    """Take a list of codes and ids, or codes separated by commas."""
+def _courses(value: Any) -> list[str | int]:
+    """Accept a list of codes and ids, or codes separated by commas."""
     if isinstance(value, str):
         return [code.strip() for code in value.split(",")]
     return list(value)
 
 
-def _one_of(*words: str) -> Convert:
-    def convert(value: Any) -> str:
-        if str(value) not in words:
-            raise ValueError(value)
-        return str(value)
-
-    return convert
+def _user_status(value: Any) -> str:
+    if str(value) not in ("0", "1"):
+        raise ValueError(value)
+    return str(value)
 
 
 def _time(value: Any) -> str | None:
@@ -100,77 +97,55 @@ def _time(value: Any) -> str | None:
     return None if date == _NO_DATE else f"{date} {time or '00:00:00'}"
 
 
+def _columns(convert: Convert, names: str) -> dict[str, Convert]:
+    return dict.fromkeys(names.split(), convert)
+
+
 USERS = Table(
     "users",
     {
-        "user_id": int,
-        "username": _text,
-        "first_name": _text,
-        "last_name": _text,
-        "email": _text,
-        "status": _one_of("0", "1"),
-        "level": _text,
-        "language": _text,
-        "last_access_date": _time,
-        "creation_date": _time,
-        "expiration_date": _time,
+        **_columns(int, "user_id"),
+        **_columns(str, "username first_name last_name email level language"),
+        **_columns(_user_status, "status"),
+        **_columns(_time, "last_access_date creation_date expiration_date"),
     },
     {"status": "1", "level": "user", "language": "en"},
     key="user_id",
-    first=10_001,
+    first_id=10_001,
 )
 COURSES = Table(
     COURSE.table,
     {
-        "id_course": int,
-        "code": _text,
-        "name": _text,
-        "uidCourse": _text,
-        "course_type": _text,
-        "language": _text,
-        "credits": float,
+        **_columns(int, "id_course"),
+        **_columns(str, "code name uidCourse course_type language"),
+        **_columns(_flag, "published"),
+        **_columns(float, "credits"),
+        **_columns(_time, "start_date end_date last_update"),
     },
-    {"course_type": "elearning", "language": "en"},
+    {"course_type": "elearning", "published": True, "language": "en"},
     key=COURSE.key,
 )
 PLANS = Table(
     PLAN.table,
     {
-        "learning_plan_id": int,
-        "uuid": _text,
-        "code": _text,
-        "title": _text,
-        "is_published": _flag,
-        "credits": float,
-        "language": _text,
-        "created_on": _time,
-        "published_on": _time,
-        "updated_on": _time,
-        "validity_days": int,
-        "start_date": _time,
-        "end_date": _time,
-        "certificate_template_id": int,
-        "courses": _list,
+        **_columns(int, "learning_plan_id validity_days certificate_template_id"),
+        **_columns(str, "uuid code title language"),
+        **_columns(_flag, "is_published"),
+        **_columns(float, "credits"),
+        **_columns(_time, "created_on published_on updated_on start_date end_date"),
+        **_columns(_courses, "courses"),
     },
     {"is_published": True, "language": "en"},
     key=PLAN.key,
-    only_named=("courses",),
+    not_stored=("courses",),
 )
-_ENROLLMENT: dict[str, Convert] = {
-    "username": _text,
-    "user_id": int,
-    "enrollment_status": _text,
-    "enrollment_level": _text,
-    "enrollment_created_at": _time,
-    "enrollment_created_by": int,
-    "enrollment_completion_date": _time,
-    "enrollment_time_spent": int,
-    "enrollment_validity_begin_datetime": _time,
-    "enrollment_validity_end_datetime": _time,
-    "enrollment_date_last_updated": _time,
-    "certificate": _flag,
-    "certificate_url": _text,
-    "certificate_date": _time,
+_ENROLLMENT = {
+    **_columns(str, "username enrollment_status enrollment_level certificate_url"),
+    **_columns(int, "user_id enrollment_created_by enrollment_time_spent"),
+    **_columns(_time, "enrollment_created_at enrollment_completion_date certificate_date"),
+    **_columns(_time, "enrollment_validity_begin_datetime enrollment_validity_end_datetime"),
+    **_columns(_time, "enrollment_date_last_updated"),
+    **_columns(_flag, "certificate"),
 }
 _ENROLLMENT_DEFAULTS = {
     "enrollment_status": "enrolled",
@@ -181,24 +156,23 @@ ENROLLMENTS = {
     COURSE: Table(
         COURSE.enrollments,
         {
-            "course_code": _text,
-            "id_course": int,
-            "course_id": int,
-            "enrollment_score": float,
+            **_columns(str, "course_code"),
+            **_columns(int, "id_course course_id"),
+            **_columns(float, "enrollment_score"),
             **_ENROLLMENT,
         },
         _ENROLLMENT_DEFAULTS,
-        only_named=("username", "course_code", "id_course", "certificate"),
+        not_stored=("username", "course_code", "id_course", "certificate"),
     ),
     PLAN: Table(
         PLAN.enrollments,
         {
-            "learning_plan_code": _text,
-            "learning_plan_id": int,
-            "enrollment_completion_percentage": float,
+            **_columns(str, "learning_plan_code"),
+            **_columns(int, "learning_plan_id"),
+            **_columns(float, "enrollment_completion_percentage"),
             **_ENROLLMENT,
         },
         {**_ENROLLMENT_DEFAULTS, "enrollment_completion_percentage": 0},
-        only_named=("username", "learning_plan_code", "certificate"),
+        not_stored=("username", "learning_plan_code", "certificate"),
     ),
 }

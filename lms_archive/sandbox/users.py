@@ -1,12 +1,14 @@
-"""Users."""
+"""Users, and the account that is signed in."""
+
+from __future__ import annotations
 
 from sqlite3 import Row
 from typing import Any
 
-from lms_archive.sandbox.ask import Ask
+from lms_archive.sandbox.answers import Refusal
 from lms_archive.sandbox.clock import stamp
-from lms_archive.sandbox.listing import Select, listing
-from lms_archive.sandbox.refusal import Refusal
+from lms_archive.sandbox.pages import Select, read_page
+from lms_archive.sandbox.request import ApiRequest
 
 SORTABLE = (
     "user_id",
@@ -19,40 +21,47 @@ SORTABLE = (
 )
 
 
-def list_users(ask: Ask) -> dict[str, Any]:
+def get_session(request: ApiRequest) -> dict[str, Any]:
+    """Answer `GET /manage/v1/user/session` (seen; a Superadmin's word for user_level: assumed)."""
+    account = request.account
+    level = "power_user" if account.is_power_user else "superadmin"
+    return {"id": account.user_id, "username": account.username, "user_level": level}
+
+
+def list_users(request: ApiRequest) -> dict[str, Any]:
     """Answer `GET /manage/v1/user` (2017 + seen).
 
-    `search_text` looks into username, names and e-mail; with `match_type=full` it is the
+    `search_text` is looked for in username, names and e-mail; with `match_type=full` it is the
     username, exactly. An unknown `sort_attr` is ignored. Here `user_id` is a string.
     """
-    select = Select("*", "users", _order(ask))
-    text = ask.args["search_text"]
-    if text and ask.args["match_type"] == "full":
+    select = Select("*", "users", _order(request))
+    text = request.args["search_text"]
+    if text and request.args["match_type"] == "full":
         select.where("username = ?", text)
     else:
-        select.where_found(text, "username", "first_name", "last_name", "email")
-    return listing(ask, select, lambda row: _shown(ask, row))
+        select.where_contains(text, "username", "first_name", "last_name", "email")
+    return read_page(request, select, lambda row: _item(request, row))
 
 
-def get_user(ask: Ask) -> dict[str, Any]:
+def get_user(request: ApiRequest) -> dict[str, Any]:
     """Answer `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak)."""
-    given = ask.args["user_id"]
-    row = ask.db.execute("SELECT * FROM users WHERE user_id = ?", [given]).fetchone()
+    user_id = request.args["user_id"]
+    row = request.db.execute("SELECT * FROM users WHERE user_id = ?", [user_id]).fetchone()
     if row is None:
-        raise Refusal(404, f"User {given} not found.")
-    return {"user_data": _shown(ask, row)}
+        raise Refusal(404, f"User {user_id} not found.")
+    return {"user_data": _item(request, row)}
 
 
-def _shown(ask: Ask, row: Row) -> dict[str, Any]:
+def _item(request: ApiRequest, row: Row) -> dict[str, Any]:
     expires = row["expiration_date"]
-    expired = expires is not None and expires <= stamp(ask.now)
-    return {**dict(row), "user_id": str(row["user_id"]), "expired": expired}
+    expired = expires is not None and expires <= stamp(request.now)
+    return {**row, "user_id": str(row["user_id"]), "expired": expired}
 
 
-def _order(ask: Ask) -> str:
-    """Return the order; the setting says where, counted upwards, users without any login are."""
-    attribute, direction = ask.args["sort_attr"], ask.args["sort_dir"].upper()
+def _order(request: ApiRequest) -> str:
+    """Return the order; `never_logged_in` places users without any login, counted upwards."""
+    attribute, direction = request.args["sort_attr"], request.args["sort_dir"].upper()
     column = attribute if attribute in SORTABLE else "user_id"
-    never = ask.settings.never_logged_in if column == "last_access_date" else "first"
+    never = request.settings.never_logged_in if column == "last_access_date" else "first"
     nulls = "FIRST" if (never == "first") == (direction == "ASC") else "LAST"
     return f"{column} {direction} NULLS {nulls}, user_id {direction}"

@@ -1,4 +1,4 @@
-"""Who is calling: the grants, and the one token that all threads share."""
+"""Logins: the grants, and the one token that all threads share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from lms_archive.errors import AuthenticationError, InvalidInputError
 from lms_archive.wire.clock import Clock
+from lms_archive.wire.masking import Secret, secret
 
 __all__ = [
     "Auth",
@@ -19,11 +20,13 @@ __all__ = [
     "PasswordGrant",
     "StaticToken",
     "TokenKeeper",
+    "is_token",
 ]
 
 RENEW_BEFORE = 60.0
 
-Fetch = Callable[[Mapping[str, str]], Mapping[str, Any]]
+Form = Mapping[str, str | Secret]
+Fetch = Callable[[Form], Mapping[str, Any]]
 
 
 class Auth(Protocol):
@@ -35,25 +38,30 @@ class Auth(Protocol):
         ...
 
     @property
-    def client_secret(self) -> str:
+    def client_secret(self) -> str | Secret:
         """The app's secret."""
         ...
 
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> Mapping[str, str | Secret]:
         """The fields of the token call."""
         ...
+
+
+def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{attribute.name} must be a str, not {type(value).__name__}")
 
 
 @frozen
 class PasswordGrant:
     """Log in as a user through an OAuth2 app (doc). The account's rights decide what works."""
 
-    client_id: str
-    client_secret: str = field(repr=False)
-    username: str
-    password: str = field(repr=False)
+    client_id: str = field(validator=_is_text)
+    client_secret: Secret = field(converter=secret, repr=False)
+    username: str = field(validator=_is_text)
+    password: Secret = field(converter=secret, repr=False)
 
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> Mapping[str, str | Secret]:
         """The fields of the token call (doc)."""
         return {
             "grant_type": "password",
@@ -69,10 +77,10 @@ class PasswordGrant:
 class ClientCredentials:
     """Log in as the OAuth2 app itself (doc)."""
 
-    client_id: str
-    client_secret: str = field(repr=False)
+    client_id: str = field(validator=_is_text)
+    client_secret: Secret = field(converter=secret, repr=False)
 
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> Mapping[str, str | Secret]:
         """The fields of the token call (doc)."""
         return {
             "grant_type": "client_credentials",
@@ -82,74 +90,79 @@ class ClientCredentials:
         }
 
 
+def _assertion(value: str | Secret | Callable[[], str]) -> Secret | Callable[[], str]:
+    return value if callable(value) else secret(value)
+
+
 @frozen
 class JwtBearer:
     """Log in with a signed assertion (the grant: doc; that it works so: named by others).
 
-    `assertion` is the signed JWT, or a callable without arguments that makes one. It is called
+    `assertion` is the signed JWT, or a callable without arguments that returns one. It is called
     for every login, since an assertion soon expires.
     """
 
-    client_id: str
-    client_secret: str = field(repr=False)
-    assertion: str | Callable[[], str] = field(repr=False)
+    client_id: str = field(validator=_is_text)
+    client_secret: Secret = field(converter=secret, repr=False)
+    assertion: Secret | Callable[[], str] = field(converter=_assertion, repr=False)
 
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> Mapping[str, str | Secret]:
         """The fields of the token call (named by others)."""
-        made = self.assertion() if callable(self.assertion) else self.assertion
+        assertion = secret(self.assertion() if callable(self.assertion) else self.assertion)
         return {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "client_id": self.client_id,
             "client_secret": self.client_secret,
-            "assertion": made,
+            "assertion": assertion,
             "scope": "api",
         }
 
 
-@frozen(init=False)
+def _token(value: str | Secret) -> Secret:
+    text = secret(value).reveal().strip()
+    if not is_token(text):
+        raise InvalidInputError(
+            "the token is empty or holds characters that no token holds (LMS_ARCHIVE_TOKEN)"
+        )
+    return Secret(text)
+
+
+@frozen
 class StaticToken:
     """A bearer token made elsewhere; it cannot be renewed."""
 
-    token: str = field(repr=False)
-
-    def __init__(self, token: str) -> None:
-        if not is_token(token.strip()):
-            del token  # a traceback that shows variables begins here
-            raise InvalidInputError(
-                "the token is empty or holds what no token holds (LMS_ARCHIVE_TOKEN)"
-            )
-        self.__attrs_init__(token.strip())
+    token: Secret = field(converter=_token, repr=False)
 
 
 def is_token(value: object) -> bool:
-    """Whether it can stand in a header as a bearer token (RFC 6750)."""
+    """Whether a value can go into a header as a bearer token (RFC 6750)."""
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 class TokenKeeper:
-    """One bearer token for all threads, renewed 60 s before its end and after a 401.
+    """One bearer token for all threads, renewed 60 s before it expires and after a 401.
 
-    Where the platform gave a refresh token, that is used (seen), and the grant only where it is
+    Where the platform gave a refresh token, that is used first (seen), and the grant where it is
     refused.
     """
 
     def __init__(self, auth: Auth | StaticToken, clock: Clock) -> None:
         self._auth, self._clock = auth, clock
         self._lock = threading.Lock()
-        self._token: str | None = auth.token if isinstance(auth, StaticToken) else None
-        self._refresh: str | None = None
+        self._token: Secret | None = auth.token if isinstance(auth, StaticToken) else None
+        self._refresh: Secret | None = None
         self._renew_at = float("inf")
 
     @property
     def renewable(self) -> bool:
-        """Whether a new token can be had."""
+        """Whether a new token can be requested."""
         return not isinstance(self._auth, StaticToken)
 
-    def token(self, fetch: Fetch, *, rejected: str | None = None) -> str:
-        """The token to use now; one that the platform has `rejected` is replaced, once for all.
+    def token(self, fetch: Fetch, *, rejected: Secret | None = None) -> Secret:
+        """Return the current token; one that the platform has `rejected` is replaced, once for all.
 
         Args:
-            fetch: makes the token call with these fields, and gives its JSON.
+            fetch: makes the token call with these fields, and returns its JSON.
             rejected: the token that was answered with 401.
 
         Raises:
@@ -163,20 +176,20 @@ class TokenKeeper:
                 self._token = self._new_token(fetch)
             return self._token
 
-    def _new_token(self, fetch: Fetch) -> str:
-        begun = self._clock.monotonic()
+    def _new_token(self, fetch: Fetch) -> Secret:
+        started = self._clock.monotonic()
         answer = self._login(fetch)
         lifetime = _seconds(answer.get("expires_in"))
-        self._renew_at = begun + max(lifetime - RENEW_BEFORE, lifetime / 2)
+        self._renew_at = started + max(lifetime - RENEW_BEFORE, lifetime / 2)
         refresh = answer.get("refresh_token")
-        self._refresh = refresh if isinstance(refresh, str) else None
-        return str(answer["access_token"])
+        self._refresh = Secret(refresh) if isinstance(refresh, str) else None
+        return Secret(str(answer["access_token"]))
 
     def _login(self, fetch: Fetch) -> Mapping[str, Any]:
         assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
         refresh, self._refresh = self._refresh, None
         if refresh is not None:
-            form = {
+            form: Form = {
                 "grant_type": "refresh_token",
                 "client_id": self._auth.client_id,
                 "client_secret": self._auth.client_secret,
@@ -190,7 +203,7 @@ class TokenKeeper:
 
 
 def _seconds(lifetime: object) -> float:
-    """How long a token lasts; an hour where the platform does not say (doc)."""
+    """Return how long a token lasts; an hour where the platform does not say (doc)."""
     try:
         seconds = float(lifetime)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

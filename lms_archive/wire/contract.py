@@ -1,9 +1,7 @@
 """The one table of calls: every path, parameter and JSON key of the platform stands here.
 
-`contract.json` beside this file is the default, each row with its evidence: **article** and
-**reply** (the two documents the library comes from), **doc** (Docebo's pages), **2017**
-(Docebo's Swagger of that year), **seen** (used by public clients), **assumed** (nothing public
-confirms it). A platform that differs is an override, not a change of code.
+`contract.json` beside this file is the default, each row with its evidence. A platform that
+differs is an override, not a change of code.
 """
 
 from __future__ import annotations
@@ -22,7 +20,9 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.records.convert import Faults, from_plain, to_plain
+from lms_archive.records.keys import JsonKey
+from lms_archive.records.structure import StructureError, from_plain, to_plain
+from lms_archive.wire.masking import Secret
 
 __all__ = ["Contract", "Operation", "Request"]
 
@@ -33,6 +33,8 @@ _ANSWER = {
     "cursor": "data.cursor",
     "pages": "data.total_page_count",
     "total": "data.total_count",
+    "count": "data.count",
+    "size": "data.current_page_size",
 }
 
 
@@ -40,15 +42,18 @@ _ANSWER = {
 class Request:
     """One call as it goes out: path filled in, query and form as pairs, or JSON.
 
-    `raw` asks for the bytes of a file instead of JSON.
+    `raw` asks for the bytes of a file instead of JSON; `headers` are sent beside those of every
+    call; `with_token` False sends it without saying who is calling.
     """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
-    form: tuple[tuple[str, str], ...] | None = field(default=None, repr=False)
+    form: tuple[tuple[str, str | Secret], ...] | None = field(default=None, repr=False)
     raw: bool = False
+    headers: Mapping[str, str] = field(factory=dict, hash=False)
+    with_token: bool = True
 
     @property
     def is_write(self) -> bool:
@@ -151,17 +156,18 @@ class Contract:
     """What the library believes about the platform's API, row by row.
 
     A platform that differs is an override: `with_operation`, `with_record`,
-    `with_enrollment_mode`, or all of them in a file (`from_file`).
+    `with_enrollment_mode`, or all of them in a file (`load`).
 
     Attributes:
         operations: the calls by name.
-        records: for each record, its attributes and the JSON key of each.
+        records: for each record, its attributes and the JSON key of each; of several keys the
+            first that holds something counts.
         enrollment_mode: the platform's value for each archive mode (`"delete"`: reply;
             the one for archive and re-enroll: assumed).
     """
 
     operations: Mapping[str, Operation]
-    records: Mapping[str, Mapping[str, str]]
+    records: Mapping[str, Mapping[str, JsonKey]]
     enrollment_mode: Mapping[str, str]
 
     @classmethod
@@ -170,8 +176,8 @@ class Contract:
         return _default()
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Contract:
-        """The default contract with the overrides of a JSON file.
+    def load(cls, path: str | os.PathLike[str]) -> Contract:
+        """Return the default contract with the overrides of a JSON file.
 
         The file has the shape of the contract itself, and holds only what differs::
 
@@ -191,6 +197,23 @@ class Contract:
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"not JSON: {error}", source=source) from None
         return cls.default().merged(data, source)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what differs from the default contract to a JSON file, for `load`.
+
+        Raises:
+            InvalidInputError: the file exists, or cannot be written.
+        """
+        changes = _difference(to_plain(Contract.default()), to_plain(self))
+        text = json.dumps(changes, ensure_ascii=False, indent=2)
+        try:
+            with Path(path).open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(f"{text}\n")
+        except FileExistsError:
+            raise InvalidInputError("exists; name another file", source=os.fspath(path)) from None
+        except OSError as error:
+            reason = f"cannot be written: {error.strerror}"
+            raise InvalidInputError(reason, source=os.fspath(path)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
         """A copy with overrides in the contract's own shape; `source` names them in errors.
@@ -223,12 +246,13 @@ class Contract:
         changes.setdefault("evidence", "override")
         return self.merged({"operations": {name: changes}})
 
-    def with_record(self, name: str, /, **keys: str) -> Contract:
-        """A copy in which a record's attributes are found under other JSON keys.
+    def with_record(self, name: str, /, **keys: str | Sequence[str]) -> Contract:
+        """Return a copy in which a record's attributes are found under other JSON keys.
 
         Args:
             name: the record, as in `Contract.records`.
-            **keys: for an attribute its key; one in a group is written with its dot, as in
+            **keys: for an attribute its key, or several of which the first that is present
+                counts; one in a group is written with its dot, as in
                 `**{"user.user_id": "idUser"}`.
 
         Raises:
@@ -263,10 +287,28 @@ def _merge(
             yield f"{path}: expected an object, not {value!r:.60}"
         elif value is None and where.endswith((*_OPEN, "params")):
             into.pop(name, None)
-        elif isinstance(old, str) and not isinstance(value, str):
-            yield f"{path}: expected text, not {value!r:.60}"
-        else:
+        elif where.startswith("$.records.") and _are_keys(value):
+            into[name] = list(value)
+        elif isinstance(value, str) or not (where.startswith("$.records.") or isinstance(old, str)):
             into[name] = value
+        else:
+            yield f"{path}: expected text, not {value!r:.60}"
+
+
+def _are_keys(value: Any) -> bool:
+    several = isinstance(value, (list, tuple)) and len(value) > 0
+    return several and all(isinstance(key, str) for key in value)
+
+
+def _difference(old: Any, new: Any) -> dict[str, Any]:
+    """Return the changes that `_merge` makes `new` of `old` with."""
+    changes: dict[str, Any] = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(name), dict):
+            changes |= {name: inner} if (inner := _difference(old[name], value)) else {}
+        elif name not in old or old[name] != value:
+            changes[name] = value
+    return changes
 
 
 def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
@@ -294,7 +336,7 @@ def _default() -> Contract:
 def _load(data: Any, source: str) -> Contract:
     try:
         return from_plain(Contract, data)
-    except Faults as error:
+    except StructureError as error:
         raise InvalidInputError(
             "\n  ".join(["not a contract:", *error.faults]), source=source
         ) from None

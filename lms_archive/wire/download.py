@@ -1,27 +1,27 @@
-"""A file of the platform, by a link that an answer holds: never the token to another host."""
+"""Files of the platform, by a link in an answer: the token never goes to another host."""
 
 from __future__ import annotations
 
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from lms_archive.errors import UnexpectedResponseError
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Request
+from lms_archive.wire.session import Session
 
 __all__ = ["download"]
 
 
-def download(wire: Wire, link: str, name: str) -> bytes:
-    """The bytes behind a link of the platform, absolute or relative; counted under `name`.
+def download(session: Session, link: str, name: str) -> bytes:
+    """Return the bytes behind a link of the platform, absolute or relative; counted as `name`.
 
     Raises:
         UnexpectedResponseError: the link leads to another host, which gets neither a call nor
             the token; or the file is larger than any answer may be.
         ApiError: the call failed.
     """
-    base = urlsplit(wire.settings.base_url)
+    base = urlsplit(session.settings.base_url)
     try:
-        parts = urlsplit(urljoin(f"{wire.settings.base_url}/", link))
+        parts = urlsplit(urljoin(f"{session.settings.base_url}/", link))
         same = _origin(parts) == _origin(base) and parts.username is None
     except ValueError:  # no address at all
         parts, same = base, False
@@ -31,7 +31,7 @@ def download(wire: Wire, link: str, name: str) -> bytes:
         raise UnexpectedResponseError("GET", f"the link of {name}", faults=faults)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     path = parts.path.removeprefix(base.path)
-    return bytes(wire.send(Request("GET", path, query=query, raw=True), name).data)
+    return bytes(session.send(Request("GET", path, query=query, raw=True), name).data)
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int]:

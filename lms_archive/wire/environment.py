@@ -1,4 +1,4 @@
-"""The address and the account that the environment names."""
+"""The address, the account and the contract that the environment names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.wire.auth import PasswordGrant, StaticToken
+from lms_archive.wire.contract import Contract
 
-__all__ = ["address_and_auth"]
+__all__ = ["address_and_auth", "contract_of_environment"]
 
 _LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
 
@@ -29,6 +30,16 @@ def address_and_auth(base_url: str | None = None) -> tuple[str, PasswordGrant | 
     if with_token:
         return url, StaticToken(_value("TOKEN"))
     return url, PasswordGrant(*map(_value, _LOGIN))
+
+
+def contract_of_environment() -> Contract | None:
+    """Return the contract whose file `LMS_ARCHIVE_CONTRACT` names; None where it is not set.
+
+    Raises:
+        InvalidInputError: the file cannot be read, or is not a contract.
+    """
+    path = _value("CONTRACT")
+    return Contract.load(path) if path else None
 
 
 def _value(name: str) -> str:

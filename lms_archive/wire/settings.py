@@ -1,4 +1,4 @@
-"""What a client was told, checked."""
+"""The settings of a client, checked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pickle
 import platform
 import re
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import asdict, field, frozen
@@ -22,39 +22,45 @@ from lms_archive.wire.transport import Transport
 
 __all__ = ["Settings", "check_pickled"]
 
+T = TypeVar("T")
 
-_UNFIT = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_PORTS = {"http": 80, "https": 443}
 
 
 def checked_base_url(url: str) -> str:
-    """The platform's address without a slash at its end.
+    """Return the platform's address in one form: host in lower case, no default port, no slash.
 
     Raises:
-        InvalidInputError: it is no https address of a host (http is for loopback only), or it
+        InvalidInputError: it is not an https address of a host (http is for loopback only), or it
             carries a user, a query or a fragment.
     """
+    if not isinstance(url, str):
+        raise InvalidInputError(f"base_url must be a str, not {type(url).__name__}")
     url = url.strip()
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("https", "http") or not host or _UNFIT.search(url):
+    if parts.scheme not in _PORTS or not host or _UNSAFE.search(url):
         may_hold_a_secret = "@" in url or "?" in url
-        shown = "what was given" if may_hold_a_secret else repr(url)
+        shown = "this value" if may_hold_a_secret else repr(url)
         raise InvalidInputError(
             f"the base URL must look like 'https://acme.example.com', not {shown}"
         )
+    name = f"[{host}]" if ":" in host else host
+    shown_port = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+    address = f"{parts.scheme}://{name}{shown_port}{parts.path}".rstrip("/")
     if parts.username is not None or parts.query or parts.fragment:
-        shown = f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
         raise InvalidInputError(
-            f"the base URL must hold no user, query or fragment; give {shown!r}"
+            f"the base URL must hold no user, query or fragment; give {address!r}"
         )
     if parts.scheme == "http" and not _is_loopback(host):
         raise InvalidInputError(
-            f"plain http would show the token to the network: use https://{host}"
+            f"plain http would show the token to the network: use https://{name}"
         )
-    return parts.geturl().rstrip("/")
+    return address
 
 
 def _is_loopback(host: str) -> bool:
@@ -65,63 +71,125 @@ def _is_loopback(host: str) -> bool:
 
 
 def checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
-    """Seconds to connect and seconds to read; one number stands for both.
+    """Return seconds to connect and seconds to read; one number stands for both.
 
     Raises:
-        InvalidInputError: one is no number above 0, or has no end.
+        InvalidInputError: one of them is not a number above 0, or has no end.
     """
-    given: Any = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    try:
-        connect, read = map(float, given)
-    except (TypeError, ValueError):
-        connect = read = math.nan
-    if not (0 < connect < math.inf and 0 < read < math.inf):
+    pair: Any = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
+    if len(pair) != 2 or not all(_is_seconds(value) for value in pair):  # noqa: PLR2004
         raise InvalidInputError(
-            f"timeout is seconds to connect and seconds to read, not {timeout!r}"
+            "timeout must be seconds above 0, or a pair of them (to connect, to read), "
+            f"not {timeout!r:.60}"
         )
-    return connect, read
+    return float(pair[0]), float(pair[1])
+
+
+def _is_seconds(value: object) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and 0 < value < math.inf  # type: ignore[operator]
+
+
+def checked_calls_per_hour(calls: int | None) -> int | None:
+    """Return the number of calls, or None for no limit.
+
+    Raises:
+        InvalidInputError: it is neither None nor a whole number above 0.
+    """
+    if calls is None or (type(calls) is int and calls >= 1):
+        return calls
+    raise InvalidInputError(
+        f"calls_per_hour must be a whole number, at least 1, or None, not {calls!r:.60}"
+    )
 
 
 def checked_app_info(app_info: str | None) -> str | None:
-    """The name as it can stand in a header.
+    """Return the name as it can stand in a header.
 
     Raises:
         InvalidInputError: it cannot.
     """
-    if app_info and not re.fullmatch(r"[ -~]+", app_info):
+    if app_info is None or app_info == "":
+        return None
+    value: object = app_info
+    if not isinstance(value, str) or not re.fullmatch(r"[ -~]+", value):
         raise InvalidInputError(
-            f"app_info goes into the user agent: plain ASCII only, not {app_info!r}"
+            "app_info goes into the user agent: it must be one line of plain ASCII, "
+            f"not {app_info!r:.60}"
         )
     return app_info
 
 
 def checked_auth(auth: Auth | StaticToken) -> Auth | StaticToken:
-    """Who is calling.
+    """Return the login.
 
     Raises:
         InvalidInputError: it cannot log in; its value is not quoted, because it may be a secret.
     """
-    given: object = auth
-    if isinstance(given, type) or not (isinstance(given, StaticToken) or hasattr(given, "form")):
+    value: Any = auth
+    if isinstance(value, StaticToken):
+        return value
+    if isinstance(value, type) or not callable(getattr(value, "form", None)):
         raise InvalidInputError(
-            "auth is a PasswordGrant, ClientCredentials, JwtBearer or StaticToken(...)"
+            "auth must be a PasswordGrant, ClientCredentials, JwtBearer or StaticToken(...), not "
+            + (f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__)
         )
     return auth
 
 
+def checked_transport(transport: Transport | None) -> Transport | None:
+    """Return the transport.
+
+    Raises:
+        InvalidInputError: it cannot be called.
+    """
+    value: object = transport
+    if value is None or (callable(value) and not isinstance(value, type)):
+        return transport
+    raise InvalidInputError(
+        "transport must be a callable that carries one exchange (see lms_archive.wire.Transport), "
+        f"not {transport!r:.60}"
+    )
+
+
+def checked_contract(contract: Contract | None) -> Contract:
+    """Return the contract, or the default one for None."""
+    default = Contract.default()
+    return _checked("contract", contract, default, "Contract.default()")
+
+
+def checked_limits(limits: Limits | None) -> Limits:
+    """Return the limits, or the default ones for None."""
+    return _checked("limits", limits, Limits(), "Limits(page_size=50)")
+
+
+def checked_retry(retry: RetryPolicy | None) -> RetryPolicy:
+    """Return the policy, or the default one for None."""
+    return _checked("retry", retry, RetryPolicy(), "RetryPolicy(attempts=3)")
+
+
+def _checked(name: str, value: T | None, default: T, example: str) -> T:
+    if value is None:
+        return default
+    if not isinstance(value, type(default)):
+        expected = f"{name} must be a {type(default).__name__}, such as {example}"
+        raise InvalidInputError(f"{expected}, not {value!r:.60}")
+    return value
+
+
 @frozen(kw_only=True)
 class Settings:
-    """Everything a client was told; `from_env` names what the environment told."""
+    """The arguments of a client; `from_env` names those that come from the environment."""
 
     base_url: str = field(converter=checked_base_url)
     auth: Auth | StaticToken = field(converter=checked_auth)
-    contract: Contract
-    limits: Limits
-    timeout: tuple[float, float] = field(converter=checked_timeout)
-    retry: RetryPolicy
-    calls_per_hour: int | None
+    contract: Contract = field(default=None, converter=checked_contract)
+    limits: Limits = field(default=None, converter=checked_limits)
+    timeout: tuple[float, float] = field(default=(10, 60), converter=checked_timeout)
+    retry: RetryPolicy = field(default=None, converter=checked_retry)
+    calls_per_hour: int | None = field(default=800, converter=checked_calls_per_hour)
     app_info: str | None = field(default=None, converter=checked_app_info)
-    transport: Transport | None = None
+    transport: Transport | None = field(default=None, converter=checked_transport)
     from_env: frozenset[str] = frozenset()
 
     @property
@@ -131,7 +199,7 @@ class Settings:
         return f"{own} {self.app_info}" if self.app_info else own
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled without what the environment told: that is read again."""
+        """Pickle without what comes from the environment: that is read again."""
         kept = asdict(self, recurse=False, filter=lambda field, _: field.name not in self.from_env)
         for name in ("auth", "transport"):
             check_pickled(name, kept.get(name))
@@ -155,6 +223,6 @@ def check_pickled(name: str, value: object) -> None:
         pickle.dumps(value)
     except Exception as error:  # noqa: BLE001  pickling runs the code of what is pickled
         raise InvalidInputError(
-            f"a client with this {name} cannot be pickled ({type(error).__name__}): make it "
+            f"a client with this {name} cannot be pickled ({type(error).__name__}): create it "
             f"where it is used, or give it a {name} of a class at the top of a module"
         ) from None

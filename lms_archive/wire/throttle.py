@@ -5,32 +5,38 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from lms_archive.errors import InvalidInputError
+from attrs import define, field
+
 from lms_archive.wire.clock import Clock
 
-__all__ = ["Throttle"]
+__all__ = ["HOUR", "Throttle"]
 
 HOUR = 3600.0
 
 
+@define
+class _History:
+    """When the calls of the last hour were made."""
+
+    times: deque[float] = field(factory=deque)
+    lock: threading.Lock = field(factory=threading.Lock)
+
+
 class Throttle:
-    """At most so many calls within any hour, over all clients that share this budget.
+    """At most `calls_per_hour` calls within any hour, over all clients that share this budget.
 
     The platform's own limit is 1,000 an hour for each IP address (doc, older).
     """
 
-    def __init__(self, calls_per_hour: int | None, clock: Clock) -> None:
-        if calls_per_hour is not None and calls_per_hour < 1:
-            raise InvalidInputError(
-                f"calls_per_hour must be at least 1 or None, not {calls_per_hour}"
-            )
+    def __init__(
+        self, calls_per_hour: int | None, clock: Clock, history: _History | None = None
+    ) -> None:
         self._limit, self._clock = calls_per_hour, clock
-        self._lock = threading.Lock()
-        self._times: deque[float] = deque()
+        self._history = history or _History()
         self._spacing = 0.0
 
     def expect(self, calls: int) -> None:
-        """So many calls are to come: full speed where they fit the hour, else evenly spread."""
+        """Choose the pace for that many calls: full speed if they fit the hour, else spread."""
         if self._limit is None:
             return
         self._spacing = 0.0 if calls <= (self.left or 0) else HOUR / self._limit
@@ -40,27 +46,26 @@ class Throttle:
         """Calls that may be made at once, or None where nothing limits them."""
         if self._limit is None:
             return None
-        with self._lock:
+        with self._history.lock:
             now = self._clock.monotonic()
-            return self._limit - sum(1 for time in self._times if time > now - HOUR)
+            return self._limit - sum(1 for time in self._history.times if time > now - HOUR)
 
     def with_limit(self, calls_per_hour: int | None) -> Throttle:
-        """The same hour's calls under another limit."""
-        other = Throttle(calls_per_hour, self._clock)
-        other._lock, other._times = self._lock, self._times
-        return other
+        """Return a throttle with another limit that counts the same calls."""
+        return Throttle(calls_per_hour, self._clock, self._history)
 
     def take(self) -> None:
         """Wait until a call may be made, and count it."""
+        times = self._history.times
         while True:
-            with self._lock:
+            with self._history.lock:
                 now = self._clock.monotonic()
-                while self._times and self._times[0] <= now - HOUR:
-                    self._times.popleft()
-                wait = self._times[-1] + self._spacing - now if self._times else 0.0
-                if self._limit is not None and len(self._times) >= self._limit:
-                    wait = max(wait, self._times[-self._limit] + HOUR - now)
+                while times and times[0] <= now - HOUR:
+                    times.popleft()
+                wait = times[-1] + self._spacing - now if times else 0.0
+                if self._limit is not None and len(times) >= self._limit:
+                    wait = max(wait, times[-self._limit] + HOUR - now)
                 if wait <= 0:
-                    self._times.append(now)
+                    times.append(now)
                     return
             self._clock.sleep(wait)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import io
+import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import BadStatusLine, RemoteDisconnected
+from ssl import SSLCertVerificationError
+from typing import Protocol
 
 import requests
 from attrs import field, frozen
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from requests.models import PreparedRequest
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    NewConnectionError,
+    SSLError,
+)
 
-if TYPE_CHECKING:
-    from socket import socket
+from lms_archive.wire.process import PerProcess
 
-    from requests.models import PreparedRequest
-
-__all__ = ["MAX_BODY", "RequestNotSentError", "RequestsTransport", "Response", "Transport"]
+__all__ = [
+    "MAX_BODY",
+    "RequestNotSentError",
+    "RequestsTransport",
+    "Response",
+    "Transport",
+    "UnusableConnectionError",
+    "plain_error",
+]
 
 MAX_BODY = 16 * 1024 * 1024
 """No answer is read beyond this many bytes, unpacked."""
@@ -30,6 +40,13 @@ MAX_BODY = 16 * 1024 * 1024
 
 class RequestNotSentError(OSError):
     """The connection was never established: the platform has seen nothing of the call."""
+
+
+class UnusableConnectionError(RequestNotSentError):
+    """No connection can be established with these settings, however often it is tried.
+
+    A certificate or a bundle of certificates that cannot be used, or a proxy that refuses.
+    """
 
 
 @frozen
@@ -74,100 +91,31 @@ class _OwnHeaders(AuthBase):
         return request
 
 
-class _Deadlined(io.RawIOBase):
-    """What a socket gives until a point in time, however slowly it drips."""
-
-    def __init__(self, raw: Any, sock: socket) -> None:
-        self._raw, self._sock, self._seconds = raw, sock, sock.gettimeout()
-        self._end = time.monotonic() + (self._seconds or float("inf"))
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._seconds is not None:
-            left = self._end - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"the answer's head took longer than {self._seconds:g} s")
-            self._sock.settimeout(min(left, self._seconds))
-        count: int | None = self._raw.readinto(buffer)
-        return count
-
-    def lift(self) -> None:
-        """From here on only each single wait is bounded."""
-        self._end = float("inf")
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-
-class _Response(HTTPResponse):
-    """An answer whose head comes within the read time-out as a whole."""
-
-    def __init__(self, sock: socket, *args: Any, **more: Any) -> None:
-        super().__init__(sock, *args, **more)
-        self._deadline = _Deadlined(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._deadline)
-
-    def begin(self) -> None:
-        super().begin()
-        self._deadline.lift()
-        # What is no header would be logged by urllib3, whatever it quotes.
-        self.headers.set_payload("")
-        self.headers.defects = []
-
-
-class _Connection:
-    """Never prints what it sends, which http.client's debug level asks for."""
-
-    debuglevel = 0
-    response_class: Any = _Response
-
-
-class _HTTP(_Connection, HTTPConnection):
-    """Over plain http."""
-
-
-class _HTTPS(_Connection, HTTPSConnection):
-    """Over TLS."""
-
-
-class _HTTPPool(HTTPConnectionPool):
-    """Plain connections."""
-
-    ConnectionCls = _HTTP
-
-
-class _HTTPSPool(HTTPSConnectionPool):
-    """TLS connections."""
-
-    ConnectionCls = _HTTPS
-
-
-_POOLS: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
-
-
-class _Adapter(HTTPAdapter):
-    """Puts these connections in place, behind a proxy too (SOCKS has its own)."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **more)
-        if isinstance(manager, ProxyManager):
-            manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-class RequestsTransport:
-    """The default transport: a `requests.Session` for each thread, TLS always verified."""
+class _Sessions:
+    """The sessions of one process: one for each thread."""
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._all: list[requests.Session] = []
+
+    def get(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            self._all.append(session)
+        return session
+
+    def close(self) -> None:
+        sessions, self._all, self._local = self._all, [], threading.local()
+        for session in sessions:
+            session.close()
+
+
+class RequestsTransport:
+    """The default transport: a `requests.Session` for each thread and process, TLS verified."""
+
+    def __init__(self) -> None:
+        self._sessions = PerProcess(_Sessions)
 
     def __call__(
         self,
@@ -178,13 +126,14 @@ class RequestsTransport:
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> Response:
-        """One exchange, its body read whole up to `MAX_BODY`; head and body each in time.
+        """Carry one exchange; its body is read whole, up to `MAX_BODY`, within the read time-out.
 
         Raises:
+            UnusableConnectionError: the connection cannot be established with these settings.
             RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
-        session = self._session()
+        session = self._sessions.get().get()
         # Plain http is for loopback: a proxy of the environment would be another host.
         session.trust_env = not url.startswith("http:")
         try:
@@ -200,52 +149,95 @@ class RequestsTransport:
                 stream=True,
             ) as response:
                 return Response(response.status_code, response.headers, _read(response, timeout[1]))
-        except requests.RequestException as error:
-            lost = _plain_error(error)
-        raise lost
+        except (OSError, HTTPError) as error:
+            lost = plain_error(error)
+        raise lost  # without the error of requests, which holds the whole request
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            for scheme in ("https://", "http://"):
-                session.mount(scheme, _Adapter())
-            self._sessions.append(session)
-        return session
+    def __reduce__(self) -> tuple[type[RequestsTransport], tuple[()]]:
+        """Pickle without connections."""
+        return RequestsTransport, ()
 
     def close(self) -> None:
         """Close the connections of every thread; later calls open new ones."""
-        sessions, self._sessions, self._local = self._sessions, [], threading.local()
-        for session in sessions:
-            session.close()
+        self._sessions.get().close()
 
 
 def _read(response: requests.Response, seconds: float) -> bytes:
     end = time.monotonic() + seconds
     content = bytearray()
-    # Not iter_content: it waits for a full part, however slowly that drips in.
+    # Not iter_content: it waits until a part is full, however slowly that arrives.
     read = getattr(response.raw, "read1", response.raw.read)
-    try:
-        while part := read(64 * 1024, decode_content=True):
-            content += part
-            if len(content) > MAX_BODY:
-                break
-            if time.monotonic() > end:
-                raise requests.ReadTimeout(f"the answer's body took longer than {seconds:g} s")
-    except HTTPError as error:
-        raise requests.ConnectionError(error) from error
+    while part := read(64 * 1024, decode_content=True):
+        content += part
+        if len(content) > MAX_BODY:
+            break
+        if time.monotonic() > end:
+            raise TimeoutError(f"the answer's body took longer than {seconds:g} s")
     return bytes(content)
 
 
-def _plain_error(error: requests.RequestException) -> OSError:
-    """Python's own error for that of requests, which holds the whole request.
+def plain_error(error: OSError | HTTPError) -> OSError:
+    """Return Python's own error for one of requests, its text the cause in plain words.
 
-    Requests raises the same error for a refused and for a cut connection: look inside.
+    Requests raises one error for a refused and for a cut connection, and its text names classes of
+    urllib3: what happened is inside.
     """
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    if isinstance(cause, (NewConnectionError, ConnectTimeoutError)):
-        return RequestNotSentError(str(error))
-    kind = TimeoutError if isinstance(error, requests.Timeout) else ConnectionError
-    return kind(str(error))
+    chain = list(_chain(error))
+    cause = chain[-1]
+    refusal = _settings_fault(cause, chain)
+    if refusal:
+        return UnusableConnectionError(refusal)
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        return error
+    text = _words(cause, chain)
+    if text.startswith(_TUNNEL):
+        return RequestNotSentError(f"the proxy answered: {text.removeprefix(_TUNNEL)}")
+    if any(isinstance(link, (NewConnectionError, ConnectTimeoutError)) for link in chain):
+        return RequestNotSentError(text)
+    timed_out = isinstance(error, requests.Timeout) or isinstance(cause, TimeoutError)
+    return (TimeoutError if timed_out else ConnectionError)(text)
+
+
+_TUNNEL = "Tunnel connection failed: "
+_PROXY_REFUSES = re.compile(rf"{_TUNNEL}(4\d\d.*)")
+_NO_BUNDLE = re.compile("Could not find a suitable TLS CA certificate bundle, invalid path: (.*)")
+_VARIABLES = "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it wraps, down to the one that says what happened."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        if not type(link).__module__.startswith(("requests.", "urllib3.")):
+            return
+        inner = (getattr(link, "reason", None), *link.args, link.__cause__)
+        link = next((other for other in inner if isinstance(other, BaseException)), None)
+
+
+def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str | None:
+    """Return what has to be set right before any connection can be established."""
+    if isinstance(cause, SSLCertVerificationError):
+        reason = f"certificate verify failed: {cause.verify_message}"
+        return f"{reason}; an authority of your own is named in REQUESTS_CA_BUNDLE"
+    if bundle := _NO_BUNDLE.match(str(cause)):
+        return f"the CA bundle {bundle[1]!r} does not exist; see {_VARIABLES}"
+    while_loading = isinstance(cause, (FileNotFoundError, PermissionError, IsADirectoryError))
+    if getattr(cause, "library", None) == "X509" or (
+        while_loading and any(isinstance(link, SSLError) for link in chain)
+    ):
+        return f"the CA bundle cannot be read; see {_VARIABLES}"
+    if refused := _PROXY_REFUSES.match(str(cause)):
+        return f"the proxy refuses: {refused[1]}; see HTTPS_PROXY"
+    if isinstance(chain[0], (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return f"an address cannot be used: {cause}; see HTTPS_PROXY"
+    return None
+
+
+def _words(cause: BaseException, chain: Sequence[BaseException]) -> str:
+    if isinstance(cause, HTTPError) or any(isinstance(link, DecodeError) for link in chain):
+        return "the answer broke off, or cannot be unpacked"
+    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        return f"the answer is not HTTP: {str(cause).strip()}"
+    text = str(getattr(cause, "strerror", None) or cause)
+    return re.sub(r"^\[\w+: \w+\] | \(_ssl\.c:\d+\)$", "", text)

@@ -1,16 +1,18 @@
 """What the tests of the input side share: jobs on usual terms, and plans told briefly."""
 
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from lms_archive import ArchiveJob, ArchivePlan, Outcome
-from lms_archive.archive.pieces import Piece, pieces_of
+from lms_archive.archive.ledger import Ledger
 
 MakeCsv = Callable[[str | bytes], Path]
 
 
-def from_csv(path: str | Path, **more: Any) -> ArchiveJob:
+def from_csv(path: Any, **more: Any) -> ArchiveJob:
     """The job of a file: archive and unenroll, tracking kept."""
     return ArchiveJob.from_csv(path, **{"mode": "unenroll", "reset_tracking": False, **more})
 
@@ -25,12 +27,19 @@ def for_course(target: Any, **more: Any) -> ArchiveJob:
     return ArchiveJob.for_course(target, **{"mode": "unenroll", "reset_tracking": False, **more})
 
 
-def pieces(job: ArchiveJob) -> Iterator[Piece]:
-    """The pieces of a plan with these rows, none of which is sent."""
-    plan = ArchivePlan(
+def plan_of(job: ArchiveJob) -> ArchivePlan:
+    """A plan with these rows, none of which is sent."""
+    return ArchivePlan(
         platform="http://127.0.0.1", terms=job.terms, selection=job.selection, chunks=(), skips=()
     )
-    return pieces_of(**plan._fields())
+
+
+def begin(
+    path: Path, plan: ArchivePlan | ArchiveJob, outcomes: Iterable[tuple[int, Outcome]] = ()
+) -> Ledger:
+    """Begin a ledger of a plan, or of a job's rows, in which some have an outcome already."""
+    plan = plan_of(plan) if isinstance(plan, ArchiveJob) else plan
+    return Ledger.create(path, plan, plan.selection, digest=plan.digest, outcomes=outcomes)
 
 
 def given(job: ArchiveJob) -> list[dict[str, Any]]:
@@ -61,3 +70,13 @@ def planned(plan: ArchivePlan) -> list[tuple[int | None, int, int]]:
 def skipped(outcomes: Iterable[Outcome]) -> dict[int | None, tuple[str, str]]:
     """Code and reason of what is skipped, by line."""
     return {one.line: (one.code, one.reason) for one in outcomes}
+
+
+def change_plan(path: Path, change: str) -> None:
+    """Change a plan in its file, as only another program does."""
+    with closing(sqlite3.connect(path)) as database, database:
+        for (trigger,) in database.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall():
+            database.execute(f"DROP TRIGGER {trigger}")
+        assert database.execute(change).rowcount

@@ -1,28 +1,35 @@
 """Bad input, as a table: each with what becomes of it, and never at the cost of the good rows."""
 
 import codecs
+import errno
+import io
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from archive_tools import MakeCsv, from_csv, planned, skipped
 
-from lms_archive import Client, InvalidInputError
+from lms_archive import Client, InputFileError, InvalidInputError
 
 HEADER = "username,user_id,course_code,course_id,note\n"
 LONG = "x" * 200_000
 
 # A row under HEADER, the code of its outcome, and a piece of the reason.
 ROWS: dict[str, tuple[str, str, str]] = {
-    "no user": (",,SAFE,,x", "bad_row", "names no user: fill in username or user_id"),
-    "no course": ("alice,,,,x", "bad_row", "names no target: fill in course_code or course_id"),
-    "neither": (",,,,a note", "bad_row", "names no target"),
-    "user of spaces": ('"  ",,SAFE,,x', "bad_row", "names no user"),
-    "short": ("alice,,SAFE", "bad_row", "3 cells where the header has 5, fewer than it should"),
-    "one cell": ("alice", "bad_row", "1 cells where the header has 5"),
-    "long": ("alice,,SAFE,,x,y", "bad_row", "6 cells where the header has 5, more than it should"),
-    "comma not quoted": ("Doe, Al,,SAFE,,x", "bad_row", "more than it should: is a quote missing?"),
-    "other separator": ("alice;;SAFE;;x", "bad_row", "1 cells where the header has 5"),
+    "no user": (",,SAFE,,x", "bad_row", "no user: fill in username or user_id"),
+    "no course": (
+        "alice,,,,x",
+        "bad_row",
+        "no course or learning plan: fill in course_code or course_id",
+    ),
+    "neither": (",,,,a note", "bad_row", "no course or learning plan"),
+    "user of spaces": ('"  ",,SAFE,,x', "bad_row", "no user"),
+    "short": ("alice,,SAFE", "bad_row", "expected 5 cells, found 3; is a delimiter or a quote"),
+    "one cell": ("alice", "bad_row", "expected 5 cells, found 1;"),
+    "long": ("alice,,SAFE,,x,y", "bad_row", "expected 5 cells, found 6; is a quote missing?"),
+    "comma not quoted": ("Doe, Al,,SAFE,,x", "bad_row", "found 6; is a quote missing?"),
+    "other separator": ("alice;;SAFE;;x", "bad_row", "expected 5 cells, found 1;"),
     "user_id 007": (",007,SAFE,,x", "bad_row", "user_id '007' is not an id"),
     "user_id with point": (",101.0,SAFE,,x", "bad_row", "user_id '101.0' is not an id"),
     "user_id negative": (",-101,SAFE,,x", "bad_row", "user_id '-101' is not an id"),
@@ -86,8 +93,12 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "waiting": ("wanda,,SAFE,,x", "not_enrolled", "other status"),
     "suspended": ("sam,,SAFE,,x", "not_enrolled", "other status"),
     "unknown status": ("zelda,,SAFE,,x", "not_enrolled", "other status"),
-    "tutor": ("tina,,SAFE,,x", "staff", "is tutor, no learner: include_staff=True takes them too"),
-    "instructor": ("ivan,,SAFE,,x", "staff", "is instructor, no learner"),
+    "tutor": (
+        "tina,,SAFE,,x",
+        "staff",
+        "is a tutor, not a learner; include_staff=True includes staff",
+    ),
+    "instructor": ("ivan,,SAFE,,x", "staff", "is an instructor, not a learner"),
     "long username": (f"{LONG},,SAFE,,x", "bad_row", "username has 200,000 characters"),
     "long course_code": (f"alice,,{LONG},,x", "bad_row", "course_code has 200,000 characters"),
     "long user_id": (f",{LONG},SAFE,,x", "bad_row", "is not an id"),
@@ -215,6 +226,62 @@ FILES: dict[str, tuple[bytes, dict[str, Any], list[int], dict[int, str]]] = {
         *(b'username,course_code,note\nbob,FIRE,19" screen\nnobody,FIRE,"""x"""\n', {}),
         *([2], {3: "not_enrolled"}),
     ),
+    "a line that names the separator": (
+        *(b"sep=;\r\nusername;course_code\r\nbob;FIRE\r\nnobody;FIRE\r\n", {}),
+        *([3], {4: "not_enrolled"}),
+    ),
+    "a quoted line that names the separator": (
+        *(b'"SEP=\t"\nusername\tcourse_code\nbob\tFIRE\n', {}),
+        *([3], {}),
+    ),
+    "titles above the header": (
+        *(
+            b"Report\n\nMade on:,2026-01-31\n\nusername,x,course_code\nbob,,FIRE\nno,,FIRE",
+            {},
+        ),
+        *([6], {7: "not_enrolled"}),
+    ),
+    "a blank first line": (
+        *(b"\n" + TWO.encode(), {}),
+        *([3, 5], {4: "not_enrolled"}),
+    ),
+    "a delimiter at the end of each line": (
+        *(b"username;course_code;\nbob;FIRE;\nnobody;FIRE;\n;;\n", {}),
+        *([2], {3: "not_enrolled"}),
+    ),
+    "a delimiter at the end of each line but the header": (
+        *(b"username;course_code\nbob;FIRE;\nnobody;FIRE;;\n;;;\n", {}),
+        *([2], {3: "not_enrolled"}),
+    ),
+    "a delimiter at the end of the header only": (
+        *(b"username;course_code;\nbob;FIRE\nnobody;FIRE\n;\n", {}),
+        *([2], {3: "not_enrolled"}),
+    ),
+    "more cells after the delimiter at the end": (
+        *(b"username;course_code\nbob;FIRE;x\nalice;FIRE;\n", {}),
+        *([3], {2: "bad_row"}),
+    ),
+    "the platform's own report": (
+        *(
+            b"Username,User unique ID,Course code,Course Internal ID\nbob,99,FIRE,72\nno,1,FIRE,\n",
+            {},
+        ),
+        *([2], {3: "not_enrolled"}),
+    ),
+    "names in capitals": (
+        *(b"USERNAME,USER UNIQUE ID,COURSE INTERNAL ID\nbob,101,72\n", {}),
+        *([2], {}),
+    ),
+    "translated": (
+        *(b"Benutzername;Kurscode\nbob;FIRE\nnobody;FIRE\n",),
+        *({"columns": {"username": "Benutzername", "course_code": "kurscode"}}, [2]),
+        {3: "not_enrolled"},
+    ),
+    "translated below a title": (
+        *(b"Bericht\nBenutzername;Kurs;username\nbob;72;x\n",),
+        *({"columns": {"username": "Benutzername", "course_id": "Kurs"}}, [3]),
+        {},
+    ),
     "header only": (b"username,course_code\n", {}, [], {}),
     "header only, no newline": (b"username,course_code", {}, [], {}),
     "both ids and names agree": (
@@ -251,7 +318,7 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "empty": (b"", {}, "it is empty", 1),
     "BOM only": (codecs.BOM_UTF8, {}, "it is empty", 1),
     "UTF-16 BOM only": (codecs.BOM_UTF16, {}, "it is empty", 1),
-    "blank first line": (b"\n" + HEAD, {}, "first line is blank; it must name the columns", 1),
+    "blank lines only": (b"\n\n \n", {}, "it is empty", 1),
     "separators only": (b",,,\n", {}, "wanted: username or user_id, and course_code,", 1),
     "no header": (b"bob,FIRE\n", {}, "columns found: 'bob', 'FIRE'; wanted: username", 1),
     "no course column": (b"username,title\n", {}, "columns found: 'username', 'title'; wanted", 1),
@@ -277,7 +344,22 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "UTF-32": (TWO.encode("utf-32"), {}, "it holds NUL bytes", 1),
     "a PNG": (PNG, {}, "not text in utf-8 (byte 1)", 1),
     "a PNG as cp437": (PNG, {"encoding": "cp437"}, "columns found: 'ëPNG'", 1),
-    "a workbook": (b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\xb5", {}, "not text in utf-8", 1),
+    "a workbook (xlsx)": (
+        b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\xb5",
+        {},
+        "pandas.read_excel",
+        None,
+    ),
+    "a workbook (xls)": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", {}, "save it as 'CSV UTF-8'", None),
+    "compressed": (b"\x1f\x8b\x08\0", {}, "give gzip.open(path)", None),
+    "the header below rows": (
+        *(b"ada,SAFE\n" + HEAD, {}),
+        *("line 2 names the columns, and this line above it is not a title", 1),
+    ),
+    "another separator than it says": (
+        *(b"sep=;\n" + HEAD, {}),
+        *("columns found: 'username,course_code'; wanted", 2),
+    ),
     "JSON": (b'{"username": "bob"}', {}, "columns found", 1),
     "unclosed quote": (HEAD + b'alice,FIRE\n"carol,SAFE\nx,y\n', {}, "quote that is not closed", 4),
     "unclosed quote of 300,000 characters": (
@@ -304,16 +386,96 @@ def test_unreadable_file(
     assert len(str(caught.value)) < 1000
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    """A missing file is InvalidInputError, not an OSError."""
-    with pytest.raises(InvalidInputError, match=r"none\.csv: cannot be read: No such file"):
+def test_missing_file_is_an_os_error_too(tmp_path: Path) -> None:
+    """A missing file is caught by both who expects our errors and who expects the system's."""
+    with pytest.raises(InputFileError, match=r"none\.csv: cannot be read: No such file") as caught:
         from_csv(tmp_path / "none.csv")
+    assert isinstance(caught.value, InvalidInputError)
+    assert isinstance(caught.value, OSError)
+    assert caught.value.errno == errno.ENOENT
+    assert caught.value.filename == caught.value.source == str(tmp_path / "none.csv")
 
 
 def test_directory(tmp_path: Path) -> None:
-    """A directory is InvalidInputError, too."""
-    with pytest.raises(InvalidInputError, match="cannot be read: Is a directory"):
+    """A directory cannot be read as a file."""
+    with pytest.raises(InputFileError, match="cannot be read: Is a directory"):
         from_csv(tmp_path)
+
+
+def test_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Opening a pipe that nobody writes to would wait without end."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInputError, match=r"is a pipe or a device.*give the open file"):
+        from_csv(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "takes the path of a CSV file or an open file, not None"),
+        (5, "takes the path of a CSV file or an open file, not 5"),
+        (b"in.csv", "takes the path of a CSV file or an open file, not b'in.csv'"),
+        (["in.csv"], "takes the path of a CSV file or an open file"),
+        ("a\0b", "is not a path: "),
+        ("a\ud800b", "is not a path: "),
+        ("", "cannot be read: "),
+        ("x" * 5000, "cannot be read: File name too long"),
+        ("username,course_code\nada,SAFE\n", "for CSV text give io.StringIO(text)"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_is_not_a_file_is_refused_in_words(source: Any, words: str) -> None:
+    """No other error comes out, whatever is given as a path."""
+    with pytest.raises(InvalidInputError) as caught:
+        from_csv(source)
+    assert words in str(caught.value)
+
+
+class Unreadable(io.RawIOBase):
+    """An open file that fails when it is read."""
+
+    def readable(self) -> bool:
+        """It says so."""
+        return True
+
+    def readall(self) -> bytes:
+        """It fails all the same."""
+        raise OSError(errno.EIO, "Input/output error")
+
+
+class Strange:
+    """Something with a method `read` that returns no text."""
+
+    def read(self) -> int:
+        """Return a number."""
+        return 5
+
+
+def closed() -> io.StringIO:
+    """Return a file that was closed."""
+    file = io.StringIO("username,course_code\n")
+    file.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "words"),
+    [
+        (closed(), {}, "cannot be read: I/O operation on closed file"),
+        (Unreadable(), {}, "cannot be read: "),
+        (Strange(), {}, "read() returned int"),
+        (io.StringIO(""), {}, "it is empty"),
+        (io.BytesIO(PNG), {}, "not text in utf-8 (byte 1)"),
+        (io.StringIO(TWO), {"encoding": "utf-8"}, "this file is open as text: leave it out"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), {}, "or is not text"),
+    ],
+    ids=lambda value: type(value).__name__ if hasattr(value, "read") else "",
+)
+def test_unreadable_open_file(file: Any, options: dict[str, Any], words: str) -> None:
+    """An open file that cannot be read is refused in words as well."""
+    with pytest.raises(InvalidInputError) as caught:
+        from_csv(file, **options)
+    assert words in str(caught.value)
 
 
 def test_the_table_is_long_enough() -> None:

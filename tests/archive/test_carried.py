@@ -183,3 +183,61 @@ def test_a_platform_whose_clocks_differ_a_little(stage: Stage) -> None:
     stage.line.before.append(earlier)
     result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
     assert {one.status for row in result.archived for one in row.courses} == {"archived"}
+
+
+def _only_course(stage: Stage, course: int, status: str) -> None:
+    """Everybody's enrollment in a course cannot be archived: it waits."""
+    stage.change("UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?", status, course)
+
+
+@pytest.mark.parametrize(
+    ("left", "named"),
+    [
+        ((), None),
+        ((2,), "1 of 3 courses not as asked: course 2 not_archived"),
+        ((1, 3), "2 of 3 courses not as asked: course 1 not_archived, course 3 not_archived"),
+    ],
+)
+def test_the_reason_names_the_courses_that_are_not_as_asked(
+    stage: Stage, left: tuple[int, ...], named: str | None
+) -> None:
+    """Those that were not archived, with what happened to each; not those that were."""
+    load_plans(stage, {50: [1, 2, 3]})
+    stage.unenroll(1, 1002)  # not enrolled is as asked
+    for course in left:
+        _only_course(stage, course, "waiting")
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    reasons = {one.user: one.reason for one in result.outcomes}
+    for user in (1001, 1003):
+        assert reasons[user].endswith(named or f"archived as record {user - 1000}")
+    assert {one.code for one in result.outcomes} == {"archived"}
+    if left == (1, 3):
+        assert reasons[1002].endswith("1 of 3 courses not as asked: course 3 not_archived")
+    else:
+        assert reasons[1002] != reasons[1001]
+
+
+def test_courses_are_named_whatever_else_is_wrong_with_the_row(stage: Stage) -> None:
+    """Archived and re-enrolled with a validity that has ended: both are in the reason."""
+    load_plans(stage, {50: [1, 2]})
+    stage.change(
+        "UPDATE learning_plan_enrollments SET enrollment_validity_end_datetime = "
+        "'2026-01-31 00:00:00'"
+    )
+    _only_course(stage, 2, "waiting")
+    result = plan(stage, 50, mode="re-enroll").apply(stage.client, ledger=stage.ledger)
+    assert {one.code for one in result.outcomes} == {"validity_ended"}
+    for one in list(result.outcomes):
+        assert "its validity has ended on 2026-01-31" in one.reason
+        assert one.reason.endswith("1 of 2 courses not as asked: course 2 not_archived")
+
+
+def test_no_courses_are_named_where_the_plan_was_not_archived(stage: Stage) -> None:
+    """A row that failed says only that: nothing was asked of its courses alone."""
+    load_plans(stage, {50: [1, 2]})
+    stage.sandbox.faults.add("job_partial", operation="archive_learning_plan_enrollments", errors=1)
+    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    (failed,) = list(result.failed)
+    assert failed.code == "still_active"
+    assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]
+    assert "not as asked" not in failed.reason

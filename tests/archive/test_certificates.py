@@ -95,7 +95,7 @@ def test_no_pdf_and_not_there(stage: Stage, tmp_path: Path) -> None:
     stage.sandbox.faults.add("html", operation="certificate")
     stage.sandbox.faults.add("status", operation="certificate", after=1, status=404)
     saved = result.save_certificates(tmp_path / "pdf")
-    assert "no PDF" in saved.failed[1]
+    assert "answered with a web page" in saved.failed[1]
     assert "404" in saved.failed[2]
     assert [path.name for path in (tmp_path / "pdf").iterdir()] == [saved.saved[0].name]
 

@@ -14,8 +14,8 @@ def test_at_most_four_commits_a_chunk(stage: Stage, monkeypatch: pytest.MonkeyPa
     synchronous: list[int] = []
     create = Ledger.create.__func__  # type: ignore[attr-defined]
 
-    def watched(cls: type[Ledger], *args: object) -> Ledger:
-        ledger: Ledger = create(cls, *args)
+    def watched(cls: type[Ledger], /, *args: object, **options: object) -> Ledger:
+        ledger: Ledger = create(cls, *args, **options)
         synchronous.extend(ledger._database.execute("PRAGMA synchronous").fetchone())
         ledger._database.set_trace_callback(lambda text: statements.update([text]))
         return ledger

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from archive_tools import begin
 from virtual_time import START, Stage
 
 from lms_archive import (
@@ -19,18 +20,18 @@ from lms_archive import (
     LmsArchiveError,
     Records,
 )
-from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.pieces import pieces_of
-from lms_archive.records import frames
-from lms_archive.records.columns import columns_of
+from lms_archive.tables import frames
+from lms_archive.tables.columns import columns_of
 
 DONE = datetime(2025, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
 TYPES = {
     "outcome": "category",
     "outcome_code": "category",
     "outcome_reason": "string",
+    "outcome_differences": "string",
     "outcome_line": "Int64",
+    "outcome_row": "Int64",
     "outcome_user_id": "Int64",
     "outcome_target_id": "Int64",
     "outcome_record_id": "Int64",
@@ -139,7 +140,7 @@ def odd(stage: Stage) -> ArchiveResult:
     plain["extra"] = {"fresh": [1]}
     record = ArchivedCourseEnrollment.from_dict(plain)
     outcome = Outcome(kind="archived", code="archived", reason="so", record=record)
-    with Ledger.create(path, {}, pieces_of(**plan._fields()), [(0, outcome)]):
+    with begin(path, plan, [(0, outcome)]):
         return ArchiveResult(path)
 
 

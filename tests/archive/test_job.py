@@ -1,5 +1,6 @@
 """The builders: frozen jobs, each on terms that were decided."""
 
+import io
 import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -41,7 +42,7 @@ def test_builders_return_a_new_job() -> None:
     course = for_course("SAFE")
     some = course.users(["alice"])
     more = some.users(["bob"])
-    assert (len(course), len(some), len(more), len(some + more)) == (0, 1, 2, 3)
+    assert [job.row_count for job in (course, some, more, some + more)] == [0, 1, 2, 3]
     with pytest.raises(FrozenInstanceError):
         some.target = None  # type: ignore[misc]
 
@@ -61,11 +62,11 @@ def test_users_of_pandas_and_numpy() -> None:
 @pytest.mark.parametrize(
     ("user", "reason"),
     [
-        ("", "names no user"),
+        ("", "no user"),
         ("x" * 501, "username has 501 characters"),
         ("al\0ice", "username holds a NUL byte"),
         ("alice\ud83d", "username holds half a character"),
-        (None, "names no user"),
+        (None, "no user"),
         (True, "user_id True is not an id"),
         (0, "user_id 0 is not an id"),
         (-5, "user_id -5 is not an id"),
@@ -94,7 +95,7 @@ def test_users_may_be_a_generator(reader: Client) -> None:
 @pytest.mark.parametrize("users", ["alice", b"alice", 101, None], ids=repr)
 def test_one_user_is_no_list(users: Any) -> None:
     """One user instead of several is refused: a text would fall apart into letters."""
-    with pytest.raises(InvalidInputError, match=r"wanted several users, not .*: put it in a list"):
+    with pytest.raises(InvalidInputError, match=r"users takes a list .*, not .*: put it in a list"):
         for_course("SAFE").users(users)
 
 
@@ -139,7 +140,7 @@ def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
     path = make_csv("username,course_code\nalice,FIRE\nbob,FIRE\n")
     job = for_course(72).users(["bob"]) + from_csv(path) + for_course("SAFE").users([103])
     plan = job.plan(reader)
-    assert len(job) == 4
+    assert job.row_count == 4
     assert planned(plan) == [(None, 72, 102), (2, 72, 101), (None, 71, 103)]
     assert [(one.code, one.line, one.reason) for one in plan.skipped] == [
         ("duplicate", 3, "asked for already in row 1: archived at most once")
@@ -236,7 +237,7 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
     assert {one.user: one.code for one in plan.skipped} == dict.fromkeys(
         ("wanda", "sam", "zelda"), "not_enrolled"
     )
-    assert "2 enrollments are unfinished: archiving takes their progress away" in plan.warnings
+    assert "2 enrollments are unfinished: archiving takes the progress away" in plan.warnings
 
 
 def test_users_as_the_platform_gives_them(reader: Client) -> None:
@@ -249,7 +250,9 @@ def test_users_as_the_platform_gives_them(reader: Client) -> None:
 def test_a_table_is_no_list_of_users() -> None:
     """A DataFrame is refused: its columns' names would be taken for usernames."""
     table = pd.DataFrame({"username": ["alice"]})
-    with pytest.raises(InvalidInputError, match="a table: give one of its columns"):
+    with pytest.raises(
+        InvalidInputError, match=r"users takes a list .* not a table: give one of its columns"
+    ):
         for_course("SAFE").users(table)
 
 
@@ -294,8 +297,106 @@ def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict
     assert not (tmp_path / "ledger.sqlite").exists()
 
 
-@pytest.mark.parametrize("exclude", [None, 5.5, [None], [1.5]], ids=str)
-def test_wrong_exclude(exclude: Any) -> None:
-    """What names nobody at all is refused."""
-    with pytest.raises(InvalidInputError, match="exclude holds ids"):
-        for_course("SAFE").all_enrollments(exclude=exclude)
+def test_a_job_is_true_whatever_it_asks_for() -> None:
+    """How many rows it has may be known by the plan only; that is not none."""
+    course = for_course("SAFE")
+    everyone = course.all_enrollments()
+    assert [bool(job) for job in (course, everyone, course.users([]))] == [True] * 3
+    assert (everyone.row_count, (everyone + course.users(["ada"])).row_count) == (None, None)
+    with pytest.raises(TypeError):
+        len(everyone)  # type: ignore[arg-type]
+
+
+def test_jobs_are_summed(reader: Client) -> None:
+    """`sum` begins with 0."""
+    jobs = [for_course(72).users(["bob"]), for_course("SAFE").users([103])]
+    total = sum(jobs)
+    assert isinstance(total, ArchiveJob)
+    assert planned(total.plan(reader)) == [(None, 72, 102), (None, 71, 103)]
+    others: list[Any] = [1, 0.0, False, None, "", []]
+    for other in others:
+        with pytest.raises(TypeError):
+            other + jobs[0]
+
+
+def test_repr_says_what_a_job_asks_for(make_csv: MakeCsv) -> None:
+    """Mode, how many rows, and of what; never a name of a user."""
+    rows = "".join(f"u{number},SAFE\n" for number in range(2108))
+    file = from_csv(make_csv(f"username,course_code\n{rows}"))
+    course = for_course("SAFE")
+    both = course.users(["ada"]) + file
+    assert repr(file) == "<ArchiveJob unenroll, 2,108 rows of input.csv>"
+    assert repr(course) == "<ArchiveJob unenroll, no selection yet in course 'SAFE'>"
+    assert repr(both) == ("<ArchiveJob unenroll, 1 row of course 'SAFE' + 2,108 rows of input.csv>")
+    assert repr(from_rows([], mode="re-enroll")) == "<ArchiveJob re-enroll, 0 rows>"
+    assert repr(for_course(7).all_enrollments(exclude=["ada"])) == (
+        "<ArchiveJob unenroll, all enrollments of course 7>"
+    )
+    assert repr(sum([both, both, both], start=file)).endswith(" + 4 more>")
+    assert "\x1b" not in repr(for_course("\x1b[2J").users([1]))
+
+
+def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> None:
+    """A table makes ints of usernames that are digits: each would be another person."""
+    frame = pd.read_csv(io.StringIO("username\n12\n101\n"))
+    plan = for_course("SAFE").users(frame["username"]).plan(reader)
+    assert [user for _, _, user in planned(plan)] == [12, 101]
+    assert plan.warnings[0] == (
+        "course 'SAFE': all users were given as numbers (2), so each is taken as a user id; "
+        "usernames are given as text"
+    )
+    lists: list[Any] = [["alice", 12], ["12"], [], reader.users.list()]
+    for users in lists:
+        warnings = for_course("SAFE").users(users).plan(reader).warnings
+        assert not [text for text in warnings if "numbers" in text]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "words"),
+    [
+        ("mode", ["re-enroll", "unenroll"], "says 're-enroll' in 1 row, and this job archives"),
+        ("Enrollment Mode", ["re_enroll"] * 2, "in 2 rows, and this job archives and unenrolls"),
+        ("reset_tracking", ["TRUE", "no"], "says 'TRUE' in 1 row, and this job keeps the tracking"),
+        ("RESET-TRACKING", ["maybe", "1"], "says 'maybe', '1' in 2 rows"),
+        ("mode", ["a", "b", "c", "d", ""], "says 'a', 'b', 'c', ... in 4 rows"),
+        ("mode", ["unenroll", "delete", "", " UNENROLL "], None),
+        ("reset_tracking", ["false", "0", "No", ""], None),
+        ("modes", ["re-enroll"], None),
+    ],
+)
+def test_a_column_that_contradicts_the_arguments_is_warned_of(
+    column: str, cells: list[str], words: str | None, make_csv: MakeCsv, reader: Client
+) -> None:
+    """The arguments count for every row; the plan names the column, and what is done instead."""
+    lines = "".join(f'alice,SAFE,"{cell}"\n' for cell in cells)
+    path = make_csv(f"username,course_code,{column}\n{lines}")
+    mappings = [{"username": "alice", "course_code": "SAFE", column: cell} for cell in cells]
+    for job in (from_csv(path), from_rows(mappings)):
+        warnings = [text for text in job.plan(reader).warnings if "is not read" in text]
+        if words is None:
+            assert warnings == []
+        else:
+            (text,) = warnings
+            assert text.startswith(f"the column {column!r} is not read")
+            assert words in text
+
+
+def test_a_flag_of_a_table_is_understood(reader: Client) -> None:
+    """In a DataFrame a flag is no text."""
+    frame = pd.DataFrame({"username": ["alice"], "course_id": [71], "reset_tracking": [True]})
+    same = from_rows(frame, reset_tracking=True).plan(reader)
+    other = from_rows(frame).plan(reader)
+    assert [any("reset_tracking" in text for text in p.warnings) for p in (same, other)] == [
+        False,
+        True,
+    ]
+
+
+def test_titles_above_the_header_are_told_by_the_plan(make_csv: MakeCsv, reader: Client) -> None:
+    """What was passed over is not passed over in silence; a line `sep=;` is."""
+    job = from_csv(make_csv("Report\n\nusername,course_code\nalice,SAFE\n"))
+    assert job.plan(reader).warnings[0] == (
+        "input.csv: line 3 names the columns; the titles above it were not read"
+    )
+    job = from_csv(make_csv("sep=;\nusername;course_code\nalice;SAFE\n"))
+    assert not any("titles" in text for text in job.plan(reader).warnings)

@@ -108,7 +108,7 @@ def test_courses_and_plans_in_one_file(stage: Stage, make_csv: MakeCsv) -> None:
     planned = from_csv(path).plan(stage.client)
     assert [(one.line, one.code) for one in planned.skipped] == [(4, "bad_row"), (5, "bad_row")]
     assert planned.skipped[0].reason == (
-        "names course 'C7' and learning plan 'P50': one target a row"
+        "course 'C7' and learning plan 'P50': give one of them in a row"
     )
     result = planned.apply(stage.client, ledger=stage.ledger)
     assert result.counts == {"archived": 2, "skipped": 2, "failed": 0, "unknown": 0}
@@ -340,9 +340,9 @@ def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
     load_plans(stage, {50: [1, 2]})
     text = str(plan(stage, 50, reset_tracking=True))
     assert "3 enrollments in 1 learning plan of" in text
-    assert "Carried along: up to 6 enrollments in the plans' courses." in text
+    assert "Up to 6 enrollments in courses of the learning plans will be archived as well." in text
     assert "RESET" in text
-    assert "will not hold scores, time spent or progress" in text
+    assert "does not hold scores, time spent or progress" in text
     assert "Plan 50" in text
 
 

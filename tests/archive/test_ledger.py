@@ -1,21 +1,38 @@
 """The ledger: on the disk before it matters, append-only, one process at a time."""
 
+import errno
+import os
+import re
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
 
+import plan_tools
 import pytest
-from archive_tools import from_rows, pieces
+from archive_tools import begin, change_plan, from_rows, plan_of
+from plan_tools import load_plans
 from virtual_time import Exchange, Stage
 
-from lms_archive import ArchiveResult, LedgerError, redact, resume
-from lms_archive.archive.ledger import Ledger
+from lms_archive import (
+    ArchivePlan,
+    ArchiveResult,
+    InvalidInputError,
+    LedgerError,
+    redact,
+    resume,
+)
+from lms_archive.archive.ledger import Ledger, lock
+from lms_archive.archive.ledger.schema import TABLES
 from lms_archive.archive.outcomes import Outcome
 
 _HOLD = """
@@ -29,17 +46,19 @@ with Ledger.open(sys.argv[1]):
 _READ_ONLY = """
 import os, sys
 from pathlib import Path
-from lms_archive import ArchiveResult, LedgerError
+from lms_archive import ArchivePlan, ArchiveResult, LedgerError
 from lms_archive.archive.ledger import Ledger
-folder = Path(sys.argv[1])
-Ledger.create(folder / "old.sqlite", {}).close()
+folder, plan = Path(sys.argv[1]), ArchivePlan.load(sys.argv[2])
+def create(name):
+    return Ledger.create(folder / name, plan, plan.selection, digest=plan.digest)
+create("old.sqlite").close()
 for path in folder.iterdir():
     path.chmod(0o444)
 folder.chmod(0o555)
 if os.geteuid() == 0:
     os.setuid(65534)  # nothing is closed to root
 for attempt in (
-    lambda: Ledger.create(folder / "new.sqlite", {}),
+    lambda: create("new.sqlite"),
     lambda: Ledger.open(folder / "old.sqlite"),
     lambda: ArchiveResult(folder / "old.sqlite").counts,
 ):
@@ -56,15 +75,14 @@ def book(tmp_path: Path) -> Path:
     """A ledger that holds one outcome."""
     path = tmp_path / "book.sqlite"
     outcome = Outcome(kind="skipped", code="changed", reason="because")
-    with Ledger.create(path, {}, (), [(0, outcome)]):
-        pass
+    begin(path, from_rows([{"user_id": 1, "course_id": 7}]), [(0, outcome)]).close()
     return path
 
 
 def _states(path: Path) -> list[str]:
     with closing(sqlite3.connect(path)) as database:
-        query = "SELECT state FROM events WHERE state <> 'warning' ORDER BY event"
-        return [state for (state,) in database.execute(query)]
+        query = "SELECT type FROM events WHERE type <> 'warning' ORDER BY event"
+        return [word for (word,) in database.execute(query)]
 
 
 def test_sending_is_on_the_disk_before_the_call(stage: Stage) -> None:
@@ -75,10 +93,10 @@ def test_sending_is_on_the_disk_before_the_call(stage: Stage) -> None:
     def look(exchange: Exchange) -> None:
         if exchange.is_write:
             with closing(sqlite3.connect(stage.ledger)) as database:
-                query = "SELECT state, json_array_length(data, '$.rows') FROM events"
-                state, rows = database.execute(f"{query} ORDER BY event DESC").fetchone()
-            assert (state, rows) == ("sending", len(exchange.body["user_id"]))
-            seen.append(state)
+                query = "SELECT type, count(row) FROM events LEFT JOIN sent USING (event)"
+                last = database.execute(f"{query} GROUP BY event ORDER BY event DESC").fetchone()
+            assert last == ("sending", len(exchange.body["user_id"]))
+            seen.append(last)
 
     stage.line.before.append(look)
     stage.check(stage.apply(), archived=8)
@@ -90,7 +108,7 @@ def test_the_states_of_a_job_come_in_order(stage: Stage) -> None:
     stage.load(2)
     stage.apply()
     assert _states(stage.ledger) == [
-        "ground",
+        "contract_checked",
         *("started", "sending", "submitted", "read_back", "proven"),
         *("sending", "submitted", "read_back", "proven", "calls"),
     ]
@@ -117,17 +135,19 @@ def test_files_are_for_their_owner_alone(stage: Stage) -> None:
     ]
 
 
-@pytest.mark.parametrize("table", ["head", "plan", "events", "outcomes"])
-@pytest.mark.parametrize("change", ["UPDATE {0} SET rowid = rowid", "DELETE FROM {0}"])
+@pytest.mark.parametrize("table", sorted(TABLES))
+@pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
 def test_nothing_in_it_can_be_changed(stage: Stage, table: str, change: str) -> None:
-    """Updating or deleting is refused by the file itself."""
-    stage.load(2)
-    stage.apply()
-    with (
-        closing(sqlite3.connect(stage.ledger)) as database,
-        pytest.raises(sqlite3.IntegrityError, match="append-only"),
-    ):
-        database.execute(change.format(table))
+    """Updating or deleting is refused by the file itself, in every table."""
+    load_plans(stage, {50: [1, 2]}, users=2)
+    stage.unenroll(1, 1002)
+    stage.apply(plan_tools.plan(stage, 50))
+    with closing(sqlite3.connect(stage.ledger)) as database:
+        (column,) = database.execute(f"SELECT * FROM {table}").description[0][:1]
+        if table == "differences":
+            database.execute("INSERT INTO differences VALUES (1, 'x')")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            database.execute(change.format(table, column))
 
 
 def test_a_missing_ledger(stage: Stage) -> None:
@@ -146,7 +166,9 @@ def test_a_file_that_is_no_ledger(stage: Stage, content: bytes) -> None:
     assert stage.ledger.read_bytes() == content
 
 
-@pytest.mark.parametrize("schema", ["", "CREATE TABLE head (name, value);"])
+@pytest.mark.parametrize(
+    "schema", ["", "CREATE TABLE head (name, value);", "CREATE TABLE meta (a);"]
+)
 def test_another_programs_database_is_left_alone(stage: Stage, schema: str) -> None:
     """A SQLite file that is no ledger is refused, and not even its journal mode is changed."""
     with closing(sqlite3.connect(stage.ledger)) as database:
@@ -157,23 +179,83 @@ def test_another_programs_database_is_left_alone(stage: Stage, schema: str) -> N
     assert stage.ledger.read_bytes() == before
 
 
-@pytest.mark.parametrize(("version", "said"), [(9, "schema 9"), ('"new"', "not a ledger")])
-def test_a_newer_ledger_is_refused(book: Path, version: object, said: str) -> None:
-    """A schema that this version does not know is not guessed at."""
-    with closing(sqlite3.connect(book)) as database, database:
-        database.execute("DROP TRIGGER head_update")
-        database.execute("UPDATE head SET value = ? WHERE name = 'schema'", [str(version)])
-    with pytest.raises(LedgerError, match=said):
-        Ledger.open(book)
+@pytest.mark.parametrize(
+    ("table", "version", "said"),
+    [
+        ("meta", "9", "a ledger of a newer version of lms_archive (format 9; this version reads"),
+        ("meta", "new", "not a ledger, or damaged"),
+        ("head", "2", "a ledger of lms_archive 0.1.0 (format 2; this version reads format 3 only)"),
+    ],
+)
+def test_a_ledger_of_another_version(stage: Stage, table: str, version: str, said: str) -> None:
+    """A form that this version does not know is not guessed at: the text says who wrote it."""
+    with closing(sqlite3.connect(stage.ledger)) as database, database:
+        database.execute(f"CREATE TABLE {table} (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        database.execute(f"INSERT INTO {table} VALUES ('schema', ?)", (version,))
+    before = stage.ledger.read_bytes()
+    for attempt in (
+        lambda: resume(stage.ledger, stage.client),
+        lambda: redact(stage.ledger),
+        lambda: ArchiveResult(stage.ledger).counts,
+    ):
+        with pytest.raises(LedgerError, match=re.escape(said)):
+            attempt()
+    assert stage.ledger.read_bytes() == before
 
 
-def test_a_folder_is_no_ledger(stage: Stage) -> None:
-    """A ledger in a folder that is not there cannot be made, and nothing is sent."""
+# What is given as the ledger
+
+
+NO_LEDGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "nothing": (lambda _: None, "ledger is None: give the path of a file, such as 'ledger.sqlite'"),
+    "a number": (lambda _: 7, "ledger is 7: give the path"),
+    "bytes": (lambda folder: bytes(folder / "a"), "give the path"),
+    "empty": (lambda _: "", "ledger is '': give the path"),
+    "NUL": (lambda folder: f"{folder}/a\0b", "give the path"),
+    "a folder": (lambda folder: folder, "is a folder: give a file in it, such as "),
+    "in a missing folder": (
+        lambda folder: folder / "nowhere" / "ledger.sqlite",
+        "there is no folder '{0}/nowhere': create it, or name another place",
+    ),
+    "in a file": (lambda folder: folder / "file" / "ledger.sqlite", "there is no folder"),
+}
+DOORS: dict[str, Callable[[Stage, ArchivePlan, Any], object]] = {
+    "apply": lambda stage, plan, path: plan.apply(stage.client, ledger=path),
+    "resume": lambda stage, _, path: resume(path, stage.client),
+    "redact": lambda _, __, path: redact(path),
+    "result": lambda _, __, path: ArchiveResult(path).counts,
+    "save": lambda _, plan, path: plan.save(path),
+    "load": lambda _, __, path: ArchivePlan.load(path),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("case", NO_LEDGERS)
+def test_what_cannot_be_a_ledger(stage: Stage, case: str, door: str) -> None:
+    """At every door: InvalidInputError, whose text says what to give; nothing is sent or made."""
     stage.load(2)
     plan = stage.plan()
-    with pytest.raises(LedgerError, match=r"nowhere/ledger\.sqlite"):
-        plan.apply(stage.client, ledger=stage.folder / "nowhere" / "ledger.sqlite")
+    (stage.folder / "file").write_text("x")
+    make, said = NO_LEDGERS[case]
+    with pytest.raises(InvalidInputError) as caught:
+        DOORS[door](stage, plan, make(stage.folder))
+    words = (
+        str(caught.value).replace("plan is", "ledger is").replace("plan.sqlite", "ledger.sqlite")
+    )
+    assert said.format(stage.folder) in words
+    assert "lock" not in words
     assert stage.writes == []
+    assert [path.name for path in stage.folder.iterdir()] == ["file"]
+
+
+def test_a_pipe_is_no_ledger(stage: Stage) -> None:
+    """What is there and is not a file is refused, and not opened."""
+    os.mkfifo(stage.ledger)
+    with pytest.raises(LedgerError, match="is not an ordinary file"):
+        resume(stage.ledger, stage.client)
+
+
+# The lock
 
 
 def test_one_process_at_a_time(book: Path) -> None:
@@ -202,11 +284,69 @@ def test_not_even_this_process_opens_it_twice(stage: Stage) -> None:
     stage.check(stage.apply(), archived=3)
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.EINTR])
+def test_a_disk_without_locks(book: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be locked is not in use: no pid is named, and the cure is."""
+    Ledger.open(book).close()  # so that the file of the lock names a process
+
+    def refuse(_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock, "_lock", refuse)
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(book)
+    why = re.escape(os.strerror(number))
+    assert re.search(
+        rf"cannot be locked here \({why}\): a ledger needs a local disk", str(caught.value)
+    )
+    assert "in use" not in str(caught.value)
+    assert "pid" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES])
+def test_a_lock_that_would_block(book: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only this means that another process has it, whose pid and host are in the file."""
+    Path(f"{book}.lock").write_text("pid 17 on some-host\n")
+
+    def refuse(_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock, "_lock", refuse)
+    with pytest.raises(LedgerError, match="in use by pid 17 on some-host; one process at a time"):
+        Ledger.open(book)
+    Path(f"{book}.lock").write_text("")
+    with pytest.raises(LedgerError, match="in use by another process; one process at a time"):
+        Ledger.open(book)
+
+
+def test_a_lock_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There one byte is locked, far behind the text, which another process can then read."""
+    held: set[tuple[int, int]] = set()
+
+    def locking(handle: int, _: int, count: int) -> None:
+        place = (os.fstat(handle).st_ino, os.lseek(handle, 0, os.SEEK_CUR))
+        if place in held:
+            raise OSError(errno.EACCES, "Permission denied")
+        held.add(place)
+        assert count == 1
+
+    windows = SimpleNamespace(locking=locking, LK_NBLCK=2)
+    monkeypatch.setitem(sys.modules, "msvcrt", windows)
+    monkeypatch.setattr(lock, "_lock", lock._lock_on_windows)
+    path = tmp_path / "a.sqlite"
+    with lock.hold(path):
+        assert Path(f"{path}.lock").read_text().startswith(f"pid {os.getpid()} on ")
+        ((_, byte),) = held
+        assert byte > 1000
+        with pytest.raises(LedgerError, match=f"in use by pid {os.getpid()} on"):
+            lock.hold(path)
+
+
 def test_a_ledger_made_meanwhile_is_not_overwritten(book: Path) -> None:
     """Between looking and locking another process may have made it: its evidence stays."""
     before = book.read_bytes()
     with pytest.raises(LedgerError, match="meanwhile"):
-        Ledger.create(book, {})
+        begin(book, from_rows([]))
     assert book.read_bytes() == before
     Ledger.open(book).close()
 
@@ -216,16 +356,16 @@ def test_leftovers_of_a_deleted_ledger_do_no_harm(tmp_path: Path, name: str) -> 
     """SQLite would play a journal left by a dead process into the new file of that name."""
     old = tmp_path / "old.sqlite"
     new = tmp_path / "ledger.sqlite"
-    with Ledger.create(old, {"who": "old"}) as ledger:
+    with begin(old, from_rows([])) as ledger:
         for _ in range(50):
             ledger.note("state", text="x" * 200)
         journal = (tmp_path / "old.sqlite-wal").read_bytes()
     (tmp_path / f"{name.format(new.name)}-wal").write_bytes(journal)
-    with Ledger.create(new, {"who": "new"}) as ledger:
-        assert ledger.head("who") == "new"
+    job = from_rows([{"user_id": 1, "course_id": 7}])
+    with begin(new, job) as ledger:
         assert list(ledger.events()) == []
     with Ledger.open(new) as ledger:
-        assert ledger.head("who") == "new"
+        assert ledger.meta("digest") == plan_of(job).digest
 
 
 def test_a_disk_that_is_full_is_told_and_loses_nothing(stage: Stage) -> None:
@@ -234,8 +374,8 @@ def test_a_disk_that_is_full_is_told_and_loses_nothing(stage: Stage) -> None:
     plan = stage.plan()
     create = Ledger.create.__func__  # type: ignore[attr-defined]
 
-    def small(cls: type[Ledger], *args: object) -> Ledger:
-        ledger: Ledger = create(cls, *args)
+    def small(cls: type[Ledger], /, *args: object, **options: object) -> Ledger:
+        ledger: Ledger = create(cls, *args, **options)
         (pages,) = ledger._database.execute("PRAGMA page_count").fetchone()
         ledger._database.execute(f"PRAGMA max_page_count = {pages + 12}")
         return ledger
@@ -277,50 +417,70 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE plan SET value = 'null' WHERE kind = 'plan'",
-        "UPDATE plan SET value = '{}' WHERE kind = 'rows'",
-        "UPDATE plan SET value = '{\"part\": 7' WHERE kind = 'rows'",
-        "UPDATE plan SET value = replace(value, '1002', '1003') WHERE kind = 'members'",
-        "UPDATE plan SET value = replace(value, '202', '203') WHERE kind = 'chunk_read'",
-        "UPDATE plan SET kind = 'row' WHERE kind = 'rows'",
-        "DELETE FROM plan WHERE kind = 'end'",
-        "DELETE FROM plan WHERE kind = 'skips'",
-        "DELETE FROM plan",
-    ],
-)
+CHANGES = [
+    "UPDATE meta SET value = 're-enroll' WHERE name = 'mode'",
+    "UPDATE meta SET value = 'true' WHERE name = 'reset_tracking'",
+    "UPDATE meta SET value = 'https://other.example.com' WHERE name = 'platform'",
+    "UPDATE meta SET value = 'fine' WHERE name LIKE 'warning/%'",
+    "UPDATE meta SET value = '0' WHERE name = 'canary'",
+    "UPDATE meta SET value = '0' WHERE name = 'digest'",
+    "INSERT INTO meta VALUES ('redacted', 'true')",
+    "DELETE FROM meta WHERE name = 'checksum'",
+    "DELETE FROM meta WHERE name = 'platform'",
+    "UPDATE targets SET target_id = 2 WHERE target = 1",
+    "UPDATE targets SET listed = 99 WHERE target = 1",
+    "UPDATE rows SET user_id = 1003 WHERE row = 0",
+    "UPDATE rows SET cells = '[]' WHERE row = 0",
+    "DELETE FROM rows WHERE row = 2",
+    "INSERT INTO rows SELECT 99, 0, 9, 1, 7, NULL, '[]', NULL, NULL, 98, NULL",
+    "UPDATE chunks SET read_at = '2026-03-01 11:59:00+00:00'",
+    "UPDATE planned SET user_id = 1003 WHERE row = 0",
+    "UPDATE planned SET enrolled_at = '2025-01-02 03:04:06+00:00' WHERE row = 0",
+    "UPDATE planned SET score = coalesce(score, 0) + 0.1",
+    "DELETE FROM planned WHERE row = 1",
+    "DELETE FROM outcomes WHERE recorded_at IS NULL",
+    "UPDATE outcomes SET code = 'status' WHERE recorded_at IS NULL",
+    "UPDATE columns SET name = 'x' WHERE position = 0",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_plan_that_was_changed(stage: Stage, change: str) -> None:
-    """What a ledger was begun with is not as it was: LedgerError, and no call."""
+    """What a ledger was begun with is not as it was: LedgerError, and no call.
+
+    A saved plan is refused in the same way.
+    """
     stage.load(3)
     plan = stage.plan(1, users=[1001, 1002, 5])
+    plan.save(stage.folder / "plan.sqlite")
     stage.line.once(lambda one: one.is_write, _interrupt)
     with pytest.raises(KeyboardInterrupt):
         stage.apply(plan)
     calls = len(stage.line.exchanges)
-    with closing(sqlite3.connect(stage.ledger)) as database, database:
-        database.execute("DROP TRIGGER plan_update")
-        database.execute("DROP TRIGGER plan_delete")
-        assert database.execute(change).rowcount
+    change_plan(stage.ledger, change)
     for attempt in (lambda: resume(stage.ledger, stage.client), lambda: redact(stage.ledger)):
         with pytest.raises(LedgerError, match="damaged"):
             attempt()
     assert len(stage.line.exchanges) == calls
+    if "canary" not in change:  # which is not the plan's
+        change_plan(stage.folder / "plan.sqlite", change)
+        with pytest.raises(InvalidInputError, match="was changed since it was saved: plan again"):
+            ArchivePlan.load(stage.folder / "plan.sqlite")
 
 
 def test_a_commit_is_on_the_disk(book: Path) -> None:
     """Written ahead, and synced at every commit: what is committed survives a loss of power."""
-    with Ledger.open(book) as opened, Ledger.create(book.with_name("new"), {}) as created:
+    with Ledger.open(book) as opened, begin(book.with_name("new"), from_rows([])) as created:
         for ledger in (opened, created):
             assert ledger._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert ledger._database.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-def test_a_folder_that_cannot_be_written() -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     """No ledger can be made, resumed or read there, and each error says why."""
+    plan_of(from_rows([])).save(tmp_path / "plan.sqlite")
     with TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", _READ_ONLY, folder]
+        command = [sys.executable, "-c", _READ_ONLY, folder, str(tmp_path / "plan.sqlite")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     words = done.stdout.splitlines()
     assert "new.sqlite: the ledger cannot be locked: Permission denied" in words[0]
@@ -334,8 +494,7 @@ def test_results_are_read_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "large.sqlite"
     job = from_rows([{"user_id": 1 + row, "course_id": 7} for row in range(5000)])
     outcomes = ((row.index, Outcome.of(row, "refused", "x" * 1000)) for row in job.selection)
-    with Ledger.create(path, {}, pieces(job), outcomes):
-        pass
+    begin(path, job, outcomes).close()
     result = ArchiveResult(path)
     tracemalloc.start()
     assert sum(1 for _ in result.outcomes) == len(result.failed) == 5000
@@ -360,3 +519,49 @@ def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
             ledger.commit(Interrupting())
         ledger.note("after")
     assert _states(book) == ["after"]
+
+
+# A copy
+
+
+def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(stage: Stage) -> None:
+    """At each write, the main file alone has every row that was sent by then, and is whole."""
+    stage.load(5, 3)
+    copy = stage.folder / "copy.sqlite"
+    sent: list[int] = []
+
+    def look(exchange: Exchange) -> None:
+        if exchange.is_write:
+            sent.extend(exchange.body["user_id"])
+            shutil.copy(stage.ledger, copy)
+            with Ledger.open(copy) as book:
+                rows = book.rows()
+                noted = [
+                    rows[row].user
+                    for event in book.events()
+                    if event.state == "sending"
+                    for row in event.data["rows"]
+                ]
+            assert noted == sent
+            copy.unlink()
+
+    stage.line.before.append(look)
+    stage.check(stage.apply(), archived=8)
+    assert len(sent) == 8
+
+
+def test_a_copy_without_the_write_ahead_log_is_resumed(stage: Stage) -> None:
+    """A job dies, and its ledger is restored from such a copy: what it archived is reported so."""
+    stage.load(5, 3)
+    copy = stage.folder / "copy.sqlite"
+
+    def die() -> None:
+        shutil.copy(stage.ledger, copy)
+        raise KeyboardInterrupt
+
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 3, die)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply()
+    stage.time.sleep(3600)
+    stage.check(resume(copy, stage.client), archived=8)
+    assert max(stage.archived.values()) == 1

@@ -16,9 +16,8 @@ from lms_archive import (
     PlannedEnrollment,
     Terms,
 )
-from lms_archive.archive.matching import Asked, Match, asked
-from lms_archive.archive.rows import RowsBuilder
-from lms_archive.archive.selection import Rows, Target, UserKey
+from lms_archive.archive.matching import Match, RequestedRows, merge_requested
+from lms_archive.archive.selection import Rows, RowsBuilder, Target, UserKey
 
 AT = datetime(2025, 1, 2, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")
@@ -55,7 +54,7 @@ def match_of(items: Sequence[CourseEnrollment]) -> Match:
 def test_every_row_once(users: list[UserKey], here: set[str], told: set[str]) -> None:
     """Each row is a member or a skip; a member is its row's user, and nobody is one twice."""
     match = match_of([enrollment(name, told=name in told) for name in sorted(here)])
-    members = list(match.members(Asked(range(len(users)), users)))
+    members = list(match.members(RequestedRows(range(len(users)), users)))
     rows = [one.row for one in members] + [one.row for one in match.skips]
     assert sorted(rows) == list(range(len(users)))
     for one in members:
@@ -68,7 +67,7 @@ def test_every_row_once(users: list[UserKey], here: set[str], told: set[str]) ->
 
 def test_pre_images_are_as_if_made_by_hand() -> None:
     """A pre-image is frozen, equal to one made by hand, and survives pickling."""
-    (found,) = match_of([enrollment("ada")]).members(Asked([4], ["ada"]))
+    (found,) = match_of([enrollment("ada")]).members(RequestedRows([4], ["ada"]))
     made = PlannedEnrollment(
         row=4,
         user_id=101,
@@ -105,5 +104,5 @@ def test_rows_of_several_parts_in_input_order(one: list[UserKey], two: list[User
     first, second = rows_of(one), rows_of(two)
     split = [range(0, len(two), 2), range(1, len(two), 2)]
     parts = [(0, first, range(len(one))), *((len(one), second, places) for places in split)]
-    assert list(asked(parts)) == list(enumerate(one + two))
-    assert list(asked(parts[:1])) == list(enumerate(one))
+    assert list(merge_requested(parts)) == list(enumerate(one + two))
+    assert list(merge_requested(parts[:1])) == list(enumerate(one))

@@ -2,12 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from plan_tools import AGAIN, UNENROLL, check, of_many, rows
 from virtual_time import Exchange, Stage
 
-from lms_archive import ApiError, ArchiveJob, ArchivePlan, AuthenticationError, resume
+from lms_archive import (
+    ApiError,
+    ArchiveJob,
+    ArchivePlan,
+    AuthenticationError,
+    ConnectionSettingsError,
+    Response,
+    resume,
+)
 
 HOUR = 3600.0
 
@@ -99,3 +108,50 @@ def test_a_job_that_is_discontinued_after_the_death(stage: Stage, fraction: floa
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def test_a_ca_bundle_that_goes_away_stops_the_job(stage: Stage) -> None:
+    """A write that cannot leave for the settings here stops the job at once; resume ends it."""
+    plan, started = _plan(stage, "unenroll"), stage.time.passed
+
+    def gone(exchange: Exchange) -> None:
+        if exchange.is_write and len(stage.writes) == 1:
+            text = "Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"
+            raise OSError(text)
+
+    stage.line.before.append(gone)
+    with pytest.raises(ConnectionSettingsError, match="does not exist; see") as caught:
+        plan.apply(stage.client, ledger=stage.ledger)
+    assert not caught.value.in_doubt
+    assert stage.time.passed - started < 60  # nothing was tried again
+    assert len(stage.writes) == 1
+    stage.line.before.clear()
+    stage.check(resume(stage.ledger, stage.client), archived=5)
+
+
+REFUSALS = {
+    "a web page": b"<!DOCTYPE html><html><title>Sign in</title></html>",
+    "success false": b'{"success": false, "error": "Not allowed", "errorCode": 1008}',
+}
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("body", REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_with_status_200_is_read_back(stage: Stage, body: bytes, done: bool) -> None:  # noqa: FBT001
+    """A 200 that holds a refusal settles nothing: what the platform did is read, and counts."""
+    plan, line = _plan(stage, "unenroll"), stage.line
+
+    class Refusing:
+        writes = 0
+
+        def __call__(self, *call: Any) -> Response:
+            self.writes += call[0] == "PUT"
+            if call[0] != "PUT" or self.writes != 2:
+                return line(*call)
+            if done:
+                line(*call)
+            return Response(200, {"Content-Type": "text/html"}, body)
+
+    result = plan.apply(stage.connect(transport=Refusing()), ledger=stage.ledger)
+    stage.check(result, archived=5)
+    assert all(count == 1 for count in stage.archived.values())

@@ -3,17 +3,43 @@
 import csv
 import hashlib
 import json
+import sqlite3
 import stat
-from collections.abc import Callable
+from contextlib import closing, suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_tools import MakeCsv, for_course, from_csv, from_rows
+from archive_tools import (
+    MakeCsv,
+    begin,
+    change_plan,
+    for_course,
+    from_csv,
+    from_rows,
+    plan_of,
+)
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from virtual_time import Stage
 
-from lms_archive import ArchivePlan, Client, InvalidInputError
+from lms_archive import (
+    ArchivePlan,
+    Client,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    InvalidInputError,
+    LedgerError,
+    PlannedEnrollment,
+    PlannedTarget,
+    redact,
+    resume,
+)
+from lms_archive.archive.cutting import cut as split
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.outcomes import CODES, Skip
 
 names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
 texts = st.text(st.characters(codec="utf-8"), max_size=5)
@@ -48,129 +74,259 @@ def test_save_and_load_is_the_identity(
 ) -> None:
     """The loaded plan equals the saved one in every field, its digest and its text."""
     plan = from_rows(rows, only=only).plan(reader)
-    path = tmp_path / "plan.json"
+    path = tmp_path / "plan.sqlite"
     plan.save(path)
     loaded = ArchivePlan.load(path)
     assert loaded == plan
     assert loaded.digest == plan.digest
     assert str(loaded) == str(plan)
     assert loaded.skipped == plan.skipped
-    again = tmp_path / "again.json"
+    again = tmp_path / "again.sqlite"
     loaded.save(again)
     assert again.read_bytes() == path.read_bytes()
+    ledger = tmp_path / "ledger.sqlite"
+    ledger.unlink(missing_ok=True)
+    begin(ledger, plan).close()
+    assert ArchivePlan.load(ledger) == plan
+
+
+words = st.text(max_size=6)
+ids = st.integers(1, 10**18 - 1)
+times = st.none() | st.datetimes(timezones=st.just(timezone.utc))
+targets = st.builds(
+    PlannedTarget,
+    kind=st.sampled_from(["course", "learning_plan"]),
+    target_id=ids,
+    code=st.none() | words,
+    title=st.none() | words,
+    courses=st.lists(ids, max_size=3).map(tuple),
+    credits=st.none() | st.floats(allow_nan=False),
+    listed=st.integers(0, 9),
+)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> ArchivePlan:
+    """A plan with any names, times and numbers that a platform may have."""
+    count = draw(st.integers(1, 6))
+    asked = [
+        draw(st.fixed_dictionaries({"user_id": ids, "course_code": names_of_targets, "x": cells}))
+        for _ in range(count)
+    ]
+    job = from_rows(asked)
+    sent = sorted(draw(st.sets(st.integers(0, count - 1))))
+    members = [
+        PlannedEnrollment(
+            row=row,
+            user_id=user_id,
+            username=draw(st.none() | words),
+            enrolled_at=draw(times),
+            status=draw(st.none() | st.sampled_from(EnrollmentStatus) | words),
+            level=draw(st.none() | st.sampled_from(EnrollmentLevel) | words),
+            completed_at=draw(times),
+            score=draw(st.none() | st.floats(allow_nan=False)),
+            time_spent=draw(st.none() | st.integers(0, 2**62)),
+        )
+        for row, user_id in zip(
+            sent,
+            draw(st.lists(ids, min_size=len(sent), max_size=len(sent), unique=True)),
+            strict=True,
+        )
+    ]
+    size = draw(st.integers(1, 3))
+    at = datetime(2025, 1, 2, tzinfo=timezone.utc)
+    found = draw(targets)
+    return ArchivePlan(
+        platform="https://acme.example.com",
+        terms=job.terms,
+        selection=job.selection,
+        chunks=tuple(split(found, members, size=size, terms=job.terms, read_at=at)),
+        skips=tuple(
+            Skip(row, draw(st.sampled_from(sorted(CODES))), draw(words), draw(st.none() | ids))
+            for row in range(count)
+            if row not in sent
+        ),
+        warnings=tuple(draw(st.lists(words, max_size=12))),
+        calls=draw(st.dictionaries(words, st.integers(0, 9), max_size=3)),
+        duration=timedelta(seconds=draw(st.integers(0, 10**6))),
+        read_at=draw(times),
+    )
+
+
+names_of_targets = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(plans())
+def test_a_plan_with_any_names_is_the_same_again(tmp_path: Path, plan: ArchivePlan) -> None:
+    """Whatever names, times and numbers are in it, from a file and from a ledger."""
+    path, ledger = tmp_path / "plan.sqlite", tmp_path / "ledger.sqlite"
+    plan.save(path)
+    assert ArchivePlan.load(path) == plan
+    ledger.unlink(missing_ok=True)
+    with begin(ledger, plan) as book:
+        rows = book.rows()
+        assert [rows[row.index] for row in plan.selection] == list(plan.selection)
+    with Ledger.open(ledger) as book:
+        assert book.plan().chunks == plan.chunks
+    assert ArchivePlan.load(ledger) == plan
+
+
+def test_half_a_character_is_kept_escaped(tmp_path: Path) -> None:
+    """A platform's word that no file can hold stops no plan from being saved."""
+    job = from_rows([{"user_id": 1, "course_id": 7}])
+    member = PlannedEnrollment(
+        row=0, user_id=1, username="half \ud83d", enrolled_at=None, status="\ud83d", level=None
+    )
+    target = PlannedTarget(kind="course", target_id=7, title="\ud83d")
+    at = datetime(2025, 1, 2, tzinfo=timezone.utc)
+    plan = evolve(
+        plan_of(job), chunks=tuple(split(target, [member], size=1, terms=job.terms, read_at=at))
+    )
+    plan.save(tmp_path / "plan.sqlite")
+    loaded = ArchivePlan.load(tmp_path / "plan.sqlite")
+    (chunk,) = loaded.chunks
+    assert (chunk.members[0].username, chunk.target.title) == ("half \\ud83d", "\\ud83d")
+    assert loaded.digest == plan.digest
 
 
 @pytest.fixture
 def saved(tmp_path: Path, reader: Client) -> Path:
     """A plan of two rows, on disk."""
-    path = tmp_path / "plan.json"
+    path = tmp_path / "plan.sqlite"
     for_course("FIRE").users(["bob", "nobody"]).plan(reader).save(path)
     return path
 
 
 def test_saved_for_its_owner_alone(saved: Path) -> None:
-    """It holds people's names: only its owner may read it."""
+    """It holds people's names: only its owner may read it, and nothing lies beside it."""
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+    assert [path.name for path in saved.parent.iterdir()] == ["plan.sqlite"]
 
 
-def lines_of(path: Path) -> list[Any]:
-    """The values of a plan's file, line by line."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def test_a_saved_plan_is_read_and_never_written(saved: Path) -> None:
+    """Whatever lies beside it: a journal of another file changes nothing."""
+    before = saved.read_bytes()
+    for rest in ("-journal", "-wal"):
+        Path(f"{saved}{rest}").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" * 64)
+    plan = ArchivePlan.load(saved)
+    assert plan.counts == {"rows": 2, "to_archive": 1, "skipped": 1, "chunks": 1}
+    assert saved.read_bytes() == before
 
 
-def write_lines(path: Path, lines: list[Any]) -> None:
-    """Write them as they were written."""
-    texts = [json.dumps(line, separators=(",", ":"), sort_keys=True) for line in lines]
-    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+def test_when_it_was_read_is_no_part_of_the_digest(reader: Client) -> None:
+    """Equal plans have the same digest whenever they were made; another row has another one."""
+    first, second = (for_course("FIRE").users(["bob"]).plan(reader) for _ in range(2))
+    later = tuple(
+        evolve(chunk, read_at=chunk.read_at + timedelta(days=1)) for chunk in first.chunks
+    )
+    assert first.digest == second.digest == evolve(first, chunks=later, read_at=None).digest
+    assert for_course("FIRE").users(["bob", "bob"]).plan(reader).digest != first.digest
 
 
-CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
-    "another user": lambda of: of["members"][0].__setitem__(1, 101),
-    "another date": lambda of: of["members"][0].__setitem__(3, "2025-01-02T03:04:06+00:00"),
-    "another course": lambda of: of["chunk"]["target"].update(target_id=71),
-    "another size": lambda of: of["chunk_read"].update(listed=99),
-    "another time": lambda of: of["chunk_read"].update(read_at="2025-01-02T03:04:06+00:00"),
-    "a row less": lambda of: of["members"].pop(),
-    "a row more": lambda of: of["members"].append(of["members"][0]),
-    "another decision": lambda of: of["plan"]["terms"].update(reset_tracking=True),
-    "staff, too": lambda of: of["plan"]["terms"].update(include_staff=True),
-    "another platform": lambda of: of["plan"].update(platform="http://127.0.0.1:1"),
-    "another reason": lambda of: of["skips"][0].__setitem__(2, "fine"),
-    "another cell": lambda of: of["rows"]["rows"][0][3].__setitem__(0, "SAFE"),
-    "another warning": lambda of: of["read"]["warnings"].append("all is well"),
-    "another digest": lambda of: of["end"].update(digest="0" * 64),
-    "no digest": lambda of: of["end"].pop("digest"),
-}
+def test_other_tools_compute_the_digest(saved: Path) -> None:
+    """It is SHA-256 over lines of JSON, as the page on evidence says."""
+    plan = ArchivePlan.load(saved)
+    with closing(sqlite3.connect(saved)) as database:
+        meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
+        terms = ("platform", "mode", "reset_tracking", "include_staff", "only")
+        lines = [["terms", [meta[name] for name in terms]]]
+        widths = {"columns": 3, "rows": 11, "targets": 7, "chunks": 4, "planned": 10, "outcomes": 9}
+        for table, width in widths.items():
+            rows = database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+            lines.append([table, [row[:width] for row in rows]])
+    text = "".join(
+        json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines
+    )
+    assert hashlib.sha256(text.encode()).hexdigest() == meta["digest"] == plan.digest
 
 
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_changed_file(saved: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """What was changed since it was saved is refused."""
-    first, *lines = lines_of(saved)
-    change(dict(lines))
-    write_lines(saved, [first, *lines])
-    with pytest.raises(InvalidInputError) as caught:
-        ArchivePlan.load(saved)
-    assert str(caught.value) == f"{saved}: was changed since it was saved: plan again"
-
-
-def test_the_end_is_the_hash_of_the_lines(saved: Path) -> None:
-    """What other tools say of the file agrees with its last line, and with the plan's digest."""
-    _, *lines, end = saved.read_bytes().splitlines(keepends=True)
-    planned = [one for one in lines if json.loads(one)[0] not in ("read", "chunk_read")]
-    digest = hashlib.sha256(b"".join(planned)).hexdigest()
-    whole = hashlib.sha256(b"".join(lines)).hexdigest()
-    assert json.loads(end) == ["end", {"digest": digest, "whole": whole}]
-    assert ArchivePlan.load(saved).digest == digest
-
-
-def test_any_line_missing_or_elsewhere(saved: Path) -> None:
-    """A file that lacks a line, has one twice, or has two exchanged, is refused."""
-    whole = lines_of(saved)
-    for at in range(len(whole)):
-        swapped = whole[:at] + whole[at : at + 2][::-1] + whole[at + 2 :]
-        for lines in (whole[:at] + whole[at + 1 :], whole[: at + 1] + whole[at:], swapped):
-            write_lines(saved, lines)
-            if lines != whole:
-                with pytest.raises(InvalidInputError, match=r"not a plan|was changed"):
-                    ArchivePlan.load(saved)
-
-
-def test_cut_off_anywhere(saved: Path) -> None:
-    """A file of which only the beginning has arrived is refused, wherever it is cut."""
-    whole = saved.read_bytes()
-    for size in range(0, len(whole) - 2, 7):
+def test_cut_off_or_damaged_anywhere(saved: Path) -> None:
+    """A file of which only the beginning has arrived, or a byte is another, is refused or equal."""
+    whole, plan = saved.read_bytes(), ArchivePlan.load(saved)
+    for size in range(0, len(whole) - 1, 512):
         saved.write_bytes(whole[:size])
         with pytest.raises(InvalidInputError, match=r"not a plan|was changed"):
             ArchivePlan.load(saved)
+    for place in range(0, len(whole), 97):
+        saved.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        with suppress(InvalidInputError):
+            assert ArchivePlan.load(saved) == plan
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "not a plan: "),
+        (b"", "not a plan"),
         (b"username,course_code\n", "not a plan: "),
         (b"\xff\xfe", "not a plan: "),
-        (b"[]", "not a plan of this version ('lms_archive plan 2')"),
-        (b'{"format": "lms_archive plan 99"}', "not a plan of this version"),
-        (b'{"format": "lms_archive plan 2"}', "was changed since it was saved"),
-        (b'{"format": "lms_archive plan 2"}\n["end",{}]', "was changed since it was saved"),
-        (b'{"format": "lms_archive plan 2"}\n["more",{}]', "not a plan: 'more'"),
-        (b'{"format": "lms_archive plan 2"}\n["rows",7]', "not a plan: "),
-        (b'{"format": "lms_archive plan 2"}\n7', "not a plan: "),
+        (b'{"format": "lms_archive plan 2"}\n', "a plan saved by lms_archive 0.1.0, which this"),
     ],
-    ids=[
-        *("empty", "CSV", "no text", "list", "newer", "nothing in it", "no plan in it"),
-        *("unknown kind", "no rows", "no piece"),
-    ],
+    ids=["empty", "CSV", "no text", "of 0.1.0"],
 )
 def test_no_plan(content: bytes, words: str, tmp_path: Path) -> None:
     """A file that holds no plan is refused with its name."""
-    path = tmp_path / "plan.json"
+    path = tmp_path / "plan.sqlite"
     path.write_bytes(content)
     with pytest.raises(InvalidInputError) as caught:
         ArchivePlan.load(path)
     assert str(caught.value).startswith(f"{path}: {words}")
+
+
+@pytest.mark.parametrize("version", ["2", "99"])
+def test_a_plan_of_another_version(saved: Path, version: str) -> None:
+    """A form of the file that this version does not know is refused."""
+    change_plan(saved, f"UPDATE meta SET value = '{version}' WHERE name = 'schema'")
+    with pytest.raises(InvalidInputError, match=r"not a plan of this version \(format 3\)"):
+        ArchivePlan.load(saved)
+
+
+def test_a_plan_is_not_written_over_a_ledger(stage: Stage) -> None:
+    """The ledger is the evidence of a job, and what resumes it."""
+    stage.load(2)
+    plan = stage.plan()
+    stage.apply(plan)
+    before = stage.ledger.read_bytes()
+    with pytest.raises(InvalidInputError, match="is the ledger of a job, and is not replaced"):
+        plan.save(stage.ledger)
+    assert stage.ledger.read_bytes() == before
+    plan.save(stage.folder / "plan.sqlite")
+    plan.save(stage.folder / "plan.sqlite")  # another plan is replaced
+
+
+def test_a_saved_plan_is_no_ledger(stage: Stage) -> None:
+    """What was signed stays as it is: a job has a ledger of its own."""
+    stage.load(2)
+    path = stage.folder / "plan.sqlite"
+    stage.plan().save(path)
+    before = path.read_bytes()
+    for attempt in (
+        lambda: resume(path, stage.client),
+        lambda: stage.plan().apply(stage.client, ledger=path),
+        lambda: redact(path),
+    ):
+        with pytest.raises(
+            LedgerError, match=r"is a saved plan, not a ledger: ArchivePlan\.load\("
+        ):
+            attempt()
+    assert path.read_bytes() == before
+    assert stage.writes == []
+
+
+def test_rows_that_were_changed_since(stage: Stage) -> None:
+    """A plan whose rows somebody changed in memory is not the one that was looked at."""
+    stage.load(2)
+    plan = stage.plan(1, users=[1001, 1002])
+    object.__setattr__(plan, "warnings", ("other",))  # no part of the digest
+    object.__setattr__(plan, "skips", (Skip(0, "status", "other"),))
+    with pytest.raises(InvalidInputError, match="were changed since it was made: plan again"):
+        plan.apply(stage.client, ledger=stage.ledger)
+    assert stage.writes == []
+    assert not stage.ledger.exists()
 
 
 def test_a_plan_larger_than_its_blocks(tmp_path: Path, reader: Client) -> None:
@@ -181,8 +337,8 @@ def test_a_plan_larger_than_its_blocks(tmp_path: Path, reader: Client) -> None:
         + from_rows([{"course_id": 71, "user_id": 101, "note": 1.5}] * 501)
     )
     plan = several.plan(reader)
-    plan.save(tmp_path / "plan.json")
-    loaded = ArchivePlan.load(tmp_path / "plan.json")
+    plan.save(tmp_path / "plan.sqlite")
+    loaded = ArchivePlan.load(tmp_path / "plan.sqlite")
     assert loaded == plan
     assert [len(part) for part in loaded.selection.rows] == [1_234, 0, 501]
     assert loaded.digest == plan.digest
@@ -192,8 +348,8 @@ def test_of_a_file(tmp_path: Path, reader: Client, make_csv: MakeCsv) -> None:
     """Rows of a file, ragged and bad ones too, are the same rows when loaded."""
     text = "username,course_code,x,y\nbob, FIRE,1,2\nbob,FIRE\n,FIRE,1,\nann,FIRE ,1,2,3\n"
     plan = from_csv(make_csv(text)).plan(reader)
-    plan.save(tmp_path / "plan.json")
-    loaded = ArchivePlan.load(tmp_path / "plan.json")
+    plan.save(tmp_path / "plan.sqlite")
+    loaded = ArchivePlan.load(tmp_path / "plan.sqlite")
     assert list(loaded.selection) == list(plan.selection)
     assert (loaded.chunks, loaded.skips) == (plan.chunks, plan.skips)
     assert loaded.digest == plan.digest
@@ -202,7 +358,7 @@ def test_of_a_file(tmp_path: Path, reader: Client, make_csv: MakeCsv) -> None:
 def test_missing_plan(tmp_path: Path) -> None:
     """A missing file is InvalidInputError, too."""
     with pytest.raises(InvalidInputError, match="cannot be read: No such file"):
-        ArchivePlan.load(tmp_path / "none.json")
+        ArchivePlan.load(tmp_path / "none.sqlite")
 
 
 def test_to_csv(tmp_path: Path, reader: Client) -> None:
@@ -216,9 +372,11 @@ def test_to_csv(tmp_path: Path, reader: Client) -> None:
         "user_id": "",
         "username": "bob",
         "plan": "archive",
+        "plan_code": "",
         "plan_reason": "",
         "plan_chunk": plan.chunks[0].chunk_id,
         "plan_user_id": "102",
+        "plan_username": "bob",
         "plan_enrolled_at": "2025-01-02 03:04:05+00:00",
         "plan_status": "completed",
         "plan_completed_at": "2025-02-03 04:05:06+00:00",

@@ -68,8 +68,9 @@ def otherwise(reader: Client) -> Iterator[Otherwise]:
 
 
 def calls_since(town: Sandbox, before: int) -> Counter[str | None]:
-    """The calls since then, by operation; login, swagger and the look for plans aside."""
-    made = [call for call in town.calls[before:] if call.operation not in ("token", "swagger")]
+    """The calls since then, by operation; login, role, swagger and the look for plans aside."""
+    aside = ("token", "session", "microservices", "swagger")
+    made = [call for call in town.calls[before:] if call.operation not in aside]
     assert {call.method for call in made} <= {"GET"}
     plans = [call for call in made if call.operation == "list_learning_plans"]
     assert len(plans) <= 1  # the town has none, which one call tells
@@ -78,7 +79,7 @@ def calls_since(town: Sandbox, before: int) -> Counter[str | None]:
 
 
 REASONS = {
-    "bad_row": (",,SAFE,", "names no user: fill in username or user_id"),
+    "bad_row": (",,SAFE,", "no user: fill in username or user_id"),
     "duplicate": ("alice,,FIRE,", "asked for already in line 2: archived at most once"),
     "unknown_course": ("alice,,NOPE,", "no course has the code 'NOPE'"),
     "ambiguous_course": (
@@ -90,7 +91,7 @@ REASONS = {
         "dave,,SAFE,",
         "not enrolled as completed: not enrolled, other status, already archived, or no such user",
     ),
-    "staff": ("tina,,SAFE,", "is tutor, no learner: include_staff=True takes them too"),
+    "staff": ("tina,,SAFE,", "is a tutor, not a learner; include_staff=True includes staff"),
 }
 
 
@@ -119,10 +120,40 @@ def test_ignored_filter(otherwise: Otherwise) -> None:
     assert [(one.code, one.reason) for one in plan.skipped] == [
         ("status", "is in_progress, not completed: left alone"),
         ("status", "is enrolled, not completed: left alone"),
-        ("status", f"is waiting: only {archivable} can be archived"),
+        ("status", f"is on the waiting list: only {archivable} can be archived"),
         ("status", f"is suspended: only {archivable} can be archived"),
-        ("status", f"is expelled: only {archivable} can be archived"),
+        ("status", f"has the unknown status 'expelled': only {archivable} can be archived"),
     ]
+
+
+STATUSES: dict[Any, str | None] = {
+    "completed": None,
+    "in_progress": None,
+    "enrolled": None,
+    "subscribed": None,
+    0: None,
+    "1": None,
+    2: None,
+    "to_confirm": "waits for a confirmation of the enrollment",
+    "overbooking": "is overbooked",
+    "suspended": "is suspended",
+    "waiting": "is on the waiting list",
+    "not_started": "is reported as not started",
+    "expired": "has the unknown status 'expired'",
+    3: "has the unknown status '3'",
+}
+
+
+@pytest.mark.parametrize(("status", "reason"), STATUSES.items())
+@pytest.mark.parametrize("level", ["student", "tutor"])
+def test_statuses(otherwise: Otherwise, level: str, status: Any, reason: str | None) -> None:
+    """Enrolled, in progress and completed can be archived; each other status has its reason."""
+    client = otherwise(lambda item: item.update(enrollment_status=status, enrollment_level=level))
+    plan = for_course("SAFE", only="any", include_staff=True).users(["alice"]).plan(client)
+    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == (
+        [] if reason is None else [("status", reason)]
+    )
+    assert plan.counts["to_archive"] == (reason is None)
 
 
 def test_ignored_filter_of_users(otherwise: Otherwise) -> None:
@@ -139,7 +170,7 @@ def test_no_status(otherwise: Otherwise) -> None:
     plan = for_course("SAFE").users(["alice"]).plan(client)
     (outcome,) = plan.skipped
     assert (outcome.code, outcome.user_id) == ("no_status", 101)
-    assert outcome.reason == "the platform tells no status for it: never archived on a guess"
+    assert outcome.reason == "the platform gives no status for it: never archived on a guess"
 
 
 def test_no_level(otherwise: Otherwise) -> None:
@@ -148,7 +179,7 @@ def test_no_level(otherwise: Otherwise) -> None:
     plan = for_course("SAFE").users(["alice"]).plan(client)
     (outcome,) = plan.skipped
     assert outcome.code == "staff"
-    assert outcome.reason.startswith("is of a level the platform does not tell, no learner: ")
+    assert outcome.reason.startswith("has no level on the platform, so it may be a tutor's; ")
 
 
 def test_items_of_another_course(otherwise: Otherwise) -> None:

@@ -10,7 +10,7 @@ import pytest
 from plan_tools import AGAIN, check, rows
 from virtual_time import Exchange, Stage, VirtualTime
 
-from lms_archive import ArchiveJob, JobTimeoutError, Limits, resume
+from lms_archive import ArchiveJob, ArchiveResult, JobTimeoutError, Limits, resume
 from lms_archive.archive.polling import Jobs
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.clock import Clock
@@ -131,7 +131,7 @@ def test_an_open_job_on_a_later_page_is_seen(stage: Stage, mode: str) -> None:
         stage.change(
             f"INSERT INTO jobs SELECT number + value, hash || value, name, 'completed', 100, 0, 0,"
             f" author_id, date_created, last_update, NULL, enrollment_mode, 0, 0, starts_at,"
-            f" starts_at, 'completed', 0, 0 FROM jobs, ({_NUMBERS})"
+            f" starts_at, 'completed', 0 FROM jobs, ({_NUMBERS})"
         )
         raise ConnectionResetError(104, "Connection reset by peer")
 
@@ -236,3 +236,39 @@ def test_a_job_that_fell_due_while_others_were_read_back_is_looked_for_at_once(
     jobs._seen_open["a"] = 60.0
     jobs._pause([sending])
     assert slept == [pytest.approx(0.01), pytest.approx(20.0)]
+
+
+def _hang_but(stage: Stage, user: int) -> None:
+    """The job does its work for one user, and then stays open."""
+    stage.hang_jobs()
+    now = int(stage.time.now().timestamp() * 1_000_000)
+    stage.change("UPDATE job_rows SET due_at = ? WHERE user_id = ?", now, user)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["archived", "enrolled again"])
+def test_enrolled_again_while_the_job_is_open(stage: Stage, *, again: bool) -> None:
+    """Who was archived and is enrolled again may be taken by the job too: not settled yet."""
+    stage.load(4)
+    planned = stage.plan()
+    stage.line.once(_of_many, lambda: _hang_but(stage, 1002), after=True)
+
+    def enroll() -> None:
+        stage.sandbox.advance()
+        assert stage.archived[1, 1002] == 1
+        if again:
+            enrolled = {"user_id": 1002, "id_course": 1, "enrollment_status": "enrolled"}
+            at = f"{stage.time.now():%Y-%m-%d %H:%M:%S}"
+            stage.sandbox.load(enrollments=[{**enrolled, "enrollment_created_at": at}])
+
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, enroll)
+    with pytest.raises(JobTimeoutError):
+        stage.apply(planned)
+    unknown = {one.user: one for one in list(ArchiveResult(stage.ledger).unknown)}
+    assert set(unknown) == ({1002, 1003, 1004} if again else {1003, 1004})
+    if again:
+        assert unknown[1002].code == "job_not_ended"
+        assert "enrolled anew by someone else while background job" in unknown[1002].reason
+    stage.end_jobs()
+    result = resume(stage.ledger, stage.client)
+    assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
+    assert stage.active == ({(1, 1002)} if again else set())

@@ -1,6 +1,8 @@
-"""Known ground: nothing is sent that the platform's swagger does not confirm, unless trusted."""
+"""Nothing is sent that the platform's swagger does not confirm, unless it is trusted."""
 
+import json
 import logging
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,10 +15,14 @@ from lms_archive import (
     CanaryFailedError,
     Contract,
     NotFoundError,
+    PlatformUnavailableError,
+    Response,
+    RetryPolicy,
     UnconfirmedContractError,
     resume,
 )
 from lms_archive.archive.ledger import read_events
+from lms_archive.wire.transport import Transport
 
 ELSEWHERE = Contract.default().with_operation(WRITE, path="/learn/v9/elsewhere")
 OTHER_NAME = Contract.default().with_operation(WRITE, params={"mode": "no_such_name"})
@@ -27,24 +33,26 @@ NO_LIST = Contract.default().with_operation(
 
 def no_swagger(exchange: Exchange) -> None:
     """A platform that describes nothing."""
-    if exchange.path.endswith("/swagger"):
+    if exchange.path.endswith(("/swagger", "/microservices")):
         raise NotFoundError("GET", exchange.path, status=404)
 
 
-@pytest.mark.parametrize("contract", [ELSEWHERE, OTHER_NAME], ids=["missing", "differs"])
-def test_an_unconfirmed_write_is_told_by_the_plan_and_refused_by_apply(
+@pytest.mark.parametrize("contract", [ELSEWHERE, OTHER_NAME], ids=["not listed", "differs"])
+def test_an_unconfirmed_write_is_in_the_plan_and_refused_by_apply(
     stage: Stage, contract: Contract
 ) -> None:
-    """The plan warns, apply names the nearest with its override; nothing is sent or begun."""
+    """The plan warns, apply names the candidate with its override; nothing is sent or begun."""
     stage.load(3)
     client = stage.connect(contract=contract)
     plan = stage.job().plan(client)
     assert any("apply will refuse it" in one for one in plan.warnings)
     assert "apply will refuse it" in str(plan)
-    with pytest.raises(UnconfirmedContractError, match="near: PUT /learn/v1/enrollments") as caught:
+    with pytest.raises(
+        UnconfirmedContractError, match="candidate: PUT /learn/v1/enrollments"
+    ) as caught:
         plan.apply(client, ledger=stage.ledger)
     assert ".with_operation(" in str(caught.value)
-    assert caught.value.report[WRITE].state in ("missing", "differs")
+    assert caught.value.report[WRITE].state in ("not_listed", "differs")
     assert not stage.ledger.exists()
     assert stage.writes == []
 
@@ -57,6 +65,7 @@ def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(stage: Stage) -> 
     asked = stage.operations.count("swagger")
     stage.check(stage.apply(plan), archived=3)
     assert stage.operations.count("swagger") == asked == 2  # course, learn
+    assert stage.operations.count("microservices") == 1
 
 
 def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,8 +82,89 @@ def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFi
     assert text in caplog.text
     assert text in result.warnings
     assert str(result).splitlines()[1:] == [text]
-    assert read_events(stage.ledger, "ground")[0]["trusted"] == [text]
+    assert read_events(stage.ledger, "contract_checked")[0]["trusted"] == [text]
     assert [len(users) for _, users in stage.writes] == [1, 2]
+
+
+def swagger_unavailable(exchange: Exchange) -> None:
+    """A platform whose documents answer 503, every time."""
+    if exchange.path.endswith("/swagger"):
+        raise PlatformUnavailableError("GET", exchange.path, status=503)
+
+
+def unlisting(stage: Stage) -> Transport:
+    """A transport whose swagger leaves out the archive call."""
+
+    def transport(method: str, url: str, *given: Any) -> Response:
+        answer = stage.line(method, url, *given)
+        if not url.endswith("/learn/v1/swagger"):
+            return answer
+        document = json.loads(answer.body)
+        del document["paths"]["/enrollments"]
+        return Response(answer.status, answer.headers, json.dumps(document).encode())
+
+    return transport
+
+
+@pytest.mark.parametrize("kind", ["not listed", "unreadable", "unavailable"])
+def test_a_trusted_contract_is_checked_once(stage: Stage, kind: str) -> None:
+    """One check, one event, one warning, and no call that the plan does not foresee."""
+    stage.load(3)
+    options: dict[str, Any] = {"retry": RetryPolicy(attempts=1)}
+    if kind == "not listed":
+        options["transport"] = unlisting(stage)
+    else:
+        stage.line.before.append(no_swagger if kind == "unreadable" else swagger_unavailable)
+    client = stage.connect(**options)
+    plan = stage.job().plan(client)
+    before, asked = len(stage.operations), len(stage.line.exchanges)
+    stage.check(plan.apply(client, ledger=stage.ledger, trust_contract=True), archived=3)
+    made = Counter(name for name in stage.operations[before:] if name != "list_jobs")
+    assert made == {name: count for name, count in plan.calls.items() if name != "list_jobs"}
+    documents = [one.path for one in stage.line.exchanges[asked:] if "swagger" in one.path]
+    assert len(documents) == len(set(documents))
+    assert len(read_events(stage.ledger, "contract_checked")) == 1
+    warnings = [one["text"] for one in read_events(stage.ledger, "warning")]
+    assert sum("trusted without confirmation" in text for text in warnings) == 1
+
+
+def test_a_call_that_is_not_listed_can_be_trusted(stage: Stage) -> None:
+    """Not listed is not absent: the call is made, behind its canary, and proves itself."""
+    stage.load(3)
+    client = stage.connect(transport=unlisting(stage))
+    plan = stage.job().plan(client)
+    assert any("(not listed): apply will refuse it" in text for text in plan.warnings)
+    with pytest.raises(UnconfirmedContractError, match="not listed may exist all the same"):
+        plan.apply(client, ledger=stage.ledger)
+    result = plan.apply(client, ledger=stage.ledger, trust_contract=True)
+    stage.check(result, archived=3)
+    assert any("(not listed)" in text for text in result.warnings)
+
+
+def test_a_call_that_is_described_differently_cannot_be_trusted(stage: Stage) -> None:
+    """Only an override that matches the description helps."""
+    stage.load(3)
+    client = stage.connect(contract=OTHER_NAME)
+    plan = stage.job().plan(client)
+    with pytest.raises(UnconfirmedContractError, match="override the contract to match"):
+        plan.apply(client, ledger=stage.ledger, trust_contract=True)
+    assert stage.writes == []
+    assert not stage.ledger.exists()
+    matching = client.verify_contract().suggested_contract()
+    stage.check(plan.apply(stage.connect(contract=matching), ledger=stage.ledger), archived=3)
+
+
+def test_an_active_list_that_does_not_exist_is_no_unknown_course(stage: Stage) -> None:
+    """A 404 of a call that is not listed stops the plan, instead of skipping every row."""
+    stage.load(2)
+    path = "/course/v9/courses/{course_id}/members"
+    client = stage.connect(
+        contract=Contract.default().with_operation("course_enrollments", path=path)
+    )
+    with pytest.raises(UnconfirmedContractError, match="may not have this call") as caught:
+        stage.job().plan(client)
+    assert "candidate: GET /course/v1/courses/{course_id}/enrollments" not in str(caught.value)
+    assert "not listed GET /course/v9" in str(caught.value)
 
 
 def test_a_finished_ledger_asks_for_nothing_whatever_the_contract(stage: Stage) -> None:
@@ -103,6 +193,7 @@ def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(stage: Stage)
 def test_trust_is_asked_for_again_until_a_canary_has_proven_it(stage: Stage) -> None:
     """A canary that failed is no reason to send another one without a second word."""
     stage.load(3)
+    stage.line.before.append(no_swagger)
     client = stage.connect(contract=OTHER_NAME)
     with pytest.raises(CanaryFailedError):
         stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
@@ -117,9 +208,11 @@ def test_another_contract_is_proven_by_a_canary_of_its_own(stage: Stage) -> None
     stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
         stage.apply()
+    stage.line.before.append(no_swagger)
     with pytest.raises(CanaryFailedError):
         resume(stage.ledger, stage.connect(contract=OTHER_NAME), trust_contract=True)
     assert [len(users) for _, users in stage.writes] == [1, 1]
+    stage.line.before.remove(no_swagger)
     stage.check(resume(stage.ledger, stage.client), archived=4, failed=1)
 
 
@@ -128,19 +221,18 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_without_an_archived_list_there_is_no_plan(stage: Stage) -> None:
-    """The swagger says that the list is not there: nothing could be proven."""
+@pytest.mark.parametrize("listed", [True, False])
+def test_without_an_archived_list_nothing_is_sent_trusted_or_not(
+    stage: Stage, *, listed: bool
+) -> None:
+    """The list answers 404: refused before the first write, with a swagger or without."""
     stage.load(2)
-    with pytest.raises(UnconfirmedContractError, match="the job cannot do without it"):
-        stage.job().plan(stage.connect(contract=NO_LIST))
-
-
-def test_without_an_archived_list_nothing_is_sent_trusted_or_not(stage: Stage) -> None:
-    """No swagger to ask, and the list answers 404: refused before the first write."""
-    stage.load(2)
-    stage.line.before.append(no_swagger)
+    if not listed:
+        stage.line.before.append(no_swagger)
     client = stage.connect(contract=NO_LIST)
     plan = stage.job().plan(client)
+    warning = "archived_course_enrollments is not listed in the swagger; apply stops before the"
+    assert any(one.startswith(warning) for one in plan.warnings) is listed
     with pytest.raises(UnconfirmedContractError, match="no list of archived course enrollments"):
         plan.apply(client, ledger=stage.ledger, trust_contract=True)
     assert stage.writes == []
@@ -162,7 +254,9 @@ def test_a_read_that_differs_is_a_warning(stage: Stage) -> None:
     other = Contract.default().with_operation("course_enrollments", params={"status": "state[]"})
     client = stage.connect(contract=other)
     plan = stage.job().plan(client)
-    assert any(one.startswith("course_enrollments differs: ") for one in plan.warnings)
+    assert any(
+        one.startswith("course_enrollments is described differently: ") for one in plan.warnings
+    )
     stage.check(plan.apply(client, ledger=stage.ledger), archived=3)
 
 
@@ -184,8 +278,9 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
     ) as caught:
         stage.apply()
     assert caught.value.counts["archived"] == 1
-    counts = resume(stage.ledger, stage.client).counts
-    assert counts == {"archived": 3, "skipped": 1, "failed": 0, "unknown": 0}
+    result = resume(stage.ledger, stage.client)
+    assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
+    assert [one.user for one in result.outcomes if one.code == "archived_meanwhile"] == [1004]
     assert max(stage.archived.values()) == 1
 
 
@@ -218,6 +313,7 @@ def test_tracking_is_as_asked_or_the_canary_stops(
     contract = Contract.default().with_operation(
         WRITE, params={"reset_tracking": "ignored"}, fixed={"reset_tracking": not kept}
     )
+    stage.line.before.append(no_swagger)
     client = stage.connect(contract=contract)
     plan = again(reset_tracking=asked).plan(client)
     options: dict[str, Any] = {"ledger": stage.ledger, "trust_contract": True}

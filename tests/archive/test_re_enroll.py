@@ -153,6 +153,17 @@ def test_who_was_archived_lately_is_not_again(stage: Stage) -> None:
     assert _again(stage).counts["to_archive"] == 4
 
 
+@pytest.mark.parametrize("within", [timedelta.max, timedelta(days=800_000), timedelta(days=30_000)])
+def test_skip_archived_within_any_time_means_ever(stage: Stage, within: timedelta) -> None:
+    """A span that begins before any date there is skips whoever was archived at all."""
+    stage.load(3)
+    stage.apply(_again(stage))
+    stage.time.sleep(86_400 * 4_000)
+    planned = _again(stage, skip_archived_within=within)
+    assert {one.code for one in planned.skipped} == {"archived_lately"}
+    assert planned.counts["to_archive"] == 0
+
+
 def test_again_after_of_nothing_asks_nothing(stage: Stage) -> None:
     """`timedelta(0)` takes everybody and does not read the archived list; one hour is one hour."""
     stage.load(3)
@@ -239,8 +250,9 @@ def test_a_job_that_was_open_before_and_never_ends(stage: Stage) -> None:
     assert len(sent(stage)) == before
     stage.end_jobs()
     result = resume(stage.ledger, stage.client)
-    assert result.counts == {"archived": 2, "skipped": 2, "failed": 0, "unknown": 0}
-    assert {one.user for one in result.archived} == {1003, 1004}
+    check(stage, result, again=True, archived=4)
+    meanwhile = {one.user for one in result.outcomes if one.code == "archived_meanwhile"}
+    assert meanwhile == {1001, 1002}
     assert all(len(records_of(stage, "course_id", 1, user)) == 1 for user in range(1001, 1005))
 
 

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from archive_tools import from_rows, pieces
+from archive_tools import begin, from_rows
 from virtual_time import Stage
 
 from lms_archive import (
     ApiError,
     ArchiveJob,
     ArchiveResult,
+    InvalidInputError,
+    LedgerError,
+    PasswordGrant,
     PermissionDeniedError,
     RunStoppedError,
     resume,
 )
-from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.tables import OUTCOME_COLUMNS
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS
 
 
 @pytest.fixture
@@ -131,7 +133,7 @@ def test_an_empty_view_has_its_columns(mixed: ArchiveResult, stage: Stage) -> No
 
 def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
     """The error names lines, users and reasons, and carries counts and ledger."""
-    with pytest.raises(RunStoppedError, match="2 rows failed and 1 are unknown") as caught:
+    with pytest.raises(RunStoppedError, match="2 rows failed and 1 is unknown") as caught:
         mixed.raise_for_failures()
     assert caught.value.counts == mixed.counts
     assert caught.value.ledger == mixed.ledger
@@ -199,7 +201,8 @@ def test_no_secret_is_in_the_ledger(stage: Stage) -> None:
     stage.line._carrier = carry
     bearers = {text.split("Bearer ")[1][:40] for text in tokens if "Bearer " in text}
     auth = stage.client.wire.settings.auth
-    secrets = {getattr(auth, "password", ""), getattr(auth, "client_secret", ""), *bearers}
+    assert isinstance(auth, PasswordGrant)
+    secrets = {auth.password.reveal(), auth.client_secret.reveal(), *bearers}
     assert all(len(secret) > 8 for secret in secrets)
     with closing(sqlite3.connect(stage.ledger)) as database:
         text = "\n".join(database.iterdump())
@@ -211,7 +214,7 @@ def test_an_empty_view_is_valid_input(stage: Stage, tmp_path: Path) -> None:
     stage.load(2)
     stage.apply().failed.to_csv(tmp_path / "failed.csv")
     job = ArchiveJob.from_csv(tmp_path / "failed.csv", mode="unenroll", reset_tracking=False)
-    assert len(job) == 0
+    assert job.row_count == 0
 
 
 def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
@@ -223,8 +226,8 @@ def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
     rows[410] |= {"mixed": "x", "large": 2**63, "part": 2}
     rows[411] |= {"large": -(2**63), "number": None}
     job = from_rows(rows) + from_rows([{"user_id": 1, "course_id": 7, "more": True}])
-    with Ledger.create(tmp_path / "a.sqlite", {}, pieces(job)) as book:
-        columns = ArchiveResult(book.path)._columns()
+    with begin(tmp_path / "a.sqlite", job) as book:
+        columns, _ = ArchiveResult(book.path)._table()
     assert [(one.name, one.kind) for one in columns[: -len(OUTCOME_COLUMNS)]] == [
         *(("user_id", "integer"), ("course_id", "integer"), ("number", "integer")),
         *(("mixed", "text"), ("large", "text"), ("part", "number"), ("more", "flag")),
@@ -233,7 +236,92 @@ def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
 
 def test_a_ledger_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A result is made of a path, or of its text."""
-    Ledger.create(tmp_path / "a.sqlite", {}, pieces(from_rows([]))).close()
+    begin(tmp_path / "a.sqlite", from_rows([])).close()
     monkeypatch.chdir(tmp_path)
     assert ArchiveResult("a.sqlite") == ArchiveResult(Path("a.sqlite"))
     assert sum(ArchiveResult("a.sqlite").counts.values()) == 0
+
+
+# A job that was interrupted
+
+
+@pytest.fixture
+def interrupted(stage: Stage) -> ArchiveResult:
+    """Seven rows: two are skipped, the canary is archived, then Ctrl-C while a chunk is sent."""
+    stage.load(5)
+    rows = [{"course_id": 1, "user_id": user} for user in (1001, 77, 1002, 1003, 1003, 1004, 1005)]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply(job.plan(stage.client))
+    return ArchiveResult(stage.ledger)
+
+
+def test_an_unfinished_result_says_so(interrupted: ArchiveResult, stage: Stage) -> None:
+    """In text and in HTML, with what to type; the counts are what they are."""
+    assert str(interrupted) == (
+        f"1 archived, 2 skipped, 0 failed, 0 unknown ({stage.ledger})\n"
+        f"unfinished: 4 rows pending; resume({str(stage.ledger)!r}, client) goes on"
+    )
+    assert "unfinished: 4 rows pending" in interrupted._repr_html_()
+    assert interrupted.counts == {"archived": 1, "skipped": 2, "failed": 0, "unknown": 0}
+    assert not interrupted.is_finished
+    result = resume(stage.ledger, stage.client)
+    assert result.is_finished
+    assert len(result.pending) == 0
+    assert "pending" not in str(result) + result._repr_html_()
+
+
+def test_pending_rows_are_those_without_an_outcome(
+    interrupted: ArchiveResult, stage: Stage
+) -> None:
+    """A view in input order, with its table, which is input again."""
+    assert [one.user for one in interrupted.pending] == [1002, 1003, 1004, 1005]
+    assert len(interrupted.pending) == 4
+    assert {str(one.target) for one in interrupted.pending} == {"course 1"}
+    assert len(interrupted.outcomes) + len(interrupted.pending) == 7
+    interrupted.pending.to_csv(stage.folder / "pending.csv")
+    job = ArchiveJob.from_csv(stage.folder / "pending.csv", mode="unenroll", reset_tracking=False)
+    assert job.row_count == 4
+    assert list(interrupted.pending.to_pandas()["user_id"]) == [1002, 1003, 1004, 1005]
+    assert list(interrupted.pending.to_pandas().columns) == ["course_id", "user_id"]
+
+
+def test_an_unfinished_result_is_a_failure(interrupted: ArchiveResult) -> None:
+    """`raise_for_failures` is the last line of a script: it must not pass what is half done."""
+    with pytest.raises(RunStoppedError, match="unfinished: 4 rows pending") as caught:
+        interrupted.raise_for_failures()
+    assert caught.value.counts == interrupted.counts
+    assert caught.value.ledger == interrupted.ledger
+
+
+def test_a_result_of_unknown_rows_is_not_finished(mixed: ArchiveResult) -> None:
+    """`resume` looks at them again; none is pending, and nothing is called unfinished."""
+    assert len(mixed.pending) == 0
+    assert not mixed.is_finished
+
+
+def test_one_row_is_pending_in_the_singular(stage: Stage) -> None:
+    """Numbers and their words agree."""
+    stage.load(2)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(lambda one: one.is_write and len(stage.writes) == 1, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply()
+    assert "unfinished: 1 row pending;" in str(ArchiveResult(stage.ledger))
+
+
+def test_a_result_of_nothing_that_is_there(tmp_path: Path) -> None:
+    """A ledger that is missing is reported when it is asked for, also a moved one's result."""
+    result = pickle.loads(pickle.dumps(ArchiveResult(tmp_path / "gone" / "a.sqlite")))  # noqa: S301
+    with pytest.raises(InvalidInputError, match="there is no folder"):
+        assert result.counts
+    with pytest.raises(LedgerError, match="there is no such ledger"):
+        assert ArchiveResult(tmp_path / "a.sqlite").counts

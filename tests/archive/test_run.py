@@ -112,13 +112,19 @@ def test_without_a_canary_the_first_chunk_goes_first(stage: Stage) -> None:
     assert [len(users) for _, users in stage.writes] == [6]
 
 
+#: A wrong parameter, on a platform whose swagger cannot be read: it takes trust to send it.
+UNREADABLE = (
+    Contract.default()
+    .with_operation("archive_course_enrollments", params={"mode": "no_such_name"})
+    .with_operation("microservices", path="/manage/v1/no-such-call")
+    .with_operation("swagger", path="/{service}/v1/no-such-document")
+)
+
+
 def test_a_platform_that_ignores_the_mode_stops_at_the_canary(stage: Stage) -> None:
     """Where the call does something else than archive, one enrollment has been tried, no more."""
     stage.load(5, 5)
-    wrong = Contract.default().with_operation(
-        "archive_course_enrollments", params={"mode": "no_such_name"}
-    )
-    client = stage.connect(contract=wrong)
+    client = stage.connect(contract=UNREADABLE)
     with pytest.raises(CanaryFailedError, match="1001 in course 1: ") as caught:
         stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
     assert caught.value.ledger == stage.ledger
@@ -132,12 +138,9 @@ def test_a_platform_that_ignores_the_mode_stops_at_the_canary(stage: Stage) -> N
 def test_after_a_failed_canary_resume_takes_a_new_one(stage: Stage) -> None:
     """The row that failed is never sent again; the next one goes alone, then the rest."""
     stage.load(5)
-    wrong = Contract.default().with_operation(
-        "archive_course_enrollments", params={"mode": "no_such_name"}
-    )
     plan = stage.plan()
     with pytest.raises(CanaryFailedError):
-        plan.apply(stage.connect(contract=wrong), ledger=stage.ledger, trust_contract=True)
+        plan.apply(stage.connect(contract=UNREADABLE), ledger=stage.ledger, trust_contract=True)
     result = resume(stage.ledger, stage.client)
     stage.check(result, archived=4, failed=1)
     assert [users for _, users in stage.writes] == [[1001], [1002], [1003, 1004, 1005]]

@@ -44,13 +44,63 @@ def test_one_call_for_all(stage: Stage) -> None:
     assert "user_id" not in call.body
 
 
-@pytest.mark.parametrize("size", [1, 2, 201, 450])
+@pytest.mark.parametrize("size", [1, 2, 3, 201, 450])
 def test_its_calls_are_announced(stage: Stage, size: int) -> None:
     """`plan.calls` holds for this form too, polls aside."""
     stage.load(size)
     plan = _plan(stage)
     made = stage.apply(plan).calls
     assert {**made, "list_jobs": 0} == {**plan.calls, "list_jobs": 0}
+
+
+def _slip_in(stage: Stage) -> None:
+    """Somebody is enrolled by someone else at this moment."""
+    stage.sandbox.load(
+        users=[{"user_id": 9001, "username": "late"}],
+        enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
+    )
+
+
+@pytest.mark.parametrize(("size", "canary"), [(1, 0), (1, 1), (2, 1), (11, 1)])
+def test_a_single_one_is_always_named(stage: Stage, size: int, canary: int) -> None:
+    """The last one, or the only one, goes by name: who comes in that moment stays."""
+    stage.load(size)
+    stage.client = stage.connect(limits=Limits(select_all=9))
+    plan = _plan(stage)
+    assert {chunk.form for chunk in plan.chunks} == {"select_all"}
+    if size > 2:  # the call for all leaves one
+        stage.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=1)
+    stage.line.once(
+        lambda one: one.is_write and not stage.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1"),
+        lambda: _slip_in(stage),
+    )
+    result = stage.apply(plan, canary=canary)
+    assert result.counts["archived"] == size
+    assert stage.active == {(1, 9001)}
+    assert stage.archived[1, 9001] == 0
+    assert _made(result) == (size > 2)
+
+
+@pytest.mark.parametrize("when", ["answered", "interrupted"])
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_whom_a_call_for_all_took_too_is_reported(stage: Stage, when: str, left: int) -> None:
+    """However few of its own rows are left to be read back, and also by a later run."""
+    stage.load(4)
+    plan = _plan(stage)
+    stage.line.once(lambda one: one.is_write and "select_all" in one.body, lambda: _slip_in(stage))
+    if when == "interrupted":
+        stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stage.apply(plan)
+        stage.time.sleep(600)
+        stage.change(f"DELETE FROM enrollments WHERE user_id > {1004 - left}")
+    with pytest.raises(UnexpectedArchiveError, match="taken by the call for all: records"):
+        stage.apply(plan)
+    assert stage.archived[1, 9001] == 1
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_not_where_others_are_enrolled(stage: Stage) -> None:

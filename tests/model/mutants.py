@@ -1,302 +1,363 @@
 """Mutants: the library with one rule broken, each of which the model test must catch.
 
-Each names a module, the text that holds a rule, and the text that breaks it. The package is
-copied, the copy is changed, and the slice is played on it in a process of its own.
+A mutant replaces functions, methods or properties of the library by name, in a process of its
+own. One whose name is gone, or whose replacement is never called while the slice is played, is
+an error: it would prove nothing.
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
-import lms_archive
+from attrs import evolve, frozen
+from patching import Function, Patch, broken
 
-__all__ = ["MUTANTS", "Mutant", "hunt", "main"]
+from lms_archive.archive import (
+    accounting,
+    carried,
+    lanes,
+    matching,
+    plan,
+    planning,
+    polling,
+    preparing,
+    readback,
+    rules,
+    run,
+    select_all,
+    verdict,
+)
+from lms_archive.archive import frozen as watching
+from lms_archive.errors import ApiError
+from lms_archive.records.status import ArchiveMode
+from lms_archive.wire import session
+
+__all__ = ["MUTANTS", "NEVER_CALLED", "Mutant", "applied", "hunt", "main"]
 
 HERE = Path(__file__).parent
 COMMAND = HERE / "command.py"
-LONGEST = 600
+LONGEST = 1200
+NEVER_CALLED = 3
+"""The exit status of a mutant whose replacement was never called."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Mutant:
     """One rule broken."""
 
     name: str
-    module: str
-    rule: str
-    broken: str
+    apply: Callable[[Patch], None]
 
-    def put_into(self, package: Path) -> None:
-        """Break the rule in this copy of the package."""
-        path = package.joinpath(*self.module.split(".")).with_suffix(".py")
-        source = path.read_text(encoding="utf-8")
-        if source.count(self.rule) != 1:
-            raise LookupError(f"{self.name}: {self.module} has its rule not once: {self.rule!r}")
-        path.write_text(source.replace(self.rule, self.broken), encoding="utf-8")
+
+@contextmanager
+def applied(name: str) -> Iterator[Patch]:
+    """Break the rule of that mutant meanwhile."""
+    patch = Patch()
+    try:
+        next(mutant for mutant in MUTANTS if mutant.name == name).apply(patch)
+        yield patch
+    finally:
+        patch.undo()
 
 
 def hunt(mutant: Mutant, seeds: str) -> str | None:
-    """Play these seeds on the mutant until one catches it: which, after how many, and how."""
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "lms_archive"
-        skip = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(Path(lms_archive.__file__).parent, package, ignore=skip)
-        mutant.put_into(package)
-        where = os.pathsep.join([folder, str(HERE), str(HERE.parent)])
-        done = subprocess.run(  # noqa: S603  our own command
-            [sys.executable, str(COMMAND), "--seeds", seeds, "--first"],
-            env={**os.environ, "PYTHONPATH": where},
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-            check=False,
-        )
+    """Play these seeds on the mutant until one catches it: which, after how many, and how.
+
+    Raises:
+        RuntimeError: the mutant breaks nothing any more.
+    """
+    where = os.pathsep.join([str(HERE), str(HERE.parent), *filter(None, sys.path)])
+    done = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, str(COMMAND), "--mutant", mutant.name, "--seeds", seeds],
+        env={**os.environ, "PYTHONPATH": where},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
     if done.returncode not in (0, 1):
-        raise RuntimeError(f"{mutant.name}: {done.stderr[-500:]}")
+        raise RuntimeError(f"{mutant.name}: {done.stdout[-200:]}{done.stderr[-500:]}")
     return done.stdout.strip().splitlines()[-1] if done.returncode else None
 
 
 def main(seeds: str, names: Sequence[str] = ()) -> int:
-    """Print the table of the mutants; how many survived is what it returns."""
-    survived = 0
+    """Print the table of the mutants; how many survived, or broke nothing, is what it returns."""
+    failed = 0
     for mutant in MUTANTS:
         if names and not any(name in mutant.name for name in names):
             continue
-        caught = hunt(mutant, seeds)
-        survived += caught is None
-        print(f"{mutant.name:<58} {caught or 'SURVIVED'}", flush=True)
-    return survived
+        try:
+            caught = hunt(mutant, seeds) or "SURVIVED"
+        except (RuntimeError, subprocess.TimeoutExpired) as error:
+            caught = f"NO MUTANT: {error}"
+        failed += caught.startswith(("SURVIVED", "NO MUTANT"))
+        print(f"{mutant.name:<66} {caught}", flush=True)
+    return failed
 
 
-MUTANTS = (
-    Mutant(
-        "sends again without waiting",
-        "archive.run",
-        """            sending.in_doubt = True
-            self._clock.sleep(self._client.wire.settings.retry.settle)
-            self._await_open()
-            self._wait_for_quiet([sending])
-""",
-        "            sending.in_doubt = True\n            self._await_open()\n",
-    ),
-    Mutant(
-        "polls without settling",
-        "archive.run",
-        """            sending.in_doubt = True
-            self._clock.sleep(self._client.wire.settings.retry.settle)
-""",
-        "            sending.in_doubt = True\n",
-    ),
-    Mutant(
-        "settles, but does not wait for quiet",
-        "archive.run",
-        """            self._await_open()
-            self._wait_for_quiet([sending])
-            lane.ended.append(sending)
-        elif login""",
-        """            self._await_open()
-            lane.ended.append(sending)
-        elif login""",
-    ),
-    Mutant(
-        "matches a record by its user only",
-        "archive.readback",
-        "own = [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]",
-        "own = list(records)",
-    ),
-    Mutant(
-        "takes the active enrollment by its user only",
-        "archive.readback",
-        "self.active is not None and self.active.enrolled_at == self.member.enrolled_at",
-        "self.active is not None",
-    ),
-    Mutant(
-        "commits `sending` after the call",
-        "archive.run",
-        """        self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at.isoformat())
-        self._books.tries.update(rows)
-        sending = Sending(chunk=chunk, members=members, sent_at=sent_at)
+def _gives(value: Any) -> Function:
+    """Return a replacement that does nothing and gives this value."""
+
+    def replacement(*_args: Any, **_options: Any) -> Any:
+        return value
+
+    return replacement
+
+
+def _settling(settle: Callable[[run.Run, Sequence[Any]], None]) -> Function:
+    """Return a replacement that does this instead of settling a lost answer."""
+
+    def not_accepted(original: Function, self: run.Run, *args: Any) -> Any:
+        with broken(self, "_settle", lambda sendings: settle(self, sendings)):
+            return original(self, *args)
+
+    return not_accepted
+
+
+def _no_wait(self: run.Run, _: Sequence[Any]) -> None:
+    self._await_open()
+
+
+def _no_sleep(self: run.Run, sendings: Sequence[Any]) -> None:
+    self._await_open()
+    self._wait_for_quiet(sendings)
+
+
+def _no_quiet(self: run.Run, _: Sequence[Any]) -> None:
+    self._clock.sleep(self._client.wire.settings.retry.settle)
+    self._await_open()
+
+
+def _any_record(original: Function, member: Any, records: Sequence[Any], *, gone: bool) -> Any:
+    if member.enrolled_at is not None:
+        return records
+    return original(member, records, gone=gone)
+
+
+def _dated_record(original: Function, member: Any, records: Sequence[Any], *, gone: bool) -> Any:
+    if member.enrolled_at is None and gone and len(records) == 1:
+        return records
+    return original(member, records, gone=gone)
+
+
+def _any_enrollment(_: Function, self: readback.Finding) -> bool:
+    return self.active is not None
+
+
+def _sends_first(patch: Patch) -> None:
+    """Commit `sending` when the call has come back."""
+    late: list[Callable[[], None]] = []
+
+    def announce(original: Function, self: run.Run, sending: Any) -> None:
+        late[:] = [lambda: original(self, sending)]
+
+    def write(original: Function, *args: Any) -> Any:
         try:
-            accepted = write(self._client, self._terms, sending)
-        except ApiError as error:
-""",
-        """        self._books.tries.update(rows)
-        sending = Sending(chunk=chunk, members=members, sent_at=sent_at)
-        try:
-            accepted = write(self._client, self._terms, sending)
-            self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at.isoformat())
-        except ApiError as error:
-            self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at.isoformat())
-""",
-    ),
-    Mutant(
-        "does not commit `sending` at all",
-        "archive.run",
-        '        self._ledger.note("sending", chunk.chunk_id, rows=rows, sent_at=sent_at.isoformat())\n',
-        "",
-    ),
-    Mutant(
-        "takes this machine's clock for the platform's",
-        "wire.calls",
-        "        self._date = reply.date or self._date\n",
-        """        from datetime import timedelta, timezone  # the clock of the test, ahead or behind
-        now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
-        self._date = now + timedelta(seconds=self.clock.monotonic() - 1000)
-        reply = type(reply)(reply.data, self._date)
-""",
-    ),
-    Mutant(
-        "does not read again before re-enroll",
-        "archive.preparing",
-        "if fresh and self.terms.mode is ArchiveMode.UNENROLL:",
-        "if fresh:",
-    ),
-    Mutant(
-        "never reads again, however old the reading is",
-        "archive.preparing",
-        "fresh = age is not None and 0 <= age <= self.client.limits.freshness",
-        "fresh = True",
-    ),
-    Mutant(
-        "does not read again what a plan loaded or applied before has read",
-        "archive.preparing",
-        "fresh = age is not None and 0 <= age <= self.client.limits.freshness",
-        "fresh = age is None or age <= self.client.limits.freshness",
-    ),
-    Mutant(
-        "does not drop who was enrolled anew",
-        "archive.verdict",
-        "if now.enrolled_at != planned.enrolled_at:",
-        "if False:",
-    ),
-    Mutant(
-        "takes the job's word",
-        "archive.verdict",
-        "    if found.record is not None:\n        number",
-        """    if found.record is None and not sending.in_doubt and not sending.lost:
+            accepted = original(*args)
+        except ApiError:
+            late.pop()()
+            raise
+        late.pop()()
+        return accepted
+
+    patch.method(run.Run, "_announce", announce)
+    patch.function(run, "write", write)
+
+
+def _own_clock(original: Function, self: session.Session, *args: Any) -> Any:
+    """Take the clock of the test, ahead or behind, for the platform's."""
+    reply = original(self, *args)
+    now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+    self._date = now + timedelta(seconds=self.clock.monotonic() - 1000)
+    return evolve(reply, date=self._date)
+
+
+def _as_in_unenroll(original: Function, self: preparing.Preparing, chunk: Any) -> Any:
+    terms = evolve(self.terms, mode=ArchiveMode.UNENROLL)
+    return original(evolve(self, terms=terms), chunk)
+
+
+def _fresh_if_unread(_: Function, age: float | None, freshness: float) -> bool:
+    return age is None or age <= freshness
+
+
+def _any_date(original: Function, planned: Any, now: Any) -> Any:
+    return original(planned, now and evolve(now, enrolled_at=planned.enrolled_at))
+
+
+def _by_the_jobs_word(original: Function, found: Any, sending: Any, **options: Any) -> Any:
+    if found.record is None and not sending.in_doubt and not sending.lost:
         return "archived", "the job has ended"
-    if found.record is not None:
-        number""",
-    ),
-    Mutant(
-        "takes a lost answer for a refusal",
-        "archive.run",
-        "        if error.in_doubt:\n",
-        "        if False:\n",
-    ),
-    Mutant(
-        "does not take up what an earlier run left under way",
-        "archive.run",
-        "        sendings = self._state.sendings\n        self._jobs.wait_for",
-        "        sendings = self._state.sendings = []\n        self._jobs.wait_for",
-    ),
-    Mutant(
-        "does not wait for the jobs of an earlier run",
-        "archive.run",
-        "self._jobs.wait_for([one for one in sendings if one.job_id is not None])",
-        "pass",
-    ),
-    Mutant(
-        "does not wait for unnamed work of an earlier run",
-        "archive.run",
-        "        if unnamed:\n",
-        "        if False:\n",
-    ),
-    Mutant(
-        "forgets older open jobs in re-enroll",
-        "archive.run",
-        "if again and not self._stop and (resumed or self._jobs.before):",
-        "if False:",
-    ),
-    Mutant(
-        "reads beside a job that is at work",
-        "archive.run",
-        "            lane.open = sending\n            return\n",
-        "            lane.ended.append(sending)\n            return\n",
-    ),
-    Mutant(
-        "forgets a job that has left the listing",
-        "archive.polling",
-        'job = listed.get(sending.job_id or "") or self._asked(sending)',
-        'job = listed.get(sending.job_id or "")',
-    ),
-    Mutant(
-        "takes a job that is too slow for one that has ended",
-        "archive.polling",
-        """                sending.lost = f"background job {sending.job_id} has not ended"
-                sending.timed_out = True
-""",
-        "                pass\n",
-    ),
-    Mutant(
-        "does not look for a record that lags",
-        "archive.accounting",
-        "while waited < LAG:",
-        "while False:",
-    ),
-    Mutant(
-        "does not look again for a carried course",
-        "archive.carried",
-        "if may_lag and member.user_id in taken:",
-        "if False:",
-    ),
-    Mutant(
-        "says nothing of what nobody asked for",
-        "archive.readback",
-        "if one is not record and one.archiving.archived_at and",
-        "if False and one.archiving.archived_at and",
-    ),
-    Mutant(
-        "archives again in re-enroll who was archived lately",
-        "archive.planning",
-        "if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:",
-        "if True:",
-    ),
-    Mutant(
-        "plans a row twice",
-        "archive.matching",
-        "if first != index:",
-        "if False:",
-    ),
-    Mutant(
-        "repeats a write as it repeats a read",
-        "wire.retry",
-        "if (asked and too_long) or (self._is_write and error.in_doubt):",
-        "if asked and too_long:",
-    ),
-    Mutant(
-        "sends what a plan carries along by itself too",
-        "archive.rules",
-        "if along is None:",
-        "if True:",
-    ),
-    Mutant(
-        "counts an unknown row as settled for ever",
-        "archive.sending",
-        'if kinds.get(one.row, "unknown") == "unknown" and one.row not in seen',
-        "if one.row not in kinds and one.row not in seen",
-    ),
-    Mutant(
-        "takes a dated record for an undated enrollment",
-        "archive.readback",
-        "own = [one for one in records if alone and one.enrollment.enrolled_at is None]",
-        "own = [one for one in records if alone]",
-    ),
-    Mutant(
-        "does not watch a learning plan",
-        "archive.frozen",
-        "return changes, not set(courses) <= set(target.courses)",
-        "return [], False",
-    ),
-    Mutant(
-        "leaves carried rows as they were planned",
-        "archive.applying",
-        "    if not waiting:\n",
-        "    if waiting:\n",
-    ),
+    return original(found, sending, **options)
+
+
+def _without_doubt(
+    original: Function, self: run.Run, lane: Any, sending: Any, error: ApiError
+) -> Any:
+    error.in_doubt = False
+    return original(self, lane, sending, error)
+
+
+def _nothing_taken_up(original: Function, self: run.Run, not_seen: Any) -> Any:
+    self._state.sendings = []
+    return original(self, not_seen)
+
+
+def _unnamed_not_settled(original: Function, self: run.Run, not_seen: Any) -> Any:
+    with broken(self, "_settle", _gives(None)):
+        return original(self, not_seen)
+
+
+def _older_jobs_forgotten(original: Function, self: polling.Jobs, *, older: bool = False) -> Any:
+    return None if older else original(self)
+
+
+def _read_beside_the_job(original: Function, self: run.Run, lane: lanes.Lane, *args: Any) -> None:
+    original(self, lane, *args)
+    if lane.open is not None:
+        lane.ended.append(lane.open)
+        lane.open = None
+
+
+def _slow_is_ended(original: Function, self: polling.Jobs, sendings: Any) -> Any:
+    ended = original(self, sendings)
+    for sending in ended:
+        if sending.timed_out:
+            sending.lost, sending.timed_out = None, False
+    return ended
+
+
+def _no_second_look(original: Function, *args: Any) -> Any:
+    return ((member, became, False) for member, became, _ in original(*args))
+
+
+def _others_unseen(original: Function, *args: Any) -> Any:
+    return evolve(original(*args), others=())
+
+
+def _archived_lately(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
+    return rows
+
+
+def _each_row_by_itself(original: Function, self: matching.Match, rows: Any) -> Iterator[Any]:
+    for row, user in rows:
+        yield from original(self, matching.RequestedRows([row], [user]))
+
+
+def _as_a_read(original: Function, *args: Any, **options: Any) -> Any:
+    return original(*args, **{**options, "is_write": False})
+
+
+def _nothing_carried(original: Function, self: rules.Rules, target: Any, rows: Any, _: Any) -> Any:
+    return original(self, target, rows, {})
+
+
+def _final_if_told(_: Function, kinds: Any, row: int) -> bool:
+    return row not in kinds
+
+
+def _no_record_looked_for(
+    original: Function, self: accounting.Accounting, chunk: Any, changes: Any, active: Any
+) -> None:
+    there = [(one, evolve(changed, is_gone=False)) for one, changed in changes]
+    original(self, chunk, there, active)
+
+
+def _method(owner: type, name: str, replacement: Function) -> Callable[[Patch], None]:
+    return lambda patch: patch.method(owner, name, replacement)
+
+
+def _getter(owner: type, name: str, replacement: Function) -> Callable[[Patch], None]:
+    return lambda patch: patch.getter(owner, name, replacement)
+
+
+def _function(module: Any, name: str, replacement: Function) -> Callable[[Patch], None]:
+    return lambda patch: patch.function(module, name, replacement)
+
+
+_ALWAYS = _gives(True)  # noqa: FBT003  the value
+
+MUTANTS = tuple(
+    Mutant(name, apply)
+    for name, apply in {
+        "sends again without waiting": _method(run.Run, "_not_accepted", _settling(_no_wait)),
+        "polls without settling": _method(run.Run, "_not_accepted", _settling(_no_sleep)),
+        "settles, but does not wait for quiet": _method(
+            run.Run, "_not_accepted", _settling(_no_quiet)
+        ),
+        "matches a record by its user only": _function(readback, "own_records", _any_record),
+        "takes the active enrollment by its user only": _getter(
+            readback.Finding, "still", _any_enrollment
+        ),
+        "commits `sending` after the call": _sends_first,
+        "does not commit `sending` at all": _method(run.Run, "_announce", _gives(None)),
+        "takes this machine's clock for the platform's": _method(
+            session.Session, "_exchange", _own_clock
+        ),
+        "does not read again before re-enroll": _method(
+            preparing.Preparing, "_must_read", _as_in_unenroll
+        ),
+        "never reads again, however old the reading is": _function(preparing, "is_fresh", _ALWAYS),
+        "does not read again what a plan loaded or applied before has read": _function(
+            preparing, "is_fresh", _fresh_if_unread
+        ),
+        "does not drop who was enrolled anew": _function(verdict, "change", _any_date),
+        "does not look for the record of who is gone": _method(
+            accounting.Accounting, "drop", _no_record_looked_for
+        ),
+        "takes the job's word": _function(verdict, "verdict", _by_the_jobs_word),
+        "takes a lost answer for a refusal": _method(run.Run, "_not_accepted", _without_doubt),
+        "does not take up what an earlier run left under way": _method(
+            run.Run, "_take_up", _nothing_taken_up
+        ),
+        "does not wait for the jobs of an earlier run": _method(
+            polling.Jobs, "wait_for", _gives(None)
+        ),
+        "does not wait for unnamed work of an earlier run": _method(
+            run.Run, "_take_up", _unnamed_not_settled
+        ),
+        "forgets older open jobs in re-enroll": _method(
+            polling.Jobs, "wait_for_quiet", _older_jobs_forgotten
+        ),
+        "reads beside a job that is at work": _method(run.Run, "_submitted", _read_beside_the_job),
+        "forgets a job that has left the listing": _method(polling.Jobs, "_asked", _gives(None)),
+        "takes a job that is too slow for one that has ended": _method(
+            polling.Jobs, "poll", _slow_is_ended
+        ),
+        "does not look for a record that lags": _getter(readback.Finding, "settled", _ALWAYS),
+        "does not look again for a carried course": _function(
+            carried, "_read_course", _no_second_look
+        ),
+        "says nothing of what nobody asked for": _function(readback, "finding", _others_unseen),
+        "archives again in re-enroll who was archived lately": _function(
+            planning, "_not_lately", _archived_lately
+        ),
+        "plans a row twice": _method(matching.Match, "members", _each_row_by_itself),
+        "repeats a write as it repeats a read": _function(session, "with_retry", _as_a_read),
+        "sends what a plan carries along by itself too": _method(
+            rules.Rules, "_course_rows", _nothing_carried
+        ),
+        "counts an unknown row as settled permanently": _function(lanes, "is_open", _final_if_told),
+        "takes a dated record for an undated enrollment": _function(
+            readback, "own_records", _dated_record
+        ),
+        "sends a call for all though others are there": _function(
+            select_all, "is_everything", _ALWAYS
+        ),
+        "does not look whom a call for all took too": _function(
+            select_all, "strangers", _gives(())
+        ),
+        "lets one target stop the others": _function(
+            readback,
+            "concerns_target",
+            _gives(False),  # noqa: FBT003  the value
+        ),
+        "does not watch a learning plan": _function(watching, "changes_of", _gives(([], False))),
+        "leaves carried rows as they were planned": _function(plan, "tell_carried", _gives(None)),
+    }.items()
 )

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from schedules import FIRST_USER, Schedule, schedule
 from short_line import ShortLine
 from somebody import Killed, Somebody
@@ -84,8 +85,8 @@ class Theatre:
         self.sandbox.faults._log.clear()
         self.sandbox._calls.clear()
         running = self.sandbox._running.application
-        running._settings = type(running._settings)(
-            **{**_fields(running._settings), "job_seconds": plot.job_seconds}
+        running._settings = evolve(
+            running._settings, job_seconds=plot.job_seconds, shared_reading=plot.shared_reading
         )
         running._oauth._lifetime = timedelta(seconds=plot.token_seconds)
         with closing(sqlite3.connect(self.sandbox._running.path)) as file, file:
@@ -103,10 +104,6 @@ class Theatre:
             stage.line._carrier = ShortLine(running)  # type: ignore[assignment]
         _load(stage, plot)
         return stage
-
-
-def _fields(settings: Any) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 def _load(stage: Stage, plot: Schedule) -> None:
@@ -190,7 +187,10 @@ class _Player:
 
     def connect(self) -> Client:
         limits = Limits(
-            hand_picked=self.plot.hand_picked, max_open_jobs=self.plot.open_jobs, job_timeout=300
+            hand_picked=self.plot.hand_picked,
+            select_all=self.plot.select_all or 10_000,
+            max_open_jobs=self.plot.open_jobs,
+            job_timeout=300,
         )
         return self.stage.connect(limits=limits, ahead=self.plot.ahead)
 
@@ -250,6 +250,8 @@ class _Player:
     def job(self) -> ArchiveJob:
         plot = self.plot
         terms: dict[str, Any] = {"mode": plot.mode, "reset_tracking": plot.reset}
+        if plot.select_all:
+            return ArchiveJob.for_course(1, **terms).all_enrollments(form="select_all")
         cells = [row.cells for row in plot.rows]
         if plot.form != "csv":
             return ArchiveJob.from_rows(cells, **terms)
@@ -264,7 +266,8 @@ class _Player:
     def plan(self, job: ArchiveJob, number: int) -> tuple[ArchivePlan, Asking]:
         before = Truth(self.stage.sandbox.path)
         self.somebody.waits = True  # a plan is of one moment
-        plan = self.insist(lambda: job.plan(self.client))
+        on_shared: Any = self.plot.on_shared
+        plan = self.insist(lambda: job.plan(self.client, on_shared=on_shared))
         self.somebody.waits = False
         after = Truth(self.stage.sandbox.path)
         self.say(f"plan {number}: {plan.counts}")
@@ -308,7 +311,8 @@ class _Player:
                 asking.periods.append((begun, self.now()))
                 self.say(f"ledger {number}: {result.counts}")
                 idle += 1
-                if not result.counts["unknown"] or idle > 3:
+                unreadable = any(one.code == "unreadable" for one in list(result.unknown))
+                if not result.counts["unknown"] or idle > (10 if unreadable else 3):
                     asking.outcomes = list(result.outcomes)
                     asking.warned |= any("while the job ran" in one for one in result.warnings)
                     return True
@@ -352,7 +356,10 @@ class _Player:
         log = self.stage.sandbox.faults.log
         self.counts.update(f"fault: {one.kind} ({one.method})" for one in log)
         self.counts.update(f"act: {what}" for what in self.somebody.done)
-        self.counts["writes"] += sum(one.is_write for one in self.stage.line.exchanges)
+        writes = [one for one in self.stage.line.exchanges if one.is_write]
+        self.counts["writes"] += len(writes)
+        self.counts["form: select all"] += sum("select_all" in one.body for one in writes)
+        self.counts["form: on_shared allow"] += bool(writes) and self.plot.on_shared == "allow"
         self.counts["calls"] += len(self.stage.line.exchanges)
 
 

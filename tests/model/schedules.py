@@ -2,10 +2,13 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-__all__ = ["Act", "Fault", "Row", "Schedule", "schedule"]
+__all__ = ["LATER", "Act", "Fault", "Row", "Schedule", "schedule"]
+
+LATER = 1200
+"""From this seed on there is more to a schedule; the earlier ones stay what they were."""
 
 Key = tuple[str, int, int]
 """Kind of the target (`course` or `learning_plan`), its id, the user's id."""
@@ -42,8 +45,8 @@ class Act:
     """Something that happens right before or after the n-th exchange of its kind.
 
     `what`: `unenroll`, `enroll` (anew), `archive` or `replace` (archive, and enroll anew), by
-    somebody else, of `key`; `rename`,
-    `shrink` or `grow` of the learning plan in `key`; `die`, `timeout` or `down` (for an hour)
+    somebody else, of `key`; `delete` of the course in `key`; `rename`, `shrink` or `grow` of the
+    learning plan in `key`; `die`, `timeout` or `down` (for an hour)
     of what is between us and the platform.
     """
 
@@ -64,6 +67,8 @@ class Schedule:
         rows: what is asked for, in input order.
         ahead: seconds by which the clock of this machine is ahead of the platform's.
         wait: seconds between plan and apply; `pause`: before each resume.
+        on_shared: what the plan is made with; `shared_reading`: how the platform takes it.
+        select_all: how many one call for all takes; 0 where the job names its rows.
         second: how a second ledger comes in: not (None), with the `same` plan or a `new` one,
             a minute after the end of the first; with `overlap`, while the first is dead.
     """
@@ -91,10 +96,98 @@ class Schedule:
     acts: tuple[Act, ...]
     pause: float
     second: str | None
+    on_shared: str = "skip"
+    shared_reading: Literal["A", "B"] = "A"
+    select_all: int = 0
+
+    @property
+    def lags(self) -> bool:
+        """Whether the archived list may show a record late."""
+        return self.carried_lag > 0 or any(one.kind == "archived_lag" for one in self.faults)
 
 
 def schedule(seed: int) -> Schedule:
-    """The schedule of a seed: the same one, always."""
+    """The schedule of a seed: the same one, always.
+
+    From `LATER` on, every third seed has a course that is deleted meanwhile, plans that share
+    courses and are archived all the same, or a course that is archived by a call for all.
+    """
+    plot = _schedule(seed)
+    if seed < LATER:
+        return plot
+    dice = random.Random(-seed)  # noqa: S311  no secret
+    plot = replace(plot, second=plot.second and "same", reset=False)
+    return (_deleting, _sharing, _for_all)[seed % 3](plot, dice)
+
+
+def _deleting(plot: Schedule, dice: random.Random) -> Schedule:
+    """Somebody deletes a course that is asked for, or that a plan holds."""
+    courses = [row.meant[1] for row in plot.rows if row.meant and row.meant[0] == "course"]
+    courses += [course for held in plot.plans.values() for course in held]
+    if not courses:
+        return plot
+    key = ("course", dice.choice(courses), 0)
+    act = Act("delete", dice.choice(_MOMENTS), dice.randint(0, 4), dice.random() < 0.5, key)
+    return replace(plot, acts=(*plot.acts, act))
+
+
+def _sharing(plot: Schedule, dice: random.Random) -> Schedule:
+    """Two plans share a course, all of both is asked for, and the job goes on all the same."""
+    plans = {50: (1, 2), 60: (2,)} if dice.random() < 0.7 else {50: (1,), 60: (1, 2)}
+    enrolled = _enrolled(dice, plot.courses, plot.users, plans, dated=True)
+    keys = [key for key in enrolled if key[0] == "learning_plan"]
+    rows = tuple(Row(_cells(dice, key), key) for key in keys)
+    acts = tuple(
+        replace(one, key=dice.choice(keys)) if one.key and one.key[2] else one
+        for one in plot.acts
+        if one.what not in ("rename", "shrink", "grow")
+    )
+    return replace(
+        plot,
+        plans=plans,
+        enrolled=enrolled,
+        rows=rows,
+        acts=acts if keys else (),
+        mode="unenroll",
+        keeps_date=False,
+        on_shared="allow",
+        shared_reading="A" if dice.random() < 0.5 else "B",
+    )
+
+
+def _for_all(plot: Schedule, dice: random.Random) -> Schedule:
+    """A course of which everybody is archived; others may come in the same moment."""
+    users = range(FIRST_USER, FIRST_USER + plot.users)
+    some = [user for user in users[:-1] if dice.random() < 0.9] or [FIRST_USER]
+    keys: list[Key] = [("course", 1, user) for user in some]
+    everybody: list[Key] = [("course", 1, user) for user in users]
+    acts = [
+        replace(one, key=dice.choice(everybody if dice.random() < 0.5 else keys))
+        if one.key
+        else one
+        for one in plot.acts
+        if one.what not in ("rename", "shrink", "grow")
+    ]
+    if dice.random() < 0.5:
+        late = dice.choice([key for key in everybody if key not in keys])
+        acts.append(Act("enroll", "write", dice.choice([0, 1, 1, 1, 2]), after=False, key=late))
+    return replace(
+        plot,
+        plans={},
+        enrolled={key: (dice.choice(DATES), "completed", "student") for key in keys},
+        rows=tuple(
+            Row({"course_id": 1, "user_id": key[2], "username": f"u{key[2]}"}, key) for key in keys
+        ),
+        acts=tuple(acts),
+        mode="unenroll",
+        form="rows",
+        keeps_date=False,
+        carried_lag=0,
+        select_all=dice.choice([4, 10_000]),
+    )
+
+
+def _schedule(seed: int) -> Schedule:
     dice = random.Random(seed)  # noqa: S311  no secret
     mode = dice.choice(["unenroll", "re-enroll"])
     courses, users = dice.randint(2, 4), dice.randint(3, 25)

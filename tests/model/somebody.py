@@ -75,7 +75,9 @@ class Somebody:
             self._down_until = self.stage.time.passed + HOUR
             return
         assert one.key is not None or one.what == "down"
-        if one.key is not None and one.key[2] == 0:
+        if one.what == "delete" and one.key is not None:
+            self._delete(one.key[1])
+        elif one.key is not None and one.key[2] == 0:
             self._change_plan(one.what, one.key[1])
         elif one.key is not None:
             self._enrollment(one.what, one.key)
@@ -101,6 +103,21 @@ class Somebody:
         self.deeds.append(
             Deed(what, key, old, now if what in ("enroll", "replace") else None, self._at)
         )
+
+    def _delete(self, course: int) -> None:
+        """Somebody deletes a course: its enrollments are gone, its records stay."""
+        for user, date in self.stage.sql(
+            "SELECT user_id, enrollment_created_at FROM enrollments WHERE course_id = ?", course
+        ):
+            self.deeds.append(Deed("delete", ("course", course, user), date, None, self._at))
+        self.deeds.append(Deed("delete", ("course", course, 0), None, None, self._at))
+        for table, column in (
+            ("enrollments", "course_id"),
+            ("learning_plan_courses", "course_id"),
+            ("courses", "id_course"),
+        ):
+            self.stage.change(f"DELETE FROM {table} WHERE {column} = ?", course)
+        self.done["delete a course"] += 1
 
     def _archive(self, kind: str, where: str, now: str) -> None:
         """Somebody else archives one enrollment and unenrolls."""
@@ -129,7 +146,8 @@ class Somebody:
                 "SELECT course_id FROM learning_plan_courses WHERE learning_plan_id = ?", plan
             )
         ]
-        others = [one for one in range(1, self.plot.courses + 1) if one not in held]
+        there = [one for (one,) in self.stage.sql("SELECT id_course FROM courses ORDER BY 1")]
+        others = [one for one in there if one not in held]
         if what == "rename":
             self.stage.sandbox.change_learning_plan(plan, title="Renamed", code=f"P{plan}")
         elif what == "shrink" and len(held) > 1:

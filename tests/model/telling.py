@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from schedules import Key, Schedule
-from truth import Asking, Deed, Record, Truth, grown, may_be_skipped
+from truth import Asking, Deed, Record, Truth, deleted, grown, may_be_skipped
 
 from lms_archive import Outcome
 
@@ -53,6 +53,12 @@ def _row(
     must: bool,
 ) -> Iterator[str]:
     acted = {deed.key for deed in deeds}
+    if key is not None and key[:2] in {("course", course) for course in deleted(deeds)}:
+        if one.code == "target_missing":
+            yield from _missing_row(asking, now, key)
+            return
+        if one.code == "unreadable":
+            return  # it was sent, and nobody can see any more what became of it
     if one.kind == "skipped" and one.code in codes:
         if one.code in LATE and key is not None:
             yield from _carried_row(asking, now, acted, key, one.code)
@@ -61,13 +67,25 @@ def _row(
         yield f"must have been skipped as {' or '.join(sorted(codes))}"
         return
     if one.kind == "archived":
-        yield from _archived(schedule, asking, now, acted, key, one)
+        yield from _archived(schedule, asking, now, acted, key, one, deleted(deeds))
     else:
-        yield from _not_archived(asking, now, deeds, key, one)
+        yield from _not_archived(schedule, asking, now, deeds, key, one)
+
+
+def _missing_row(asking: Asking, now: Truth, key: Key) -> Iterator[str]:
+    """A row of a course that is not there any more: it was not sent."""
+    own = [one for one in now.records.get(key, ()) if asking.made(one) and one.plan is None]
+    if own:
+        yield f"record {own[0].number} was made by this very ledger"
 
 
 def _not_archived(  # noqa: C901  one kind after the other
-    asking: Asking, now: Truth, deeds: Sequence[Deed], key: Key, one: Outcome
+    schedule: Schedule,
+    asking: Asking,
+    now: Truth,
+    deeds: Sequence[Deed],
+    key: Key,
+    one: Outcome,
 ) -> Iterator[str]:
     acted = any(deed.key == key for deed in deeds)
     date = asking.before.active[key]
@@ -86,6 +104,8 @@ def _not_archived(  # noqa: C901  one kind after the other
             yield "the enrollment stands as it was"
         elif any(not _by_growth(asking, deeds, record) for record in own):
             yield f"record {own[0].number} was made by this very ledger"
+        elif records and date is not None and not schedule.lags:
+            yield f"record {records[0].number} is of exactly this enrollment, whoever made it"
     elif date is None and acted and len(now.records[key]) > 1:
         return  # which of two new records is that of an undated enrollment cannot be told
     elif records:
@@ -101,7 +121,13 @@ def _by_growth(asking: Asking, deeds: Sequence[Deed], record: Record) -> bool:
 
 
 def _archived(
-    schedule: Schedule, asking: Asking, now: Truth, acted: set[Key], key: Key, one: Outcome
+    schedule: Schedule,
+    asking: Asking,
+    now: Truth,
+    acted: set[Key],
+    key: Key,
+    one: Outcome,
+    gone: set[int],
 ) -> Iterator[str]:
     date, at = asking.before.active[key], now.active.get(key, "none")
     own = [record.number for record in now.of(key, date)]
@@ -117,6 +143,10 @@ def _archived(
         yield f"active since {at}"
     for course in one.courses:
         where = ("course", course.course_id, key[2])
+        if course.status == "missing" and course.course_id in gone:
+            continue
+        if any(not record.ours for record in now.of(key, date)):
+            continue  # whoever archived the plan by itself left its courses to later jobs
         if where not in acted:
             yield from _course(schedule, asking, now, where, course.status, course.record_id)
 

@@ -14,7 +14,17 @@ from schedules import Key, Schedule
 
 from lms_archive import Outcome
 
-__all__ = ["Asking", "Deed", "Record", "Truth", "Verdict", "grown", "judge", "may_be_skipped"]
+__all__ = [
+    "Asking",
+    "Deed",
+    "Record",
+    "Truth",
+    "Verdict",
+    "deleted",
+    "grown",
+    "judge",
+    "may_be_skipped",
+]
 
 TABLES = {"course": "enrollments", "learning_plan": "learning_plan_enrollments"}
 
@@ -191,6 +201,11 @@ def _lost(
             yield f"{key} was archived and is not enrolled anew"
 
 
+def deleted(deeds: Iterable[Deed]) -> set[int]:
+    """The courses that somebody has deleted meanwhile."""
+    return {deed.key[1] for deed in deeds if deed.what == "delete"}
+
+
 def grown(deeds: Iterable[Deed], plan: int) -> set[int]:
     """The courses that somebody put into a learning plan meanwhile."""
     return {deed.key[2] for deed in deeds if deed.what == "grow" and deed.key[1] == plan}
@@ -251,7 +266,7 @@ def _unfit(  # noqa: PLR0911  one rule after the other
     if schedule.mode == "unenroll" and kind == "course":
         if any(target in held for held in before.plans.values()):
             return {"in_learning_plan", "carried_along", "not_carried"}
-    elif schedule.mode == "unenroll" and _shares(before.plans, target):
+    elif schedule.mode == "unenroll" and _shares(before.plans, target, schedule.on_shared):
         return {"shared"}
     return set()
 
@@ -272,5 +287,7 @@ def _maybe(schedule: Schedule, before: Truth, key: Key, fit: Collection[Key]) ->
     return codes
 
 
-def _shares(plans: Mapping[int, set[int]], plan: int) -> bool:
-    return any(plans[plan] & held for other, held in plans.items() if other != plan)
+def _shares(plans: Mapping[int, set[int]], plan: int, on_shared: str = "skip") -> bool:
+    return on_shared == "skip" and any(
+        plans[plan] & held for other, held in plans.items() if other != plan
+    )

@@ -140,7 +140,7 @@ def test_every_field_is_accounted_for() -> None:
     assert held - named == OURS
     assert named <= held
     tops = {one.name for one in fields(ArchivedLearningPlanEnrollment)}
-    assert tops == {where for where, _, _ in GROUPS.values()} | {"extra"}
+    assert tops == {where for where, _, _ in GROUPS.values()} | {"extra", "platform"}
 
 
 def test_courses_have_the_same_four_groups() -> None:
@@ -153,6 +153,7 @@ def test_courses_have_the_same_four_groups() -> None:
         "enrollment",
         "learning_plan_id",
         "extra",
+        "platform",
     ]
     assert (course.archiving.type, course.user.type) == (ArchiveDetails, ArchivedUser)
     assert {one.name for one in fields(ArchivedCourse) if not one.metadata.get("returned", True)}

@@ -18,7 +18,8 @@ from lms_archive import (
     JobStatus,
 )
 from lms_archive.records import active, archived, status
-from lms_archive.records.convert import Structurer
+from lms_archive.records.keys import first_key
+from lms_archive.records.structure import Structurer
 
 CONTRACT = Contract.default()
 RECORDS = {name: getattr(lms_archive, name) for name in CONTRACT.records}
@@ -54,7 +55,7 @@ def bare(cls: Any) -> Any:
     """A record of the least that the platform may give."""
     keys = CONTRACT.records[cls.__name__]
     needed = {path for path, field in paths(cls) if field.default is attrs.NOTHING}
-    return Structurer(CONTRACT.records)(cls, {keys[path]: "1" for path in needed})
+    return Structurer(CONTRACT.records)(cls, {first_key(keys[path]): "1" for path in needed})
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
@@ -81,7 +82,7 @@ def test_every_field_has_a_key(name: str) -> None:
     expected = {
         path
         for path, field in paths(RECORDS[name])
-        if path != "extra" and field.metadata.get("returned", True)
+        if path not in ("extra", "platform") and field.metadata.get("returned", True)
     }
     assert set(keys) == expected
 

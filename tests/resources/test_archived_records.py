@@ -1,20 +1,39 @@
 """Archived records one by one: found, and deleted only on confirmed ground."""
 
+import copy
+import json
+import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 from conftest import quick_client
+from swagger_documents import own_documents
+from wire_tools import URL, Sent, answer, scripted
 
 from lms_archive import (
+    ApiError,
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchiveDetails,
+    ArchivedRecord,
+    ArchivedUser,
     ArchiveJob,
     Client,
     Contract,
+    CourseEnrollmentDetails,
     InvalidInputError,
     NotFoundError,
+    PartialDeletionError,
     PermissionDeniedError,
+    Response,
+    RetryPolicy,
     UnconfirmedContractError,
 )
+from lms_archive.records.archived import read_from
 from lms_archive.sandbox import Sandbox
 
 DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
@@ -80,7 +99,7 @@ def test_delete(archived: Sandbox) -> None:
     client = archived.client()
     course = list(client.archived.in_course(1))
     plan = list(client.archived.in_learning_plan(5))
-    client.archived.delete([course[0], plan[1]])
+    assert client.archived.delete([course[0], plan[1], course[0]]) == 2
     assert list(client.archived.in_course(1)) == course[1:]
     assert list(client.archived.in_learning_plan(5)) == plan[:1]
 
@@ -101,13 +120,210 @@ def test_delete_as_a_power_user(archived: Sandbox) -> None:
     """Power Users cannot delete archived enrollments, and are told so."""
     records = list(archived.client().archived.in_learning_plan(5))
     client: Client = archived.client("power_user")
-    with pytest.raises(PermissionDeniedError, match="nor delete archived ones"):
+    with pytest.raises(PermissionDeniedError, match="Power Users cannot delete archived"):
         client.archived.delete(records)
     assert _left(archived) == (2, 2)
 
 
 def test_delete_takes_records_only(archived: Sandbox) -> None:
     """An id is not enough: whoever deletes must have the record in hand."""
+    client = archived.client()
     with pytest.raises(InvalidInputError, match="wanted archived records, not 7"):
-        archived.client().archived.delete([7])  # type: ignore[list-item]
+        client.archived.delete([7])  # type: ignore[list-item]
+    (first, *_) = client.archived.in_course(1)
+    with pytest.raises(InvalidInputError, match="wanted a list of archived records, not Archived"):
+        client.archived.delete(first)  # type: ignore[arg-type]
     assert _left(archived) == (2, 2)
+
+
+def test_delete_of_nothing(archived: Sandbox) -> None:
+    """Without records nothing is sent, and none is deleted."""
+    before = len(archived.calls)
+    assert archived.client().archived.delete([]) == 0
+    assert len(archived.calls) == before
+
+
+# Which platform a record was read from
+
+
+@pytest.fixture
+def other() -> Iterator[Sandbox]:
+    """Another platform, whose records have the same ids and targets."""
+    with Sandbox(job_seconds=0) as sandbox:
+        yield sandbox
+
+
+def records_of(client: Client) -> list[ArchivedRecord]:
+    """All records of both kinds."""
+    return [*client.archived.in_course(1), *client.archived.in_learning_plan(5)]
+
+
+def test_a_record_knows_its_platform(archived: Sandbox) -> None:
+    """Where a record was read is kept over a pickle and a copy, and shown in no export."""
+    client = archived.client()
+    for record in records_of(client):
+        assert record.platform == archived.url
+        again = pickle.loads(pickle.dumps(record))  # noqa: S301  our own
+        assert (again, again.platform) == (record, archived.url)
+        assert copy.deepcopy(record).platform == archived.url
+        assert "platform" not in record.to_dict()
+        assert archived.url not in repr(record)
+        plain = type(record).from_dict(record.to_dict())
+        assert plain == record
+        assert plain.platform is None
+    for listing in (client.archived.in_course(1), client.archived.in_learning_plan(5)):
+        assert "platform" not in listing.to_pandas().columns
+        assert "platform" not in listing.to_arrow().column_names
+
+
+def test_get_knows_the_platform_too(archived: Sandbox) -> None:
+    """A record that was asked for by its id can be deleted."""
+    client = archived.client()
+    record = client.archived.get(1, course_id=1)
+    assert client.archived.delete([record]) == 1
+
+
+STRANGE: dict[str, tuple[Callable[[Client], list[ArchivedRecord]], str]] = {
+    "another platform's": (records_of, "was read from http.*, and this client is http.*'s: use"),
+    "from a dict": (
+        lambda client: [type(one).from_dict(one.to_dict()) for one in records_of(client)],
+        "does not say which platform it was read from, .* read it again with client.archived",
+    ),
+    "changed": (
+        lambda client: [attrs.evolve(one, extra={}) for one in records_of(client)],
+        "does not say which platform it was read from",
+    ),
+    "one of many": (
+        lambda client: records_of(client)[:1],
+        "was read from http.*, and this client is",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "text"), STRANGE.values(), ids=STRANGE.keys())
+def test_records_of_another_platform_are_refused(
+    archived: Sandbox,
+    other: Sandbox,
+    tmp_path: Path,
+    make: Callable[[Client], list[ArchivedRecord]],
+    text: str,
+) -> None:
+    """`delete` and `download_certificate` send nothing for a record of another platform."""
+    records = make(archived.client())
+    client = other.client()
+    before = len(other.calls)
+    with pytest.raises(InvalidInputError, match=text):
+        client.archived.delete(iter(records))
+    for record in records:
+        with pytest.raises(InvalidInputError, match=text):
+            client.archived.download_certificate(record, tmp_path / "one.pdf")
+    assert len(other.calls) == before
+    assert not list(tmp_path.iterdir())
+    assert _left(archived) == (2, 2)
+
+
+def test_one_other_record_among_own_ones(archived: Sandbox, other: Sandbox) -> None:
+    """All records are looked at before the first call: not even the own ones are deleted."""
+    client = archived.client()
+    own = records_of(client)
+    alien = pickle.loads(pickle.dumps(own[0]))  # noqa: S301  our own
+    read_from(alien, other.url)
+    with pytest.raises(InvalidInputError, match=f"was read from {other.url}"):
+        client.archived.delete([*own, alien])
+    assert _left(archived) == (2, 2)
+
+
+def test_the_same_platform_written_otherwise(archived: Sandbox) -> None:
+    """An address in another spelling is the same platform."""
+    here = archived.client()
+    there = Client(f"{archived.url.upper().replace('HTTP', 'http')}/", here.wire.settings.auth)
+    assert there.archived.delete(list(here.archived.in_course(1))) == 2
+
+
+def test_records_of_a_result(archived: Sandbox, other: Sandbox, tmp_path: Path) -> None:
+    """Records that come out of a ledger know the platform of their job."""
+    enrollment = {"username": "cleo", "id_course": 1, **DONE}
+    archived.load(users=[{"username": "cleo"}], enrollments=[enrollment])
+    client = quick_client(archived)
+    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False).users(["cleo"])
+    result = job.plan(client).apply(client, ledger=tmp_path / "ledger.sqlite")
+    (record,) = result.records
+    assert record.platform == archived.url
+    with pytest.raises(InvalidInputError, match="was read from"):
+        other.client().archived.delete(result.records)
+    assert client.archived.delete(result.records) == 1
+
+
+# A call that fails in the middle
+
+
+FAILURES: dict[str, tuple[Any, bool]] = {
+    "refused": (answer({"message": "no such course"}, 404), False),
+    "forbidden": (answer({"message": "not yours"}, 403), False),
+    "never connected": (ConnectionRefusedError("refused"), False),
+    "lost": (TimeoutError("timed out"), True),
+    "broken": (answer({"message": "oops"}, 500), True),
+    "a web page": (answer(b"<html><title>Sign in</title>"), True),
+}
+
+
+def _thousand() -> list[ArchivedRecord]:
+    records = [
+        ArchivedCourseEnrollment(
+            archiving=ArchiveDetails(record_id=number),
+            user=ArchivedUser(user_id=number),
+            course=ArchivedCourse(course_id=1 + number // 500),
+            enrollment=CourseEnrollmentDetails(),
+        )
+        for number in range(1000)
+    ]
+    return [read_from(record, URL) for record in records]
+
+
+@pytest.mark.parametrize(("failure", "in_doubt"), FAILURES.values(), ids=FAILURES.keys())
+@pytest.mark.parametrize("good", [0, 1, 4])
+def test_a_delete_that_fails_in_the_middle(failure: Any, in_doubt: bool, good: int) -> None:  # noqa: FBT001
+    """The error says which records are gone, which may be, and which are not."""
+    deletes, documents = 0, own_documents()
+
+    def play(sent: Sent) -> Response:
+        nonlocal deletes
+        if sent.method != "DELETE":
+            document = documents.get(sent.url.removeprefix(URL).split("/")[1])
+            is_swagger = document and sent.url.endswith("swagger")
+            return answer(document) if is_swagger else answer({}, 404)
+        deletes += 1
+        if deletes <= good:
+            return answer({"data": {"success": True}})
+        if isinstance(failure, BaseException):
+            raise failure
+        return failure  # type: ignore[no-any-return]
+
+    client, script = scripted(play, retry=RetryPolicy(attempts=1))
+    with pytest.raises(ApiError) as caught:
+        client.archived.delete(_thousand())
+    error = caught.value
+    assert error.in_doubt is in_doubt
+    sent = [
+        number
+        for call in script.sent
+        if call.method == "DELETE"
+        for number in json.loads(call.body or b"")["ids"]
+    ]
+    if not good and not in_doubt:
+        assert not isinstance(error, PartialDeletionError)
+        return
+    assert isinstance(error, PartialDeletionError)
+    assert isinstance(error.__cause__, ApiError)
+    gone = {0: 0, 1: 200, 4: 700}[good]
+    last = sent[gone:]
+    assert error.deleted == tuple(range(gone))
+    assert error.uncertain == (tuple(last) if in_doubt else ())
+    assert error.deleted + error.uncertain + error.remaining == tuple(range(1000))
+    assert error.message
+    if gone:
+        assert f"; {gone} deleted: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and {gone - 10} more" in str(error)
+    assert "not deleted: " in str(error)
+    assert ("in doubt (list the archived records to see): " in str(error)) is in_doubt
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  our own
+    assert (again.deleted, again.remaining) == (error.deleted, error.remaining)

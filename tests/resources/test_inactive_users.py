@@ -128,10 +128,10 @@ OLDER, OLD, NEW = "2025-04-04 00:00:00", "2025-05-05 00:00:00", "2026-02-02 00:0
     "pages",
     [
         [[NEW, OLD, NEW], [OLD, None, OLD]],
-        [[OLD, None, NEW], [OLD], [OLD]],
+        [[OLD, None], [NEW, OLD], [OLD]],
         [[None, OLD], [None, NEW], [OLD]],
-        [[OLD], [OLDER, NEW], [OLD]],
-        [[NEW, OLDER], [OLD], [NEW, NEW], [OLD]],
+        [[OLD, OLD], [OLDER, NEW], [OLD]],
+        [[NEW, OLDER], [OLD, OLD], [NEW, NEW], [OLD]],
     ],
 )
 def test_a_platform_that_does_not_sort_is_read_whole(pages: list[list[str | None]]) -> None:

@@ -112,7 +112,7 @@ def test_find(client: Client) -> None:
     """A code exactly: not another's part, not in other case, and never one of two."""
     assert client.learning_plans.find("OWN").learning_plan_id == 50
     for code in ("own", "OW", "Plan 50", ""):
-        with pytest.raises(NotFoundError, match="no learning plan has the code"):
+        with pytest.raises(NotFoundError, match="no learning plan with the code"):
             client.learning_plans.find(code)
     with pytest.raises(
         InvalidInputError, match=r"2 learning plans have the code 'TWIN' \(ids 70, 71\)"

@@ -1,7 +1,7 @@
 """The nouns of a client, each against a real platform."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -110,13 +110,13 @@ def test_find_course(client: Client) -> None:
     """A code finds exactly its course, or says that there is none, or several."""
     assert client.courses.find("SAFE").course_id == 7
     with pytest.raises(
-        NotFoundError, match="GET /course/v1/courses: 200: no course has the code 'SAF'"
+        NotFoundError, match=r"^GET /course/v1/courses: no course with the code 'SAF'"
     ):
         client.courses.find("SAF")
-    with pytest.raises(NotFoundError, match="no course has the code 'safe'"):
+    with pytest.raises(NotFoundError, match="no course with the code 'safe'"):
         client.courses.find("safe")
     with pytest.raises(
-        InvalidInputError, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): give the id"
+        InvalidInputError, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): use the id"
     ):
         client.courses.find("TWIN")
 
@@ -148,7 +148,7 @@ def test_find_user(client: Client, user_id: int, name: str) -> None:
 @pytest.mark.parametrize("name", ["ADA", "ad", "7", "eve", "", " ada"])
 def test_find_nobody(client: Client, name: str) -> None:
     """A name that nobody has exactly is nobody's."""
-    with pytest.raises(NotFoundError, match=f"no user has the name '{name}'"):
+    with pytest.raises(NotFoundError, match=f"no user with the username '{name}'"):
         client.users.find(name)
 
 
@@ -280,6 +280,50 @@ def test_a_strange_hash(client: Client) -> None:
         client.background_jobs.get("../user?x")
 
 
+# Answers about something else
+
+OTHERS: dict[str, tuple[dict[str, Any], Callable[[Client], Any], str]] = {
+    "course": ({"id_course": 8}, lambda client: client.courses.get(7), "course_id"),
+    "learning plan": (
+        {"learning_plan_id": 8},
+        lambda client: client.learning_plans.get(7),
+        "learning_plan_id",
+    ),
+    "user": (
+        {"user_data": {"user_id": "8", "username": "bob"}},
+        lambda client: client.users.get(7),
+        "user_id",
+    ),
+    "job": (
+        {"job_descriptor": {"hash": "8", "status": "running"}},
+        lambda client: client.background_jobs.get("7"),
+        "job_id",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "get", "other"), OTHERS.values(), ids=OTHERS.keys())
+def test_an_answer_about_something_else_is_refused(
+    data: dict[str, Any], get: Callable[[Client], Any], other: str
+) -> None:
+    """Whatever mixed the answers up: nothing is taken for what it is not."""
+    client, _ = scripted(answer({"data": data}))
+    with pytest.raises(
+        UnexpectedResponseError, match=f"asked for {other} 7, and the answer is about 8"
+    ):
+        get(client)
+
+
+def test_a_course_that_is_listed_twice_is_found(client: Client) -> None:
+    """A list that shifts while it is read can show a course on two pages."""
+    twin = {"id": 1, "code": "A", "title": "A"}
+    client, _ = scripted(
+        items(twin, {**twin, "id": 3, "code": "C"}, has_more_data=True),
+        items(twin, {**twin, "id": 2, "code": "B"}),
+    )
+    assert client.courses.find("A").course_id == 1
+
+
 # All of them
 
 NOUNS = [
@@ -298,7 +342,13 @@ def test_docstrings_name_the_call(noun: type) -> None:
     assert methods
     for method in methods:
         doc = inspect.getdoc(method) or ""
-        calls = ("`GET /", "`DELETE /", "Calls `GET` on the link", "The same, a page at a time")
+        calls = (
+            "`GET /",
+            "`DELETE /",
+            "Calls `GET` on the link",
+            "The same, a page",
+            "Yield `Page`",
+        )
         assert any(call in doc for call in calls), method
 
 

@@ -13,12 +13,14 @@ from lms_archive.sandbox import Sandbox
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+COURSES = "/course/v1/courses"
 PLANS = "/learningplan/v1/learningplans"
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
+COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
 
 
 class FakeClock:
-    """Time that passes only when told to, or slept away."""
+    """Time that passes only when a test sleeps."""
 
     def __init__(self) -> None:
         self.at = START
@@ -58,7 +60,7 @@ class Http:
         """Ask for a token."""
         return self.session.post(f"{self.url}/oauth2/token", data=form, timeout=5)
 
-    def ask(self, method: str, path: str, json: Any = None, **query: Any) -> requests.Response:
+    def call(self, method: str, path: str, json: Any = None, **query: Any) -> requests.Response:
         """Make any call; redirects are not followed."""
         return self.session.request(
             method, self.url + path, params=query, json=json, timeout=5, allow_redirects=False
@@ -66,28 +68,33 @@ class Http:
 
     def get(self, path: str, **query: Any) -> requests.Response:
         """Make a GET call."""
-        return self.ask("GET", path, **query)
+        return self.call("GET", path, **query)
 
     def data(self, path: str, **query: Any) -> dict[str, Any]:
-        """Return what a successful GET holds."""
+        """Return the data of a successful GET."""
         answer = self.get(path, **query)
         assert answer.status_code == 200, answer.text
         data: dict[str, Any] = answer.json()["data"]
         return data
 
+    def items(self, path: str, key: Any = None, /, **query: Any) -> list[Any]:
+        """Return the items of a list, or what each holds under *key*."""
+        items = self.data(path, **query)["items"]
+        return [item[key] for item in items] if key else items
+
     def archive(self, courses: list[int], users: list[int], **more: Any) -> requests.Response:
-        """Archive and unenroll, or as `more` says."""
+        """Archive and unenroll, or as *more* says."""
         body = {"course_id": courses, "user_id": users, "enrollment_mode": "delete", **more}
-        return self.ask("PUT", "/learn/v1/enrollments", json=body)
+        return self.call("PUT", "/learn/v1/enrollments", json=body)
 
     def archive_plan(self, plan: int, users: list[int], **more: Any) -> requests.Response:
-        """Archive and unenroll from a plan, or as `more` says."""
+        """Archive and unenroll from a plan, or as *more* says."""
         body = {"user_ids": users, "enrollment_mode": "delete", **more}
-        return self.ask("PUT", f"{PLANS}/{plan}/enrollments", json=body)
+        return self.call("PUT", f"{PLANS}/{plan}/enrollments", json=body)
 
-    def job(self, name: str) -> dict[str, Any]:
+    def job(self, job_hash: str) -> dict[str, Any]:
         """Return the descriptor of a job."""
-        job: dict[str, Any] = self.data(f"/manage/v1/job/{name}")["job_descriptor"]
+        job: dict[str, Any] = self.data(f"/manage/v1/job/{job_hash}")["job_descriptor"]
         return job
 
 
@@ -99,14 +106,14 @@ def login_form(sandbox: Sandbox, role: str = "superadmin") -> dict[str, str]:
 
 
 def fill(sandbox: Sandbox, users: int = 6, status: str = "completed") -> list[int]:
-    """Load one course (id 7, code SAFE) with so many enrolled users; returns their ids."""
-    names = [f"u{i}" for i in range(users)]
+    """Load one course (id 7, code SAFE) with *users* enrolled users; return their ids."""
+    ids = [100 + i for i in range(users)]
     sandbox.load(
-        users=[{"username": name, "user_id": 100 + i} for i, name in enumerate(names)],
+        users=[{"username": f"u{user}", "user_id": user} for user in ids],
         courses=[{"code": "SAFE", "name": "Safety at work", "id_course": 7, "credits": 1.5}],
         enrollments=[
             {
-                "username": name,
+                "user_id": user,
                 "course_code": "SAFE",
                 "enrollment_status": status,
                 "enrollment_created_at": "2025-01-02 03:04:05",
@@ -114,16 +121,16 @@ def fill(sandbox: Sandbox, users: int = 6, status: str = "completed") -> list[in
                 "enrollment_score": 88,
                 "enrollment_time_spent": 600,
             }
-            for name in names
+            for user in ids
         ],
     )
-    return [100 + i for i in range(users)]
+    return ids
 
 
 def fill_plans(sandbox: Sandbox, users: int = 3) -> list[int]:
     """Load plan 50 of courses 1 and 2, and plans 60 and 70 which share course 4.
 
-    Everyone is in 50 and 60 and has completed all of both; 70 is nobody's. Returns the users.
+    Each user is in 50 and 60 and has completed all of both; 70 is empty. Return the users.
     """
     ids = [100 + i for i in range(users)]
     done = {
@@ -149,6 +156,6 @@ def fill_plans(sandbox: Sandbox, users: int = 3) -> list[int]:
 
 
 def rows(sandbox: Sandbox, sql: str) -> list[tuple[Any, ...]]:
-    """Ask the sandbox's file."""
+    """Query the sandbox's file."""
     with closing(sqlite3.connect(sandbox.path)) as db:
         return db.execute(sql).fetchall()

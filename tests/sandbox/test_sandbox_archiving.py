@@ -1,15 +1,73 @@
-"""The rules of archiving, one by one."""
+"""The rules of archiving that courses and learning plans have in common, and jobs."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sandbox_tools import FakeClock, Http, fill, rows
+import requests
+from attrs import frozen
+from sandbox_tools import COUNTS, COURSES, PLANS, FakeClock, Http, fill, fill_plans, rows
 
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import Sandbox, archive_calls
 
-ARCHIVED = "/course/v1/courses/7/enrollments/archived"
-PLAIN = {"success": True, "background_job": False, "job_id": None}
-COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
+DONE = {"success": True, "background_job": False, "job_id": None}
+REFUSED = DONE | {"success": False}
+CREATED_BY = 2_000_000_001
+
+
+@frozen
+class Target:
+    """One of the two: course 3, or plan 50 with courses 1 and 2."""
+
+    kind: str
+
+    @property
+    def path(self) -> str:
+        """Where its enrollments are listed."""
+        return f"{COURSES}/3/enrollments" if self.kind == "course" else f"{PLANS}/50/enrollments"
+
+    @property
+    def users(self) -> str:
+        """The parameter that lists users."""
+        return "user_id" if self.kind == "course" else "user_ids"
+
+    def archive(self, http: Http, users: list[int], **more: Any) -> requests.Response:
+        """Archive these users."""
+        if self.kind == "course":
+            return http.archive([3], users, **more)
+        return http.archive_plan(50, users, **more)
+
+    def select_all(self, http: Http, **more: Any) -> requests.Response:
+        """Archive by `select_all`."""
+        body = {"select_all": True, "enrollment_mode": "delete", **more}
+        if self.kind == "course":
+            return http.call("PUT", "/learn/v1/enrollments", json={"course_id": [3], **body})
+        return http.call("PUT", f"{PLANS}/50/enrollments", json=body)
+
+    def enroll(self, sandbox: Sandbox, users: list[int], status: str) -> None:
+        """Enroll new users."""
+        table, column = (
+            ("enrollments", "id_course")
+            if self.kind == "course"
+            else ("learning_plan_enrollments", "learning_plan_id")
+        )
+        target = 3 if self.kind == "course" else 50
+        sandbox.load(users=[{"username": f"new{user}", "user_id": user} for user in users])
+        enrolled = [{"user_id": u, column: target, "enrollment_status": status} for u in users]
+        sandbox.load(**{table: enrolled})
+
+    def archived(self, sandbox: Sandbox) -> list[int]:
+        """Return whose enrollments were archived, by SQL."""
+        where = "archived_enrollments WHERE course_id = 3"
+        if self.kind == "plan":
+            where = "archived_learning_plan_enrollments"
+        return [user for (user,) in rows(sandbox, f"SELECT user_id FROM {where} ORDER BY id")]
+
+
+@pytest.fixture(params=["course", "plan"])
+def target(request: pytest.FixtureRequest) -> Target:
+    """A course, then a learning plan."""
+    return Target(request.param)
 
 
 @pytest.fixture
@@ -20,27 +78,35 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def sandbox(clock: FakeClock) -> Iterator[Sandbox]:
-    """A platform whose background jobs take six seconds."""
+    """A platform of three users in every target, whose jobs take six seconds."""
     with Sandbox(clock=clock, job_seconds=6, token_seconds=1e7) as sandbox:
+        fill_plans(sandbox)
+        sandbox.change_learning_plan(60, courses=[])  # course 3 is in no plan
         yield sandbox
 
 
-def test_one_is_archived_at_once(sandbox: Sandbox) -> None:
-    """A single enrollment is archived and gone with the answer, its data frozen as they were."""
-    fill(sandbox)
+@pytest.fixture
+def http(sandbox: Sandbox) -> Iterator[Http]:
+    """A signed-in session."""
     with Http(sandbox) as http:
+        yield http
+
+
+def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:
+    """It is gone with the answer, its data frozen as they were; the starred fields are saved."""
+    fill(lms_sandbox)
+    with Http(lms_sandbox) as http:
         answer = http.archive([7], [100])
-        sandbox.load(courses=[{"code": "SAFE", "name": "Namesake"}])
-        (item,) = http.data(ARCHIVED)["items"]
-    assert answer.json()["data"] == PLAIN
-    assert rows(sandbox, COUNTS) == [(5, 1)]
-    assert sandbox.notifications == 1
+        (item,) = http.items(f"{COURSES}/7/enrollments/archived")
+    assert answer.json()["data"] == DONE
+    assert rows(lms_sandbox, COUNTS) == [(5, 1)]
+    assert lms_sandbox.notifications == 1
+    assert item.pop("archived_at") > "2026"
     assert item == {
         "id": 1,
-        "archived_at": "2026-03-01 12:00:00",
-        "archived_by": 2_000_000_001,
+        "archived_by": CREATED_BY,
         "user_id": 100,
-        "username": "u0",
+        "username": "u100",
         "first_name": None,
         "last_name": None,
         "language": "en",
@@ -53,7 +119,7 @@ def test_one_is_archived_at_once(sandbox: Sandbox) -> None:
         "certificate_url": None,
         "certificate_date": None,
         "enrollment_created_at": "2025-01-02 03:04:05",
-        "enrollment_created_by": 2_000_000_001,
+        "enrollment_created_by": CREATED_BY,
         "enrollment_status": "completed",
         "enrollment_level": "student",
         "enrollment_score": 88,
@@ -63,254 +129,286 @@ def test_one_is_archived_at_once(sandbox: Sandbox) -> None:
         "enrollment_completion_date": "2025-02-02 00:00:00",
         "learning_plan_id": None,
     }
-
-
-def test_saved_but_not_returned(sandbox: Sandbox) -> None:
-    """The starred fields of the article are in the file, though no call returns them."""
-    fill(sandbox)
-    with Http(sandbox) as http:
-        http.archive([7], [100])
     starred = "user_is_active, user_is_suspended, user_level, course_language"
-    assert rows(sandbox, f"SELECT {starred} FROM archived_enrollments") == [(1, 0, "user", "en")]
+    assert rows(lms_sandbox, f"SELECT {starred} FROM archived_enrollments") == [
+        (1, 0, "user", "en")
+    ]
 
 
 @pytest.mark.parametrize(
-    ("status", "success"),
-    [("enrolled", True), ("in_progress", True), ("waiting", False), ("suspended", False)],
-)
-def test_statuses(sandbox: Sandbox, status: str, success: object) -> None:
-    """Enrolled, in progress and completed can be archived; waiting and others cannot."""
-    fill(sandbox, 1, status)
-    with Http(sandbox) as http:
-        answer = http.archive([7], [100])
-        missing = http.archive([7], [999])
-    assert answer.json()["data"] == PLAIN | {"success": success}
-    assert missing.json()["data"] == PLAIN | {"success": False}
-    assert rows(sandbox, COUNTS) == [(0, 1) if success else (1, 0)]
-
-
-def test_job_takes_its_time(sandbox: Sandbox, clock: FakeClock) -> None:
-    """From two on a job archives row after row, and tells how far it is."""
-    users = fill(sandbox)
-    told = []
-    with Http(sandbox) as http:
-        answer = http.archive([7], users).json()["data"]
-        for seconds in (0, 1, 1.5, 3.5):
-            clock.sleep(seconds)
-            job = http.job(answer["job_id"])
-            told.append((job["status"], job["percent"], job["errors"], job["total"]))
-    assert (answer["success"], answer["background_job"]) == (True, True)
-    assert told == [
-        ("queued", 0, 0, 6),
-        ("running", 16, 0, 6),
-        ("running", 33, 0, 6),
-        ("completed", 100, 0, 6),
-    ]
-    at = rows(sandbox, "SELECT archived_at FROM archived_enrollments ORDER BY id")
-    assert [text[-2:] for (text,) in at] == ["01", "02", "03", "04", "05", "06"]
-
-
-def test_path_brings_the_file_up_to_date(sandbox: Sandbox, clock: FakeClock) -> None:
-    """SQL on `.path` shows the truth of now, though nobody has made a call meanwhile."""
-    users = fill(sandbox)
-    with Http(sandbox) as http:
-        http.archive([7], users)
-    clock.sleep(2)
-    assert rows(sandbox, COUNTS) == [(4, 2)]
-    clock.sleep(60)
-    assert rows(sandbox, COUNTS) == [(0, 6)]
-    assert rows(sandbox, "SELECT status, last_update FROM jobs") == [
-        ("completed", "2026-03-01 12:00:06")
-    ]
-
-
-def test_job_of_no_time() -> None:
-    """With job_seconds=0 a job is done by the first look."""
-    with Sandbox(clock=FakeClock(), job_seconds=0) as sandbox, Http(sandbox) as http:
-        name = http.archive([7], fill(sandbox)).json()["data"]["job_id"]
-        assert http.job(name)["status"] == "completed"
-
-
-def test_errors_of_a_job(sandbox: Sandbox, clock: FakeClock) -> None:
-    """A user who is not enrolled counts as an error and stops nobody else; names are not told."""
-    fill(sandbox, 3)
-    with Http(sandbox) as http:
-        name = http.archive([7], [100, 555, 101]).json()["data"]["job_id"]
-        clock.sleep(6)
-        job = http.job(name)
-    assert (job["status"], job["errors"], job["total"]) == ("completed", 1, 3)
-    assert rows(sandbox, COUNTS) == [(1, 2)]
-
-
-def test_pairs_of_courses_and_users(sandbox: Sandbox) -> None:
-    """Every pair of a course and a user is meant; each once."""
-    fill(sandbox, 2)
-    with Http(sandbox) as http:
-        http.archive([7, 8], [100, 101, 100])
-    assert rows(sandbox, "SELECT course_id, user_id FROM job_rows") == [
-        (7, 100),
-        (7, 101),
-        (8, 100),
-        (8, 101),
-    ]
-
-
-def test_re_enroll_keeps_tracking(sandbox: Sandbox) -> None:
-    """Re-enrolled: a new date; status, score and time stay when tracking is not reset."""
-    fill(sandbox, 1)
-    with Http(sandbox) as http:
-        http.archive([7], [100], enrollment_mode="re_enroll")
-    assert rows(sandbox, COUNTS) == [(1, 1)]
-    tracked = "enrollment_created_at, enrollment_status, enrollment_score, enrollment_time_spent"
-    assert rows(sandbox, f"SELECT {tracked} FROM enrollments") == [
-        ("2026-03-01 12:00:00", "completed", 88, 600)
-    ]
-
-
-def test_re_enroll_resets_tracking(sandbox: Sandbox) -> None:
-    """Re-enrolled with reset: enrolled anew, with nothing done."""
-    fill(sandbox, 1)
-    with Http(sandbox) as http:
-        http.archive([7], [100], enrollment_mode="re_enroll", reset_tracking=True)
-    tracked = (
-        "enrollment_status, enrollment_score, enrollment_time_spent, enrollment_completion_date"
-    )
-    assert rows(sandbox, f"SELECT {tracked} FROM enrollments") == [("enrolled", None, 0, None)]
-
-
-def test_re_enroll_twice_archives_twice(sandbox: Sandbox, clock: FakeClock) -> None:
-    """The trap: the same call again archives the new enrollment too."""
-    users = fill(sandbox, 2)
-    with Http(sandbox) as http:
-        for _ in range(2):
-            http.archive([7], users, enrollment_mode="re_enroll")
-            clock.sleep(6)
-    assert rows(sandbox, COUNTS) == [(2, 4)]
-
-
-def test_without_mode_nothing_is_archived(sandbox: Sandbox) -> None:
-    """Without enrollment_mode it is the plain update of 2017: success, and nothing happened."""
-    users = fill(sandbox)
-    with Http(sandbox) as http:
-        answer = http.ask("PUT", "/learn/v1/enrollments", json={"course_id": [7], "user_id": users})
-    assert answer.json()["data"] == PLAIN
-    assert rows(sandbox, COUNTS) == [(6, 0)]
-
-
-@pytest.mark.parametrize(
-    ("body", "named"),
+    ("status", "archivable"),
     [
-        ({"user_id": list(range(201))}, "user_id"),
-        ({"user_id": []}, "user_id"),
-        ({"course_id": []}, "course_id"),
-        ({"user_id": "100"}, "user_id"),
-        ({"user_id": [True]}, "user_id"),
+        ("enrolled", True),
+        ("in_progress", True),
+        ("completed", True),
+        ("waiting", False),
+        ("to_confirm", False),
+        ("overbooking", False),
+        ("suspended", False),
+        ("expelled", False),
+    ],
+)
+def test_only_three_statuses_can_be_archived(
+    sandbox: Sandbox, http: Http, target: Target, status: str, *, archivable: bool
+) -> None:
+    """Enrolled, in progress and completed; every other status stays, its courses too."""
+    target.enroll(sandbox, [200], status)
+    answer = target.archive(http, [200]).json()["data"]
+    assert answer == (DONE if archivable else REFUSED)
+    assert target.archived(sandbox) == ([200] if archivable else [])
+    assert target.archive(http, [999]).json()["data"] == REFUSED
+
+
+def test_two_enrollments_are_a_job_that_takes_its_time(
+    sandbox: Sandbox, http: Http, target: Target, clock: FakeClock
+) -> None:
+    """Row after row; a user who is not enrolled counts as an error and stops nobody else."""
+    answer = target.archive(http, [100, 555, 101]).json()["data"]
+    progress = []
+    for seconds in (0, 2, 2, 2):
+        clock.sleep(seconds)
+        job = http.job(answer["job_id"])
+        progress.append((job["status"], job["percent"], job["errors"], job["total"]))
+    assert (answer["success"], answer["background_job"]) == (True, True)
+    assert progress == [
+        ("queued", 0, 0, 3),
+        ("running", 33, 0, 3),
+        ("running", 66, 1, 3),
+        ("completed", 100, 1, 3),
+    ]
+    assert target.archived(sandbox) == [100, 101]
+    at = rows(sandbox, "SELECT DISTINCT archived_at FROM archived_enrollments ORDER BY 1")
+    assert [text[-2:] for (text,) in at] == ["02", "06"]
+
+
+def test_the_file_is_brought_up_to_date_without_a_call(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """SQL on `.path` shows the present, though no client has called meanwhile."""
+    http.archive([3], [100, 101, 102])
+    clock.sleep(2)
+    assert rows(sandbox, COUNTS) == [(11, 1)]
+    clock.sleep(60)
+    assert rows(sandbox, COUNTS) == [(9, 3)]
+    ended = rows(sandbox, "SELECT status, last_update FROM jobs")
+    assert ended == [("completed", "2026-03-01 12:00:06")]
+
+
+def test_a_job_of_no_time_is_done_at_the_next_call() -> None:
+    """With job_seconds=0."""
+    with Sandbox(clock=FakeClock(), job_seconds=0) as sandbox, Http(sandbox) as http:
+        job_hash = http.archive([7], fill(sandbox)).json()["data"]["job_id"]
+        assert http.job(job_hash)["status"] == "completed"
+
+
+def test_every_pair_of_a_course_and_a_user_is_meant_once(sandbox: Sandbox, http: Http) -> None:
+    """Ids that are listed twice count once."""
+    http.archive([3, 4], [100, 101, 100])
+    pairs = rows(sandbox, "SELECT course_id, user_id FROM job_rows")
+    assert pairs == [(3, 100), (3, 101), (4, 100), (4, 101)]
+
+
+def test_re_enrolling_dates_the_enrollment_now_and_keeps_tracking(
+    sandbox: Sandbox, http: Http
+) -> None:
+    """Status, score and time stay when tracking is not reset."""
+    http.archive([3], [100], enrollment_mode="re_enroll")
+    tracked = "enrollment_created_at, enrollment_status, enrollment_time_spent"
+    now = rows(sandbox, f"SELECT {tracked} FROM enrollments WHERE course_id = 3 AND user_id = 100")
+    assert now == [("2026-03-01 12:00:00", "completed", 60)]
+    assert rows(sandbox, COUNTS) == [(12, 1)]
+
+
+def test_the_same_call_again_archives_the_new_enrollment_too(
+    sandbox: Sandbox, http: Http, target: Target, clock: FakeClock
+) -> None:
+    """The trap that a client must not step into."""
+    for _ in range(2):
+        target.archive(http, [100, 101], enrollment_mode="re_enroll")
+        clock.sleep(6)
+    assert target.archived(sandbox) == [100, 101, 100, 101]
+
+
+def test_without_a_mode_nothing_is_archived(sandbox: Sandbox, http: Http, target: Target) -> None:
+    """Without enrollment_mode it is the plain update of 2017: success, and nothing happened."""
+    answer = target.archive(http, [100, 101], enrollment_mode=None)
+    assert answer.json()["data"] == DONE
+    assert target.archived(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        ({"users": list(range(201))}, "users"),
+        ({"users": []}, "users"),
+        ({"users": "100"}, "users"),
+        ({"users": [True]}, "users"),
         ({"enrollment_mode": "archive"}, "enrollment_mode"),
         ({"enrollment_mode": 5}, "enrollment_mode"),
         ({"reset_tracking": "perhaps"}, "reset_tracking"),
+        ({"select_all": True, "users": [1]}, "users"),
+        ({"select_all": True, "filters": "completed"}, "filters"),
+        ({"select_all": True, "filters": {"enrollment_status": "completed"}}, "filters"),
     ],
 )
-def test_bad_bodies(sandbox: Sandbox, body: dict[str, object], named: str) -> None:
-    """More than 200, none, or a wrong value: 400 naming the parameter, and nothing is done."""
-    fill(sandbox)
-    whole = {"course_id": [7], "user_id": [100], "enrollment_mode": "delete", **body}
-    with Http(sandbox) as http:
-        answer = http.ask("PUT", "/learn/v1/enrollments", json=whole)
-    assert answer.status_code == 400
-    assert list(answer.json()["message"]) == [named]
-    assert rows(sandbox, COUNTS) == [(6, 0)]
+def test_a_bad_body_is_refused_by_name(
+    sandbox: Sandbox, http: Http, target: Target, body: dict[str, Any], parameter: str
+) -> None:
+    """More than 200 users, none, or a wrong value: 400, and nothing is done."""
+    body = {target.users if key == "users" else key: value for key, value in body.items()}
+    users = [] if "select_all" in body else [100]
+    answer = target.archive(http, users, **body)
+    expected = target.users if parameter == "users" else parameter
+    assert (answer.status_code, list(answer.json()["message"])) == (400, [expected])
+    assert target.archived(sandbox) == []
     assert rows(sandbox, "SELECT COUNT(*) FROM jobs") == [(0,)]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]"])
-def test_no_json_object(sandbox: Sandbox, body: bytes) -> None:
-    """A body that is no JSON object is a 400."""
-    with Http(sandbox) as http:
-        answer = http.session.put(f"{http.url}/learn/v1/enrollments", data=body, timeout=5)
+def test_a_body_that_is_not_a_json_object_is_refused(http: Http, body: bytes) -> None:
+    """400, whatever it is."""
+    answer = http.session.put(f"{http.url}/learn/v1/enrollments", data=body, timeout=5)
     assert answer.status_code == 400
 
 
-def test_two_hundred_are_taken(sandbox: Sandbox) -> None:
-    """Exactly 200 are a job."""
-    users = fill(sandbox, 200)
-    with Http(sandbox) as http:
-        assert http.archive([7], users).json()["data"]["background_job"] is True
+def test_unknown_targets_are_refused_and_two_hundred_users_are_accepted(
+    http: Http, target: Target
+) -> None:
+    """A course list cannot be empty, a plan must exist; 200 users are a job."""
+    assert http.archive([], [100]).status_code == 400
+    assert http.archive_plan(99, [100]).status_code == 404
+    assert target.archive(http, list(range(200))).json()["data"]["background_job"] is True
 
 
-def test_permission(sandbox: Sandbox) -> None:
-    """A Power User archives only with the permission, and deletes archived ones never."""
-    fill(sandbox)
-    with Http(sandbox, "power_user") as http:
-        allowed = http.archive([7], [100])
-        deleted = http.ask("DELETE", ARCHIVED, json={"ids": [1]})
-    with Http(sandbox, "power_user_without") as http:
-        refused = http.archive([7], [101])
-    assert [allowed.status_code, deleted.status_code, refused.status_code] == [200, 403, 403]
-    assert refused.json()["name"] == "Forbidden"
-    assert rows(sandbox, "SELECT user_id, archived_by FROM archived_enrollments") == [
-        (100, 2_000_000_002)
-    ]
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"enrollment_status": ["completed"]}, [100, 101, 102]),
+        ({"enrollment_status": ["completed", "in_progress"]}, [100, 101, 102, 200, 201]),
+        ({"status": ["completed"]}, [100, 101, 102, 200, 201]),
+        (None, [100, 101, 102, 200, 201]),
+    ],
+)
+def test_select_all_archives_what_passes_the_filters(
+    sandbox: Sandbox,
+    http: Http,
+    target: Target,
+    clock: FakeClock,
+    filters: Any,
+    expected: list[int],
+) -> None:
+    """An unknown filter is ignored."""
+    target.enroll(sandbox, [200, 201], "in_progress")
+    data = target.select_all(http, filters=filters).json()["data"]
+    clock.sleep(6)
+    assert data["background_job"] is True
+    assert target.archived(sandbox) == expected
+    assert http.job(data["job_id"])["total"] == len(expected)
 
 
-def test_archived_filters(sandbox: Sandbox, clock: FakeClock) -> None:
-    """Archived enrollments are found by period, archiver, user status and user."""
-    fill(sandbox)
-    sandbox.load(
-        users=[{"username": "gone", "user_id": 300, "status": "0"}],
-        enrollments=[{"username": "gone", "course_code": "SAFE"}],
-    )
-    with Http(sandbox, "power_user") as http:
-        http.archive([7], [100])
+def test_select_all_can_ignore_its_filters(target: Target) -> None:
+    """With the setting everything is archived."""
+    with Sandbox(job_seconds=0, ignores_filters=True) as sandbox, Http(sandbox) as http:
+        fill_plans(sandbox)
+        sandbox.change_learning_plan(60, courses=[])
+        target.select_all(http, filters={"enrollment_status": ["waiting"]})
+        assert target.archived(sandbox) == [100, 101, 102]
+
+
+def test_select_all_takes_the_first_ten_thousand(
+    sandbox: Sandbox, http: Http, target: Target, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more matches than the limit, the first ones; one match is archived at once."""
+    assert archive_calls.SELECT_ALL == 10_000
+    none = target.select_all(http, filters={"enrollment_status": ["waiting"]})
+    assert none.json()["data"] == REFUSED
+    monkeypatch.setattr(archive_calls, "SELECT_ALL", 1)
+    assert target.select_all(http).json()["data"] == DONE
+    monkeypatch.setattr(archive_calls, "SELECT_ALL", 2)
+    assert target.select_all(http).json()["data"]["background_job"] is True
+    clock.sleep(6)
+    assert target.archived(sandbox) == [100, 101, 102]
+
+
+def test_roles_may_do_what_the_platform_allows(
+    sandbox: Sandbox, http: Http, target: Target
+) -> None:
+    """A Power User archives in courses with the permission, never in plans, and never deletes."""
+    target.archive(http, [100])
+    for role in ("power_user", "power_user_without"):
+        with Http(sandbox, role) as power_user:
+            archived = target.archive(power_user, [101])
+            deleted = power_user.call("DELETE", f"{target.path}/archived", json={"ids": [1]})
+            allowed = role == "power_user" and target.kind == "course"
+            assert archived.status_code == (200 if allowed else 403)
+            assert (deleted.status_code, deleted.json()["name"]) == (403, "Forbidden")
+            assert power_user.data(f"{target.path}/archived")["total_count"] > 0
+    assert target.archived(sandbox) == ([100, 101] if target.kind == "course" else [100])
+
+
+def test_archived_enrollments_are_filtered_as_on_the_screen(
+    sandbox: Sandbox, http: Http, target: Target, clock: FakeClock
+) -> None:
+    """By period, archiver, user status and user; in pages."""
+    path = f"{target.path}/archived"
+    sandbox.load(users=[{"username": "gone", "user_id": 300, "status": "0"}])
+    column = {"id_course": 3} if target.kind == "course" else {"learning_plan_id": 50}
+    table = "enrollments" if target.kind == "course" else "learning_plan_enrollments"
+    sandbox.load(**{table: [{"user_id": 300, **column}]})
+    target.archive(http, [100])
     clock.sleep(86_400)
-    with Http(sandbox) as http:
-        http.archive([7], [101])
-        http.archive([7], [300])
+    for user in (101, 300):
+        target.archive(http, [user])
 
-        def found(**query: object) -> list[object]:
-            return [item["user_id"] for item in http.data(ARCHIVED, **query)["items"]]
+    def users(**query: object) -> list[object]:
+        return http.items(path, "user_id", **query)
 
-        assert found() == [100, 101, 300]
-        assert found(archived_from="2026-03-02") == [101, 300]
-        assert found(archived_to="2026-03-01") == [100]
-        assert found(archived_to="2026-03-01 11:59:59") == []
-        assert found(**{"archived_by[]": [2_000_000_002]}) == [100]
-        assert found(user_status="0") == [300]
-        assert found(user_status="1") == [100, 101]
-        assert found(**{"user_id[]": [101, 300]}) == [101, 300]
-        assert http.get(ARCHIVED, archived_from="yesterday").status_code == 400
+    assert users() == [100, 101, 300]
+    assert users(archived_from="2026-03-02") == [101, 300]
+    assert users(archived_to="2026-03-01") == [100]
+    assert users(archived_to="2026-03-01 11:59:59") == []
+    assert users(**{"archived_by[]": [1]}) == []
+    assert users(user_status="0") == [300]
+    assert users(**{"archived_by[]": [CREATED_BY], "user_id[]": [100, 300]}) == [100, 300]
+    first = http.data(path, page_size=2, get_cursor=1)
+    assert users(page=2, page_size=2, cursor=first["cursor"]) == [300]
+    assert http.get(path, archived_from="yesterday").status_code == 400
 
 
-def test_delete_archived(sandbox: Sandbox) -> None:
-    """The Superadmin deletes archived enrollments by their ids, in that course only."""
-    fill(sandbox)
-    sandbox.load(courses=[{"code": "OTHER", "id_course": 8}])
-    with Http(sandbox) as http:
-        http.archive([7], [100])
-        elsewhere = http.ask("DELETE", ARCHIVED.replace("7", "8", 1), json={"ids": [1]})
-        none = http.ask("DELETE", ARCHIVED, json={"ids": []})
-        here = http.ask("DELETE", ARCHIVED, json={"ids": [1]})
-    assert elsewhere.json()["data"]["success"] is False
+def test_archived_enrollments_are_deleted_by_id_in_their_target(
+    sandbox: Sandbox, http: Http, target: Target
+) -> None:
+    """A record of another target stays; what was notified stays counted."""
+    target.archive(http, [100])
+    notified = sandbox.notifications
+    other = f"{COURSES}/4" if target.kind == "course" else f"{PLANS}/60"
+    path = f"{target.path}/archived"
+    elsewhere = http.call("DELETE", f"{other}/enrollments/archived", json={"ids": [1]})
+    none = http.call("DELETE", path, json={"ids": []})
+    here = http.call("DELETE", path, json={"ids": [1]})
+    assert elsewhere.json()["data"] == {"success": False, "deleted": 0}
     assert none.status_code == 400
     assert here.json()["data"] == {"success": True, "deleted": 1}
-    assert rows(sandbox, COUNTS) == [(5, 0)]
-    assert sandbox.notifications == 1
+    assert target.archived(sandbox) == []
+    assert sandbox.notifications == notified == (1 if target.kind == "course" else 3)
 
 
-def test_list_of_jobs(sandbox: Sandbox, clock: FakeClock) -> None:
-    """Jobs are listed newest first, one's own or an author's, by status, for 13 days."""
-    fill(sandbox)
-    with Http(sandbox, "power_user") as other, Http(sandbox) as http:
-        first = http.archive([7], [100, 101]).json()["data"]["job_id"]
+def test_jobs_are_listed_by_author_and_status_for_thirteen_days(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """Newest first; without an author one's own."""
+    with Http(sandbox, "power_user") as power_user:
+        first = http.archive([3], [100, 101]).json()["data"]["job_id"]
         clock.sleep(10)
-        second = http.archive([7], [102, 103]).json()["data"]["job_id"]
-        others = other.archive([7], [104, 105]).json()["data"]["job_id"]
+        second = http.archive([4], [100, 101]).json()["data"]["job_id"]
+        foreign = power_user.archive([4], [101, 102]).json()["data"]["job_id"]
 
         def hashes(**query: object) -> list[object]:
             jobs = http.data("/manage/v1/job", **query)["jobs"]
             return [job["job_descriptor"]["hash"] for job in jobs]
 
         assert hashes() == [second, first]
-        assert hashes(id_author=2_000_000_002) == [others]
+        assert hashes(id_author=CREATED_BY + 1) == [foreign]
         assert hashes(status="completed") == [first]
         assert http.get("/manage/v1/job", status="lost").status_code == 400
         clock.sleep(13 * 86_400 + 6)

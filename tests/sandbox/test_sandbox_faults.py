@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import requests
-from sandbox_tools import FakeClock, Http, fill, rows
+from sandbox_tools import COUNTS, COURSES, FakeClock, Http, fill, rows
 
 from lms_archive.sandbox import Sandbox
 
-COURSES = "/course/v1/courses"
-ARCHIVED = "/course/v1/courses/7/enrollments/archived"
+ARCHIVED = f"{COURSES}/7/enrollments/archived"
 WRITE = "archive_course_enrollments"
-COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
+ELSEWHERE = "https://example.com/"
 
 
 @pytest.fixture
@@ -37,83 +36,99 @@ def http(sandbox: Sandbox) -> Iterator[Http]:
         yield http
 
 
+def begin_job(http: Http, users: list[int]) -> str:
+    """Archive these users and return the hash of the job."""
+    job_hash: str = http.archive([7], users).json()["data"]["job_id"]
+    return job_hash
+
+
 @pytest.mark.parametrize(
-    ("kind", "wait"), [("429", 7), ("429", "Sun, 01 Mar 2026 12:01:00 GMT"), ("503", None)]
+    ("kind", "details", "status", "archived"),
+    [
+        ("429", {"retry_after": 7}, 429, 0),
+        ("429", {"retry_after": "Sun, 01 Mar 2026 12:01:00 GMT"}, 429, 0),
+        ("500", {}, 500, 0),
+        ("503", {"retry_after": None}, 503, 0),
+        ("html", {"status": 502}, 502, 0),
+        ("html", {}, 200, 0),
+        ("login_page", {}, 200, 0),
+        ("login_page", {"done": True}, 200, 1),
+        ("redirect", {"location": ELSEWHERE}, 302, 0),
+        ("status", {"status": 499, "body": {"message": "no"}}, 499, 0),
+        ("cut_before", {}, None, 0),
+        ("cut_after", {}, None, 1),
+        ("error_after", {"status": 503}, 503, 1),
+        ("slow", {"seconds": 1}, 200, 1),
+        ("expired_token", {}, 401, 0),
+    ],
 )
-def test_refusals(sandbox: Sandbox, http: Http, kind: str, wait: object) -> None:
-    """429, 500 and 503 do no work, and carry Retry-After as told."""
-    sandbox.faults.add(kind, method="PUT", retry_after=wait)
-    answer = http.archive([7], [100])
-    assert answer.status_code == int(kind)
-    assert answer.json()["status"] == int(kind)
-    assert answer.headers.get("Retry-After") == (None if wait is None else str(wait))
-    assert rows(sandbox, COUNTS) == [(6, 0)]
+def test_a_fault_of_the_answer_prevents_the_work_or_hides_it(
+    sandbox: Sandbox,
+    http: Http,
+    kind: str,
+    details: dict[str, Any],
+    status: int | None,
+    archived: int,
+) -> None:
+    """It hits one call; what the call has done is in the file."""
+    sandbox.faults.add(kind, operation=WRITE, **details)
+    if status is None:
+        with pytest.raises(requests.ConnectionError):
+            http.archive([7], [100])
+    else:
+        answer = http.archive([7], [100])
+        assert answer.status_code == status
+        assert answer.headers.get("Location") == details.get("location")
+        wait = details.get("retry_after")
+        assert answer.headers.get("Retry-After") == (None if wait is None else str(wait))
+        if kind in ("html", "login_page"):
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert sandbox.calls[-1].status == status
+    assert rows(sandbox, COUNTS) == [(6 - archived, archived)]
+    assert [fault.kind for fault in sandbox.faults.log] == [kind]
+    assert http.get(COURSES).status_code == (401 if kind == "expired_token" else 200)
 
 
-def test_when_it_strikes(sandbox: Sandbox, http: Http) -> None:
-    """A fault strikes its operation only, after so many calls, so many times, and is logged."""
+def test_a_fault_hits_its_operation_after_and_as_often_as_it_says(
+    sandbox: Sandbox, http: Http
+) -> None:
+    """Of several that match, a call meets the one added first; cleared ones do not fire."""
     sandbox.faults.add("500", operation="list_courses", after=1, times=2)
+    sandbox.faults.add("503", method="GET", after=1)
     http.get("/manage/v1/job")
-    statuses = [http.get(COURSES).status_code for _ in range(4)]
-    assert statuses == [200, 500, 500, 200]
+    assert [http.get(COURSES).status_code for _ in range(4)] == [503, 500, 500, 200]
     log = [(fault.kind, fault.operation, fault.method) for fault in sandbox.faults.log]
-    assert log == [("500", "list_courses", "GET")] * 2
-
-
-def test_one_after_the_other(sandbox: Sandbox, http: Http) -> None:
-    """Of several faults that fit, a call meets the one added first."""
-    sandbox.faults.add("500")
-    sandbox.faults.add("503")
-    assert [http.get(COURSES).status_code for _ in range(3)] == [500, 503, 200]
-
-
-def test_clear(sandbox: Sandbox, http: Http) -> None:
-    """What is cleared does not strike."""
+    assert log == [(kind, "list_courses", "GET") for kind in ("503", "500", "500")]
     sandbox.faults.add("500", times=9)
     sandbox.faults.clear()
     assert http.get(COURSES).status_code == 200
-    assert sandbox.faults.log == []
+    assert len(sandbox.faults.log) == 3
 
 
-def test_html(sandbox: Sandbox, http: Http) -> None:
-    """A proxy's page comes with 200, and nothing was done."""
-    sandbox.faults.add("html")
-    answer = http.archive([7], [100])
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-    assert rows(sandbox, COUNTS) == [(6, 0)]
+def test_text_is_answered_as_it_is_and_everything_else_as_json(
+    sandbox: Sandbox, http: Http
+) -> None:
+    """With any status and header."""
+    sandbox.faults.add("status", status=499, body={"message": {"pot": ["short", "stout"]}})
+    sandbox.faults.add("status", status=200, body="[1,", headers={"Content-Type": "text/x"})
+    first, second = http.get(COURSES), http.get(COURSES)
+    assert first.json() == {"message": {"pot": ["short", "stout"]}}
+    assert (second.text, second.headers["Content-Type"]) == ("[1,", "text/x")
 
 
-@pytest.mark.parametrize(("kind", "left"), [("cut_before", (6, 0)), ("cut_after", (5, 1))])
-def test_cuts(sandbox: Sandbox, http: Http, kind: str, left: tuple[int, int]) -> None:
-    """A cut connection ends without an answer, before the work or after it."""
-    sandbox.faults.add(kind, operation=WRITE)
-    with pytest.raises(requests.ConnectionError):
-        http.archive([7], [100])
-    assert rows(sandbox, COUNTS) == [left]
-    assert sandbox.calls[-1].status is None
-    assert http.get(COURSES).status_code == 200
-
-
-def test_error_after(sandbox: Sandbox, http: Http) -> None:
-    """The answer says 503, though the work was done."""
-    sandbox.faults.add("error_after", operation=WRITE, status=503)
-    assert http.archive([7], [100]).status_code == 503
-    assert rows(sandbox, COUNTS) == [(5, 1)]
-
-
-def test_slow(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
-    """A slow answer does its work at once, and sleeps on the sandbox's clock before it comes."""
-    before = clock.now()
+def test_a_slow_answer_sleeps_on_the_clock_after_the_work(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """The work is dated before the sleep."""
     sandbox.faults.add("slow", seconds=30)
-    assert http.archive([7], [100]).status_code == 200
-    assert (clock.now() - before).total_seconds() == 30
-    assert rows(sandbox, "SELECT archived_at FROM archived_enrollments") == [
-        ("2026-03-01 12:00:00",)
-    ]
+    http.archive([7], [100])
+    assert f"{clock.now():%H:%M:%S}" == "12:00:30"
+    archived_at = rows(sandbox, "SELECT archived_at FROM archived_enrollments")
+    assert archived_at == [("2026-03-01 12:00:00",)]
 
 
-def test_slow_for_an_impatient_client() -> None:
-    """A client that gives up does not trouble the sandbox, which serves others meanwhile."""
+def test_a_client_that_gives_up_does_not_block_others() -> None:
+    """The sandbox serves other clients while it sleeps."""
     with Sandbox() as sandbox, Http(sandbox) as http, Http(sandbox) as other:
         sandbox.faults.add("slow", operation="list_courses", seconds=0.3)
         bearer = {"Authorization": str(http.session.headers["Authorization"])}
@@ -123,98 +138,69 @@ def test_slow_for_an_impatient_client() -> None:
         time.sleep(0.4)
 
 
-def test_expired_token(sandbox: Sandbox, http: Http) -> None:
-    """A token expired before its time is refused, now and later."""
-    sandbox.faults.add("expired_token")
-    assert [http.get(COURSES).status_code for _ in range(2)] == [401, 401]
-
-
-def test_redirect(sandbox: Sandbox, http: Http) -> None:
-    """A redirect sends elsewhere, and nothing was done."""
-    sandbox.faults.add("redirect", location="https://example.com/", method="PUT")
-    answer = http.archive([7], [100])
-    assert (answer.status_code, answer.headers["Location"]) == (302, "https://example.com/")
-    assert rows(sandbox, COUNTS) == [(6, 0)]
-
-
-def test_any_status(sandbox: Sandbox, http: Http) -> None:
-    """Any status, body and header can be answered."""
-    sandbox.faults.add("status", status=499, body={"message": {"pot": ["short", "stout"]}})
-    sandbox.faults.add("status", status=200, body="[1,", headers={"Content-Type": "text/x"})
-    first, second = http.get(COURSES), http.get(COURSES)
-    assert (first.status_code, first.json()) == (499, {"message": {"pot": ["short", "stout"]}})
-    assert (second.text, second.headers["Content-Type"]) == ("[1,", "text/x")
-
-
-def test_job_late(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
-    """A late job begins later and is listed only then; its hash finds it before."""
+def test_a_late_job_is_listed_only_when_it_begins(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """Its hash finds it before; a lost answer can hide it at the same time."""
     sandbox.faults.add("job_late", seconds=10)
-    name = http.archive([7], [100, 101]).json()["data"]["job_id"]
+    job_hash = begin_job(http, [100, 101])
     clock.sleep(9)
     assert http.data("/manage/v1/job")["jobs"] == []
-    assert http.job(name)["status"] == "queued"
-    clock.sleep(1)
+    assert http.job(job_hash)["status"] == "queued"
+    clock.sleep(4)
     assert http.data("/manage/v1/job")["total_count"] == 1
-    clock.sleep(3)
-    assert (http.job(name)["percent"], rows(sandbox, COUNTS)) == (50, [(5, 1)])
+    assert (http.job(job_hash)["percent"], rows(sandbox, COUNTS)) == (50, [(5, 1)])
+    sandbox.faults.add("cut_after", operation=WRITE)
+    sandbox.faults.add("job_late", seconds=10)
+    with pytest.raises(requests.ConnectionError):
+        http.archive([7], [102, 103])
+    assert http.data("/manage/v1/job")["total_count"] == 1
+    clock.sleep(16)
+    assert rows(sandbox, COUNTS) == [(2, 4)]
 
 
-def test_job_aborted(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
-    """An aborted job stops after a fraction; what it has done stays done."""
+def test_an_aborted_job_keeps_what_it_has_done(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """It stops after a fraction of its rows, or before the first."""
     sandbox.faults.add("job_aborted", fraction=0.5)
-    name = http.archive([7], [100, 101, 102, 103]).json()["data"]["job_id"]
+    job_hash = begin_job(http, [100, 101, 102, 103])
     clock.sleep(2)
-    assert http.job(name)["status"] == "running"
+    assert http.job(job_hash)["status"] == "running"
     clock.sleep(60)
-    job = http.job(name)
+    job = http.job(job_hash)
     assert (job["status"], job["percent"], job["errors"]) == ("aborted", 50, 0)
     assert rows(sandbox, COUNTS) == [(4, 2)]
-
-
-def test_job_aborted_at_once(sandbox: Sandbox, http: Http) -> None:
-    """A job can be aborted before its first row."""
     sandbox.faults.add("job_aborted", fraction=0)
-    name = http.archive([7], [100, 101]).json()["data"]["job_id"]
-    assert http.job(name)["status"] == "aborted"
+    assert http.job(begin_job(http, [102, 103]))["status"] == "aborted"
 
 
 @pytest.mark.parametrize(
     ("details", "stay"), [({"errors": 2}, [100, 101]), ({"every": 3}, [102, 105])]
 )
-def test_job_partial(
+def test_a_half_failed_job_counts_the_rows_that_stay(
     sandbox: Sandbox, http: Http, clock: FakeClock, details: dict[str, Any], stay: list[int]
 ) -> None:
-    """A half-failed job tells how many rows went wrong, which stay as they were."""
+    """The first n rows, or every n-th."""
     sandbox.faults.add("job_partial", **details)
-    name = http.archive([7], [100, 101, 102, 103, 104, 105]).json()["data"]["job_id"]
+    job_hash = begin_job(http, [100, 101, 102, 103, 104, 105])
     clock.sleep(6)
-    job = http.job(name)
+    job = http.job(job_hash)
     assert (job["status"], job["errors"], job["total"]) == ("completed", 2, 6)
     assert [user for (user,) in rows(sandbox, "SELECT user_id FROM enrollments")] == stay
 
 
-def test_archived_lag(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
-    """New records are in the archived list only after a while; those of jobs too."""
+def test_new_records_can_be_listed_late(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
+    """Those of jobs too."""
     sandbox.faults.add("archived_lag", seconds=30, times=2)
     http.archive([7], [100])
     http.archive([7], [101, 102])
     clock.sleep(6)
-    assert (http.data(ARCHIVED)["items"], rows(sandbox, COUNTS)) == ([], [(3, 3)])
+    assert (http.items(ARCHIVED), rows(sandbox, COUNTS)) == ([], [(3, 3)])
     clock.sleep(24)
-    assert [item["user_id"] for item in http.data(ARCHIVED)["items"]] == [100]
+    assert http.items(ARCHIVED, "user_id") == [100]
     clock.sleep(6)
     assert http.data(ARCHIVED)["total_count"] == 3
-
-
-def test_a_lost_answer_and_a_late_job(sandbox: Sandbox, http: Http, clock: FakeClock) -> None:
-    """Faults of the answer and of the job can strike the same call."""
-    sandbox.faults.add("cut_after", operation=WRITE)
-    sandbox.faults.add("job_late", seconds=10)
-    with pytest.raises(requests.ConnectionError):
-        http.archive([7], [100, 101])
-    assert http.data("/manage/v1/job")["jobs"] == []
-    clock.sleep(16)
-    assert rows(sandbox, COUNTS) == [(4, 2)]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +214,9 @@ def test_a_lost_answer_and_a_late_job(sandbox: Sandbox, http: Http, clock: FakeC
         ("500", {"operation": "archive"}),
     ],
 )
-def test_wrong_scripts(sandbox: Sandbox, kind: str, details: dict[str, Any]) -> None:
-    """A fault that cannot be is refused when it is added, not silently forgotten."""
+def test_a_fault_that_cannot_be_is_refused_when_it_is_added(
+    sandbox: Sandbox, kind: str, details: dict[str, Any]
+) -> None:
+    """Unknown kinds, operations and details, and details that are missing."""
     with pytest.raises(ValueError, match=r"fault|operation"):
         sandbox.faults.add(kind, **details)

@@ -10,6 +10,7 @@ from lms_archive.sandbox import Foreign, Sandbox
 CALL = "archive_course_enrollments"
 PLAN_CALL = "archive_learning_plan_enrollments"
 LISTED = "/course/v1/courses/7/enrollments"
+DISCOVERY = "/manage/v1/site/microservices"
 DATED = "2025-01-02 03:04:05"
 
 
@@ -63,12 +64,12 @@ def archived(sandbox: Sandbox) -> list[tuple[Any, ...]]:
     )
 
 
-def test_another_call() -> None:
+def test_another_call_replaces_the_usual_one() -> None:
     """Another method and path is served and described, and what it replaces is gone."""
     call = "POST /enrollment/v1/archive Put them away"
     with platform(calls={CALL: call}) as sandbox, Http(fill(sandbox)) as http_:
         body = {"course_id": [7], "user_id": [100], "enrollment_mode": "delete"}
-        assert http_.ask("POST", "/enrollment/v1/archive", body).json()["data"]["success"]
+        assert http_.call("POST", "/enrollment/v1/archive", body).json()["data"]["success"]
         assert http_.archive([7], [101]).status_code == 404
         operation = described(http_, "enrollment", "/archive", "post")
         assert "/enrollments" not in http_.get("/learn/v1/swagger").json()["paths"]
@@ -78,13 +79,13 @@ def test_another_call() -> None:
     assert operation["summary"] == "Put them away"
 
 
-def test_a_call_of_a_service_of_its_own() -> None:
+def test_a_service_that_is_nowhere_else_has_a_swagger_too() -> None:
     """A service that is nowhere else has a swagger too."""
     with platform(calls={CALL: "POST /archive/v1/courses"}) as sandbox, Http(sandbox) as http_:
         assert described(http_, "archive", "/courses", "post")["summary"].startswith("Update")
 
 
-def test_no_such_call() -> None:
+def test_a_call_that_is_missing_is_not_described() -> None:
     """A call that there is not answers 404 and is not described."""
     gone = {"archived_course_enrollments": None}
     with platform(calls=gone) as sandbox, Http(fill(sandbox)) as http_:
@@ -93,26 +94,26 @@ def test_no_such_call() -> None:
     assert list(paths["/courses/{course_id}/enrollments/archived"]) == ["delete"]
 
 
-def test_other_places_and_names() -> None:
+def test_parameters_can_have_other_places_and_names() -> None:
     """Ids may be in the query, others in the body under other names; the own names are gone."""
-    moved = {"course_id": "query courses[]", "user_id": "userIds", "notify": None}
+    moved = {"course_id": "query courses[]", "user_id": "userIds", "select_all": None}
     with platform(parameters={CALL: moved}) as sandbox, Http(fill(sandbox)) as http_:
         path, mode = "/learn/v1/enrollments", {"enrollment_mode": "delete"}
         body = {"userIds": [100], **mode}
-        assert http_.ask("PUT", path, body, **{"courses[]": [7]}).status_code == 200
-        assert http_.ask("PUT", path, {"course_id": [7], **body}).status_code == 400
-        wrong = http_.ask("PUT", path, {"userIds": "x", **mode}, **{"courses[]": [7]})
+        assert http_.call("PUT", path, body, **{"courses[]": [7]}).status_code == 200
+        assert http_.call("PUT", path, {"course_id": [7], **body}).status_code == 400
+        wrong = http_.call("PUT", path, {"userIds": "x", **mode}, **{"courses[]": [7]})
         operation = described(http_, "learn", "/enrollments", "put")
         assert archived(sandbox) == [(7, 100)]
     assert wrong.json()["message"] == {"userIds": ["userIds must be a list of integers"]}
     in_query, in_body = operation["parameters"]
     assert (in_query["name"], in_query["in"]) == ("courses[]", "query")
     assert set(in_body["schema"]["properties"]) == {
-        *("userIds", "select_all", "filters", "enrollment_mode", "reset_tracking")
+        *("userIds", "filters", "enrollment_mode", "reset_tracking")
     }
 
 
-def test_ids_into_the_path_and_out_of_it() -> None:
+def test_ids_can_move_into_the_path_and_out_of_it() -> None:
     """A parameter whose name is in the path stands there; one of several is then one."""
     foreign = Foreign(
         calls={
@@ -123,15 +124,15 @@ def test_ids_into_the_path_and_out_of_it() -> None:
     )
     with Sandbox(clock=FakeClock(), foreign=foreign) as sandbox, Http(fill(sandbox)) as http_:
         mode = {"enrollment_mode": "delete"}
-        http_.ask("POST", "/course/v1/courses/7/archive", {"user_id": [100], **mode})
+        http_.call("POST", "/course/v1/courses/7/archive", {"user_id": [100], **mode})
         plan = {"plan": 5, "user_ids": [101], **mode}
-        http_.ask("POST", "/learningplan/v1/archive", plan)
+        http_.call("POST", "/learningplan/v1/archive", plan)
         (in_path, _) = described(http_, "course", "/courses/{id}/archive", "post")["parameters"]
         assert archived(sandbox) == [(7, 100), (8, 101), (-5, 101)]
     assert in_path == {"name": "id", "in": "path", "required": True, "type": "integer"}
 
 
-def test_other_answers() -> None:
+def test_keys_of_an_answer_can_move_or_be_left_out() -> None:
     """Keys of an answer move, are renamed in every item, or are left out."""
     answers = {
         CALL: {"data.job_id": "data.background.id", "data.background_job": None},
@@ -153,7 +154,7 @@ def test_other_answers() -> None:
     assert in_plan == {"version": "1.0.0", "_links": []}
 
 
-def test_other_modes() -> None:
+def test_other_words_of_the_mode_are_described_and_understood() -> None:
     """Other words of enrollment_mode are described, taken and meant; ours are refused."""
     modes = {"delete": "archive_and_unenroll"}
     with platform(modes=modes) as sandbox, Http(fill(sandbox)) as http_:
@@ -170,7 +171,7 @@ def test_other_modes() -> None:
 @pytest.mark.parametrize(
     ("effect", "updated"), [("updates", "2026-03-01 12:00:00"), ("nothing", DATED)]
 )
-def test_the_mode_is_ignored(effect: str, updated: str) -> None:
+def test_the_archive_call_can_be_an_update_that_archives_nothing(effect: str, updated: str) -> None:
     """The archive call is an update: nothing is archived, nobody unenrolled."""
     with platform(effect=effect) as sandbox, Http(fill(sandbox)) as http_:
         assert http_.archive([7], [100, 101]).json()["data"]["success"]
@@ -182,7 +183,7 @@ def test_the_mode_is_ignored(effect: str, updated: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["delete", None])
-def test_unenrolls_without_archiving(mode: str | None) -> None:
+def test_the_archive_call_can_unenroll_without_archiving(mode: str | None) -> None:
     """Who is sent is gone, by a background job too, and nothing is archived."""
     clock = FakeClock()
     with platform(clock, effect="unenrolls") as sandbox, Http(fill(sandbox)) as http_:
@@ -200,7 +201,7 @@ def test_unenrolls_without_archiving(mode: str | None) -> None:
     assert job["job_descriptor"]["errors"] == 1
 
 
-def test_keeps_the_date() -> None:
+def test_a_renewed_enrollment_can_keep_its_date() -> None:
     """An enrollment archived and re-enrolled keeps its date, in a plan too."""
     with platform(keeps_date=True) as sandbox, Http(fill(sandbox)) as http_:
         http_.archive([7], [100], enrollment_mode="re_enroll")
@@ -213,7 +214,7 @@ def test_keeps_the_date() -> None:
         assert archived(sandbox) == [(7, 100), (8, 100), (-5, 100)]
 
 
-def test_the_archived_list_lags() -> None:
+def test_the_archived_list_can_lag() -> None:
     """A record is shown so many seconds after it was archived, that of a job too."""
     clock = FakeClock()
     with platform(clock, archived_lag=30) as sandbox, Http(fill(sandbox)) as http_:
@@ -236,32 +237,69 @@ def test_the_archived_list_lags() -> None:
         ("html", 200, "text/html"),
     ],
 )
-def test_no_swagger(kind: str, status: int, content: str) -> None:
-    """The contract cannot be read; everything else is as ever."""
-    with platform(swagger=kind) as sandbox, Http(fill(sandbox)) as http_:
-        answer = http_.get("/learn/v1/swagger")
-        assert (answer.status_code, answer.headers["Content-Type"].split(";")[0]) == (
-            status,
-            content,
-        )
-        assert http_.archive([7], [100]).json()["data"]["success"]
+def test_the_swagger_can_be_missing_refused_or_a_page(kind: str, status: int, content: str) -> None:
+    """The list of services too, or only that; everything else works."""
+    expected = (status, content)
+    for only_discovery in (False, True):
+        foreign: Any = {"microservices" if only_discovery else "swagger": kind}
+        with platform(**foreign) as sandbox, Http(fill(sandbox)) as http_:
+            answers = [http_.get(DISCOVERY), http_.get("/learn/v1/swagger")]
+            got = [(a.status_code, a.headers["Content-Type"].split(";")[0]) for a in answers]
+            document = (200, "application/json") if only_discovery else expected
+            assert got == [expected, document]
+            assert http_.archive([7], [100]).json()["data"]["success"]
+
+
+def test_courses_can_be_listed_in_the_older_form() -> None:
+    """With the keys of `/learn/v1/courses`: id_course, name, course_type."""
+    older = {"id": "id_course", "title": "name", "type": "course_type"}
+    keys = {f"data.items.{new}": f"data.items.{old}" for new, old in older.items()}
+    with platform(answers={"list_courses": keys}) as sandbox, Http(fill(sandbox)) as http_:
+        first = http_.items("/course/v1/courses")[0]
+    assert (first["id_course"], first["name"], first["course_type"]) == (7, "A", "elearning")
+    assert not {"id", "title", "type"} & set(first)
 
 
 @pytest.mark.parametrize(
-    ("foreign", "said"),
+    ("form", "body"),
+    [
+        ("message", {"status": 404, "name": "Not Found", "message": "Course 99 not found."}),
+        ("code", {"success": False, "error": "Course 99 not found.", "errorCode": 404}),
+        ("text", "Course 99 not found."),
+    ],
+)
+def test_errors_have_the_form_of_the_platform(form: str, body: object) -> None:
+    """Refusals, wrong parameters and faults alike."""
+    with platform(errors=form) as sandbox, Http(sandbox) as http_:
+        refused = http_.get("/learn/v1/courses/99")
+        wrong = http_.get("/course/v1/courses", page=0)
+        sandbox.faults.add("503")
+        failed = http_.get("/course/v1/courses")
+    assert (refused.text if form == "text" else refused.json()) == body
+    assert "page must be 1 or more" in wrong.text
+    assert [a.status_code for a in (refused, wrong, failed)] == [404, 400, 503]
+    types = {a.headers["Content-Type"].split(";")[0] for a in (refused, wrong, failed)}
+    assert types == {"text/plain" if form == "text" else "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("foreign", "message"),
     [
         ({"calls": {"archive": "PUT /learn/v1/x"}}, "unknown operation 'archive'"),
         ({"answers": {"token": {"access_token": None}}}, "unknown operation 'token'"),
-        ({"calls": {CALL: "/learn/v1/x"}}, "'/learn/v1/x' is no call"),
+        ({"calls": {CALL: "/learn/v1/x"}}, "'/learn/v1/x' is not a call"),
         ({"calls": {PLAN_CALL: "PUT /learn/v1/x"}}, "learning_plan_id"),
         ({"calls": {CALL: "PUT /learn/v1/{id}"}}, "for nothing"),
         ({"parameters": {CALL: {"users": "ids"}}}, "has no 'users'"),
-        ({"parameters": {CALL: {"user_id": "header ids"}}}, "'header ids' is no parameter"),
+        ({"parameters": {CALL: {"user_id": "header ids"}}}, "'header ids' is not a parameter"),
         ({"effect": "deletes"}, "effect cannot be 'deletes'"),
         ({"swagger": "yaml"}, "swagger cannot be 'yaml'"),
+        ({"errors": "xml"}, "errors cannot be 'xml'"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(foreign: dict[str, Any], said: str) -> None:
+def test_a_platform_that_cannot_be_served_is_refused_at_once(
+    foreign: dict[str, Any], message: str
+) -> None:
     """A platform that could not be served is refused before it starts."""
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         platform(**foreign)

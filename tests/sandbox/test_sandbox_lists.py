@@ -1,26 +1,44 @@
-"""Lists: paging, cursor, filters, shapes; and the errors of every call."""
+"""Lists: paging, cursor, totals, filters, items; and the errors of every call."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sandbox_tools import FakeClock, Http, fill, rows
+from sandbox_tools import COURSES, PLANS, FakeClock, Http, fill, fill_plans, rows
 
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import Foreign, Sandbox
 
-ENROLLMENTS = "/course/v1/courses/7/enrollments"
+ENROLLMENTS = f"{COURSES}/7/enrollments"
+EXTRA = {
+    "course": ("enrollment_status", "enrollment_time_spent"),
+    "plan": (
+        "enrollment_status",
+        "enrollment_completion_date",
+        "enrollment_completion_percentage",
+        "enrollment_time_spent",
+    ),
+}
 
 
 @pytest.fixture
-def sandbox(lms_sandbox: Sandbox) -> Sandbox:
+def sandbox() -> Iterator[Sandbox]:
     """A platform with one course and six enrollments."""
-    fill(lms_sandbox)
-    return lms_sandbox
+    with Sandbox(clock=FakeClock()) as sandbox:
+        fill(sandbox)
+        yield sandbox
 
 
-def test_envelope_and_paging(sandbox: Sandbox) -> None:
-    """A list comes in the envelope, with every paging key, and pages do not overlap."""
+@pytest.fixture
+def http(sandbox: Sandbox) -> Iterator[Http]:
+    """A signed-in session."""
     with Http(sandbox) as http:
-        answer = http.get(ENROLLMENTS, page_size=4).json()
-        second = http.data(ENROLLMENTS, page_size=4, page=2)
-        beyond = http.data(ENROLLMENTS, page_size=4, page=3)
+        yield http
+
+
+def test_a_list_comes_in_pages_with_every_paging_key(http: Http) -> None:
+    """Pages do not overlap; beyond the last there is an empty one."""
+    answer = http.get(ENROLLMENTS, page_size=4).json()
+    second = http.data(ENROLLMENTS, page_size=4, page=2)
     first = answer["data"]
     assert (answer["version"], answer["_links"]) == ("1.0.0", [])
     assert {key: value for key, value in first.items() if key != "items"} == {
@@ -32,58 +50,64 @@ def test_envelope_and_paging(sandbox: Sandbox) -> None:
         "total_page_count": 2,
         "total_count": 6,
     }
-    seen = [item["user_id"] for item in first["items"] + second["items"]]
-    assert seen == [100, 101, 102, 103, 104, 105]
-    assert (second["count"], second["has_more_data"], beyond["items"]) == (2, False, [])
-
-
-def test_default_page_size(sandbox: Sandbox) -> None:
-    """Without page and page_size it is the first page, of twenty."""
-    with Http(sandbox) as http:
-        data = http.data("/manage/v1/user")
-    assert (data["current_page"], data["current_page_size"]) == (1, 20)
+    users = [item["user_id"] for item in first["items"] + second["items"]]
+    assert users == [100, 101, 102, 103, 104, 105]
+    assert (second["count"], second["has_more_data"]) == (2, False)
+    assert http.items(ENROLLMENTS, page_size=4, page=3) == []
+    assert http.data(ENROLLMENTS)["current_page_size"] == 20
 
 
 @pytest.mark.parametrize(
-    "query", [{"page": 0}, {"page_size": 0}, {"page_size": 201}, {"page": "x"}]
+    "query", [{"page": 0}, {"page_size": 0}, {"page_size": 201}, {"page": "x"}, {"user_id[]": "x"}]
 )
-def test_wrong_page(sandbox: Sandbox, query: dict[str, object]) -> None:
-    """A page that cannot be is a 400 whose message names the parameter."""
-    with Http(sandbox) as http:
-        answer = http.get(ENROLLMENTS, **query)
-    assert answer.status_code == 400
-    assert list(answer.json()["message"]) == list(query)
+def test_a_wrong_parameter_is_refused_by_name(http: Http, query: dict[str, object]) -> None:
+    """The message of the 400 names the parameter."""
+    answer = http.get(ENROLLMENTS, **query)
+    assert (answer.status_code, list(answer.json()["message"])) == (400, list(query))
 
 
-def test_cursor(sandbox: Sandbox) -> None:
-    """The cursor of get_cursor=1 opens the next page of the same walk, and of no other."""
-    with Http(sandbox) as http:
-        first = http.data(ENROLLMENTS, page_size=4, get_cursor=1)
-        second = http.data(ENROLLMENTS, page_size=4, page=2, cursor=first["cursor"])
-        other = http.get(f"{ENROLLMENTS}/archived", page=2, cursor=first["cursor"])
-    assert first["cursor"] == second["cursor"]
-    assert second["count"] == 2
+def test_a_cursor_continues_its_own_list_only(http: Http) -> None:
+    """The cursor of get_cursor=1 opens the next page of the same list, and of no other."""
+    first = http.data(ENROLLMENTS, page_size=4, get_cursor=1)
+    second = http.data(ENROLLMENTS, page_size=4, page=2, cursor=first["cursor"])
+    other = http.get(f"{ENROLLMENTS}/archived", page=2, cursor=first["cursor"])
+    assert (second["cursor"], second["count"]) == (first["cursor"], 2)
     assert (other.status_code, list(other.json()["message"])) == (400, ["cursor"])
 
 
-def test_more_data_lies() -> None:
-    """With the switch, has_more_data is true on the last page, and false on an empty one."""
+def test_has_more_data_can_lie() -> None:
+    """With the setting it is true on the last page, and false on an empty one."""
     with Sandbox(more_data_lies=True) as sandbox, Http(sandbox) as http:
         fill(sandbox)
-        told = [http.data(ENROLLMENTS, page=page)["has_more_data"] for page in (1, 2)]
-    assert told == [True, False]
+        assert [http.data(ENROLLMENTS, page=page)["has_more_data"] for page in (1, 2)] == [
+            True,
+            False,
+        ]
 
 
-def test_enrollment_item(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("totals", "plain", "requested"),
+    [("always", 6, 6), ("on_request", None, 6), ("never", None, None)],
+)
+def test_a_list_is_counted_as_the_platform_does(
+    totals: Any, plain: int | None, requested: int | None
+) -> None:
+    """`get_total_count=1` asks for `total_count` (2017)."""
+    with Sandbox(foreign=Foreign(totals=totals)) as sandbox, Http(sandbox) as http:
+        fill(sandbox)
+        assert http.data(ENROLLMENTS).get("total_count") == plain
+        assert http.data(ENROLLMENTS, get_total_count=1).get("total_count") == requested
+
+
+@pytest.mark.parametrize("path", [ENROLLMENTS, f"{COURSES}/enrollments"])
+def test_items_of_course_enrollments(http: Http, path: str) -> None:
     """Status and time spent come only when asked for; missing times come in two forms."""
-    with Http(sandbox) as http:
-        (bare, *_) = http.data(ENROLLMENTS)["items"]
-        asked = ["enrollment_status", "enrollment_time_spent"]
-        (full, *_) = http.data(ENROLLMENTS, **{"extra_fields[]": asked})["items"]
+    bare = http.items(path)[0]
+    full = http.items(path, **{"extra_fields[]": EXTRA["course"]})[0]
     assert full == bare | {"enrollment_status": "completed", "enrollment_time_spent": 600}
     assert bare == {
         "user_id": 100,
-        "username": "u0",
+        "username": "u100",
         "course_id": 7,
         "course_code": "SAFE",
         "course_name": "Safety at work",
@@ -100,37 +124,97 @@ def test_enrollment_item(sandbox: Sandbox) -> None:
     }
 
 
-def test_enrollment_filters(sandbox: Sandbox) -> None:
-    """Users and statuses filter, repeated; an unknown filter name is ignored."""
-    sandbox.load(
-        users=[{"username": "late", "user_id": 200}],
-        enrollments=[{"user_id": 200, "id_course": 7, "enrollment_status": "in_progress"}],
-    )
+@pytest.mark.parametrize("path", [f"{PLANS}/50/enrollments", f"{PLANS}/enrollments"])
+def test_items_of_learning_plan_enrollments(lms_sandbox: Sandbox, path: str) -> None:
+    """Status, completion, percentage and time spent come only when asked for."""
+    fill_plans(lms_sandbox)
+    with Http(lms_sandbox) as http:
+        bare = http.items(path)[0]
+        full = http.items(path, **{"extra_fields[]": EXTRA["plan"]})[0]
+    values = ("completed", "2025-02-02 00:00:00", 100, 60)
+    assert full == bare | dict(zip(EXTRA["plan"], values, strict=True))
+    assert bare == {
+        "user_id": 100,
+        "username": "u100",
+        "learning_plan_id": 50,
+        "learning_plan_code": "OWN",
+        "learning_plan_name": "Own",
+        "enrollment_level": "student",
+        "enrollment_created_at": "2025-01-02 00:00:00",
+        "enrollment_created_by": 2_000_000_001,
+        "enrollment_date_last_updated": "2025-01-02 00:00:00",
+        "enrollment_validity_begin_datetime": "0000-00-00 00:00:00",
+        "enrollment_validity_end_datetime": "0000-00-00 00:00:00",
+    }
 
-    def count(**query: object) -> object:
-        return http.data(ENROLLMENTS, **query)["total_count"]
 
-    with Http(sandbox) as http:
-        assert count(**{"user_id[]": [100, "101", 999]}) == 2
-        assert count(**{"enrollment_status[]": ["in_progress"]}) == 1
-        assert count(**{"enrollment_status[]": ["in_progress", "completed"]}) == 7
-        assert count(**{"user_id[]": [100], "enrollment_status[]": ["in_progress"]}) == 0
-        assert count(status="in_progress", user_id=100) == 7
-        assert http.get(ENROLLMENTS, **{"user_id[]": "x"}).status_code == 400
+@pytest.mark.parametrize(("path", "column"), [(COURSES, "course_id"), (PLANS, "learning_plan_id")])
+def test_enrollments_are_filtered_by_target_user_and_status(
+    lms_sandbox: Sandbox, path: str, column: str
+) -> None:
+    """Filters combine; an unknown filter is ignored; the list of all is ordered by target."""
+    fill_plans(lms_sandbox)
+    one, two = (1, 2) if column == "course_id" else (50, 60)
+    key = "id_course" if column == "course_id" else column
+    table = "enrollments" if column == "course_id" else "learning_plan_enrollments"
+    lms_sandbox.load(users=[{"username": "new", "user_id": 200}])
+    lms_sandbox.load(**{table: [{"user_id": 200, key: one}]})
+    with Http(lms_sandbox) as http:
+
+        def pairs(path: str, **query: object) -> list[tuple[int, int]]:
+            return [(item[column], item["user_id"]) for item in http.items(path, **query)]
+
+        of_one = f"{path}/{one}/enrollments"
+        assert pairs(of_one, **{"enrollment_status[]": "enrolled"}) == [(one, 200)]
+        assert pairs(of_one, **{"user_id[]": [101, "200", 999]}) == [(one, 101), (one, 200)]
+        assert pairs(of_one, **{"user_id[]": 100, "enrollment_status[]": "enrolled"}) == []
+        assert len(pairs(of_one, user_id=100)) == 4
+        everything = pairs(f"{path}/enrollments")
+        assert everything == sorted(everything)
+        assert set(pairs(of_one)) < set(everything)
+        both = {f"{column}[]": [one, two], "user_id[]": [100]}
+        assert pairs(f"{path}/enrollments", **both) == [(one, 100), (two, 100)]
+        assert pairs(f"{path}/enrollments", **{"enrollment_status[]": "enrolled"}) == [(one, 200)]
+        first = http.data(f"{path}/enrollments", page_size=5, get_cursor=1)
+        rest = pairs(f"{path}/enrollments", page_size=5, page=2, cursor=first["cursor"])
+        assert rest[0] == everything[5]
 
 
-def test_courses(sandbox: Sandbox) -> None:
+def test_filters_can_be_ignored() -> None:
+    """With the setting, enrollment lists and archived lists are whole, whatever is asked for."""
+    with Sandbox(ignores_filters=True) as sandbox, Http(sandbox) as http:
+        fill(sandbox)
+        one = {"user_id[]": [100], "enrollment_status[]": ["waiting"]}
+        assert len(http.items(ENROLLMENTS, **one)) == 6
+        http.archive([7], [101])
+        late = {"archived_from": "2100-01-01", "user_id[]": [100]}
+        assert http.items(f"{ENROLLMENTS}/archived", "user_id", **late) == [101]
+
+
+def test_courses_are_listed_in_the_seen_form(sandbox: Sandbox, http: Http) -> None:
     """Courses are searched in code and name; one code may stand for two."""
-    sandbox.load(courses=[{"code": "SAFE", "name": "Fire"}, {"code": "x%", "name": "Other"}])
-    with Http(sandbox) as http:
-        found = {
-            text: [item["id_course"] for item in http.data(path, search_text=text)["items"]]
-            for path in ["/course/v1/courses"]
-            for text in ("safe", "fire", "%", "nothing")
-        }
-        one = http.data("/learn/v1/courses/7")
-    assert found == {"safe": [7, 8], "fire": [8], "%": [9], "nothing": []}
-    assert one == {
+    sandbox.load(
+        courses=[
+            {"code": "SAFE", "name": "Fire", "course_type": "classroom", "published": 0},
+            {"code": "x%", "name": "Other"},
+        ]
+    )
+    found = {text: http.items(COURSES, "id", search_text=text) for text in ("safe", "fire", "%")}
+    assert found == {"safe": [7, 8], "fire": [8], "%": [9]}
+    assert http.items(COURSES)[1] == {
+        "id": 8,
+        "title": "Fire",
+        "code": "SAFE",
+        "uidCourse": "E-000008",
+        "type": "classroom",
+        "course_status": "unpublished",
+        "published": False,
+        "language": "en",
+        "start_date": None,
+        "end_date": None,
+        "last_update": None,
+    }
+    assert http.data("/learn/v1/courses/7") == {
         "id_course": 7,
         "code": "SAFE",
         "name": "Safety at work",
@@ -141,62 +225,108 @@ def test_courses(sandbox: Sandbox) -> None:
     }
 
 
-def test_users() -> None:
-    """Users are searched by part or exactly, sorted, and their ids are strings."""
+def test_learning_plans_and_their_courses_are_listed() -> None:
+    """Plans are searched in code and title; a plan lists its courses, a course its plans."""
+    with Sandbox(clock=FakeClock()) as sandbox, Http(sandbox) as http:
+        fill_plans(sandbox)
+        found = [http.items(PLANS, "learning_plan_id", search_text=t) for t in ("twin", "own", "%")]
+        assert found == [[60, 70], [50], []]
+        assert http.items(PLANS)[0] == http.data(f"{PLANS}/50")
+        assert http.data(f"{PLANS}/50") == {
+            "learning_plan_id": 50,
+            "uuid": "00000000-0000-4000-8000-000000000050",
+            "code": "OWN",
+            "title": "Own",
+            "is_published": True,
+            "credits": None,
+            "assigned_courses_count": 2,
+            "created_on": "2025-03-01 12:00:00",
+            "updated_on": "2025-03-01 12:00:00",
+        }
+        second, first = http.items(f"{PLANS}/50/courses")
+        assert second == {"id": 2, "code": "C2", "title": "Course 2", "type": "elearning"}
+        assert first["id"] == 1
+        plans = [http.data(f"/learn/v1/courses/{i}")["learningplans"] for i in (1, 4)]
+    assert plans == [[{"id": 50}], [{"id": 60}, {"id": 70}]]
+
+
+def test_users_are_searched_and_sorted() -> None:
+    """By part or exactly; ids are strings; an unknown sort_attr is ignored."""
     people = [
         {"username": "ann", "user_id": 1, "last_access_date": "2024-01-01"},
         {"username": "Ann", "user_id": 2, "email": "joanne@example.com"},
         {"username": "bob", "user_id": 3, "last_access_date": "2023-01-01", "status": "0"},
         {"username": "old", "user_id": 4, "expiration_date": "2026-03-01 12:00:00"},
     ]
+    path = "/manage/v1/user"
     with Sandbox(clock=FakeClock()) as sandbox, Http(sandbox) as http:
         sandbox.load(users=people)
+        assert http.items(path, "username", search_text="ann") == ["ann", "Ann"]
+        assert http.items(path, "username", search_text="ann", match_type="full") == ["ann"]
+        assert http.items(path, "username", sort_attr="shoe_size") == ["ann", "Ann", "bob", "old"]
+        items = http.items(path)
+        bob = http.data(f"{path}/3")["user_data"]
+    assert [(item["user_id"], item["status"], item["expired"]) for item in items] == [
+        ("1", "1", False),
+        ("2", "1", False),
+        ("3", "0", False),
+        ("4", "1", True),
+    ]
+    assert bob == items[2]
 
-        def names(**query: object) -> list[object]:
-            items = http.data("/manage/v1/user", **query)["items"]
-            return [item["username"] for item in items]
 
-        assert names(search_text="ann") == ["ann", "Ann"]
-        assert names(search_text="ann", match_type="full") == ["ann"]
-        assert names(sort_attr="last_access_date", sort_dir="desc")[:2] == ["ann", "bob"]
-        assert names(sort_attr="shoe_size") == ["ann", "Ann", "bob", "old"]
-        items = http.data("/manage/v1/user")["items"]
-    assert [item["user_id"] for item in items] == ["1", "2", "3", "4"]
-    assert [item["expired"] for item in items] == [False, False, False, True]
-    assert [item["status"] for item in items] == ["1", "1", "0", "1"]
-
-
-def test_no_learning_plans_yet(sandbox: Sandbox) -> None:
-    """The list of learning plans is there and empty."""
-    with Http(sandbox) as http:
-        assert http.data("/learningplan/v1/learningplans")["total_count"] == 0
+@pytest.mark.parametrize(
+    ("where", "upwards", "downwards"),
+    [
+        ("first", ["none", "old", "new"], ["new", "old", "none"]),
+        ("last", ["old", "new", "none"], ["none", "new", "old"]),
+    ],
+)
+def test_users_without_any_login_are_at_the_end_that_is_set(
+    where: Any, upwards: list[str], downwards: list[str]
+) -> None:
+    """Sorted by last access, they are first or last, counted upwards."""
+    with Sandbox(never_logged_in=where) as sandbox, Http(sandbox) as http:
+        sandbox.load(
+            users=[
+                {"username": "none"},
+                {"username": "new", "last_access_date": "2025-01-01"},
+                {"username": "old", "last_access_date": "2024-01-01"},
+            ]
+        )
+        for direction, expected in (("asc", upwards), ("desc", downwards)):
+            query = {"sort_attr": "last_access_date", "sort_dir": direction}
+            assert http.items("/manage/v1/user", "username", **query) == expected
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/course/v1/nothing", 404),
-        ("GET", "/course/v1/courses/", 404),
+        ("GET", f"{COURSES}/nothing", 404),
+        ("GET", f"{COURSES}/", 404),
         ("GET", "/learn/v1/courses/999", 404),
         ("GET", "/learn/v1/courses/seven", 404),
-        ("GET", "/course/v1/courses/999/enrollments", 404),
-        ("GET", "/course/v1/courses/999/enrollments/archived", 404),
+        ("GET", f"{COURSES}/999/enrollments/archived", 404),
+        ("GET", f"{PLANS}/99/courses", 404),
+        ("GET", f"{PLANS}/99/enrollments", 404),
+        ("GET", "/manage/v1/user/9", 404),
         ("GET", "/manage/v1/job/none", 404),
         ("POST", "/learn/v1/enrollments", 405),
-        ("DELETE", "/course/v1/courses", 405),
+        ("DELETE", COURSES, 405),
     ],
 )
-def test_errors(sandbox: Sandbox, method: str, path: str, status: int) -> None:
-    """An unknown path or id is a 404, a wrong method a 405, each with the platform's body."""
-    with Http(sandbox) as http:
-        answer = http.ask(method, path)
+def test_an_unknown_path_id_or_method_is_refused(
+    http: Http, method: str, path: str, status: int
+) -> None:
+    """404 or 405, with the platform's body of an error."""
+    answer = http.call(method, path)
     assert answer.status_code == status
     assert set(answer.json()) == {"status", "name", "message"}
     assert answer.json()["status"] == status
 
 
-def test_rate_limit() -> None:
-    """Above calls_per_hour it is a 429 that says after how many seconds to come back."""
+def test_the_rate_limit_answers_429_with_the_seconds_to_wait() -> None:
+    """Above calls_per_hour in any 3,600 seconds, logins included."""
     clock = FakeClock()
     with (
         Sandbox(clock=clock, calls_per_hour=3, token_seconds=1e6) as sandbox,
@@ -211,6 +341,6 @@ def test_rate_limit() -> None:
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "3500")
 
 
-def test_the_file_is_plain_sql(sandbox: Sandbox) -> None:
-    """Anyone can ask the SQLite file."""
+def test_the_file_can_be_queried_with_sql(sandbox: Sandbox) -> None:
+    """Tables are plain: they join by the platform's own ids."""
     assert rows(sandbox, "SELECT COUNT(*) FROM enrollments JOIN users USING (user_id)") == [(6,)]

@@ -8,7 +8,7 @@ import copy
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ def test_contract_files(data: Any, tmp_path: Path) -> None:
     """A contract's file is a contract whose calls can be made, or is refused."""
     path = tmp_path / "contract.json"
     path.write_text(json.dumps(data), "utf-8")
-    contract = refused_in_words(lambda: Contract.from_file(path))
+    contract = refused_in_words(lambda: Contract.load(path))
     if isinstance(contract, Contract):
         for row in contract.operations.values():
             request = row.request(**dict.fromkeys(row.in_path, "x"))
@@ -160,7 +160,7 @@ def test_contract_bytes(data: bytes, tmp_path: Path) -> None:
     """Nor does it matter what bytes it is of."""
     path = tmp_path / "contract.json"
     path.write_bytes(data)
-    refused_in_words(lambda: Contract.from_file(path))
+    refused_in_words(lambda: Contract.load(path))
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +171,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
         stage = Stage(sandbox, time, tmp_path_factory.mktemp("done"))
         stage.load(3, 2)
         plan = stage.plan()
-        plan.save(stage.folder / "plan.json")
+        plan.save(stage.folder / "plan.sqlite")
         stage.apply(plan)
-        yield stage.folder / "plan.json", stage.ledger
+        yield stage.folder / "plan.sqlite", stage.ledger
         stage.line.close()
 
 
@@ -181,17 +181,55 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
 @given(data=st.data())
 def test_plan_files(data: st.DataObject, done: tuple[Path, Path], tmp_path: Path) -> None:
     """A plan's file is the very plan that was saved, or is refused."""
-    path, whole = tmp_path / "plan.json", done[0].read_bytes()
+    path, whole = tmp_path / "plan.sqlite", done[0].read_bytes()
     if data.draw(st.booleans()):
         path.write_bytes(data.draw(damaged(whole)))
     else:
-        lines = data.draw(changed([json.loads(line) for line in whole.splitlines()]))
-        texts = [json.dumps(line, separators=(",", ":"), sort_keys=True) for line in lines]
-        path.write_text("\n".join(texts), "utf-8")
+        path.write_bytes(whole)
+        _change(data, path, PLAN_COLUMNS)
     plan = refused_in_words(lambda: ArchivePlan.load(path))
     if isinstance(plan, ArchivePlan):
-        assert plan.digest == json.loads(whole.splitlines()[-1])[1]["digest"]
+        assert plan.digest == ArchivePlan.load(done[0]).digest
         assert shown(str(plan))
+
+
+PLAN_COLUMNS = [
+    *(("meta", name) for name in ("name", "value")),
+    *(("targets", name) for name in ("target", "kind", "target_id", "title", "courses", "listed")),
+    *(("rows", name) for name in ("row", "part", "target", "user_id", "cells", "fault_code")),
+    *(("chunks", name) for name in ("chunk_id", "target", "form", "read_at")),
+    *(("planned", name) for name in ("row", "chunk", "user_id", "enrolled_at", "score")),
+    *(("outcomes", name) for name in ("row", "kind", "code", "reason", "along_row")),
+]
+LEDGER_COLUMNS = [
+    *PLAN_COLUMNS,
+    *(("outcomes", name) for name in ("record", "record_id", "archived_at", "recorded_at")),
+    *(("events", name) for name in ("type", "chunk_id", "text", "sent_at", "recorded_at")),
+    *(("details", name) for name in ("event", "name", "position", "value")),
+]
+
+
+def _change(data: st.DataObject, path: Path, columns: list[tuple[str, str]]) -> None:
+    """Put anything into some column of some row, as another program can."""
+    table, column = data.draw(st.sampled_from(columns))
+    with closing(sqlite3.connect(path)) as database, database:
+        for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'"):
+            database.execute(f"DROP TRIGGER {trigger}")
+        values = database.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        if not values:
+            return
+        number, value = data.draw(st.sampled_from(values))
+        new: Any
+        try:
+            new = json.dumps(data.draw(changed(json.loads(value or "null"))))
+        except (ValueError, TypeError):
+            new = data.draw(odd_values | texts.map(lambda one: one.encode("utf-8", "replace")))
+        with suppress(sqlite3.IntegrityError):
+            query = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
+            database.execute(query, (new, number))
+
+
+odd_values = st.sampled_from([None, 0, -1, 2**62, 0.5, "", "x", b"\xff", "9999-99-99", "[", "{}"])
 
 
 def _read(ledger: Path) -> None:
@@ -223,28 +261,7 @@ def test_ledger_rows(data: st.DataObject, done: tuple[Path, Path], tmp_path: Pat
     for old in tmp_path.glob("ledger*"):
         old.unlink(missing_ok=True)
     path.write_bytes(done[1].read_bytes())
-    table, column = data.draw(
-        st.sampled_from(
-            [
-                ("head", "value"),
-                ("plan", "value"),
-                ("plan", "kind"),
-                ("events", "data"),
-                ("events", "state"),
-                *(("outcomes", name) for name in ("record", "more", "kind", "code")),
-            ]
-        )
-    )
-    with closing(sqlite3.connect(path)) as database, database:
-        for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type='trigger'"):
-            database.execute(f"DROP TRIGGER {trigger}")
-        rows = database.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-        number, text = data.draw(st.sampled_from(rows))
-        try:
-            new = json.dumps(data.draw(changed(json.loads(text or "null"))))
-        except ValueError:
-            new = data.draw(texts).encode("utf-8", "replace").decode()
-        database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (new, number))
+    _change(data, path, LEDGER_COLUMNS)
     refused_in_words(lambda: _read(path))
     refused_in_words(lambda: redact(path))
 

@@ -25,6 +25,7 @@ from lms_archive import (
 )
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.files import whole_file
+from lms_archive.records.archived import read_from
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and links of POSIX")
 
@@ -45,13 +46,14 @@ def open_umask() -> Iterator[None]:
 
 
 def record(number: int, username: str, **more: Any) -> ArchivedCourseEnrollment:
-    """An archived record with a certificate."""
-    return ArchivedCourseEnrollment(
+    """An archived record with a certificate, read from the platform of `pdfs`."""
+    made = ArchivedCourseEnrollment(
         archiving=ArchiveDetails(record_id=number),
         user=ArchivedUser(user_id=1, username=username),
         course=ArchivedCourse(course_id=1, certificate_url="/c.pdf", **more),
         enrollment=CourseEnrollmentDetails(),
     )
+    return read_from(made, "https://acme.example.com")
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def test_whole_or_as_it_was(moment: str, tmp_path: Path, monkeypatch: pytest.Mon
             if moment == "in the middle":
                 raise KeyboardInterrupt
 
-    with pytest.raises((OSError, KeyboardInterrupt)):
+    with pytest.raises((InvalidInputError, KeyboardInterrupt)):
         write()
     monkeypatch.undo()
     assert path.read_text() == "old"

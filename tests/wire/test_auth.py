@@ -82,7 +82,7 @@ def test_static_token(platform: Sandbox) -> None:
     """A token made elsewhere is used without any login."""
     with platform.client() as client:
         list(client.courses.list())
-        bearer = client.wire._line.tokens.token(lambda _: {})
+        bearer = client.wire._shared.get().tokens.token(lambda _: {}).reveal()
     before = logins(platform)
     with Client(platform.url, StaticToken(f"  {bearer}\n")) as client:
         assert list(client.courses.list()) == []
@@ -360,7 +360,7 @@ WHERE: dict[str, tuple[Any, Any, str]] = {
     "no such page": (PASSWORD, answer({"message": "Page not found."}, 404), "See LMS_ARCHIVE_URL"),
     "a redirect": (PASSWORD, answer(b"", 302, Location="https://x.example"), "See LMS_ARCHIVE_URL"),
     "a page": (PASSWORD, answer(b"<html>Welcome</html>"), "See LMS_ARCHIVE_URL"),
-    "no token": (PASSWORD, answer({"ok": True}), "$.access_token: missing, or no token"),
+    "no token": (PASSWORD, answer({"ok": True}), "$.access_token: missing, or not a token"),
     "token null": (PASSWORD, answer({"access_token": None}), "See LMS_ARCHIVE_URL"),
     "token empty": (PASSWORD, answer({"access_token": ""}), "See LMS_ARCHIVE_URL"),
     "token of two lines": (PASSWORD, answer({"access_token": "a\nb: c"}), "See LMS_ARCHIVE_URL"),
@@ -426,8 +426,8 @@ def test_no_secret_in_a_repr(auth: Any) -> None:
         str(auth),
         repr(client),
         repr(client.wire.settings),
-        repr(client.wire._line),
-        repr(client.wire._line.tokens),
+        repr(client.wire._shared.get()),
+        repr(client.wire._shared.get().tokens),
         repr(client.wire.operation("token").request()),
         json.dumps(client.wire.calls),
     ]

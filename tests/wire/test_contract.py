@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lms_archive import Contract, InvalidInputError, Operation
-from lms_archive.records.convert import from_plain, to_plain
+from lms_archive.records.structure import from_plain, to_plain
 
 DEFAULT = Contract.default()
 WRITE = "archive_course_enrollments"
@@ -77,6 +77,7 @@ def test_a_read() -> None:
         ("extra_fields[]", "enrollment_status"),
         ("extra_fields[]", "enrollment_time_spent"),
         ("get_cursor", "1"),
+        ("get_total_count", "1"),
     )
     assert not request.is_write
 
@@ -100,7 +101,7 @@ def test_a_write_in_the_query_leaves_nothing_out_either() -> None:
         row.request(course_id=1, dry_run=True)
 
 
-def test_from_file(make: Make) -> None:
+def test_load(make: Make) -> None:
     """A file holds only what differs, and all the rest is the default."""
     path = make(
         {
@@ -109,7 +110,7 @@ def test_from_file(make: Make) -> None:
             "enrollment_mode": {"unenroll": "archive"},
         }
     )
-    found = Contract.from_file(path)
+    found = Contract.load(path)
     row = found.operations[WRITE]
     assert (row.path, row.params["mode"]) == ("/course/v1/archive", "how")
     assert row.params["user_ids"] == "user_id[]"
@@ -119,15 +120,50 @@ def test_from_file(make: Make) -> None:
     assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
 
 
-def test_from_file_with_bom(make: Make) -> None:
+def test_load_with_bom(make: Make) -> None:
     """A byte order mark, as Windows editors write it, does no harm."""
     path = make(b'\xef\xbb\xbf{"enrollment_mode": {"unenroll": "x"}}')
-    assert Contract.from_file(str(path)).enrollment_mode["unenroll"] == "x"
+    assert Contract.load(str(path)).enrollment_mode["unenroll"] == "x"
+
+
+def test_save_writes_what_load_reads(tmp_path: Path) -> None:
+    """A file holds only what differs, taken-out entries too, and gives the contract back."""
+    changed = (
+        DEFAULT.with_operation(
+            "course_enrollments",
+            path="/x/{course_id}",
+            params={"status": None, "user_ids": "ids[]"},
+            fixed={"get_cursor": None, "view": "full"},
+            answer={"items": "data.rows"},
+        )
+        .with_record("Course", course_id=["nr", "id"], title="label")
+        .with_enrollment_mode("unenroll", "archivé")
+    )
+    path = tmp_path / "contract.json"
+    changed.save(path)
+    assert Contract.load(path) == changed
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert set(written["operations"]) == {"course_enrollments"}
+    assert written["records"] == {"Course": {"course_id": ["nr", "id"], "title": "label"}}
+    assert written["enrollment_mode"] == {"unenroll": "archivé"}
+    DEFAULT.save(tmp_path / "default.json")
+    assert (tmp_path / "default.json").read_text(encoding="utf-8") == "{}\n"
+
+
+def test_save_never_writes_over_a_file(tmp_path: Path) -> None:
+    """A contract that was edited by hand is not lost; a folder that is missing is named."""
+    path = tmp_path / "contract.json"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=r"contract\.json: exists; name another file"):
+        DEFAULT.with_enrollment_mode("unenroll", "x").save(path)
+    assert path.read_text(encoding="utf-8") == "{}"
+    with pytest.raises(InvalidInputError, match="cannot be written: No such file"):
+        DEFAULT.save(tmp_path / "none" / "contract.json")
 
 
 def test_an_empty_override(make: Make) -> None:
     """A file that changes nothing gives the default."""
-    assert Contract.from_file(make({})) == DEFAULT
+    assert Contract.load(make({})) == DEFAULT
 
 
 WRONG: dict[str, tuple[Any, str]] = {
@@ -221,7 +257,7 @@ def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
     """A wrong file gives its name and the JSON path of the fault."""
     path = make(content)
     with pytest.raises(InvalidInputError) as caught:
-        Contract.from_file(path)
+        Contract.load(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert fragment in str(caught.value)
     assert caught.value.source == str(path)
@@ -232,7 +268,7 @@ def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
 def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
     """A wrong value is quoted, but never as a whole screen."""
     with pytest.raises(InvalidInputError) as caught:
-        Contract.from_file(make({"operations": {WRITE: {name: value}}}))
+        Contract.load(make({"operations": {WRITE: {name: value}}}))
     assert f"$.operations.{WRITE}" in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -241,7 +277,7 @@ def test_every_fault_of_a_file(make: Make) -> None:
     """All faults of a file are told at once."""
     path = make({"enrollment_mode": {"x": "y"}, "records": {"User": {"user_id": 3}, "Z": {}}})
     with pytest.raises(InvalidInputError) as caught:
-        Contract.from_file(path)
+        Contract.load(path)
     paths = [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
     assert paths == ["$.enrollment_mode.x", "$.records.User.user_id", "$.records.Z"]
 
@@ -249,9 +285,9 @@ def test_every_fault_of_a_file(make: Make) -> None:
 def test_no_file(tmp_path: Path) -> None:
     """A file that is not there, and a folder, are told by name."""
     with pytest.raises(InvalidInputError, match=r"nowhere\.json: cannot be read: No such file"):
-        Contract.from_file(tmp_path / "nowhere.json")
+        Contract.load(tmp_path / "nowhere.json")
     with pytest.raises(InvalidInputError, match="cannot be read"):
-        Contract.from_file(tmp_path)
+        Contract.load(tmp_path)
 
 
 def test_with_operation() -> None:
@@ -270,7 +306,7 @@ def test_fixed_parameters() -> None:
         "course_enrollments", fixed={"get_cursor": None, "view": "full", "extra_fields[]": ["a"]}
     )
     query = other.operations["course_enrollments"].request(course_id=1).query
-    assert query == (("extra_fields[]", "a"), ("view", "full"))
+    assert query == (("extra_fields[]", "a"), ("get_total_count", "1"), ("view", "full"))
 
 
 def test_with_operation_refuses() -> None:

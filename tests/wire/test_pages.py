@@ -1,12 +1,23 @@
 """Lists, a page at a time: lazily, to their end, and not beyond."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from wire_tools import Scripted, Sent, answer, items, scripted
 
-from lms_archive import BackgroundJob, Client, Course, Limits, Response, UnexpectedResponseError
+from lms_archive import (
+    BackgroundJob,
+    Client,
+    Contract,
+    Course,
+    Limits,
+    Response,
+    UnexpectedResponseError,
+)
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire import pages as module
 from lms_archive.wire.pages import Page, pages
@@ -92,17 +103,35 @@ def test_no_cursor_where_the_list_has_none() -> None:
     )
     assert ids(courses(client)) == [1, 2]
     assert [dict(sent.params) for sent in script.sent] == [
-        {"page": "1", "page_size": "200"},
-        {"page": "2", "page_size": "200"},
+        {"page": "1", "page_size": "200", "get_total_count": "1"},
+        {"page": "2", "page_size": "200", "get_total_count": "1"},
     ]
 
 
-def test_an_empty_list() -> None:
+@pytest.mark.parametrize(
+    "paging",
+    [
+        {},
+        {"has_more_data": False},
+        {"has_more_data": True, "total_count": 0},
+        {"has_more_data": True, "total_page_count": 0},
+        {"has_more_data": True, "total_page_count": 1},
+    ],
+)
+def test_an_empty_list(paging: dict[str, Any]) -> None:
     """A list without items is one empty page."""
-    client, script = scripted(items(has_more_data=True))
+    client, script = scripted(items(**paging))
     (page,) = courses(client)
     assert page.items == []
     assert len(script.sent) == 1
+
+
+def test_every_list_asks_for_its_total() -> None:
+    """Every operation that has pages asks for `total_count`."""
+    rows = Contract.default().operations
+    lists = {name for name, row in rows.items() if "page" in row.params}
+    assert len(lists) == 11
+    assert {name for name in lists if rows[name].fixed.get("get_total_count") == 1} == lists
 
 
 ENDS: dict[str, tuple[list[Response], int]] = {
@@ -111,6 +140,10 @@ ENDS: dict[str, tuple[list[Response], int]] = {
     "more lies, pages are counted": ([items(course(1), has_more_data=True, total_page_count=1)], 1),
     "more lies, items are counted": ([items(course(1), has_more_data=True, total_count=1)], 1),
     "more lies, an empty page": ([items(course(1), has_more_data=True), items()], 2),
+    "more lies, an empty page too": (
+        [items(has_more_data=True), items(has_more_data=True), items(has_more_data=True), items()],
+        4,
+    ),
     "more is missing, pages are counted": (
         [items(course(1), total_page_count=2), items(course(2), total_page_count=2)],
         2,
@@ -148,6 +181,181 @@ def test_where_a_list_ends(answers: list[Response], calls: int) -> None:
     assert found == list(range(1, len(found) + 1))
 
 
+FULL = [course(number) for number in range(1, 13)]
+COUNTS: list[dict[str, Any]] = [
+    {"has_more_data": True},
+    {"total_page_count": 4},
+    {"total_count": 12},
+    {"total_page_count": 4, "total_count": 12, "has_more_data": True},
+    {"total_page_count": 4, "current_page_size": 3, "has_more_data": False},
+]
+
+
+def listed(parts: list[list[dict[str, Any]]], paging: dict[str, Any]) -> Callable[[Sent], Response]:
+    """Answer these parts as pages; without a count, `has_more_data` is true up to the last."""
+
+    def page(sent: Sent) -> Response:
+        number = int(dict(sent.params)["page"])
+        found = parts[number - 1] if number <= len(parts) else []
+        more = {"has_more_data": number < len(parts)} if paging == COUNTS[0] else {}
+        return items(*found, **{**paging, **more})
+
+    return page
+
+
+def parts_of(size: int = 3) -> list[list[dict[str, Any]]]:
+    """Twelve courses on pages of that size."""
+    return [FULL[start : start + size] for start in range(0, len(FULL), size)]
+
+
+def read(page: Callable[[Sent], Response], size: int = 3) -> tuple[list[int], list[int]]:
+    """The ids that a list gives, and the pages that were asked for."""
+    client, script = scripted(page, limits=Limits(page_size=size))
+    found = ids(courses(client))
+    return found, [int(dict(sent.params)["page"]) for sent in script.sent]
+
+
+@pytest.mark.parametrize("paging", COUNTS)
+def test_a_whole_list_is_read_once(paging: dict[str, Any]) -> None:
+    """Each page of a list that says how long it is costs one call."""
+    assert read(listed(parts_of(), paging)) == (list(range(1, 13)), [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("paging", COUNTS)
+@pytest.mark.parametrize("left", [0, 1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_page_in_the_middle_that_is_too_short(
+    number: int, left: int, paging: dict[str, Any]
+) -> None:
+    """An empty or short page that others follow is an error that names it."""
+    parts = parts_of()
+    parts[number - 1] = parts[number - 1][:left]
+    with pytest.raises(UnexpectedResponseError, match=rf"page {number} (is empty|has only {left})"):
+        read(listed(parts, paging))
+
+
+@pytest.mark.parametrize("paging", COUNTS[2:4])
+def test_a_last_page_that_is_too_short(paging: dict[str, Any]) -> None:
+    """Where items are counted, a last page with too few of them is an error that names it."""
+    parts = parts_of()
+    parts[3].pop()
+    text = "11 of 12 items on [45] pages: page 4 has only 2"
+    with pytest.raises(UnexpectedResponseError, match=text):
+        read(listed(parts, paging))
+
+
+@pytest.mark.parametrize("paging", COUNTS[1:])
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_short_page_is_read_again(left: int, paging: dict[str, Any]) -> None:
+    """A page that is whole when it is read again completes the list."""
+    whole, short = listed(parts_of(), paging), parts_of()
+    short[1] = short[1][:left]
+    asked: list[int] = []
+
+    def page(sent: Sent) -> Response:
+        asked.append(int(dict(sent.params)["page"]))
+        return (whole if asked.count(2) > 1 else listed(short, paging))(sent)
+
+    assert read(page) == (list(range(1, 13)), [1, 2, 2, 3, 4])
+
+
+def test_a_short_page_that_a_total_vouches_for() -> None:
+    """Where all that is counted came, a page may be shorter than the others."""
+    parts = [FULL[:3], FULL[3:5], FULL[5:8]]
+    found, asked = read(listed(parts, {"total_count": 8, "total_page_count": 3}))
+    assert (found, asked) == (list(range(1, 9)), [1, 2, 2, 2, 3])
+
+
+def test_a_page_that_has_fewer_items_than_it_says() -> None:
+    """`count` is how many items a page has: where it says more than there are, one is missing."""
+    with pytest.raises(UnexpectedResponseError, match="page 1 has only 2 of 3"):
+        read(lambda _: items(*FULL[:2], count=3, has_more_data=False))
+
+
+def test_a_count_of_the_whole_list() -> None:
+    """A `count` that is more than a page can hold counts the whole list."""
+    assert read(listed(parts_of(), {"count": 12}))[0] == list(range(1, 13))
+    with pytest.raises(UnexpectedResponseError, match="9 of 12 items"):
+        read(listed(parts_of()[:3], {"count": 12}))
+
+
+def test_smaller_pages_than_asked_for() -> None:
+    """A platform may have smaller pages: what counts is whether they are alike."""
+    for paging in COUNTS:
+        found, asked = read(listed(parts_of(), paging), size=200)
+        assert (found, asked) == (list(range(1, 13)), [1, 2, 3, 4]), paging
+
+
+def test_a_full_page_and_nothing_said() -> None:
+    """Where nothing is said of more, a full page is followed by a look at the next one."""
+    assert read(listed(parts_of(), {})) == (list(range(1, 13)), [1, 2, 3, 4, 5])
+
+
+def test_pages_are_counted_too_low() -> None:
+    """More pages than are counted are read where the items are not all there yet."""
+    paging = {"total_page_count": 1, "total_count": 12, "has_more_data": True}
+    assert read(listed(parts_of(), paging))[0] == list(range(1, 13))
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_all_items_or_an_error(data: st.DataObject) -> None:
+    """Whatever pages come, what is read without an error is the whole list."""
+    size = data.draw(st.integers(1, 5), label="size")
+    length = data.draw(st.integers(0, 4 * size), label="length")
+    pages_ = -(-length // size)
+    counts = {
+        "total_count": length,
+        "total_page_count": pages_,
+        "current_page_size": size,
+        "has_more_data": True,
+    }
+    told = data.draw(st.sets(st.sampled_from(sorted(counts))), label="told")
+    damage = data.draw(
+        st.dictionaries(st.integers(1, max(pages_, 1)), st.integers(0, size), max_size=2),
+        label="items left on a page",
+    )
+    mends = data.draw(st.booleans(), label="mends")
+    lies = data.draw(st.booleans(), label="more is true on the last page")
+    asked: Counter[int] = Counter()
+
+    def page(sent: Sent) -> Response:
+        number = int(dict(sent.params)["page"])
+        asked[number] += 1
+        whole = [course(n) for n in range(1 + (number - 1) * size, 1 + min(number * size, length))]
+        found = whole if mends and asked[number] > 1 else whole[: damage.get(number, size)]
+        paging = {name: counts[name] for name in told}
+        if "has_more_data" in told:
+            paging["has_more_data"] = number < pages_ or (lies and number == pages_)
+        return items(*found, count=len(found), **paging)
+
+    try:
+        found, _ = read(page, size)
+    except UnexpectedResponseError:
+        assert damage
+        return
+    # Without a count of items nothing can show that the last page is short, or that every page is,
+    # as on a platform with smaller pages; and where nothing is said, that there are more pages.
+    full = "current_page_size" in told or any(
+        damage.get(number, size) == size for number in range(1, pages_)
+    )
+    is_shown = damage.get(pages_, size) == size and (full or pages_ == 1)
+    if "total_count" in told or (is_shown and told & {"total_page_count", "has_more_data"}):
+        assert found == list(range(1, length + 1))
+
+
+def test_a_total_of_many_digits() -> None:
+    """A total has 18 digits at most; what has more is not a total."""
+    total: Any
+    for total in (10**18 - 1, "9" * 18):
+        client, _ = scripted(items(course(1), total_count=total))
+        assert next(courses(client)).total == 10**18 - 1
+    for total in (10**18, "1" + "0" * 18, "9" * 5_000, -1, True, 1.0, "", "\u00b2", None):
+        client, _ = scripted(items(course(1), total_count=total))
+        (page,) = courses(client)
+        assert page.total is None
+
+
 def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that always has more is left after so many pages, with an error."""
     monkeypatch.setattr(module, "MAX_PAGES", 30)
@@ -180,7 +388,7 @@ SHAPES: dict[str, tuple[Response, str]] = {
     "an item null": (items(course(1), None), "$.data.items[1]: expected an object, not None"),
     "an item a list": (items([1]), "$.data.items[0]: expected an object, not [1]"),
     "an item a number": (items(7), "$.data.items[0]: expected an object, not 7"),
-    "an item without id": (items({"code": "C"}), "$.data.items[0].id_course: missing"),
+    "an item without id": (items({"code": "C"}), "$.data.items[0].id: missing"),
     "an id of another kind": (
         items(course(1), {"id_course": "C7"}),
         "$.data.items[1].id_course: expected a whole number, not 'C7'",
@@ -208,7 +416,7 @@ def test_a_broken_item_on_page_two() -> None:
     client, _ = scripted(items(course(1), has_more_data=True), items({"code": "C"}))
     found = iter(client.courses.list())
     assert next(found).course_id == 1
-    with pytest.raises(UnexpectedResponseError, match=r"\$\.data\.items\[0\]\.id_course: missing"):
+    with pytest.raises(UnexpectedResponseError, match=r"\$\.data\.items\[0\]\.id: missing"):
         next(found)
 
 

@@ -50,7 +50,8 @@ LASTING: dict[str, tuple[Scripted, type[ApiError]]] = {
     "400": (refusal(400), ApiError),
     "403": (refusal(403), PermissionDeniedError),
     "302": (refusal(302, Location="/x"), ApiError),
-    "200 HTML": (answer(b"<html>"), UnexpectedResponseError),
+    "200 HTML": (answer(b"<html>"), PermissionDeniedError),
+    "200 text": (answer(b"OK"), UnexpectedResponseError),
 }
 
 

@@ -1,0 +1,38 @@
+"""The ledger of a job, and saved plans: one SQLite file each."""
+
+from __future__ import annotations
+
+from lms_archive.archive.ledger.codec import Event
+from lms_archive.archive.ledger.plan_codec import digest_of
+from lms_archive.archive.ledger.plan_store import load_plan, save_plan
+from lms_archive.archive.ledger.queries import (
+    Standing,
+    cells_in,
+    counts_in,
+    outcomes_in,
+    pending_count_in,
+    pending_in,
+    read_events,
+    standing_in,
+    target_kinds_in,
+)
+from lms_archive.archive.ledger.redact import redact
+from lms_archive.archive.ledger.store import Ledger
+
+__all__ = [
+    "Event",
+    "Ledger",
+    "Standing",
+    "cells_in",
+    "counts_in",
+    "digest_of",
+    "load_plan",
+    "outcomes_in",
+    "pending_count_in",
+    "pending_in",
+    "read_events",
+    "redact",
+    "save_plan",
+    "standing_in",
+    "target_kinds_in",
+]

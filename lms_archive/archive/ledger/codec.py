@@ -1,0 +1,232 @@
+"""Between values and the columns of a ledger: texts, times, outcomes and events.
+
+Times are ISO 8601 in UTC with a space, as the date functions of SQLite read them. Only a row's
+own cells and the fields of an archived record are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+
+import attrs
+from attrs import field, frozen
+
+from lms_archive.archive.outcomes import CourseOutcome, Outcome
+from lms_archive.archive.selection import Row
+from lms_archive.records.archived import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchivedRecord,
+)
+from lms_archive.records.structure import from_plain
+
+__all__ = [
+    "JSON",
+    "Event",
+    "as_json",
+    "detail_values",
+    "event_from",
+    "event_values",
+    "outcome_from",
+    "outcome_values",
+    "record_from",
+    "record_json",
+    "time_from",
+    "to_text",
+    "to_time",
+]
+
+Values = tuple[Any, ...]
+
+
+def to_text(value: str) -> str:
+    """A text as UTF-8 can hold it: half a character, which a platform may send, is escaped."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def to_time(value: datetime | None) -> str | None:
+    """A time as a column holds it."""
+    return None if value is None else value.isoformat(" ")
+
+
+def time_from(text: str | None) -> datetime | None:
+    """The time of a column."""
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+JSON = json.JSONEncoder(
+    separators=(",", ":"), default=_plain, check_circular=False, ensure_ascii=False
+)
+_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circular=False)
+
+
+def as_json(value: Any) -> str:
+    """A value as JSON, in readable characters where UTF-8 has them all."""
+    text = JSON.encode(value)
+    return text if text == to_text(text) else _ASCII_JSON.encode(value)
+
+
+# Outcomes
+
+
+def outcome_values(row: int, outcome: Outcome, recorded_at: str) -> Values:
+    """A row's outcome, as the table `outcomes` holds it; its lists are in tables of their own."""
+    record_id = archived_at = record = None
+    if outcome.record is not None:
+        record_id = outcome.record.archiving.record_id
+        archived_at = to_time(outcome.record.archiving.archived_at)
+        record = record_json(outcome.record)
+    told = (outcome.kind, outcome.code, to_text(outcome.reason), outcome.user_id)
+    return (row, *told, record_id, archived_at, record, recorded_at)
+
+
+def outcome_from(
+    values: Sequence[Any],
+    row: Row,
+    courses: Iterable[Sequence[Any]] = (),
+    differences: Iterable[Sequence[Any]] = (),
+) -> Outcome:
+    """The outcome that these values of a ledger are, of the row asked for.
+
+    Args:
+        values: kind, code, reason, user_id and record.
+        row: the row asked for.
+        courses: course_id, status and record_id of each course of a learning plan.
+        differences: a text each.
+    """
+    kind, code, reason, user_id, record = values
+    return Outcome(
+        kind=kind,
+        code=code,
+        reason=reason,
+        line=row.line,
+        position=row.position,
+        label=row.label,
+        row=row.cells,
+        target=row.target,
+        user=row.user[1] if isinstance(row.user, tuple) else row.user,
+        record=None if record is None else record_from(record),
+        courses=tuple(
+            CourseOutcome(course_id, status, record_id) for course_id, status, record_id in courses
+        ),
+        differences=tuple(text for (text,) in differences),
+        user_id=user_id,
+    )
+
+
+def record_from(text: str) -> ArchivedRecord:
+    """The archived record of its JSON."""
+    data = json.loads(text)
+    if "course" in data:
+        return from_plain(ArchivedCourseEnrollment, data)
+    return from_plain(ArchivedLearningPlanEnrollment, data)
+
+
+def record_json(record: ArchivedRecord) -> str:
+    """The JSON of an archived record: what is known of it, by name."""
+    return as_json(_known(record))
+
+
+def _known(value: attrs.AttrsInstance) -> dict[str, Any]:
+    """What is known of a record, by name: None is the default of all that may be None."""
+    own, groups = _shape(type(value))
+    known = {name: cell for name in own if (cell := getattr(value, name)) is not None}
+    for group, names, get in groups:
+        pairs = zip(names, get(value), strict=True)
+        known[group] = {name: cell for name, cell in pairs if cell is not None}
+    return known
+
+
+@cache
+def _shape(cls: Any) -> tuple[list[str], list[tuple[str, list[str], Callable[[Any], Any]]]]:
+    """A record's own attributes, and its groups: the names in each, and what gets them all."""
+    own: list[str] = []
+    groups: list[tuple[str, list[str], Callable[[Any], Any]]] = []
+    for attribute in attrs.fields(cls):
+        if attrs.has(attribute.type):
+            names = [inner.name for inner in attrs.fields(attribute.type)]
+            get = attrgetter(*(f"{attribute.name}.{name}" for name in names))
+            groups.append((attribute.name, names, get))
+        elif attribute.init:  # the ledger says for all records where they were read
+            own.append(attribute.name)
+    return own, groups
+
+
+# Events
+
+
+@frozen
+class Event:
+    """Something that happened to a chunk, or to the whole job (`chunk` None)."""
+
+    chunk: str | None
+    state: str
+    data: dict[str, Any] = field(repr=False)
+
+
+_TEXT_IS: Final = {"proven": "what", "not_sent": "why", "refused": "why"}
+"""The name of an event's text, where it is not `text`."""
+
+_NEVER_ABSENT: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
+    "started": lambda: {"jobs_before": []},
+    "contract_checked": lambda: {"trusted": []},
+    "sending": lambda: {"rows": []},
+    "submitted": lambda: {"job_id": None},
+    "unexpected": lambda: {"records": []},
+}
+"""What an event holds also where it is empty, which no row of a table says."""
+
+
+def event_values(event: Event, recorded_at: str) -> Values:
+    """An event, as the table `events` holds it; `sent` has its rows, `details` has the rest."""
+    names = ("job_id", "sent_at", _TEXT_IS.get(event.state, "text"))
+    return recorded_at, event.state, event.chunk, *(_cell(event.data.get(name)) for name in names)
+
+
+def detail_values(event: Event) -> Iterator[tuple[str, int | None, Any]]:
+    """Name, position in its list, and value of what has no column of its own."""
+    columns = {"rows", "job_id", "sent_at", _TEXT_IS.get(event.state, "text")}
+    for name, value in event.data.items():
+        if name in columns:
+            continue
+        if isinstance(value, (list, tuple)):
+            yield from ((name, place, _cell(item)) for place, item in enumerate(value))
+        else:
+            yield name, None, _cell(value)
+
+
+def _cell(value: Any) -> Any:
+    return to_text(value) if isinstance(value, str) else value
+
+
+def event_from(
+    values: Sequence[Any], rows: Sequence[int], details: Iterable[Sequence[Any]]
+) -> Event:
+    """The event that these values of a ledger are.
+
+    Args:
+        values: type, chunk_id, job_id, sent_at and text.
+        rows: the rows that are sent.
+        details: name, position and value of each.
+    """
+    state, chunk, job_id, sent_at, text = values
+    data = _NEVER_ABSENT.get(state, dict)()
+    columns = {"job_id": job_id, "sent_at": sent_at, _TEXT_IS.get(state, "text"): text}
+    data.update((name, value) for name, value in columns.items() if value is not None)
+    if rows:
+        data["rows"] = list(rows)
+    for name, place, value in details:
+        if place is None:
+            data[name] = value
+        else:
+            data.setdefault(name, []).append(value)
+    return Event(chunk, state, data)

@@ -1,0 +1,302 @@
+"""A plan in its tables: written, checked and read, in a ledger or in a file of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from attrs import frozen
+
+from lms_archive._version import __version__
+from lms_archive.archive.ledger.codec import JSON
+from lms_archive.archive.ledger.database import (
+    Connection,
+    DatabaseError,
+    connect,
+    connect_unchanging,
+    format_of,
+    new_file,
+    readable,
+    transaction,
+)
+from lms_archive.archive.ledger.lock import ledger_path
+from lms_archive.archive.ledger.plan_codec import (
+    TABLES,
+    ContentDigest,
+    chunks_from,
+    plan_content,
+    plan_from,
+    plan_meta,
+    row_from,
+    selection_from,
+    skip_from,
+    targets_from,
+)
+from lms_archive.archive.ledger.schema import APPEND_ONLY, CREATE, FORMAT
+from lms_archive.archive.outcomes import Skip
+from lms_archive.archive.plan_data import PlanData
+from lms_archive.archive.selection import Row, Selection, Target
+from lms_archive.errors import InvalidInputError, LedgerError
+from lms_archive.files import whole_file
+
+__all__ = [
+    "StoredRows",
+    "checksum",
+    "content_digest",
+    "load_plan",
+    "meta_of",
+    "read_plan",
+    "save_plan",
+    "skips_along",
+    "verify",
+    "write_plan",
+]
+
+
+_BLOCK: Final = 1_000
+
+
+def write_plan(
+    database: Connection,
+    plan: PlanData,
+    selection: Selection,
+    *,
+    digest: str,
+    meta: Mapping[str, str],
+) -> None:
+    """Make the tables of an empty file, and write a plan into them, within a transaction.
+
+    Raises:
+        InvalidInputError: it is not the plan any more that has this digest.
+    """
+    for statement in CREATE:
+        database.execute(statement)
+    parts = str(len(list(selection.rows)))
+    known = {"schema": str(FORMAT), "version": __version__, "parts": parts, **meta}
+    known |= plan_meta(plan)
+    content = ContentDigest(known)
+    for table, rows in plan_content(plan, selection):
+        _, width = TABLES[table]
+        insert = f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608
+        database.executemany(insert, content.passing(table, rows))
+    if content.hexdigest() != digest:
+        raise InvalidInputError("rows of the plan were changed since it was made: plan again")
+    known |= {"digest": digest, "content": digest}
+    known["checksum"] = checksum(database, known)
+    database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(known.items()))
+    for trigger in APPEND_ONLY:
+        database.execute(trigger)
+
+
+def meta_of(database: Connection) -> dict[str, Any]:
+    """What the file holds as a whole, by name."""
+    return dict(database.execute("SELECT name, value FROM meta").fetchall())
+
+
+def content_digest(
+    database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False
+) -> str:
+    """The digest of the plan that the tables hold now.
+
+    SQLite makes the JSON of the largest tables in a third of the time, where it is asked to.
+    """
+    digest = ContentDigest(meta)
+    for table in TABLES:
+        if by_sqlite and table in ("rows", "outcomes"):  # floats it may write in another way
+            digest.add(table, _json_blocks(database, table))
+        else:
+            digest.add_rows(table, plan_rows(database, table))
+    return digest.hexdigest()
+
+
+def _json_blocks(database: Connection, table: str) -> Iterator[str]:
+    """The rows of a plan's table as JSON, about a thousand in each block."""
+    names = [column for column, *_ in database.execute(f"SELECT * FROM {table}").description]  # noqa: S608
+    cells, where = ", ".join(names[: TABLES[table][0]]), _where(table)
+    (end,) = database.execute(f"SELECT max({names[0]}) FROM {table}").fetchone()  # noqa: S608
+    query = (
+        f"SELECT group_concat(json_array({cells}), ',') FROM {table}"  # noqa: S608
+        f" WHERE {names[0]} BETWEEN ? AND ?{where}"
+    )
+    for start in range(0, (-1 if end is None else end) + 1, _BLOCK):
+        (block,) = database.execute(query, (start, start + _BLOCK - 1)).fetchone()
+        if block is not None:
+            yield block
+
+
+def checksum(database: Connection, meta: Mapping[str, Any]) -> str:
+    """The hash of all that the file was begun with; of the plan's content by its digest."""
+    listed = database.execute("SELECT listed FROM targets ORDER BY target").fetchall()
+    read_at = database.execute("SELECT read_at FROM chunks ORDER BY chunk").fetchall()
+    known = sorted((name, value) for name, value in meta.items() if name != "checksum")
+    return hashlib.sha256(JSON.encode([known, listed, read_at]).encode()).hexdigest()
+
+
+def plan_rows(
+    database: Connection, table: str, where: str = "1", *values: int
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a plan's table, in order."""
+    query = f"SELECT * FROM {table} WHERE {where}{_where(table)} ORDER BY 1, 2"  # noqa: S608
+    return iter(database.execute(query, values))
+
+
+def _where(table: str) -> str:
+    return " AND recorded_at IS NULL" if table == "outcomes" else ""
+
+
+def verify(database: Connection) -> None:
+    """Check that the plan in a file is as it was written.
+
+    Raises:
+        ValueError: it was changed.
+    """
+    meta = meta_of(database)
+    same = _is_content(database, meta, by_sqlite=True) or _is_content(database, meta)
+    signed = meta["digest"] == meta["content"] or "redacted" in meta
+    if not (same and signed) or meta["checksum"] != checksum(database, meta):
+        raise ValueError("the plan in it was changed")
+
+
+def _is_content(database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False) -> bool:
+    """Whether the plan is what it was; an SQLite that makes other JSON, or none, says no."""
+    try:
+        return content_digest(database, meta, by_sqlite=by_sqlite) == str(meta["content"])
+    except DatabaseError:
+        if by_sqlite:
+            return False
+        raise
+
+
+@frozen
+class StoredRows:
+    """The rows asked for, read one by one from the tables.
+
+    Attributes:
+        headers: the names of the columns, by part.
+        targets: what the rows name, by number.
+    """
+
+    database: Connection
+    headers: tuple[tuple[str, ...], ...]
+    targets: dict[int, Target]
+
+    @classmethod
+    def of(cls, database: Connection) -> StoredRows:
+        """The rows in this file."""
+        headers: list[list[str]] = [[] for _ in range(int(meta_of(database)["parts"]))]
+        for part, _, name in plan_rows(database, "columns"):
+            headers[part].append(name)
+        _, targets = targets_from(plan_rows(database, "targets"))
+        return cls(database, tuple(map(tuple, headers)), targets)
+
+    def __getitem__(self, index: int) -> Row:
+        values = next(plan_rows(self.database, "rows", "row = ?", index), None)
+        if values is None:
+            raise LookupError(f"row {index} is not in its plan")
+        return self.row(values)
+
+    def row(self, values: Sequence[Any]) -> Row:
+        """The row that these values of the table are."""
+        return row_from(values, self.headers, self.targets)
+
+    def numbered(self) -> Iterator[tuple[int, Row]]:
+        """All rows, each with the number of its part."""
+        return ((values[1], self.row(values)) for values in plan_rows(self.database, "rows"))
+
+
+def read_plan(database: Connection, *, with_skips: bool = True) -> PlanData:
+    """The plan in a file, without its rows."""
+    found, _ = targets_from(plan_rows(database, "targets"))
+    chunks = chunks_from(plan_rows(database, "chunks"), plan_rows(database, "planned"), found)
+    skips = map(skip_from, plan_rows(database, "outcomes")) if with_skips else ()
+    return plan_from(meta_of(database), chunks, skips)
+
+
+def skips_along(database: Connection) -> list[Skip]:
+    """The rows that are not sent because the row of a learning plan archives them as well."""
+    return [skip_from(row) for row in plan_rows(database, "outcomes", "along_row IS NOT NULL")]
+
+
+# A saved plan
+
+
+def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> None:
+    """Write a plan into a file of its own, which appears under its name when it is whole.
+
+    Raises:
+        InvalidInputError: no plan can be written there, or a ledger has that name.
+        OSError: it cannot be written.
+    """
+    place = ledger_path(path, "plan")
+    if _is_ledger(place):
+        raise InvalidInputError(
+            "is the ledger of a job, and is not replaced: give the plan another name",
+            source=str(place),
+        )
+    with (
+        whole_file(place, binary=True) as file,
+        TemporaryDirectory(dir=place.parent, prefix=".plan") as folder,
+    ):
+        new = Path(folder, "plan.sqlite")
+        new_file(new)
+        with closing(connect(new)) as database:
+            database.execute("PRAGMA journal_mode = OFF")
+            with transaction(place, database):
+                write_plan(database, plan, selection, digest=digest, meta={"purpose": "plan"})
+        with new.open("rb") as source:
+            shutil.copyfileobj(source, file)
+
+
+def _is_ledger(place: Path) -> bool:
+    if not place.is_file() or place.is_symlink():
+        return False
+    with suppress(LedgerError), closing(connect_unchanging(place)) as database:
+        version = format_of(place, database)
+        if version is None:
+            return False
+        return version != FORMAT or meta_of(database).get("purpose") == "ledger"
+    return False
+
+
+def load_plan(path: Any) -> tuple[PlanData, Selection]:
+    """Read the plan of a file, or of a ledger, and its rows.
+
+    Raises:
+        InvalidInputError: there is no plan, or it was changed.
+    """
+    place = ledger_path(path, "plan")
+    try:
+        with place.open("rb") as file:
+            begin = file.read(40)
+    except OSError as error:
+        raise InvalidInputError(f"cannot be read: {error.strerror}", source=str(path)) from None
+    if begin.startswith(b'{"format": "lms_archive plan '):
+        text = "a plan saved by lms_archive 0.1.0, which this version cannot read: plan again"
+        raise InvalidInputError(text, source=str(path))
+    try:
+        with closing(connect_unchanging(place)) as database, readable(place):
+            version = format_of(place, database)
+            if version == FORMAT:
+                return _load(database, str(path))
+    except LedgerError as error:
+        raise InvalidInputError(f"not a plan: {error}", source=str(path)) from None
+    why = "not a plan" if version is None else f"not a plan of this version (format {FORMAT})"
+    raise InvalidInputError(why, source=str(path))
+
+
+def _load(database: Connection, source: str) -> tuple[PlanData, Selection]:
+    try:
+        verify(database)
+    except (ValueError, LookupError):
+        raise InvalidInputError(
+            "was changed since it was saved: plan again", source=source
+        ) from None
+    if "redacted" in meta_of(database):
+        raise InvalidInputError("is a redacted ledger: its plan has no names", source=source)
+    rows = StoredRows.of(database)
+    return read_plan(database), selection_from(rows.headers, rows.numbered())

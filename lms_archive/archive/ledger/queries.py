@@ -1,0 +1,187 @@
+"""What a ledger tells, read as it is iterated, without holding the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from lms_archive.archive.ledger.codec import (
+    Event,
+    event_from,
+    outcome_from,
+    time_from,
+)
+from lms_archive.archive.ledger.database import Connection, reading
+from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
+from lms_archive.archive.outcomes import KINDS, Outcome
+from lms_archive.archive.selection import Row
+from lms_archive.records.archived import read_from
+
+__all__ = [
+    "Standing",
+    "cells_in",
+    "counts_in",
+    "events_of",
+    "outcomes_in",
+    "outcomes_of",
+    "pending_count_in",
+    "pending_in",
+    "read_events",
+    "standing_in",
+    "target_kinds_in",
+]
+
+_BLOCK = 200
+_PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.row = rows.row)"
+
+
+@frozen
+class Standing:
+    """How far the job of a ledger has come.
+
+    Attributes:
+        counts: rows by kind of outcome.
+        pending: rows without an outcome yet.
+        changed_at: when the ledger was last written, by the clock of the machine that did (UTC).
+    """
+
+    counts: dict[str, int]
+    pending: int
+    changed_at: datetime | None
+
+    @property
+    def rows(self) -> int:
+        """All rows asked for."""
+        return sum(self.counts.values()) + self.pending
+
+    @property
+    def settled(self) -> int:
+        """Rows that have their final outcome."""
+        return self.rows - self.pending - self.counts["unknown"]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every row has its final outcome: `resume` would do nothing."""
+        return self.settled == self.rows
+
+
+def standing_in(path: Path) -> Standing:
+    """How far the job of a ledger has come."""
+    with reading(path) as database:
+        (changed_at,) = database.execute("SELECT max(recorded_at) FROM events").fetchone()
+        return Standing(_counts(database), _pending(database), time_from(changed_at))
+
+
+def counts_in(path: Path) -> dict[str, int]:
+    """How many rows came out as each kind; rows without an outcome are in none."""
+    with reading(path) as database:
+        return _counts(database)
+
+
+def _counts(database: Connection) -> dict[str, int]:
+    counts = dict(database.execute("SELECT kind, count(*) FROM latest GROUP BY kind").fetchall())
+    return {kind: int(counts.get(kind, 0)) for kind in KINDS}
+
+
+def pending_count_in(path: Path) -> int:
+    """How many rows have no outcome yet."""
+    with reading(path) as database:
+        return _pending(database)
+
+
+def _pending(database: Connection) -> int:
+    (count,) = database.execute(f"SELECT count(*) {_PENDING}").fetchone()
+    return int(count)
+
+
+def pending_in(path: Path) -> Iterator[Row]:
+    """The rows that have no outcome yet, in input order."""
+    with reading(path) as database:
+        rows = StoredRows.of(database)
+        for values in database.execute(f"SELECT * {_PENDING} ORDER BY row"):
+            yield rows.row(values)
+
+
+def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
+    """The outcomes that a ledger holds, in input order, one in memory at a time."""
+    with reading(path) as database:
+        if kind is None:
+            yield from outcomes_of(database)
+        else:
+            yield from outcomes_of(database, "latest.kind", kind)
+
+
+def outcomes_of(database: Connection, column: str = "1", value: str | int = 1) -> Iterator[Outcome]:
+    """The outcomes in a file that have a value in some column, in input order."""
+    find = database.execute
+    rows = StoredRows.of(database)
+    courses = _has_any(database, "course_outcomes")
+    differences = _has_any(database, "differences")
+    query = (
+        f"SELECT outcome, latest.kind, code, reason, latest.user_id, record, rows.*"  # noqa: S608
+        f" FROM latest LEFT JOIN rows USING (row) WHERE {column} = ? ORDER BY latest.row"
+    )
+    platform = meta_of(database)["platform"]
+    for number, *values in find(query, (value,)):
+        outcome = outcome_from(
+            values[:5],
+            rows.row(values[5:]),
+            find(_COURSES, (number,)).fetchall() if courses else (),
+            find(_DIFFERENCES, (number,)).fetchall() if differences else (),
+        )
+        if outcome.record is not None:
+            read_from(outcome.record, platform)
+        yield outcome
+
+
+_COURSES = "SELECT course_id, status, record_id FROM course_outcomes WHERE outcome = ?"
+_DIFFERENCES = "SELECT text FROM differences WHERE outcome = ?"
+
+
+def _has_any(database: Connection, table: str) -> bool:
+    query = f"SELECT EXISTS (SELECT 1 FROM {table})"  # noqa: S608  constants
+    return bool(database.execute(query).fetchone()[0])
+
+
+def cells_in(path: Path) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
+    """The cells of the rows asked for, block by block: the names of the columns, and the rows."""
+    with reading(path) as database:
+        for part, header in enumerate(StoredRows.of(database).headers):
+            query = "SELECT cells FROM rows WHERE part = ? ORDER BY row"
+            rows = database.execute(query, (part,))
+            block = rows.fetchmany(_BLOCK)
+            yield header, [json.loads(cells) for (cells,) in block]
+            while block := rows.fetchmany(_BLOCK):
+                yield header, [json.loads(cells) for (cells,) in block]
+
+
+def target_kinds_in(path: Path) -> set[str]:
+    """The kinds of the targets that rows ask for."""
+    with reading(path) as database:
+        return {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM targets")}
+
+
+def read_events(path: Path, state: str) -> list[dict[str, Any]]:
+    """The data of every event of that type, in order, without locking the ledger."""
+    with reading(path) as database:
+        return [event.data for event in events_of(database, state)]
+
+
+def events_of(database: Connection, state: str | None = None) -> Iterator[Event]:
+    """The events in a file, or those of a type, in the order in which they came."""
+    where = "" if state is None else " WHERE type = ?"
+    query = (
+        "SELECT event, type, chunk_id, job_id, sent_at, text FROM events"  # noqa: S608  constants
+        f"{where} ORDER BY event"
+    )
+    for event, *values in database.execute(query, () if state is None else (state,)).fetchall():
+        rows = database.execute("SELECT row FROM sent WHERE event = ? ORDER BY row", (event,))
+        details = database.execute(
+            "SELECT name, position, value FROM details WHERE event = ? ORDER BY rowid", (event,)
+        )
+        yield event_from(values, [row for (row,) in rows], details.fetchall())

@@ -1,0 +1,162 @@
+"""A finished ledger without names: ids, counts, dates and codes stay as the evidence."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from lms_archive.archive.ledger.codec import as_json
+from lms_archive.archive.ledger.database import (
+    Connection,
+    connect,
+    new_file,
+    readable,
+    transaction,
+)
+from lms_archive.archive.ledger.plan_store import StoredRows, checksum, content_digest, meta_of
+from lms_archive.archive.ledger.queries import standing_in
+from lms_archive.archive.ledger.schema import APPEND_ONLY, MUTABLE
+from lms_archive.archive.ledger.store import Ledger
+from lms_archive.archive.selection import column_word, is_id
+from lms_archive.errors import LedgerError
+
+__all__ = ["redact"]
+
+_REDACTED: Final = "redacted"
+_IDS: Final = {"user_id", "course_id", "learning_plan_id"}
+_CODES: Final = {"course_code", "learning_plan_code"}
+
+_NAMES: Final = {
+    "archiving": ("archived_by",),
+    "user": ("username", "first_name", "last_name"),
+    "course": ("certificate_url",),
+    "learning_plan": ("certificate_url",),
+    "enrollment": ("enrolled_by",),
+}
+"""What of a record is taken out, unless it is a number: an id."""
+
+_UNNAMED: Final = {"bad_row", "unknown_course", "unknown_learning_plan"}
+
+_UPDATES: Final = (
+    # The code of a target that the platform does not have may be anything, a name for instance.
+    """UPDATE targets SET code = 'redacted' WHERE code IS NOT NULL AND target IN (
+        SELECT rows.target FROM rows JOIN latest USING (row)
+        WHERE latest.code IN ('unknown_course', 'unknown_learning_plan'))""",
+    """UPDATE rows SET cells = redacted_cells(part, cells, (SELECT code FROM latest
+        WHERE latest.row = rows.row))""",
+    """UPDATE rows SET fault = 'redacted' WHERE fault IS NOT NULL""",
+    """UPDATE rows SET username = NULL,
+        user_id = coalesce(user_id, (SELECT latest.user_id FROM latest WHERE row = rows.row))
+        WHERE username IS NOT NULL""",
+    """UPDATE rows SET username = 'redacted' WHERE user_id IS NULL AND fault_code IS NULL""",
+    """UPDATE rows SET label = NULL""",
+    """UPDATE planned SET username = NULL""",
+    """UPDATE outcomes SET username = NULL""",
+    """UPDATE outcomes SET reason = 'redacted'""",
+    """UPDATE outcomes SET record = redacted_record(record) WHERE record IS NOT NULL""",
+    """UPDATE meta SET value = 'redacted' WHERE name LIKE 'warning/%'""",
+    """UPDATE events SET text = 'redacted' WHERE text IS NOT NULL AND type <> 'proven'""",
+    """UPDATE details SET value = 'redacted' WHERE typeof(value) = 'text'
+        AND name NOT IN ('contract', 'trusted', 'jobs_before')""",
+)
+
+
+def redact(ledger: str | os.PathLike[str]) -> None:
+    """Take the names out of a finished ledger, permanently.
+
+    What goes: usernames, first and last names, every cell given but ids and codes of targets,
+    unknown fields, links to certificates, and every free text (reasons, warnings, notes). What
+    stays: ids of users, targets, records and jobs, dates, statuses, scores, kinds and codes: the
+    counts and the evidence. A user's id is personal data still, as long as the platform knows it.
+
+    A copy without names takes the ledger's place, so that no byte of a name is left in the file.
+    Plans, outcome files, certificates and backups are yours to delete.
+
+    Raises:
+        LedgerError: it is not finished (names are needed to finish it), is missing, in use, or
+            cannot be written.
+    """
+    with Ledger.open(ledger) as book:
+        _check_finished(book.path)
+        new = book.path.with_name(f".{book.path.name}.redacted")
+        try:
+            new.unlink(missing_ok=True)  # what an interrupted one left
+            new_file(new)
+            book.copy_to(new)
+            _redact_copy(new)
+            book.replace_by(new)
+        except OSError as error:
+            raise LedgerError(f"{book.path}: cannot be replaced: {error}") from error
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def _check_finished(place: Path) -> None:
+    standing = standing_in(place)
+    left = standing.pending + standing.counts["unknown"]
+    if left:
+        rows = standing.pending + sum(standing.counts.values())
+        are = "row is" if left == 1 else "rows are"
+        raise LedgerError(
+            f"{place}: not finished: {left:,} of {rows:,} {are} open, and names are needed "
+            "to settle them. resume() first, then redact()"
+        )
+
+
+def _redact_copy(new: Path) -> None:
+    with closing(connect(new)) as database, readable(new):
+        database.execute("PRAGMA journal_mode = DELETE")
+        headers = StoredRows.of(database).headers
+
+        def cells(part: int, text: str, code: str) -> str:
+            return _cells(headers[part], text, named=code not in _UNNAMED)
+
+        database.create_function("redacted_cells", 3, cells, deterministic=True)
+        database.create_function("redacted_record", 1, _record, deterministic=True)
+        with transaction(new, database):
+            for statement in (*MUTABLE, *_UPDATES):
+                database.execute(statement)
+            _seal(database)
+            for trigger in APPEND_ONLY:
+                database.execute(trigger)
+        database.execute("VACUUM")
+
+
+def _seal(database: Connection) -> None:
+    """Say that it is redacted, and what its plan is without names; the digest stays as signed."""
+    database.execute("INSERT OR REPLACE INTO meta VALUES ('redacted', 'true')")
+    meta = meta_of(database)
+    meta["content"] = content_digest(database, meta)
+    meta["checksum"] = checksum(database, meta)
+    for name in ("content", "checksum"):
+        database.execute("UPDATE meta SET value = ? WHERE name = ?", (meta[name], name))
+
+
+def _cells(header: tuple[str, ...], text: str, *, named: bool) -> str:
+    cells = zip(header, json.loads(text), strict=False)  # a row may end before its header
+    return as_json([_cell(name, value, named=named) for name, value in cells])
+
+
+def _cell(name: str, value: Any, *, named: bool) -> Any:
+    """A cell, where it is an id, or the code of a target that the platform has."""
+    word = column_word(name)
+    number = int(value) if isinstance(value, str) and _is_number(value) else value
+    kept = (word in _IDS and is_id(number)) or (word in _CODES and named)
+    return value if kept or value is None else _REDACTED
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18  # noqa: PLR2004  as `is_id`
+
+
+def _record(text: str) -> str:
+    """An archived record without names, and without what may hold any."""
+    record = json.loads(text)
+    for group, names in _NAMES.items():
+        for name in names:
+            if group in record and not isinstance(record[group].get(name), int):
+                record[group].pop(name, None)
+    return as_json({**record, "extra": {}})

@@ -1,0 +1,260 @@
+"""The ledger: what was planned, sent, answered and read back, on the disk before it matters.
+
+It is append-only, in WAL with `synchronous=FULL`, and one process at a time writes it (`lock`).
+A saved plan is a ledger without events.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from sys import intern
+from typing import IO
+
+from lms_archive.archive.ledger.codec import (
+    Event,
+    detail_values,
+    event_values,
+    outcome_values,
+    to_text,
+    to_time,
+)
+from lms_archive.archive.ledger.database import (
+    Connection,
+    connect,
+    durable,
+    ledger_at,
+    new_file,
+    readable,
+    sound,
+    to_main_file,
+    transaction,
+)
+from lms_archive.archive.ledger.lock import BESIDE, hold, ledger_path
+from lms_archive.archive.ledger.plan_store import (
+    StoredRows,
+    meta_of,
+    read_plan,
+    skips_along,
+    verify,
+    write_plan,
+)
+from lms_archive.archive.ledger.queries import events_of, outcomes_of
+from lms_archive.archive.outcomes import Outcome, Skip
+from lms_archive.archive.plan_data import PlanData
+from lms_archive.archive.selection import Selection
+from lms_archive.errors import LedgerError
+from lms_archive.files import sync_folder
+
+__all__ = ["Ledger"]
+
+Listener = Callable[[Sequence[tuple[int, Outcome]], Sequence[Event]], None]
+
+
+class Ledger:
+    """The ledger of one plan, open for writing by this process alone."""
+
+    def __init__(self, path: Path, database: Connection, lock: IO[str]) -> None:
+        self.path: Path = path
+        self._database, self._lock = database, lock
+        self.listener: Listener | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        plan: PlanData,
+        selection: Selection,
+        *,
+        digest: str,
+        canary: int = 1,
+        outcomes: Iterable[tuple[int, Outcome]] = (),
+        events: Sequence[Event] = (),
+    ) -> Ledger:
+        """Begin a ledger with its plan, and with what is known already.
+
+        The file appears under its name only when all of that is in it.
+
+        Raises:
+            InvalidInputError: no file can have this path, or the plan has another digest.
+            LedgerError: the file cannot be made, or another process holds it.
+        """
+        place = ledger_path(path)
+        new = place.with_name(f".{place.name}.new")
+        with ExitStack() as stack:
+            lock = stack.enter_context(hold(place))
+            try:
+                _clear(place, new)
+                new_file(new)
+                with closing(connect(new)) as database:
+                    database.execute("PRAGMA synchronous = FULL")
+                    ledger = cls(place, database, lock)
+                    with ledger._transaction():
+                        meta = {"purpose": "ledger", "canary": str(canary)}
+                        write_plan(database, plan, selection, digest=digest, meta=meta)
+                        ledger._insert(outcomes, events)
+                new.replace(place)
+                sync_folder(place.parent)
+            except OSError as error:
+                raise LedgerError(f"{place}: the ledger cannot be made: {error}") from error
+            database = stack.enter_context(closing(connect(place)))
+            durable(place, database)
+            stack.pop_all()
+        return cls(place, database, lock)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Ledger:
+        """Take up a ledger that is there.
+
+        Raises:
+            InvalidInputError: no file can have this path.
+            LedgerError: it is missing, held by another process, damaged, of another version, or
+                a plan that was saved.
+        """
+        place = ledger_path(path)
+        if not place.is_file():
+            what = "is not an ordinary file" if place.exists() else "there is no such ledger"
+            raise LedgerError(f"{place}: {what}")
+        with ExitStack() as stack:
+            lock = stack.enter_context(hold(place))
+            database = stack.enter_context(closing(ledger_at(place)))
+            with readable(place):
+                is_plan = meta_of(database)["purpose"] == "plan"
+            if is_plan:
+                cure = f"ArchivePlan.load({str(path)!r}).apply(client, ledger=...)"
+                raise LedgerError(f"{place}: is a saved plan, not a ledger: {cure}")
+            durable(place, database)
+            sound(place, database)
+            with readable(place):
+                verify(database)
+            stack.pop_all()
+        return cls(place, database, lock)
+
+    def meta(self, name: str) -> str | None:
+        """What the ledger was begun with, by name."""
+        with readable(self.path):
+            query = "SELECT value FROM meta WHERE name = ?"
+            value = self._database.execute(query, (name,)).fetchone()
+            return None if value is None else str(value[0])
+
+    def plan(self) -> PlanData:
+        """The plan that the ledger was begun with, but for its skips: they are outcomes now."""
+        with readable(self.path):
+            return read_plan(self._database, with_skips=False)
+
+    def rows(self) -> StoredRows:
+        """The rows asked for, by index."""
+        with readable(self.path):
+            return StoredRows.of(self._database)
+
+    def skips_along(self) -> list[Skip]:
+        """The rows that are not sent because the row of a learning plan archives them as well."""
+        with readable(self.path):
+            return skips_along(self._database)
+
+    def outcome(self, row: int) -> Outcome:
+        """The outcome of a row that has one."""
+        with readable(self.path):
+            return next(outcomes_of(self._database, "latest.row", row))
+
+    def events(self) -> Iterator[Event]:
+        """Every event, in the order in which they came."""
+        with readable(self.path):
+            yield from events_of(self._database)
+
+    def codes(self) -> dict[int, str]:
+        """The code of every row that has an outcome."""
+        with readable(self.path):
+            rows = self._database.execute("SELECT row, code FROM latest")
+            return {row: intern(code) for row, code in rows}
+
+    def note(self, state: str, chunk: str | None = None, **data: object) -> None:
+        """Commit an event to the disk before anything else happens."""
+        self.commit((), [Event(chunk, state, data)])
+
+    def commit(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
+        """Commit the outcomes of rows, and the events that they end, in one step; then tell it."""
+        with self._transaction():
+            outcomes = list(outcomes)
+            self._insert(outcomes, states)
+        if any(event.state == "sending" for event in states):
+            to_main_file(self._database)
+        if self.listener is not None:
+            self.listener(outcomes, states)
+
+    def _insert(self, outcomes: Iterable[tuple[int, Outcome]], events: Sequence[Event]) -> None:
+        now = to_time(datetime.now(timezone.utc).replace(microsecond=0)) or ""
+        run, run_many = self._database.execute, self._database.executemany
+        for row, outcome in outcomes:
+            number = run(_OUTCOME, outcome_values(row, outcome, now)).lastrowid
+            if outcome.courses:
+                courses = (
+                    (number, course.course_id, to_text(course.status), course.record_id)
+                    for course in outcome.courses
+                )
+                run_many("INSERT INTO course_outcomes VALUES (?, ?, ?, ?)", courses)
+            if outcome.differences:
+                texts = ((number, to_text(text)) for text in outcome.differences)
+                run_many("INSERT INTO differences VALUES (?, ?)", texts)
+        for event in events:
+            number = run(_EVENT, event_values(event, now)).lastrowid
+            rows = ((number, row) for row in event.data.get("rows", ()))
+            run_many("INSERT INTO sent VALUES (?, ?)", rows)
+            details = ((number, *values) for values in detail_values(event))
+            run_many("INSERT INTO details VALUES (?, ?, ?, ?)", details)
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that the ledger holds into an empty file."""
+        with readable(self.path), closing(connect(path)) as copy:
+            self._database.backup(copy)
+
+    def replace_by(self, path: Path) -> None:
+        """Put another file in the ledger's place, which is held on until it is closed.
+
+        Raises:
+            LedgerError: another program is reading the ledger.
+        """
+        self._database.close()
+        if self.path.with_name(f"{self.path.name}-wal").exists():
+            raise LedgerError(f"{self.path}: another program is reading it: close that first")
+        path.replace(self.path)
+        sync_folder(self.path.parent)
+
+    def close(self) -> None:
+        """Close the file and free the lock."""
+        self._database.close()
+        self._lock.close()
+
+    def __enter__(self) -> Ledger:  # noqa: PYI034  typing.Self begins with 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with transaction(self.path, self._database):
+            yield
+
+
+_OUTCOME = (
+    "INSERT INTO outcomes (row, kind, code, reason, user_id, record_id, archived_at, record,"
+    " recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_EVENT = (
+    "INSERT INTO events (recorded_at, type, chunk_id, job_id, sent_at, text)"
+    " VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+
+def _clear(place: Path, new: Path) -> None:
+    """Remove what an unfinished or deleted ledger left: SQLite would take it for the new one's."""
+    if place.exists():
+        raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
+    new.unlink(missing_ok=True)
+    for path in (place, new):
+        for rest in BESIDE:
+            path.with_name(path.name + rest).unlink(missing_ok=True)

@@ -1,0 +1,274 @@
+"""Jobs, plans and results as a person reads them: the same lines and grids as text and as HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import frozen
+
+from lms_archive.archive.cutting import Chunk, PlannedTarget
+from lms_archive.archive.outcomes import Outcome, Skip
+from lms_archive.archive.plan_data import PlanData
+from lms_archive.archive.selection import Everything, Selection
+from lms_archive.archive.terms import Terms
+from lms_archive.errors import printable
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
+from lms_archive.tables.html import MAX_ROWS, block, counted, line, shown, table
+
+__all__ = [
+    "Grid",
+    "Line",
+    "Part",
+    "html",
+    "job_summary",
+    "outcome_grid",
+    "plan_summary",
+    "record_grid",
+    "result_lines",
+    "text",
+]
+
+_EXAMPLES: Final = 10
+_WIDTH: Final = 40
+_WARNING: Final = "THIS CANNOT BE UNDONE: archived enrollments cannot be restored."
+_OUTCOME: Final = ("line", "kind", "code", "target", "user", "reason", "archived_at")
+_RECORD: Final = (
+    *("record_id", "user_id", "username", "target", "title", "status"),
+    *("enrolled_at", "completed_at", "archived_at"),
+)
+
+
+@frozen
+class Line:
+    """A line of text; a strong one is what must not be overlooked."""
+
+    text: str
+    strong: bool = False
+
+
+@frozen
+class Grid:
+    """The first rows of a table.
+
+    Attributes:
+        title: what they are, and how many of how many.
+        header: the names of the columns.
+        rows: the rows that are shown.
+        numbers: the columns that hold counts.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+    numbers: frozenset[str] = frozenset()
+
+
+Part = Line | Grid
+
+
+def text(parts: Iterable[Part]) -> str:
+    """Render a summary for a terminal; control characters in names are shown escaped."""
+    rows = (row for part in parts for row in _text_of(part))
+    return "\n".join(rows).replace("\n\n\n", "\n\n")
+
+
+def html(parts: Iterable[Part]) -> str:
+    """Render a summary for a notebook."""
+    return block(*(piece for part in parts for piece in _html_of(part)))
+
+
+def _text_of(part: Part) -> Iterator[str]:
+    if isinstance(part, Line):
+        yield printable(part.text)
+        return
+    yield from ("", printable(part.title))
+    counts = [name in part.numbers for name in part.header]
+    rows = [part.header, *([*map(_cell, row, counts)] for row in part.rows)]
+    widths = [min(_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
+    for *row, last in rows:
+        cells = map(_fitted, row, widths, counts)
+        yield "  ".join(["", *cells, f"{last:>{widths[-1]}}" if counts[-1] else last]).rstrip()
+    yield ""
+
+
+def _cell(value: Any, is_count: bool) -> str:  # noqa: FBT001  by map
+    return f"{value:,}" if is_count else printable(shown(value))
+
+
+def _fitted(cell: str, width: int, is_count: bool) -> str:  # noqa: FBT001  by map
+    if len(cell) > width:
+        cell = f"{cell[: width - 3]}..."
+    return f"{cell:>{width}}" if is_count else f"{cell:<{width}}"
+
+
+def _html_of(part: Part) -> Iterator[str]:
+    if isinstance(part, Line):
+        yield line(part.text, strong=part.strong)
+    else:
+        yield line(part.title)
+        yield table(part.header, part.rows, numbers=part.numbers)
+
+
+def job_summary(terms: Terms, selection: Selection) -> list[Part]:
+    """Summarize what is asked for, and on which terms."""
+    parts: list[Part] = [Line(f"Job: archive and {terms.mode}", strong=True), *_terms(terms)]
+    everything = [part for part in selection.parts if isinstance(part, Everything)]
+    parts += map(_everything, everything)
+    if selection or not everything:
+        rows = [
+            (row.line, row.target, row.user, row.fault and row.fault.reason)
+            for row in islice(selection, MAX_ROWS)
+        ]
+        title = counted(len(rows), len(selection), "row")
+        parts.append(Grid(title, ("line", "target", "user", "problem"), rows))
+    return parts
+
+
+def plan_summary(plan: PlanData) -> list[Part]:
+    """Summarize a plan: what a person reads before they say yes."""
+    enrollments = _number(sum(map(len, plan.chunks)), "enrollment")
+    targets = _targets(plan.chunks)
+    kinds = Counter(target.kind.replace("_", " ") for target in targets)
+    places = " and ".join(_number(count, kind) for kind, count in sorted(kinds.items()))
+    where = f"in {places} of {plan.platform}" if places else f"of {plan.platform}"
+    parts: list[Part] = [
+        Line(f"Plan: archive and {plan.terms.mode} {enrollments} {where}", strong=True),
+        Line(_WARNING, strong=True),
+        *_terms(plan.terms),
+        *_limits_of_records(plan.chunks),
+    ]
+    if plan.chunks:
+        parts += [_target_grid(targets), _enrollment_grid(plan.chunks)]
+    else:
+        parts.append(Line("Nothing to archive."))
+    parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
+    parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
+    by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
+    total = f"{sum(plan.calls.values()):,} and the polls of background jobs ({by_operation})"
+    parts.append(Line(f"Calls: {total if plan.calls else 'none'}."))
+    parts.append(Line(f"Time: at least {_time(plan.duration)}."))
+    return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]
+
+
+def _terms(terms: Terms) -> Iterator[Line]:
+    *others, last = (status.replace("_", " ") for status in terms.only)
+    statuses = f"{', '.join(others)} and {last}" if others else last
+    people = "learners and staff" if terms.include_staff else "learners"
+    yield Line(f"Includes {statuses} enrollments of {people}.")
+    yield Line(
+        f"Tracking of the training material is {'RESET' if terms.reset_tracking else 'kept'}."
+    )
+
+
+def _limits_of_records(chunks: Sequence[Chunk]) -> Iterator[Line]:
+    """Say what else is archived, and what the archived records will not hold."""
+    plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
+    if plans:
+        courses = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
+        number = _number(courses, "enrollment")
+        yield Line(f"Up to {number} in courses of the learning plans will be archived as well.")
+        yield Line("A learning plan's record does not hold scores, time spent or progress.")
+    if len(plans) < len(chunks):
+        yield Line("A course's record does not hold the progress in its training material.")
+
+
+def _targets(chunks: Iterable[Chunk]) -> dict[PlannedTarget, list[int]]:
+    """The sizes of the chunks of each target."""
+    targets: dict[PlannedTarget, list[int]] = {}
+    for chunk in chunks:
+        targets.setdefault(chunk.target, []).append(len(chunk))
+    return targets
+
+
+def _target_grid(targets: Mapping[PlannedTarget, Sequence[int]]) -> Grid:
+    first = islice(targets.items(), MAX_ROWS)
+    rows = [(target, target.title, sum(sizes), len(sizes)) for target, sizes in first]
+    numbers = frozenset({"to archive", "chunks"})
+    title = counted(len(rows), len(targets), "target")
+    return Grid(title, ("target", "title", "to archive", "chunks"), rows, numbers)
+
+
+def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
+    """The first enrollments: an id that was meant as a name is seen by the name it has."""
+    enrollments = ((chunk.target, member) for chunk in chunks for member in chunk.members)
+    rows = [
+        (target, member.user_id, member.username, member.status, member.enrolled_at)
+        for target, member in islice(enrollments, _EXAMPLES)
+    ]
+    title = counted(len(rows), sum(map(len, chunks)), "enrollment")
+    return Grid(title, ("target", "user_id", "username", "status", "enrolled_at"), rows)
+
+
+def _skip_grid(skips: Sequence[Skip]) -> Grid:
+    """How many rows are skipped by each code, and the reason of the first of them."""
+    counts = Counter(skip.code for skip in skips)
+    first = {skip.code: skip.reason for skip in reversed(skips)}
+    rows = [(number, code, first[code]) for code, number in counts.most_common()]
+    title = f"{_number(len(skips), 'row')} skipped"
+    return Grid(title, ("rows", "code", "for example"), rows, frozenset({"rows"}))
+
+
+def result_lines(counts: Mapping[str, int], ledger: Path, notes: Iterable[str]) -> list[Part]:
+    """Summarize a result: its counts, its ledger, and what else must be known."""
+    by_kind = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+    return [Line(f"{by_kind} ({ledger})", strong=True), *map(Line, notes)]
+
+
+def outcome_grid(outcomes: Any) -> Grid:
+    """Show the first outcomes, in input order."""
+    rows = [_outcome(outcome) for outcome in islice(outcomes, MAX_ROWS)]
+    return Grid(counted(len(rows), len(outcomes), "outcome"), _OUTCOME, rows)
+
+
+def record_grid(records: Any) -> Grid:
+    """Show the first archived records."""
+    rows = [_record(record) for record in islice(records, MAX_ROWS)]
+    return Grid(counted(len(rows), len(records), "archived record"), _RECORD, rows)
+
+
+def _outcome(outcome: Outcome) -> tuple[Any, ...]:
+    at = outcome.record and outcome.record.archiving.archived_at
+    what = (outcome.line, outcome.kind, outcome.code, outcome.target, outcome.user)
+    return (*what, outcome.reason, at)
+
+
+def _record(record: ArchivedRecord) -> tuple[Any, ...]:
+    is_course = isinstance(record, ArchivedCourseEnrollment)
+    target = record.course if is_course else record.learning_plan  # type: ignore[union-attr]
+    return (
+        *(record.archiving.record_id, record.user.user_id, record.user.username, target.code),
+        *(target.title, record.enrollment.status, record.enrollment.enrolled_at),
+        *(record.enrollment.completed_at, record.archiving.archived_at),
+    )
+
+
+def _everything(part: Everything) -> Line:
+    since = part.inactive_since
+    if isinstance(since, datetime):
+        whose = f" of users inactive since {shown(since)}"
+    else:
+        whose = "" if since is None else f" of users inactive for {_period(since)}"
+    excluded = f", with {_number(len(part.exclude), 'user')} excluded" if part.exclude else ""
+    return Line(f"Every enrollment{whose} in {part.target}{excluded}; planning finds them.")
+
+
+def _number(count: int, word: str) -> str:
+    return counted(count, count, word)
+
+
+def _period(time: timedelta) -> str:
+    return str(time) if time % timedelta(days=1) else _number(time.days, "day")
+
+
+def _time(duration: timedelta) -> str:
+    seconds = duration.total_seconds()
+    if seconds < 90:  # noqa: PLR2004
+        return _number(round(seconds), "second")
+    if seconds < 5400:  # noqa: PLR2004
+        return _number(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"

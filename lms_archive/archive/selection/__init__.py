@@ -1,0 +1,39 @@
+"""What is asked for: rows of a file or of a program, users of a target, and whom to leave alone."""
+
+from lms_archive.archive.selection.columns import column_word, contradicted_terms
+from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
+from lms_archive.archive.selection.rows import (
+    KINDS,
+    Everything,
+    Fault,
+    Form,
+    Row,
+    Rows,
+    RowsBuilder,
+    Selection,
+    Target,
+    TargetKind,
+    UserKey,
+)
+from lms_archive.archive.selection.values import comparable_name, is_id
+
+__all__ = [
+    "KINDS",
+    "Everything",
+    "Fault",
+    "Form",
+    "Row",
+    "Rows",
+    "RowsBuilder",
+    "Selection",
+    "Target",
+    "TargetKind",
+    "UserKey",
+    "column_word",
+    "comparable_name",
+    "contradicted_terms",
+    "is_id",
+    "read_exclusions",
+    "read_rows",
+    "read_users",
+]

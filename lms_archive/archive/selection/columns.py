@@ -1,0 +1,253 @@
+"""Which columns name the target and the user, and what a row's cells name."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from lms_archive.archive.selection.rows import KINDS, Rows, Target, UserKey
+from lms_archive.archive.selection.values import BadRow, is_blank, read_id, read_name, shown
+from lms_archive.archive.terms import Terms
+from lms_archive.errors import InvalidInputError
+from lms_archive.records.status import ArchiveMode
+
+__all__ = ["Columns", "Headings", "column_word", "contradicted_terms"]
+
+_USERS = ("username", "user_id")
+_TARGETS = ("course_code", "course_id", "learning_plan_code", "learning_plan_id")
+_WORDS = {
+    **{word.replace("_", ""): word for word in (*_USERS, *_TARGETS)},
+    "courseinternalid": "course_id",  # the platform's own reports; a "unique ID" is another thing
+}
+_WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
+
+_MODES = {
+    "unenroll": ArchiveMode.UNENROLL,
+    "delete": ArchiveMode.UNENROLL,
+    "reenroll": ArchiveMode.RE_ENROLL,
+}
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "y", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "0.0"), False),
+}
+
+
+def column_word(name: str) -> str | None:
+    """Return what a column's name stands for, such as `"course_code"`, or None."""
+    return _WORDS.get(_squashed(name))
+
+
+def _squashed(name: str) -> str:
+    """Return a name without case, spaces, `_`, `-` and invisible characters."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(sign for sign in folded if sign.isprintable() and sign not in " _-")
+
+
+class Headings:
+    """What the names of columns stand for in one source.
+
+    Args:
+        source: the file or argument, for errors.
+        columns: the names of translated columns by the words that they stand for.
+
+    Raises:
+        InvalidInputError: *columns* is no such mapping.
+    """
+
+    def __init__(self, source: str, columns: Mapping[str, str] | None = None) -> None:
+        self._source = source
+        self._renamed: dict[str, str] = {}
+        if columns is None:
+            return
+        known = (*_USERS, *_TARGETS)
+        if not isinstance(columns, Mapping):
+            raise InvalidInputError(
+                f"columns is a mapping such as {{'username': 'Benutzername'}}, not {shown(columns)}"
+            )
+        items: Iterable[tuple[Any, Any]] = columns.items()
+        for word, name in items:
+            if word not in known:
+                raise InvalidInputError(
+                    f"columns: {shown(word)} is not a column of ours; there are {', '.join(known)}"
+                )
+            if not isinstance(name, str) or not name.strip():
+                raise InvalidInputError(
+                    f"columns: {word} is the name of a column (str), not {shown(name)}"
+                )
+            if _squashed(name) in self._renamed:
+                raise InvalidInputError(f"columns: {name!r:.60} stands for two things")
+            self._renamed[_squashed(name)] = word
+
+    def word(self, name: str) -> str | None:
+        """Return what a column's name stands for, or None."""
+        renamed = self._renamed.get(_squashed(name))
+        if renamed is not None:
+            return renamed
+        word = column_word(name)
+        return None if word in self._renamed.values() else word
+
+    def are_complete(self, header: Iterable[str]) -> bool:
+        """Whether a header names a user and a target."""
+        words = set(map(self.word, header))
+        return not (words.isdisjoint(_USERS) or words.isdisjoint(_TARGETS))
+
+    def columns(
+        self, header: Sequence[str], line: int | None = None, least: int | None = None
+    ) -> Columns:
+        """Find the columns that name users and targets.
+
+        Args:
+            header: the names of all columns.
+            line: the line of the file where they are, for errors.
+            least: how many cells a row has at least; all of them by default.
+
+        Raises:
+            InvalidInputError: one is missing, or two have the same name.
+        """
+        places: dict[str, int] = {}
+        names: dict[str, int] = {}
+        for index, name in enumerate(header):
+            word = self.word(name)
+            first = (
+                names.setdefault(name, index) if word is None else places.setdefault(word, index)
+            )
+            if first != index:
+                raise InvalidInputError(
+                    f"{header[first]!r:.60} and {name!r:.60} name the same thing: remove or "
+                    "rename one",
+                    source=self._source,
+                    line=line,
+                    column=name[:60],
+                )
+        missing = sorted(word for word in self._renamed.values() if word not in places)
+        if missing or not self.are_complete(header):
+            found = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
+            wanted = f"{_WANTED}; for other names give columns={{'username': 'Benutzername', ...}}"
+            if missing:
+                wanted = f"{', '.join(missing)} by the names in columns="
+            raise InvalidInputError(
+                f"columns found: {found}; wanted: {wanted}",
+                source=self._source,
+                line=line,
+            )
+        return Columns(tuple(header), places, least or len(header))
+
+
+@frozen
+class Columns:
+    """The columns of one source, and which of them name users and targets.
+
+    Attributes:
+        header: the names of all columns.
+        places: the place of each column that matters, by its word.
+        least: how many cells a row has at least.
+    """
+
+    header: tuple[str, ...]
+    places: Mapping[str, int]
+    least: int
+
+    @property
+    def only_username(self) -> int | None:
+        """The place of the usernames, where no other column names users."""
+        return None if "user_id" in self.places else self.places["username"]
+
+    @property
+    def only_target(self) -> int | None:
+        """The place of the column that names targets, where there is one only."""
+        places = [place for word, place in self.places.items() if word in _TARGETS]
+        return places[0] if len(places) == 1 else None
+
+    def fitted(self, cells: Sequence[Any]) -> Sequence[Any]:
+        """Return the cells of a row, one for each column.
+
+        A row may end with a delimiter too many, or before columns that have no name.
+
+        Raises:
+            BadRow: it has more or fewer cells.
+        """
+        width, end = len(self.header), len(cells)
+        while end > width and is_blank(cells[end - 1]):
+            end -= 1
+        if self.least <= end <= width:
+            return [*cells[:end], *[None] * (width - end)]
+        cause = "a quote" if end > width else "a delimiter or a quote"
+        raise BadRow(f"expected {width} cells, found {len(cells)}; is {cause} missing?")
+
+    def target(self, cells: Sequence[Any]) -> Target:
+        """Return the target that a row names.
+
+        Raises:
+            BadRow: it names none, or two.
+        """
+        targets = []
+        for kind in KINDS:
+            target = Target(
+                kind,
+                read_id(*self._cell(cells, f"{kind}_id")),
+                read_name(*self._cell(cells, f"{kind}_code")),
+            )
+            if target != Target(kind):
+                targets.append(target)
+        if not targets:
+            raise BadRow(f"no course or learning plan: fill in {self._names(_TARGETS)}")
+        if len(targets) > 1:
+            raise BadRow(f"{targets[0]} and {targets[1]}: give one of them in a row")
+        return targets[0]
+
+    def user(self, cells: Sequence[Any]) -> UserKey:
+        """Return the user that a row names.
+
+        Raises:
+            BadRow: it names none.
+        """
+        user_id = read_id(*self._cell(cells, "user_id"))
+        username = read_name(*self._cell(cells, "username"))
+        if username is None:
+            if user_id is None:
+                raise BadRow(f"no user: fill in {self._names(_USERS)}")
+            return user_id
+        return username if user_id is None else (user_id, username)
+
+    def _cell(self, cells: Sequence[Any], word: str) -> tuple[Any, str]:
+        """Return a cell and the name of its column."""
+        place = self.places.get(word)
+        return (None, word) if place is None else (cells[place], self.header[place].strip())
+
+    def _names(self, words: Iterable[str]) -> str:
+        return " or ".join(
+            self.header[self.places[word]].strip() for word in words if word in self.places
+        )
+
+
+def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
+    """Yield a warning for each column that asks for something else than the job does.
+
+    `mode` and `reset_tracking` are arguments of the job: a column of that name is not read.
+    """
+    for place, name in enumerate(rows.header):
+        word = _squashed(name)
+        meanings: Mapping[str, object]
+        meant: object
+        if word in ("mode", "enrollmentmode", "archivemode"):
+            meanings, meant, job = _MODES, terms.mode, f"archives and {terms.mode}s"
+        elif word == "resettracking":
+            verb = "resets" if terms.reset_tracking else "keeps"
+            meanings, meant, job = _FLAGS, terms.reset_tracking, f"{verb} the tracking of"
+        else:
+            continue
+        cells = (entry[place + 2] for entry in rows.entries if len(entry) > place + 2)
+        words = Counter(str(cell).strip() for cell in cells if not is_blank(cell))
+        others = {text: n for text, n in words.items() if meanings.get(_squashed(text)) != meant}
+        if others:
+            count = sum(others.values())
+            values = ", ".join(f"{text!r:.40}" for text in list(others)[:3])
+            yield (
+                f"the column {name!r:.60} is not read: it says {values}"
+                f"{', ...' if len(others) > 3 else ''} in {count:,} row{'s' * (count != 1)}, "  # noqa: PLR2004
+                f"and this job {job} every row"
+            )

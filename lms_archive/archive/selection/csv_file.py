@@ -1,0 +1,260 @@
+"""Read a CSV file: its encoding, its delimiter and its header are found, its rows judged."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from lms_archive.archive.added_columns import added_in
+from lms_archive.archive.selection.columns import Headings
+from lms_archive.archive.selection.reader import RowReader, broken_off
+from lms_archive.archive.selection.rows import Rows
+from lms_archive.archive.selection.values import NUL_IN_CSV, shown
+from lms_archive.errors import InputFileError, InvalidInputError
+from lms_archive.tables.csv import unguarded
+
+__all__ = ["read_csv"]
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WORKBOOK = (
+    "a workbook, not CSV: save it as 'CSV UTF-8', or read it with pandas: "
+    "from_rows(pandas.read_excel(path, dtype=str), ...)"
+)
+_NOT_CSV = (
+    (b"PK\x03\x04", _WORKBOOK),  # xlsx, ods
+    (b"\xd0\xcf\x11\xe0", _WORKBOOK),  # xls
+    (b"\x1f\x8b", "compressed: give gzip.open(path)"),
+)
+_DELIMITERS = ",;\t"
+_SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
+_LINES_TO_HEADER = 30
+
+
+def read_csv(
+    source: str | os.PathLike[str] | IO[str] | IO[bytes],
+    *,
+    encoding: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Rows:
+    """Return the rows of a CSV file, or of an open file.
+
+    Comma, semicolon or tab; UTF-8 with or without BOM, UTF-16 with BOM, or *encoding*. Lines
+    above the header are passed over. Blank lines and lines of empty cells ask for nothing. A row
+    that cannot be used is kept with its reason.
+
+    Raises:
+        InvalidInputError: the file cannot be read at all, or lacks a column.
+    """
+    file, name = _opened(source)
+    with file:
+        headings = Headings(name, columns)
+        if not isinstance(file, io.StringIO):
+            return _decode(file, name, encoding, headings)
+        if encoding is not None:
+            raise InvalidInputError(
+                "encoding= is for bytes, and this file is open as text: leave it out", source=name
+            )
+        return _read(file, name, headings)
+
+
+def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
+    """Open a file; return it, and its name for errors.
+
+    A file that is open already is read whole: it may be a pipe, which can be read only once.
+    """
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        name = name if isinstance(name, str) else "open file"
+        content = _content(source, name)
+        if isinstance(content, str):
+            return io.StringIO(content, newline=""), name
+        return io.BytesIO(content), name
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    if not isinstance(path, str):
+        raise InvalidInputError(
+            f"from_csv takes the path of a CSV file or an open file, not {shown(source)}"
+        )
+    try:
+        mode = Path(path).stat().st_mode
+        is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+        file = Path(path).open("rb") if is_file else None  # noqa: SIM115  the caller closes it
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except ValueError as error:
+        raise InvalidInputError(f"is not a path: {error}", source=path) from None
+    if file is None:
+        raise InvalidInputError(
+            "is a pipe or a device, not an ordinary file: save it first, or give the open file "
+            "(sys.stdin, for example)",
+            source=path,
+        )
+    return file, path
+
+
+def _content(file: Any, name: str) -> str | bytes:
+    """Return what an open file holds from where it stands."""
+    try:
+        content = file.read()
+    except UnicodeError as error:
+        raise InvalidInputError(
+            f"is open in another encoding than its own, or is not text: {error}", source=name
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"cannot be read: {error}", source=name) from None
+    if not isinstance(content, (str, bytes)):
+        raise InvalidInputError(
+            f"is not an open file: read() returned {type(content).__name__}", source=name
+        )
+    return content
+
+
+def _unreadable(name: str, error: OSError) -> InputFileError:
+    hint = "; for CSV text give io.StringIO(text)" if "\n" in name else ""
+    text = f"cannot be read: {error.strerror or error}{hint}"
+    return InputFileError(text, source=name, os_error=error)
+
+
+def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings) -> Rows:
+    start = file.read(8)
+    file.seek(0)
+    for magic, kind in _NOT_CSV:
+        if start.startswith(magic):
+            raise InvalidInputError(f"is {kind}", source=name)
+    if encoding is None:
+        encoding = next((word for bom, word in _BOMS if start.startswith(bom)), "utf-8")
+    try:
+        text = io.TextIOWrapper(file, encoding, newline="")
+    except (LookupError, TypeError, ValueError):
+        raise InvalidInputError(f"there is no encoding {encoding!r}", source=name) from None
+    try:
+        return _read(text, name, headings)
+    except UnicodeError:
+        raise _not_text(file, encoding, name) from None
+    except OSError as error:
+        raise _unreadable(name, error) from None
+    finally:
+        text.detach()
+
+
+def _not_text(file: BinaryIO, encoding: str, name: str) -> InvalidInputError:
+    """Return the error with its place, which a decoder that is fed in blocks does not know."""
+    file.seek(0)
+    data, line, place = file.read(), None, ""
+    with suppress(UnicodeError):
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError as error:
+            place = f" (byte {error.start + 1:,})"
+            line = 1 + data[: error.start].decode(encoding, "ignore").count("\n")
+    return InvalidInputError(
+        f"not text in {encoding}{place}. Save it as 'CSV UTF-8', or name its encoding: "
+        "from_csv(..., encoding='cp1252') for a file of a Western Windows",
+        source=name,
+        line=line,
+    )
+
+
+@contextmanager
+def _any_length() -> Iterator[None]:
+    """Let a cell be as long as it is: one that is too long is a bad row, not a bad file."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
+    if sys.version_info < (3, 11):  # its csv module takes no NUL
+        text = (line.replace("\0", NUL_IN_CSV) for line in text)
+    lines = iter(text)
+    head = list(islice(lines, _LINES_TO_HEADER))
+    head[:1] = [line.removeprefix("\ufeff") for line in head[:1]]
+    with _any_length():
+        above, delimiter, titles = _find_header(head, name, headings)
+        csv_reader = csv.reader(chain(head[above:], lines), delimiter=delimiter, strict=True)
+        try:
+            names = next(csv_reader)
+        except csv.Error as error:
+            raise broken_off(error, name, above + 1) from None
+        header = [cell if cell.strip() else f"column {at}" for at, cell in enumerate(names, 1)]
+        added = added_in(list(map(unguarded, names)))
+        if added is not None:  # a file of ours: each name is as it was given
+            header = list(map(unguarded, names))
+        named = [at for at, cell in enumerate(names, 1) if cell.strip()]
+        columns = headings.columns(header, above + 1, least=max(named, default=0))
+        reader = RowReader(
+            columns,
+            name,
+            Path(name).name,
+            dropped=added or (),
+            change=None if added is None else unguarded,
+        )
+        if titles:
+            reader.note(
+                f"{Path(name).name}: line {above + 1} names the columns; the titles above it were "
+                "not read"
+            )
+        reader.add_csv(csv_reader, above)
+    return reader.rows()
+
+
+def _find_header(
+    head: Sequence[str], name: str, headings: Headings
+) -> tuple[int, str, Sequence[str]]:
+    """Return how many lines are above the header, the delimiter, and the titles among them.
+
+    The header is the first line that names a user and a target. Above it there may be a line such
+    as `sep=;` and titles, which have fewer cells. Where no line is a header, the first one is
+    returned as such, so that the error can show its columns.
+    """
+    if not any(map(str.strip, head)):
+        raise InvalidInputError("it is empty", source=name, line=1)
+    if NUL_IN_CSV in head[0]:
+        raise InvalidInputError(
+            "not a CSV file: it holds NUL bytes. UTF-16 without BOM? encoding='utf-16-le'",
+            source=name,
+            line=1,
+        )
+    separator = _SEPARATOR_LINE.fullmatch(head[0])
+    delimiters = separator[1] if separator else _DELIMITERS
+    first = 1 if separator else 0
+
+    def cells(line: str, delimiter: str) -> list[str]:
+        parsed: list[str] = next(csv.reader([line], delimiter=delimiter), [])
+        return list(filter(str.strip, parsed))
+
+    def fit(line: str, delimiter: str) -> tuple[bool, int, int]:
+        names = cells(line, delimiter)
+        known = sum(headings.word(cell) is not None for cell in names)
+        return headings.are_complete(names), known, len(names)
+
+    for above, line in enumerate(head[first:], start=first):
+        delimiter = max(delimiters, key=lambda delimiter: fit(line, delimiter))
+        is_header, _, width = fit(line, delimiter)
+        if is_header:
+            for number, title in enumerate(head[first:above], start=first + 1):
+                if len(cells(title, delimiter)) >= width:
+                    raise InvalidInputError(
+                        f"line {above + 1} names the columns, and this line above it is not a "
+                        "title: remove what is above the header",
+                        source=name,
+                        line=number,
+                    )
+            return above, delimiter, list(filter(str.strip, head[first:above]))
+    above = next(at for at in range(first, len(head)) if head[at].strip())
+    return above, max(delimiters, key=lambda delimiter: fit(head[above], delimiter)), ()

@@ -1,0 +1,208 @@
+"""Read rows, users and exclusions that a program has in memory."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from lms_archive.archive.selection.columns import Headings
+from lms_archive.archive.selection.reader import RowReader
+from lms_archive.archive.selection.rows import KINDS, Fault, Rows, RowsBuilder, Target
+from lms_archive.archive.selection.values import (
+    BadRow,
+    read_id,
+    read_name,
+    shown,
+    to_cell,
+    to_python,
+)
+from lms_archive.errors import InvalidInputError
+
+__all__ = ["read_exclusions", "read_rows", "read_users"]
+
+_SOURCE = "rows"
+
+
+def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) -> Rows:
+    """Return the rows of mappings, a DataFrame, an Arrow table, or records with their ids.
+
+    Raises:
+        InvalidInputError: they are not rows, name no user or target, or a cell cannot be kept.
+    """
+    headings = Headings(_SOURCE, columns)
+    table = _column_names(rows)
+    is_one = isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable)
+    if table is None and is_one:
+        raise InvalidInputError(
+            f"expected an iterable of rows, not {_a(rows)}: put it in a list", source=_SOURCE
+        )
+    if table is not None:
+        headings.columns(table)
+    header = dict.fromkeys(table or ())
+    dict_reader = rows if isinstance(rows, csv.DictReader) else None
+    surplus_name = dict_reader.restkey if dict_reader else None
+    given: list[tuple[dict[Any, Any], Sequence[Any]]] = []
+    for number, row in enumerate(_each_row(rows), start=1):
+        cells = _cells(row, number)
+        surplus = cells.pop(surplus_name, None)
+        header.update(dict.fromkeys(cells))
+        given.append((cells, surplus if isinstance(surplus, list) else ()))
+    if not given:
+        return RowsBuilder(header).rows()
+    reader = RowReader(headings.columns(list(header)), _SOURCE)
+    labels = _labels(rows)
+    for number, (cells, surplus) in enumerate(given, start=1):
+        values = [*map(cells.get, header), *surplus]
+        while dict_reader and values and values[-1] is None:  # what csv fills a short row with
+            values.pop()
+        reader.add_values(values, number, labels[number - 1] if labels else None)
+    return reader.rows()
+
+
+def _labels(rows: Any) -> list[int | str]:
+    """Return the index of a DataFrame, where it says more than the position and can be kept."""
+    if not (hasattr(rows, "itertuples") and hasattr(rows, "index")):
+        return []
+    labels = [to_python(label) for label in rows.index]
+    can_be_kept = all(type(label) in (int, str) for label in labels)
+    return labels if can_be_kept and labels != list(range(len(labels))) else []
+
+
+def _column_names(rows: Any) -> list[str] | None:
+    """Return the names of a table's columns, or None where this is not a table."""
+    if hasattr(rows, "schema") and hasattr(rows, "to_pylist"):
+        return list(map(str, rows.schema.names))  # Arrow
+    if hasattr(rows, "columns") and (hasattr(rows, "itertuples") or hasattr(rows, "to_dicts")):
+        return list(map(str, rows.columns))  # pandas, polars
+    return None
+
+
+def _each_row(rows: Any) -> Iterable[Any]:
+    records: Iterable[Any] = rows
+    names = _column_names(rows)
+    if names is not None and hasattr(rows, "itertuples"):
+        tuples = rows.itertuples(index=False, name=None)
+        records = (dict(zip(names, values, strict=True)) for values in tuples)
+    elif names is not None:
+        records = rows.to_pylist() if hasattr(rows, "to_pylist") else rows.to_dicts()
+    return records
+
+
+def _cells(row: Any, number: int) -> dict[Any, Any]:
+    """Return the cells of a row by column; those beyond its columns have the name None."""
+    if isinstance(row, Mapping):
+        cells = {name if name is None else str(name): value for name, value in row.items()}
+        if len(cells) < len(row):
+            raise InvalidInputError(
+                f"row {number} has two columns whose names are the same text", source=_SOURCE
+            )
+        return cells
+    if attrs.has(type(row)) and hasattr(row, "user_id"):
+        for kind in KINDS:
+            if hasattr(row, f"{kind}_id"):
+                return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
+    raise InvalidInputError(
+        f"row {number} is {_a(row)}; expected a mapping of columns, or a record of "
+        "client.enrollments",
+        source=_SOURCE,
+    )
+
+
+def read_users(target: Target, users: Iterable[Any]) -> Rows:
+    """Return a row for each user of a target: an `int` is an id, a `str` a username.
+
+    Raises:
+        InvalidInputError: this is not a list of users.
+    """
+    column = f"{target.kind}_{'id' if target.code is None else 'code'}"
+    key = target.target_id if target.code is None else target.code
+    builder = RowsBuilder((column, "user_id", "username"), source=str(target))
+    numbers, count = 0, 0
+    for item in _listed(users, "users"):
+        value = to_python(getattr(item, "user_id", item))
+        count += 1
+        numbers += isinstance(value, (int, float)) and not hasattr(item, "user_id")
+        cells = (key, None, value) if isinstance(value, str) else (key, _cell(value), None)
+        try:
+            builder.add(cells, None, target, _user(value))
+        except BadRow as error:
+            builder.add(cells, None, None, None, Fault("bad_row", str(error)))
+    if numbers and numbers == count:
+        builder.notes.append(
+            f"{target}: all users were given as numbers ({count:,}), so each is taken as a user "
+            "id; usernames are given as text"
+        )
+    return builder.rows()
+
+
+def _cell(value: Any) -> Any:
+    try:
+        return to_cell(value)
+    except ValueError:
+        return shown(value)
+
+
+def read_exclusions(exclude: Any) -> frozenset[int | str]:
+    """Return the ids and usernames that are left alone.
+
+    Raises:
+        InvalidInputError: this is not a list of ids and usernames, or one of them cannot be.
+    """
+    exclude = to_python(exclude)
+    if isinstance(exclude, str) and re.search(r"[,;\s]", exclude.strip()):
+        raise InvalidInputError(
+            f"exclude is one text, {shown(exclude)}: give ids and usernames in a list"
+        )
+    if isinstance(exclude, (str, int)) and not isinstance(exclude, bool):
+        exclude = [exclude]
+    excluded = set()
+    try:
+        for item in _listed(exclude, "exclude"):
+            user = _user(to_python(getattr(item, "user_id", item)))
+            excluded.add(user.strip() if isinstance(user, str) else user)
+    except BadRow as error:
+        raise InvalidInputError(
+            f"exclude holds ids (int) and usernames (str), and one of them cannot be: {error}"
+        ) from None
+    return frozenset(excluded)
+
+
+def _user(value: Any) -> int | str:
+    """Return the user that a value stands for.
+
+    Raises:
+        BadRow: it stands for none.
+    """
+    name = read_name(value, "username") if isinstance(value, str) else None
+    user = read_id(value, "user_id") if name is None else name
+    if user is None:
+        raise BadRow("no user: it is blank")
+    return user
+
+
+def _listed(items: Any, argument: str) -> Iterable[Any]:
+    """Return what can be a list of ids and usernames.
+
+    Raises:
+        InvalidInputError: it is a text, a table, an open file, or not iterable.
+    """
+    expected = f"{argument} takes a list of ids (int) and usernames (str)"
+    if hasattr(items, "columns") or hasattr(items, "column_names"):
+        raise InvalidInputError(f"{expected}, not a table: give one of its columns")
+    if hasattr(items, "read"):
+        raise InvalidInputError(f"{expected}, not an open file: give file.read().splitlines()")
+    if isinstance(items, Mapping):
+        raise InvalidInputError(f"{expected}, not {_a(items)}: give list(...) of it")
+    if isinstance(items, (str, bytes, bytearray)) or not isinstance(items, Iterable):
+        raise InvalidInputError(f"{expected}, not {shown(items)}: put it in a list")
+    return items
+
+
+def _a(value: object) -> str:
+    """Return the type of a value with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -1,0 +1,289 @@
+"""What is asked for: rows that name a target and a user, and whole targets."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import accumulate
+from operator import itemgetter
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from lms_archive.archive.selection.values import invalid_name_reason, is_id, shown, to_python
+from lms_archive.errors import InvalidInputError
+
+__all__ = [
+    "KINDS",
+    "Everything",
+    "Fault",
+    "Form",
+    "Row",
+    "Rows",
+    "RowsBuilder",
+    "Selection",
+    "Target",
+    "TargetKind",
+    "UserKey",
+]
+
+TargetKind = Literal["course", "learning_plan"]
+KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
+Form = Literal["hand_picked", "select_all"]
+
+UserKey = int | str | tuple[int, str]
+"""A user as asked for: an id, a username, or both, which must then agree."""
+
+Entry = tuple[Any, ...]
+"""A row as it is kept: the number of its target or -1, its user or None, then its cells."""
+
+_NO_TARGET = -1
+
+
+@frozen
+class Target:
+    """Where enrollments are archived, as asked for: an id, a code, or both, which must agree."""
+
+    kind: TargetKind
+    target_id: int | None = None
+    code: str | None = None
+
+    @classmethod
+    def of(cls, kind: TargetKind, key: int | str) -> Target:
+        """Return the target that a user names: an `int` is an id, a `str` is a code, always."""
+        key = to_python(key)
+        if is_id(key):
+            return cls(kind, target_id=key)
+        if isinstance(key, str) and invalid_name_reason(key.strip()) is None:
+            return cls(kind, code=key)
+        name = kind.replace("_", " ")
+        raise InvalidInputError(f"a {name} is an id (int) or a code (str), not {shown(key)}")
+
+    def __str__(self) -> str:
+        name = self.target_id if self.code is None else repr(self.code)
+        return f"{self.kind.replace('_', ' ')} {name}"
+
+
+@frozen
+class Fault:
+    """Why a row cannot be used as it stands."""
+
+    code: str
+    reason: str
+
+
+@frozen
+class Row:
+    """One row asked for.
+
+    Attributes:
+        index: its place in the job, from 0.
+        line: the line of the file where it begins, or None for rows in memory.
+        target: the target that it names, or None where it has a fault.
+        user: the user that it names, likewise.
+        cells: what was given, by column.
+        fault: why it cannot be used, or None.
+        position: its place among the rows that were given, from 0, blank rows counted.
+        label: its label in the index of the DataFrame that it came from, if that has labels.
+    """
+
+    index: int
+    line: int | None
+    target: Target | None
+    user: UserKey | None
+    cells: Mapping[str, Any]
+    fault: Fault | None
+    position: int | None = None
+    label: int | str | None = None
+
+
+@frozen
+class Rows:
+    """The rows of one source, in its order; `RowsBuilder` makes them.
+
+    A row is kept as one short tuple of numbers and texts, so that a million of them are small.
+
+    Attributes:
+        header: the names of the columns.
+        targets: the targets that the rows name, each once.
+        entries: the rows, see `Entry`; one that ends early has fewer cells than the header.
+        lines: for each row the line of the file where it begins, or 0.
+        faults: why rows cannot be used, by their place: such a row has no target and no user.
+        blanks: for each blank row that was given, how many rows are before it.
+        labels: the labels of rows in the index of a DataFrame, by their place.
+        source: where they come from: the name of a file, a target, or nothing.
+        notes: what to tell in the plan's warnings.
+    """
+
+    header: tuple[str, ...]
+    targets: tuple[Target, ...]
+    entries: Sequence[Entry] = field(repr=False)
+    lines: Sequence[int] = field(repr=False)
+    faults: Mapping[int, Fault] = field(repr=False)
+    blanks: Sequence[int] = field(default=(), eq=False, repr=False)
+    labels: Mapping[int, int | str] = field(factory=dict, repr=False)
+    source: str = field(default="", eq=False)
+    notes: tuple[str, ...] = field(default=(), eq=False)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def row(self, index: int, offset: int = 0, given: int = 0) -> Row:
+        """Return a row; before these rows the job has *offset* rows, of *given* that were given."""
+        number, user, *cells = self.entries[index]
+        return Row(
+            index + offset,
+            self.lines[index] or None,
+            None if number == _NO_TARGET else self.targets[number],
+            user,
+            dict(zip(self.header, cells, strict=False)),
+            self.faults.get(index),
+            index + bisect_right(self.blanks, index) + given,
+            self.labels.get(index),
+        )
+
+    def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
+        """Yield each target with the places of the rows that name it."""
+        places = [array("I") for _ in self.targets]
+        for index, entry in enumerate(self.entries):
+            if entry[0] != _NO_TARGET:
+                places[entry[0]].append(index)
+        return (
+            (target, found) for target, found in zip(self.targets, places, strict=True) if found
+        )
+
+    def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
+        """Return the users that the rows at these places name."""
+        return [self.entries[place][1] for place in places]
+
+
+class RowsBuilder:
+    """Collect rows, and make a `Rows` of them.
+
+    Args:
+        header: the names of the columns.
+        source: where the rows come from, for the job's repr.
+    """
+
+    def __init__(self, header: Iterable[str], source: str = "") -> None:
+        self.header: tuple[str, ...] = tuple(header)
+        self.source: str = source
+        self.notes: list[str] = []
+        self.entries: list[Entry] = []
+        self.lines: array[int] = array("I")
+        self._numbers: dict[Target, int] = {}
+        self._faults: dict[int, Fault] = {}
+        self._blanks: list[int] = []
+        self._labels: dict[int, int | str] = {}
+
+    def add(
+        self,
+        cells: Iterable[Any],
+        line: int | None,
+        target: Target | None,
+        user: UserKey | None,
+        fault: Fault | None = None,
+        *,
+        position: int | None = None,
+        label: int | str | None = None,
+    ) -> int:
+        """Add one row, and return the number of its target.
+
+        A row without target and user comes with the fault that says why. Its position is the next
+        one, unless it is given.
+        """
+        while position is not None and position > len(self.entries) + len(self._blanks):
+            self.skip_blank()
+        if label is not None:
+            self._labels[len(self.entries)] = label
+        if fault is not None:
+            self._faults[len(self.entries)] = fault
+        number = _NO_TARGET
+        if target is not None:
+            number = self._numbers.setdefault(target, len(self._numbers))
+        self.entries.append((number, user, *cells))
+        self.lines.append(line or 0)
+        return number
+
+    def skip_blank(self) -> None:
+        """Count a row that asks for nothing."""
+        self._blanks.append(len(self.entries))
+
+    def rows(self) -> Rows:
+        """Return all that was added."""
+        return Rows(
+            header=self.header,
+            targets=tuple(self._numbers),
+            entries=self.entries,
+            lines=self.lines,
+            faults=self._faults,
+            blanks=self._blanks,
+            labels=self._labels,
+            source=self.source,
+            notes=tuple(self.notes),
+        )
+
+
+@frozen
+class Everything:
+    """All enrollments of a target that a job takes; a plan makes rows of them.
+
+    Attributes:
+        target: where they are.
+        inactive_since: only users whose last access lies before this (aware), or so long ago.
+        exclude: ids and usernames that are left alone.
+        form: `"select_all"` asks for the platform's select-all form where it is safe.
+    """
+
+    target: Target
+    inactive_since: datetime | timedelta | None = None
+    exclude: frozenset[int | str] = frozenset()
+    form: Form = "hand_picked"
+
+
+@frozen
+class Selection:
+    """All rows of a job, in input order, part after part."""
+
+    parts: tuple[Rows | Everything, ...] = ()
+    placed: tuple[tuple[int, Rows], ...] = field(init=False, eq=False, repr=False)
+    """The parts that hold rows, each with the number of rows before it."""
+    _given: tuple[int, ...] = field(init=False, eq=False, repr=False)
+
+    @placed.default
+    def _places(self) -> tuple[tuple[int, Rows], ...]:
+        rows = list(self.rows)
+        return tuple(zip(accumulate(map(len, rows), initial=0), rows, strict=False))
+
+    @_given.default
+    def _given_before(self) -> tuple[int, ...]:
+        given = (len(part) + len(part.blanks) for part in self.rows)
+        return tuple(accumulate(given, initial=0))
+
+    def __len__(self) -> int:
+        """Return the number of rows that are known before planning."""
+        return sum(len(part) for part in self.rows)
+
+    @property
+    def rows(self) -> Iterator[Rows]:
+        """The parts that hold rows."""
+        return (part for part in self.parts if isinstance(part, Rows))
+
+    def where(self, index: int) -> str:
+        """Return the words for a row's place."""
+        row = self[index]
+        return f"line {row.line}" if row.line else f"row {(row.position or 0) + 1}"
+
+    def __iter__(self) -> Iterator[Row]:
+        for (start, part), given in zip(self.placed, self._given, strict=False):
+            for index in range(len(part)):
+                yield part.row(index, start, given)
+
+    def __getitem__(self, index: int) -> Row:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        number = bisect_right(self.placed, index, key=itemgetter(0)) - 1
+        start, part = self.placed[number]
+        return part.row(index - start, start, self._given[number])

@@ -1,0 +1,189 @@
+"""Converters for the values in the platform's JSON, one for each type of a record's field.
+
+A converter returns the value as its type, or raises `ValueError` with what was expected. It never
+guesses: a value of another form is an error, and an unknown word is kept as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from enum import Enum
+from math import isfinite
+from typing import Any, TypeVar
+
+from lms_archive.records import status as words
+
+__all__ = ["CONVERTERS", "Converter", "converter_for"]
+
+T = TypeVar("T")
+Converter = Callable[[Any], Any]
+
+_DIGITS = 20
+_LARGEST = 2**63
+_SECONDS = len("2026-01-31 23:59:59")
+_parse_time = datetime.fromisoformat
+_NO_TIME = "expected a time like '2026-01-31 23:59:59'"
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, str) and len(value) <= _DIGITS:
+        digits = value[1:] if value[:1] == "-" else value
+        if digits.isdigit() and digits.isascii():
+            value = int(value)
+    if type(value) is int and -_LARGEST < value < _LARGEST:
+        return value
+    raise ValueError("expected a whole number")
+
+
+def _number(value: object) -> float:
+    if type(value) in (int, float, str):
+        try:
+            number = float(value)  # type: ignore[arg-type]
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if isfinite(number):
+                return number
+    raise ValueError("expected a number")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    raise ValueError("expected text")
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if type(value) in (int, str) and value in (0, 1, "0", "1"):
+        return value in (1, "1")
+    raise ValueError("expected true or false")
+
+
+def _time(value: object) -> datetime | None:
+    """Convert a time in UTC; zero dates mean none."""
+    if type(value) is str and len(value) == _SECONDS and value[0] != "0":
+        try:
+            return _parse_time(value + "+00:00")  # the form that nearly all times have
+        except ValueError:
+            pass
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        if value.startswith("0000-00-00"):
+            return None
+        try:
+            moment = _parse_time(value[:-1] + "+00:00" if value[-1] in "zZ" else value)
+        except ValueError:
+            pass
+        else:
+            if moment.tzinfo is None:
+                return moment.replace(tzinfo=timezone.utc)
+            return moment.astimezone(timezone.utc)
+    raise ValueError(_NO_TIME)
+
+
+def _moment(value: object) -> datetime:
+    moment = _time(value)
+    if moment is None:
+        raise ValueError("expected a time")
+    return moment
+
+
+def _optional(convert: Callable[[object], T]) -> Callable[[object], T | None]:
+    def convert_optional(value: object) -> T | None:
+        return None if value is None or value == "" else convert(value)
+
+    return convert_optional
+
+
+def _optional_integer(value: object) -> int | None:
+    if type(value) is int and -_LARGEST < value < _LARGEST:
+        return value
+    return None if value is None or value == "" else _integer(value)
+
+
+def _optional_text(value: object) -> str | None:
+    return value if value is None or type(value) is str else _text(value)
+
+
+def _word(known: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
+    exact: dict[Any, Enum] = dict(known)
+
+    def convert_word(value: object) -> Enum | str:
+        try:
+            return exact[value]
+        except (KeyError, TypeError):
+            text = _text(value)
+            return known.get(text) or known.get(text.strip().lower()) or text
+
+    return convert_word
+
+
+def _optional_word(known: Mapping[str, Enum]) -> Callable[[object], Enum | str | None]:
+    convert = _word(known)
+    exact: dict[Any, Enum | None] = {**known, None: None, "": None}
+
+    def convert_word(value: object) -> Enum | str | None:
+        try:
+            return exact[value]
+        except (KeyError, TypeError):
+            return convert(value)
+
+    return convert_word
+
+
+def _int_or_text(value: object) -> int | str:
+    return value if type(value) is int else _text(value)
+
+
+def _optional_id_or_word(value: object) -> int | str | None:
+    if type(value) is int:
+        return value
+    if value is None or value == "":
+        return None
+    text = _text(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else text
+
+
+def _ids(value: object) -> tuple[int, ...]:
+    """Convert ids; on this platform they may be one text with commas."""
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise ValueError(  # noqa: TRY004  a fault of the data, as every other
+            "expected ids, such as '12,15,19'"
+        )
+    return tuple(
+        _integer(part.strip() if isinstance(part, str) else part) for part in parts if part != ""
+    )
+
+
+CONVERTERS: tuple[tuple[Any, Converter], ...] = (
+    (int, _integer),
+    (float, _number),
+    (str, _text),
+    (bool, _flag),
+    (int | None, _optional_integer),
+    (float | None, _optional(_number)),
+    (bool | None, _optional(_flag)),
+    (str | None, _optional_text),
+    (int | str, _int_or_text),
+    (int | str | None, _optional_id_or_word),
+    (datetime, _moment),
+    (datetime | None, _time),
+    (tuple[int, ...], _ids),
+    (words.EnrollmentStatus | str | None, _optional_word(words.STATUS_WORDS)),
+    (words.EnrollmentLevel | str | None, _optional_word(words.LEVEL_WORDS)),
+    (words.JobStatus | str, _word(words.JOB_WORDS)),
+)
+
+
+def converter_for(field_type: Any) -> Converter:
+    """Return the converter for fields of this type."""
+    return next(convert for known, convert in CONVERTERS if known == field_type)

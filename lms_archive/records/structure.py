@@ -1,0 +1,307 @@
+"""Build records from JSON, and JSON from records. The only module that knows cattrs.
+
+The platform answers flat items whose keys are in the contract; records are typed and, where
+archived, grouped: `record_reader` reads those. Our own files (contract, plan, ledger) hold
+records in the form in which they are built: `to_plain` and `from_plain` write and read those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from functools import partial
+from operator import eq
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_origin
+
+import attrs
+from attrs import define, field, frozen
+from cattrs import ClassValidationError, IterableValidationError, transform_error
+from cattrs import Converter as CattrsConverter
+
+from lms_archive.records.fields import CONVERTERS, Converter, converter_for
+from lms_archive.records.keys import JsonKey, first_key, key_in, under_first_keys
+
+__all__ = ["StructureError", "Structurer", "from_plain", "record_reader", "to_plain"]
+
+T = TypeVar("T")
+Reader = Callable[[Mapping[str, Any]], T]
+
+_SHOWN = 60
+_FAULTS = (ValueError, TypeError, KeyError, OverflowError)
+
+
+class StructureError(ValueError):
+    """Some JSON is not what was expected.
+
+    Attributes:
+        faults: one text for each fault, beginning with its JSON path.
+        fields: the fields of the record that have a fault, as in the contract: `"user.user_id"`.
+    """
+
+    faults: tuple[str, ...]
+    fields: frozenset[str]
+
+    def __init__(self, faults: Sequence[str], fields: Collection[str] = ()) -> None:
+        super().__init__("; ".join(faults))
+        self.faults, self.fields = tuple(faults), frozenset(fields)
+
+
+@define
+class _Slots:
+    """The slots of a record's class: what sets each, and the key and converter of its value."""
+
+    texts: list[tuple[Any, str]] = field(factory=list)
+    optional: list[tuple[Any, str, Converter]] = field(factory=list)
+    required: list[tuple[Any, str, Converter]] = field(factory=list)
+    groups: list[tuple[Any, Reader[Any]]] = field(factory=list)
+    empty: list[Any] = field(factory=list)
+    extra: Any = None
+
+    @classmethod
+    def of(cls, record: Any, keys: Mapping[str, str], group: str) -> _Slots:
+        slots = cls()
+        for attribute in attrs.fields(record):
+            set_slot = getattr(record, attribute.name).__set__
+            key = keys.get(group + attribute.name)
+            if attrs.has(attribute.type):
+                read = record_reader(attribute.type, keys, f"{attribute.name}.")
+                slots.groups.append((set_slot, read))
+            elif attribute.name == "extra":
+                slots.extra = set_slot
+            elif key is None:
+                slots.empty.append(set_slot)
+            elif attribute.type == str | None:
+                slots.texts.append((set_slot, key))
+            else:
+                kind = slots.optional if _is_optional(attribute.type) else slots.required
+                kind.append((set_slot, key, converter_for(attribute.type)))
+        return slots
+
+
+def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Reader[T]:
+    """Build the function that reads one flat API item into a frozen, slotted record.
+
+    The values are set through the descriptors of the slots, because `__init__` of a frozen class
+    takes several times as long.
+
+    Args:
+        cls: the record's class. Its groups are read from the same item; its `extra` takes what is
+            under no key.
+        keys: for each field (`"user.user_id"` where grouped) the key that it is found under. A
+            field without a key is None.
+        group: the group that `cls` is, as `"user."`.
+
+    Returns:
+        The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
+        item that is not such a record.
+    """
+    slots, known = _Slots.of(cls, keys, group), frozenset(keys.values())
+    texts, optional, required = slots.texts, slots.optional, slots.required
+    groups, empty, set_extra = slots.groups, slots.empty, slots.extra
+    new, convert_text = object.__new__, converter_for(str | None)
+
+    def read(item: Mapping[str, Any]) -> T:
+        record = new(cls)
+        get = item.get
+        for set_slot, key in texts:
+            value = get(key)
+            set_slot(record, value if value is None or type(value) is str else convert_text(value))
+        for set_slot, key, convert in optional:
+            value = get(key)
+            set_slot(record, None if value is None else convert(value))
+        for set_slot, key, convert in required:
+            set_slot(record, convert(get(key)))
+        for set_slot, read_group in groups:
+            set_slot(record, read_group(item))
+        for set_slot in empty:
+            set_slot(record, None)
+        if set_extra is not None:
+            unknown = {} if item.keys() <= known else {k: item[k] for k in item if k not in known}
+            set_extra(record, unknown)
+        return record
+
+    return read
+
+
+class Structurer:
+    """Builds records from the platform's items by the keys of the contract.
+
+    Args:
+        keys: for each record's name, its fields (`"user.user_id"` where grouped) and the JSON key
+            that each is found under; of several keys, the first that holds something counts.
+    """
+
+    def __init__(self, keys: Mapping[str, Mapping[str, JsonKey]]) -> None:
+        self._keys = keys
+        self._with_several_keys = {
+            name
+            for name, fields in keys.items()
+            if not all(isinstance(key, str) for key in fields.values())
+        }
+        self._readers: dict[type, Reader[Any]] = {}
+
+    def __call__(self, cls: type[T], item: object, where: str = "$") -> T:
+        """Build the record of one item.
+
+        Raises:
+            StructureError: the item's faults, all of them, each with its JSON path below `where`.
+        """
+        if not isinstance(item, Mapping):
+            raise StructureError([f"{where}: expected an object, not {_shown(item)}"])
+        try:
+            return self._reader(cls)(item)
+        except _FAULTS:
+            faults = list(self._faults(cls, item))
+            if not faults:
+                raise
+        texts = [f"{where}.{fault.key}: {fault.text}" for fault in faults]
+        raise StructureError(texts, {fault.field for fault in faults})
+
+    def many(self, cls: type[T], items: Sequence[Any], where: str = "$") -> list[T]:
+        """Build the records of a list's items.
+
+        Raises:
+            StructureError: the faults of the first item that has any.
+        """
+        try:
+            return list(map(self._reader(cls), items))
+        except (*_FAULTS, AttributeError):  # an item that is not an object has no `get`
+            return [self(cls, item, f"{where}[{index}]") for index, item in enumerate(items)]
+
+    def without_faults(self, cls: type[T], item: object) -> T | None:
+        """Build the record of an item that has faults, without the values that are at fault.
+
+        Such a field is None, and its value stays in `extra` as it came. None where the record
+        cannot do without one of them.
+        """
+        if not isinstance(item, Mapping):
+            return None
+        keys = {fault.key for fault in self._faults(cls, item)}
+        try:
+            record: Any = self._reader(cls)({**item, **dict.fromkeys(keys)})
+        except _FAULTS:
+            return None
+        faulty = {key: value for key, value in item.items() if key in keys}
+        return attrs.evolve(record, extra={**record.extra, **faulty})  # type: ignore[no-any-return]
+
+    def value(self, cls: type, item: object, name: str) -> Any:
+        """Read one field of an item, in whichever group it is; None where it cannot be read."""
+        for path, key in self._keys[cls.__name__].items():
+            if path.rpartition(".")[2] == name and isinstance(item, Mapping):
+                with suppress(ValueError, TypeError, OverflowError):
+                    return converter_for(_type_of(cls, path))(item.get(key_in(item, key)))
+        return None
+
+    def _reader(self, cls: type[T]) -> Reader[T]:
+        read = self._readers.get(cls)
+        if read is None:
+            keys = self._keys[cls.__name__]
+            read = record_reader(cls, {path: first_key(key) for path, key in keys.items()})
+            if cls.__name__ in self._with_several_keys:
+                read = _reader_of_first_keys(read, tuple(keys.values()))
+            self._readers[cls] = read
+        return read
+
+    def _faults(self, cls: type, item: Mapping[str, Any]) -> Iterator[_Fault]:
+        for path, keys in self._keys[cls.__name__].items():
+            field_type, key = _type_of(cls, path), key_in(item, keys)
+            if key not in item:
+                if not _is_optional(field_type) and get_origin(field_type) is not tuple:
+                    yield _Fault(path, key, "missing")
+                continue
+            try:
+                converter_for(field_type)(item[key])
+            except (ValueError, TypeError, OverflowError) as error:
+                yield _Fault(path, key, f"{error}, not {_shown(item[key])}")
+
+
+def _reader_of_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[T]:
+    return lambda item: read(under_first_keys(item, keys))
+
+
+@frozen
+class _Fault:
+    """What is wrong with one value of an item."""
+
+    field: str
+    key: str
+    text: str
+
+
+def _type_of(cls: Any, field: str) -> Any:
+    """Return the type of a field of a record, or of one of its groups."""
+    for name in field.split("."):
+        cls = getattr(attrs.fields(cls), name).type
+    return cls
+
+
+def _is_optional(field_type: Any) -> bool:
+    return NoneType in get_args(field_type)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _hook(convert: Converter) -> Callable[[Any, Any], Any]:
+    return lambda value, _: convert(value)
+
+
+def _cattrs_converter(**options: Any) -> CattrsConverter:
+    converter = CattrsConverter(forbid_extra_keys=True, **options)
+    for field_type, convert in CONVERTERS:
+        if get_origin(field_type) is tuple:
+            converter.register_structure_hook_func(partial(eq, field_type), _hook(convert))
+        else:
+            converter.register_structure_hook(field_type, _hook(convert))
+    converter.register_structure_hook(
+        JsonKey, lambda key, _: key if type(key) is str else tuple(key)
+    )
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_unstructure_hook(date, date.isoformat)
+    return converter
+
+
+_NAMED = re.compile(r"\['([^']*)'\]")
+_explaining = _cattrs_converter()
+_fast = _cattrs_converter(detailed_validation=False)
+
+
+def to_plain(value: Any) -> Any:
+    """Return the JSON form of a record or of a value that holds records; times in ISO 8601, UTC."""
+    return _explaining.unstructure(value)
+
+
+def from_plain(cls: type[T], value: object) -> T:
+    """Build a record from its JSON form.
+
+    Raises:
+        StructureError: every fault, each with its JSON path.
+    """
+    if attrs.has(cls) and not isinstance(value, Mapping):
+        raise StructureError([f"$: expected an object, not {_shown(value)}"])
+    with suppress(Exception):  # what is wrong, and where, is found out by the slower converter
+        return _fast.structure(value, cls)
+    try:
+        return _explaining.structure(value, cls)
+    except (ClassValidationError, IterableValidationError) as error:
+        pairs = (text.rpartition(" @ ") for text in transform_error(error, "$", _described))
+        faults = [_NAMED.sub(r".\1", path) + ": " + text for text, _, path in pairs]
+        raise StructureError(faults) from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise StructureError([f"$: {error}"]) from None
+
+
+def _described(error: BaseException, _: object) -> str:
+    if isinstance(error, KeyError):
+        return "missing"
+    if isinstance(error, (AttributeError, TypeError)):
+        return "not of the shape that belongs here"
+    extra = getattr(error, "extra_fields", None)
+    if extra:
+        return f"unknown: {', '.join(sorted(extra))}"
+    return str(error)

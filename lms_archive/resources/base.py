@@ -1,0 +1,62 @@
+"""What courses, learning plans, users and background jobs have alike: list, get and find."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Generic, TypeVar
+
+from lms_archive.errors import InvalidInputError, NotFoundError
+from lms_archive.resources.identity import require_same_id
+from lms_archive.resources.listing import Listing
+from lms_archive.wire.calls import Wire
+from lms_archive.wire.pages import Page, pages, structured
+
+__all__ = ["Resource"]
+
+T = TypeVar("T")
+
+
+class Resource(Generic[T]):
+    """One kind of record. Subclasses name its calls, and document them."""
+
+    _record: ClassVar[type]
+    _noun: ClassVar[str]
+    _id: ClassVar[str]
+    _list: ClassVar[str]
+    _get: ClassVar[str]
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def _listing(self, **filters: Any) -> Listing[T]:
+        return Listing(self._record, lambda: self._pages(**filters))
+
+    def _pages(self, **filters: Any) -> Iterator[Page[T]]:
+        return pages(self._wire, self._list, self._record, **filters)
+
+    def _fetch(self, identity: int | str) -> T:
+        """Return the record of that id, and no other: the answer has to name it."""
+        where = {self._id: identity}
+        reply = self._wire.call(self._get, **where)
+        record: T = structured(self._wire, self._get, self._record, reply.data, where)
+        require_same_id(self._wire, self._get, getattr(record, self._id), **where)
+        return record
+
+    def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
+        """Return the only record whose *attribute* is exactly *name*; a search finds more."""
+        records = {
+            getattr(record, self._id): record
+            for record in self._listing(**filters)
+            if getattr(record, attribute) == name
+        }
+        if not records:
+            row = self._wire.operation(self._list)
+            message = f"no {self._noun} with the {attribute} {name!r}"
+            raise NotFoundError(row.method, row.path, message=message)
+        if len(records) > 1:
+            ids = ", ".join(map(str, records))
+            raise InvalidInputError(
+                f"{len(records)} {self._noun}s have the {attribute} {name!r} (ids {ids}): "
+                "use the id"
+            )
+        return next(iter(records.values()))

@@ -1,0 +1,121 @@
+"""The check of a client: login, role, contract and archived lists, in one short report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from attrs import field, frozen
+
+from lms_archive.errors import ApiError
+from lms_archive.records.active import Account
+from lms_archive.records.archived import ArchivedRecord
+from lms_archive.resources.account import known_account
+from lms_archive.resources.archived import Archived
+from lms_archive.resources.courses import Courses
+from lms_archive.resources.learning_plans import LearningPlans
+from lms_archive.wire.calls import Wire
+from lms_archive.wire.pages import Page
+from lms_archive.wire.report import ContractReport, OperationCheck
+from lms_archive.wire.verify import verify
+
+__all__ = ["ClientCheck", "check"]
+
+
+@frozen(kw_only=True)
+class ClientCheck:
+    """What `client.check()` found out. `print` shows it as a short report.
+
+    Attributes:
+        platform: the address of the platform.
+        account: who is logged in, or None where the platform does not say.
+        contract: what the platform's swagger says of the contract, or None where the login failed.
+        archived_lists: for courses and learning plans, how reading an archived list went.
+        problems: what stands in the way of a job, one text for each; empty where nothing does.
+    """
+
+    platform: str
+    account: Account | None = None
+    contract: ContractReport | None = field(default=None, repr=False)
+    archived_lists: Mapping[str, str] = field(factory=dict, hash=False)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that stands in the way of a job."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        """Return the report, its problems last."""
+        lines = [self.platform]
+        if self.contract is not None:
+            account = self.account or Account()
+            name = account.username or "the platform does not say as whom"
+            user_id = "" if account.user_id is None else f" (id {account.user_id})"
+            lines += [
+                f"  login           {name}{user_id}",
+                f"  role            {account.level or 'the platform does not say'}",
+                f"  contract        {str(self.contract).partition(chr(10))[0]}",
+                *(f"  archived list   {text}" for text in self.archived_lists.values()),
+            ]
+        count = len(self.problems)
+        lines.append(f"{count or 'no'} {'problem' if count == 1 else 'problems'}")
+        return "\n".join([*lines, *(f"  - {problem}" for problem in self.problems)])
+
+
+def check(wire: Wire) -> ClientCheck:
+    """Check what a job needs; reads only, and raises nothing of the platform."""
+    platform = wire.settings.base_url
+    try:
+        account = known_account(wire)
+        report = verify(wire)
+    except ApiError as error:
+        return ClientCheck(platform=platform, problems=(str(error),))
+    problems = []
+    if account is not None and account.is_power_user:
+        problems.append(
+            "the account is a Power User: it cannot archive in learning plans nor delete archived "
+            "enrollments, and needs a permission to archive in courses"
+        )
+    open_rows = [f"{row.operation} ({row.state})" for row in report if _is_open(row)]
+    if open_rows:
+        problems.append(
+            f"not confirmed by the platform's swagger: {', '.join(open_rows)}; "
+            "print(client.verify_contract()) says what to do"
+        )
+    archived_lists = {}
+    for kind in ("course", "learning plan"):
+        archived_lists[kind], failure = _read_archived_list(wire, kind)
+        if failure is not None:
+            problems.append(f"the archived list of a {kind} cannot be read: {failure}")
+    return ClientCheck(
+        platform=platform,
+        account=account,
+        contract=report,
+        archived_lists=archived_lists,
+        problems=tuple(problems),
+    )
+
+
+def _is_open(row: OperationCheck) -> bool:
+    return row.is_needed and row.state != "confirmed"
+
+
+def _read_archived_list(wire: Wire, kind: str) -> tuple[str, ApiError | None]:
+    """Read a page of the archived list of the first course or learning plan there is."""
+    archived = Archived(wire)
+    if kind == "course":
+        ids = (course.course_id for course in Courses(wire).list())
+        pages: Callable[[int], Iterator[Page[ArchivedRecord]]] = archived.pages_in_course
+    else:
+        ids = (plan.learning_plan_id for plan in LearningPlans(wire).list())
+        pages = archived.pages_in_learning_plan
+    try:
+        target_id = next(ids, None)
+        if target_id is None:
+            return f"not read: there is no {kind}", None
+        page = next(pages(target_id))
+    except ApiError as error:
+        return f"{kind}: cannot be read", error
+    if page.total is None:
+        return f"{kind} {target_id}: can be read", None
+    return f"{kind} {target_id}: {page.total:,} {'record' if page.total == 1 else 'records'}", None

@@ -1,0 +1,227 @@
+"""The SQLite file: plain tables that anyone can query with SQL.
+
+Times are text, `YYYY-MM-DD HH:MM:SS` in UTC, NULL for none. Only the schedule of jobs
+(`due_at`, `starts_at`, `ends_at`, `hidden_until`) is in microseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+
+def _active(measure: str) -> str:
+    return f"""
+    user_id INTEGER NOT NULL REFERENCES users (user_id),
+    enrollment_status TEXT NOT NULL,
+    enrollment_level TEXT NOT NULL,
+    {measure},
+    enrollment_created_at TEXT,
+    enrollment_created_by INTEGER,
+    enrollment_completion_date TEXT,
+    enrollment_time_spent INTEGER NOT NULL,  -- seconds
+    enrollment_validity_begin_datetime TEXT,
+    enrollment_validity_end_datetime TEXT,
+    enrollment_date_last_updated TEXT,
+    certificate_url TEXT,
+    certificate_date TEXT,
+"""
+
+
+_ARCHIVED = """
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    archived_at TEXT NOT NULL,
+    archived_by INTEGER NOT NULL,
+    user_id INTEGER NOT NULL,
+    username TEXT NOT NULL,
+    first_name TEXT,
+    last_name TEXT,
+    language TEXT,
+    certificate_url TEXT,
+    certificate_date TEXT,
+    enrollment_created_at TEXT,
+    enrollment_created_by INTEGER,
+    enrollment_status TEXT NOT NULL,
+    enrollment_validity_begin_datetime TEXT,
+    enrollment_validity_end_datetime TEXT,
+    enrollment_completion_date TEXT,
+"""
+_SAVED = """
+    -- saved, not returned by the API (article)
+    user_last_access_date TEXT,
+    user_expiration_date TEXT,
+    user_is_active INTEGER NOT NULL,
+    user_is_suspended INTEGER NOT NULL,
+    user_level TEXT NOT NULL,
+    enrollment_date_last_updated TEXT,
+    -- the sandbox's own
+    job_hash TEXT,                       -- NULL: archived at once
+    hidden_until INTEGER                 -- the fault archived_lag
+"""
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS users (
+    user_id INTEGER PRIMARY KEY,
+    username TEXT NOT NULL UNIQUE,
+    first_name TEXT,
+    last_name TEXT,
+    email TEXT,
+    status TEXT NOT NULL,                -- '1' active, '0' suspended
+    level TEXT NOT NULL,
+    language TEXT,
+    last_access_date TEXT,
+    creation_date TEXT,
+    expiration_date TEXT
+);
+CREATE INDEX IF NOT EXISTS users_by_last_access ON users (last_access_date);
+
+CREATE TABLE IF NOT EXISTS courses (
+    id_course INTEGER PRIMARY KEY,
+    code TEXT NOT NULL,                  -- not unique, as on the platform
+    name TEXT NOT NULL,
+    uidCourse TEXT NOT NULL,
+    course_type TEXT NOT NULL,
+    published INTEGER NOT NULL,
+    language TEXT,
+    credits REAL,
+    start_date TEXT,
+    end_date TEXT,
+    last_update TEXT
+);
+
+CREATE TABLE IF NOT EXISTS enrollments ( -- the active ones: one for each user and course
+    course_id INTEGER NOT NULL REFERENCES courses (id_course),
+{_active("enrollment_score REAL")}
+    PRIMARY KEY (course_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS tracking (    -- what was kept of work in an archived enrollment
+    course_id INTEGER NOT NULL,
+    user_id INTEGER NOT NULL,
+    enrollment_status TEXT NOT NULL,
+    enrollment_score REAL,
+    enrollment_time_spent INTEGER NOT NULL,
+    enrollment_completion_date TEXT,
+    PRIMARY KEY (course_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS learning_plans (
+    learning_plan_id INTEGER PRIMARY KEY,
+    uuid TEXT NOT NULL,
+    code TEXT NOT NULL,                  -- not unique
+    title TEXT NOT NULL,
+    is_published INTEGER NOT NULL,
+    credits REAL,
+    language TEXT,
+    created_on TEXT,
+    published_on TEXT,
+    updated_on TEXT,
+    validity_days INTEGER,
+    start_date TEXT,
+    end_date TEXT,
+    certificate_template_id INTEGER
+);
+
+CREATE TABLE IF NOT EXISTS learning_plan_courses (
+    learning_plan_id INTEGER NOT NULL REFERENCES learning_plans (learning_plan_id),
+    course_id INTEGER NOT NULL REFERENCES courses (id_course),
+    position INTEGER NOT NULL,
+    PRIMARY KEY (learning_plan_id, course_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS plans_by_course ON learning_plan_courses (course_id);
+
+CREATE TABLE IF NOT EXISTS learning_plan_enrollments ( -- the active ones
+    learning_plan_id INTEGER NOT NULL REFERENCES learning_plans (learning_plan_id),
+{_active("enrollment_completion_percentage REAL NOT NULL")}
+    PRIMARY KEY (learning_plan_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS certificates ( -- served at /certificates/<name>
+    name TEXT PRIMARY KEY
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS archived_enrollments ( -- frozen at archive time
+{_ARCHIVED}
+    course_id INTEGER NOT NULL,
+    course_name TEXT NOT NULL,
+    course_code TEXT NOT NULL,
+    course_uid TEXT NOT NULL,
+    course_type TEXT NOT NULL,
+    course_credits REAL,
+    enrollment_level TEXT NOT NULL,
+    enrollment_score REAL,
+    enrollment_time_spent INTEGER NOT NULL,
+    learning_plan_id INTEGER,            -- archived with this plan
+    course_language TEXT,                -- saved, not returned
+{_SAVED}
+);
+CREATE INDEX IF NOT EXISTS archived_by_course ON archived_enrollments (course_id);
+CREATE INDEX IF NOT EXISTS archived_by_user ON archived_enrollments (course_id, user_id);
+
+CREATE TABLE IF NOT EXISTS archived_learning_plan_enrollments ( -- frozen at archive time
+{_ARCHIVED}
+    learning_plan_id INTEGER NOT NULL,
+    learning_plan_title TEXT NOT NULL,
+    learning_plan_code TEXT NOT NULL,
+    learning_plan_uuid TEXT NOT NULL,
+    learning_plan_status INTEGER NOT NULL,  -- 0 enrolled, 1 in progress, 2 completed
+    learning_plan_courses TEXT NOT NULL,    -- ids, separated by commas
+    learning_plan_credits REAL,
+    learning_plan_language TEXT,            -- from here on saved, not returned
+    learning_plan_created_on TEXT,
+    learning_plan_published_on TEXT,
+    learning_plan_updated_on TEXT,
+    learning_plan_validity_days INTEGER,
+    learning_plan_start_date TEXT,
+    learning_plan_end_date TEXT,
+    learning_plan_certificate_template_id INTEGER,
+{_SAVED}
+);
+CREATE INDEX IF NOT EXISTS archived_by_plan
+    ON archived_learning_plan_enrollments (learning_plan_id, user_id);
+
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,                -- queued, running, aborted, completed
+    percent INTEGER NOT NULL,
+    errors INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    author_id INTEGER NOT NULL,
+    date_created TEXT NOT NULL,
+    last_update TEXT NOT NULL,
+    log_file TEXT,
+    enrollment_mode TEXT NOT NULL,       -- what is done to each row
+    reset_tracking INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    ends_as TEXT NOT NULL,               -- completed or, by the fault job_aborted, aborted
+    lag INTEGER                          -- the fault archived_lag
+);
+CREATE INDEX IF NOT EXISTS jobs_open ON jobs (ends_at) WHERE status IN ('queued', 'running');
+
+CREATE TABLE IF NOT EXISTS job_rows (
+    job_number INTEGER NOT NULL REFERENCES jobs (number),
+    position INTEGER NOT NULL,
+    course_id INTEGER,                   -- one of the two
+    learning_plan_id INTEGER,
+    user_id INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    state TEXT NOT NULL,                 -- waiting, spoiled, never; then archived or error
+    PRIMARY KEY (job_number, position)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS job_rows_due ON job_rows (due_at, job_number, position)
+    WHERE state IN ('waiting', 'spoiled');
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file and create the tables that are missing.
+
+    The connection may be used from any thread, by one at a time: the caller holds a lock.
+    """
+    db = sqlite3.connect(path, check_same_thread=False)
+    db.row_factory = sqlite3.Row
+    db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; BEGIN; {SCHEMA} COMMIT")
+    return db

@@ -1,0 +1,132 @@
+"""The columns of a table: stable names, and what each may hold.
+
+A record's columns are its attributes. Those of its groups `archiving` and `enrollment` keep
+their names, those of `user`, `course` and `learning_plan` begin with the group's name, so that an
+archived record has the column names of an active one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from operator import attrgetter
+from types import NoneType
+from typing import Any, Final, Literal, get_args
+
+import attrs
+from attrs import frozen
+
+__all__ = ["Column", "Kind", "columns_of", "given_columns", "rows_of", "text_of"]
+
+Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
+"""`word` is one of a few; `ids` are several whole numbers; `time` is aware, in UTC."""
+
+_BARE_GROUPS: Final = ("archiving", "enrollment")
+_TOO_LARGE: Final = 2**63
+_OPEN_WORDS: Final = ("level", "type")
+_KINDS: Final[tuple[tuple[frozenset[Any], Kind], ...]] = (
+    (frozenset({int}), "integer"),
+    (frozenset({float}), "number"),
+    (frozenset({bool}), "flag"),
+    (frozenset({datetime}), "time"),
+    (frozenset({tuple[int, ...]}), "ids"),
+)
+
+
+@frozen
+class Column:
+    """A column: its name, what it holds, and the known words of a `word`."""
+
+    name: str
+    kind: Kind
+    words: tuple[str, ...] = ()
+
+
+def columns_of(*classes: Any) -> tuple[Column, ...]:
+    """List the columns of records of these classes, each name once, in order."""
+    columns = {column.name: column for cls in classes for column, _ in _fields(cls)}
+    return tuple(columns.values())
+
+
+def rows_of(records: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Turn each record into one flat row."""
+    for record in records:
+        cls: Any = type(record)
+        yield {column.name: get(record) for column, get in _fields(cls)}
+
+
+@cache
+def _fields(cls: Any) -> tuple[tuple[Column, Callable[[Any], Any]], ...]:
+    return tuple(_walk(cls, "", ""))
+
+
+def _walk(cls: Any, path: str, group: str) -> Iterator[tuple[Column, Callable[[Any], Any]]]:
+    for attribute in attrs.fields(cls):
+        if not attribute.init:  # where a record was read is not a column
+            continue
+        name = attribute.name
+        if attrs.has(attribute.type):
+            inner = "" if name in _BARE_GROUPS else name
+            yield from _walk(attribute.type, f"{name}.", inner)
+            continue
+        column = _column(name if name.startswith(group) else f"{group}_{name}", attribute)
+        get = attrgetter(path + name)
+        yield column, _as_text(get) if column.kind in ("text", "word") else get
+
+
+def _column(name: str, attribute: attrs.Attribute[Any]) -> Column:
+    declared = attribute.type
+    ids = declared == tuple[int, ...]
+    types = frozenset(() if ids else get_args(declared)) - {NoneType} or {declared}
+    for enum in types:
+        if isinstance(enum, type) and issubclass(enum, Enum):
+            return Column(name, "word", words=tuple(str(word.value) for word in enum))
+    if attribute.name.rpartition("_")[2] in _OPEN_WORDS:
+        return Column(name, "word")
+    return Column(name, dict(_KINDS).get(frozenset(types), "text"))
+
+
+def _as_text(get: Callable[[Any], Any]) -> Callable[[Any], str | None]:
+    def text(record: Any) -> str | None:
+        value = get(record)
+        if isinstance(value, Mapping):
+            return json.dumps(value, ensure_ascii=False, default=str) if value else None
+        return None if value is None else str(value)
+
+    return text
+
+
+def given_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
+    """Find out the columns of a user's rows: a kind where all values have it, else text."""
+    kinds: dict[str, set[Kind]] = {}
+    for row in rows:
+        for name, value in row.items():
+            seen = kinds.setdefault(name, set())
+            if value is not None:
+                seen.add(_kind_of(value))
+    return [Column(name, _common(seen)) for name, seen in kinds.items()]
+
+
+def _kind_of(value: Any) -> Kind:
+    if isinstance(value, bool):
+        return "flag"
+    if isinstance(value, int):
+        return "integer" if -_TOO_LARGE <= value < _TOO_LARGE else "text"
+    return "number" if isinstance(value, float) else "text"
+
+
+def _common(kinds: set[Kind]) -> Kind:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "number" if kinds == {"integer", "number"} else "text"
+
+
+def text_of(value: Any) -> str | None:
+    """Write a value as text that UTF-8 can hold: half a character is escaped."""
+    if value is None:
+        return None
+    text = str(value)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

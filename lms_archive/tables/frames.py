@@ -1,0 +1,147 @@
+"""Tables for analysis: CSV row by row, pandas and Arrow with the types of the columns.
+
+pandas and Arrow are extras of their own: neither needs the other. Both take the same cells.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timezone
+from itertools import islice
+from typing import Any, Final
+
+from lms_archive.errors import LmsArchiveError
+from lms_archive.tables.columns import Column, text_of
+from lms_archive.tables.csv import Destination, write_csv
+
+__all__ = ["Table"]
+
+_BATCH: Final = 10_000
+_PANDAS: Final = {
+    "text": "string",
+    "integer": "Int64",
+    "number": "Float64",
+    "flag": "boolean",
+    "ids": "object",
+}
+
+
+class Table:
+    """Rows of named, typed columns; what is empty is null, never NaN, and times are in UTC."""
+
+    __slots__ = ()
+
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        """The columns, and the rows as they are read."""
+        raise NotImplementedError
+
+    def to_csv(self, path: Destination) -> None:
+        """Write the rows as CSV (UTF-8), one row in memory at a time.
+
+        A cell that a spreadsheet would run has a `'` before it, which `from_csv` takes off again.
+
+        Args:
+            path: where to; a file that is open for text is taken too.
+
+        Raises:
+            InvalidInputError: it cannot be written there; a file that was there is as it was.
+        """
+        columns, rows = self._table()
+        write_csv(path, [column.name for column in columns], rows)
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame; needs the extra `pandas`.
+
+        Texts are `string`, whole numbers `Int64`, numbers `Float64`, flags `boolean`, times
+        `datetime64[us, UTC]`, and words categories.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        pd = _extra("pandas", "pandas")
+        columns, rows = self._table()
+        values: list[list[Any]] = [[] for _ in columns]
+        while part := list(islice(rows, _BATCH)):
+            for column, collected in zip(columns, values, strict=True):
+                collected.extend(_cells(column, part))
+        series = {}
+        for column in columns:
+            series[column.name] = _series(pd, column, values.pop(0))
+        return pd.DataFrame(series, columns=list(series))
+
+    def to_arrow(self) -> Any:
+        """Return the rows as a `pyarrow.Table`, made batch by batch; needs the extra `arrow`.
+
+        Where even that is too large, `pyarrow.RecordBatchReader.from_stream(this)` gives one
+        batch of 10,000 rows at a time.
+
+        Raises:
+            LmsArchiveError: pyarrow is not installed.
+        """
+        return self._batches().read_all()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Stream the rows in batches to whatever speaks Arrow (DuckDB, polars, ...)."""
+        return self._batches().__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Any:
+        pa = _extra("pyarrow", "arrow")
+        columns, rows = self._table()
+        schema = pa.schema([(column.name, _arrow_type(pa, column)) for column in columns])
+
+        def batches() -> Iterator[Any]:
+            while part := list(islice(rows, _BATCH)):
+                arrays = [
+                    _array(pa, field.type, _cells(column, part))
+                    for column, field in zip(columns, schema, strict=True)
+                ]
+                yield pa.record_batch(arrays, schema=schema)
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _extra(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        text = f"{module} is missing: pip install 'lms-archive[{extra}]'"
+        raise LmsArchiveError(text) from None
+
+
+def _cells(column: Column, rows: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """The values of a column as both libraries take them."""
+    values = [row.get(column.name) for row in rows]
+    if column.kind in ("text", "word"):
+        return [text_of(value) for value in values]
+    return values
+
+
+def _series(pd: Any, column: Column, values: list[Any]) -> Any:
+    if column.kind == "time":  # by way of microseconds, which hold the year 9999
+        naive = [value and value.astimezone(timezone.utc).replace(tzinfo=None) for value in values]
+        moments = _extra("numpy", "pandas").array(naive, dtype="datetime64[us]")
+        return pd.Series(moments).dt.tz_localize("UTC")
+    if column.kind != "word":
+        return pd.Series(values, dtype=_PANDAS[column.kind])
+    others = sorted({value for value in values if value is not None} - {*column.words})
+    return pd.Series(pd.Categorical(values, categories=[*column.words, *others]))
+
+
+def _arrow_type(pa: Any, column: Column) -> Any:
+    types = {
+        "text": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "flag": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "word": pa.dictionary(pa.int32(), pa.string()),
+        "ids": pa.list_(pa.int64()),
+    }
+    return types[column.kind]
+
+
+def _array(pa: Any, kind: Any, values: list[Any]) -> Any:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, type=pa.string()).dictionary_encode()
+    return pa.array(values, type=kind)

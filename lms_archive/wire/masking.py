@@ -1,0 +1,110 @@
+"""Secrets: values that never print, and their removal from text that the platform sends back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import quote, quote_plus
+
+from attrs import field, frozen
+
+from lms_archive.errors import InvalidInputError
+
+__all__ = ["MASK", "Mask", "Secret", "secret"]
+
+MASK = "[secret]"
+_MAX_TEXT = 300
+_TOKEN = 16
+"""A value at least this long, of a field such as `access_token`, is a secret, known or not."""
+_FIELD = re.compile(
+    r"""((?:access_token|refresh_token|id_token|client_secret|token|password|assertion)"""
+    r"""[\\"']*\s*[:=]\s*[\\"']*)([^\\"'&\s,;}<]+)""",
+    re.IGNORECASE,
+)
+"""`name=value` or `"name": "value"`, where the name is one of a secret."""
+
+
+@frozen(repr=False)
+class Secret:
+    """A text that is printed only on request: `reveal()`."""
+
+    _value: str = field()
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+
+def secret(value: str | Secret) -> Secret:
+    """Wrap a text that must not be printed.
+
+    Raises:
+        InvalidInputError: it is not a text; it is not quoted.
+    """
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise InvalidInputError(f"a secret must be a str, not {type(value).__name__}")
+    return Secret(value)
+
+
+class Mask:
+    """Removes secrets from text that the platform sent.
+
+    A secret is removed wherever it occurs, in each encoding in which it may be quoted. One that
+    could be part of an ordinary sentence (letters and digits only, and short, or a plain word) is
+    removed only where it is the value of a field that is named as a secret; so is any long value of
+    a field such as `access_token`.
+    """
+
+    def __init__(self, secrets: Iterable[Secret | None] = ()) -> None:
+        values = [value.reveal() for value in secrets if value is not None]
+        strong = [value for value in values if not _is_common(value)]
+        self._strong = sorted(
+            {text for value in strong for text in encodings_of(value)}, key=len, reverse=True
+        )
+        self._common = frozenset(value for value in values if _is_common(value))
+
+    def __call__(self, text: str) -> str:
+        """Return the text without secrets."""
+        for value in self._strong:
+            text = text.replace(value, MASK)
+        return _FIELD.sub(self._mask_field, text)
+
+    def _mask_field(self, match: re.Match[str]) -> str:
+        name, value = match.groups()
+        named = "_" in name and len(value) >= _TOKEN
+        return name + MASK if named or value in self._common else name + value
+
+    def in_bytes(self, body: bytes, shortest: int) -> bytes:
+        """Return the bytes without secrets of at least `shortest` characters."""
+        for value in self._strong:
+            if len(value) >= shortest:
+                body = body.replace(value.encode(errors="replace"), MASK.encode())
+        return body
+
+    def line(self, text: str) -> str:
+        """Return the text on one line, without secrets and control characters, shortened."""
+        text = self(text)
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 3] + "..."
+
+
+def _is_common(value: str) -> bool:
+    """Whether a sentence of the platform may hold this text by chance."""
+    if len(value) < 4:  # noqa: PLR2004  hides nothing, and occurs everywhere
+        return True
+    return re.fullmatch(r"[^\W_]{1,7}|[^\W\d_]{1,15}", value) is not None
+
+
+def encodings_of(value: str) -> set[str]:
+    """Return the forms in which an answer may quote a text: as is, JSON, form-encoded, HTML."""
+    as_json = {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    as_json |= {text.replace("/", "\\/") for text in as_json}
+    encoded = {quote_plus(value), quote(value), quote(value, safe="")}
+    return {value, *as_json, *encoded, escape(value), escape(value, quote=False)}

@@ -1,0 +1,334 @@
+"""One platform, as calls: contract, login, pace, retry and transport put together."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from attrs import field, frozen
+
+from lms_archive.errors import (
+    ApiError,
+    AuthenticationError,
+    ConnectionSettingsError,
+    PlatformUnavailableError,
+    RateLimitError,
+    UnexpectedResponseError,
+)
+from lms_archive.records.structure import Structurer
+from lms_archive.wire.auth import Form, TokenKeeper, is_token
+from lms_archive.wire.clock import Clock
+from lms_archive.wire.contract import Operation, Request
+from lms_archive.wire.masking import Mask, Secret, secret
+from lms_archive.wire.process import PerProcess
+from lms_archive.wire.responses import Payload, parse_response
+from lms_archive.wire.retry import with_retry
+from lms_archive.wire.settings import Settings, check_pickled
+from lms_archive.wire.throttle import Throttle
+from lms_archive.wire.transport import (
+    RequestNotSentError,
+    RequestsTransport,
+    Response,
+    Transport,
+    UnusableConnectionError,
+    plain_error,
+)
+
+__all__ = ["Session"]
+
+_SECRET_FIELDS = ("client_secret", "password", "assertion", "refresh_token")
+_NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
+
+
+@frozen
+class SharedConnection:
+    """What the copies of a client share: transport, the hour's calls, token, swagger."""
+
+    transport: Transport
+    throttle: Throttle
+    tokens: TokenKeeper
+    documents: dict[str, Any] = field(factory=dict, repr=False)
+    ignored_filters: set[str] = field(factory=set, repr=False)
+    counting: threading.Lock = field(factory=threading.Lock, repr=False)
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock) -> SharedConnection:
+        """Return a connection that shares nothing."""
+        return cls(
+            settings.transport or RequestsTransport(),
+            Throttle(settings.calls_per_hour, clock),
+            TokenKeeper(settings.auth, clock),
+        )
+
+    def changed(self, old: Settings, new: Settings, clock: Clock) -> SharedConnection:
+        """Return this connection for other settings; what they do not touch stays shared."""
+        fresh = SharedConnection.open(new, clock)
+        same_transport, same_account = new.transport is old.transport, new.auth == old.auth
+        return SharedConnection(
+            self.transport if same_transport else fresh.transport,
+            self.throttle.with_limit(new.calls_per_hour),
+            self.tokens if same_account else fresh.tokens,
+            self.documents if same_transport and same_account else fresh.documents,
+            self.ignored_filters if same_transport and same_account else fresh.ignored_filters,
+        )
+
+
+class Session:
+    """Makes the calls of the contract; counts them in `calls`, by operation.
+
+    Args:
+        settings: the arguments of the client.
+        clock: how time passes.
+        shared: what is shared with other sessions of the same platform, process by process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        shared: PerProcess[SharedConnection] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or Clock()
+        self.calls: Counter[str] = Counter()
+        self.structure: Structurer = Structurer(settings.contract.records)
+        self._shared = shared or PerProcess(partial(SharedConnection.open, settings, self.clock))
+        self._shared.get()
+        self._counters: list[tuple[int, Counter[str]]] = []
+        self._date: datetime | None = None
+
+    def with_settings(self, settings: Settings) -> Session:
+        """Return a session with other settings and counts of its own, on the same connection."""
+
+        def changed() -> SharedConnection:
+            return self._shared.get().changed(self.settings, settings, self.clock)
+
+        return Session(settings, clock=self.clock, shared=PerProcess(changed))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without what is shared: neither token nor connections nor the hour's calls."""
+        check_pickled("clock", self.clock)
+        return _session, (self.settings, self.clock)
+
+    def operation(self, name: str) -> Operation:
+        """Return the contract's row of that name."""
+        return self.settings.contract.operations[name]
+
+    def call(self, name: str, **parameters: Any) -> Payload:
+        """Make a call of the contract, its parameters under our names.
+
+        Raises:
+            ApiError: it failed after all attempts that are safe, or was refused.
+        """
+        return self.send(self.operation(name).request(**parameters), name)
+
+    def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Payload:
+        """Send a request; `repeat=False` sends it at most once.
+
+        Raises:
+            ApiError: it failed, or was refused.
+        """
+        if not repeat:
+            return self._with_token(request, name)
+        return with_retry(
+            lambda: self._with_token(request, name),
+            self.settings.retry,
+            is_write=request.is_write,
+            clock=self.clock,
+        )
+
+    @contextmanager
+    def counting(self) -> Iterator[Counter[str]]:
+        """Count the calls that this thread makes in the block, by operation.
+
+        Blocks may be nested; each counts all calls within it.
+        """
+        counter: Counter[str] = Counter()
+        entry = (threading.get_ident(), counter)
+        self._counters.append(entry)
+        try:
+            yield counter
+        finally:
+            self._counters[:] = [other for other in self._counters if other[1] is not counter]
+
+    @property
+    def documents(self) -> dict[str, Any]:
+        """What `wire.documents` has read of the platform's swagger, shared by all copies."""
+        return self._shared.get().documents
+
+    @property
+    def ignored_filters(self) -> set[str]:
+        """The lists, by operation, of which the platform ignores the filter of users."""
+        return self._shared.get().ignored_filters
+
+    def expect(self, calls: int) -> None:
+        """Announce a number of calls: the throttle spreads them if need be."""
+        self._shared.get().throttle.expect(calls)
+
+    def platform_time(self) -> datetime:
+        """Return the platform's clock (UTC) at its last good answer to this session.
+
+        Raises:
+            UnexpectedResponseError: no answer had a date.
+        """
+        if self._date is None:
+            faults = ["no Date header: nothing can be proven without"]
+            raise UnexpectedResponseError("GET", self.settings.base_url, faults=faults)
+        return self._date
+
+    @property
+    def calls_left(self) -> int | None:
+        """Calls left of the hour's budget, or None where nothing limits them."""
+        return self._shared.get().throttle.left
+
+    def close(self) -> None:
+        """Close the connections, where the transport has any."""
+        close = getattr(self._shared.get().transport, "close", None)
+        if close is not None:
+            close()
+
+    def _with_token(self, request: Request, name: str) -> Payload:
+        if not request.with_token:
+            return self._exchange(request, name, None)
+        tokens = self._shared.get().tokens
+        token = tokens.token(self._fetch_token)
+        try:
+            return self._exchange(request, name, token)
+        except AuthenticationError:
+            if not tokens.renewable:
+                raise
+        return self._exchange(request, name, tokens.token(self._fetch_token, rejected=token))
+
+    def _fetch_token(self, form: Form) -> dict[str, Any]:
+        row = self.operation("token")
+        pairs = tuple(
+            (name, secret(value) if name in _SECRET_FIELDS else value)
+            for name, value in form.items()
+        )
+        request = Request(row.method, row.path, form=pairs)
+        try:
+            data = self._exchange(request, "token", None).data
+        except ApiError as error:
+            error.in_doubt = False  # the call that needs the token has not been sent
+            if isinstance(error, (RateLimitError, PlatformUnavailableError)):
+                raise
+            family, message, advice = type(error), error.message, self._advice
+            if error.status in (400, 401, 403):
+                family, message = AuthenticationError, f"the login failed: {message}"
+                advice = _where_to_look(error.message, str(form["grant_type"]))
+            elif error.status is None:
+                raise
+            raise family(
+                row.method, row.path, status=error.status, message=message, advice=advice
+            ) from None
+        if not isinstance(data, dict) or not is_token(data.get("access_token")):
+            faults = ["$.access_token: missing, or not a token"]
+            raise UnexpectedResponseError(
+                row.method, row.path, status=200, faults=faults, advice=self._advice
+            )
+        return data
+
+    @property
+    def _advice(self) -> str:
+        return f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
+
+    def _exchange(self, request: Request, name: str, token: Secret | None) -> Payload:
+        shared = self._shared.get()
+        shared.throttle.take()
+        self._count(name, shared.counting)
+        fields = [value for _, value in request.form or () if isinstance(value, Secret)]
+        mask = Mask([token, *fields])
+        answer = self._transmit(shared.transport, request, token)
+        if isinstance(answer, OSError):
+            raise self._no_answer(request, answer, mask)
+        payload = parse_response(request, answer, mask)
+        self._date = payload.date or self._date
+        return payload
+
+    def _count(self, name: str, lock: threading.Lock) -> None:
+        with lock:
+            self.calls[name] += 1
+        thread = threading.get_ident()
+        for owner, counter in tuple(self._counters):
+            if owner == thread:
+                counter[name] += 1
+
+    def _transmit(
+        self, transport: Transport, request: Request, token: Secret | None
+    ) -> Response | OSError:
+        """Carry the exchange.
+
+        Its error is returned: neither that of the transport, which may hold the whole request,
+        nor this frame, which holds the token, becomes part of a traceback.
+        """
+        headers = {
+            "Accept": "*/*" if request.raw else "application/json",
+            "User-Agent": self.settings.user_agent,
+            **request.headers,
+        }
+        body = None
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token.reveal()}"
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = json.dumps(request.json, allow_nan=False).encode()
+        elif request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode([(name, _revealed(value)) for name, value in request.form]).encode()
+        url, timeout = self.settings.base_url + request.path, self.settings.timeout
+        try:
+            return transport(request.method, url, headers, request.query, body, timeout)
+        except OSError as error:
+            return plain_error(error)
+
+    def _no_answer(self, request: Request, error: OSError, mask: Mask) -> ApiError:
+        text = mask.line(error.strerror or str(error) or type(error).__name__)
+        call = request.method, request.path
+        if isinstance(error, UnusableConnectionError):
+            return ConnectionSettingsError(*call, message=f"no connection is possible: {text}")
+        sent = not isinstance(error, _NOT_SENT)
+        message = f"no connection could be made: {text}"
+        if sent:
+            message = f"the connection was lost: {text}"
+        if sent and isinstance(error, TimeoutError):
+            message = f"no complete answer within {self.settings.timeout[1]:g} s"
+        return PlatformUnavailableError(
+            *call,
+            message=message,
+            advice=f"is {self.settings.base_url} reachable from here?",
+            in_doubt=sent,
+        )
+
+
+def _session(settings: Settings, clock: Clock) -> Session:
+    return Session(settings, clock=clock)
+
+
+def _revealed(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
+
+
+def _where_to_look(message: str, grant: str) -> str:
+    """Return which setting a refused login points at; the error codes are OAuth2's own."""
+    text = message.lower()
+    app = "client_id and client_secret (LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET)"
+    account = {
+        "password": "username and password (LMS_ARCHIVE_USERNAME, _PASSWORD)",
+        "client_credentials": app,
+    }.get(grant, "the assertion: who signed it, for whom, until when")
+    if "client" in text:
+        return f"look at {app}: the platform does not know this OAuth2 app"
+    if "grant_type" in text or "grant type" in text:
+        return f"the OAuth2 app does not allow the grant {grant!r}: look there"
+    if any(word in text for word in ("grant", "user", "password", "credential")):
+        return f"look at {account}"
+    return f"look at {app}, then at {account}"

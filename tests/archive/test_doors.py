@@ -1,0 +1,447 @@
+"""One set of rules: a row is judged alike, whichever way it comes in."""
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pytest
+from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given
+from hypothesis import HealthCheck, assume, example, settings
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+
+from lms_archive import ArchiveJob, InvalidInputError, User
+from lms_archive.archive.selection import Everything
+
+COLUMNS = ("username", "user_id", "course_code", "course_id", "note")
+NAMES = st.sampled_from(
+    [
+        *(
+            "ada",
+            "Ada",
+            " ada\t",
+            "ada\xa0",
+            "ada\u200b",
+            "\ufeffada",
+            "a da",
+            "007",
+            "ä",
+            "a\u0308",
+        ),
+        *("+39 33", "x" * 500, "x" * 501, "a\x07b", "'=1", '"', "a,b", "a;b", "a\nb", "\u202egnp"),
+        *("None", "nan"),
+    ]
+)
+BLANKS = st.sampled_from(["", " ", "\t", "\xa0", "\u3000"])
+IDS = st.sampled_from(
+    ["7", " 7 ", "07", "7.0", "+7", "-7", "1e3", "0", "9" * 18, "9" * 19, "\u0667", "x"]
+)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=4)
+cells = st.tuples(
+    *(NAMES | BLANKS, IDS | BLANKS, NAMES | BLANKS, IDS | BLANKS, texts | BLANKS)
+) | st.tuples(*[BLANKS] * 5)
+tables = st.lists(cells.map(list), max_size=6)
+
+
+def by_csv(rows: list[list[str]], header: Iterable[str] = COLUMNS) -> io.StringIO:
+    """Rows as an open CSV file."""
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([header, *rows])
+    file.seek(0)
+    return file
+
+
+def as_dicts(rows: list[list[str]]) -> list[dict[str, Any]]:
+    """Rows as mappings, a blank cell sometimes missing."""
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+
+
+DOORS: dict[str, Callable[[list[list[str]]], ArchiveJob]] = {
+    "open file": lambda rows: from_csv(by_csv(rows)),
+    "bytes": lambda rows: from_csv(io.BytesIO(by_csv(rows).getvalue().encode("utf-16"))),
+    "DictReader": lambda rows: from_rows(csv.DictReader(by_csv(rows))),
+    "mappings": lambda rows: from_rows(as_dicts(rows)),
+    "DataFrame": lambda rows: from_rows(pd.DataFrame(rows, columns=COLUMNS, dtype=str)),
+    "DataFrame of objects": lambda rows: from_rows(
+        pd.DataFrame(rows, columns=COLUMNS, dtype=object)
+    ),
+    "Arrow": lambda rows: from_rows(pa.Table.from_pylist(as_dicts(rows))),
+    "Arrow batch": lambda rows: from_rows(pa.RecordBatch.from_pylist(as_dicts(rows))),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given_any(tables)
+@example([["ada", "", "SAFE", "", ""], ["", "", "", "", ""], [" ", "7", "", "7", "x"]])
+def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
+    """Each names the same, has the same fault, or is as blank, wherever it comes from."""
+    assume(rows)
+    jobs = {name: door(rows) for name, door in DOORS.items()}
+    first = jobs["open file"]
+    for name, job in jobs.items():
+        assert asked(job) == asked(first), name
+        assert [row.fault for row in job.selection] == [row.fault for row in first.selection], name
+        assert [row.position for row in job.selection] == [
+            row.position for row in first.selection
+        ], name
+        assert given(job) == given(first), name
+
+
+@settings(max_examples=60, deadline=None)
+@given_any(NAMES | BLANKS | texts)
+def test_a_user_is_the_same_at_every_door(name: str) -> None:
+    """A username is trimmed and judged in a list of users, and of exclusions, as in a CSV file."""
+    (row,) = from_csv(by_csv([[name, "", "SAFE", "", ""]])).selection
+    (listed,) = for_course("SAFE").users([name]).selection
+    assert (listed.user, listed.fault is None) == (row.user, row.fault is None)
+    assert listed.cells["username"] == name
+    (target,) = from_csv(by_csv([["ada", "", name, "", ""]])).selection
+    if row.fault is None:
+        assert excluded([name]) == {str(row.user).strip()}
+        job = for_course(name).users(["ada"])
+        assert [one.target for one in job.selection] == [target.target]
+    else:
+        with pytest.raises(InvalidInputError):
+            excluded([name])
+        with pytest.raises(InvalidInputError):
+            for_course(name)
+
+
+def excluded(names: Any) -> frozenset[int | str]:
+    """Whom a job leaves alone."""
+    (part,) = for_course("SAFE").all_enrollments(exclude=names).selection.parts
+    assert isinstance(part, Everything)
+    return part.exclude
+
+
+class Hostile:
+    """An object that cannot even be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+class Word(str, Enum):
+    """A word that is a text."""
+
+    ADA = "ada"
+
+
+class Number(int, Enum):
+    """A number that has a name."""
+
+    SEVEN = 7
+
+
+class Colour(Enum):
+    """Neither."""
+
+    RED = "ada"
+
+
+#: A value, and the user that it is as a username, and as an id; None: it cannot be one, and
+#: "blank": it is no value.
+SCALARS: dict[str, tuple[Any, Any, Any]] = {
+    "str": ("ada", "ada", None),
+    "digits": ("7", "7", 7),
+    "numpy str": (np.str_("ada"), "ada", None),
+    "enum str": (Word.ADA, "ada", None),
+    "Arrow str": (pa.scalar("ada"), "ada", None),
+    "int": (7, None, 7),
+    "numpy int": (np.int16(7), None, 7),
+    "numpy uint": (np.uint64(7), None, 7),
+    "numpy 0-d": (np.array(7), None, 7),
+    "Arrow int": (pa.scalar(7), None, 7),
+    "enum int": (Number.SEVEN, None, 7),
+    "float": (7.0, None, 7),
+    "numpy float": (np.float32(7), None, 7),
+    "large float": (float(2**53), None, None),
+    "part": (7.5, None, None),
+    "endless": (float("-inf"), None, None),
+    "bool": (True, None, None),
+    "numpy bool": (np.bool_(1), None, None),
+    "enum": (Colour.RED, None, None),
+    "decimal": (Decimal(7), None, None),
+    "date": (date(2025, 1, 31), None, None),
+    "datetime": (datetime(2025, 1, 31), None, None),  # noqa: DTZ001
+    "pandas time": (pd.Timestamp("2025-01-31"), None, None),
+    "numpy time": (np.datetime64("1980-01-31", "ns"), None, None),
+    "numpy span": (np.timedelta64(7, "s"), None, None),
+    "bytes": (b"ada", None, None),
+    "list": (["ada"], None, None),
+    "array of one": (np.array([7]), None, None),
+    "dict": ({"ada": 7}, None, None),
+    "an object": (object(), None, None),
+    "None": (None, "blank", "blank"),
+    "NaN": (float("nan"), "blank", "blank"),
+    "numpy NaN": (np.float64("nan"), "blank", "blank"),
+    "decimal NaN": (Decimal("NaN"), "blank", "blank"),
+    "NA": (pd.NA, "blank", "blank"),
+    "NaT": (pd.NaT, "blank", "blank"),
+    "numpy NaT": (np.datetime64("NaT"), "blank", "blank"),
+    "Arrow null": (pa.scalar(None), "blank", "blank"),
+    "empty": ("", "blank", "blank"),
+    "white": (" \n", "blank", "blank"),
+}
+
+
+@pytest.mark.parametrize(("value", "name", "number"), SCALARS.values(), ids=SCALARS.keys())
+def test_odd_scalars(value: Any, name: Any, number: Any) -> None:
+    """A value of any library is one username, one id, nothing, or a fault: at every door."""
+    for column, user in (("username", name), ("user_id", number)):
+        (row,) = from_rows([{column: value, "course_id": 71}]).selection
+        assert row.user == (None if user == "blank" else user)
+        assert type(row.user) in (str, int, type(None))
+        blank = from_rows([{column: value, "course_id": None}])
+        assert blank.row_count == (0 if user == "blank" else 1)
+    expected = name if isinstance(value, str) or name else number
+    expected = None if expected == "blank" else expected
+    (row,) = for_course(71).users([value]).selection
+    assert (row.user, row.fault is None) == (expected, expected is not None)
+    if expected is None:
+        with pytest.raises(InvalidInputError, match="exclude holds ids"):
+            excluded([value])
+    else:
+        assert excluded([value]) == {expected}
+
+
+@pytest.mark.parametrize("value", [10**5000, Hostile()], ids=["number", "object"])
+def test_a_value_that_cannot_be_shown(value: Any) -> None:
+    """It is a fault of its own row, or an error in words."""
+    job = for_course(71).users(["ada", value])
+    assert asked(job) == [(71, None, "ada"), ("bad_row",)]
+    with pytest.raises(InvalidInputError, match="cannot be kept"):
+        from_rows([{"user_id": value, "course_id": 71}])
+    with pytest.raises(InvalidInputError):
+        from_csv(value)
+    with pytest.raises(InvalidInputError):
+        for_course(value)
+
+
+def test_a_short_row_and_a_long_one_at_every_door(make_csv: MakeCsv) -> None:
+    """What csv's DictReader makes of such rows is not taken for whole ones."""
+    text = "username,course_code,note\nada,SAFE\nben,SAFE,x,y\ncleo,SAFE,x\ndan,SAFE,x,,\n,,,\n"
+    path = make_csv(text)
+    reasons = [
+        "expected 3 cells, found 2; is a delimiter or a quote missing?",
+        "expected 3 cells, found 4; is a quote missing?",
+        None,
+        None,
+    ]
+    for rest in (None, "more"):
+        reader = csv.DictReader(text.splitlines(), restkey=rest)
+        for job in (from_csv(path), from_rows(reader)):
+            assert [row.fault and row.fault.reason for row in job.selection] == reasons
+            assert [row.user for row in job.selection] == [None, None, "cleo", "dan"]
+    kept = from_rows(list(csv.DictReader(text.splitlines())))
+    assert [row.fault and row.fault.reason for row in kept.selection][1:] == reasons[1:]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "ada,ben",
+        "ada;ben",
+        "ada ben",
+        "ada\nben\n",
+        b"ada",
+        bytearray(b"ada"),
+        None,
+        5.5,
+        True,
+        {"ada": 1},
+        pd.DataFrame({"username": ["ada"]}),
+        pd.DataFrame({"user_id": [7]}),
+        pa.table({"username": ["ada"]}),
+        io.StringIO("ada\nben\n"),
+        [None],
+        [1.5],
+        [["ada", "ben"]],
+        [10**5000],
+        [Hostile()],
+        Hostile(),
+        ["ada", ""],
+        ["ada", float("nan")],
+        csv.reader(["ada"]),
+        csv.DictReader(["username", "ada"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
+    """Nobody is left unprotected, or archived, because a list was none."""
+    with pytest.raises(InvalidInputError, match=r"exclude (holds|takes|is)"):
+        for_course("SAFE").all_enrollments(exclude=names)
+    if not isinstance(names, list) and not hasattr(names, "line_num"):
+        with pytest.raises(InvalidInputError, match="users takes a list"):
+            for_course("SAFE").users(names)
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (["ada ", "\tben"], {"ada", "ben"}),
+        ("ada\nben\n".splitlines(keepends=True), {"ada", "ben"}),
+        (("ada", 7), {"ada", 7}),
+        (pd.Series(["ada", "ben"]), {"ada", "ben"}),
+        (pd.Series([7, 8]), {7, 8}),
+        (pa.array(["ada"]), {"ada"}),
+        (np.array([7, 8]), {7, 8}),
+        (iter([User(user_id=7, username="ada")]), {7}),
+        ("ada", {"ada"}),
+        (" ada ", {"ada"}),
+        (7, {7}),
+        (np.int64(7), {7}),
+        ((), frozenset()),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_lists_of_whom_to_leave_alone(names: Any, meant: set[int | str]) -> None:
+    """Names are trimmed as the cells of a CSV file are."""
+    assert excluded(names) == meant
+
+
+def test_columns_with_one_name_are_refused() -> None:
+    """A column that would take the place of another is not lost without a word."""
+    with pytest.raises(InvalidInputError, match="row 1 has two columns whose names are the same"):
+        from_rows([{1: "a", "1": "b", "username": "ada", "course_id": 7}])
+
+
+def test_a_table_of_no_rows_is_looked_at_as_well() -> None:
+    """Its columns are wrong even so."""
+    for rows in (pd.DataFrame({"x": []}), pa.table({"x": []})):
+        with pytest.raises(InvalidInputError, match="columns found: 'x'"):
+            from_rows(rows)
+    assert from_rows(pa.table({"username": [], "course_id": []})).row_count == 0
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given_any(
+    st.lists(texts.filter(str.strip), max_size=4, unique=True),
+    st.lists(st.tuples(NAMES | texts, NAMES | texts, texts, texts), min_size=1, max_size=4),
+)
+@example([" note", "note", "=x", "column 3"], [("+39333100200", "SAFE ", "'=1", "\r\n")])
+@example(["line", "position", "mode_", "Plan"], [("ada ", "SAFE", "", " ")])
+def test_what_goes_in_comes_back(
+    tmp_path: Path, more: list[str], rows: list[tuple[str, ...]]
+) -> None:
+    """For any names of columns, users and courses, the cells of a row are what was given."""
+    header = ["username", "course_code", *more[:2]]
+    try:
+        job = from_csv(by_csv([], header))
+    except InvalidInputError:  # two columns that name the same thing
+        assume(False)  # noqa: FBT003
+    asked_for = [row[: len(header)] for row in rows]
+    path = tmp_path / "input.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *asked_for])
+    expected = [
+        dict(zip(header, row, strict=True)) for row in asked_for if any(map(str.strip, row))
+    ]
+    mappings = [dict(zip(header, row, strict=True)) for row in asked_for]
+    for job in (from_csv(path), from_rows(mappings), from_rows(pd.DataFrame(mappings))):
+        assert given(job) == expected
+        assert [list(cells) for cells in given(job)] == [header] * len(expected)
+
+
+@pytest.mark.parametrize("opened", ["text", "binary", "text of another encoding", "pipe", "stdin"])
+def test_an_open_file_is_as_good_as_its_path(
+    opened: str, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows, lines and source are those of the file."""
+    text = 'username,course_code,note\nZoë,SAFE,"a\r\nb"\n\nbob,,\n'
+    path = make_csv(text)
+    expected = list(from_csv(path).selection)
+    if opened == "text":
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(from_csv(file).selection)
+    elif opened == "binary":
+        with path.open("rb") as binary:
+            rows = list(from_csv(binary, encoding="utf-8").selection)
+    elif opened == "text of another encoding":
+        path.write_bytes(text.encode("cp1252"))
+        with path.open(encoding="cp1252", newline="") as file:
+            rows = list(from_csv(file).selection)
+    else:
+        reading, writing = os.pipe()
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(path.read_bytes())
+        with os.fdopen(reading, encoding="utf-8", newline="") as pipe_end:
+            if opened == "stdin":
+                monkeypatch.setattr(sys, "stdin", pipe_end)
+            rows = list(from_csv(sys.stdin if opened == "stdin" else pipe_end).selection)
+    assert rows == expected
+    assert [row.line for row in rows] == [2, 5]
+
+
+def test_an_open_file_is_read_from_where_it_stands() -> None:
+    """What was read of it is not there any more."""
+    file = by_csv([["ada", "", "SAFE", "", ""]])
+    assert from_csv(file).row_count == 1
+    with pytest.raises(InvalidInputError, match="open file, line 1: it is empty"):
+        from_csv(file)
+
+
+def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:
+    """A name on the platform may have it: names are compared as they are, then without it.
+
+    The short way of reading and the long one agree, however the rows are mixed.
+    """
+    rows = "ada,SAFE\n ada, SAFE\nada ,SAFE\t\n\xa0ada,SAFE\n" * 3
+    job = from_csv(make_csv(f"username,course_code\n{rows}"))
+    assert asked(job) == 3 * [
+        (None, "SAFE", "ada"),
+        (None, " SAFE", " ada"),
+        (None, "SAFE\t", "ada "),
+        (None, "SAFE", "\xa0ada"),
+    ]
+    assert [row.line for row in job.selection] == list(range(2, 14))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("Benutzername", "columns is a mapping such as"),
+        ({"user": "Benutzername"}, "'user' is not a column of ours; there are username, user_id"),
+        ({"username": 3}, "username is the name of a column (str), not 3"),
+        ({"username": " "}, "username is the name of a column (str), not ' '"),
+        ({"username": "Wer", "user_id": "wer"}, "'wer' stands for two things"),
+        ({"username": "Konto"}, "columns found: 'Wer', 'Kurs'; wanted: username by the names"),
+        (None, "for other names give columns={'username': 'Benutzername', ...}"),
+    ],
+    ids=str,
+)
+def test_columns_that_cannot_be(columns: Any, words: str, make_csv: MakeCsv) -> None:
+    """A slip in `columns=` is told, and no column is guessed."""
+    for build, source in (
+        (from_csv, make_csv("Wer,Kurs\nada,SAFE\n")),
+        (from_rows, [{"Wer": "ada", "Kurs": "SAFE"}]),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            build(source, columns=columns)
+        assert words in str(caught.value)
+
+
+def test_columns_by_other_names(make_csv: MakeCsv) -> None:
+    """A column that is named in `columns=` counts, and one of our name beside it does not."""
+    names = {"username": "Benutzername", "course_code": "Kurs-Code"}
+    text = "Benutzername,kurscode,username,user_id\nada,SAFE,other,\n,SAFE,,\n"
+    for job in (
+        from_csv(make_csv(text), columns=names),
+        from_rows(list(csv.DictReader(text.splitlines())), columns=names),
+    ):
+        assert asked(job) == [(None, "SAFE", "ada"), ("bad_row",)]
+        assert given(job)[0]["username"] == "other"
+        faults = [row.fault for row in job.selection if row.fault]
+        assert faults[0].reason == "no user: fill in Benutzername or user_id"

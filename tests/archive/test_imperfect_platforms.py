@@ -1,0 +1,345 @@
+"""Whole jobs on platforms that ignore filters, lose pages, answer odd values, or are busy."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from archive_tools import for_course, from_rows, planned
+from test_target_lists import Otherwise, odd
+from virtual_time import Exchange, Stage
+
+from lms_archive import ArchiveJob, Client, Contract, Limits, UnexpectedResponseError
+from lms_archive.archive.resolve import resolve_usernames
+
+FILTERS = ("user_id[]", "enrollment_status[]", "archived_from")
+ODD = {
+    "a time before all time": ("enrollment_completion_date", "-0001-11-30", "a time like"),
+    "no date of enrollment": ("enrollment_created_at", "-0001-11-30 00:00:00", "a time like"),
+    "another form of date": ("enrollment_created_at", "31.01.2026", "a time like"),
+    "a time as a number": ("enrollment_created_at", 1735787045, "a time like"),
+    "a decimal comma": ("enrollment_score", "88,5", "a number"),
+    "a score of text": ("enrollment_score", "passed", "a number"),
+    "a score that is a flag": ("enrollment_score", True, "a number"),
+    "a score of a thousand digits": ("enrollment_score", "9" * 1_000, "a number"),
+    "seconds with a point": ("enrollment_time_spent", "3600.0", "a whole number"),
+    "seconds as a float": ("enrollment_time_spent", 3600.5, "a whole number"),
+    "seconds that are a flag": ("enrollment_time_spent", True, "a whole number"),
+    "a name that is an object": ("username", {"first": "Ada"}, "text"),
+    "a status that is a list": ("enrollment_status", ["completed"], "text"),
+    "a level that is a flag": ("enrollment_level", False, "text"),
+    "a course without a number": ("course_id", "one", "a whole number"),
+}
+
+
+def connect(stage: Stage, *dropped: str, alter: Any = id, size: int = 10) -> Client:
+    """A client of a platform that ignores these parameters, and answers other items."""
+    limits = Limits(page_size=size, hand_picked=size)
+    return stage.connect(transport=Otherwise(stage, dropped, alter), limits=limits)
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), ODD.values(), ids=ODD.keys())
+def test_an_odd_value_costs_only_its_enrollment(
+    stage: Stage, key: str, value: Any, expected: str
+) -> None:
+    """One enrollment cannot be archived, and says why, however it was asked for."""
+    stage.load(6)
+    client = connect(stage, alter=odd(1006, **{key: value}), size=4)
+    names = [f"u{n}" for n in range(1001, 1007)]
+    for job in (
+        for_course(1).users(range(1001, 1007)),
+        for_course(1).users(names),
+        for_course(1).all_enrollments(),
+    ):
+        plan = job.plan(client)
+        (outcome,) = plan.skipped
+        assert (outcome.code, outcome.user_id) == ("bad_enrollment", 1006)
+        assert f"$.data.items[1].{key}: expected {expected}" in outcome.reason
+        assert "page 2, user 1006" in outcome.reason
+        assert {user for _, _, user in planned(plan)} == {*range(1001, 1006)}
+
+
+def test_all_others_are_archived(stage: Stage) -> None:
+    """The job goes on without the enrollment that cannot be read."""
+    stage.load(25)
+    client = connect(stage, alter=odd(1013, enrollment_score="88,5"))
+    result = for_course(1).all_enrollments().plan(client).apply(client, ledger=stage.ledger)
+    assert result.counts == {"archived": 24, "skipped": 1, "failed": 0, "unknown": 0}
+    assert stage.active == {(1, 1013)}
+
+
+def test_an_odd_value_in_a_plain_list(stage: Stage) -> None:
+    """A list that is read as such says which page, item, field and user."""
+    stage.load(25)
+    client = connect(stage, alter=odd(1013, enrollment_score="88,5"))
+    with pytest.raises(UnexpectedResponseError) as caught:
+        list(client.enrollments.in_course(1))
+    (fault,) = caught.value.faults
+    assert fault == (
+        "$.data.items[2].enrollment_score: expected a number, not '88,5' "
+        "(page 2, user 1013, 'u1013')"
+    )
+
+
+def test_a_field_that_is_always_odd_can_be_left_out(stage: Stage) -> None:
+    """Under a key that is not there a field is None, and its value stays in `extra`."""
+    stage.load(3)
+    client = connect(stage, alter=lambda item: item.update(enrollment_score="88,5"))
+    contract = Contract.default().with_record("CourseEnrollment", score="none")
+    plan = for_course(1).all_enrollments().plan(client.with_options(contract=contract))
+    assert plan.counts["to_archive"] == 3
+    (first, *_) = client.with_options(contract=contract).enrollments.in_course(1)
+    assert (first.score, first.extra) == (None, {"enrollment_score": "88,5"})
+
+
+def test_an_item_of_nobody(stage: Stage) -> None:
+    """An enrollment whose user cannot be read is a warning; everybody else is planned."""
+    stage.load(5)
+    client = connect(stage, alter=odd(1003, user_id="x3", username=None))
+    for job in (for_course(1).users(range(1001, 1006)), for_course(1).all_enrollments()):
+        plan = job.plan(client)
+        assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
+        text = "an enrollment cannot be read, and so not archived: $.data.items[2].user_id"
+        assert any(text in warning for warning in plan.warnings)
+
+
+def test_an_excluded_enrollment_that_is_unreadable(stage: Stage) -> None:
+    """Who is excluded is found by name or id, whatever is odd about the enrollment."""
+    stage.load(5)
+    client = connect(stage, alter=odd(1003, enrollment_score="88,5"))
+    for exclude in (["u1003"], [1003]):
+        plan = for_course(1).all_enrollments(exclude=exclude).plan(client)
+        assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
+        assert not plan.skipped
+        assert any("1 left alone" in warning for warning in plan.warnings)
+
+
+def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:
+    """It is reported once, the second row is a duplicate; a name that differs disagrees."""
+    stage.load(3)
+    client = connect(stage, alter=odd(1002, enrollment_score="88,5"))
+    rows: list[dict[str, Any]] = [
+        {"course_id": 1, "username": "u1002"},
+        {"course_id": 1, "user_id": 1002},
+        {"course_id": 1, "user_id": 1002, "username": "somebody"},
+    ]
+    plan = from_rows(rows).plan(client)
+    assert [one.code for one in plan.skipped] == ["bad_enrollment", "duplicate", "disagree"]
+
+
+def test_an_odd_value_read_back(stage: Stage) -> None:
+    """What is not needed to prove the archive stops nothing: it stays as it came."""
+    stage.load(12)
+    plan = stage.plan(1)
+    client = connect(stage, alter=odd(1005, certificate_date="-0001-11-30", course_credits="1,5"))
+    result = plan.apply(client, ledger=stage.ledger)
+    stage.check(result, archived=12)
+    record = next(one for one in result.records if one.user.user_id == 1005)
+    assert record.extra == {"certificate_date": "-0001-11-30", "course_credits": "1,5"}
+
+
+SHAPES = [
+    ((65, 30, 3), None, "unenroll", 0),
+    ((65, 30), None, "unenroll", 25),
+    ((65, 30, 3), None, "re-enroll", 0),
+    ((65, 30), 25, "unenroll", 25),
+    ((65,), 25, "re-enroll", 0),
+]
+
+
+@pytest.mark.parametrize(("sizes", "most", "mode", "history"), SHAPES)
+def test_calls_where_filters_are_ignored(
+    stage: Stage, sizes: tuple[int, ...], most: int | None, mode: str, history: int
+) -> None:
+    """Each target is read whole instead of once for each page of users; `plan.calls` says so."""
+    stage.load(*(size + history for size in sizes))
+    if history:
+        rows = [
+            {"course_id": course, "user_id": 1001 + size + i}
+            for course, size in enumerate(sizes, start=1)
+            for i in range(history)
+        ]
+        earlier = from_rows(rows).plan(stage.client)
+        earlier.apply(stage.client, ledger=stage.folder / "earlier.sqlite")
+    client = connect(stage, *FILTERS)
+    rows = [
+        {"course_id": course, "user_id": 1001 + i}
+        for course, size in enumerate(sizes, start=1)
+        for i in range(min(size, most or size))
+    ]
+    plan = ArchiveJob.from_rows(rows, mode=mode, reset_tracking=False).plan(client)
+    result = plan.apply(client, ledger=stage.ledger)
+    assert result.counts["archived"] == len(rows)
+    made, told = (
+        sum(count for name, count in calls.items() if name not in ("list_jobs", "get_job", "token"))
+        for calls in (result.calls, plan.calls)
+    )
+    assert told == pytest.approx(made, rel=0.1)
+    archived_pages = sum(-(-(size + history) // 10) for size in sizes)
+    assert result.calls["archived_course_enrollments"] <= 2 * archived_pages
+
+
+def test_nothing_is_asked_about_filters_where_little_depends_on_them(stage: Stage) -> None:
+    """A job whose lists are a page long needs no call to know whether filters work."""
+    stage.load(150, 150)
+    for_course(1).users(range(1001, 1151)).plan(stage.client)
+    assert stage.operations.count("course_enrollments") == 1
+
+
+def test_a_page_that_is_lost(stage: Stage) -> None:
+    """A platform whose second page is empty: the page is read again, or the plan stops."""
+    stage.load(45)
+
+    def lose(times: int) -> Callable[[dict[str, Any]], None]:
+        left = [times]
+
+        def alter(data: dict[str, Any]) -> None:
+            if data.get("current_page") == 2 and left[0]:
+                left[0] -= 1
+                data["items"], data["count"], data["total_count"] = [], 0, None
+
+        return alter
+
+    job = for_course(1).users([f"u{n}" for n in range(1001, 1046)])
+    plan = job.plan(stage.connect(transport=_Pages(stage, lose(1)), limits=Limits(page_size=10)))
+    assert plan.counts["to_archive"] == 45
+    client = stage.connect(transport=_Pages(stage, lose(10_000)), limits=Limits(page_size=10))
+    with pytest.raises(UnexpectedResponseError, match="page 2 is empty, and more should follow"):
+        for_course(1).all_enrollments().plan(client)
+
+
+class _Pages(Otherwise):
+    """A transport that changes the data of a list."""
+
+    def __init__(self, stage: Stage, change: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(stage)
+        self._change = change
+
+    def change(self, data: dict[str, Any]) -> None:
+        """Change what a list says of itself."""
+        self._change(data)
+
+
+def _complete_somebody(stage: Stage) -> Callable[[Exchange], None]:
+    """For every page that is read, somebody early in the list completes the course."""
+    left = iter(range(1, 1000))
+
+    def hook(exchange: Exchange) -> None:
+        if exchange.path == "/course/v1/courses/1/enrollments" and exchange.method == "GET":
+            stage.change("UPDATE enrollments SET enrollment_status = 'completed' WHERE user_id = ?",
+                         next(left))  # fmt: skip
+
+    return hook
+
+
+def _busy(stage: Stage) -> Client:
+    """A course of 60, before whom 200 are still in it and complete it one by one."""
+    stage.load(60)
+    people = range(1, 201)
+    stage.sandbox.load(
+        users=[{"user_id": user, "username": f"b{user}"} for user in people],
+        enrollments=[
+            {"user_id": user, "id_course": 1, "enrollment_status": "in_progress"} for user in people
+        ],
+    )
+    stage.line.before.append(_complete_somebody(stage))
+    return stage.connect(limits=Limits(page_size=10, hand_picked=10))
+
+
+@pytest.mark.parametrize("by", ["username", "user_id", "both"])
+def test_a_busy_course_can_be_planned_and_archived(stage: Stage, by: str) -> None:
+    """The users that were asked for are read, while the list never stands still."""
+    client = _busy(stage)
+    users = range(1001, 1061)
+    rows = [
+        {"course_id": 1, "user_id": user if by != "username" else None,
+         "username": f"u{user}" if by != "user_id" else None}
+        for user in users
+    ]  # fmt: skip
+    rows += [{"course_id": 1, "user_id": None, "username": "nobody"}]
+    plan = from_rows(rows).plan(client)
+    assert {user for _, _, user in planned(plan)} == set(users)
+    assert [one.code for one in plan.skipped] == ["not_enrolled"]
+    assert stage.operations.count("list_users") <= 10
+    result = plan.apply(client, ledger=stage.ledger)
+    assert result.counts == {"archived": 60, "skipped": 1, "failed": 0, "unknown": 0}
+
+
+def test_all_enrollments_of_a_busy_course(stage: Stage) -> None:
+    """Who is in it cannot be known while it changes: an error that says so."""
+    client = _busy(stage)
+    with pytest.raises(UnexpectedResponseError, match="try again later"):
+        for_course(1).all_enrollments().plan(client)
+
+
+def test_usernames_are_searched_where_the_list_of_users_changes(stage: Stage) -> None:
+    """Names that a moving list of users did not show are searched, the others are known."""
+    stage.load(30)
+    stage.sandbox.load(users=[{"username": "late", "user_id": 2000}])
+    left = iter(range(1, 1000))
+
+    def sign_up(exchange: Exchange) -> None:
+        if exchange.path == "/manage/v1/user":
+            number = next(left)
+            stage.sandbox.load(users=[{"username": f"new{number}", "user_id": number}])
+
+    stage.line.before.append(sign_up)
+    client = connect(stage)
+    names = {*(f"u{n}" for n in range(1001, 1031)), "late", "nobody"}
+    found = resolve_usernames(client, names)
+    assert found == {**{f"u{n}": n for n in range(1001, 1031)}, "late": 2000}
+    assert stage.operations.count("list_users") <= 4 + 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("last_update", "-0001-11-30"), ("name", 1.5), ("course_type", ["x"])]
+)
+def test_an_odd_value_of_another_course(stage: Stage, key: str, value: Any) -> None:
+    """What is odd about one course stops no job, as long as its id and code can be read."""
+    stage.load(3, 3, 3)
+
+    def alter(item: dict[str, Any]) -> None:
+        if item.get("code") == "C2":
+            item[key] = value
+
+    client = connect(stage, alter=alter)
+    rows = [{"course_code": code, "user_id": 1001} for code in ("C1", "C2", "C3")]
+    assert from_rows(rows).plan(client).counts["to_archive"] == 3
+
+
+def test_odd_values_of_learning_plans_and_users(stage: Stage) -> None:
+    """Neither the credits of another plan nor a user's date of creation stop a job."""
+    stage.load(3)
+    stage.change("UPDATE users SET last_access_date = '2020-01-01 00:00:00'")
+    stage.sandbox.load(
+        courses=[{"code": "P1", "id_course": 9}],
+        learning_plans=[{"learning_plan_id": 50, "code": "LP", "courses": [9]}],
+    )
+
+    def alter(item: dict[str, Any]) -> None:
+        if item.get("learning_plan_id") == 50:
+            item["credits"] = "1,5"
+        if item.get("user_id") == "1002":
+            item["creation_date"] = "-0001-11-30"
+        if item.get("user_id") == "1003":
+            item["last_access_date"] = "-0001-11-30"
+
+    client = connect(stage, alter=alter)
+    plan = for_course(1).all_enrollments(inactive_since=date(2025, 1, 1)).plan(client)
+    assert {user for _, _, user in planned(plan)} == {1001, 1002}
+
+
+def test_an_odd_value_of_a_background_job(stage: Stage) -> None:
+    """A job is waited for by its status, whatever else of it cannot be read."""
+    stage.load(12)
+
+    class Jobs(Otherwise):
+        def change(self, data: dict[str, Any]) -> None:
+            """Change what is told of each job."""
+            for job in data["jobs"]:
+                job["job_descriptor"]["percent"] = "12,5"
+
+    limits = Limits(page_size=10, hand_picked=10)
+    client = stage.connect(transport=Jobs(stage, key="jobs"), limits=limits)
+    result = stage.plan(1).apply(client, ledger=stage.ledger)
+    stage.check(result, archived=12)

@@ -1,0 +1,169 @@
+"""What a ledger gives back: outcomes and events as they were, rows without an outcome."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from archive_tools import begin, from_rows
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lms_archive import (
+    ArchivedCourseEnrollment,
+    ArchivedLearningPlanEnrollment,
+    ArchiveResult,
+    Contract,
+    LedgerError,
+    Outcome,
+)
+from lms_archive.archive.ledger import Event, Ledger, read_events, standing_in
+from lms_archive.archive.outcomes import CODES, CourseOutcome
+from lms_archive.records.structure import Structurer
+
+structure = Structurer(Contract.default().records)
+words = st.text(max_size=8)
+halves = st.text(st.characters(exclude_categories=()), max_size=8)  # halves of characters too
+whole = st.integers(1, 2**62)
+times = st.datetimes().map(lambda at: at.isoformat(" ", "seconds"))
+items = st.fixed_dictionaries(
+    {"id": whole, "user_id": whole, "course_id": whole, "learning_plan_id": whole},
+    optional={
+        "archived_at": times,
+        "archived_by": whole | words,
+        "username": words | halves,
+        "first_name": words,
+        "course_credits": st.floats(allow_nan=False, allow_infinity=False),
+        "learning_plan_courses": st.lists(whole, max_size=3),
+        "enrollment_status": words | st.just("completed"),
+        "enrollment_level": words | st.just("student"),
+        "enrollment_score": st.just(0) | st.floats(0, 100),
+        "enrollment_time_spent": st.just(0) | whole,
+        "enrollment_created_at": times,
+        "branch": st.none() | st.booleans() | words | st.lists(words, max_size=2),
+    },
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Any:
+    """A record of a course or of a learning plan, some of whose fields are None."""
+    cls: type = draw(st.sampled_from([ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment]))
+    return structure(cls, draw(items))
+
+
+rows = st.fixed_dictionaries(
+    {"user_id": st.none() | st.integers(1, 10**17), "course_id": st.none() | st.integers(1, 99)},
+    optional={"x": st.none() | whole | words},
+).filter(lambda row: any(cell is not None and str(cell).strip() for cell in row.values()))
+outcomes = st.fixed_dictionaries(
+    {"code": st.sampled_from(sorted(CODES)), "reason": halves},
+    optional={
+        "record": records(),
+        "courses": st.lists(
+            st.builds(CourseOutcome, whole, words, st.none() | whole), max_size=3
+        ).map(tuple),
+        "differences": st.lists(words, max_size=2).map(tuple),
+        "user_id": whole,
+    },
+)
+usual = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@usual
+@given(st.lists(st.tuples(rows, st.lists(outcomes, max_size=3)), min_size=1, max_size=4))
+def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[Any]]]) -> None:
+    """The last outcome of each row comes back as it was, with its row, in input order.
+
+    The counts are theirs, and what has none is pending.
+    """
+    path = tmp_path / "ledger.sqlite"
+    path.unlink(missing_ok=True)
+    job = from_rows([row for row, _ in jobs])
+    expected: list[Outcome] = []
+    with begin(path, job) as book:
+        for row, (_, kept) in zip(job.selection, jobs, strict=True):
+            made = [Outcome.of(row, one["code"], one["reason"], **_more(one)) for one in kept]
+            for outcome in made:
+                book.commit([(row.index, outcome)])
+            expected += made[-1:]
+        assert book.codes() == {
+            row.index: kept[-1]["code"]
+            for row, (_, kept) in zip(job.selection, jobs, strict=True)
+            if kept
+        }
+    result = ArchiveResult(path)
+    assert list(result.outcomes) == expected
+    for kind in ("archived", "skipped", "failed", "unknown"):
+        assert list(getattr(result, kind)) == [one for one in expected if one.kind == kind]
+        assert result.counts[kind] == sum(one.kind == kind for one in expected)
+    pending = [row for row, (_, kept) in zip(job.selection, jobs, strict=True) if not kept]
+    assert [(one.row, one.target) for one in result.pending] == [
+        (row.cells, row.target) for row in pending
+    ]
+    assert len(result.pending) == len(pending)
+    open_ = len(pending) + result.counts["unknown"]
+    assert result.is_finished == (open_ == 0)
+    standing = standing_in(path)
+    assert (standing.rows, standing.settled) == (len(jobs), len(jobs) - open_)
+
+
+def _more(outcome: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in outcome.items() if name not in ("code", "reason")}
+
+
+def test_half_a_character_is_kept_escaped(tmp_path: Path) -> None:
+    """A platform's word that no file can hold stops no row from being accounted for."""
+    job = from_rows([{"user_id": 1, "course_id": 7}])
+    reason = "is on \ud83d hold: left alone, \u00e9"
+    begin(tmp_path / "a.sqlite", job, [(0, Outcome.of(job.selection[0], "status", reason))]).close()
+    (outcome,) = ArchiveResult(tmp_path / "a.sqlite").outcomes
+    assert outcome.reason == "is on \\ud83d hold: left alone, \u00e9"
+
+
+def test_an_outcome_of_no_row(tmp_path: Path) -> None:
+    """An outcome of a row that the plan does not have is damage, and reported."""
+    outcome = Outcome(kind="skipped", code="status", reason="so")
+    begin(tmp_path / "a.sqlite", from_rows([]), [(3, outcome)]).close()
+    with pytest.raises(LedgerError, match="damaged"):
+        list(ArchiveResult(tmp_path / "a.sqlite").outcomes)
+
+
+EVENTS = [
+    Event(None, "contract_checked", {"contract": "0f", "trusted": []}),
+    Event(None, "contract_checked", {"contract": "0f", "trusted": ["PUT /x", "PUT /y"]}),
+    Event(None, "warning", {"text": "mind \u00e9"}),
+    Event(None, "started", {"jobs_before": []}),
+    Event(None, "started", {"jobs_before": ["a" * 40, "b" * 40]}),
+    Event("c1", "sending", {"rows": [0, 1, 2], "sent_at": "2026-03-01T12:00:00+00:00"}),
+    Event("c1", "submitted", {"job_id": None}),
+    Event("c1", "submitted", {"job_id": "a" * 40}),
+    Event("c1", "not_sent", {"why": "PUT /x: 503"}),
+    Event("c1", "refused", {"why": "PUT /x: 400"}),
+    Event("c1", "read_back", {}),
+    Event(None, "proven", {"what": "canary"}),
+    Event(None, "unexpected", {"text": "user 7", "records": [5, 6]}),
+    Event(None, "told", {}),
+    Event(None, "calls", {"list_jobs": 4, "archive_course_enrollments": 2}),
+    Event(None, "of_a_later_version", {"some": [1], "more": "x", "flag": 1}),
+]
+
+
+def test_events_are_the_same_again(tmp_path: Path) -> None:
+    """Each with all that it holds, also what is empty, in the order in which they came."""
+    job = from_rows([{"user_id": user, "course_id": 7} for user in (1, 2, 3)])
+    with begin(tmp_path / "a.sqlite", job) as book:
+        book.commit((), EVENTS[:5])
+        for event in EVENTS[5:]:
+            book.note(event.state, event.chunk, **event.data)
+        assert list(book.events()) == EVENTS
+    with Ledger.open(tmp_path / "a.sqlite") as book:
+        assert list(book.events()) == EVENTS
+    path = tmp_path / "a.sqlite"
+    assert read_events(path, "started") == [{"jobs_before": []}, EVENTS[4].data]
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT DISTINCT typeof(recorded_at), length(recorded_at) FROM events"
+        assert database.execute(query).fetchall() == [("text", len("2026-03-01 12:00:00+00:00"))]

@@ -1,0 +1,271 @@
+"""What goes in comes back: each file of ours can be given to `from_csv`, and asks the same."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from archive_tools import MakeCsv, asked, from_csv, from_rows, given
+from hypothesis import HealthCheck, example, settings
+from hypothesis import given as given_any
+from hypothesis import strategies as st
+from virtual_time import ENROLLED_AT, Stage
+
+from lms_archive import ArchiveJob, ArchivePlan
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS
+from lms_archive.archive.selection import column_word
+
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+OURS = [column.name for column in (*OUTCOME_COLUMNS, *PLAN_COLUMNS)]
+texts = st.text(
+    st.sampled_from("=+-@\t\r'\"a1,; \n") | st.characters(codec="utf-8", exclude_characters="\0␀"),
+    max_size=6,
+)
+names = texts.filter(str.strip)
+columns = (
+    texts | st.builds(str.__add__, st.sampled_from(OURS), st.sampled_from(["", "_2", " "]))
+).filter(lambda name: column_word(name) is None)
+any_files = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def load(stage: Stage, code: str, usernames: list[str]) -> None:
+    """The platform has one course and these users, who have completed it."""
+    for table in ("archived_enrollments", "enrollments", "courses", "users WHERE user_id >= 1001"):
+        stage.change(f"DELETE FROM {table}")
+    stage.ledger.unlink(missing_ok=True)
+    stage.sandbox.load(
+        users=[{"username": name, "user_id": 1001 + i} for i, name in enumerate(usernames)],
+        courses=[{"code": code, "id_course": 1}],
+        enrollments=[
+            {
+                "user_id": 1001 + i,
+                "id_course": 1,
+                "enrollment_status": "completed",
+                "enrollment_created_at": ENROLLED_AT,
+            }
+            for i in range(len(usernames))
+        ],
+    )
+
+
+def members(plan: ArchivePlan) -> list[int]:
+    """Who is archived."""
+    return [member.user_id for chunk in plan.chunks for member in chunk.members]
+
+
+def cells_of(path: Path) -> Iterator[str]:
+    """Every cell of a file, names of columns included."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.reader(file):
+            yield from row
+
+
+@any_files
+@given_any(
+    code=names,
+    usernames=st.lists(names, min_size=1, max_size=4, unique=True),
+    extra=st.dictionaries(columns, texts, max_size=4),
+    by_file=st.booleans(),
+)
+@example(
+    code="SAFE ",
+    usernames=["ada ", "ada", "+39333100200"],
+    extra={"plan": "Gold", "plan_reason": ""},
+    by_file=True,
+)
+@example(
+    code="=cmd",
+    usernames=["-1", "@x", "'quoted", "''=x"],
+    extra={"outcome": "", "": "x", " ": "y"},
+    by_file=False,
+)
+@example(code="C", usernames=["x"], extra=dict.fromkeys(OURS, "=1"), by_file=False)
+@example(code="C", usernames=["x"], extra={f"{x}_2": "'" for x in OURS[:11]}, by_file=False)
+def test_rows_come_back_and_ask_the_same(
+    stage: Stage, code: str, usernames: list[str], extra: dict[str, str], *, by_file: bool
+) -> None:
+    """Any columns and any names, by way of the plan, of the outcome and of its views."""
+    load(stage, code, usernames)
+    rows = [{"username": name, "course_code": code, **extra} for name in usernames]
+    if by_file:  # there the names of columns are trimmed, and each must have one
+        rows = [{name.strip(): cell for name, cell in row.items() if name.strip()} for row in rows]
+        with (stage.folder / "input.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    job = from_csv(stage.folder / "input.csv") if by_file else from_rows(rows)
+    plan = job.plan(stage.client)
+    assert members(plan) == list(range(1001, 1001 + len(usernames)))
+    plan.to_csv(stage.folder / "plan.csv")
+    assert members(from_csv(stage.folder / "plan.csv").plan(stage.client)) == members(plan)
+    if len(usernames) > 2:
+        stage.sandbox.faults.add("job_partial", errors=1)
+    result = stage.apply(plan)
+    stage.sandbox.faults.clear()
+    result.to_csv(stage.folder / "outcome.csv")
+    result.failed.to_csv(stage.folder / "failed.csv")
+    failed = [outcome.user_id for outcome in result.failed]
+    assert members(from_csv(stage.folder / "failed.csv").plan(stage.client)) == failed
+    for name in ("plan", "outcome"):
+        again = from_csv(stage.folder / f"{name}.csv")
+        assert given(again) == given(job) == rows
+        assert asked(again) == asked(job)
+    frame = result.to_pandas()
+    assert list(frame.columns[: len(rows[0])]) == result.to_arrow().column_names[: len(rows[0])]
+    assert frame.iloc[:, : len(rows[0])].to_dict("records") == rows
+    for path in stage.folder.glob("*.csv"):
+        if path.name != "input.csv":
+            assert not [cell for cell in cells_of(path) if cell.startswith(RISKY)]
+
+
+@any_files
+@given_any(code=names, usernames=st.lists(names, min_size=1, max_size=4, unique=True))
+@example(code="SAFE ", usernames=["ada ", "+39333100200", "'quoted"])
+def test_lists_are_input(stage: Stage, code: str, usernames: list[str]) -> None:
+    """Enrollments as they were listed, active or archived, name the same users and courses."""
+    load(stage, code, usernames)
+    stage.client.enrollments.in_course(1).to_csv(stage.folder / "active.csv")
+    plan = from_csv(stage.folder / "active.csv").plan(stage.client)
+    assert members(plan) == list(range(1001, 1001 + len(usernames)))
+    result = stage.apply(plan)
+    for number, table in enumerate([stage.client.archived.in_course(1), result.records]):
+        table.to_csv(stage.folder / f"{number}.csv")
+        again = from_csv(stage.folder / f"{number}.csv")
+        assert sorted(asked(again)) == sorted(
+            (1, code, (1001 + i, name)) for i, name in enumerate(usernames)
+        )
+
+
+def test_parts_that_spell_a_column_differently(stage: Stage, make_csv: MakeCsv) -> None:
+    """They are one column, under its first name, so that the file can be read."""
+    load(stage, "SAFE", ["ada", "ben"])
+    job = from_csv(make_csv("Username,Course Code,team\nada,SAFE,red\n"))
+    job += from_csv(make_csv("course_code,team,username\nSAFE,blue,ben\n"))
+    plan = job.plan(stage.client)
+    plan.to_csv(stage.folder / "plan.csv")
+    result = stage.apply(plan)
+    result.to_csv(stage.folder / "outcome.csv")
+    for name in ("plan", "outcome"):
+        assert given(from_csv(stage.folder / f"{name}.csv")) == [
+            {"Username": "ada", "Course Code": "SAFE", "team": "red"},
+            {"Username": "ben", "Course Code": "SAFE", "team": "blue"},
+        ]
+    assert list(result.to_pandas().columns[:4]) == ["Username", "Course Code", "team", "outcome"]
+
+
+def test_ids_that_pandas_made_floats(stage: Stage) -> None:
+    """They are written as whole numbers, which is what an id is."""
+    load(stage, "SAFE", ["ada", "ben"])
+    frame = pd.DataFrame({"user_id": [1001, None], "username": [None, "ben"], "course_id": 1})
+    assert str(frame["user_id"].dtype) == "float64"
+    plan = from_rows(frame).plan(stage.client)
+    plan.to_csv(stage.folder / "plan.csv")
+    assert members(from_csv(stage.folder / "plan.csv").plan(stage.client)) == members(plan)
+    assert members(plan) == [1001, 1002]
+
+
+def test_bad_rows_stay_bad(stage: Stage) -> None:
+    """A row that cannot be used is not lost in a file of ours; a blank one asks for nothing."""
+    load(stage, "SAFE", ["ada"])
+    rows = [{"username": None, "course_code": None}, {"username": " ", "course_code": "SAFE"}]
+    job = from_rows(rows)
+    job.plan(stage.client).to_csv(stage.folder / "plan.csv")
+    assert asked(from_csv(stage.folder / "plan.csv")) == asked(job) == [("bad_row",)]
+
+
+@pytest.mark.parametrize("columns", [OUTCOME_COLUMNS, PLAN_COLUMNS], ids=["outcome", "plan"])
+def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -> None:
+    """Without all of them a file is another's, and its apostrophes are its own."""
+    ours = [column.name for column in columns]
+    header = f"username,course_id,{','.join(ours)}"
+    more = "," * len(ours)
+    assert given(from_csv(make_csv(f"{header}\n'=a,71{more}\n't Hooft,71{more}\n"))) == [
+        {"username": "=a", "course_id": "71"},
+        {"username": "'t Hooft", "course_id": "71"},
+    ]
+    for some in (ours[:1], ours[:-1], ours[1:]):
+        theirs = from_csv(
+            make_csv(f"username,course_id,{','.join(some)}\n'=a,71{',' * len(some)}\n")
+        )
+        assert given(theirs) == [{"username": "'=a", "course_id": "71", **dict.fromkeys(some, "")}]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_file_that_a_spreadsheet_has_saved(
+    stage: Stage, separator: str, make_csv: MakeCsv
+) -> None:
+    """With its separator, a BOM and a column that somebody added, it is still ours."""
+    load(stage, "SAFE", ["=a"])
+    plan = from_rows([{"username": "=a", "course_code": "SAFE"}]).plan(stage.client)
+    plan.to_csv(stage.folder / "plan.csv")
+    with (stage.folder / "plan.csv").open(encoding="utf-8", newline="") as file:
+        header, row = csv.reader(file)
+    path = make_csv("")
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows([[*header, "approved"], [*row, "yes"]])
+    assert given(from_csv(path)) == [{"username": "=a", "course_code": "SAFE", "approved": "yes"}]
+
+
+# DataFrames
+
+
+@pytest.mark.parametrize("index", [[7, 3, 9, 1], list("dcba"), [5, 5, 6, 7]], ids=str)
+def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: list[Any]) -> None:
+    """The index is that of the frame, of all rows and of a view, also read from a saved plan."""
+    load(stage, "SAFE", ["ada", "ben", "cy"])
+    frame = pd.DataFrame(
+        {"username": ["ada", "nobody", "ben", "cy"], "course_code": "SAFE"}, index=index
+    )
+    job = from_rows(frame)
+    plan = job.plan(stage.client)
+    plan.save(stage.folder / "plan.json")
+    result = stage.apply(ArchivePlan.load(stage.folder / "plan.json"))
+    outcomes = result.to_pandas()
+    assert list(outcomes.index) == index
+    assert list(outcomes["outcome_row"]) == [0, 1, 2, 3]
+    assert list(result.skipped.to_pandas().index) == [index[1]]
+    kinds = ["archived", "skipped", "archived", "archived"]
+    assert list(frame.assign(outcome=outcomes["outcome"].array)["outcome"]) == kinds
+    if len(set(index)) == len(index):
+        assert list(frame.join(outcomes[["outcome"]])["outcome"]) == kinds
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        None,
+        pd.date_range("2026-01-01", periods=2),
+        pd.MultiIndex.from_tuples([(1, "a"), (2, "b")]),
+        [0.5, None],
+    ],
+    ids=["none", "days", "several levels", "numbers"],
+)
+def test_rows_without_a_label_have_their_position(stage: Stage, index: Any) -> None:
+    """Where a frame has no index of its own, or one that no file holds; and rows of no frame."""
+    load(stage, "SAFE", ["ada", "ben"])
+    frame = pd.DataFrame({"username": ["nobody", "ada"], "course_code": "SAFE"}, index=index)
+    job: ArchiveJob = from_rows(frame) + from_rows([{"username": "ben", "course_code": "SAFE"}])
+    result = stage.apply(job.plan(stage.client))
+    assert list(result.to_pandas().index) == [0, 1, 2]
+    assert list(result.archived.to_pandas().index) == [1, 2]
+
+
+def test_incomplete_rows_say_what_differs(stage: Stage) -> None:
+    """Differences of the record stand in a column of their own."""
+    load(stage, "SAFE", ["ada"])
+    plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(stage.client)
+    stage.line.once(
+        lambda one: one.is_write,
+        lambda: stage.change("UPDATE enrollments SET enrollment_score = 12"),
+    )
+    result = stage.apply(plan)
+    result.incomplete.to_csv(stage.folder / "incomplete.csv")
+    with (stage.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (outcome,) = result.incomplete
+    assert row["outcome_differences"] == "; ".join(outcome.differences)
+    assert "score" in row["outcome_differences"]

@@ -1,0 +1,333 @@
+"""One course or learning plan that is gone, or cannot be read, never stops the others."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import evolve
+from plan_tools import AGAIN, load_plans, of_many, plan, rows
+from virtual_time import Exchange, Stage
+
+from lms_archive import (
+    ApiError,
+    ArchiveJob,
+    ArchivePlan,
+    ArchiveResult,
+    CanaryFailedError,
+    Limits,
+    NotFoundError,
+    Response,
+    UnexpectedResponseError,
+    resume,
+)
+
+
+def _delete(stage: Stage, course: int) -> None:
+    """Somebody deletes a course on the platform."""
+    stage.change("DELETE FROM enrollments WHERE course_id = ?", course)
+    stage.change("DELETE FROM courses WHERE id_course = ?", course)
+
+
+def _plan(stage: Stage, mode: str, *courses: int) -> ArchivePlan:
+    asked = rows((1001, 1002, 1003), courses=courses)
+    terms: dict[str, Any] = {**AGAIN, "mode": mode}
+    return ArchiveJob.from_rows(asked, **terms).plan(stage.client)
+
+
+def _by_course(result: ArchiveResult) -> dict[int, set[str]]:
+    codes: dict[int, set[str]] = {}
+    for one in list(result.outcomes):
+        codes.setdefault(one.row["course_id"], set()).add(one.code)
+    return codes
+
+
+MODES = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+
+
+@MODES
+@pytest.mark.parametrize("gone", [1, 2, 3])
+@pytest.mark.parametrize("wait", [0, 1000])
+def test_a_course_deleted_after_the_plan(stage: Stage, mode: str, gone: int, wait: int) -> None:
+    """Its rows say so, whether it is the first or the last; the others are archived."""
+    stage.load(3, 3, 3)
+    planned = _plan(stage, mode, 1, 2, 3)
+    _delete(stage, gone)
+    stage.time.sleep(wait)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    codes = _by_course(result)
+    others = {1, 2, 3} - {gone}
+    assert all(codes[course] == {"archived"} for course in others)
+    assert codes[gone] <= {"target_missing", "unreadable"}
+    if mode == "re-enroll" or wait:
+        assert codes[gone] == {"target_missing"}
+        assert gone not in {course for course, _ in stage.writes}
+    reasons = [one.reason for one in list(result.outcomes) if one.row["course_id"] == gone]
+    assert all("not found any more" in reason or "404" in reason for reason in reasons)
+    again = resume(stage.ledger, stage.client)
+    assert _by_course(again) == codes
+    assert max(stage.archived.values()) == 1
+
+
+@MODES
+@pytest.mark.parametrize("nth", range(1, 12))
+def test_a_course_deleted_before_any_call(stage: Stage, mode: str, nth: int) -> None:
+    """Deleted right before the n-th call of the job: no error, nothing lost, nothing twice."""
+    stage.load(3, 3, 3)
+    planned = _plan(stage, mode, 1, 2, 3)
+    begun = len(stage.line.exchanges)
+
+    def delete(_: Exchange) -> None:
+        if len(stage.line.exchanges) - begun == nth:
+            _delete(stage, 2)
+
+    stage.line.before.append(delete)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    codes = _by_course(result)
+    assert codes[1] == codes[3] == {"archived"}
+    assert codes[2] <= {"archived", "target_missing", "unreadable"}
+    assert max(stage.archived.values()) == 1
+
+
+def test_a_course_deleted_while_its_job_runs_keeps_its_records(stage: Stage) -> None:
+    """Deleting keeps what is archived: where that list still answers, the rows are archived."""
+    stage.load(3, 3, 3)
+    planned = stage.plan()
+    missing = _answering(stage, "/course/v1/courses/2/enrollments", 404)
+    stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], missing, after=True)
+    client = stage.connect(transport=missing.transport)
+    result = planned.apply(client, ledger=stage.ledger)
+    stage.check(result, archived=9)
+
+
+class _Answering:
+    """A transport that answers one path with a status of its own, once it is switched on."""
+
+    def __init__(self, stage: Stage, path: str, status: int, body: bytes = b"{}") -> None:
+        self._stage, self._path, self._status, self._body = stage, path, status, body
+        self.on = False
+        self.answered = 0
+
+    def __call__(self) -> None:
+        self.on = True
+
+    def transport(self, method: str, url: str, *rest: Any) -> Response:
+        answer = self._stage.line(method, url, *rest)
+        path = url.split("?", maxsplit=1)[0]
+        if not self.on or not path.endswith(self._path):
+            return answer
+        self.answered += 1
+        return evolve(answer, status=self._status, body=self._body)
+
+
+def _answering(stage: Stage, path: str, status: int, body: bytes = b"{}") -> _Answering:
+    return _Answering(stage, path, status, body)
+
+
+@MODES
+@pytest.mark.parametrize("path", ["enrollments", "enrollments/archived"])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, b'{"message": ["Course not found"]}'),
+        (400, b'{"message": ["Invalid course"]}'),
+        (410, b"{}"),
+        (200, b'{"data": {"items": [{"user_id": "?"}]}}'),
+        (200, b'{"data": {"items": [], "total_count": 7}}'),
+    ],
+    ids=["404", "400", "410", "unreadable", "never whole"],
+)
+def test_a_list_of_one_course_that_fails(
+    stage: Stage, mode: str, path: str, status: int, body: bytes
+) -> None:
+    """Whatever is wrong with one list of one course, the other courses are archived."""
+    stage.load(3, 3, 3)
+    planned = _plan(stage, mode, 1, 2, 3)
+    fault = _answering(stage, f"/courses/2/{path}", status, body)
+    fault()
+    client = stage.connect(transport=fault.transport)
+    result = planned.apply(client, ledger=stage.ledger)
+    codes = _by_course(result)
+    assert codes[1] == codes[3] == {"archived"}
+    assert codes[2] <= {"target_missing", "unreadable", "archived"}
+    assert fault.answered
+    fault.on = False
+    again = _by_course(resume(stage.ledger, stage.client))
+    assert again[2] == codes[2] if codes[2] == {"target_missing"} else again[2] == {"archived"}
+    assert max(stage.archived.values()) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_what_concerns_the_whole_job_still_stops_it(stage: Stage, status: int) -> None:
+    """A login, a permission, the rate limit or an outage is not the fault of one course."""
+    stage.load(3, 3, 3)
+    planned = _plan(stage, "re-enroll", 1, 2, 3)
+    fault = _answering(stage, "/courses/2/enrollments", status)
+    fault()
+    client = stage.connect(transport=fault.transport)
+    with pytest.raises(ApiError):
+        planned.apply(client, ledger=stage.ledger)
+    assert {course for course, _ in stage.writes} <= {1}
+    assert resume(stage.ledger, stage.client).counts["archived"] == 9
+
+
+def test_a_platform_where_nothing_is_found_stops_the_job(stage: Stage) -> None:
+    """404 on every call is no word about a course: no row gets an outcome of it."""
+    stage.load(3, 3, 3)
+    planned = _plan(stage, "re-enroll", 1, 2, 3)
+    everything = _answering(stage, "", 404)
+    stage.line.once(of_many, everything, after=True)
+    client = stage.connect(transport=everything.transport)
+    with pytest.raises(NotFoundError):
+        planned.apply(client, ledger=stage.ledger)
+    assert ArchiveResult(stage.ledger).counts["skipped"] == 0
+    assert resume(stage.ledger, stage.client).counts["archived"] == 9
+
+
+def test_a_login_that_is_not_found_stops_the_job(stage: Stage) -> None:
+    """A 404 of the login page says nothing of the course that was asked for."""
+    stage.load(3, 3)
+    planned = _plan(stage, "re-enroll", 1, 2)
+    stage.client.courses.get(1)
+    stage.sandbox.faults.add("expired_token", operation="course_enrollments")
+    stage.sandbox.faults.add("status", operation="token", status=404, times=9)
+    with pytest.raises(ApiError) as caught:
+        planned.apply(stage.client, ledger=stage.ledger)
+    assert caught.value.path == "/oauth2/token"
+    stage.sandbox.faults.clear()
+    assert resume(stage.ledger, stage.client).counts["archived"] == 6
+
+
+def test_reading_back_that_fails_everywhere_stops_the_job(stage: Stage) -> None:
+    """Where a second course in a row cannot be read back, nothing more is sent unproven."""
+    stage.load(*[3] * 6)
+    planned = stage.plan()
+    garbled = _answering(stage, "/enrollments/archived", 200, b"{]")
+    stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], garbled, after=True)
+    client = stage.connect(transport=garbled.transport, limits=Limits(max_open_jobs=1))
+    with pytest.raises(UnexpectedResponseError):
+        planned.apply(client, ledger=stage.ledger)
+    assert {course for course, _ in stage.writes} <= {1, 2, 3, 4}
+    stage.check(resume(stage.ledger, stage.client), archived=18)
+    assert max(stage.archived.values()) == 1
+
+
+def test_a_write_that_is_not_found_for_one_course(stage: Stage) -> None:
+    """Where the same call has worked before, a 404 is of that course: refused, others go on."""
+    stage.load(3, 3, 3)
+    stage.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2)
+    result = stage.apply()
+    stage.check(result, archived=6, failed=3)
+    assert {one.code for one in list(result.failed)} == {"refused"}
+    assert "nothing was done" in next(iter(list(result.failed))).reason
+
+
+def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(stage: Stage) -> None:
+    """The second one may mean that the call is not there any more: nothing of it is lost."""
+    stage.load(*[3] * 5)
+    client = stage.connect(limits=Limits(max_open_jobs=1))
+    planned = stage.job().plan(client)
+    stage.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2, times=99)
+    with pytest.raises(NotFoundError):
+        planned.apply(client, ledger=stage.ledger)
+    stage.sandbox.faults.clear()
+    stage.check(resume(stage.ledger, client), archived=12, failed=3)
+
+
+@MODES
+@pytest.mark.parametrize("when", ["before", "write"])
+def test_a_learning_plan_that_is_deleted(stage: Stage, mode: str, when: str) -> None:
+    """The other plan goes on; the rows of the one that is gone say so."""
+    load_plans(stage, {50: [1], 60: [2]})
+    planned = plan(stage, 50, 60, mode=mode)
+
+    def delete() -> None:
+        for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
+            stage.change(f"DELETE FROM {table} WHERE learning_plan_id = 60")
+
+    if when == "before":
+        delete()
+    else:
+        stage.line.once(of_many, delete, after=True)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    by_plan: dict[int, set[str]] = {}
+    for one in list(result.outcomes):
+        by_plan.setdefault(one.row["learning_plan_id"], set()).add(one.code)
+    assert by_plan == {50: {"archived"}, 60: {"target_missing"}}
+    assert resume(stage.ledger, stage.client).counts == result.counts
+
+
+@MODES
+def test_a_course_of_a_learning_plan_that_is_deleted(stage: Stage, mode: str) -> None:
+    """The plan's rows are archived and incomplete, and name the course that is missing."""
+    load_plans(stage, {50: [1, 2]})
+    planned = plan(stage, 50, courses=[2], mode=mode)
+    stage.line.once(of_many, lambda: _delete(stage, 2), after=True)
+    result = planned.apply(stage.client, ledger=stage.ledger)
+    plans = [one for one in list(result.outcomes) if one.row.get("learning_plan_id")]
+    assert {one.kind for one in plans} == {"archived"}
+    last = plans[-1]
+    assert [course.status for course in last.courses] == ["archived", "missing"]
+    assert "1 of 2 courses not as asked: course 2 missing" in last.reason
+    assert last.is_incomplete
+    courses = [one for one in list(result.outcomes) if one.row.get("course_id")]
+    assert [one.code for one in courses][-1] == "target_missing"
+
+
+def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(stage: Stage) -> None:
+    """Until each course is read the rows are unknown, and resume settles them."""
+    load_plans(stage, {50: [1, 2], 60: [3]})
+    planned = plan(stage, 50, 60)
+    garbled = _answering(stage, "/courses/3/enrollments/archived", 200, b"{]")
+    stage.line.once(lambda one: one.is_write and "/60/" in one.path, garbled, after=True)
+    client = stage.connect(transport=garbled.transport)
+    result = planned.apply(client, ledger=stage.ledger)
+    assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 3}
+    assert {one.code for one in list(result.unknown)} == {"unreadable"}
+    again = resume(stage.ledger, stage.client)
+    assert again.counts["archived"] == 6
+    assert len(again.incomplete) == 0
+
+
+def test_a_last_comparison_that_fails_is_a_warning(stage: Stage) -> None:
+    """A plan that is deleted after it was archived does not undo the outcomes."""
+    load_plans(stage, {50: [1]})
+    planned = plan(stage, 50)
+    missing = _answering(stage, "/learningplans/50", 404)
+    stage.line.once(of_many, missing, after=True)
+    client = stage.connect(transport=missing.transport)
+    result = planned.apply(client, ledger=stage.ledger)
+    assert result.counts["archived"] == 3
+    assert any("cannot be compared" in text for text in result.warnings)
+
+
+def test_a_canary_on_a_deleted_course_is_taken_elsewhere(stage: Stage) -> None:
+    """A course that is not there proves nothing: the next one is the canary."""
+    stage.load(3, 3)
+    planned = stage.plan()
+    _delete(stage, 1)
+    result = stage.apply(planned)
+    assert _by_course(result)[2] == {"archived"}
+    assert [len(users) for course, users in stage.writes if course == 2] == [1, 2]
+
+
+def test_a_canary_that_cannot_be_read_back_stops(stage: Stage) -> None:
+    """Nothing is proven by an answer that cannot be understood."""
+    stage.load(3, 3)
+    planned = stage.plan()
+    garbled = _answering(stage, "/courses/1/enrollments/archived", 200, b"{]")
+    stage.line.once(lambda one: one.is_write, garbled, after=True)
+    with pytest.raises(CanaryFailedError, match="cannot be read back"):
+        planned.apply(stage.connect(transport=garbled.transport), ledger=stage.ledger)
+    assert len(stage.writes) == 1
+    stage.check(resume(stage.ledger, stage.client), archived=6)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_twice(stage: Stage) -> Iterator[None]:
+    """Whatever happens in these tests, no enrollment is archived twice."""
+    yield
+    twice = stage.sql(
+        "SELECT course_id, user_id, enrollment_created_at FROM archived_enrollments "
+        "GROUP BY 1, 2, 3 HAVING count(*) > 1"
+    )
+    assert twice == []

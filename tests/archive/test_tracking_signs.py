@@ -1,0 +1,109 @@
+"""Archive and re-enroll: what time spent and status say of the tracking, together."""
+
+from typing import Any
+
+import pytest
+from plan_tools import AGAIN, done
+from virtual_time import ENROLLED_AT, Exchange, Stage
+
+from lms_archive import ArchiveJob, ArchiveResult, CanaryFailedError
+
+KEPT, RESET = "kept", "reset"
+UNCLEAR = "not checkable"
+
+
+def _archive(
+    stage: Stage, before: tuple[str, int], after: tuple[str, int], *, reset: bool
+) -> ArchiveResult:
+    """Archive and re-enroll two users whose new enrollments are made to look like `after`."""
+    status, seconds = before
+    users = (1001, 1002)
+    stage.sandbox.load(
+        users=[{"username": f"u{user}", "user_id": user} for user in users],
+        courses=[{"code": "C1", "id_course": 1}],
+        enrollments=[
+            done(
+                user_id=user,
+                id_course=1,
+                enrollment_status=status,
+                enrollment_time_spent=seconds,
+            )
+            for user in users
+        ],
+    )
+
+    def look_like(exchange: Exchange) -> None:
+        if exchange.is_write:
+            stage.change(
+                "UPDATE enrollments SET enrollment_status = ?, enrollment_time_spent = ? "
+                "WHERE enrollment_created_at <> ?",
+                *after,
+                ENROLLED_AT,
+            )
+
+    stage.line.after.append(look_like)
+    terms: dict[str, Any] = {**AGAIN, "reset_tracking": reset, "only": [status]}
+    job = ArchiveJob.for_course(1, **terms).all_enrollments()
+    return job.plan(stage.client).apply(stage.client, ledger=stage.ledger)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tracking"),
+    [
+        # time spent and status agree
+        (("completed", 3600), ("completed", 3600), KEPT),
+        (("completed", 3600), ("completed", 4000), KEPT),
+        (("in_progress", 3600), ("in_progress", 3600), KEPT),
+        (("in_progress", 3600), ("completed", 3700), KEPT),
+        (("completed", 3600), ("enrolled", 0), RESET),
+        (("in_progress", 3600), ("enrolled", 0), RESET),
+        # they disagree
+        (("completed", 3600), ("enrolled", 3600), UNCLEAR),
+        (("in_progress", 3600), ("enrolled", 3600), UNCLEAR),
+        (("completed", 3600), ("completed", 0), UNCLEAR),
+        (("in_progress", 3600), ("in_progress", 0), UNCLEAR),
+        (("completed", 3600), ("in_progress", 3600), UNCLEAR),
+        (("completed", 3600), ("in_progress", 0), UNCLEAR),
+        (("completed", 3600), ("completed", 60), UNCLEAR),
+        (("completed", 3600), ("enrolled", 60), UNCLEAR),
+        # one of them says nothing
+        (("completed", 0), ("completed", 0), KEPT),
+        (("completed", 0), ("enrolled", 0), RESET),
+        (("enrolled", 60), ("enrolled", 60), KEPT),
+        (("enrolled", 60), ("enrolled", 0), RESET),
+        (("completed", 3600), ("waiting", 3600), KEPT),
+        # both say nothing
+        (("enrolled", 0), ("enrolled", 0), UNCLEAR),
+        (("completed", 0), ("in_progress", 0), UNCLEAR),
+        (("enrolled", 60), ("enrolled", 30), UNCLEAR),
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_what_both_signs_say(
+    stage: Stage,
+    before: tuple[str, int],
+    after: tuple[str, int],
+    tracking: str,
+    *,
+    reset: bool,
+) -> None:
+    """Kept or reset only where no sign contradicts; then it is as asked, or the canary stops."""
+    if tracking == (KEPT if reset else RESET):
+        with pytest.raises(CanaryFailedError, match="tracking"):
+            _archive(stage, before, after, reset=reset)
+        return
+    result = _archive(stage, before, after, reset=reset)
+    assert [one.code for one in result.outcomes] == ["archived"] * 2
+    assert [f"; tracking {tracking}" in one.reason for one in result.outcomes] == [True, True]
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_signs_that_disagree_are_both_named(stage: Stage, *, reset: bool) -> None:
+    """The reason says what each of the two shows, and that the tracking cannot be checked."""
+    result = _archive(stage, ("completed", 3600), ("enrolled", 3600), reset=reset)
+    assert result.counts["archived"] == 2
+    for one in result.outcomes:
+        assert one.reason.endswith(
+            "; tracking not checkable: time spent says kept (3,600 s before, 3,600 s now) "
+            "and status says reset (completed before, enrolled now)"
+        )

@@ -1,0 +1,128 @@
+"""The columns of tables: page and code say the same, and each kind is what it says."""
+
+import json
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+import lms_archive
+from lms_archive import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchiveDetails,
+    ArchivedLearningPlanEnrollment,
+    ArchivedUser,
+    CourseEnrollment,
+    CourseEnrollmentDetails,
+    Record,
+)
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS
+from lms_archive.tables.columns import Column, columns_of, given_columns, rows_of
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "columns.md").read_text(encoding="utf-8")
+WORDS = {"integer": "whole number"}
+CLASSES = [
+    one
+    for one in (getattr(lms_archive, name) for name in lms_archive.__all__)
+    if isinstance(one, type) and issubclass(one, Record) and one is not Record
+]
+AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+def told(heading: str) -> list[tuple[str, str]]:
+    """The columns that the page lists below a heading."""
+    section = re.split(r"^#+ ", PAGE.split(f"# {heading}\n")[1], flags=re.MULTILINE)[0]
+    return re.findall(r"^\| `(\w+)`(?: \*)? \| ([\w ]+) \|", section, re.MULTILINE)
+
+
+def held(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
+    """The columns as the page writes them."""
+    return [(one.name, WORDS.get(one.kind, one.kind)) for one in columns]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_the_page_lists_the_columns(cls: type) -> None:
+    """Names, kinds and order of a record's columns are those of the page."""
+    assert told(cls.__name__) == held(columns_of(cls))
+
+
+def test_the_page_lists_the_columns_that_are_added() -> None:
+    """Those of results and of plans are on the page as well."""
+    assert told("Outcomes") == held(OUTCOME_COLUMNS)
+    assert told("Plans") == held(PLAN_COLUMNS)
+
+
+def test_every_record_has_a_heading() -> None:
+    """Nine kinds of records, nine tables."""
+    assert len(CLASSES) == 9
+    assert re.findall(r"^### (\w+)$", PAGE, re.MULTILINE) == sorted(
+        (one.__name__ for one in CLASSES), key=lambda name: PAGE.index(f"### {name}\n")
+    )
+
+
+def test_active_and_archived_share_names() -> None:
+    """What an active enrollment and its archived record both hold has one name and one kind."""
+    active = {one.name: one for one in columns_of(CourseEnrollment)}
+    archived = {one.name: one for one in columns_of(ArchivedCourseEnrollment)}
+    assert set(active) - set(archived) == set()
+    assert all(active[name] == archived[name] for name in active)
+
+
+def test_columns_of_both_kinds() -> None:
+    """A table of both kinds has each column once."""
+    both = columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
+    names = [one.name for one in both]
+    assert len(names) == len(set(names))
+    assert {"course_id", "learning_plan_id", "learning_plan_courses"} <= set(names)
+    assert tuple(both[: len(columns_of(ArchivedCourseEnrollment))]) == columns_of(
+        ArchivedCourseEnrollment
+    )
+
+
+def test_row_of_a_record() -> None:
+    """Groups are flat, words are plain texts, unknown fields are JSON, and what is not is None."""
+    record = ArchivedCourseEnrollment(
+        archiving=ArchiveDetails(record_id=1, archived_at=AT, archived_by=13),
+        user=ArchivedUser(user_id=7, username="ada", language="de"),
+        course=ArchivedCourse(course_id=3, code="C3", credits=1.5),
+        enrollment=CourseEnrollmentDetails(status="expelled", score=88.0, time_spent=60),
+        extra={"new": ["ü", 1]},
+    )
+    (row,) = rows_of([record])
+    assert list(row) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    filled = {name: value for name, value in row.items() if value is not None}
+    assert json.loads(filled.pop("extra")) == {"new": ["ü", 1]}
+    assert filled == {
+        "record_id": 1,
+        "archived_at": AT,
+        "archived_by": "13",
+        "user_id": 7,
+        "username": "ada",
+        "user_language": "de",
+        "course_id": 3,
+        "course_code": "C3",
+        "course_credits": 1.5,
+        "status": "expelled",
+        "score": 88.0,
+        "time_spent": 60,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, None, 2**63 - 1], "integer"),
+        ([1, 2**63], "text"),
+        ([1, 1.5], "number"),
+        ([True, None], "flag"),
+        ([True, 1], "text"),
+        (["1", 1], "text"),
+        ([[1, 2]], "text"),
+        ([None], "text"),
+    ],
+)
+def test_kind_of_what_was_given(values: list[object], kind: str) -> None:
+    """A column of which nobody has said what it holds is what all of its values are, else text."""
+    assert given_columns({"a": one} for one in values) == [Column("a", kind)]  # type: ignore[arg-type]

@@ -1,0 +1,288 @@
+"""Where the swagger documents are found, who asks for them, and what is kept of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from swagger_documents import (
+    ARCHIVE,
+    NOISE,
+    Secured,
+    Served,
+    archive_call,
+    moved,
+    own_documents,
+    serving,
+    swagger2,
+    without_archive,
+)
+
+from lms_archive import Contract, InvalidInputError
+from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
+from lms_archive.wire.verify import check_contract
+
+MICROSERVICES = "/manage/v1/site/microservices"
+HTML = b"<!doctype html><html><head><title>Sign in</title></head></html>"
+
+ADDRESSES = {
+    "absolute": "{url}/docs/learn.json",
+    "absolute, of another scheme": "https://127.0.0.1/docs/learn.json",
+    "relative to the platform": "docs/learn.json",
+    "from the root": "/docs/learn.json",
+    "in capitals": "HTTP://127.0.0.1/docs/learn.json",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES.values(), ids=ADDRESSES.keys())
+def test_the_platform_says_where_a_document_is(address: str) -> None:
+    """The address is read from microservices; the platform itself is asked, whatever its form."""
+    document = json.dumps(archive_call()["learn"]).encode()
+    with serving({}, listed={"learn": address}) as platform, platform.client() as client:
+        platform.answers["GET /docs/learn.json"] = Served(document)
+        report = client.verify_contract([ARCHIVE])
+        assert [one.path for one in platform.asked] == [MICROSERVICES, "/docs/learn.json"]
+    assert report.confirmed(ARCHIVE)
+    assert "found by GET /manage/v1/site/microservices" in str(report)
+    assert "/docs/learn.json (1 operation)" in str(report)
+
+
+def test_an_address_with_a_query_is_asked_with_it() -> None:
+    """What follows the question mark belongs to the address."""
+    document = json.dumps(archive_call()["learn"]).encode()
+    listed = {"learn": "{url}/swagger?service=learn&format=json"}
+    with serving({}, listed=listed) as platform, platform.client() as client:
+        platform.answers["GET /swagger?service=learn&format=json"] = Served(document)
+        assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
+
+
+def test_a_service_may_be_listed_under_any_name() -> None:
+    """A document is of a service if its name or the beginning of its address says so."""
+    listed = {"LMS core": "{url}/learn/v1/swagger"}
+    with serving(own_documents(), listed=listed) as platform, platform.client() as client:
+        report = client.verify_contract([ARCHIVE])
+        assert client.wire.calls == {"microservices": 1, "swagger": 1}
+    assert report.confirmed(ARCHIVE)
+
+
+def test_a_service_that_is_not_listed_is_asked_for_where_it_usually_is() -> None:
+    """A list that leaves out a service does not make its calls unreadable."""
+    listed = {"audit": "{url}/audit/v1/swagger"}
+    with serving(own_documents(), listed=listed) as platform, platform.client() as client:
+        assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
+        assert [one.path for one in platform.asked] == [MICROSERVICES, "/learn/v1/swagger"]
+
+
+ELSEWHERE = [
+    "https://evil.example/learn/v1/swagger",
+    "//evil.example/learn/v1/swagger",
+    "https://127.0.0.1@evil.example/learn/v1/swagger",
+    "http://user@127.0.0.1/docs",
+    "http://127.0.0.1:1/docs",
+    "ftp://evil.example",
+    "javascript:alert(1)",
+    "http://[",
+    "http://127.0.0.1:99999/docs",
+    "http://127.0.0.1//evil.example/docs",
+    "http://127.0.0.1/a b",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_no_other_host_is_followed(address: str) -> None:
+    """An address elsewhere, or one that is none, is not asked; the usual one is."""
+    with serving(own_documents(), listed={"learn": address}) as platform:
+        with platform.client() as client:
+            report = client.verify_contract([ARCHIVE])
+        assert [one.path for one in platform.asked] == [MICROSERVICES, "/learn/v1/swagger"]
+    assert report.confirmed(ARCHIVE)
+    assert "lists no documents" in report.source
+
+
+def test_documents_on_another_host_only_are_named() -> None:
+    """Where the platform is asked under its second name, the report says which is the first."""
+    listed = {"learn": "https://acme.example.com/learn/v1/swagger"}
+    with serving({}, listed=listed) as platform, platform.client() as client:
+        report = client.verify_contract([ARCHIVE])
+    assert "lists no documents on this host, but on acme.example.com" in str(report)
+
+
+REFUSED: dict[str, tuple[Served, str]] = {
+    "forbidden": (Served(b'{"message": "not for you"}', 403), "403 not for you"),
+    "not signed in": (Served(b'{"message": "who are you"}', 401), "401 who are you"),
+    "missing": (Served(b"", 404), "404"),
+    "a page": (Served(HTML, kind="text/html"), "200"),
+    "a redirect": (Served(b"", 302, headers={"Location": "/login"}), "302"),
+    "broken": (Served(b"oops", 500), "500 oops"),
+    "another shape": (Served(b'{"data": {"items": []}}'), "lists no documents"),
+    "nothing": (Served(b""), "lists no documents"),
+    "an empty list": (Served(b'{"data": []}'), "lists no documents"),
+    "odd entries": (Served(b'{"data": [1, {"app": 5, "url": null}, {}]}'), "lists no documents"),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
+def test_without_a_list_the_usual_addresses_are_asked(answer: Served, reason: str) -> None:
+    """However the list is refused, the documents are looked for, and the report says why."""
+    with serving(own_documents(), listed=answer) as platform, platform.client() as client:
+        report = client.verify_contract()
+    assert {check.state for check in report} == {"confirmed"}
+    line = next(line for line in str(report).splitlines() if line.startswith("Documents, "))
+    assert line.startswith(
+        f"Documents, looked for at /{{service}}/v1/swagger, because GET {MICROSERVICES}"
+    )
+    assert reason in line
+
+
+def test_who_asks() -> None:
+    """The list is asked for with the token, like a page of the platform; documents are not."""
+    listed = {"learn": "{url}/learn/v1/swagger"}
+    with serving(own_documents(), listed=listed) as platform, platform.client() as client:
+        client.verify_contract([ARCHIVE])
+        first, second = (one.headers for one in platform.asked)
+    assert first["Authorization"] == "Bearer a-token"
+    assert first["Accept"] == second["Accept"] == "application/json"
+    assert first["X-Requested-With"] == "XMLHttpRequest"
+    assert "Authorization" not in second
+
+
+@pytest.mark.parametrize("name", ["forbidden", "not signed in", "a page", "a redirect"])
+def test_the_token_is_sent_only_where_it_is_asked_for(name: str) -> None:
+    """A document that is refused without a token is asked for with it, as are those after it."""
+    documents = {
+        service: Secured(REFUSED[name][0], document)
+        for service, document in own_documents().items()
+    }
+    with serving(documents) as platform, platform.client() as client:
+        report = client.verify_contract()
+        asked = [one for one in platform.asked if one.path.endswith("/swagger")]
+    assert {check.state for check in report} == {"confirmed"}
+    assert ["Authorization" in one.headers for one in asked] == [False, True, True, True, True]
+
+
+def test_a_document_that_is_missing_is_not_asked_for_twice() -> None:
+    """A 404 is no refusal of the missing token."""
+    with serving({}) as platform, platform.client() as client:
+        client.verify_contract([ARCHIVE])
+        asked = [one.path for one in platform.asked]
+    assert asked.count("/learn/v1/swagger") == 1
+
+
+SEEN = swagger2(
+    {"/enrollments": {"put": archive_call()["learn"]["paths"]["/learn/v1/enrollments"]["put"]}},
+    "/learn/v1",
+    host=False,
+    schemes=["https"],
+)
+
+
+def test_a_document_in_the_form_that_was_seen() -> None:
+    """Swagger 2.0 with `host: false` and a base path is read like any other."""
+    with serving({"learn": SEEN}) as platform, platform.client() as client:
+        assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
+
+
+# Kept in a folder
+
+
+def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path: Path) -> None:
+    """Every listed document is written; the report on the folder is that on the platform."""
+    documents = {**moved(), "café/x": NOISE["mail"], "broken": Served(b"", 403)}
+    listed = {service: f"{{url}}/{service}/v1/swagger" for service in moved()}
+    listed |= {"café/x": "{url}/mail", "broken": "{url}/broken/v1/swagger"}
+    folder = tmp_path / "new" / "documents"
+    with serving(documents, listed=listed) as platform, platform.client() as client:
+        platform.answers["GET /mail"] = Served(json.dumps(NOISE["mail"]).encode())
+        found = PlatformDocuments(client.wire, folder)
+        found.read_all()
+        asked = len(platform.asked)
+        online = check_contract(Contract.default(), found)
+        assert len(platform.asked) == asked
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"{service}.json" for service in moved()} | {"café-x.json"}
+    for service, document in moved().items():
+        assert json.loads((folder / f"{service}.json").read_text(encoding="utf-8")) == document
+    offline = check_contract(Contract.default(), FolderDocuments(folder))
+    assert offline.checks == online.checks
+    assert offline.suggested_contract() == online.suggested_contract() != Contract.default()
+    assert f"read from {folder}" in str(offline)
+
+
+def test_without_a_list_the_documents_of_the_contract_are_kept(tmp_path: Path) -> None:
+    """A platform that refuses the list still gives its documents."""
+    with serving(own_documents()) as platform, platform.client() as client:
+        PlatformDocuments(client.wire, tmp_path).read_all()
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "course", "learn", "learningplan", "manage",
+    }  # fmt: skip
+
+
+def test_two_documents_of_one_service_are_both_kept(tmp_path: Path) -> None:
+    """A name that is taken is given a number."""
+    answer = {
+        "data": [{"app": "learn", "url": f"/{part}/v1/swagger"} for part in ("learn", "course")]
+    }
+    listed = Served(json.dumps(answer).encode())
+    with serving(own_documents(), listed=listed) as platform, platform.client() as client:
+        PlatformDocuments(client.wire, tmp_path).read_all()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_documents_are_never_written_over(tmp_path: Path) -> None:
+    """A folder that holds documents is refused before anything is asked."""
+    (tmp_path / "learn.json").write_text("{}", encoding="utf-8")
+    with serving(own_documents()) as platform, platform.client() as client:
+        with pytest.raises(InvalidInputError, match="holds documents already"):
+            PlatformDocuments(client.wire, tmp_path)
+        assert platform.asked == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """What is in the way is named."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with (
+        serving(own_documents()) as platform,
+        platform.client() as client,
+        pytest.raises(InvalidInputError, match="file: cannot be written: "),
+    ):
+        PlatformDocuments(client.wire, tmp_path / "file").read_all()
+
+
+def test_a_folder_without_documents(tmp_path: Path) -> None:
+    """An empty folder, or none at all, is refused with its name."""
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InvalidInputError, match=f"{folder}: holds no swagger documents"):
+            FolderDocuments(folder)
+
+
+KEPT: dict[str, tuple[bytes, str]] = {
+    "not JSON": (b"swagger: 2.0", "learn.json: Expecting value"),
+    "not a swagger": (b'{"a": 1}', "learn.json: not a JSON object"),
+    "not text": (b"\xff\xfe\x00", "learn.json: 'utf-8' codec"),
+    "deep": (b"[" * 100_000, "learn.json: "),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), KEPT.values(), ids=KEPT.keys())
+def test_a_file_that_is_no_document_makes_its_rows_unreadable(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    """What is wrong with a file is in the report; the other files are read."""
+    (tmp_path / "learn.json").write_bytes(content)
+    others = json.dumps(own_documents()["course"])
+    (tmp_path / "course.json").write_text(others, encoding="utf-8-sig")
+    report = check_contract(Contract.default(), FolderDocuments(tmp_path))
+    assert report[ARCHIVE].state == "unreadable"
+    assert report[ARCHIVE].faults[0].startswith(reason)
+    assert report["course_enrollments"].state == "confirmed"
+    assert report["list_users"].state == "unreadable"
+    assert report["list_users"].faults == ("the folder has no document of manage",)
+
+
+def test_a_document_may_have_any_file_name(tmp_path: Path) -> None:
+    """Its paths say of which service it is."""
+    document: Any = without_archive()["learn"]
+    (tmp_path / "swagger (1).json").write_text(json.dumps(document), encoding="utf-8")
+    report = check_contract(Contract.default(), FolderDocuments(tmp_path), [ARCHIVE])
+    assert report[ARCHIVE].state == "not_listed"

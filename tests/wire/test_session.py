@@ -1,0 +1,358 @@
+"""Calls put together: addresses that may be used, headers, counts, the platform's clock."""
+
+import logging
+import math
+import platform
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from wire_tools import URL, Sent, answer, bare_server, http, items, says, scripted
+
+from lms_archive import (
+    ApiError,
+    Client,
+    ClientCredentials,
+    InvalidInputError,
+    NotFoundError,
+    PlatformUnavailableError,
+    RequestNotSentError,
+    Response,
+    RetryPolicy,
+    StaticToken,
+    UnexpectedResponseError,
+    __version__,
+)
+from lms_archive.sandbox import Sandbox
+
+TOKEN = StaticToken("t")
+GOOD = answer({"data": 1})
+
+USABLE = {
+    "https://acme.example.com": "https://acme.example.com",
+    "https://acme.example.com/": "https://acme.example.com",
+    "  https://acme.example.com \n": "https://acme.example.com",
+    "HTTPS://Acme.example.com": "https://acme.example.com",
+    "https://acme.example.com:443": "https://acme.example.com",
+    "https://acme.example.com:443/LMS/": "https://acme.example.com/LMS",
+    "https://acme.example.com:8443/lms/": "https://acme.example.com:8443/lms",
+    "https://acme.example.com?": "https://acme.example.com",
+    "https://10.0.0.1": "https://10.0.0.1",
+    "http://localhost": "http://localhost",
+    "http://LOCALHOST:80": "http://localhost",
+    "http://127.0.0.1:5000": "http://127.0.0.1:5000",
+    "http://127.8.9.10": "http://127.8.9.10",
+    "http://[::1]:5000": "http://[::1]:5000",
+}
+
+UNUSABLE = {
+    "": "must look like",
+    "acme.example.com": "must look like 'https://acme.example.com', not 'acme.example.com'",
+    "acme": "must look like",
+    "ftp://acme.example.com": "must look like",
+    "file:///etc/passwd": "must look like",
+    "https://": "must look like",
+    "https:///path": "must look like",
+    "https:acme.example.com": "must look like",
+    "https://acme example.com": "must look like",
+    "https://acme.example.com:port": "must look like",
+    "https://acme.example.com:99999": "must look like",
+    "https://[::1": "must look like",
+    "http://acme.example.com": "plain http would show the token to the network: use https://acme",
+    "http://localhost.example.com": "plain http would show the token",
+    "http://localhost.": "plain http would show the token",
+    "http://notlocalhost": "plain http would show the token",
+    "http://127.0.0.1.example.com": "plain http would show the token",
+    "http://128.0.0.1": "plain http would show the token",
+    "http://0.0.0.0": "plain http would show the token",
+    "http://10.0.0.1": "plain http would show the token",
+    "http://[::2]": "plain http would show the token",
+    "http://0x7f000001": "plain http would show the token",
+    "http://localhost\\.example.com": "must look like",
+    "https://ada:hush@acme.example.com": "no user, query or fragment; give 'https://acme.exa",
+    "https://ada@acme.example.com:8443/x": "give 'https://acme.example.com:8443/x'",
+    "https://@acme.example.com": "no user, query or fragment",
+    "http://ada:hush@localhost": "no user, query or fragment",
+    "http://localhost@example.com": "no user, query or fragment",
+    "https://acme.example.com?token=hush": "no user, query or fragment",
+    "https://acme.example.com/#hush": "no user, query or fragment",
+    "ada:hush@acme.example.com": "must look like 'https://acme.example.com', not this value",
+    "acme.example.com?token=hush": "not this value",
+}
+
+
+@pytest.mark.parametrize(("given", "used"), USABLE.items())
+def test_usable_addresses(given: str, used: str) -> None:
+    """An https address anywhere, http on loopback only; a slash at the end does not matter."""
+    assert Client(given, TOKEN).base_url == used
+
+
+@pytest.mark.parametrize(("given", "why"), UNUSABLE.items())
+def test_unusable_addresses(given: str, why: str) -> None:
+    """Any other address is refused before anything is sent, and no secret in it is quoted."""
+    with pytest.raises(InvalidInputError) as caught:
+        Client(given, TOKEN)
+    assert why in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_base_with_a_path() -> None:
+    """A platform may live below a path."""
+    _, script = scripted(GOOD)
+    below = Client(f"{URL}/lms/", TOKEN, transport=script)
+    below.request("GET", "/x")
+    assert script.sent[0].url == f"{URL}/lms/x"
+
+
+def test_headers() -> None:
+    """Each call names library, Python and the tool on top, and asks for JSON."""
+    client, script = scripted(GOOD)
+    client.request("GET", "/x")
+    client.with_options(app_info="tidy-lms/2.1 (nightly)").request("PUT", "/x", json={"a": 1})
+    own = f"lms-archive/{__version__} python/{platform.python_version()}"
+    assert [sent.headers["User-Agent"] for sent in script.sent] == [
+        own,
+        f"{own} tidy-lms/2.1 (nightly)",
+    ]
+    read, write = script.sent
+    assert read.headers["Accept"] == "application/json"
+    assert "Content-Type" not in read.headers
+    assert read.body is None
+    assert write.headers["Content-Type"] == "application/json"
+    assert write.body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "caf\u00e9", "\u5de5\u5177", "tab\t"])
+def test_app_info_that_fits_no_header(name: str) -> None:
+    """A name that cannot stand in a header is refused at once, not in the first call."""
+    with pytest.raises(InvalidInputError, match="app_info goes into the user agent"):
+        Client(URL, TOKEN, app_info=name)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [((3, 7), (3.0, 7.0)), (5, (5.0, 5.0)), (0.5, (0.5, 0.5))]
+)
+def test_timeouts(given: Any, used: tuple[float, float]) -> None:
+    """Seconds to connect and to read, or one number for both, go with each call."""
+    client, script = scripted(GOOD, timeout=given)
+    client.request("GET", "/x")
+    assert script.sent[0].timeout == used
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        0,
+        -1,
+        (1, None),
+        (1, 0),
+        (1, 2, 3),
+        (1,),
+        math.inf,
+        math.nan,
+        "soon",
+        "10",
+        True,
+        ("1", "2"),
+    ],
+)
+def test_no_wait_without_an_end(given: Any) -> None:
+    """A time-out that never comes is refused."""
+    with pytest.raises(
+        InvalidInputError, match=r"timeout must be seconds above 0, or a pair of them"
+    ):
+        Client(URL, TOKEN, timeout=given)
+
+
+def test_default_timeouts() -> None:
+    """Without a word, calls end after 10 s and 60 s."""
+    client, script = scripted(GOOD)
+    client.request("GET", "/x")
+    assert script.sent[0].timeout == (10.0, 60.0)
+
+
+def test_calls_are_counted_by_operation() -> None:
+    """Every exchange counts, tries and logins included; each client counts its own."""
+    failed = answer({}, 500)
+    client, _ = scripted(
+        items({"id_course": 1}), failed, items(), GOOD, auth=ClientCredentials("app", "s")
+    )
+    list(client.courses.list())
+    list(client.users.list())
+    client.request("GET", "/x")
+    assert client.wire.calls == {"token": 1, "list_courses": 1, "list_users": 2, "request": 1}
+    copy = client.with_options(timeout=1)
+    copy.request("GET", "/x")
+    assert copy.wire.calls == {"request": 1}
+    assert client.wire.calls["request"] == 1
+
+
+def test_counting_counts_a_block() -> None:
+    """`counting()` counts what is called in its block; blocks may be nested."""
+    client, _ = scripted(items())
+    client.request("GET", "/x")
+    with client.wire.counting() as outer:
+        list(client.users.list())
+        with client.wire.counting() as inner:
+            list(client.courses.list())
+        list(client.users.list())
+    client.request("GET", "/x")
+    assert inner == {"list_courses": 1}
+    assert outer == {"list_users": 2, "list_courses": 1}
+    assert client.wire.calls == {"request": 2, "list_users": 2, "list_courses": 1}
+
+
+def test_counting_ends_with_an_error() -> None:
+    """A block that an error leaves counts no further; the calls up to there are counted."""
+    client, _ = scripted(answer({}, 404))
+    with pytest.raises(NotFoundError), client.wire.counting() as calls:
+        client.request("GET", "/x")
+    with pytest.raises(NotFoundError):
+        client.request("GET", "/x")
+    assert calls == {"request": 1}
+
+
+def test_threads_count_apart() -> None:
+    """A block counts the calls of its own thread; the session counts those of all."""
+    client, _ = scripted(GOOD)
+    counted: list[int] = []
+    barrier = threading.Barrier(4)
+
+    def work(number: int) -> None:
+        with client.wire.counting() as calls:
+            barrier.wait(5)
+            for _ in range(number * 50):
+                client.request("GET", "/x")
+        counted.append(calls["request"])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counted) == [0, 50, 100, 150]
+    assert client.wire.calls == {"request": 300}
+
+
+def test_calls_agree_with_the_platform() -> None:
+    """What we count is what the platform was asked."""
+    with Sandbox() as sandbox, sandbox.client() as client:
+        sandbox.faults.add("expired_token", operation="list_users")
+        list(client.courses.list())
+        list(client.users.list())
+        asked = [call.operation for call in sandbox.calls]
+        counted = dict(client.wire.calls)
+    assert counted == {name: asked.count(name) for name in set(asked)}
+
+
+def test_calls_that_never_left_count_too() -> None:
+    """A call is counted before it is made: better one too many than one too few."""
+    client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=2))
+    with pytest.raises(PlatformUnavailableError):
+        client.request("GET", "/x")
+    assert client.wire.calls == {"request": 2}
+
+
+def test_the_platforms_time() -> None:
+    """The clock that proofs rest on is the `Date` of the last good answer, in UTC."""
+    later = answer({}, Date="Sun, 01 Mar 2026 14:30:00 +0200")
+    client, _ = scripted(GOOD, later, answer({}, 404), Response(200, {}, b"{}"))
+    at = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+    client.request("GET", "/x")
+    assert client.wire.platform_time() == at
+    client.request("GET", "/x")
+    assert client.wire.platform_time() == at + timedelta(minutes=30)
+    with pytest.raises(ApiError):
+        client.request("GET", "/x")
+    client.request("GET", "/x")
+    assert client.wire.platform_time() == at + timedelta(minutes=30)
+
+
+def test_no_time_yet() -> None:
+    """Before any answer nobody knows the platform's time; ours is not taken for it."""
+    client, _ = scripted(GOOD)
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
+        client.wire.platform_time()
+
+
+@pytest.mark.parametrize("date", ["yesterday", "", "2026-03-01T12:00:00Z"])
+def test_a_date_that_cannot_be_read(date: str) -> None:
+    """A `Date` of another form is none."""
+    client, _ = scripted(answer({}, Date=date))
+    client.request("GET", "/x")
+    with pytest.raises(UnexpectedResponseError, match="no Date header"):
+        client.wire.platform_time()
+
+
+def test_the_token_stays_with_its_host() -> None:
+    """A redirect to another host is an error, and that host is never asked."""
+    asked: list[bytes] = []
+    with bare_server(lambda connection: asked.append(connection.recv(1))) as evil:
+        moved = http(b"", f"Location: {evil}/learn/v1/enrollments", status="302 Found")
+        with bare_server(says(moved)) as url, Client(url, TOKEN) as client:
+            for method in ("GET", "PUT"):
+                with pytest.raises(ApiError, match=f"302: redirects to {evil}"):
+                    client.request(method, "/learn/v1/enrollments")
+    assert asked == []
+
+
+def test_nothing_is_logged_of_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """Not even at the finest level does the log hold a secret."""
+    caplog.set_level(logging.DEBUG)
+    with Sandbox() as sandbox, sandbox.client() as client:
+        list(client.courses.list())
+        env = sandbox.env()
+        bearer = client.wire._shared.get().tokens.token(lambda _: {}).reveal()
+    for secret in (env["LMS_ARCHIVE_CLIENT_SECRET"], env["LMS_ARCHIVE_PASSWORD"], bearer):
+        assert secret not in caplog.text
+
+
+def test_a_transport_without_close() -> None:
+    """A transport is any callable: it need not be closable."""
+
+    def carry(*_: object) -> Response:
+        return GOOD
+
+    with Client(URL, TOKEN, transport=carry) as client:
+        assert client.request("GET", "/x") == {"data": 1}
+
+
+def test_a_transport_that_is_closed() -> None:
+    """One that can be closed is closed with its client."""
+
+    class Closable:
+        closed = 0
+
+        def __call__(self, *_: object) -> Response:
+            return GOOD
+
+        def close(self) -> None:
+            self.closed += 1
+
+    transport = Closable()
+    with Client(URL, TOKEN, transport=transport):
+        pass
+    assert transport.closed == 1
+
+
+def test_what_a_transport_gets() -> None:
+    """A transport gets method, URL without query, headers, pairs, bytes and time-outs."""
+    got: list[Sent] = []
+
+    def carry(
+        method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
+    ) -> Response:
+        got.append(Sent(method, url, headers, params, body, timeout))
+        return GOOD
+
+    client = Client(URL, TOKEN, transport=carry, timeout=(1, 2))
+    client.request(
+        "put", "/x", params={"a[]": [1, "b"], "c": True, "d": None}, json={"e": "\u00e9"}
+    )
+    (sent,) = got
+    assert (sent.method, sent.url, sent.timeout) == ("PUT", f"{URL}/x", (1.0, 2.0))
+    assert sent.params == (("a[]", "1"), ("a[]", "b"), ("c", "1"))
+    assert sent.body == b'{"e": "\\u00e9"}'
+    assert sent.headers["Authorization"] == "Bearer t"
