@@ -189,7 +189,7 @@ def _is_there(
 ) -> bool:
     """Whether a target's archived list can be read, or only the target is missing."""
     try:
-        next(TargetLists(client, target).archived_pages(users=user_ids))
+        TargetLists(client, target).check_archived(user_ids)
     except ApiError as error:
         if error.status not in _NOT_THERE or (check.confirmed() and error.status != _NOT_FOUND):
             raise

@@ -95,16 +95,27 @@ def pages(wire: Wire, name: str, cls: type[T], **parameters: Any) -> Iterator[Pa
         UnexpectedResponseError: an item is not what the contract says, or the list has no end.
         ApiError: a call failed.
     """
-    for page in tolerant_pages(wire, name, cls, parameters):
-        for item in page.unreadable:
-            raise UnexpectedResponseError("GET", page.path, status=200, faults=item.faults)
-        yield page
+    return _read_pages(wire, name, cls, parameters, unreadable=0)
 
 
 def tolerant_pages(
     wire: Wire, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
     """Yield the pages of a list as `pages` does, with the items that have faults set apart.
+
+    Raises:
+        UnexpectedResponseError: there is no list in the answer, the list has no end, or a page has
+            more items with faults than a page has items.
+        ApiError: as for `pages`.
+    """
+    size = wire.settings.limits.page_size
+    return _read_pages(wire, name, cls, parameters, unreadable=size)
+
+
+def _read_pages(
+    wire: Wire, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
+) -> Iterator[Page[T]]:
+    """Yield the pages of a list, each with so many unreadable items at most.
 
     Pages start at 1; where the list has a cursor, it is passed on. A list ends where every total
     that the platform gives says so (`total_page_count`, `total_count`); where it gives none, at a
@@ -113,11 +124,6 @@ def tolerant_pages(
 
     A filter that is an empty list lets nothing through: nothing is read, because without the
     filter everything would come.
-
-    Raises:
-        IncompleteListError: a page is missing or too short, however often it is read.
-        UnexpectedResponseError: there is no list in the answer, or the list has no end.
-        ApiError: a call failed.
     """
     if [] in parameters.values():
         return
@@ -125,16 +131,20 @@ def tolerant_pages(
     progress = Progress(wire.settings.limits.page_size)
     for _ in range(MAX_PAGES):
         answer = reading.next_page(progress)
-        records, unreadable = _records(wire, name, cls, answer)
+        records, faulty = _records(wire, name, cls, answer, most=unreadable)
+        if len(faulty) > unreadable:
+            reading.fail(*faulty[0].faults)
         last = progress.last_page(answer)
-        yield Page(records, answer.total, last, answer.date, reading.path, unreadable)
+        yield Page(records, answer.total, last, answer.date, reading.path, faulty)
         missing = progress.add(answer)
         if missing:
             reading.fail(missing, incomplete=True)
         if progress.ended:
             return
         if answer.total is not None and progress.seen > answer.total + progress.size:
-            reading.fail(f"$: {progress.seen:,} items and more to come, of {answer.total:,}")
+            reading.fail(
+                f"$: {progress.seen:,} items and more to come, where it counts {answer.total:,}"
+            )
     reading.fail(f"$: more than {MAX_PAGES:,} pages: a list without an end")
 
 
@@ -250,9 +260,12 @@ def structured(
 
 
 def _records(
-    wire: Wire, name: str, cls: type[T], answer: ListAnswer
+    wire: Wire, name: str, cls: type[T], answer: ListAnswer, *, most: int
 ) -> tuple[list[T], list[UnreadableItem[T]]]:
-    """Build the records of a page, and say what is wrong with those that cannot be built."""
+    """Build the records of a page, and say what is wrong with those that cannot be built.
+
+    It ends where more than *most* of them cannot be.
+    """
     row = wire.operation(name)
     where = f"$.{row.answer.get('items', 'data.items')}"
     wrapper = row.answer.get("item")
@@ -271,6 +284,8 @@ def _records(
             records.append(wire.structure(cls, value, path))
         except StructureError as error:
             unreadable.append(_unreadable(wire, cls, value, error, answer.number))
+            if len(unreadable) > most:
+                break
     return records, unreadable
 
 

@@ -18,14 +18,11 @@ from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.selection import UserKey
 from lms_archive.archive.target.complete import CompleteList, read_complete, read_once
 from lms_archive.client import Client
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
-from lms_archive.wire.pages import (
-    Page,
-    of_target,
-    tolerant_pages,
-)
+from lms_archive.wire.pages import Page, of_target, tolerant_pages, with_partial
 
 __all__ = [
     "Active",
@@ -202,6 +199,17 @@ class TargetLists:
         else:
             listed = self._of_users(self._archived, begin, _record_id, _user_of_archived, users)
         return _by_user(listed, since)
+
+    def check_archived(self, users: Sequence[int]) -> None:
+        """Read a page of the archived list, to see that it exists and can be read.
+
+        Raises:
+            UnexpectedResponseError: which enrollment a record is of cannot be read.
+            ApiError: the call failed; there may be no such list.
+        """
+        page = next(with_partial(self.archived_pages(users=users), _ARCHIVED_IDENTITY))
+        for item in page.unreadable:
+            raise UnexpectedResponseError("GET", page.path, status=200, faults=item.faults)
 
     def total(self) -> int | None:
         """Return how many active enrollments there are, where the platform says so."""
