@@ -240,7 +240,7 @@ class PartialDeletionError(ApiError):
 
     Attributes:
         deleted: the platform confirmed that these are deleted.
-        uncertain: these may be deleted: the answer was lost. List the archived records to see.
+        uncertain: these may be deleted: the answer was lost, or says no. List the archived records to see.
         remaining: these were not sent.
     """
 

@@ -104,7 +104,7 @@ def _decode(answer: _Answer) -> Any:
     if not body.strip():
         return None
     data = _json(answer)
-    if isinstance(data, dict) and data.get("success") is False and data.get("error"):
+    if isinstance(data, dict) and data.get("success") is False:
         raise answer.error(ApiError, message=_message(answer), in_doubt=True)
     return data
 
