@@ -78,8 +78,17 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
             f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
-    unconfirmed = ", ".join(_unconfirmed(report))
-    print(f"\nNot confirmed: {unconfirmed}." if unconfirmed else "\nEvery write is confirmed.")
+    print(f"\n{_conclusion(report)}")
+
+
+def _conclusion(report: ContractReport) -> str:
+    unconfirmed = _unconfirmed(report)
+    if unconfirmed:
+        return f"Not confirmed: {', '.join(unconfirmed)}."
+    others = [one.operation for one in report if one.is_write and one.state != "confirmed"]
+    if others:
+        return f"Every write is confirmed but {', '.join(others)}, which are only used on request."
+    return "Every write is confirmed."
 
 
 def _unconfirmed(report: ContractReport) -> list[str]:

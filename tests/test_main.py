@@ -58,6 +58,22 @@ def test_all_confirmed(capsys: Out) -> None:
     assert printed.err == ""
 
 
+def test_without_the_select_all_form(capsys: Out) -> None:
+    """It is only used on request: the command ends with 0, and names what is not confirmed."""
+    documents = own_documents()
+    for path in (path for one in documents.values() for path in one["paths"].values()):
+        for parameter in path.get("put", {}).get("parameters", ()):
+            parameter.get("schema", {}).get("properties", {}).pop("select_all", None)
+    with serving(documents) as platform:
+        assert main(["verify", platform.url]) == 0
+    printed = capsys.readouterr().out
+    assert "Every write is confirmed." not in printed
+    assert printed.endswith(
+        "\nEvery write is confirmed but archive_course_enrollments_select_all, "
+        "archive_learning_plan_enrollments_select_all, which are only used on request.\n"
+    )
+
+
 def test_a_read_that_is_missing(capsys: Out) -> None:
     """A read that is not confirmed is shown, and does not change the exit code."""
     with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
