@@ -73,11 +73,13 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
     if options.save_documents:
         print(f"\nThe documents are in {options.save_documents}; they hold no personal data.")
-    if options.save:
+    if options.save and report.overrides:
         print(
             f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
+    elif options.save:
+        print(f"\nNothing is suggested: {options.save} holds the contract that was checked.")
     print(f"\n{_conclusion(report)}")
 
 

@@ -58,6 +58,15 @@ def test_all_confirmed(capsys: Out) -> None:
     assert printed.err == ""
 
 
+def test_save_where_nothing_is_to_change(capsys: Out, tmp_path: Path) -> None:
+    """The file is written all the same, and nobody is asked to compare it."""
+    file = tmp_path / "contract.json"
+    with serving(own_documents()) as platform:
+        assert main(["verify", platform.url, "--save", str(file)]) == 0
+    assert Contract.load(file) == Contract.default()
+    assert f"Nothing is suggested: {file} holds the contract" in capsys.readouterr().out
+
+
 def test_without_the_select_all_form(capsys: Out) -> None:
     """It is only used on request: the command ends with 0, and names what is not confirmed."""
     documents = own_documents()
