@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import field, frozen
 
-from lms_archive.errors import ApiError
+from lms_archive.errors import ApiError, printable
 from lms_archive.records.active import Account
 from lms_archive.records.archived import ArchivedRecord
 from lms_archive.resources.account import known_account
@@ -59,7 +59,7 @@ class ClientCheck:
             ]
         count = len(self.problems)
         lines.append(f"{count or 'no'} {'problem' if count == 1 else 'problems'}")
-        return "\n".join([*lines, *(f"  - {problem}" for problem in self.problems)])
+        return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
 def check(wire: Wire) -> ClientCheck:

@@ -87,6 +87,19 @@ def test_a_write_that_is_not_confirmed_is_a_problem(foreign: Foreign, state: str
     assert problem.endswith("print(client.verify_contract()) says what to do")
 
 
+def test_what_the_platform_says_cannot_write_to_the_terminal(platform: Sandbox) -> None:
+    """Control characters in a name or a role are shown as escapes, each on its own line."""
+    account = {"id": 7, "username": "ada\x1b[2J\nno problems", "user_level": "\x07super"}
+    body = {"data": account}
+    platform.faults.add("status", operation="session", status=200, body=body)
+    lines = str(platform.client().check()).split("\n")
+    assert lines[1:3] == [
+        "  login           ada\\x1b[2J\\nno problems (id 7)",
+        "  role            \\x07super",
+    ]
+    assert len(lines) == 7
+
+
 def test_a_refused_login_is_a_problem_not_an_exception(platform: Sandbox) -> None:
     """The rest is not checked then."""
     grant = PasswordGrant("app", "wrong", "ada", "wrong")
