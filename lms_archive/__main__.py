@@ -72,7 +72,9 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
     if report.overrides:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
     if options.save_documents:
-        print(f"\nThe documents are in {options.save_documents}; they hold no personal data.")
+        folder = Path(options.save_documents)
+        kept = f"The documents are in {folder}; they hold no personal data."
+        print(f"\n{kept if any(folder.glob('*.json')) else 'No document could be read or kept.'}")
     if options.save and report.overrides:
         print(
             f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "

@@ -23,7 +23,7 @@ from swagger_documents import (
 
 from lms_archive import Client, Contract
 from lms_archive.__main__ import main
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import Foreign, Sandbox
 
 Out = pytest.CaptureFixture[str]
 
@@ -190,6 +190,23 @@ def test_documents_are_kept_and_checked_without_a_platform(
     assert "holds no swagger documents" in fails(
         capsys, "verify", "--documents", str(tmp_path / "none")
     )
+
+
+def test_no_document_can_be_kept(capsys: Out, tmp_path: Path) -> None:
+    """Where the platform refuses all of them, no folder of documents is promised."""
+    folder = tmp_path / "documents"
+    with (
+        Sandbox(foreign=Foreign(swagger="forbidden")) as sandbox,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.delenv("LMS_ARCHIVE_TOKEN")
+        for name, value in sandbox.env().items():
+            m.setenv(name, value)
+        assert main(["verify", sandbox.url, "--save-documents", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert "No document could be read or kept." in printed
+    assert str(folder) not in printed
+    assert not folder.exists()
 
 
 def test_as_a_command() -> None:
