@@ -39,7 +39,8 @@ def tables() -> str:
             before = place
         found = [operations[one] for one in names]
         calls = [f"`{one.method} {one.path}` ({one.evidence})" for one in found]
-        said = "<br>or ".join(calls) or "see [its entry](api.md)"
+        joined = "<br>then " if place == "client" else "<br>or "
+        said = joined.join(calls) or "see [its entry](api.md)"
         lines.append(f"| `{method}` | {summary.removesuffix('.')} | {said} |")
     return "\n".join(lines) + "\n"
 

@@ -72,14 +72,27 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
     if report.overrides:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
     if options.save_documents:
-        print(f"\nThe documents are in {options.save_documents}; they hold no personal data.")
-    if options.save:
+        folder = Path(options.save_documents)
+        kept = f"The documents are in {folder}; they hold no personal data."
+        print(f"\n{kept if any(folder.glob('*.json')) else 'No document could be read or kept.'}")
+    if options.save and report.overrides:
         print(
             f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
-    unconfirmed = ", ".join(_unconfirmed(report))
-    print(f"\nNot confirmed: {unconfirmed}." if unconfirmed else "\nEvery write is confirmed.")
+    elif options.save:
+        print(f"\nNothing is suggested: {options.save} holds the contract that was checked.")
+    print(f"\n{_conclusion(report)}")
+
+
+def _conclusion(report: ContractReport) -> str:
+    unconfirmed = _unconfirmed(report)
+    if unconfirmed:
+        return f"Not confirmed: {', '.join(unconfirmed)}."
+    others = [one.operation for one in report if one.is_write and one.state != "confirmed"]
+    if others:
+        return f"Every write is confirmed but {', '.join(others)}, which are only used on request."
+    return "Every write is confirmed."
 
 
 def _unconfirmed(report: ContractReport) -> list[str]:

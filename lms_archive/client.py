@@ -208,9 +208,10 @@ class Client:
         """Check login, role, contract and archived lists before the first job; reads only.
 
         Calls `GET /manage/v1/user/session` (seen), then those of `verify_contract`
-        (`GET /<service>/v1/swagger`), then the archived lists of the first course
-        (`GET /course/v1/courses`, `GET /course/v1/courses/{course_id}/enrollments/archived`) and
-        of the first learning plan (`GET /learningplan/v1/learningplans`,
+        (`GET /manage/v1/site/microservices`, `GET /<service>/v1/swagger`), then the archived
+        lists of the first course (`GET /course/v1/courses`,
+        `GET /course/v1/courses/{course_id}/enrollments/archived`) and of the first learning plan
+        (`GET /learningplan/v1/learningplans`,
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`). A failure is
         a line of the report, not an exception: `print(client.check())`.
         """

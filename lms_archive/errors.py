@@ -240,7 +240,8 @@ class PartialDeletionError(ApiError):
 
     Attributes:
         deleted: the platform confirmed that these are deleted.
-        uncertain: these may be deleted: the answer was lost. List the archived records to see.
+        uncertain: these may be deleted: the answer was lost, or says that the call did not
+            succeed. List the archived records to see.
         remaining: these were not sent.
     """
 

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,6 +189,22 @@ def test_paths_stand_in_the_contract(name: str) -> None:
         and isinstance(node.value, str)
         and id(node) not in told
         and any(path in node.value for path in PATHS)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_no_message_has_a_mark_of_evidence(name: str) -> None:
+    """Marks such as "(article)" belong to the docs, the contract and the text of docstrings."""
+    comments = docstrings(TREES[name])
+    marks = re.compile(r"\((article|seen|assumed|doc|reply|2017|Docebo's pages)\b")
+    found = [
+        node.value
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in comments
+        and marks.search(node.value)
     ]
     assert found == []
 

@@ -23,7 +23,7 @@ from swagger_documents import (
 
 from lms_archive import Client, Contract
 from lms_archive.__main__ import main
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import Foreign, Sandbox
 
 Out = pytest.CaptureFixture[str]
 
@@ -56,6 +56,31 @@ def test_all_confirmed(capsys: Out) -> None:
     assert printed.out.endswith("\nEvery write is confirmed.\n")
     assert "To paste" not in printed.out
     assert printed.err == ""
+
+
+def test_save_where_nothing_is_to_change(capsys: Out, tmp_path: Path) -> None:
+    """The file is written all the same, and nobody is asked to compare it."""
+    file = tmp_path / "contract.json"
+    with serving(own_documents()) as platform:
+        assert main(["verify", platform.url, "--save", str(file)]) == 0
+    assert Contract.load(file) == Contract.default()
+    assert f"Nothing is suggested: {file} holds the contract" in capsys.readouterr().out
+
+
+def test_without_the_select_all_form(capsys: Out) -> None:
+    """It is only used on request: the command ends with 0, and names what is not confirmed."""
+    documents = own_documents()
+    for path in (path for one in documents.values() for path in one["paths"].values()):
+        for parameter in path.get("put", {}).get("parameters", ()):
+            parameter.get("schema", {}).get("properties", {}).pop("select_all", None)
+    with serving(documents) as platform:
+        assert main(["verify", platform.url]) == 0
+    printed = capsys.readouterr().out
+    assert "Every write is confirmed." not in printed
+    assert printed.endswith(
+        "\nEvery write is confirmed but archive_course_enrollments_select_all, "
+        "archive_learning_plan_enrollments_select_all, which are only used on request.\n"
+    )
 
 
 def test_a_read_that_is_missing(capsys: Out) -> None:
@@ -165,6 +190,23 @@ def test_documents_are_kept_and_checked_without_a_platform(
     assert "holds no swagger documents" in fails(
         capsys, "verify", "--documents", str(tmp_path / "none")
     )
+
+
+def test_no_document_can_be_kept(capsys: Out, tmp_path: Path) -> None:
+    """Where the platform refuses all of them, no folder of documents is promised."""
+    folder = tmp_path / "documents"
+    with (
+        Sandbox(foreign=Foreign(swagger="forbidden")) as sandbox,
+        pytest.MonkeyPatch.context() as m,
+    ):
+        m.delenv("LMS_ARCHIVE_TOKEN")
+        for name, value in sandbox.env().items():
+            m.setenv(name, value)
+        assert main(["verify", sandbox.url, "--save-documents", str(folder)]) == 1
+    printed = capsys.readouterr().out
+    assert "No document could be read or kept." in printed
+    assert str(folder) not in printed
+    assert not folder.exists()
 
 
 def test_as_a_command() -> None:

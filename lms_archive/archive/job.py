@@ -285,6 +285,7 @@ class ArchiveJob:
 
         Raises:
             InvalidInputError: the job has no selection, or `on_shared="fail"` found something.
+            PermissionDeniedError: the job has learning plans, and the account is a Power User.
             ApiError: a call failed.
         """
         if not self.selection.parts:

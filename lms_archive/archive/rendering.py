@@ -174,7 +174,10 @@ def _limits_of_records(chunks: Sequence[Chunk]) -> Iterator[Line]:
         yield Line(f"Up to {number} in courses of the learning plans will be archived as well.")
         yield Line("A learning plan's record does not hold scores, time spent or progress.")
     if len(plans) < len(chunks):
-        yield Line("A course's record does not hold the progress in its training material.")
+        yield Line(
+            "As far as is known, a course's record does not hold the progress in its training "
+            "material."
+        )
 
 
 def _targets(chunks: Iterable[Chunk]) -> dict[PlannedTarget, list[int]]:

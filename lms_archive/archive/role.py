@@ -26,4 +26,4 @@ def check_role(client: Client, kinds: Collection[str]) -> list[str]:
         act = "archive learning plan enrollments"
         raise power_user_error(client.wire, account, act)
     name = account.username or account.user_id
-    return [f"the account {name!r} is a Power User: archiving in courses takes a permission then"]
+    return [f"the account {name!r} is a Power User: it needs a permission to archive in courses"]

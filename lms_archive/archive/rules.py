@@ -112,12 +112,16 @@ class Rules:
         reason = f"{target} shares courses with other learning plans: {told}"
         if self._allowed(reason):
             self.warnings.append(
-                f"{reason}. The platform will not proceed with those courses and plans (article): "
-                "what became of each course is read back"
+                f"{reason}. Docebo's help says that the platform does not proceed with those "
+                "courses and plans: what happened to each course is read back"
             )
             return rows
-        more = "the platform does not proceed then (article): take the course out of one of them"
-        self._skip(rows, "shared", f"{reason}; {more}, or say on_shared='allow'")
+        cure = "take the course out of one of them, or say on_shared='allow'"
+        self._skip(
+            rows,
+            "shared",
+            f"{reason}; Docebo's help says that the platform does not proceed then: {cure}",
+        )
         return []
 
     def _meeting_plans(self, kept: dict[PlannedTarget, list[PlannedEnrollment]]) -> None:
@@ -171,7 +175,7 @@ class Rules:
                 stay.append(row)
                 continue
             plan, line = along
-            reason = f"carried along by {self.where(line)}: archived with {plan} (article)"
+            reason = f"carried along by {self.where(line)}: archived with {plan}"
             self.skips.append(
                 Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
             )
@@ -181,7 +185,7 @@ class Rules:
         plans = ", ".join(holding)
         reason = (
             f"{target} belongs to {plans}: a course of a learning plan cannot be archived and "
-            "unenrolled on its own (Docebo's pages); archive the plan"
+            "unenrolled on its own; archive the plan"
         )
         self._skip(stay, "in_learning_plan", reason)
         return []

@@ -212,7 +212,7 @@ class Archived:
         for number, (kind, target_id, ids) in enumerate(batches):
             name, where = f"delete_archived_{kind}_enrollments", {f"{kind}_id": target_id}
             try:
-                self._session.call(name, record_ids=ids, **where)
+                self._delete(name, record_ids=ids, **where)
             except ApiError as error:
                 later = [record_id for _, _, batch in batches[number + 1 :] for record_id in batch]
                 if not deleted and not error.in_doubt:
@@ -230,6 +230,18 @@ class Archived:
                 ) from error
             deleted += ids
         return len(deleted)
+
+    def _delete(self, name: str, **parameters: Any) -> None:
+        """Delete these records.
+
+        Raises:
+            ApiError: the call failed, or its answer says that it did not succeed.
+        """
+        row, data = self._session.operation(name), self._session.call(name, **parameters).data
+        if row.find(data, "success") is False:
+            text = "the platform says that it did not succeed"
+            path = row.request(**parameters).path
+            raise ApiError(row.method, path, status=200, message=text, in_doubt=True)
 
     def pages_in_course(
         self, course_id: int, **filters: Any

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import field, frozen
 
-from lms_archive.errors import ApiError
+from lms_archive.errors import ApiError, printable
 from lms_archive.records.active import Account
 from lms_archive.records.archived import ArchivedRecord
 from lms_archive.resources.account import known_account
@@ -59,7 +59,7 @@ class ClientCheck:
             ]
         count = len(self.problems)
         lines.append(f"{count or 'no'} {'problem' if count == 1 else 'problems'}")
-        return "\n".join([*lines, *(f"  - {problem}" for problem in self.problems)])
+        return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
 def check(wire: Wire) -> ClientCheck:
@@ -76,7 +76,9 @@ def check(wire: Wire) -> ClientCheck:
             "the account is a Power User: it cannot archive in learning plans nor delete archived "
             "enrollments, and needs a permission to archive in courses"
         )
-    open_rows = [f"{row.operation} ({row.state})" for row in report if _is_open(row)]
+    open_rows = [
+        f"{row.operation} ({row.state.replace('_', ' ')})" for row in report if _stops_jobs(row)
+    ]
     if open_rows:
         problems.append(
             f"not confirmed by the platform's swagger: {', '.join(open_rows)}; "
@@ -96,8 +98,9 @@ def check(wire: Wire) -> ClientCheck:
     )
 
 
-def _is_open(row: OperationCheck) -> bool:
-    return row.is_needed and row.state != "confirmed"
+def _stops_jobs(row: OperationCheck) -> bool:
+    """Whether it is a write of jobs that is not confirmed; no job deletes archived records."""
+    return row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
 
 
 def _read_archived_list(wire: Wire, kind: str) -> tuple[str, ApiError | None]:

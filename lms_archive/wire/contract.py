@@ -191,7 +191,8 @@ class Contract:
         """
         source = os.fspath(path)
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            text = Path(path).read_text(encoding="utf-8-sig")
+            data = json.loads(text, object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
@@ -330,7 +331,16 @@ def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
 @cache
 def _default() -> Contract:
     text = files("lms_archive.wire").joinpath("contract.json").read_text(encoding="utf-8")
-    return _load(json.loads(text), "contract.json")
+    return _load(json.loads(text, object_pairs_hook=_without_duplicates), "contract.json")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs; JSON's own reader would keep the last of two silently."""
+    names = [name for name, _ in pairs]
+    duplicate = next((name for name in names if names.count(name) > 1), None)
+    if duplicate is not None:
+        raise ValueError(f"{duplicate!r:.60} is there twice in one object; remove or merge one")
+    return dict(pairs)
 
 
 def _load(data: Any, source: str) -> Contract:

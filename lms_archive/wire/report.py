@@ -130,7 +130,7 @@ class OperationCheck:
 
     @property
     def is_needed(self) -> bool:
-        """Whether it is a write that jobs need: the select-all form is only used on request."""
+        """Whether it is a write other than the select-all form, which is only used on request."""
         return self.is_write and not self.operation.endswith("_select_all")
 
     def confirmed(self, mode: str | None = None) -> bool:

@@ -30,8 +30,8 @@ __all__ = ["Payload", "parse_response"]
 _TOKEN = 16
 """A secret at least this long is removed from good answers too: records are kept on disk."""
 _MAY_NOT = (
-    "the account may not do this. Archiving is for Superadmins; Power Users cannot archive "
-    "learning plan enrollments, nor delete archived ones"
+    "the account may not do this. Power Users cannot archive learning plan enrollments, nor delete "
+    "archived ones, and need a permission to archive in courses; log in as a Superadmin"
 )
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
     401: (
@@ -104,7 +104,7 @@ def _decode(answer: _Answer) -> Any:
     if not body.strip():
         return None
     data = _json(answer)
-    if isinstance(data, dict) and data.get("success") is False and data.get("error"):
+    if isinstance(data, dict) and data.get("success") is False:
         raise answer.error(ApiError, message=_message(answer), in_doubt=True)
     return data
 

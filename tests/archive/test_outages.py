@@ -132,6 +132,8 @@ def test_a_ca_bundle_that_goes_away_stops_the_job(stage: Stage) -> None:
 REFUSALS = {
     "a web page": b"<!DOCTYPE html><html><title>Sign in</title></html>",
     "success false": b'{"success": false, "error": "Not allowed", "errorCode": 1008}',
+    "only a code": b'{"success": false, "errorCode": 1008}',
+    "plain text": b"Not allowed",
 }
 
 

@@ -130,7 +130,7 @@ DRY_RUN = r"""Plan: archive and unenroll 4 enrollments in 3 courses of http://PL
 THIS CANNOT BE UNDONE: archived enrollments cannot be restored.
 Includes completed enrollments of learners.
 Tracking of the training material is kept.
-A course's record does not hold the progress in its training material.
+As far as is known, a course's record does not hold the progress in its training material.
 
 3 targets
   target       title              to archive  chunks

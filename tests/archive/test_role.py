@@ -50,7 +50,7 @@ def test_a_power_user_is_warned_when_planning_for_courses(stage: Stage, role: st
     """A permission can allow it, which only the archive call shows."""
     plan = _job("course").plan(_stage(stage).connect(role))
     warnings = [text for text in plan.warnings if "Power User" in text]
-    expected = f"the account {role!r} is a Power User: archiving in courses takes a permission"
+    expected = f"the account {role!r} is a Power User: it needs a permission to archive in courses"
     assert [text.startswith(expected) for text in warnings] == [True]
     assert warnings[0] in str(plan)
 

@@ -264,6 +264,8 @@ FAILURES: dict[str, tuple[Any, bool]] = {
     "lost": (TimeoutError("timed out"), True),
     "broken": (answer({"message": "oops"}, 500), True),
     "a web page": (answer(b"<html><title>Sign in</title>"), True),
+    "no success": (answer({"data": {"success": False}}), True),
+    "no success, and a code": (answer({"success": False, "errorCode": 103}), True),
 }
 
 

@@ -62,6 +62,44 @@ def test_a_power_user_is_a_problem(platform: Sandbox) -> None:
     )
 
 
+def test_a_call_that_no_job_makes_is_not_a_problem() -> None:
+    """Deleting archived records is not part of a job."""
+    names = ("delete_archived_course_enrollments", "delete_archived_learning_plan_enrollments")
+    with Sandbox(foreign=Foreign(calls=dict.fromkeys(names))) as sandbox:
+        check = load(sandbox).client().check()
+    assert check.ok
+    assert "20 of 22 operations confirmed, 4 of 6 writes" in str(check)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "state"),
+    [
+        (Foreign(calls={"archive_course_enrollments": None}), "not listed"),
+        (Foreign(parameters={"archive_course_enrollments": {"user_id": "body ids"}}), "differs"),
+        (Foreign(swagger="html"), "unreadable"),
+    ],
+)
+def test_a_write_that_is_not_confirmed_is_a_problem(foreign: Foreign, state: str) -> None:
+    """It says which, why, and where to look for the cure."""
+    with Sandbox(foreign=foreign) as sandbox:
+        (problem,) = sandbox.client().check().problems
+    assert f"archive_course_enrollments ({state})" in problem
+    assert problem.endswith("print(client.verify_contract()) says what to do")
+
+
+def test_what_the_platform_says_cannot_write_to_the_terminal(platform: Sandbox) -> None:
+    """Control characters in a name or a role are shown as escapes, each on its own line."""
+    account = {"id": 7, "username": "ada\x1b[2J\nno problems", "user_level": "\x07super"}
+    body = {"data": account}
+    platform.faults.add("status", operation="session", status=200, body=body)
+    lines = str(platform.client().check()).split("\n")
+    assert lines[1:3] == [
+        "  login           ada\\x1b[2J\\nno problems (id 7)",
+        "  role            \\x07super",
+    ]
+    assert len(lines) == 7
+
+
 def test_a_refused_login_is_a_problem_not_an_exception(platform: Sandbox) -> None:
     """The rest is not checked then."""
     grant = PasswordGrant("app", "wrong", "ada", "wrong")

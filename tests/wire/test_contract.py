@@ -166,6 +166,22 @@ def test_an_empty_override(make: Make) -> None:
     assert Contract.load(make({})) == DEFAULT
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"operations": {"get_job": {"path": "/a"}, "get_job": {"path": "/b"}}}',
+        '{"enrollment_mode": {"unenroll": "a"}, "enrollment_mode": {"unenroll": "b"}}',
+        '{"records": {"Course": {"code": "a", "code": "b"}}}',
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, text: str) -> None:
+    """JSON's own reader would keep one of two overrides, and lose the other silently."""
+    path = tmp_path / "contract.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="is there twice in one object; remove or merge"):
+        Contract.load(path)
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "list": ([], "a contract is a JSON object"),
     "text": ("x", "a contract is a JSON object"),

@@ -173,6 +173,18 @@ FAULTS: dict[str, Fault] = {
         "200: Not for you [code 1008]",
         in_doubt=True,
     ),
+    "200 success false, only a code": Fault(
+        answer({"success": False, "errorCode": 1008}),
+        ApiError,
+        '200: {"success": false, "errorCode": 1008}',
+        in_doubt=True,
+    ),
+    "200 success false, a message": Fault(
+        answer({"success": False, "message": "Not for you", "data": None}),
+        ApiError,
+        "200: Not for you",
+        in_doubt=True,
+    ),
     "200 truncated": Fault(
         answer(b'{"data": {"it'),
         UnexpectedResponseError,
