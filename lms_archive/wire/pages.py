@@ -10,8 +10,8 @@ from attrs import define, evolve, field, frozen
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.structure import StructureError
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.progress import ListAnswer, Progress, read_total
+from lms_archive.wire.session import Session
 
 __all__ = [
     "IncompleteListError",
@@ -81,7 +81,7 @@ class Page(Generic[T_co]):
     unreadable: Sequence[UnreadableItem[T_co]] = ()
 
 
-def pages(wire: Wire, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
+def pages(wire: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
     """Yield the pages of a list, each read when it is wanted.
 
     Args:
@@ -102,7 +102,7 @@ def pages(wire: Wire, name: str, cls: type[T], **parameters: Any) -> Iterator[Pa
 
 
 def tolerant_pages(
-    wire: Wire, name: str, cls: type[T], parameters: Mapping[str, Any]
+    wire: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
     """Yield the pages of a list as `pages` does, with the items that have faults set apart.
 
@@ -142,7 +142,7 @@ def tolerant_pages(
 class _Reading:
     """Calls for the pages of one list, one after the other."""
 
-    wire: Wire
+    wire: Session
     name: str
     parameters: Mapping[str, Any]
     path: str = field(init=False)
@@ -232,7 +232,7 @@ def of_target(
 
 
 def structured(
-    wire: Wire, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
+    wire: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
 ) -> T:
     """Build the record of an answer that holds one.
 
@@ -250,7 +250,7 @@ def structured(
 
 
 def _records(
-    wire: Wire, name: str, cls: type[T], answer: ListAnswer
+    wire: Session, name: str, cls: type[T], answer: ListAnswer
 ) -> tuple[list[T], list[UnreadableItem[T]]]:
     """Build the records of a page, and say what is wrong with those that cannot be built."""
     row = wire.operation(name)
@@ -275,7 +275,7 @@ def _records(
 
 
 def _unreadable(
-    wire: Wire, cls: type[T], item: Any, error: StructureError, page: int
+    wire: Session, cls: type[T], item: Any, error: StructureError, page: int
 ) -> UnreadableItem[T]:
     user_id = wire.structure.value(cls, item, "user_id")
     username = wire.structure.value(cls, item, "username")
