@@ -115,6 +115,11 @@ def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
+    shown = re.search(r"^```text\n(Plan: .*?)^```", PAGES[0].read_text("utf-8"), re.M | re.S)
+    assert shown is not None
+    printed = re.sub(r"http://127.0.0.1:\d+", "https://acme.example.com", done.stdout)
+    for line in shown[1].splitlines():  # shortened: `...` stands for what is left out
+        assert re.search(f"^{re.escape(line.partition('...')[0])}", printed, re.MULTILINE), line
     page = (DOCS / "explanation" / "calls-and-limits.md").read_text(encoding="utf-8")
     told = re.search(r"as the plan says \| (\d+): (\d+) writes, (\d+) pages", page)
     assert told is not None
