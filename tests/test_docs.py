@@ -147,7 +147,7 @@ def test_the_page_on_calls_counts_what_planning_the_example_calls() -> None:
 
 
 def test_the_page_on_architecture_names_modules_that_exist() -> None:
-    """Every module on the page is a file of the package, in the folder that its row begins with, or in another."""
+    """Every module on the page is a file of the package, or of the folder that its row names."""
     page = (DOCS / "explanation" / "house.md").read_text(encoding="utf-8")
     package = ROOT / "lms_archive"
     for line in page.splitlines():
