@@ -115,7 +115,8 @@ def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
-    shown = re.search(r"^```text\n(Plan: .*?)^```", PAGES[0].read_text("utf-8"), re.M | re.S)
+    readme = PAGES[0].read_text(encoding="utf-8")
+    shown = re.search(r"^```text\n(Plan: .*?)^```", readme, re.MULTILINE | re.DOTALL)
     assert shown is not None
     printed = re.sub(r"http://127.0.0.1:\d+", "https://acme.example.com", done.stdout)
     for line in shown[1].splitlines():  # shortened: `...` stands for what is left out
