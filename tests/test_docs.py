@@ -18,7 +18,7 @@ import pytest
 from virtual_time import Stage
 
 import lms_archive
-from lms_archive import Contract, NotFoundError, RunEvent, errors
+from lms_archive import ArchiveJob, Contract, NotFoundError, RunEvent, errors
 from lms_archive.archive.outcomes import CODES
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.faults import KINDS
@@ -115,11 +115,48 @@ def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
+    readme = PAGES[0].read_text(encoding="utf-8")
+    shown = re.search(r"^```text\n(Plan: .*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    printed = re.sub(r"http://127.0.0.1:\d+", "https://acme.example.com", done.stdout)
+    for line in shown[1].splitlines():  # shortened: `...` stands for what is left out
+        assert re.search(f"^{re.escape(line.partition('...')[0])}", printed, re.MULTILINE), line
     page = (DOCS / "explanation" / "calls-and-limits.md").read_text(encoding="utf-8")
     told = re.search(r"as the plan says \| (\d+): (\d+) writes, (\d+) pages", page)
     assert told is not None
     plan = r"Calls: {} and .*archive_course_enrollments {}, archived_course_enrollments {},"
     assert re.search(plan.format(*told.groups()), done.stdout)
+
+
+def test_the_page_on_calls_counts_what_planning_the_example_calls() -> None:
+    """The number of calls to plan the example is the one on the page, and its parts add up."""
+    page = (DOCS / "explanation" / "calls-and-limits.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| planning \| (\d+): (.*) \|$", page, re.MULTILINE)
+    assert row is not None
+    parts = [re.match(r"\d+", part) for part in row[2].split(", ")]
+    data = EXAMPLES / "data"
+    with Sandbox() as sandbox:
+        sandbox.load_csv(
+            users=data / "users.csv",
+            courses=data / "courses.csv",
+            enrollments=data / "enrollments.csv",
+        )
+        job = ArchiveJob.from_csv(data / "inactive.csv", mode="unenroll", reset_tracking=False)
+        job.plan(sandbox.client())
+        assert len(sandbox.calls) == int(row[1])
+        assert sum(1 if part is None else int(part[0]) for part in parts) == int(row[1])
+
+
+def test_the_page_on_architecture_names_modules_that_exist() -> None:
+    """Every module on the page is a file of the package, or of the folder that its row names."""
+    page = (DOCS / "explanation" / "house.md").read_text(encoding="utf-8")
+    package = ROOT / "lms_archive"
+    for line in page.splitlines():
+        folder = ""
+        for name in re.findall(r"`([\w/]+(?:\.py|\.json|/))`", line):
+            here = (package / name, package / folder / name, ROOT / name)
+            assert any(path.exists() for path in here), name
+            folder = folder or name.rpartition("/")[0]
 
 
 def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:

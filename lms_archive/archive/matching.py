@@ -106,9 +106,10 @@ class Match:
                 yield _planned(index, key, person)
 
     def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
+        statuses = " or ".join(status.replace("_", " ") for status in self.terms.only)
         reason = (
-            f"not enrolled as {' or '.join(self.terms.only)}: not enrolled, other status, already "
-            "archived, or no such user"
+            f"no {statuses} enrollment found "
+            "(not checked: spelling, other status, archived earlier)"
         )
         if not isinstance(key, str):
             return reason

@@ -11,12 +11,12 @@ from lms_archive.errors import (
 )
 from lms_archive.records.active import Account
 from lms_archive.resources.users import Users
-from lms_archive.wire.calls import Wire
+from lms_archive.wire.session import Session
 
 __all__ = ["known_account", "power_user_error", "refuse_power_user"]
 
 
-def known_account(wire: Wire) -> Account | None:
+def known_account(wire: Session) -> Account | None:
     """Return the account that is logged in, or None where the platform does not say.
 
     A refusal, a missing call and an unreadable answer all mean that the role is not known.
@@ -32,7 +32,7 @@ def known_account(wire: Wire) -> Account | None:
         return None
 
 
-def refuse_power_user(wire: Wire, act: str) -> None:
+def refuse_power_user(wire: Session, act: str) -> None:
     """Refuse an act that Power Users may not do, before anything is sent.
 
     Raises:
@@ -44,7 +44,7 @@ def refuse_power_user(wire: Wire, act: str) -> None:
         raise power_user_error(wire, account, act)
 
 
-def power_user_error(wire: Wire, account: Account, act: str) -> PermissionDeniedError:
+def power_user_error(wire: Session, account: Account, act: str) -> PermissionDeniedError:
     """Return the error that says who is refused, and what to do."""
     row = wire.operation("session")
     return PermissionDeniedError(

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from lms_archive.errors import InvalidInputError, NotFoundError
 from lms_archive.resources.identity import require_same_id
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, pages, structured
+from lms_archive.wire.session import Session
 
 __all__ = ["Resource"]
 
@@ -25,7 +25,7 @@ class Resource(Generic[T]):
     _list: ClassVar[str]
     _get: ClassVar[str]
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Session) -> None:
         self._wire = wire
 
     def _listing(self, **filters: Any) -> Listing[T]:

@@ -13,9 +13,9 @@ from lms_archive.resources.account import known_account
 from lms_archive.resources.archived import Archived
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page
 from lms_archive.wire.report import ContractReport, OperationCheck
+from lms_archive.wire.session import Session
 from lms_archive.wire.verify import verify
 
 __all__ = ["ClientCheck", "check"]
@@ -62,7 +62,7 @@ class ClientCheck:
         return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
-def check(wire: Wire) -> ClientCheck:
+def check(wire: Session) -> ClientCheck:
     """Check what a job needs; reads only, and raises nothing of the platform."""
     platform = wire.settings.base_url
     try:
@@ -103,7 +103,7 @@ def _stops_jobs(row: OperationCheck) -> bool:
     return row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
 
 
-def _read_archived_list(wire: Wire, kind: str) -> tuple[str, ApiError | None]:
+def _read_archived_list(wire: Session, kind: str) -> tuple[str, ApiError | None]:
     """Read a page of the archived list of the first course or learning plan there is."""
     archived = Archived(wire)
     if kind == "course":

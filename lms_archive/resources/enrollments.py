@@ -9,8 +9,8 @@ from typing import Any
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.pages import Page, of_target, pages
+from lms_archive.wire.session import Session
 
 __all__ = ["Enrollments"]
 
@@ -18,7 +18,7 @@ __all__ = ["Enrollments"]
 class Enrollments:
     """`client.enrollments`: who is enrolled now."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Session) -> None:
         self._wire = wire
 
     def in_course(

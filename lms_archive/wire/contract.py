@@ -170,6 +170,11 @@ class Contract:
     records: Mapping[str, Mapping[str, JsonKey]]
     enrollment_mode: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        if changes := _difference(to_plain(Contract.default()), to_plain(self)):
+            return f"<Contract, default with overrides {changes}>"
+        return "<Contract, default>"
+
     @classmethod
     def default(cls) -> Contract:
         """The best public evidence (see the contract page of the docs)."""

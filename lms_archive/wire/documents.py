@@ -20,9 +20,9 @@ from lms_archive.errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.contract import Request
 from lms_archive.wire.openapi import ApiOperation, NotOpenApiError, read_openapi
+from lms_archive.wire.session import Session
 
 __all__ = ["Document", "Documents", "FolderDocuments", "PlatformDocuments"]
 
@@ -75,7 +75,7 @@ class PlatformDocuments:
         InvalidInputError: the folder holds documents already.
     """
 
-    def __init__(self, session: Wire, folder: Path | None = None) -> None:
+    def __init__(self, session: Session, folder: Path | None = None) -> None:
         if folder is not None and any(folder.glob("*.json")):
             raise InvalidInputError("holds documents already: name a new one", source=str(folder))
         self.read: dict[str, Document] = {}

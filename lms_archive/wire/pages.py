@@ -10,8 +10,8 @@ from attrs import define, evolve, field, frozen
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.structure import StructureError
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.progress import ListAnswer, Progress, read_total
+from lms_archive.wire.session import Session
 
 __all__ = [
     "IncompleteListError",
@@ -81,7 +81,7 @@ class Page(Generic[T_co]):
     unreadable: Sequence[UnreadableItem[T_co]] = ()
 
 
-def pages(wire: Wire, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
+def pages(wire: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
     """Yield the pages of a list, each read when it is wanted.
 
     Args:
@@ -99,7 +99,7 @@ def pages(wire: Wire, name: str, cls: type[T], **parameters: Any) -> Iterator[Pa
 
 
 def tolerant_pages(
-    wire: Wire, name: str, cls: type[T], parameters: Mapping[str, Any]
+    wire: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
     """Yield the pages of a list as `pages` does, with the items that have faults set apart.
 
@@ -113,7 +113,7 @@ def tolerant_pages(
 
 
 def _read_pages(
-    wire: Wire, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
+    wire: Session, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
 ) -> Iterator[Page[T]]:
     """Yield the pages of a list, each with so many unreadable items at most.
 
@@ -152,7 +152,7 @@ def _read_pages(
 class _Reading:
     """Calls for the pages of one list, one after the other."""
 
-    wire: Wire
+    wire: Session
     name: str
     parameters: Mapping[str, Any]
     path: str = field(init=False)
@@ -242,7 +242,7 @@ def of_target(
 
 
 def structured(
-    wire: Wire, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
+    wire: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
 ) -> T:
     """Build the record of an answer that holds one.
 
@@ -260,7 +260,7 @@ def structured(
 
 
 def _records(
-    wire: Wire, name: str, cls: type[T], answer: ListAnswer, *, most: int
+    wire: Session, name: str, cls: type[T], answer: ListAnswer, *, most: int
 ) -> tuple[list[T], list[UnreadableItem[T]]]:
     """Build the records of a page, and say what is wrong with those that cannot be built.
 
@@ -290,7 +290,7 @@ def _records(
 
 
 def _unreadable(
-    wire: Wire, cls: type[T], item: Any, error: StructureError, page: int
+    wire: Session, cls: type[T], item: Any, error: StructureError, page: int
 ) -> UnreadableItem[T]:
     user_id = wire.structure.value(cls, item, "user_id")
     username = wire.structure.value(cls, item, "username")

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from attrs import evolve
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.wire.calls import Wire
 from lms_archive.wire.candidates import LISTS, PLACES, candidates_for, noun_of, override_for
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.documents import Document, Documents, PlatformDocuments
 from lms_archive.wire.openapi import ApiOperation, Parameter, Place, path_shape
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck, proposed
+from lms_archive.wire.session import Session
 
 __all__ = ["check_contract", "verify"]
 
@@ -23,7 +23,7 @@ _NOT_CHECKED = ("token", "microservices", "swagger")
 _SHOWN = 10
 
 
-def verify(session: Wire, names: Iterable[str] | None = None) -> ContractReport:
+def verify(session: Session, names: Iterable[str] | None = None) -> ContractReport:
     """Check these rows of the contract, or all of them, against the platform's swagger.
 
     Asks for each document once as long as the client lives: the one of each row's service, and

@@ -89,7 +89,7 @@ REASONS = {
     "disagree": ("bob,101,SAFE,", "user 101 is 'alice', not 'bob': correct one of the two"),
     "not_enrolled": (
         "dave,,SAFE,",
-        "not enrolled as completed: not enrolled, other status, already archived, or no such user",
+        "no completed enrollment found (not checked: spelling, other status, archived earlier)",
     ),
     "staff": ("tina,,SAFE,", "is a tutor, not a learner; include_staff=True includes staff"),
 }
@@ -207,8 +207,8 @@ def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
     names = [one.username for chunk in plan.chunks for one in chunk.members]
     assert names == ["anna", "alice", None]
     assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == [
-        ("not_enrolled", "not enrolled as completed"),
-        ("not_enrolled", "not enrolled as completed"),
+        ("not_enrolled", "no completed enrollment found (not checked"),
+        ("not_enrolled", "no completed enrollment found (not checked"),
         ("disagree", "user 103 is not 'bob'"),
         ("disagree", "user 102 is not 'nobody'"),
     ]

@@ -348,6 +348,15 @@ def test_with_record() -> None:
         DEFAULT.with_record("User", id="x")
 
 
+def test_a_repr_shows_only_what_differs_from_the_default() -> None:
+    """A contract of 22 operations fits on a line, and an override is seen."""
+    assert repr(Contract.default()) == "<Contract, default>"
+    contract = Contract.default().with_record("CourseEnrollment", score="points")
+    assert repr(contract) == (
+        "<Contract, default with overrides {'records': {'CourseEnrollment': {'score': 'points'}}}>"
+    )
+
+
 def test_with_enrollment_mode() -> None:
     """The platform's value for a mode is changed; there are no other modes."""
     other = DEFAULT.with_enrollment_mode("re-enroll", "reset")
