@@ -34,6 +34,7 @@ from lms_archive.archive.rendering import (
     result_lines,
     text,
 )
+from lms_archive.archive.selection import Levels
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.records.archived import (
@@ -83,26 +84,12 @@ class Outcomes(Table):
         Raises:
             LmsArchiveError: pandas is not installed.
         """
-        frame = super().to_pandas()
-        frame.index = [
-            outcome.position if outcome.label is None else outcome.label for outcome in self
-        ]
-        return frame
+        return _indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """The user's columns of all rows, so that an empty view is valid input too, and ours."""
-        given = given_columns(_samples(self.ledger))
-        written = spellings(column.name for column in given)
-        kept = [column for column in given if written[column.name] == column.name]
-        added = beside(OUTCOME_COLUMNS, written)
-        names, note = [column.name for column in added], _note_in(self.ledger)
-
-        def rows() -> Iterator[Mapping[str, Any]]:
-            for outcome in self:
-                cells = {written[name]: cell for name, cell in outcome.row.items()}
-                yield {**cells, **dict(zip(names, _added(outcome, note), strict=True))}
-
-        return [*kept, *added], rows()
+        note = _note_in(self.ledger)
+        return _table_of(self.ledger, ((one.row, _added(one, note)) for one in self))
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -121,13 +108,23 @@ class Pending(Table):
     def __iter__(self) -> Iterator[PendingRow]:
         for row in pending_in(self.ledger):
             user = row.user[1] if isinstance(row.user, tuple) else row.user
-            yield PendingRow(row.line, row.cells, row.target, user)
+            yield PendingRow(row.line, row.cells, row.target, user, row.position, row.label)
 
     def __len__(self) -> int:
         return pending_count_in(self.ledger)
 
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame, with the index that the outcomes have.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        return _indexed(super().to_pandas(), self)
+
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        return given_columns(_samples(self.ledger)), (pending.row for pending in self)
+        """The columns of the outcomes, so that it is known as a file of ours."""
+        rows = ((one.row, _added_while_pending(one)) for one in self)
+        return _table_of(self.ledger, rows)
 
 
 @frozen
@@ -135,7 +132,8 @@ class Records(Table):
     """The archived records of a result in input order, read from the ledger as it is iterated.
 
     As a table they have the columns of `ArchivedCourseEnrollment`, or those of
-    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both.
+    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both. The index
+    of `to_pandas` is that of the outcomes.
     """
 
     ledger: Path = field(converter=path_from)
@@ -145,6 +143,15 @@ class Records(Table):
 
     def __len__(self) -> int:
         return counts_in(self.ledger)["archived"]
+
+    def to_pandas(self) -> Any:
+        """Return the records as a DataFrame, with the index that the outcomes have.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        archived = Outcomes(self.ledger, "archived")
+        return _indexed(super().to_pandas(), (one for one in archived if one.record is not None))
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         kinds = target_kinds_in(self.ledger)
@@ -162,6 +169,41 @@ def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
 
 def _note_in(ledger: Path) -> str | None:
     return "; ".join(map(str, _texts_in(ledger, "note"))) or None
+
+
+def _indexed(frame: Any, rows: Iterable[Outcome | PendingRow]) -> Any:
+    """Give a DataFrame the labels of its rows, or else their positions, as its index."""
+    places = [row.position if row.label is None else row.label for row in rows]
+    levels = [place for place in places if isinstance(place, Levels)]
+    if levels and len(levels) == len(places):
+        frame = frame.set_index([list(level) for level in zip(*levels, strict=True)])
+        frame.index.names = list(levels[0].names)
+    else:
+        frame.index = places
+    return frame
+
+
+def _table_of(
+    ledger: Path, rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
+) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+    """The columns of all rows asked for and ours, and rows of these.
+
+    Args:
+        ledger: the file of the job.
+        rows: the cells of each row as given, and what `OUTCOME_COLUMNS` hold of it.
+    """
+    given = given_columns(_samples(ledger))
+    written = spellings(column.name for column in given)
+    kept = [column for column in given if written[column.name] == column.name]
+    added = beside(OUTCOME_COLUMNS, written)
+    names = [column.name for column in added]
+
+    def table() -> Iterator[Mapping[str, Any]]:
+        for cells, ours in rows:
+            own = {written[name]: cell for name, cell in cells.items()}
+            yield {**own, **dict(zip(names, ours, strict=True))}
+
+    return [*kept, *added], table()
 
 
 def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
@@ -195,6 +237,12 @@ def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
         record.archiving.archived_at if record else None,
         note,
     )
+
+
+def _added_while_pending(row: PendingRow) -> list[Any]:
+    """What `OUTCOME_COLUMNS` hold of a row that has no outcome yet."""
+    known = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
+    return [known.get(column.name) for column in OUTCOME_COLUMNS]
 
 
 def _differences(outcome: Outcome) -> str | None:

@@ -2,6 +2,7 @@
 
 from lms_archive.archive.selection.columns import column_word, contradicted_terms
 from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
+from lms_archive.archive.selection.labels import Label, Levels, label_from, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
     Everything,
@@ -22,6 +23,8 @@ __all__ = [
     "Everything",
     "Fault",
     "Form",
+    "Label",
+    "Levels",
     "Row",
     "Rows",
     "RowsBuilder",
@@ -33,7 +36,9 @@ __all__ = [
     "comparable_name",
     "contradicted_terms",
     "is_id",
+    "label_from",
     "read_exclusions",
     "read_rows",
     "read_users",
+    "to_label",
 ]
