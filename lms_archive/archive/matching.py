@@ -18,6 +18,7 @@ from lms_archive.archive.target.lists import Active
 from lms_archive.archive.terms import Terms
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
+from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
 __all__ = ["Match", "RequestedRows", "merge_requested", "who_is_left_alone"]
@@ -118,6 +119,8 @@ class Match:
         similar = self._similar.get(key.strip().casefold())
         if similar is not None:
             return f"{reason}; {similar!r} differs in upper and lower case or spaces"
+        if unguarded(key) != key:
+            return f"{reason}; {GUARD_HINT}"
         if "@" in key:
             return f"{reason}; is the username really the e-mail address?"
         return reason

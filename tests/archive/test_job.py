@@ -393,7 +393,10 @@ def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> 
         "course 'SAFE': all users were given as numbers (2), so each is taken as a user id; "
         "usernames are given as text"
     )
-    lists: list[Any] = [["alice", 12], ["12"], [], reader.users.list()]
+    with_a_gap = pd.Series([12, None, 101])  # floats
+    warnings = for_course("SAFE").users(with_a_gap).plan(reader).warnings
+    assert "all users were given as numbers (2)" in warnings[0]
+    lists: list[Any] = [["alice", 12], ["12"], [None], [], reader.users.list()]
     for users in lists:
         warnings = for_course("SAFE").users(users).plan(reader).warnings
         assert not [text for text in warnings if "numbers" in text]
@@ -407,6 +410,7 @@ def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> 
         ("reset_tracking", ["TRUE", "no"], "says 'TRUE' in 1 row, and this job keeps the tracking"),
         ("RESET-TRACKING", ["maybe", "1"], "says 'maybe', '1' in 2 rows"),
         ("mode", ["a", "b", "c", "d", ""], "says 'a', 'b', 'c', ... in 4 rows"),
+        ("include_staff", ["yes", "no"], "in 1 row, and this job leaves out the staff in every"),
         ("mode", ["unenroll", "delete", "", " UNENROLL "], None),
         ("reset_tracking", ["false", "0", "No", ""], None),
         ("modes", ["re-enroll"], None),

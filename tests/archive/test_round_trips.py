@@ -211,6 +211,19 @@ def test_a_file_that_a_spreadsheet_has_saved(
     assert given(from_csv(path)) == [{"username": "=a", "course_code": "SAFE", "approved": "yes"}]
 
 
+def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> None:
+    """Without our columns a file is not known as ours, and a `'` in it may be meant."""
+    load(stage, "=SAFE", ["+39333"])
+    path = stage.folder / "plan.csv"
+    from_rows([{"username": "+39333", "course_code": "=SAFE"}]).plan(stage.client).to_csv(path)
+    frame = pd.read_csv(path, dtype=str)
+    (skip,) = from_rows(frame[["username"]].assign(course_id=1)).plan(stage.client).skipped
+    assert "the ' at the start is for spreadsheets" in skip.reason
+    (skip,) = from_rows(frame[["username", "course_code"]]).plan(stage.client).skipped
+    assert skip.code == "unknown_course"
+    assert "the ' at the start is for spreadsheets" in skip.reason
+
+
 # DataFrames
 
 
