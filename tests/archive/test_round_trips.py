@@ -141,6 +141,20 @@ def test_lists_are_input(stage: Stage, code: str, usernames: list[str]) -> None:
         )
 
 
+def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
+    """The id of a record may be another person's here: the username tells."""
+    load(stage, "SAFE", ["ada", "ben", "cy"])
+    records = list(stage.client.enrollments.in_course(1))
+    assert members(from_rows(records).plan(stage.client)) == [1001, 1002, 1003]
+    load(stage, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
+    plan = from_rows(records).plan(stage.client)
+    assert members(plan) == [1002]
+    assert [one.reason for one in plan.skipped] == [
+        "user 1001 is 'xi', not 'ada': correct one of the two",
+        "user 1003 is 'ada', not 'cy': correct one of the two",
+    ]
+
+
 def test_parts_that_spell_a_column_differently(stage: Stage, make_csv: MakeCsv) -> None:
     """They are one column, under its first name, so that the file can be read."""
     load(stage, "SAFE", ["ada", "ben"])

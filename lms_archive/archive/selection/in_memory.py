@@ -102,7 +102,10 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
     if attrs.has(type(row)) and hasattr(row, "user_id"):
         for kind in KINDS:
             if hasattr(row, f"{kind}_id"):
-                return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
+                cells = {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
+                name = getattr(row, "username", None)
+                # A record of another platform has ids that are somebody else's here.
+                return cells if name is None else {**cells, "username": name}
     raise InvalidInputError(
         f"row {number} is {_a(row)}; expected a mapping of columns, or a record of "
         "client.enrollments",
