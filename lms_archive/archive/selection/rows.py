@@ -124,7 +124,7 @@ class Rows:
     lines: Sequence[int] = field(repr=False)
     faults: Mapping[int, Fault] = field(repr=False)
     blanks: Sequence[int] = field(default=(), eq=False, repr=False)
-    labels: Mapping[int, Label] = field(factory=dict, repr=False)
+    labels: Mapping[int, Label] = field(factory=dict, eq=False, repr=False)
     source: str = field(default="", eq=False)
     notes: tuple[str, ...] = field(default=(), eq=False)
 
