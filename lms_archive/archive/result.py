@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.added_columns import OUTCOME_COLUMNS, beside, spellings
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, with_outcomes
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
     cells_in,
@@ -34,7 +34,7 @@ from lms_archive.archive.rendering import (
     result_lines,
     text,
 )
-from lms_archive.archive.selection import Levels
+from lms_archive.archive.selection import indexed
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.records.archived import (
@@ -84,12 +84,14 @@ class Outcomes(Table):
         Raises:
             LmsArchiveError: pandas is not installed.
         """
-        return _indexed(super().to_pandas(), self)
+        return indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """The user's columns of all rows, so that an empty view is valid input too, and ours."""
         note = _note_in(self.ledger)
-        return _table_of(self.ledger, ((one.row, _added(one, note)) for one in self))
+        return with_outcomes(
+            given_columns(_samples(self.ledger)), ((one.row, _added(one, note)) for one in self)
+        )
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -119,12 +121,12 @@ class Pending(Table):
         Raises:
             LmsArchiveError: pandas is not installed.
         """
-        return _indexed(super().to_pandas(), self)
+        return indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """The columns of the outcomes, so that it is known as a file of ours."""
         rows = ((one.row, _added_while_pending(one)) for one in self)
-        return _table_of(self.ledger, rows)
+        return with_outcomes(given_columns(_samples(self.ledger)), rows)
 
 
 @frozen
@@ -151,7 +153,7 @@ class Records(Table):
             LmsArchiveError: pandas is not installed.
         """
         archived = Outcomes(self.ledger, "archived")
-        return _indexed(super().to_pandas(), (one for one in archived if one.record is not None))
+        return indexed(super().to_pandas(), (one for one in archived if one.record is not None))
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         kinds = target_kinds_in(self.ledger)
@@ -169,41 +171,6 @@ def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
 
 def _note_in(ledger: Path) -> str | None:
     return "; ".join(map(str, _texts_in(ledger, "note"))) or None
-
-
-def _indexed(frame: Any, rows: Iterable[Outcome | PendingRow]) -> Any:
-    """Give a DataFrame the labels of its rows, or else their positions, as its index."""
-    places = [row.position if row.label is None else row.label for row in rows]
-    levels = [place for place in places if isinstance(place, Levels)]
-    if levels and len(levels) == len(places):
-        frame = frame.set_index([list(level) for level in zip(*levels, strict=True)])
-        frame.index.names = list(levels[0].names)
-    else:
-        frame.index = places
-    return frame
-
-
-def _table_of(
-    ledger: Path, rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
-) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-    """The columns of all rows asked for and ours, and rows of these.
-
-    Args:
-        ledger: the file of the job.
-        rows: the cells of each row as given, and what `OUTCOME_COLUMNS` hold of it.
-    """
-    given = given_columns(_samples(ledger))
-    written = spellings(column.name for column in given)
-    kept = [column for column in given if written[column.name] == column.name]
-    added = beside(OUTCOME_COLUMNS, written)
-    names = [column.name for column in added]
-
-    def table() -> Iterator[Mapping[str, Any]]:
-        for cells, ours in rows:
-            own = {written[name]: cell for name, cell in cells.items()}
-            yield {**own, **dict(zip(names, ours, strict=True))}
-
-    return [*kept, *added], table()
 
 
 def _samples(ledger: Path) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from lms_archive.archive.selection.columns import column_word, contradicted_terms
 from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
-from lms_archive.archive.selection.labels import Label, Levels, label_from, to_label
+from lms_archive.archive.selection.labels import Label, indexed, label_from, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
     Everything,
@@ -24,7 +24,6 @@ __all__ = [
     "Fault",
     "Form",
     "Label",
-    "Levels",
     "Row",
     "Rows",
     "RowsBuilder",
@@ -35,6 +34,7 @@ __all__ = [
     "column_word",
     "comparable_name",
     "contradicted_terms",
+    "indexed",
     "is_id",
     "label_from",
     "read_exclusions",

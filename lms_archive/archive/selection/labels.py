@@ -17,7 +17,7 @@ from lms_archive.archive.selection.values import to_python
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Label", "Levels", "label_from", "read_labels", "to_label"]
+__all__ = ["Label", "Levels", "indexed", "label_from", "read_labels", "to_label"]
 
 Label = int | str | float | date | timedelta | tuple[Any, ...]
 """What can be kept of an index; `date` includes `datetime`, `int` includes `bool`."""
@@ -126,3 +126,15 @@ def _label(kind: str, value: Any, names: Sequence[str | None] = ()) -> Any:
     if kind == "duration":
         return value * _MICROSECOND
     return nan if kind == "missing" else value
+
+
+def indexed(frame: Any, rows: Iterable[Any]) -> Any:
+    """Give a DataFrame the `label` of each row, or else its `position`, as its index."""
+    places = [row.position if row.label is None else row.label for row in rows]
+    levels = [place for place in places if isinstance(place, Levels)]
+    if levels and len(levels) == len(places):
+        frame = frame.set_index([list(level) for level in zip(*levels, strict=True)])
+        frame.index.names = list(levels[0].names)
+    else:
+        frame.index = places
+    return frame
