@@ -7,9 +7,9 @@ header: it has a whole set of our columns.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve
 
@@ -19,7 +19,7 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.tables.columns import Column, columns_of
 
-__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "added_in", "beside", "spellings"]
+__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "added_in", "beside", "spellings", "with_outcomes"]
 
 OUTCOME_COLUMNS: Final = (
     Column("outcome", "word", words=KINDS),
@@ -94,3 +94,25 @@ def spellings(names: Iterable[str]) -> dict[str, str]:
     """
     first: dict[object, str] = {}
     return {name: first.setdefault(column_word(name) or (name,), name) for name in names}
+
+
+def with_outcomes(
+    given: Sequence[Column], rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
+) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+    """Put what a result adds beside the columns and rows of a user.
+
+    Args:
+        given: the user's columns.
+        rows: the cells of each row as given, and what `OUTCOME_COLUMNS` hold of it.
+    """
+    written = spellings(column.name for column in given)
+    kept = [column for column in given if written[column.name] == column.name]
+    added = beside(OUTCOME_COLUMNS, written)
+    names = [column.name for column in added]
+
+    def table() -> Iterator[Mapping[str, Any]]:
+        for cells, ours in rows:
+            own = {written[name]: cell for name, cell in cells.items()}
+            yield {**own, **dict(zip(names, ours, strict=True))}
+
+    return [*kept, *added], table()

@@ -156,7 +156,8 @@ class ArchiveJob:
         that JSON has no form for, such as a date, is kept as its text.
 
         Args:
-            rows: mappings, a DataFrame, an Arrow table, or records of `client.enrollments`.
+            rows: mappings, a DataFrame, an Arrow table, or records of `client.enrollments`, whose
+                id and username must still agree.
             mode: see the class, as for the other terms.
             reset_tracking: see the class.
             only: see the class.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -17,6 +18,7 @@ from lms_archive.archive.target.lists import Active
 from lms_archive.archive.terms import Terms
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
+from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
 __all__ = ["Match", "RequestedRows", "merge_requested", "who_is_left_alone"]
@@ -118,6 +120,8 @@ class Match:
         similar = self._similar.get(key.strip().casefold())
         if similar is not None:
             return f"{reason}; {similar!r} differs in upper and lower case or spaces"
+        if unguarded(key) != key:
+            return f"{reason}; {GUARD_HINT}"
         if "@" in key:
             return f"{reason}; is the username really the e-mail address?"
         return reason
@@ -240,6 +244,7 @@ def who_is_left_alone(
     meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
     nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
     _check_spelling(nobody, named)
+    _check_kinds(exclude, nobody, enrolled, named)
     text = f"{len(meant) - len(nobody):,} left alone"
     if all(isinstance(key, int) for key in exclude):
         text += ", all given as ids"
@@ -249,6 +254,10 @@ def who_is_left_alone(
         text += "; exclude also names nobody who would be taken there: "
         text += ", ".join(shown[:_SHOWN]) + more
     return set().union(*meant.values()), [text]
+
+
+_INSIDE: Final = re.compile(r"""[,;|"'\t\r\n]+""")
+"""What separates the names in a text that holds several, or surrounds one."""
 
 
 def _check_spelling(nobody: Iterable[int | str], names: Iterable[str]) -> None:
@@ -263,6 +272,31 @@ def _check_spelling(nobody: Iterable[int | str], names: Iterable[str]) -> None:
                 "spaces, invisible characters or Unicode form. Give the name as it is enrolled, "
                 "or the user's id"
             )
+        inside = [part for part in _INSIDE.split(name) if comparable_name(part) in similar]
+        if inside:
+            raise InvalidInputError(
+                f"exclude names {name!a}, and {similar[comparable_name(inside[0])]!a} is "
+                "enrolled: give each name as a text of its own, without quotes"
+            )
+
+
+def _check_kinds(
+    exclude: Collection[int | str],
+    nobody: Collection[int | str],
+    ids: Collection[int],
+    names: Collection[str],
+) -> None:
+    """Refuse ids that were given as texts, and usernames that were given as numbers.
+
+    One of them may be a coincidence. They are refused where more of them are mistaken for the
+    other kind than name an enrolled user as they were given.
+    """
+    for kind in (str, int):
+        given = [key for key in exclude if isinstance(key, kind)]
+        wrong = [key for key in nobody if key in given and _id_or_name(key, ids, names)]
+        if len(wrong) > len(given) - sum(key in nobody for key in given):
+            first = min(wrong, key=repr)
+            raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
 
 
 def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:

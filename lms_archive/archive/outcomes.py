@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from lms_archive.archive.selection import Row, Target
+from lms_archive.archive.selection import Label, Row, Target
 from lms_archive.records.archived import ArchivedRecord
 
 __all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "PendingRow", "Skip"]
@@ -92,7 +92,8 @@ class Outcome:
         differences: where what was archived disagrees with what was read before.
         user_id: the user's id, where it was found out.
         position: the place of the row among the rows that were given, from 0, blank rows counted.
-        label: its label in the index of the DataFrame that it came from, if that has labels.
+        label: its label in the index of the DataFrame that it came from, if that has labels:
+            a tuple where the index has several levels, NaN where it is missing there.
     """
 
     kind: str
@@ -107,7 +108,7 @@ class Outcome:
     differences: tuple[str, ...] = ()
     user_id: int | None = None
     position: int | None = None
-    label: int | str | None = None
+    label: Label | None = None
 
     @property
     def is_incomplete(self) -> bool:
@@ -149,12 +150,16 @@ class PendingRow:
         row: the row as given.
         target: the course or learning plan asked for.
         user: the user asked for: an id (int) or a username (str).
+        position: the place of the row among the rows that were given, as in `Outcome`.
+        label: its label in the index of a DataFrame, as in `Outcome`.
     """
 
     line: int | None
     row: Mapping[str, Any]
     target: Target | None
     user: int | str | None
+    position: int | None = None
+    label: Label | None = None
 
 
 @frozen

@@ -15,6 +15,7 @@ from lms_archive.archive.selection import Target
 from lms_archive.archive.target.complete import Reading, read_once
 from lms_archive.client import Client
 from lms_archive.records.active import Course, LearningPlan, User
+from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
 __all__ = ["UnresolvedTarget", "resolve_targets", "resolve_usernames"]
@@ -90,6 +91,8 @@ def _resolve(
     exact = exact or [candidate for candidate in similar if candidate.code == target.code.strip()]
     if not exact:
         hint = f"; {similar[0].code!r} differs in upper and lower case or spaces" if similar else ""
+        if not hint and unguarded(target.code) != target.code:
+            hint = f"; {GUARD_HINT}"
         reason = f"no {noun} has the code {target.code!r}{hint}"
         return UnresolvedTarget(f"unknown_{target.kind}", reason)
     if target.target_id is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.added_columns import OUTCOME_COLUMNS, beside, spellings
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, with_outcomes
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
     cells_in,
@@ -34,6 +34,7 @@ from lms_archive.archive.rendering import (
     result_lines,
     text,
 )
+from lms_archive.archive.selection import indexed
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.records.archived import (
@@ -83,26 +84,14 @@ class Outcomes(Table):
         Raises:
             LmsArchiveError: pandas is not installed.
         """
-        frame = super().to_pandas()
-        frame.index = [
-            outcome.position if outcome.label is None else outcome.label for outcome in self
-        ]
-        return frame
+        return indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """The user's columns of all rows, so that an empty view is valid input too, and ours."""
-        given = given_columns(_samples(self.ledger))
-        written = spellings(column.name for column in given)
-        kept = [column for column in given if written[column.name] == column.name]
-        added = beside(OUTCOME_COLUMNS, written)
-        names, note = [column.name for column in added], _note_in(self.ledger)
-
-        def rows() -> Iterator[Mapping[str, Any]]:
-            for outcome in self:
-                cells = {written[name]: cell for name, cell in outcome.row.items()}
-                yield {**cells, **dict(zip(names, _added(outcome, note), strict=True))}
-
-        return [*kept, *added], rows()
+        note = _note_in(self.ledger)
+        return with_outcomes(
+            given_columns(_samples(self.ledger)), ((one.row, _added(one, note)) for one in self)
+        )
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -121,13 +110,23 @@ class Pending(Table):
     def __iter__(self) -> Iterator[PendingRow]:
         for row in pending_in(self.ledger):
             user = row.user[1] if isinstance(row.user, tuple) else row.user
-            yield PendingRow(row.line, row.cells, row.target, user)
+            yield PendingRow(row.line, row.cells, row.target, user, row.position, row.label)
 
     def __len__(self) -> int:
         return pending_count_in(self.ledger)
 
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame, with the index that the outcomes have.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        return indexed(super().to_pandas(), self)
+
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        return given_columns(_samples(self.ledger)), (pending.row for pending in self)
+        """The columns of the outcomes, so that it is known as a file of ours."""
+        rows = ((one.row, _added_while_pending(one)) for one in self)
+        return with_outcomes(given_columns(_samples(self.ledger)), rows)
 
 
 @frozen
@@ -135,7 +134,8 @@ class Records(Table):
     """The archived records of a result in input order, read from the ledger as it is iterated.
 
     As a table they have the columns of `ArchivedCourseEnrollment`, or those of
-    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both.
+    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both. The index
+    of `to_pandas` is that of the outcomes.
     """
 
     ledger: Path = field(converter=path_from)
@@ -145,6 +145,15 @@ class Records(Table):
 
     def __len__(self) -> int:
         return counts_in(self.ledger)["archived"]
+
+    def to_pandas(self) -> Any:
+        """Return the records as a DataFrame, with the index that the outcomes have.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        archived = Outcomes(self.ledger, "archived")
+        return indexed(super().to_pandas(), (one for one in archived if one.record is not None))
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         kinds = target_kinds_in(self.ledger)
@@ -195,6 +204,12 @@ def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
         record.archiving.archived_at if record else None,
         note,
     )
+
+
+def _added_while_pending(row: PendingRow) -> list[Any]:
+    """What `OUTCOME_COLUMNS` hold of a row that has no outcome yet."""
+    known = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
+    return [known.get(column.name) for column in OUTCOME_COLUMNS]
 
 
 def _differences(outcome: Outcome) -> str | None:

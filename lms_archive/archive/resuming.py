@@ -10,7 +10,7 @@ from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.plan import go_on
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError
+from lms_archive.errors import InvalidInputError, LedgerError
 
 __all__ = ["resume"]
 
@@ -36,12 +36,16 @@ def resume(
     is not asked for again.
 
     Raises:
+        InvalidInputError: an argument cannot be used.
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
         RunStoppedError: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
+    given: object = client
+    if not isinstance(given, Client):
+        raise InvalidInputError(f"resume takes a Client, not {given!r:.60}")
     with Ledger.open(ledger) as book:
         plan = book.plan()
         with noting_progress(book, plan.chunks, ledger):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import Attribute, field, frozen
 
@@ -25,7 +25,8 @@ def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
-    words = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+    is_one = isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable)
+    words = [value] if is_one else list(value)
     if words == ["any"]:
         return tuple(sorted(ARCHIVABLE))
     found = []

@@ -12,10 +12,13 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.files import whole_file
 from lms_archive.tables.columns import text_of
 
-__all__ = ["Destination", "guarded", "unguarded", "write_csv"]
+__all__ = ["GUARD_HINT", "Destination", "guarded", "unguarded", "write_csv"]
 
 Destination = str | os.PathLike[str] | IO[str]
 """Where a table is written: a path, or a file that is open for text."""
+
+GUARD_HINT = "the ' at the start is for spreadsheets, and not a part of the name: remove it"
+"""What to say of a name that may have been guarded, and is not found."""
 
 _EXACT = 2**53
 _RUNS = re.compile(r"'*[=+\-@\t\r]")

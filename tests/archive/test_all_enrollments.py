@@ -258,6 +258,36 @@ def test_a_name_that_is_almost_an_enrolled_one_stops_the_plan(
     assert _taken(exact) == [1002, 1004, 1005, 1006]
 
 
+@pytest.mark.parametrize(
+    "given", ["u1002,u1003", "u1002; u1003", "u1003\nu1002", "u1003|x", '"u1003"', "'U1003'"]
+)
+def test_several_names_in_one_text_stop_the_plan(stage: Stage, given: str) -> None:
+    """Nobody has such a name, and everybody in it would be archived."""
+    _load(stage)
+    with pytest.raises(InvalidInputError, match=r"is enrolled: give each name as a text of its"):
+        _plan(stage, "course", exclude=["u1001", given])
+
+
+@pytest.mark.parametrize(
+    ("exclude", "words"),
+    [
+        (["1003", "1004"], r"'1003' \(it is the id of a user there: give ids as int\)"),
+        (["1003", "u1001", "1004"], "give ids as int"),
+        ([77], r"77 \(it is the username of a user there: give usernames as str\)"),
+        ([77, 78, 1002], "give usernames as str"),
+    ],
+    ids=str,
+)
+def test_ids_and_usernames_that_are_mistaken_for_one_another_stop_the_plan(
+    stage: Stage, exclude: list[int | str], words: str
+) -> None:
+    """Most of them leave nobody alone as they were given, and would the other way."""
+    _load(stage)
+    stage.change("UPDATE users SET username = user_id - 928 WHERE user_id IN (1005, 1006)")
+    with pytest.raises(InvalidInputError, match=words):
+        _plan(stage, "course", exclude=exclude)
+
+
 def test_a_name_with_spaces_around_it_on_the_platform_is_left_alone(stage: Stage) -> None:
     """Names are compared without the white space around them, on both sides."""
     _load(stage)

@@ -13,7 +13,15 @@ import pytest
 from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given, planned
 from attrs.exceptions import FrozenInstanceError
 
-from lms_archive import ArchiveJob, ArchiveMode, Client, EnrollmentStatus, InvalidInputError, Target
+from lms_archive import (
+    ArchiveJob,
+    ArchiveMode,
+    Client,
+    EnrollmentStatus,
+    InvalidInputError,
+    Target,
+    resume,
+)
 
 ANY = (EnrollmentStatus.COMPLETED, EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS)
 
@@ -202,6 +210,8 @@ def test_only(only: str | Iterable[str], statuses: tuple[EnrollmentStatus, ...])
         ({"only": "Completed"}, "only='Completed': what can be archived is"),
         ({"only": ["completed", "any"]}, "only='any': what can be archived is"),
         ({"only": []}, "only names no status"),
+        ({"only": {"completed": False}}, "only={'completed': False}: what can be archived is"),
+        ({"only": b"completed"}, "only=b'completed': what can be archived is"),
         ({"only": None}, "only=None: what can be archived is"),
     ],
     ids=str,
@@ -297,6 +307,44 @@ def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict
     assert not (tmp_path / "ledger.sqlite").exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trust_contract": "no"}, "trust_contract is True or False, not 'no'"),
+        ({"trust_contract": 1}, "trust_contract is True or False, not 1"),
+        ({"allow_changes": "false"}, "allow_changes is True or False, not 'false'"),
+        ({"allow_changes": None}, "allow_changes is True or False, not None"),
+        ({"progress": "off"}, "progress is True or False, not 'off'"),
+        ({"on_event": "print"}, "on_event is a function, not 'print'"),
+    ],
+    ids=str,
+)
+def test_wrong_options_of_apply_and_resume(
+    archivist: Client, tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    """A word such as "no" is true in Python, and would switch a guard off."""
+    ledger = tmp_path / "ledger.sqlite"
+    plan = for_course("SAFE").users(["alice"]).plan(archivist)
+    with pytest.raises(InvalidInputError, match=words):
+        plan.apply(archivist, ledger=ledger, **options)
+    assert not ledger.exists()
+    plan.apply(archivist, ledger=ledger)
+    with pytest.raises(InvalidInputError, match=words):
+        resume(ledger, archivist, **options)
+
+
+def test_apply_needs_a_client(archivist: Client, tmp_path: Path) -> None:
+    """What is not a client is refused in words, in `apply` and in `resume`."""
+    ledger = tmp_path / "ledger.sqlite"
+    plan = for_course("SAFE").users(["alice"]).plan(archivist)
+    with pytest.raises(InvalidInputError, match="apply takes a Client, not None"):
+        plan.apply(None, ledger=ledger)  # type: ignore[arg-type]
+    assert not ledger.exists()
+    plan.apply(archivist, ledger=ledger)
+    with pytest.raises(InvalidInputError, match="resume takes a Client, not 'https"):
+        resume(ledger, archivist.base_url.replace("http:", "https:"))  # type: ignore[arg-type]
+
+
 def test_a_job_is_true_whatever_it_asks_for() -> None:
     """How many rows it has may be known by the plan only; that is not none."""
     course = for_course("SAFE")
@@ -345,7 +393,10 @@ def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> 
         "course 'SAFE': all users were given as numbers (2), so each is taken as a user id; "
         "usernames are given as text"
     )
-    lists: list[Any] = [["alice", 12], ["12"], [], reader.users.list()]
+    with_a_gap = pd.Series([12, None, 101])  # floats
+    warnings = for_course("SAFE").users(with_a_gap).plan(reader).warnings
+    assert "all users were given as numbers (2)" in warnings[0]
+    lists: list[Any] = [["alice", 12], ["12"], [None], [], reader.users.list()]
     for users in lists:
         warnings = for_course("SAFE").users(users).plan(reader).warnings
         assert not [text for text in warnings if "numbers" in text]
@@ -359,6 +410,7 @@ def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> 
         ("reset_tracking", ["TRUE", "no"], "says 'TRUE' in 1 row, and this job keeps the tracking"),
         ("RESET-TRACKING", ["maybe", "1"], "says 'maybe', '1' in 2 rows"),
         ("mode", ["a", "b", "c", "d", ""], "says 'a', 'b', 'c', ... in 4 rows"),
+        ("include_staff", ["yes", "no"], "in 1 row, and this job leaves out the staff in every"),
         ("mode", ["unenroll", "delete", "", " UNENROLL "], None),
         ("reset_tracking", ["false", "0", "No", ""], None),
         ("modes", ["re-enroll"], None),

@@ -259,7 +259,8 @@ def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
     records = [one for one in reader.enrollments.in_course(71) if one.user_id < 104]
     plan = from_rows(records).plan(reader)
     assert planned(plan) == [(None, 71, user) for user in (12, 101, 102, 103)]
-    assert given(from_rows(records))[0] == {"course_id": 71, "user_id": 12}
+    row = {"course_id": 71, "user_id": 12, "username": "twelve"}
+    assert given(from_rows(records))[0] == row
     assert town.calls
 
 

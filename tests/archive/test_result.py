@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from archive_tools import begin, from_rows
 from virtual_time import Stage
@@ -288,7 +289,36 @@ def test_pending_rows_are_those_without_an_outcome(
     job = ArchiveJob.from_csv(stage.folder / "pending.csv", mode="unenroll", reset_tracking=False)
     assert job.row_count == 4
     assert list(interrupted.pending.to_pandas()["user_id"]) == [1002, 1003, 1004, 1005]
-    assert list(interrupted.pending.to_pandas().columns) == ["course_id", "user_id"]
+    assert list(interrupted.pending.to_pandas().columns) == list(interrupted.to_pandas().columns)
+
+
+def test_views_of_an_unfinished_job_join_what_was_given(stage: Stage) -> None:
+    """Pending rows and records have the index of the outcomes; the CSV is known as ours."""
+    stage.load(4)
+    stage.change("UPDATE users SET username = '+39333' WHERE user_id = 1003")
+    names = [name for (name,) in stage.sql("SELECT username FROM users ORDER BY user_id")]
+    given = pd.DataFrame(
+        {"Username": ["nobody", *names], "course_id": 1, "outcome": list("abcde")},
+        index=pd.date_range("2026-01-01", periods=5),
+    )
+    job = ArchiveJob.from_rows(given, mode="unenroll", reset_tracking=False)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        stage.apply(job.plan(stage.client))
+    result = ArchiveResult(stage.ledger)
+    pending = result.pending.to_pandas()
+    assert pending.index.equals(given.index[2:])
+    assert list(pending["outcome_2"]) == ["pending"] * 3
+    assert list(pending["outcome_row_2"]) == [2, 3, 4]
+    assert result.records.to_pandas().index.equals(given.index[1:2])
+    result.pending.to_csv(stage.folder / "pending.csv")
+    again = ArchiveJob.from_csv(stage.folder / "pending.csv", mode="unenroll", reset_tracking=False)
+    assert [row.user for row in again.selection] == names[1:]
+    assert [row.cells["outcome"] for row in again.selection] == list("cde")
 
 
 def test_an_unfinished_result_is_a_failure(interrupted: ArchiveResult) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,20 @@ def test_lists_are_input(stage: Stage, code: str, usernames: list[str]) -> None:
         )
 
 
+def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
+    """The id of a record may be another person's here: the username tells."""
+    load(stage, "SAFE", ["ada", "ben", "cy"])
+    records = list(stage.client.enrollments.in_course(1))
+    assert members(from_rows(records).plan(stage.client)) == [1001, 1002, 1003]
+    load(stage, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
+    plan = from_rows(records).plan(stage.client)
+    assert members(plan) == [1002]
+    assert [one.reason for one in plan.skipped] == [
+        "user 1001 is 'xi', not 'ada': correct one of the two",
+        "user 1003 is 'ada', not 'cy': correct one of the two",
+    ]
+
+
 def test_parts_that_spell_a_column_differently(stage: Stage, make_csv: MakeCsv) -> None:
     """They are one column, under its first name, so that the file can be read."""
     load(stage, "SAFE", ["ada", "ben"])
@@ -210,11 +225,46 @@ def test_a_file_that_a_spreadsheet_has_saved(
     assert given(from_csv(path)) == [{"username": "=a", "course_code": "SAFE", "approved": "yes"}]
 
 
+def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> None:
+    """Without our columns a file is not known as ours, and a `'` in it may be meant."""
+    load(stage, "=SAFE", ["+39333"])
+    path = stage.folder / "plan.csv"
+    from_rows([{"username": "+39333", "course_code": "=SAFE"}]).plan(stage.client).to_csv(path)
+    frame = pd.read_csv(path, dtype=str)
+    (skip,) = from_rows(frame[["username"]].assign(course_id=1)).plan(stage.client).skipped
+    assert "the ' at the start is for spreadsheets" in skip.reason
+    (skip,) = from_rows(frame[["username", "course_code"]]).plan(stage.client).skipped
+    assert skip.code == "unknown_course"
+    assert "the ' at the start is for spreadsheets" in skip.reason
+
+
 # DataFrames
 
 
-@pytest.mark.parametrize("index", [[7, 3, 9, 1], list("dcba"), [5, 5, 6, 7]], ids=str)
-def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: list[Any]) -> None:
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Index([7, 3, 9, 1]),
+        pd.Index(list("dcba")),
+        pd.Index([5, 5, 6, 7]),
+        pd.Index(["label:1", "label:", "", " "]),
+        pd.Index([0.5, None, 2.0, -1.5]),
+        pd.Index([True, False, True, True]),
+        pd.Index([date(2026, 1, day) for day in (4, 3, 2, 1)]),
+        pd.Index([1, "a", 2.5, date(2026, 1, 1)]),
+        pd.date_range("2026-01-01", periods=4, freq="h"),
+        pd.date_range("2026-03-28", periods=4, tz="Europe/Rome"),
+        pd.DatetimeIndex(["2026-01-01", "2026-01-02", None, "2026-01-03"]),
+        pd.to_timedelta([4, 3, 2, 1], unit="s"),
+        pd.CategoricalIndex(list("dcba")),
+        pd.MultiIndex.from_tuples(
+            [(1, "a"), (1, "b"), (2, "a"), (2, None)], names=["site", "desk"]
+        ),
+        pd.MultiIndex.from_product([pd.date_range("2026-01-01", periods=2), [0.5, 1.5]]),
+    ],
+    ids=repr,
+)
+def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: pd.Index) -> None:
     """The index is that of the frame, of all rows and of a view, also read from a saved plan."""
     load(stage, "SAFE", ["ada", "ben", "cy"])
     frame = pd.DataFrame(
@@ -225,12 +275,16 @@ def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: list[Any]) 
     plan.save(stage.folder / "plan.json")
     result = stage.apply(ArchivePlan.load(stage.folder / "plan.json"))
     outcomes = result.to_pandas()
-    assert list(outcomes.index) == index
+    restored: Any = index
+    if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
+        restored = restored.tz_convert("UTC")
+    assert outcomes.index.equals(restored)
+    assert outcomes.index.nlevels == 1 or outcomes.index.names == index.names
     assert list(outcomes["outcome_row"]) == [0, 1, 2, 3]
-    assert list(result.skipped.to_pandas().index) == [index[1]]
+    assert result.skipped.to_pandas().index.equals(restored[1:2])
     kinds = ["archived", "skipped", "archived", "archived"]
     assert list(frame.assign(outcome=outcomes["outcome"].array)["outcome"]) == kinds
-    if len(set(index)) == len(index):
+    if index.is_unique:
         assert list(frame.join(outcomes[["outcome"]])["outcome"]) == kinds
 
 
@@ -238,18 +292,25 @@ def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: list[Any]) 
     "index",
     [
         None,
-        pd.date_range("2026-01-01", periods=2),
-        pd.MultiIndex.from_tuples([(1, "a"), (2, "b")]),
-        [0.5, None],
+        pd.period_range("2026-01", periods=2, freq="M"),
+        pd.DatetimeIndex([1, 2]),
+        [2**64 - 1, 1],
+        [(1, 2), (3, 4)],
     ],
-    ids=["none", "days", "several levels", "numbers"],
+    ids=["none", "periods", "nanoseconds", "too large", "tuples"],
 )
 def test_rows_without_a_label_have_their_position(stage: Stage, index: Any) -> None:
     """Where a frame has no index of its own, or one that no file holds; and rows of no frame."""
     load(stage, "SAFE", ["ada", "ben"])
     frame = pd.DataFrame({"username": ["nobody", "ada"], "course_code": "SAFE"}, index=index)
     job: ArchiveJob = from_rows(frame) + from_rows([{"username": "ben", "course_code": "SAFE"}])
-    result = stage.apply(job.plan(stage.client))
+    if isinstance(index, list):
+        frame.index = pd.Index(index, tupleize_cols=False)
+        job = from_rows(frame) + from_rows([{"username": "ben", "course_code": "SAFE"}])
+    plan = job.plan(stage.client)
+    warned = [text for text in plan.warnings if text.startswith("the index of the DataFrame (")]
+    assert len(warned) == (index is not None)
+    result = stage.apply(plan)
     assert list(result.to_pandas().index) == [0, 1, 2]
     assert list(result.archived.to_pandas().index) == [1, 2]
 

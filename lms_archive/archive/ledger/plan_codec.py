@@ -19,7 +19,15 @@ from lms_archive.archive.ledger.codec import (
 )
 from lms_archive.archive.outcomes import CODES, Skip
 from lms_archive.archive.plan_data import PlanData
-from lms_archive.archive.selection import Fault, Row, RowsBuilder, Selection, Target
+from lms_archive.archive.selection import (
+    Fault,
+    Row,
+    RowsBuilder,
+    Selection,
+    Target,
+    label_from,
+    to_label,
+)
 from lms_archive.archive.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
@@ -203,8 +211,8 @@ def _row_values(row: Row, part: int, target: int | None) -> Values:
     fault = (None, None) if row.fault is None else (row.fault.code, to_text(row.fault.reason))
     cells = as_json(list(row.cells.values()))
     asked = (row.index, part, row.line, target, user_id, username, cells, *fault)
-    label = _text(row.label) if isinstance(row.label, str) else row.label
-    return *asked, row.position, label
+    label = to_label(row.label)
+    return *asked, row.position, to_text(label) if isinstance(label, str) else label
 
 
 def _targets(found: Mapping[PlannedTarget, int], asked: Mapping[Target, int]) -> Iterator[Values]:
@@ -269,7 +277,7 @@ def row_from(
         dict(zip(headers[part], cells, strict=False)),
         None if fault_code is None else Fault(fault_code, fault),
         position,
-        label,
+        label_from(label),
     )
 
 

@@ -2,6 +2,7 @@
 
 from lms_archive.archive.selection.columns import column_word, contradicted_terms
 from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
+from lms_archive.archive.selection.labels import Label, indexed, label_from, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
     Everything,
@@ -22,6 +23,7 @@ __all__ = [
     "Everything",
     "Fault",
     "Form",
+    "Label",
     "Row",
     "Rows",
     "RowsBuilder",
@@ -32,8 +34,11 @@ __all__ = [
     "column_word",
     "comparable_name",
     "contradicted_terms",
+    "indexed",
     "is_id",
+    "label_from",
     "read_exclusions",
     "read_rows",
     "read_users",
+    "to_label",
 ]

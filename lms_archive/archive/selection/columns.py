@@ -227,7 +227,8 @@ class Columns:
 def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
     """Yield a warning for each column that asks for something else than the job does.
 
-    `mode` and `reset_tracking` are arguments of the job: a column of that name is not read.
+    `mode`, `reset_tracking` and `include_staff` are arguments of the job: a column of that name is
+    not read.
     """
     for place, name in enumerate(rows.header):
         word = _squashed(name)
@@ -238,6 +239,9 @@ def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
         elif word == "resettracking":
             verb = "resets" if terms.reset_tracking else "keeps"
             meanings, meant, job = _FLAGS, terms.reset_tracking, f"{verb} the tracking of"
+        elif word == "includestaff":
+            verb = "includes" if terms.include_staff else "leaves out"
+            meanings, meant, job = _FLAGS, terms.include_staff, f"{verb} the staff in"
         else:
             continue
         cells = (entry[place + 2] for entry in rows.entries if len(entry) > place + 2)

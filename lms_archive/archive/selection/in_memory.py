@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from lms_archive.archive.selection.columns import Headings
+from lms_archive.archive.selection.labels import Label, read_labels
 from lms_archive.archive.selection.reader import RowReader
 from lms_archive.archive.selection.rows import KINDS, Fault, Rows, RowsBuilder, Target
 from lms_archive.archive.selection.values import (
@@ -25,6 +26,8 @@ from lms_archive.errors import InvalidInputError
 __all__ = ["read_exclusions", "read_rows", "read_users"]
 
 _SOURCE = "rows"
+_SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IGNORECASE)
+"""A text that holds several names, or is the path of a file."""
 
 
 def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) -> Rows:
@@ -54,22 +57,17 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
     if not given:
         return RowsBuilder(header).rows()
     reader = RowReader(headings.columns(list(header)), _SOURCE)
-    labels = _labels(rows)
+    labels: list[Label] = []
+    if hasattr(rows, "itertuples") and hasattr(rows, "index"):
+        labels, note = read_labels(rows)
+        if note is not None:
+            reader.note(note)
     for number, (cells, surplus) in enumerate(given, start=1):
         values = [*map(cells.get, header), *surplus]
         while dict_reader and values and values[-1] is None:  # what csv fills a short row with
             values.pop()
         reader.add_values(values, number, labels[number - 1] if labels else None)
     return reader.rows()
-
-
-def _labels(rows: Any) -> list[int | str]:
-    """Return the index of a DataFrame, where it says more than the position and can be kept."""
-    if not (hasattr(rows, "itertuples") and hasattr(rows, "index")):
-        return []
-    labels = [to_python(label) for label in rows.index]
-    can_be_kept = all(type(label) in (int, str) for label in labels)
-    return labels if can_be_kept and labels != list(range(len(labels))) else []
 
 
 def _column_names(rows: Any) -> list[str] | None:
@@ -104,7 +102,10 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
     if attrs.has(type(row)) and hasattr(row, "user_id"):
         for kind in KINDS:
             if hasattr(row, f"{kind}_id"):
-                return {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
+                cells = {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
+                name = getattr(row, "username", None)
+                # A record of another platform has ids that are somebody else's here.
+                return cells if name is None else {**cells, "username": name}
     raise InvalidInputError(
         f"row {number} is {_a(row)}; expected a mapping of columns, or a record of "
         "client.enrollments",
@@ -124,7 +125,7 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     numbers, count = 0, 0
     for item in _listed(users, "users"):
         value = to_python(getattr(item, "user_id", item))
-        count += 1
+        count += value is not None  # a missing one in a column of whole numbers
         numbers += isinstance(value, (int, float)) and not hasattr(item, "user_id")
         cells = (key, None, value) if isinstance(value, str) else (key, _cell(value), None)
         try:
@@ -153,7 +154,7 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
         InvalidInputError: this is not a list of ids and usernames, or one of them cannot be.
     """
     exclude = to_python(exclude)
-    if isinstance(exclude, str) and re.search(r"[,;\s]", exclude.strip()):
+    if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
         raise InvalidInputError(
             f"exclude is one text, {shown(exclude)}: give ids and usernames in a list"
         )

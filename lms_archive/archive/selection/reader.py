@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from lms_archive.archive.selection.columns import Columns
+from lms_archive.archive.selection.labels import Label
 from lms_archive.archive.selection.rows import Fault, Rows, RowsBuilder
 from lms_archive.archive.selection.values import (
     LONGEST_NAME,
@@ -57,9 +58,7 @@ class RowReader:
         """Return all rows that were added."""
         return self._builder.rows()
 
-    def add_values(
-        self, values: Sequence[Any], number: int, label: int | str | None = None
-    ) -> None:
+    def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:
         """Add a row of values of any kind; it is the *number*-th one.
 
         Raises:
@@ -130,7 +129,7 @@ class RowReader:
         values: Sequence[Any],
         cells: Sequence[Any],
         line: int | None,
-        label: int | str | None = None,
+        label: Label | None = None,
     ) -> int | None:
         """Judge one row by its values, add its cells, and return the number of its target."""
         if all(map(is_blank, values)):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from lms_archive.archive.selection.labels import Label
 from lms_archive.archive.selection.values import invalid_name_reason, is_id, shown, to_python
 from lms_archive.errors import InvalidInputError
 
@@ -96,7 +97,7 @@ class Row:
     cells: Mapping[str, Any]
     fault: Fault | None
     position: int | None = None
-    label: int | str | None = None
+    label: Label | None = None
 
 
 @frozen
@@ -123,7 +124,7 @@ class Rows:
     lines: Sequence[int] = field(repr=False)
     faults: Mapping[int, Fault] = field(repr=False)
     blanks: Sequence[int] = field(default=(), eq=False, repr=False)
-    labels: Mapping[int, int | str] = field(factory=dict, repr=False)
+    labels: Mapping[int, Label] = field(factory=dict, eq=False, repr=False)
     source: str = field(default="", eq=False)
     notes: tuple[str, ...] = field(default=(), eq=False)
 
@@ -176,7 +177,7 @@ class RowsBuilder:
         self._numbers: dict[Target, int] = {}
         self._faults: dict[int, Fault] = {}
         self._blanks: list[int] = []
-        self._labels: dict[int, int | str] = {}
+        self._labels: dict[int, Label] = {}
 
     def add(
         self,
@@ -187,7 +188,7 @@ class RowsBuilder:
         fault: Fault | None = None,
         *,
         position: int | None = None,
-        label: int | str | None = None,
+        label: Label | None = None,
     ) -> int:
         """Add one row, and return the number of its target.
 
