@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.archive.applying import Options, check_ceiling, check_number, noting_progress
+from lms_archive.archive.applying import (
+    Options,
+    check_ceiling,
+    check_client,
+    check_number,
+    noting_progress,
+)
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.plan import go_on
@@ -36,12 +42,14 @@ def resume(
     is not asked for again.
 
     Raises:
+        InvalidInputError: an argument cannot be used.
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
         RunStoppedError: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
+    check_client(client)
     with Ledger.open(ledger) as book:
         plan = book.plan()
         with noting_progress(book, plan.chunks, ledger):
