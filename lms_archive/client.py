@@ -166,8 +166,12 @@ class Client:
         is sent once, whatever happens to it. A list in `params` is sent once for each item.
 
         Raises:
+            InvalidInputError: there is no such call to make.
             ApiError: it failed or was refused.
         """
+        for word in (method, path):
+            _check("method and path", word, str)
+        _check("params", params or {}, Mapping)
         fixed = {name: value for name, value in (params or {}).items() if value is not None}
         try:
             row = Operation(
@@ -242,3 +246,10 @@ def _connected(cls: type[Client], session: Session) -> Client:
     client = object.__new__(cls)
     client._connect(session)
     return client
+
+
+def _check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise InvalidInputError(
+            f"no call to make: {name} must be {kind.__name__}, not {value!r:.60}"
+        )

@@ -13,7 +13,24 @@ from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["fault_of", "private_folder", "sync_folder", "whole_file"]
+__all__ = ["fault_of", "path_from", "private_folder", "sync_folder", "whole_file"]
+
+
+def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
+    """Return the path that an argument gives; `name` and `example` are for the error.
+
+    Raises:
+        InvalidInputError: no file can have this path; the text says what to give.
+    """
+    try:
+        text = os.fspath(value)
+        is_path = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
+    except (TypeError, UnicodeError):  # UnicodeError: half a character
+        is_path = False
+    if not is_path:
+        advice = f"give the path of a {kind}, such as {example!r}"
+        raise InvalidInputError(f"{name} is {value!r:.60}: {advice}")
+    return Path(text)
 
 
 @contextmanager
@@ -91,14 +108,16 @@ def private_folder(path: Path) -> None:
     Raises:
         InvalidInputError: it is a symbolic link, or cannot be made.
     """
-    if path.is_symlink():
-        what = "is a symbolic link, and nothing is written through one: name the folder itself"
-        raise InvalidInputError(what, source=str(path))
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
+        if path.is_symlink():
+            what = "is a symbolic link, and nothing is written through one: name the folder itself"
+            raise InvalidInputError(what, source=str(path))
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        raise InvalidInputError("is a file, not a folder", source=str(path)) from None
     except OSError as error:
         what = f"the folder cannot be made: {error.strerror}"
         raise InvalidInputError(what, source=str(path)) from None

@@ -11,7 +11,9 @@ from virtual_time import Stage, VirtualTime
 from lms_archive import Client, Limits, RetryPolicy
 from lms_archive.sandbox import Sandbox
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # the processes that tests start are not counted: see .ci/run
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # the processes that tests start are not counted: see .ci/run
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
 #: `pytest tests/security/test_fuzz.py --hypothesis-profile=fuzz`: what `.ci/full` runs.

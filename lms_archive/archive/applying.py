@@ -39,9 +39,16 @@ def _is_number(_: object, name: Attribute[int], value: object) -> None:
     check_number(name.name, value)
 
 
-def _is_flag(_: object, name: Attribute[bool], value: object) -> None:
+def _is_decision(_: object, name: Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{name.name} is True or False, not {value!r:.60}")
+        raise InvalidInputError(f"{name.name} is a decision: True or False, not {value!r:.60}")
+
+
+def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidInputError(
+            f"{name.name} must be a function that takes a RunEvent, not {value!r:.60}"
+        )
 
 
 @frozen(kw_only=True)
@@ -49,10 +56,10 @@ class Options:
     """How a job is run: the arguments that `apply` and `resume` share, as `apply` tells them."""
 
     canary: int = field(default=1, validator=_is_number)
-    progress: bool = field(default=False, validator=_is_flag)
-    on_event: OnEvent | None = None
-    trust_contract: bool = field(default=False, validator=_is_flag)
-    allow_changes: bool = field(default=False, validator=_is_flag)
+    progress: bool = field(default=False, validator=_is_decision)
+    on_event: OnEvent | None = field(default=None, validator=_is_listener)
+    trust_contract: bool = field(default=False, validator=_is_decision)
+    allow_changes: bool = field(default=False, validator=_is_decision)
     note: str | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -60,18 +67,21 @@ class Options:
             bar_class()  # before anything is sent
         if not isinstance(self.note, (str, type(None))):
             raise InvalidInputError(f"note is a text, not {self.note!r}")
-        if self.on_event is not None and not callable(self.on_event):
-            raise InvalidInputError(f"on_event is a function, not {self.on_event!r:.60}")
 
 
 def check_platform(platform: str, client: Client) -> None:
     """Refuse a client of another platform than the plan's."""
-    if not isinstance(client, Client):
-        raise InvalidInputError(f"apply takes a Client, not {client!r:.60}")
+    check_client(client)
     if client.base_url != platform:
         raise InvalidInputError(
             f"the plan was read from {platform}, and this client is {client.base_url}'s"
         )
+
+
+def check_client(client: object) -> None:
+    """Refuse what is not a client."""
+    if not isinstance(client, Client):
+        raise InvalidInputError(f"client must be a Client, not {client!r:.60}")
 
 
 def check_number(name: str, value: object) -> None:

@@ -9,9 +9,10 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS, with_outcomes
+from lms_archive.archive.applying import check_client
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
     cells_in,
@@ -23,7 +24,6 @@ from lms_archive.archive.ledger import (
     standing_in,
     target_kinds_in,
 )
-from lms_archive.archive.ledger.lock import path_from
 from lms_archive.archive.outcomes import AS_ASKED, Outcome, PendingRow
 from lms_archive.archive.rendering import (
     Line,
@@ -37,6 +37,7 @@ from lms_archive.archive.rendering import (
 from lms_archive.archive.selection import indexed
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
+from lms_archive.files import path_from
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
@@ -55,11 +56,20 @@ _RECORDS = {
 }
 
 
+def _ledger(value: str | os.PathLike[str]) -> Path:
+    return path_from(value, "ledger", "ledger.sqlite")
+
+
+def _is_client(_: object, __: Attribute[Client | None], value: object) -> None:
+    if value is not None:
+        check_client(value)
+
+
 @frozen
 class Outcomes(Table):
     """Outcomes in input order, read from the ledger as they are iterated."""
 
-    ledger: Path = field(converter=path_from)
+    ledger: Path = field(converter=_ledger)
     kind: str | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
@@ -105,7 +115,7 @@ class Pending(Table):
     Some of them may be on their way: `resume` settles them. Do not plan them again before.
     """
 
-    ledger: Path = field(converter=path_from)
+    ledger: Path = field(converter=_ledger)
 
     def __iter__(self) -> Iterator[PendingRow]:
         for row in pending_in(self.ledger):
@@ -138,7 +148,7 @@ class Records(Table):
     of `to_pandas` is that of the outcomes.
     """
 
-    ledger: Path = field(converter=path_from)
+    ledger: Path = field(converter=_ledger)
 
     def __iter__(self) -> Iterator[ArchivedRecord]:
         return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
@@ -230,8 +240,8 @@ class ArchiveResult(Table):
         client: the platform it came from, where certificates are asked for.
     """
 
-    ledger: Path = field(converter=path_from)
-    client: Client | None = field(default=None, eq=False, repr=False)
+    ledger: Path = field(converter=_ledger)
+    client: Client | None = field(default=None, eq=False, repr=False, validator=_is_client)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its client: that would carry the login to wherever results are kept."""
@@ -322,14 +332,17 @@ class ArchiveResult(Table):
         platform only. A certificate that cannot be had does not stop the others: it is told.
 
         Raises:
-            InvalidInputError: this result has no client: make it with `resume(ledger, client)`.
+            InvalidInputError: this result has no client: make it with `resume(ledger, client)`. Or
+                the folder cannot be made.
             ApiError: the platform cannot be reached, or the login failed.
         """
         if self.client is None:
             raise InvalidInputError(
                 "this result has no client: resume(ledger, client) gives one that has"
             )
-        return save_certificates(self.client, self.records, Path(folder))
+        return save_certificates(
+            self.client, self.records, path_from(folder, "folder", "certificates", "folder")
+        )
 
     def raise_for_failures(self) -> None:
         """Do nothing where the job is finished, and every row that was sent is archived.

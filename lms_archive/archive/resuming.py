@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 
-from lms_archive.archive.applying import Options, check_ceiling, check_number, noting_progress
+from lms_archive.archive.applying import (
+    Options,
+    check_ceiling,
+    check_client,
+    check_number,
+    noting_progress,
+)
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.plan import go_on
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, LedgerError
+from lms_archive.errors import LedgerError
 
 __all__ = ["resume"]
 
@@ -43,9 +49,7 @@ def resume(
         RunStoppedError: something was not as it should be; the ledger can be resumed.
         ApiError: a call failed; likewise.
     """
-    given: object = client
-    if not isinstance(given, Client):
-        raise InvalidInputError(f"resume takes a Client, not {given!r:.60}")
+    check_client(client)
     with Ledger.open(ledger) as book:
         plan = book.plan()
         with noting_progress(book, plan.chunks, ledger):

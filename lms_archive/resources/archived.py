@@ -24,6 +24,7 @@ from lms_archive.records.archived import (
     read_from,
 )
 from lms_archive.resources.account import refuse_power_user
+from lms_archive.resources.arguments import as_utc, checked_ids
 from lms_archive.resources.identity import require_archived_record
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.download import download
@@ -287,11 +288,13 @@ def _checked(**filters: Any) -> dict[str, Any]:
     for name, moment in times:
         if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
             raise InvalidInputError(f"{name} needs a time zone, such as timezone.utc: {moment}")
+        if moment is not None:
+            as_utc(name, moment)
     (_, begin), (_, end) = times
     if begin is not None and end is not None and begin > end:
         raise InvalidInputError(f"archived_from {begin} lies after archived_to {end}")
     lists = ("user_ids", "archived_by")
     return {
-        name: list(value) if name in lists and value is not None else value
+        name: checked_ids(name, value) if name in lists else value
         for name, value in filters.items()
     }

@@ -44,6 +44,9 @@ class Resource(Generic[T]):
 
     def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
         """Return the only record whose *attribute* is exactly *name*; a search finds more."""
+        value: object = name
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{attribute} must be a text, not {name!r:.60}")
         records = {
             getattr(record, self._id): record
             for record in self._listing(**filters)

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any
 
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
+from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
@@ -101,7 +103,9 @@ def _filters(
     user_ids: Iterable[int] | None, status: Iterable[EnrollmentStatus | str] | None
 ) -> dict[str, list[int] | list[str] | None]:
     status = [status] if isinstance(status, str) else status
+    if status is not None and not isinstance(status, Iterable):
+        raise InvalidInputError(f"status must be a status or a list of them, not {status!r:.60}")
     return {
-        "user_ids": None if user_ids is None else list(user_ids),
+        "user_ids": checked_ids("user_ids", user_ids),
         "status": None if status is None else [str(word) for word in status],
     }

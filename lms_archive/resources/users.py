@@ -9,6 +9,7 @@ from attrs import evolve
 
 from lms_archive.errors import InvalidInputError, UnexpectedResponseError
 from lms_archive.records.active import Account, User
+from lms_archive.resources.arguments import as_utc
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
@@ -160,7 +161,7 @@ def checked_since(since: Since) -> datetime | timedelta:
     if isinstance(since, datetime):
         if since.tzinfo is None:
             raise InvalidInputError(f"since={since} needs a time zone, such as timezone.utc")
-        return since.astimezone(timezone.utc)
+        return as_utc("since", since)
     if isinstance(since, date):
         return datetime.combine(since, time(), timezone.utc)
     raise InvalidInputError(

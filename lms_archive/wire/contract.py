@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
+from lms_archive.files import path_from
 from lms_archive.records.keys import JsonKey
 from lms_archive.records.structure import StructureError, from_plain, to_plain
 from lms_archive.wire.masking import Secret
@@ -101,7 +102,7 @@ class Operation:
         used = {word: value for word, value in given.items() if value is not None}
         path = self.path
         for word in self.in_path:
-            path = path.replace("{" + word + "}", quote(str(used.pop(word)), safe=""))
+            path = path.replace("{" + word + "}", _in_path(word, used.pop(word, None)))
         # A filter that the platform does not have is left out; what a write says never is.
         if self.method == "GET":
             used = {word: value for word, value in used.items() if word in self.params}
@@ -135,6 +136,18 @@ def _pairs(named: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in named.items():
         for one in value if isinstance(value, (list, tuple)) else (value,):
             yield name, _as_text(one)
+
+
+def _in_path(word: str, value: Any) -> str:
+    """Return a value, a whole number or a text, as a part of a path."""
+    text = str(value)
+    is_number = not isinstance(value, bool) and text.isascii() and text.isdigit()
+    try:
+        if is_number or (isinstance(value, str) and value.strip()):
+            return quote(text, safe="")
+    except UnicodeError:
+        pass  # half a character
+    raise InvalidInputError(f"{word} must be an id, not {value!r:.60}")
 
 
 def _body(name: str, value: Any) -> Any:
@@ -194,14 +207,19 @@ class Contract:
             InvalidInputError: the file cannot be read, or something in it is not of a contract;
                 each fault is named with its JSON path.
         """
-        source = os.fspath(path)
+        place = path_from(path, "path", "contract.json")
+        source = str(place)
         try:
-            text = Path(path).read_text(encoding="utf-8-sig")
+            mode = place.stat().st_mode
+            is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a device may have no end
+            text = place.read_text(encoding="utf-8-sig") if is_file else "null"
             data = json.loads(text, object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"not JSON: {error}", source=source) from None
+        if not is_file:
+            raise InvalidInputError("is not an ordinary file", source=source)
         return cls.default().merged(data, source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -212,14 +230,15 @@ class Contract:
         """
         changes = _difference(to_plain(Contract.default()), to_plain(self))
         text = json.dumps(changes, ensure_ascii=False, indent=2)
+        place = path_from(path, "path", "contract.json")
         try:
-            with Path(path).open("x", encoding="utf-8", errors="backslashreplace") as file:
+            with place.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{text}\n")
         except FileExistsError:
-            raise InvalidInputError("exists; name another file", source=os.fspath(path)) from None
+            raise InvalidInputError("exists; name another file", source=str(place)) from None
         except OSError as error:
             reason = f"cannot be written: {error.strerror}"
-            raise InvalidInputError(reason, source=os.fspath(path)) from None
+            raise InvalidInputError(reason, source=str(place)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
         """A copy with overrides in the contract's own shape; `source` names them in errors.
@@ -249,6 +268,7 @@ class Contract:
         Raises:
             InvalidInputError: the name or a field is unknown.
         """
+        _check_name(name)
         changes.setdefault("evidence", "override")
         return self.merged({"operations": {name: changes}})
 
@@ -264,6 +284,7 @@ class Contract:
         Raises:
             InvalidInputError: the record or an attribute is unknown.
         """
+        _check_name(name)
         return self.merged({"records": {name: keys}})
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
@@ -272,10 +293,16 @@ class Contract:
         Raises:
             InvalidInputError: there is no such mode.
         """
+        _check_name(mode)
         return self.merged({"enrollment_mode": {mode: value}})
 
 
 _OPEN = ("fixed", "answer")
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise InvalidInputError(f"a row of the contract is named by a str, not {name!r:.60}")
 
 
 def _merge(

@@ -187,9 +187,13 @@ def transaction(path: Path, database: Connection) -> Iterator[None]:
 def reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
     """Give the database of a ledger, to be read only; nobody is kept from it meanwhile."""
     place = ledger_path(path)
-    if not place.exists():
-        raise LedgerError(f"{place}: there is no such ledger")
+    if not place.is_file():  # opening a pipe would wait without end
+        what = "is not an ordinary file" if place.exists() else "there is no such ledger"
+        raise LedgerError(f"{place}: {what}")
     with closing(ledger_at(place)) as database, readable(place):
+        query = "SELECT value FROM meta WHERE name = 'purpose'"
+        if database.execute(query).fetchone() == ("plan",):
+            raise LedgerError(f"{place}: is a saved plan, not a ledger: use ArchivePlan.load")
         yield database
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError, LedgerError
+from lms_archive.files import path_from
 
-__all__ = ["BESIDE", "hold", "ledger_path", "path_from", "refuse_links"]
+__all__ = ["BESIDE", "hold", "ledger_path", "refuse_links"]
 
 BESIDE = ("-wal", "-shm", "-journal")
 """What SQLite puts beside a database."""
@@ -26,36 +27,26 @@ _WINDOWS_BYTE = 4096
 """The byte that is locked on Windows, where a locked byte cannot be read: far behind the text."""
 
 
-def path_from(value: Any, name: str = "ledger") -> Path:
-    """The path that an argument gives.
-
-    Raises:
-        InvalidInputError: it gives none; the text says what to give.
-    """
-    try:
-        text = os.fspath(value)
-    except TypeError:
-        text = None
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidInputError(
-            f"{name} is {value!r:.60}: give the path of a file, such as '{name}.sqlite'"
-        )
-    return Path(text)
-
-
 def ledger_path(value: Any, name: str = "ledger") -> Path:
     """The whole path of a file that is there, or can be made.
 
     Raises:
         InvalidInputError: no file can have this path; the text says what to give.
     """
-    path = path_from(value, name).absolute()
-    if path.is_dir() and not path.is_symlink():
+    path = path_from(value, name, f"{name}.sqlite").absolute()
+    try:
+        is_folder, has_folder = path.is_dir() and not path.is_symlink(), path.parent.is_dir()
+        path.exists()
+    except OSError as error:  # the name is too long, or a folder above is closed to this account
+        raise InvalidInputError(
+            f"cannot be used: {error.strerror}; name another place", source=str(path)
+        ) from None
+    if is_folder:
         example = str(path / f"{name}.sqlite")
         raise InvalidInputError(
             f"is a folder: give a file in it, such as {example!r}", source=str(path)
         )
-    if not path.parent.is_dir():
+    if not has_folder:
         raise InvalidInputError(
             f"there is no folder {str(path.parent)!r}: create it, or name another place",
             source=str(path),

@@ -270,6 +270,8 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
         InvalidInputError: there is no plan, or it was changed.
     """
     place = ledger_path(path, "plan")
+    if place.exists() and not place.is_file():  # opening a pipe would wait without end
+        raise InvalidInputError("is not an ordinary file", source=str(path))
     try:
         with place.open("rb") as file:
             begin = file.read(40)

@@ -129,8 +129,11 @@ def _unreadable(name: str, error: OSError) -> InputFileError:
 
 
 def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings) -> Rows:
-    start = file.read(8)
-    file.seek(0)
+    try:
+        start = file.read(8)
+        file.seek(0)
+    except OSError as error:
+        raise _unreadable(name, error) from None
     for magic, kind in _NOT_CSV:
         if start.startswith(magic):
             raise InvalidInputError(f"is {kind}", source=name)

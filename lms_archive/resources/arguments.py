@@ -1,0 +1,35 @@
+"""Checks of arguments that several resources take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from lms_archive.errors import InvalidInputError
+
+__all__ = ["as_utc", "checked_ids"]
+
+
+def as_utc(name: str, moment: datetime) -> datetime:
+    """Return an aware time in UTC.
+
+    Raises:
+        InvalidInputError: it has none, at either end of the calendar.
+    """
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidInputError(f"{name}={moment} is outside the years 1 to 9999 in UTC") from None
+
+
+def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
+    """Return ids as a list, or None for no filter.
+
+    Raises:
+        InvalidInputError: they are not several ids; a str would be taken digit by digit.
+    """
+    if ids is None:
+        return None
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        raise InvalidInputError(f"{name} must be a list of ids, such as [1001], not {ids!r:.60}")
+    return list(ids)
