@@ -10,10 +10,11 @@ from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.ledger import redact
 from lms_archive.archive.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.result import ArchiveResult, Outcomes, Records
+from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
 from lms_archive.archive.terms import Terms
+from lms_archive.archive.views import Outcomes, Records
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,

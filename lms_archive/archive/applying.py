@@ -41,13 +41,13 @@ def _is_number(_: object, name: Attribute[int], value: object) -> None:
 
 def _is_decision(_: object, name: Attribute[bool], value: object) -> None:
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{name.name} is a decision: True or False, not {value!r:.60}")
+        raise InvalidInputError(f"{name.name} is True or False, not {value!r:.60}")
 
 
 def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> None:
     if value is not None and not callable(value):
         raise InvalidInputError(
-            f"{name.name} must be a function that takes a RunEvent, not {value!r:.60}"
+            f"{name.name} is a function that takes a RunEvent, not {value!r:.60}"
         )
 
 

@@ -5,230 +5,50 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from lms_archive.archive.added_columns import OUTCOME_COLUMNS, with_outcomes
 from lms_archive.archive.applying import check_client
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
-    cells_in,
     counts_in,
-    outcomes_in,
     pending_count_in,
-    pending_in,
     read_events,
     standing_in,
-    target_kinds_in,
 )
-from lms_archive.archive.outcomes import AS_ASKED, Outcome, PendingRow
 from lms_archive.archive.rendering import (
-    Line,
     Part,
     html,
     outcome_grid,
-    record_grid,
     result_lines,
     text,
 )
-from lms_archive.archive.selection import indexed
+from lms_archive.archive.views import (
+    Outcomes,
+    Pending,
+    Records,
+    ledger_path_from,
+    note_in,
+    texts_in,
+)
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, RunStoppedError
 from lms_archive.files import path_from
-from lms_archive.records.archived import (
-    ArchivedCourseEnrollment,
-    ArchivedLearningPlanEnrollment,
-    ArchivedRecord,
-)
-from lms_archive.tables.columns import Column, columns_of, given_columns, rows_of
+from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
 from lms_archive.tables.html import counted
 
-__all__ = ["ArchiveResult", "Outcomes", "Pending", "PendingRow", "Records"]
+__all__ = ["ArchiveResult"]
 
 _NAMED = 10
-_RECORDS = {
-    "course": ArchivedCourseEnrollment,
-    "learning_plan": ArchivedLearningPlanEnrollment,
-}
-
-
-def _ledger(value: str | os.PathLike[str]) -> Path:
-    return path_from(value, "ledger", "ledger.sqlite")
 
 
 def _is_client(_: object, __: Attribute[Client | None], value: object) -> None:
     if value is not None:
         check_client(value)
-
-
-@frozen
-class Outcomes(Table):
-    """Outcomes in input order, read from the ledger as they are iterated."""
-
-    ledger: Path = field(converter=_ledger)
-    kind: str | None = None
-    incomplete_only: bool = field(default=False, kw_only=True)
-
-    def __iter__(self) -> Iterator[Outcome]:
-        found = outcomes_in(self.ledger, self.kind)
-        if self.incomplete_only:
-            return (one for one in found if one.is_incomplete)
-        return found
-
-    def __len__(self) -> int:
-        if self.incomplete_only:
-            return sum(1 for _ in self)
-        counts = counts_in(self.ledger)
-        return sum(counts.values()) if self.kind is None else counts[self.kind]
-
-    def to_pandas(self) -> Any:
-        """Return the rows as a DataFrame; needs the extra `pandas`.
-
-        A row that came from a DataFrame has its label there in the index, another its position
-        among the rows asked for, from 0: so a view can be joined to what was given.
-
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        return indexed(super().to_pandas(), self)
-
-    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        """The user's columns of all rows, so that an empty view is valid input too, and ours."""
-        note = _note_in(self.ledger)
-        return with_outcomes(
-            given_columns(_samples(self.ledger)), ((one.row, _added(one, note)) for one in self)
-        )
-
-    def _repr_html_(self) -> str:
-        which = "incomplete" if self.incomplete_only else self.kind or "all rows"
-        return html([Line(f"Outcomes: {which}", strong=True), outcome_grid(self)])
-
-
-@frozen
-class Pending(Table):
-    """Rows without an outcome yet, in input order, read from the ledger as they are iterated.
-
-    Some of them may be on their way: `resume` settles them. Do not plan them again before.
-    """
-
-    ledger: Path = field(converter=_ledger)
-
-    def __iter__(self) -> Iterator[PendingRow]:
-        for row in pending_in(self.ledger):
-            user = row.user[1] if isinstance(row.user, tuple) else row.user
-            yield PendingRow(row.line, row.cells, row.target, user, row.position, row.label)
-
-    def __len__(self) -> int:
-        return pending_count_in(self.ledger)
-
-    def to_pandas(self) -> Any:
-        """Return the rows as a DataFrame, with the index that the outcomes have.
-
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        return indexed(super().to_pandas(), self)
-
-    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        """The columns of the outcomes, so that it is known as a file of ours."""
-        rows = ((one.row, _added_while_pending(one)) for one in self)
-        return with_outcomes(given_columns(_samples(self.ledger)), rows)
-
-
-@frozen
-class Records(Table):
-    """The archived records of a result in input order, read from the ledger as it is iterated.
-
-    As a table they have the columns of `ArchivedCourseEnrollment`, or those of
-    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both. The index
-    of `to_pandas` is that of the outcomes.
-    """
-
-    ledger: Path = field(converter=_ledger)
-
-    def __iter__(self) -> Iterator[ArchivedRecord]:
-        return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
-
-    def __len__(self) -> int:
-        return counts_in(self.ledger)["archived"]
-
-    def to_pandas(self) -> Any:
-        """Return the records as a DataFrame, with the index that the outcomes have.
-
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        archived = Outcomes(self.ledger, "archived")
-        return indexed(super().to_pandas(), (one for one in archived if one.record is not None))
-
-    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        kinds = target_kinds_in(self.ledger)
-        classes = [cls for kind, cls in _RECORDS.items() if kind in kinds]
-        return columns_of(*(classes or [ArchivedCourseEnrollment])), rows_of(self)
-
-    def _repr_html_(self) -> str:
-        return html([record_grid(self)])
-
-
-def _texts_in(ledger: Path, state: str) -> tuple[str, ...]:
-    """The texts of events, each once: every run of a job tells its own."""
-    return tuple(dict.fromkeys(data.get("text", "") for data in read_events(ledger, state)))
-
-
-def _note_in(ledger: Path) -> str | None:
-    return "; ".join(map(str, _texts_in(ledger, "note"))) or None
-
-
-def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
-    """Rows with all the columns that were given, and in each a value of every type that is there.
-
-    Of whole numbers the least and the largest: not all of them fit into a column.
-    """
-    for header, rows in cells_in(ledger):
-        columns = list(zip_longest(*rows))
-        yield dict.fromkeys(header[: len(columns)])
-        for name, cells in zip(header, columns, strict=False):
-            for kind in set(map(type, cells)):
-                of_kind: list[Any] = [one for one in cells if type(one) is kind]
-                ends = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
-                yield from ({name: one} for one in ends)
-
-
-def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
-    """What `OUTCOME_COLUMNS` hold of an outcome."""
-    record = outcome.record
-    return (
-        outcome.kind,
-        outcome.code,
-        outcome.reason,
-        _differences(outcome),
-        outcome.line,
-        outcome.position,
-        outcome.user_id,
-        _target_id(record) if record else None,
-        record.archiving.record_id if record else None,
-        record.archiving.archived_at if record else None,
-        note,
-    )
-
-
-def _added_while_pending(row: PendingRow) -> list[Any]:
-    """What `OUTCOME_COLUMNS` hold of a row that has no outcome yet."""
-    known = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
-    return [known.get(column.name) for column in OUTCOME_COLUMNS]
-
-
-def _differences(outcome: Outcome) -> str | None:
-    courses = (
-        f"course {course.course_id}: {course.status.replace('_', ' ')}"
-        for course in outcome.courses
-        if course.status not in AS_ASKED
-    )
-    return "; ".join([*outcome.differences, *courses]) or None
 
 
 @frozen
@@ -240,7 +60,7 @@ class ArchiveResult(Table):
         client: the platform it came from, where certificates are asked for.
     """
 
-    ledger: Path = field(converter=_ledger)
+    ledger: Path = field(converter=ledger_path_from)
     client: Client | None = field(default=None, eq=False, repr=False, validator=_is_client)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -308,12 +128,12 @@ class ArchiveResult(Table):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the plan warned of."""
-        return _texts_in(self.ledger, "warning")
+        return texts_in(self.ledger, "warning")
 
     @property
     def note(self) -> str | None:
         """What `apply` and each `resume` were given as `note`."""
-        return _note_in(self.ledger)
+        return note_in(self.ledger)
 
     def to_pandas(self) -> Any:
         """Return every outcome as a DataFrame, as `result.outcomes.to_pandas` does."""
@@ -393,9 +213,3 @@ class ArchiveResult(Table):
 
 def _rows(count: int) -> str:
     return counted(count, count, "row")
-
-
-def _target_id(record: ArchivedRecord) -> int:
-    if isinstance(record, ArchivedCourseEnrollment):
-        return record.course.course_id
-    return record.learning_plan.learning_plan_id

@@ -315,7 +315,7 @@ def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict
         ({"allow_changes": "false"}, "allow_changes is True or False, not 'false'"),
         ({"allow_changes": None}, "allow_changes is True or False, not None"),
         ({"progress": "off"}, "progress is True or False, not 'off'"),
-        ({"on_event": "print"}, "on_event is a function, not 'print'"),
+        ({"on_event": "print"}, "on_event is a function that takes a RunEvent, not 'print'"),
     ],
     ids=str,
 )
@@ -337,11 +337,11 @@ def test_apply_needs_a_client(archivist: Client, tmp_path: Path) -> None:
     """What is not a client is refused in words, in `apply` and in `resume`."""
     ledger = tmp_path / "ledger.sqlite"
     plan = for_course("SAFE").users(["alice"]).plan(archivist)
-    with pytest.raises(InvalidInputError, match="apply takes a Client, not None"):
+    with pytest.raises(InvalidInputError, match="client must be a Client, not None"):
         plan.apply(None, ledger=ledger)  # type: ignore[arg-type]
     assert not ledger.exists()
     plan.apply(archivist, ledger=ledger)
-    with pytest.raises(InvalidInputError, match="resume takes a Client, not 'https"):
+    with pytest.raises(InvalidInputError, match="client must be a Client, not 'https"):
         resume(ledger, archivist.base_url.replace("http:", "https:"))  # type: ignore[arg-type]
 
 

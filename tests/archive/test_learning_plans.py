@@ -187,7 +187,11 @@ def test_a_course_of_a_plan_can_only_be_re_enrolled(stage: Stage, mode: str) -> 
         ({"learning_plan_code": "p50"}, "unknown_learning_plan", "upper and lower case"),
         ({"learning_plan_code": "TWIN"}, "ambiguous_learning_plan", "ids 70, 71"),
         ({"learning_plan_id": 60, "learning_plan_code": "P50"}, "disagree", "correct one"),
-        ({"learning_plan_id": 71, "learning_plan_code": "TWIN"}, "not_enrolled", "not enrolled"),
+        (
+            {"learning_plan_id": 71, "learning_plan_code": "TWIN"},
+            "not_enrolled",
+            "no completed enrollment found",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_told(
