@@ -139,7 +139,7 @@ def report_nothing(plan: ArchivePlan, folder: Path, list_name: str) -> int:
 
 
 def count_unusable(rows: ArchivePlan | ArchiveResult) -> int:
-    """Count the rows that were skipped for a reason that somebody should know."""
+    """Count the rows that were skipped for a reason that needs attention."""
     return sum(outcome.code not in SETTLED for outcome in rows.skipped)
 
 

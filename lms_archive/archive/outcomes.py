@@ -63,7 +63,7 @@ class CourseOutcome:
         course_id: the course.
         status: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
             `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
-            same. `"not_re_enrolled"`: archived, and not enrolled anew. `"missing"`: the
+            same. `"not_re_enrolled"`: archived, and not enrolled again. `"missing"`: the
             course was deleted meanwhile, and its lists are not found any more.
         record_id: the archived record, where there is one.
     """
