@@ -4,16 +4,16 @@ import logging
 
 from lms_archive._version import __version__
 from lms_archive.archive.certificates import SavedCertificates
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.events import RunEvent
+from lms_archive.archive.execution import resume
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.ledger import redact
-from lms_archive.archive.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.resuming import resume
 from lms_archive.archive.selection import Target
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.views import Outcomes, Records
 from lms_archive.client import Client
 from lms_archive.errors import (

@@ -61,7 +61,7 @@ def _report(options: argparse.Namespace) -> ContractReport:
     folder = Path(options.save_documents) if options.save_documents else None
     retry = RetryPolicy(attempts=_ATTEMPTS)
     with Client.from_env(base_url=options.url, contract=contract, retry=retry) as client:
-        documents = PlatformDocuments(client.wire, folder)
+        documents = PlatformDocuments(client.session, folder)
         if folder is not None:
             documents.read_all()
         return check_contract(contract, documents)

@@ -103,11 +103,11 @@ class Client:
             options["contract"] = contract_of_environment()
         client = cls(url, auth, **options)
         names = frozenset({"auth"} if base_url else {"auth", "base_url"})
-        client._connect(Session(evolve(client.wire.settings, from_env=names)))
+        client._connect(Session(evolve(client.session.settings, from_env=names)))
         return client
 
     def _connect(self, session: Session) -> None:
-        self.wire = session
+        self.session = session
         self.courses: Courses = Courses(session)
         self.learning_plans: LearningPlans = LearningPlans(session)
         self.users: Users = Users(session)
@@ -117,17 +117,17 @@ class Client:
 
     def _use_clock(self, clock: Clock) -> None:
         """Start again with this clock, so that tests need not wait."""
-        self._connect(Session(self.wire.settings, clock=clock))
+        self._connect(Session(self.session.settings, clock=clock))
 
     @property
     def base_url(self) -> str:
         """The platform's address."""
-        return self.wire.settings.base_url
+        return self.session.settings.base_url
 
     @property
     def limits(self) -> Limits:
         """How much goes into one call, and how long jobs are waited for."""
-        return self.wire.settings.limits
+        return self.session.settings.limits
 
     def with_options(self, **options: Any) -> Client:
         """Return a copy with other settings that shares token, connections and the hour's calls.
@@ -145,12 +145,12 @@ class Client:
                 raise InvalidInputError(
                     f"no option {name!r} to change; there are: {', '.join(known)}"
                 )
-        settings = self.wire.settings
+        settings = self.session.settings
         changed = evolve(settings, from_env=settings.from_env - options.keys(), **options)
-        return _connected(type(self), self.wire.with_settings(changed))
+        return _connected(type(self), self.session.with_settings(changed))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _connected, (type(self), self.wire)
+        return _connected, (type(self), self.session)
 
     def request(
         self,
@@ -188,7 +188,7 @@ class Client:
         if row.in_path:
             raise InvalidInputError(f"no call to make: path {path!r} has a place to be filled in")
         request = evolve(row.request(), json=json)
-        return self.wire.send(request, repeat=not request.is_write).data
+        return self.session.send(request, repeat=not request.is_write).data
 
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
         """Ask the platform's own swagger whether the contract's calls are as it describes them.
@@ -206,7 +206,7 @@ class Client:
             InvalidInputError: the contract has no such row.
             ApiError: the login failed, or the platform cannot be reached.
         """
-        return verify(self.wire, operations)
+        return verify(self.session, operations)
 
     def check(self) -> ClientCheck:
         """Check login, role, contract and archived lists before the first job; reads only.
@@ -219,11 +219,11 @@ class Client:
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`). A failure is
         a line of the report, not an exception: `print(client.check())`.
         """
-        return check(self.wire)
+        return check(self.session)
 
     def close(self) -> None:
         """Close the connections; a later call opens them again."""
-        self.wire.close()
+        self.session.close()
 
     def __enter__(self) -> Client:  # noqa: PYI034  typing.Self begins with 3.11
         return self
@@ -237,9 +237,9 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "wire"):
+        if not hasattr(self, "session"):
             return "Client(unfinished)"  # in the traceback of a refused argument
-        return f"Client({self.base_url!r}, {self.wire.settings.auth!r})"
+        return f"Client({self.base_url!r}, {self.session.settings.auth!r})"
 
 
 def _connected(cls: type[Client], session: Session) -> Client:

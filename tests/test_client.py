@@ -64,18 +64,18 @@ def test_from_env_with_a_password(env: pytest.MonkeyPatch) -> None:
     set_env(env, *NAMES[:-1])
     client = Client.from_env(calls_per_hour=None)
     assert client.base_url == URL
-    assert client.wire.settings.auth == PasswordGrant(
+    assert client.session.settings.auth == PasswordGrant(
         "the-client_id", "the-client_secret", "the-username", "the-password"
     )
-    assert client.wire.settings.calls_per_hour is None
+    assert client.session.settings.calls_per_hour is None
 
 
 def test_from_env_with_a_token(env: pytest.MonkeyPatch) -> None:
     """A token is enough, and comes before a password where both are given."""
     set_env(env, "URL", "TOKEN")
-    assert Client.from_env().wire.settings.auth == StaticToken("the-token")
+    assert Client.from_env().session.settings.auth == StaticToken("the-token")
     set_env(env, *NAMES)
-    assert Client.from_env().wire.settings.auth == StaticToken("the-token")
+    assert Client.from_env().session.settings.auth == StaticToken("the-token")
 
 
 MISSING = {
@@ -127,7 +127,7 @@ def test_with_options_leaves_the_first_as_it_was() -> None:
     assert copy.limits.page_size == 7
     assert client.limits.page_size == 200
     assert copy.base_url == client.base_url
-    assert client.wire.settings.app_info is None
+    assert client.session.settings.app_info is None
 
 
 def test_with_options_reaches_the_resources() -> None:
@@ -176,7 +176,7 @@ def test_a_copy_with_another_transport() -> None:
     assert script.sent == []
 
 
-@pytest.mark.parametrize("name", ["base_url", "url", "timeouts", "call_per_hour", "wire"])
+@pytest.mark.parametrize("name", ["base_url", "url", "timeouts", "call_per_hour", "session"])
 def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     """A misspelt option is an error that names those there are."""
     client, _ = scripted(GOOD)
@@ -258,7 +258,7 @@ def test_logins_of_a_wrong_type(make: Callable[[], object]) -> None:
 
 def test_defaults() -> None:
     """Without a word a client has the default contract, limits and tries, and 800 calls an hour."""
-    settings = Client(URL, StaticToken("t")).wire.settings
+    settings = Client(URL, StaticToken("t")).session.settings
     assert settings.contract is Contract.default()
     assert (settings.limits, settings.retry) == (Limits(), RetryPolicy())
     assert (settings.calls_per_hour, settings.transport) == (800, None)
@@ -319,7 +319,7 @@ def test_a_read_is_tried_again(platform: Sandbox, kind: str) -> None:
     with on_time(platform.client(), FakeTime()) as client:
         platform.faults.add(kind, operation="list_courses", times=2)
         assert client.request("GET", "/course/v1/courses")["data"]["total_count"] == 3
-        assert client.wire.calls["request"] == 3
+        assert client.session.calls["request"] == 3
 
 
 FAULTS: dict[str, tuple[Any, type[ApiError]]] = {
@@ -445,7 +445,7 @@ def test_sandbox_clients(platform: Sandbox, role: Any) -> None:
     """The sandbox gives a client for each of its roles, with the options asked for."""
     with platform.client(role, calls_per_hour=5) as client:
         assert client.base_url == platform.url
-        assert client.wire.settings.calls_per_hour == 5
+        assert client.session.settings.calls_per_hour == 5
         assert len(list(client.courses.list())) == 3
         client.request("PUT", WRITE_PATH, json=ARCHIVE)
     assert platform.calls[-1].username == role

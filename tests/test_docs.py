@@ -19,7 +19,7 @@ from virtual_time import Stage
 
 import lms_archive
 from lms_archive import ArchiveJob, Contract, NotFoundError, RunEvent, errors
-from lms_archive.archive.outcomes import CODES
+from lms_archive.archive.values.outcomes import CODES
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.faults import KINDS
 
@@ -149,7 +149,7 @@ def test_the_page_on_calls_counts_what_planning_the_example_calls() -> None:
 
 def test_the_page_on_architecture_names_modules_that_exist() -> None:
     """Every module on the page is a file of the package, or of the folder that its row names."""
-    page = (DOCS / "explanation" / "house.md").read_text(encoding="utf-8")
+    page = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
     package = ROOT / "lms_archive"
     for line in page.splitlines():
         folder = ""

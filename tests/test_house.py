@@ -30,6 +30,12 @@ SANDBOX = set(MODULES) - set(OWN)
 STOREYS = (
     {"lms_archive", "lms_archive.__main__"},
     {"lms_archive.archive"},
+    {"lms_archive.archive.running"},
+    {"lms_archive.archive.planning"},
+    {"lms_archive.archive.target"},
+    {"lms_archive.archive.ledger"},
+    {"lms_archive.archive.values"},
+    {"lms_archive.archive.selection"},
     {"lms_archive.client"},
     {"lms_archive.resources"},
     {"lms_archive.wire"},
@@ -69,7 +75,7 @@ def own_imports(name: str) -> set[str]:
 
 def storey(name: str) -> int:
     """On which storey a module stands, the top one being 0."""
-    for number, roots in enumerate(STOREYS):
+    for number, roots in reversed(list(enumerate(STOREYS))):
         if name in roots or any(
             root != "lms_archive" and name.startswith(f"{root}.") for root in roots
         ):

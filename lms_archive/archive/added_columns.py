@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from lms_archive.archive.outcomes import CODES, KINDS
 from lms_archive.archive.selection.columns import column_word
+from lms_archive.archive.values.outcomes import CODES, KINDS
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.tables.columns import Column, columns_of

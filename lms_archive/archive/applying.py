@@ -10,11 +10,11 @@ from contextlib import contextmanager, suppress
 
 from attrs import Attribute, field, frozen
 
-from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.estimate import affected
 from lms_archive.archive.events import OnEvent, bar_class
 from lms_archive.archive.ledger import Ledger, counts_in
-from lms_archive.archive.outcomes import AS_ASKED, CODES, Outcome, Skip
+from lms_archive.archive.planning.estimate import affected
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.outcomes import AS_ASKED, CODES, Outcome, Skip
 from lms_archive.client import Client
 from lms_archive.errors import (
     InvalidInputError,

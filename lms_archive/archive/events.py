@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
-from lms_archive.archive.cutting import Chunk
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import CODES, Outcome
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.outcomes import CODES, Outcome
 from lms_archive.client import Client
 from lms_archive.errors import LmsArchiveError
 
@@ -123,7 +123,7 @@ class _Teller:
     def __init__(
         self, told: Sequence[OnEvent], book: Ledger, chunks: Sequence[Chunk], client: Client
     ) -> None:
-        self._told, self._wire = told, client.wire
+        self._told, self._wire = told, client.session
         self._targets = {one.chunk_id: str(one.target) for one in chunks}
         self._places = {one.row: str(chunk.target) for chunk in chunks for one in chunk.members}
         self._sent: set[str] = set()

@@ -9,10 +9,11 @@ from typing import IO, Any
 
 from attrs import evolve, field, fields, frozen
 
+from lms_archive.archive.added_columns import added_in
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.planning import make_plan
+from lms_archive.archive.planning.planner import make_plan
+from lms_archive.archive.planning.rules import OnShared
 from lms_archive.archive.rendering import html, job_summary
-from lms_archive.archive.rules import OnShared
 from lms_archive.archive.selection import (
     Everything,
     Form,
@@ -24,7 +25,7 @@ from lms_archive.archive.selection import (
     read_users,
 )
 from lms_archive.archive.selection.csv_file import read_csv
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, printable
 from lms_archive.records.active import User
@@ -136,7 +137,7 @@ class ArchiveJob:
         terms = Terms(
             mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
         )
-        rows = read_csv(path, encoding=encoding, columns=columns)
+        rows = read_csv(path, encoding=encoding, columns=columns, added_in=added_in)
         return cls(terms=terms, selection=Selection((rows,)))
 
     @classmethod
@@ -300,13 +301,17 @@ class ArchiveJob:
             )
         if on_shared not in ("skip", "fail", "allow"):
             raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
-        return make_plan(
-            self.terms,
-            self.selection,
-            client,
-            on_shared=on_shared,
-            skip_archived_within=skip_archived_within,
+        plan = ArchivePlan.of(
+            *make_plan(
+                self.terms,
+                self.selection,
+                client,
+                on_shared=on_shared,
+                skip_archived_within=skip_archived_within,
+            )
         )
+        client.session.keep_reading(plan)
+        return plan
 
 
 def _described(part: Rows | Everything) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import asdict, field, frozen
 
 from lms_archive.archive.added_columns import PLAN_COLUMNS, beside, spellings
 from lms_archive.archive.applying import (
@@ -28,39 +28,19 @@ from lms_archive.archive.ledger import (
     standing_in,
 )
 from lms_archive.archive.ledger.lock import ledger_path
-from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.plan_data import PlanData
-from lms_archive.archive.preflight import require_contract, require_contract_again
+from lms_archive.archive.planning.preflight import require_contract, require_contract_again
 from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.run import Run
+from lms_archive.archive.running.run import Run
 from lms_archive.archive.selection import Selection
+from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError
 from lms_archive.tables.csv import Destination, write_csv
 from lms_archive.tables.html import counted
 
-__all__ = ["ArchivePlan", "Reading", "go_on"]
-
-
-@define(eq=False)
-class Reading:
-    """Knows whether the reading that a plan was made of was used already.
-
-    It is good for one `apply` of the process that read it: a second ledger, another process or a
-    loaded plan read each chunk again before it is sent.
-    """
-
-    is_new: bool = True
-
-    def use(self) -> bool:
-        """Whether it was new until now."""
-        was_new, self.is_new = self.is_new, False
-        return was_new
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as used."""
-        return Reading, (False,)
+__all__ = ["ArchivePlan", "go_on"]
 
 
 @frozen(kw_only=True)
@@ -84,12 +64,16 @@ class ArchivePlan(PlanData):
     """
 
     selection: Selection = field(repr=False)
-    _reading: Reading = field(factory=lambda: Reading(is_new=False), eq=False, repr=False)
     digest: str = field(init=False, eq=False, repr=False)
 
     @digest.default
     def _digest(self) -> str:
         return digest_of(self, self.selection)
+
+    @classmethod
+    def of(cls, plan: PlanData, selection: Selection) -> ArchivePlan:
+        """Return the plan for the rows asked for."""
+        return cls(**asdict(plan, recurse=False), selection=selection)
 
     @property
     def skipped(self) -> tuple[Outcome, ...]:
@@ -129,18 +113,7 @@ class ArchivePlan(PlanData):
         Raises:
             InvalidInputError: the file is not a plan, or was changed.
         """
-        plan, selection = load_plan(path)
-        return cls(
-            platform=plan.platform,
-            terms=plan.terms,
-            chunks=plan.chunks,
-            skips=plan.skips,
-            warnings=plan.warnings,
-            calls=plan.calls,
-            duration=plan.duration,
-            read_at=plan.read_at,
-            selection=selection,
-        )
+        return cls.of(*load_plan(path))
 
     def to_csv(self, path: Destination) -> None:
         """Write the plan for sign-off: each row as given, what will be done, and to whom.
@@ -235,22 +208,23 @@ class ArchivePlan(PlanData):
         )
         check_platform(self.platform, client)
         check_ceiling(self.chunks, max_affected)
-        client = client.with_options()  # its calls are this job's
         place = ledger_path(ledger)
-        if place.exists():
-            with self._own_ledger(place, ledger) as book:
-                plan = book.plan()
-                with noting_progress(book, plan.chunks, ledger):
-                    return go_on(plan, client, book, options)
-        checked = require_contract(client, self.chunks, self.terms, trust=trust_contract)
-        events = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *checked]
-        with (
-            Ledger.create(
-                place, self, self.selection, digest=self.digest, canary=canary, events=events
-            ) as book,
-            noting_progress(book, self.chunks, ledger),
-        ):
-            return go_on(self, client, book, options, fresh=self._reading.use(), is_checked=True)
+        with client.session.counting() as calls:
+            if place.exists():
+                with self._own_ledger(place, ledger) as book:
+                    plan = book.plan()
+                    with noting_progress(book, plan.chunks, ledger):
+                        return go_on(plan, client, book, options, calls)
+            checked = require_contract(client, self.chunks, self.terms, trust=trust_contract)
+            events = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *checked]
+            fresh = client.session.use_reading(self)
+            with (
+                Ledger.create(
+                    place, self, self.selection, digest=self.digest, canary=canary, events=events
+                ) as book,
+                noting_progress(book, self.chunks, ledger),
+            ):
+                return go_on(self, client, book, options, calls, fresh=fresh, is_checked=True)
 
     def _own_ledger(self, place: Path, ledger: str | os.PathLike[str]) -> Ledger:
         """Open the ledger that is there already.
@@ -289,6 +263,7 @@ def go_on(
     client: Client,
     book: Ledger,
     options: Options,
+    calls: Mapping[str, int],
     *,
     fresh: bool = False,
     is_checked: bool = False,
@@ -310,6 +285,7 @@ def go_on(
         canary=options.canary,
         fresh=fresh,
         allow_changes=options.allow_changes,
+        calls=calls,
     )
     on_event, progress = options.on_event, options.progress
     with telling(book, plan.chunks, client, on_event=on_event, progress=progress):

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget
-from lms_archive.archive.outcomes import Outcome, Skip
-from lms_archive.archive.plan_data import PlanData
 from lms_archive.archive.selection import Everything, Selection
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedTarget
+from lms_archive.archive.values.outcomes import Outcome, Skip
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import printable
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.tables.html import MAX_ROWS, block, counted, line, shown, table

@@ -20,7 +20,6 @@ from lms_archive.archive.ledger import (
     read_events,
     target_kinds_in,
 )
-from lms_archive.archive.outcomes import AS_ASKED, Outcome, PendingRow
 from lms_archive.archive.rendering import (
     Line,
     html,
@@ -28,6 +27,7 @@ from lms_archive.archive.rendering import (
     record_grid,
 )
 from lms_archive.archive.selection import indexed
+from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow
 from lms_archive.files import path_from
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
+from weakref import WeakValueDictionary
 
 from attrs import field, frozen
 
@@ -57,6 +58,7 @@ class SharedConnection:
     tokens: TokenKeeper
     documents: dict[str, Any] = field(factory=dict, repr=False)
     ignored_filters: set[str] = field(factory=set, repr=False)
+    unused_readings: WeakValueDictionary[int, Any] = field(factory=WeakValueDictionary, repr=False)
     counting: threading.Lock = field(factory=threading.Lock, repr=False)
 
     @classmethod
@@ -78,6 +80,7 @@ class SharedConnection:
             self.tokens if same_account else fresh.tokens,
             self.documents if same_transport and same_account else fresh.documents,
             self.ignored_filters if same_transport and same_account else fresh.ignored_filters,
+            self.unused_readings,
         )
 
 
@@ -169,6 +172,14 @@ class Session:
     def ignored_filters(self) -> set[str]:
         """The lists, by operation, of which the platform ignores the filter of users."""
         return self._shared.get().ignored_filters
+
+    def keep_reading(self, plan: object) -> None:
+        """Remember that the enrollments of this plan were read here and not used yet."""
+        self._shared.get().unused_readings[id(plan)] = plan
+
+    def use_reading(self, plan: object) -> bool:
+        """Return whether the enrollments of this plan were read here and not used until now."""
+        return self._shared.get().unused_readings.pop(id(plan), None) is plan
 
     def expect(self, calls: int) -> None:
         """Announce a number of calls: the throttle spreads them if need be."""

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lms_archive import Client, Limits
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")

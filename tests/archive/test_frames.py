@@ -20,7 +20,7 @@ from lms_archive import (
     LmsArchiveError,
     Records,
 )
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.tables import frames
 from lms_archive.tables.columns import columns_of
 

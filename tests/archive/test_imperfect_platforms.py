@@ -10,7 +10,7 @@ from test_target_lists import Otherwise, odd
 from virtual_time import Exchange, Stage
 
 from lms_archive import ArchiveJob, Client, Contract, Limits, UnexpectedResponseError
-from lms_archive.archive.resolve import resolve_usernames
+from lms_archive.archive.planning.resolve import resolve_usernames
 
 FILTERS = ("user_id[]", "enrollment_status[]", "archived_from")
 ODD = {

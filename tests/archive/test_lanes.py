@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from virtual_time import Stage
 
-from lms_archive.archive import lanes
-from lms_archive.archive.cutting import PlannedTarget
+from lms_archive.archive.running import queues as lanes
+from lms_archive.archive.values.chunks import PlannedTarget
 
 
 def test_the_looks_grow_as_the_targets(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

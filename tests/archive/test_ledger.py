@@ -33,7 +33,7 @@ from lms_archive import (
 )
 from lms_archive.archive.ledger import Ledger, lock
 from lms_archive.archive.ledger.schema import TABLES
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.values.outcomes import Outcome
 
 _HOLD = """
 import sys, time

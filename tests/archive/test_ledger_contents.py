@@ -19,7 +19,7 @@ from lms_archive import (
     Outcome,
 )
 from lms_archive.archive.ledger import Event, Ledger, read_events, standing_in
-from lms_archive.archive.outcomes import CODES, CourseOutcome
+from lms_archive.archive.values.outcomes import CODES, CourseOutcome
 from lms_archive.records.structure import Structurer
 
 structure = Structurer(Contract.default().records)

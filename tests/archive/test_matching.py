@@ -16,7 +16,7 @@ from lms_archive import (
     PlannedEnrollment,
     Terms,
 )
-from lms_archive.archive.matching import Match, RequestedRows, merge_requested
+from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.selection import Rows, RowsBuilder, Target, UserKey
 
 AT = datetime(2025, 1, 2, tzinfo=timezone.utc)

@@ -162,12 +162,12 @@ def test_the_clients_clock_tells_no_date(stage: Stage) -> None:
     stage.check(plan.apply(client, ledger=stage.ledger), archived=6)
 
 
-def test_the_age_of_a_reading_is_told_by_the_platforms_clock(stage: Stage) -> None:
-    """A plan applied by a client whose clock began elsewhere is as fresh as it is."""
+def test_copies_of_a_client_share_what_was_read(stage: Stage) -> None:
+    """A plan that was made with one of them is fresh for the other."""
     stage.load(3)
     plan = stage.plan()
     begun = len(stage.operations)
-    result = plan.apply(stage.connect(ahead=-500.0), ledger=stage.ledger)
+    result = plan.apply(stage.client.with_options(), ledger=stage.ledger)
     stage.check(result, archived=3)
     assert _read_before_first_write(stage, begun) == 0
 
@@ -178,6 +178,16 @@ def test_a_plan_sent_to_another_process_is_read_again(stage: Stage) -> None:
     plan = pickle.loads(pickle.dumps(stage.plan()))  # noqa: S301  our own
     begun = len(stage.operations)
     stage.check(stage.apply(plan), archived=3)
+    assert _read_before_first_write(stage, begun) == 1
+
+
+def test_a_plan_of_another_client_is_read_again(stage: Stage) -> None:
+    """Only the client that read the enrollments knows that they were not used before."""
+    stage.load(3)
+    plan = stage.plan()
+    begun = len(stage.operations)
+    result = plan.apply(stage.connect(ahead=-500.0), ledger=stage.ledger)
+    stage.check(result, archived=3)
     assert _read_before_first_write(stage, begun) == 1
 
 

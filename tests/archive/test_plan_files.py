@@ -37,9 +37,9 @@ from lms_archive import (
     redact,
     resume,
 )
-from lms_archive.archive.cutting import cut as split
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.outcomes import CODES, Skip
+from lms_archive.archive.values.chunks import cut as split
+from lms_archive.archive.values.outcomes import CODES, Skip
 
 names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
 texts = st.text(st.characters(codec="utf-8"), max_size=5)

@@ -13,7 +13,7 @@ from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
 from virtual_time import Stage
 
 from lms_archive import Client, Limits, Response, UnexpectedResponseError
-from lms_archive.archive.estimate import duration_of
+from lms_archive.archive.planning.estimate import duration_of
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport
 

@@ -207,7 +207,7 @@ def test_another_contract_says_it(stage: Stage) -> None:
     stage.line.once(of_many, _interrupt, after=True)
     with pytest.raises(KeyboardInterrupt):
         stage.apply(planned)
-    contract = stage.client.wire.settings.contract.with_operation(
+    contract = stage.client.session.settings.contract.with_operation(
         "archive_course_enrollments", path="/learn/v1/elsewhere"
     )
     with pytest.raises(UnconfirmedContractError) as caught:

@@ -201,7 +201,7 @@ def test_no_secret_is_in_the_ledger(stage: Stage) -> None:
     stage.apply()
     stage.line._carrier = carry
     bearers = {text.split("Bearer ")[1][:40] for text in tokens if "Bearer " in text}
-    auth = stage.client.wire.settings.auth
+    auth = stage.client.session.settings.auth
     assert isinstance(auth, PasswordGrant)
     secrets = {auth.password.reveal(), auth.client_secret.reveal(), *bearers}
     assert all(len(secret) > 8 for secret in secrets)

@@ -19,7 +19,7 @@ from lms_archive import (
     resume,
 )
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import Outcome
+from lms_archive.archive.values.outcomes import Outcome
 
 
 def _interrupt() -> None:
@@ -225,7 +225,7 @@ def test_another_platform_is_refused(stage: Stage) -> None:
     """Neither plan nor ledger can be used on a platform that they were not read from."""
     stage.load(3)
     plan = stage.plan()
-    elsewhere = type(stage.client)("https://other.example.com", stage.client.wire.settings.auth)
+    elsewhere = type(stage.client)("https://other.example.com", stage.client.session.settings.auth)
     with pytest.raises(InvalidInputError, match=r"other\.example\.com"):
         plan.apply(elsewhere, ledger=stage.ledger)
     assert not stage.ledger.exists()

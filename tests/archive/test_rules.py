@@ -14,8 +14,8 @@ from lms_archive import (
     PlannedTarget,
     Terms,
 )
-from lms_archive.archive.rules import OnShared, Rules
-from lms_archive.archive.sharing import Sharing
+from lms_archive.archive.planning.rules import OnShared, Rules
+from lms_archive.archive.planning.shared_courses import Sharing
 
 
 def _sharing(plans: Mapping[int, Iterable[int]]) -> Sharing:

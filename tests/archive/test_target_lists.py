@@ -9,9 +9,9 @@ import pytest
 from virtual_time import START, Exchange, Stage
 
 from lms_archive import Client, EnrollmentStatus, Limits, Response, UnexpectedResponseError
-from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.target.complete import read_complete, read_once
 from lms_archive.archive.target.lists import TargetLists
+from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.wire.pages import Page
 

@@ -14,11 +14,11 @@ from lms_archive import (
     Outcome,
     RunStoppedError,
 )
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.outcomes import CODES
-from lms_archive.archive.readback import Finding
-from lms_archive.archive.sending import Sending
-from lms_archive.archive.verdict import SENDS, canary_failed, change, chunk_failed, verdict
+from lms_archive.archive.running.readback import Finding
+from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.verdict import SENDS, canary_failed, change, chunk_failed, verdict
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import CODES
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.archived import (
     ArchivedCourse,

@@ -57,7 +57,7 @@ def _most() -> float:
 def _begin(plan: Any, path: Path) -> None:
     """A ledger in which each row has an outcome."""
     from lms_archive.archive.ledger import Ledger  # noqa: PLC0415
-    from lms_archive.archive.outcomes import Outcome  # noqa: PLC0415
+    from lms_archive.archive.values.outcomes import Outcome  # noqa: PLC0415
 
     Ledger.create(path, plan, plan.selection, digest=plan.digest).close()
     with Ledger.open(path) as book:
@@ -69,10 +69,10 @@ def _begin(plan: Any, path: Path) -> None:
 def _plan(count: int) -> Any:
     """A plan as reading makes it: half of the rows are sent, half of them are not."""
     from lms_archive import ArchivePlan  # noqa: PLC0415
-    from lms_archive.archive.outcomes import Skip  # noqa: PLC0415
     from lms_archive.archive.selection import Selection  # noqa: PLC0415
     from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
-    from lms_archive.archive.terms import Terms  # noqa: PLC0415
+    from lms_archive.archive.selection.terms import Terms  # noqa: PLC0415
+    from lms_archive.archive.values.outcomes import Skip  # noqa: PLC0415
 
     terms = Terms(mode="unenroll", reset_tracking=False, only="completed")
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ def _plan(count: int) -> Any:
 
 def _chunks(rows: Any, terms: Any) -> Iterator[Any]:
     from lms_archive import EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
-    from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget, cut  # noqa: PLC0415
+    from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget, cut  # noqa: PLC0415
 
     for number, (target, places) in enumerate(rows.by_target(), start=1):
         found = PlannedTarget(kind="course", target_id=number, code=target.code, listed=9)

@@ -75,7 +75,7 @@ def _pandas(path: str) -> dict[str, Any]:
 
 
 def _rows(path: str) -> dict[str, Any]:
-    from lms_archive.archive.matching import merge_requested  # noqa: PLC0415  not in pandas' process
+    from lms_archive.archive.planning.matching import merge_requested  # noqa: PLC0415  not in pandas' process
     from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
 
     stages = _Stages()
@@ -93,14 +93,14 @@ def _rows(path: str) -> dict[str, Any]:
 
 
 def _pre_images(path: str) -> dict[str, Any]:
-    from lms_archive.archive.cutting import PlannedTarget  # noqa: PLC0415
-    from lms_archive.archive.matching import (  # noqa: PLC0415
+    from lms_archive.archive.planning.matching import (  # noqa: PLC0415
         Match,
         merge_requested,
     )
     from lms_archive.archive.selection import Selection  # noqa: PLC0415
     from lms_archive.archive.selection.csv_file import read_csv  # noqa: PLC0415
-    from lms_archive.archive.terms import Terms  # noqa: PLC0415
+    from lms_archive.archive.selection.terms import Terms  # noqa: PLC0415
+    from lms_archive.archive.values.chunks import PlannedTarget  # noqa: PLC0415
 
     stages = _Stages()
     terms = Terms(mode="unenroll", reset_tracking=False, only="completed", include_staff=False)
@@ -119,7 +119,7 @@ def _pre_images(path: str) -> dict[str, Any]:
 
 
 def _cut(*given: Any) -> list[Any]:
-    from lms_archive.archive.cutting import cut  # noqa: PLC0415
+    from lms_archive.archive.values.chunks import cut  # noqa: PLC0415
 
     target, members, terms = given
     return list(cut(target, members, size=_SIZE, terms=terms, read_at=_ENROLLED))

@@ -24,7 +24,7 @@ from crash.scenarios import DAY
 from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
 from lms_archive.archive.ledger import Event, Ledger, store
-from lms_archive.archive.run import Run
+from lms_archive.archive.running.run import Run
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport, Response
 

@@ -17,22 +17,19 @@ from typing import Any
 from attrs import evolve, frozen
 from patching import Function, Patch, broken
 
-from lms_archive.archive import (
-    accounting,
-    carried,
-    lanes,
-    matching,
-    plan,
-    planning,
-    polling,
-    preparing,
+from lms_archive.archive import plan
+from lms_archive.archive.planning import matching, planner, rules, select_all
+from lms_archive.archive.running import (
+    batches,
+    jobs,
+    plan_courses,
+    plan_guard,
+    queues,
     readback,
-    rules,
+    reconcile,
     run,
-    select_all,
     verdict,
 )
-from lms_archive.archive import frozen as watching
 from lms_archive.errors import ApiError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire import session
@@ -129,7 +126,7 @@ def _no_sleep(self: run.Run, sendings: Sequence[Any]) -> None:
 
 
 def _no_quiet(self: run.Run, _: Sequence[Any]) -> None:
-    self._clock.sleep(self._client.wire.settings.retry.settle)
+    self._clock.sleep(self._client.session.settings.retry.settle)
     self._await_open()
 
 
@@ -177,7 +174,7 @@ def _own_clock(original: Function, self: session.Session, *args: Any) -> Any:
     return evolve(reply, date=self._date)
 
 
-def _as_in_unenroll(original: Function, self: preparing.Preparing, chunk: Any) -> Any:
+def _as_in_unenroll(original: Function, self: batches.Preparing, chunk: Any) -> Any:
     terms = evolve(self.terms, mode=ArchiveMode.UNENROLL)
     return original(evolve(self, terms=terms), chunk)
 
@@ -213,18 +210,18 @@ def _unnamed_not_settled(original: Function, self: run.Run, not_seen: Any) -> An
         return original(self, not_seen)
 
 
-def _older_jobs_forgotten(original: Function, self: polling.Jobs, *, older: bool = False) -> Any:
+def _older_jobs_forgotten(original: Function, self: jobs.Jobs, *, older: bool = False) -> Any:
     return None if older else original(self)
 
 
-def _read_beside_the_job(original: Function, self: run.Run, lane: lanes.Lane, *args: Any) -> None:
+def _read_beside_the_job(original: Function, self: run.Run, lane: queues.Lane, *args: Any) -> None:
     original(self, lane, *args)
     if lane.open is not None:
         lane.ended.append(lane.open)
         lane.open = None
 
 
-def _slow_is_ended(original: Function, self: polling.Jobs, sendings: Any) -> Any:
+def _slow_is_ended(original: Function, self: jobs.Jobs, sendings: Any) -> Any:
     ended = original(self, sendings)
     for sending in ended:
         if sending.timed_out:
@@ -262,7 +259,7 @@ def _final_if_told(_: Function, kinds: Any, row: int) -> bool:
 
 
 def _no_record_looked_for(
-    original: Function, self: accounting.Accounting, chunk: Any, changes: Any, active: Any
+    original: Function, self: reconcile.Accounting, chunk: Any, changes: Any, active: Any
 ) -> None:
     there = [(one, evolve(changed, is_gone=False)) for one, changed in changes]
     original(self, chunk, there, active)
@@ -300,15 +297,15 @@ MUTANTS = tuple(
             session.Session, "_exchange", _own_clock
         ),
         "does not read again before re-enroll": _method(
-            preparing.Preparing, "_must_read", _as_in_unenroll
+            batches.Preparing, "_must_read", _as_in_unenroll
         ),
-        "never reads again, however old the reading is": _function(preparing, "is_fresh", _ALWAYS),
+        "never reads again, however old the reading is": _function(batches, "is_fresh", _ALWAYS),
         "does not read again what a plan loaded or applied before has read": _function(
-            preparing, "is_fresh", _fresh_if_unread
+            batches, "is_fresh", _fresh_if_unread
         ),
         "does not drop who was enrolled anew": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(
-            accounting.Accounting, "drop", _no_record_looked_for
+            reconcile.Accounting, "drop", _no_record_looked_for
         ),
         "takes the job's word": _function(verdict, "verdict", _by_the_jobs_word),
         "takes a lost answer for a refusal": _method(run.Run, "_not_accepted", _without_doubt),
@@ -316,33 +313,35 @@ MUTANTS = tuple(
             run.Run, "_take_up", _nothing_taken_up
         ),
         "does not wait for the jobs of an earlier run": _method(
-            polling.Jobs, "wait_for", _gives(None)
+            jobs.Jobs, "wait_for", _gives(None)
         ),
         "does not wait for unnamed work of an earlier run": _method(
             run.Run, "_take_up", _unnamed_not_settled
         ),
         "forgets older open jobs in re-enroll": _method(
-            polling.Jobs, "wait_for_quiet", _older_jobs_forgotten
+            jobs.Jobs, "wait_for_quiet", _older_jobs_forgotten
         ),
         "reads beside a job that is at work": _method(run.Run, "_submitted", _read_beside_the_job),
-        "forgets a job that has left the listing": _method(polling.Jobs, "_asked", _gives(None)),
+        "forgets a job that has left the listing": _method(jobs.Jobs, "_asked", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
-            polling.Jobs, "poll", _slow_is_ended
+            jobs.Jobs, "poll", _slow_is_ended
         ),
         "does not look for a record that lags": _getter(readback.Finding, "settled", _ALWAYS),
         "does not look again for a carried course": _function(
-            carried, "_read_course", _no_second_look
+            plan_courses, "_read_course", _no_second_look
         ),
         "says nothing of what nobody asked for": _function(readback, "finding", _others_unseen),
         "archives again in re-enroll who was archived lately": _function(
-            planning, "_not_lately", _archived_lately
+            planner, "_not_lately", _archived_lately
         ),
         "plans a row twice": _method(matching.Match, "members", _each_row_by_itself),
         "repeats a write as it repeats a read": _function(session, "with_retry", _as_a_read),
         "sends what a plan carries along by itself too": _method(
             rules.Rules, "_course_rows", _nothing_carried
         ),
-        "counts an unknown row as settled permanently": _function(lanes, "is_open", _final_if_told),
+        "counts an unknown row as settled permanently": _function(
+            queues, "is_open", _final_if_told
+        ),
         "takes a dated record for an undated enrollment": _function(
             readback, "own_records", _dated_record
         ),
@@ -357,7 +356,7 @@ MUTANTS = tuple(
             "concerns_target",
             _gives(False),  # noqa: FBT003  the value
         ),
-        "does not watch a learning plan": _function(watching, "changes_of", _gives(([], False))),
+        "does not watch a learning plan": _function(plan_guard, "changes_of", _gives(([], False))),
         "leaves carried rows as they were planned": _function(plan, "tell_carried", _gives(None)),
     }.items()
 )

@@ -236,7 +236,7 @@ def test_one_other_record_among_own_ones(archived: Sandbox, other: Sandbox) -> N
 def test_the_same_platform_written_otherwise(archived: Sandbox) -> None:
     """An address in another spelling is the same platform."""
     here = archived.client()
-    there = Client(f"{archived.url.upper().replace('HTTP', 'http')}/", here.wire.settings.auth)
+    there = Client(f"{archived.url.upper().replace('HTTP', 'http')}/", here.session.settings.auth)
     assert there.archived.delete(list(here.archived.in_course(1))) == 2
 
 

@@ -82,7 +82,7 @@ LISTS: dict[str, tuple[Callable[[Client], Listing[Any]], int]] = {
 
 def made(client: Client) -> int:
     """How many calls were made, the login aside."""
-    return sum(number for name, number in client.wire.calls.items() if name != "token")
+    return sum(number for name, number in client.session.calls.items() if name != "token")
 
 
 every_list = pytest.mark.parametrize("name", LISTS)

@@ -55,7 +55,7 @@ def platform() -> Iterator[Sandbox]:
             ],
         )
         with sandbox.client() as archivist:
-            archivist.wire.call(
+            archivist.session.call(
                 "archive_course_enrollments",
                 course_id=8,
                 user_ids=[101, 103],
@@ -91,7 +91,7 @@ def test_list_courses(client: Client) -> None:
         (10, "TWIN"),
     ]
     assert found[0].title == "Safety at work"
-    assert client.wire.calls["list_courses"] == 2
+    assert client.session.calls["list_courses"] == 2
 
 
 def test_search_courses(client: Client) -> None:
@@ -161,7 +161,7 @@ def test_in_course(client: Client) -> None:
     assert {i: one.status for i, one in found.items()} == STATES
     assert {one.enrolled_at for one in found.values()} == {ENROLLED_AT}
     assert found[101].course_code == "SAFE"
-    assert client.wire.calls["course_enrollments"] == 3
+    assert client.session.calls["course_enrollments"] == 3
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_usernames_come_with_enrollments(client: Client) -> None:
     """No call per user is needed to know who they are."""
     found = {one.user_id: one.username for one in client.enrollments.in_course(7)}
     assert found == NAMES
-    assert client.wire.calls["list_users"] == 0
+    assert client.session.calls["list_users"] == 0
 
 
 # Archived enrollments

@@ -60,7 +60,7 @@ def listed(inside: bytes) -> bytes:
 ASK: dict[str, Callable[[Client], object]] = {
     "list": lambda client: list(client.courses.list()),
     "write": lambda client: client.request("PUT", "/x", json={"a": 1}),
-    "certificate": lambda client: download(client.wire, "/c.pdf", "certificate"),
+    "certificate": lambda client: download(client.session, "/c.pdf", "certificate"),
     "plan": lambda client: (
         ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False).users([1, 2]).plan(client)
     ),

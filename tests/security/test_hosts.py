@@ -132,7 +132,7 @@ def test_certificate_links(link: str) -> None:
         client = make_client(f"http://{home}", "fixed token")
         full = link.format(evil=evil, home=home, home_host=home.split(":")[0])
         with pytest.raises(UnexpectedResponseError, match="a link to another place"):
-            download(client.wire, full, "certificate")
+            download(client.session, full, "certificate")
     assert got == calls == []
 
 
@@ -143,13 +143,13 @@ def test_links_to_the_platform(link: str) -> None:
     """An absolute or relative link to the platform is followed there, whatever it looks like."""
     with bare_server(says(http(b"%PDF-"))) as url:
         client = make_client(url, "fixed token")
-        assert download(client.wire, link.format(url=url), "certificate") == b"%PDF-"
+        assert download(client.session, link.format(url=url), "certificate") == b"%PDF-"
 
 
 def test_the_standard_port_may_be_written() -> None:
     """`https://acme.example.com:443/...` is the same place."""
     client, script = scripted(items(), auth=TOKEN)
-    download(client.wire, "https://acme.example.com:443/c.pdf", "certificate")
+    download(client.session, "https://acme.example.com:443/c.pdf", "certificate")
     assert script.sent[0].url == "https://acme.example.com/c.pdf"
 
 

@@ -204,7 +204,7 @@ class _CanaryLine:
         self._line = stage.line
         with stage.sandbox.client() as inside:
             list(inside.courses.list())
-            self._bearer = inside.wire._shared.get().tokens.token(lambda _: {}).reveal()
+            self._bearer = inside.session._shared.get().tokens.token(lambda _: {}).reveal()
 
     def __call__(
         self, method: str, url: str, headers: Any, params: Any, body: Any, timeout: Any
@@ -223,14 +223,14 @@ class _CanaryLine:
 
 def test_objects(stage: Stage, seen: dict[str, object]) -> None:
     """No object that is printed shows a secret, a client and what it is made of included."""
-    bearer = stage.client.wire._shared.get().tokens.token(lambda _: {})
+    bearer = stage.client.session._shared.get().tokens.token(lambda _: {})
     assert bearer.reveal() == SECRETS["token"]
     inside = {
         "client": stage.client,
-        "wire": stage.client.wire,
-        "settings": stage.client.wire.settings,
-        "line": stage.client.wire._shared.get(),
-        "keeper": stage.client.wire._shared.get().tokens,
+        "wire": stage.client.session,
+        "settings": stage.client.session.settings,
+        "line": stage.client.session._shared.get(),
+        "keeper": stage.client.session._shared.get().tokens,
         "request": Request("POST", "/x", form=(("password", SECRETS["password"]),)),
         "resources": [stage.client.courses, stage.client.archived, stage.client.users],
         **{f"auth: {name}": auth for name, auth in AUTHS.items()},
@@ -271,7 +271,7 @@ def test_the_ledger_while_it_is_written(stage: Stage) -> None:
     looked: list[str] = []
 
     def look(_: object) -> None:
-        token = stage.client.wire._shared.get().tokens._token
+        token = stage.client.session._shared.get().tokens._token
         held = [env[name] for name in names] + ([token.reveal()] if token else [])
         for path in stage.folder.glob("ledger.sqlite*"):
             looked.append(path.name)
@@ -297,15 +297,15 @@ def test_a_pickled_client_logs_in_anew(auth: str) -> None:
     list(client.courses.list())
     assert len(script.logins) == 1
     kept = Client(client.base_url, AUTHS[auth], calls_per_hour=7, app_info="x/1")
-    kept.wire._shared.get().tokens.token(
+    kept.session._shared.get().tokens.token(
         lambda _: {"access_token": SECRETS["token"], "refresh_token": "y"}
     )
     pickled = pickle.dumps(kept)
     assert {"token", "refresh token"}.isdisjoint(found_in(pickled))
     again = pickle.loads(pickled)  # noqa: S301  our own
-    assert again.wire.settings == kept.wire.settings
-    assert again.wire._shared.get().tokens._token is None
-    assert again.courses._wire is again.wire
+    assert again.session.settings == kept.session.settings
+    assert again.session._shared.get().tokens._token is None
+    assert again.courses._wire is again.session
 
 
 def test_a_pickled_client_works(stage: Stage) -> None:
@@ -347,8 +347,8 @@ def test_a_client_of_the_environment_carries_only_that(monkeypatch: pytest.Monke
     assert repr(again) == (
         "Client('https://two.example.com', PasswordGrant(client_id='i', username='u'))"
     )
-    assert again.wire.settings.calls_per_hour == 9
-    assert pickle.loads(copied).wire.settings.calls_per_hour == 8  # noqa: S301  our own
+    assert again.session.settings.calls_per_hour == 9
+    assert pickle.loads(copied).session.settings.calls_per_hour == 8  # noqa: S301  our own
     _set(monkeypatch)
     with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_URL, LMS_ARCHIVE_CLIENT_ID"):
         pickle.loads(pickled)  # noqa: S301  our own
@@ -364,7 +364,7 @@ def test_what_the_environment_did_not_say_is_kept(monkeypatch: pytest.MonkeyPatc
     _set(monkeypatch)
     again = pickle.loads(pickled)  # noqa: S301  our own
     assert again.base_url == "https://one.example.com"
-    assert again.wire.settings.auth == AUTHS["client credentials"]
+    assert again.session.settings.auth == AUTHS["client credentials"]
 
 
 @pytest.mark.parametrize("name", ["transport", "auth"])
@@ -399,7 +399,7 @@ def test_pickled_auths(auth: str) -> None:
 
 def test_settings_are_told_without_secrets() -> None:
     """Settings, printed, show who calls and not with what."""
-    settings = Client("https://acme.example.com", AUTHS["password"]).wire.settings
+    settings = Client("https://acme.example.com", AUTHS["password"]).session.settings
     assert isinstance(settings, Settings)
     assert "username='ada'" in repr(settings)
     assert found_in(repr(settings)) == []

@@ -82,7 +82,7 @@ def test_static_token(platform: Sandbox) -> None:
     """A token made elsewhere is used without any login."""
     with platform.client() as client:
         list(client.courses.list())
-        bearer = client.wire._shared.get().tokens.token(lambda _: {}).reveal()
+        bearer = client.session._shared.get().tokens.token(lambda _: {}).reveal()
     before = logins(platform)
     with Client(platform.url, StaticToken(f"  {bearer}\n")) as client:
         assert list(client.courses.list()) == []
@@ -152,7 +152,7 @@ def test_one_token_for_many_threads(platform: Sandbox) -> None:
                 failed.append(error)
 
         run_all([work] * 8)
-        assert client.wire.calls["list_courses"] == 8
+        assert client.session.calls["list_courses"] == 8
     assert failed == []
     assert logins(platform) == before + 1
 
@@ -241,7 +241,7 @@ def test_renewed_once_on_a_401(platform: Sandbox) -> None:
     with platform.client() as client:
         platform.faults.add("expired_token", operation="list_courses")
         assert list(client.courses.list()) == []
-        assert client.wire.calls["token"] == 2
+        assert client.session.calls["token"] == 2
     assert logins(platform) == before + 2
 
 
@@ -251,7 +251,7 @@ def test_a_second_401_stands(platform: Sandbox) -> None:
         platform.faults.add("expired_token", operation="list_courses", times=2)
         with pytest.raises(AuthenticationError, match="GET /course/v1/courses: 401: "):
             list(client.courses.list())
-        assert client.wire.calls == {"token": 2, "list_courses": 2}
+        assert client.session.calls == {"token": 2, "list_courses": 2}
 
 
 def test_a_static_token_is_not_renewed() -> None:
@@ -283,7 +283,7 @@ def test_the_refresh_token_is_used(platform: Sandbox) -> None:
     with platform.client() as real:  # the sandbox refuses a refresh token that it did not give
         platform.faults.add("expired_token", operation="list_courses")
         list(real.courses.list())
-        assert real.wire.calls["token"] == 2
+        assert real.session.calls["token"] == 2
 
 
 def test_the_grant_again_where_the_refresh_token_is_refused() -> None:
@@ -425,11 +425,11 @@ def test_no_secret_in_a_repr(auth: Any) -> None:
         repr(auth),
         str(auth),
         repr(client),
-        repr(client.wire.settings),
-        repr(client.wire._shared.get()),
-        repr(client.wire._shared.get().tokens),
-        repr(client.wire.operation("token").request()),
-        json.dumps(client.wire.calls),
+        repr(client.session.settings),
+        repr(client.session._shared.get()),
+        repr(client.session._shared.get().tokens),
+        repr(client.session.operation("token").request()),
+        json.dumps(client.session.calls),
     ]
     assert not any(secret in text for text in shown for secret in SECRETS)
     assert script.sent[0].headers["Authorization"].startswith("Bearer ")
@@ -508,7 +508,7 @@ def test_403_is_no_login(platform: Sandbox) -> None:
                 "/learn/v1/enrollments",
                 json={"course_id": [1], "user_id": [1], "enrollment_mode": "delete"},
             )
-        assert client.wire.calls["token"] == 1
+        assert client.session.calls["token"] == 1
 
 
 def test_token_faults_of_a_real_platform(platform: Sandbox) -> None:
@@ -519,7 +519,7 @@ def test_token_faults_of_a_real_platform(platform: Sandbox) -> None:
         platform.faults.add("429", operation="token", retry_after=9)
         platform.faults.add("503", operation="token")
         assert list(client.courses.list()) == []
-        assert client.wire.calls["token"] == 4
+        assert client.session.calls["token"] == 4
         assert sum(time.slept) >= 9
     with platform.client() as client:
         platform.faults.add("html", operation="token")

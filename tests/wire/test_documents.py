@@ -61,7 +61,7 @@ def test_a_service_may_be_listed_under_any_name() -> None:
     listed = {"LMS core": "{url}/learn/v1/swagger"}
     with serving(own_documents(), listed=listed) as platform, platform.client() as client:
         report = client.verify_contract([ARCHIVE])
-        assert client.wire.calls == {"microservices": 1, "swagger": 1}
+        assert client.session.calls == {"microservices": 1, "swagger": 1}
     assert report.confirmed(ARCHIVE)
 
 
@@ -194,7 +194,7 @@ def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path
     folder = tmp_path / "new" / "documents"
     with serving(documents, listed=listed) as platform, platform.client() as client:
         platform.answers["GET /mail"] = Served(json.dumps(NOISE["mail"]).encode())
-        found = PlatformDocuments(client.wire, folder)
+        found = PlatformDocuments(client.session, folder)
         found.read_all()
         asked = len(platform.asked)
         online = check_contract(Contract.default(), found)
@@ -212,7 +212,7 @@ def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path
 def test_without_a_list_the_documents_of_the_contract_are_kept(tmp_path: Path) -> None:
     """A platform that refuses the list still gives its documents."""
     with serving(own_documents()) as platform, platform.client() as client:
-        PlatformDocuments(client.wire, tmp_path).read_all()
+        PlatformDocuments(client.session, tmp_path).read_all()
     assert {path.stem for path in tmp_path.iterdir()} == {
         "course", "learn", "learningplan", "manage",
     }  # fmt: skip
@@ -225,7 +225,7 @@ def test_two_documents_of_one_service_are_both_kept(tmp_path: Path) -> None:
     }
     listed = Served(json.dumps(answer).encode())
     with serving(own_documents(), listed=listed) as platform, platform.client() as client:
-        PlatformDocuments(client.wire, tmp_path).read_all()
+        PlatformDocuments(client.session, tmp_path).read_all()
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -234,7 +234,7 @@ def test_documents_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "learn.json").write_text("{}", encoding="utf-8")
     with serving(own_documents()) as platform, platform.client() as client:
         with pytest.raises(InvalidInputError, match="holds documents already"):
-            PlatformDocuments(client.wire, tmp_path)
+            PlatformDocuments(client.session, tmp_path)
         assert platform.asked == []
 
 
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         platform.client() as client,
         pytest.raises(InvalidInputError, match="file: cannot be written: "),
     ):
-        PlatformDocuments(client.wire, tmp_path / "file").read_all()
+        PlatformDocuments(client.session, tmp_path / "file").read_all()
 
 
 def test_a_folder_without_documents(tmp_path: Path) -> None:

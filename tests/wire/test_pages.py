@@ -30,7 +30,7 @@ def course(number: int) -> dict[str, Any]:
 
 def courses(client: Client) -> Iterator[Page[Course]]:
     """The list of courses."""
-    return pages(client.wire, "list_courses", Course)
+    return pages(client.session, "list_courses", Course)
 
 
 def ids(found: Iterator[Page[Course]]) -> list[int]:
@@ -69,19 +69,19 @@ def test_every_item_once(full: Sandbox) -> None:
         assert [len(page.items) for page in found] == [10, 10, 5]
         assert ids(iter(found)) == list(range(1, 26))
         assert {(page.total, page.last) for page in found} == {(25, 3)}
-        assert client.wire.calls["list_courses"] == 3
+        assert client.session.calls["list_courses"] == 3
 
 
 def test_pages_are_asked_for_when_wanted(full: Sandbox) -> None:
     """Nothing is asked before the first item is wanted, and page 2 not before its first item."""
     with full.client(limits=Limits(page_size=10)) as client:
         found = iter(client.courses.list())
-        assert client.wire.calls["list_courses"] == 0
+        assert client.session.calls["list_courses"] == 0
         for _ in range(10):
             next(found)
-        assert client.wire.calls["list_courses"] == 1
+        assert client.session.calls["list_courses"] == 1
         next(found)
-        assert client.wire.calls["list_courses"] == 2
+        assert client.session.calls["list_courses"] == 2
 
 
 def test_the_cursor_is_passed_on(full: Sandbox) -> None:
@@ -447,7 +447,7 @@ def test_an_archived_item_of_another_course() -> None:
 def test_wrapped_items(one: dict[str, Any]) -> None:
     """Items that come wrapped are unwrapped, and those that do not are taken too."""
     client, _ = scripted(answer({"data": {"jobs": [one]}}))
-    (page,) = pages(client.wire, "list_jobs", BackgroundJob)
+    (page,) = pages(client.session, "list_jobs", BackgroundJob)
     assert page.items[0].job_id == "h"
 
 
@@ -463,7 +463,7 @@ def test_the_path_of_a_wrapped_fault() -> None:
 def test_other_shapes_are_overrides() -> None:
     """Where a platform puts its items elsewhere, an override finds them."""
     client, _ = scripted(answer({"rows": [{"row": course(3)}]}))
-    contract = client.wire.settings.contract.with_operation(
+    contract = client.session.settings.contract.with_operation(
         "list_courses", answer={"items": "rows", "item": "row"}
     )
     assert ids(courses(client.with_options(contract=contract))) == [3]

@@ -75,10 +75,10 @@ def test_a_child_logs_in_by_itself(platform: Sandbox) -> None:
         before = sum(call.operation == "token" for call in platform.calls)
 
         def work(_: int) -> tuple[int, int | None]:
-            left = client.wire.calls_left
+            left = client.session.calls_left
             client.courses.get(1)
             copy.courses.get(1)  # a copy shares with its original in the child too
-            return left or 0, copy.wire.calls_left
+            return left or 0, copy.session.calls_left
 
         assert in_children(work, 2) == [(100, 97)] * 2
         assert sum(call.operation == "token" for call in platform.calls) == before + 2
@@ -113,7 +113,7 @@ def test_a_fork_while_a_thread_logs_in() -> None:
 def test_a_fork_while_the_throttle_is_held() -> None:
     """Nor does the throttle's lock, or the one under which calls are counted."""
     client, _ = scripted(answer({"data": 1}), calls_per_hour=5)
-    shared = client.wire._shared.get()
+    shared = client.session._shared.get()
     with shared.throttle._history.lock, shared.counting:
         assert in_children(lambda _: client.request("GET", "/x"), 1) == [{"data": 1}]
 

@@ -308,7 +308,7 @@ def error_of(request: Request, plays: Scripted) -> ApiError:
     """The error of one exchange."""
     client, script = scripted(plays, retry=RetryPolicy(attempts=1))
     with pytest.raises(ApiError) as caught:
-        client.wire.send(request, repeat=False)
+        client.session.send(request, repeat=False)
     assert len(script.sent) == 1
     return caught.value
 
@@ -341,11 +341,11 @@ def test_writes_are_sent_again_only_where_nothing_was_done(fault: Fault) -> None
     client, script = scripted(fault.plays, answer({}))
     again = fault.family in (RateLimitError, PlatformUnavailableError) and not fault.in_doubt
     if again and "beyond" not in str(fault.plays) and _asked(fault) <= 3600:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
         assert len(script.sent) == 2
         return
     with pytest.raises(fault.family):
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert len(script.sent) == 1
 
 
@@ -400,7 +400,7 @@ def test_faults_of_real_sockets(
     """What a real server can do to an answer leaves a write in doubt."""
     with bare_server(says(*parts)) as url, Client(url, StaticToken("t"), timeout=1) as client:
         with pytest.raises(ApiError) as caught:
-            client.wire.send(request_, repeat=False)
+            client.session.send(request_, repeat=False)
         assert type(caught.value) is family
         assert fragment in str(caught.value)
         assert caught.value.in_doubt
@@ -411,7 +411,7 @@ def test_refused_over_a_real_socket() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     with Client(url, StaticToken("t")) as client, pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(WRITE, repeat=False)
+        client.session.send(WRITE, repeat=False)
     assert not caught.value.in_doubt
     assert f"is {url} reachable from here?" in str(caught.value)
 
@@ -558,7 +558,7 @@ def test_no_date() -> None:
     with pytest.raises(
         UnexpectedResponseError, match="no Date header: nothing can be proven without"
     ):
-        client.wire.platform_time()
+        client.session.platform_time()
 
 
 def test_the_address_stays_out_of_paths() -> None:

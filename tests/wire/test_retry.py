@@ -61,7 +61,7 @@ def test_reads_are_tried_six_times(fault: Scripted) -> None:
     time = FakeTime()
     client, script = scripted(fault, time=time)
     with pytest.raises(PlatformUnavailableError):
-        client.wire.send(READ)
+        client.session.send(READ)
     assert len(script.sent) == 6
     assert len(time.slept) == 5
     assert sum(time.slept) <= 1 + 2 + 4 + 8 + 16
@@ -71,7 +71,7 @@ def test_reads_are_tried_six_times(fault: Scripted) -> None:
 def test_the_sixth_try_counts(fault: Scripted) -> None:
     """A read that succeeds at the last try has succeeded."""
     client, script = scripted(*[fault] * 5, GOOD)
-    assert client.wire.send(READ).data == {"data": 1}
+    assert client.session.send(READ).data == {"data": 1}
     assert len(script.sent) == 6
 
 
@@ -80,7 +80,7 @@ def test_tries(tries: int) -> None:
     """`RetryPolicy.attempts` counts the first call too."""
     client, script = scripted(refusal(500), retry=RetryPolicy(attempts=tries))
     with pytest.raises(PlatformUnavailableError):
-        client.wire.send(READ)
+        client.session.send(READ)
     assert len(script.sent) == tries
 
 
@@ -92,7 +92,7 @@ def test_what_lasts_is_not_tried_again(
     """A refusal stays one, however often it is asked for."""
     client, script = scripted(fault, GOOD)
     with pytest.raises(family):
-        client.wire.send(request_)
+        client.session.send(request_)
     assert len(script.sent) == 1
 
 
@@ -105,7 +105,7 @@ def test_a_write_in_doubt_is_never_sent_again(fault: Scripted) -> None:
     time = FakeTime()
     client, script = scripted(fault, GOOD, time=time)
     with pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert caught.value.in_doubt
     assert len(script.sent) == 1
     assert time.slept == []
@@ -114,11 +114,11 @@ def test_a_write_in_doubt_is_never_sent_again(fault: Scripted) -> None:
 def test_a_write_that_never_left_is_sent_again() -> None:
     """A write whose connection never came about is tried like a read."""
     client, script = scripted(*[RequestNotSentError("x")] * 5, GOOD)
-    assert client.wire.send(WRITE).data == {"data": 1}
+    assert client.session.send(WRITE).data == {"data": 1}
     assert len(script.sent) == 6
     client, script = scripted(RequestNotSentError("x"))
     with pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert not caught.value.in_doubt
     assert len(script.sent) == 6
 
@@ -129,7 +129,7 @@ def test_doubt_after_a_write_that_never_left() -> None:
         RequestNotSentError("x"), refusal(429), requests.ConnectionError("cut"), GOOD
     )
     with pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert caught.value.in_doubt
     assert len(script.sent) == 3
 
@@ -138,7 +138,7 @@ def test_doubt_after_a_write_that_never_left() -> None:
 def test_429_costs_no_try(request_: Request) -> None:
     """However often the platform is busy, the tries are kept for faults."""
     client, script = scripted(*[refusal(429)] * 20, *[RequestNotSentError("x")] * 5, GOOD)
-    assert client.wire.send(request_).data == {"data": 1}
+    assert client.session.send(request_).data == {"data": 1}
     assert len(script.sent) == 26
 
 
@@ -148,7 +148,7 @@ def test_429_does_not_last_for_ever(request_: Request) -> None:
     time = FakeTime()
     client, script = scripted(refusal(429), time=time)
     with pytest.raises(RateLimitError) as caught:
-        client.wire.send(request_)
+        client.session.send(request_)
     assert LONGEST_WAIT < sum(time.slept) < LONGEST_WAIT + 62
     assert len(script.sent) < 80
     assert not caught.value.in_doubt
@@ -162,7 +162,7 @@ def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
     """We never come back sooner than the platform asks, in seconds or as a date."""
     time = FakeTime()
     client, _ = scripted(refusal(status, Retry_After=after), GOOD, time=time)
-    client.wire.send(READ)
+    client.session.send(READ)
     assert 7 <= sum(time.slept) < 10
 
 
@@ -171,7 +171,7 @@ def test_an_hour_is_waited(request_: Request) -> None:
     """A Retry-After of an hour is obeyed."""
     time = FakeTime()
     client, script = scripted(refusal(429, Retry_After="3600"), GOOD, time=time)
-    client.wire.send(request_)
+    client.session.send(request_)
     assert len(script.sent) == 2
     assert sum(time.slept) == pytest.approx(3600, abs=3)
 
@@ -183,7 +183,7 @@ def test_more_than_an_hour_is_told_at_once(request_: Request, after: str) -> Non
     time = FakeTime()
     client, script = scripted(refusal(429, Retry_After=after), GOOD, time=time)
     with pytest.raises(RateLimitError) as caught:
-        client.wire.send(request_)
+        client.session.send(request_)
     assert (caught.value.retry_after or 0) > 3600
     assert (len(script.sent), time.slept) == (1, [])
 
@@ -194,7 +194,7 @@ def test_an_hour_is_the_limit_of_all_waits_together() -> None:
         time = FakeTime()
         client, _ = scripted(refusal(status, Retry_After="1500"), time=time)
         with pytest.raises((RateLimitError, PlatformUnavailableError)):
-            client.wire.send(READ)
+            client.session.send(READ)
         assert sum(time.slept) <= LONGEST_WAIT
 
 
@@ -203,7 +203,7 @@ def test_503_beyond_an_hour() -> None:
     time = FakeTime()
     client, script = scripted(refusal(503, Retry_After="7200"), time=time)
     with pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(READ)
+        client.session.send(READ)
     assert caught.value.retry_after == 7200
     assert (len(script.sent), time.slept) == (1, [])
 
@@ -225,7 +225,7 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
     client, script = scripted(*faults, GOOD, time=time)
     done = True
     try:
-        client.wire.send(READ)
+        client.session.send(READ)
     except (RateLimitError, PlatformUnavailableError):
         done = False
     assert len(time.slept) == len(script.sent) - 1
@@ -241,7 +241,7 @@ def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
     """Where the platform names no time, waits begin at a second and grow to about a minute."""
     time = FakeTime()
     client, _ = scripted(*[refusal(429)] * limited, GOOD, time=time)
-    client.wire.send(READ)
+    client.session.send(READ)
     assert all(1 <= wait <= 61 for wait in time.slept)
     assert all(wait >= min(60, 2**i) for i, wait in enumerate(time.slept))
 
@@ -251,7 +251,7 @@ def test_send_once() -> None:
     for fault in (RequestNotSentError("x"), refusal(429), refusal(500)):
         client, script = scripted(fault, GOOD)
         with pytest.raises(ApiError):
-            client.wire.send(READ, repeat=False)
+            client.session.send(READ, repeat=False)
         assert len(script.sent) == 1
 
 
@@ -275,7 +275,7 @@ def test_a_login_that_fails_leaves_no_write_in_doubt(
     """The token call comes before the write: whatever becomes of it, nothing was archived."""
     client, script = scripted(GOOD, auth=AUTH, tokens=tokens)
     with pytest.raises(family) as caught:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert not caught.value.in_doubt
     assert script.sent == []
     assert len(script.logins) == (6 if family is PlatformUnavailableError else 1)
@@ -285,14 +285,14 @@ def test_a_login_that_fails_is_tried_again_within_a_write() -> None:
     """A token call that is cut is made again, and the write is then sent once."""
     cut = requests.ConnectionError("cut")
     client, script = scripted(GOOD, auth=AUTH, tokens=[cut, refusal(503), token()])
-    client.wire.send(WRITE)
+    client.session.send(WRITE)
     assert (len(script.logins), len(script.sent)) == (3, 1)
 
 
 def test_a_write_refused_before_the_token_was_renewed() -> None:
     """A 401 means that nothing was done: with a new token the write is sent a second time."""
     client, script = scripted(refusal(401), GOOD, auth=AUTH)
-    client.wire.send(WRITE)
+    client.session.send(WRITE)
     bearers = [sent.headers["Authorization"] for sent in script.sent]
     assert bearers == ["Bearer token-1", "Bearer token-2"]
 
@@ -302,7 +302,7 @@ def test_a_login_that_fails_between_two_tries_of_a_write() -> None:
     cut = requests.ConnectionError("cut")
     client, script = scripted(refusal(401), auth=AUTH, tokens=[token(), cut])
     with pytest.raises(PlatformUnavailableError) as caught:
-        client.wire.send(WRITE)
+        client.session.send(WRITE)
     assert not caught.value.in_doubt
     assert len(script.sent) == 1
 
@@ -312,7 +312,7 @@ def test_what_is_no_fault_of_the_wire_passes_through(stop: type[BaseException]) 
     """An interrupt is not swallowed, neither in a call nor in a wait."""
     client, script = scripted(stop())
     with pytest.raises(stop):
-        client.wire.send(READ)
+        client.session.send(READ)
     assert len(script.sent) == 1
 
     class Impatient(FakeTime):
@@ -321,7 +321,7 @@ def test_what_is_no_fault_of_the_wire_passes_through(stop: type[BaseException]) 
 
     client, script = scripted(refusal(500), time=Impatient())
     with pytest.raises(stop):
-        client.wire.send(READ)
+        client.session.send(READ)
     assert len(script.sent) == 1
 
 

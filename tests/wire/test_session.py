@@ -182,32 +182,32 @@ def test_calls_are_counted_by_operation() -> None:
     list(client.courses.list())
     list(client.users.list())
     client.request("GET", "/x")
-    assert client.wire.calls == {"token": 1, "list_courses": 1, "list_users": 2, "request": 1}
+    assert client.session.calls == {"token": 1, "list_courses": 1, "list_users": 2, "request": 1}
     copy = client.with_options(timeout=1)
     copy.request("GET", "/x")
-    assert copy.wire.calls == {"request": 1}
-    assert client.wire.calls["request"] == 1
+    assert copy.session.calls == {"request": 1}
+    assert client.session.calls["request"] == 1
 
 
 def test_counting_counts_a_block() -> None:
     """`counting()` counts what is called in its block; blocks may be nested."""
     client, _ = scripted(items())
     client.request("GET", "/x")
-    with client.wire.counting() as outer:
+    with client.session.counting() as outer:
         list(client.users.list())
-        with client.wire.counting() as inner:
+        with client.session.counting() as inner:
             list(client.courses.list())
         list(client.users.list())
     client.request("GET", "/x")
     assert inner == {"list_courses": 1}
     assert outer == {"list_users": 2, "list_courses": 1}
-    assert client.wire.calls == {"request": 2, "list_users": 2, "list_courses": 1}
+    assert client.session.calls == {"request": 2, "list_users": 2, "list_courses": 1}
 
 
 def test_counting_ends_with_an_error() -> None:
     """A block that an error leaves counts no further; the calls up to there are counted."""
     client, _ = scripted(answer({}, 404))
-    with pytest.raises(NotFoundError), client.wire.counting() as calls:
+    with pytest.raises(NotFoundError), client.session.counting() as calls:
         client.request("GET", "/x")
     with pytest.raises(NotFoundError):
         client.request("GET", "/x")
@@ -221,7 +221,7 @@ def test_threads_count_apart() -> None:
     barrier = threading.Barrier(4)
 
     def work(number: int) -> None:
-        with client.wire.counting() as calls:
+        with client.session.counting() as calls:
             barrier.wait(5)
             for _ in range(number * 50):
                 client.request("GET", "/x")
@@ -233,7 +233,7 @@ def test_threads_count_apart() -> None:
     for thread in threads:
         thread.join()
     assert sorted(counted) == [0, 50, 100, 150]
-    assert client.wire.calls == {"request": 300}
+    assert client.session.calls == {"request": 300}
 
 
 def test_calls_agree_with_the_platform() -> None:
@@ -243,7 +243,7 @@ def test_calls_agree_with_the_platform() -> None:
         list(client.courses.list())
         list(client.users.list())
         asked = [call.operation for call in sandbox.calls]
-        counted = dict(client.wire.calls)
+        counted = dict(client.session.calls)
     assert counted == {name: asked.count(name) for name in set(asked)}
 
 
@@ -252,7 +252,7 @@ def test_calls_that_never_left_count_too() -> None:
     client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=2))
     with pytest.raises(PlatformUnavailableError):
         client.request("GET", "/x")
-    assert client.wire.calls == {"request": 2}
+    assert client.session.calls == {"request": 2}
 
 
 def test_the_platforms_time() -> None:
@@ -261,20 +261,20 @@ def test_the_platforms_time() -> None:
     client, _ = scripted(GOOD, later, answer({}, 404), Response(200, {}, b"{}"))
     at = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
     client.request("GET", "/x")
-    assert client.wire.platform_time() == at
+    assert client.session.platform_time() == at
     client.request("GET", "/x")
-    assert client.wire.platform_time() == at + timedelta(minutes=30)
+    assert client.session.platform_time() == at + timedelta(minutes=30)
     with pytest.raises(ApiError):
         client.request("GET", "/x")
     client.request("GET", "/x")
-    assert client.wire.platform_time() == at + timedelta(minutes=30)
+    assert client.session.platform_time() == at + timedelta(minutes=30)
 
 
 def test_no_time_yet() -> None:
     """Before any answer nobody knows the platform's time; ours is not taken for it."""
     client, _ = scripted(GOOD)
     with pytest.raises(UnexpectedResponseError, match="no Date header"):
-        client.wire.platform_time()
+        client.session.platform_time()
 
 
 @pytest.mark.parametrize("date", ["yesterday", "", "2026-03-01T12:00:00Z"])
@@ -283,7 +283,7 @@ def test_a_date_that_cannot_be_read(date: str) -> None:
     client, _ = scripted(answer({}, Date=date))
     client.request("GET", "/x")
     with pytest.raises(UnexpectedResponseError, match="no Date header"):
-        client.wire.platform_time()
+        client.session.platform_time()
 
 
 def test_the_token_stays_with_its_host() -> None:
@@ -304,7 +304,7 @@ def test_nothing_is_logged_of_secrets(caplog: pytest.LogCaptureFixture) -> None:
     with Sandbox() as sandbox, sandbox.client() as client:
         list(client.courses.list())
         env = sandbox.env()
-        bearer = client.wire._shared.get().tokens.token(lambda _: {}).reveal()
+        bearer = client.session._shared.get().tokens.token(lambda _: {}).reveal()
     for secret in (env["LMS_ARCHIVE_CLIENT_SECRET"], env["LMS_ARCHIVE_PASSWORD"], bearer):
         assert secret not in caplog.text
 

@@ -139,7 +139,7 @@ def test_the_wire_expects() -> None:
     """`wire.expect` reaches the throttle of that client."""
     time = FakeTime()
     client, _ = scripted(answer({}), time=time, calls_per_hour=36)
-    client.wire.expect(100)
+    client.session.expect(100)
     client.request("GET", "/x")
     client.request("GET", "/x")
     assert time.slept == pytest.approx([100.0])

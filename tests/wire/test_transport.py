@@ -391,7 +391,7 @@ def quick_error(url: str) -> ConnectionSettingsError:
     client = on_time(Client(url, StaticToken("t"), timeout=5), time)
     with client, pytest.raises(ConnectionSettingsError) as caught:
         client.request("GET", "/x")
-    assert client.wire.calls == {"request": 1}
+    assert client.session.calls == {"request": 1}
     assert time.slept == []
     assert not caught.value.in_doubt
     assert not INTERNALS.search(str(caught.value))

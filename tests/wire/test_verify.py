@@ -69,14 +69,14 @@ def test_the_sandbox_confirms_what_it_answers() -> None:
     answered |= {f"{name}_select_all" for name in answered if name.startswith("archive_")}
     assert {one.operation for one in report if one.state == "confirmed"} == answered
     assert {one.state for one in report if one.operation not in answered} <= {"not_listed"}
-    assert asked.count("swagger") == client.wire.calls["swagger"] <= 5
+    assert asked.count("swagger") == client.session.calls["swagger"] <= 5
 
 
 def test_our_own_documents_confirm_everything() -> None:
     """Where every row stands as it is, all is confirmed, with the calls that are needed."""
     with serving(own_documents()) as platform, platform.client() as client:
         report = client.verify_contract()
-        assert client.wire.calls == {"microservices": 1, "swagger": 4}
+        assert client.session.calls == {"microservices": 1, "swagger": 4}
     assert {one.state for one in report} == {"confirmed"}
     assert report.suggested_contract() == DEFAULT
     assert report.overrides == ""
@@ -428,7 +428,7 @@ def test_foreign_contracts_are_proposed(foreign: tuple[Platform, Client, Any]) -
     again = client.with_options(contract=suggested).verify_contract([ARCHIVE, ARCHIVE_PLAN])
     assert [one.state for one in again] == ["confirmed"] * 2, str(again)
     assert len(platform.asked) == asked
-    assert client.wire.settings.contract == DEFAULT
+    assert client.session.settings.contract == DEFAULT
 
 
 def test_foreign_overrides_can_be_pasted(foreign: tuple[Platform, Client, Any]) -> None:
@@ -462,7 +462,7 @@ def test_foreign_calls_arrive(foreign: tuple[Platform, Client, Any]) -> None:
     mode = contract.enrollment_mode["unenroll"]
     given = {"course_id": 71, "user_ids": [5, 6], "mode": mode, "reset_tracking": False}
     assert contract.operations[ARCHIVE].request(**given).is_write
-    client.with_options(contract=contract).wire.call(ARCHIVE, **given)
+    client.with_options(contract=contract).session.call(ARCHIVE, **given)
     sent = platform.asked[-1]
     assert (sent.method, sent.path) == (method, path)
     decode = json.loads if "json" in sent.kind else parse_qsl

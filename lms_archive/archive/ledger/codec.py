@@ -16,8 +16,8 @@ from typing import Any, Final
 import attrs
 from attrs import field, frozen
 
-from lms_archive.archive.outcomes import CourseOutcome, Outcome
 from lms_archive.archive.selection import Row
+from lms_archive.archive.values.outcomes import CourseOutcome, Outcome
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,

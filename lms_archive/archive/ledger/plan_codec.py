@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from itertools import count, islice
 from typing import Any, Final
 
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.ledger.codec import (
     JSON,
     as_json,
@@ -17,8 +16,6 @@ from lms_archive.archive.ledger.codec import (
     to_text,
     to_time,
 )
-from lms_archive.archive.outcomes import CODES, Skip
-from lms_archive.archive.plan_data import PlanData
 from lms_archive.archive.selection import (
     Fault,
     Row,
@@ -28,7 +25,10 @@ from lms_archive.archive.selection import (
     label_from,
     to_label,
 )
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import CODES, Skip
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = [

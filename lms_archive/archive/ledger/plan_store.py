@@ -38,9 +38,9 @@ from lms_archive.archive.ledger.plan_codec import (
     targets_from,
 )
 from lms_archive.archive.ledger.schema import APPEND_ONLY, CREATE, FORMAT
-from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.plan_data import PlanData
 from lms_archive.archive.selection import Row, Selection, Target
+from lms_archive.archive.values.outcomes import Skip
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import InvalidInputError, LedgerError
 from lms_archive.files import whole_file
 

@@ -18,8 +18,8 @@ from lms_archive.archive.ledger.codec import (
 )
 from lms_archive.archive.ledger.database import Connection, reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
-from lms_archive.archive.outcomes import KINDS, Outcome
 from lms_archive.archive.selection import Row
+from lms_archive.archive.values.outcomes import KINDS, Outcome
 from lms_archive.records.archived import read_from
 
 __all__ = [

@@ -43,9 +43,9 @@ from lms_archive.archive.ledger.plan_store import (
     write_plan,
 )
 from lms_archive.archive.ledger.queries import events_of, outcomes_of
-from lms_archive.archive.outcomes import Outcome, Skip
-from lms_archive.archive.plan_data import PlanData
 from lms_archive.archive.selection import Selection
+from lms_archive.archive.values.outcomes import Outcome, Skip
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LedgerError
 from lms_archive.files import sync_folder
 

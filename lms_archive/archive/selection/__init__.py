@@ -1,5 +1,6 @@
 """What is asked for: rows of a file or of a program, users of a target, and whom to leave alone."""
 
+from lms_archive.archive.selection.cells import comparable_name, is_id
 from lms_archive.archive.selection.columns import column_word, contradicted_terms
 from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
 from lms_archive.archive.selection.labels import Label, indexed, label_from, to_label
@@ -16,7 +17,6 @@ from lms_archive.archive.selection.rows import (
     TargetKind,
     UserKey,
 )
-from lms_archive.archive.selection.values import comparable_name, is_id
 
 __all__ = [
     "KINDS",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
+from lms_archive.archive.selection.cells import BadRow, is_blank, read_id, read_name, shown
 from lms_archive.archive.selection.rows import KINDS, Rows, Target, UserKey
-from lms_archive.archive.selection.values import BadRow, is_blank, read_id, read_name, shown
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Columns", "Headings", "column_word", "contradicted_terms"]
+__all__ = ["AddedIn", "Columns", "Headings", "column_word", "contradicted_terms"]
 
 _USERS = ("username", "user_id")
 _TARGETS = ("course_code", "course_id", "learning_plan_code", "learning_plan_id")
@@ -47,19 +47,30 @@ def _squashed(name: str) -> str:
     return "".join(sign for sign in folded if sign.isprintable() and sign not in " _-")
 
 
+AddedIn = Callable[[Sequence[str]], frozenset[str] | None]
+
+
 class Headings:
     """What the names of columns stand for in one source.
 
     Args:
         source: the file or argument, for errors.
         columns: the names of translated columns by the words that they stand for.
+        added_in: returns the columns of a header that this library has added, or None where the
+            file is not one of ours.
 
     Raises:
         InvalidInputError: *columns* is no such mapping.
     """
 
-    def __init__(self, source: str, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        columns: Mapping[str, str] | None = None,
+        added_in: AddedIn | None = None,
+    ) -> None:
         self._source = source
+        self.added_in: AddedIn = added_in or (lambda _: None)
         self._renamed: dict[str, str] = {}
         if columns is None:
             return

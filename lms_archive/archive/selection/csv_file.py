@@ -15,11 +15,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from lms_archive.archive.added_columns import added_in
-from lms_archive.archive.selection.columns import Headings
+from lms_archive.archive.selection.cells import NUL_IN_CSV, shown
+from lms_archive.archive.selection.columns import AddedIn, Headings
 from lms_archive.archive.selection.reader import RowReader, broken_off
 from lms_archive.archive.selection.rows import Rows
-from lms_archive.archive.selection.values import NUL_IN_CSV, shown
 from lms_archive.errors import InputFileError, InvalidInputError
 from lms_archive.tables.csv import unguarded
 
@@ -49,19 +48,20 @@ def read_csv(
     *,
     encoding: str | None = None,
     columns: Mapping[str, str] | None = None,
+    added_in: AddedIn | None = None,
 ) -> Rows:
     """Return the rows of a CSV file, or of an open file.
 
     Comma, semicolon or tab; UTF-8 with or without BOM, UTF-16 with BOM, or *encoding*. Lines
     above the header are passed over. Blank lines and lines of empty cells ask for nothing. A row
-    that cannot be used is kept with its reason.
+    that cannot be used is kept with its reason. *added_in* recognizes the files of this library.
 
     Raises:
         InvalidInputError: the file cannot be read at all, or lacks a column.
     """
     file, name = _opened(source)
     with file:
-        headings = Headings(name, columns)
+        headings = Headings(name, columns, added_in)
         if not isinstance(file, io.StringIO):
             return _decode(file, name, encoding, headings)
         if encoding is not None:
@@ -195,7 +195,7 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
         except csv.Error as error:
             raise broken_off(error, name, above + 1) from None
         header = [cell if cell.strip() else f"column {at}" for at, cell in enumerate(names, 1)]
-        added = added_in(list(map(unguarded, names)))
+        added = headings.added_in(list(map(unguarded, names)))
         if added is not None:  # a file of ours: each name is as it was given
             header = list(map(unguarded, names))
         named = [at for at, cell in enumerate(names, 1) if cell.strip()]

@@ -9,11 +9,7 @@ from typing import Any
 
 import attrs
 
-from lms_archive.archive.selection.columns import Headings
-from lms_archive.archive.selection.labels import Label, read_labels
-from lms_archive.archive.selection.reader import RowReader
-from lms_archive.archive.selection.rows import KINDS, Fault, Rows, RowsBuilder, Target
-from lms_archive.archive.selection.values import (
+from lms_archive.archive.selection.cells import (
     BadRow,
     read_id,
     read_name,
@@ -21,6 +17,10 @@ from lms_archive.archive.selection.values import (
     to_cell,
     to_python,
 )
+from lms_archive.archive.selection.columns import Headings
+from lms_archive.archive.selection.labels import Label, read_labels
+from lms_archive.archive.selection.reader import RowReader
+from lms_archive.archive.selection.rows import KINDS, Fault, Rows, RowsBuilder, Target
 from lms_archive.errors import InvalidInputError
 
 __all__ = ["read_exclusions", "read_rows", "read_users"]

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from math import isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
-from lms_archive.archive.selection.values import to_python
+from lms_archive.archive.selection.cells import to_python
 
 if TYPE_CHECKING:
     from typing_extensions import Self

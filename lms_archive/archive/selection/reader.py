@@ -6,16 +6,16 @@ import csv
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from lms_archive.archive.selection.columns import Columns
-from lms_archive.archive.selection.labels import Label
-from lms_archive.archive.selection.rows import Fault, Rows, RowsBuilder
-from lms_archive.archive.selection.values import (
+from lms_archive.archive.selection.cells import (
     LONGEST_NAME,
     BadRow,
     is_blank,
     to_cell,
     to_python,
 )
+from lms_archive.archive.selection.columns import Columns
+from lms_archive.archive.selection.labels import Label
+from lms_archive.archive.selection.rows import Fault, Rows, RowsBuilder
 from lms_archive.errors import InvalidInputError
 
 __all__ = ["RowReader", "broken_off"]

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
-from lms_archive.archive.selection.values import invalid_name_reason, is_id, shown, to_python
 from lms_archive.errors import InvalidInputError
 
 __all__ = [

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from math import ceil
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
-from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.selection import UserKey
 from lms_archive.archive.target.complete import CompleteList, read_complete, read_once
+from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
@@ -25,6 +25,8 @@ from lms_archive.records.status import EnrollmentStatus
 from lms_archive.wire.pages import Page, of_target, tolerant_pages, with_partial
 
 __all__ = [
+    "GRACE",
+    "LAG",
     "Active",
     "Archived",
     "TargetLists",
@@ -34,6 +36,11 @@ __all__ = [
 T = TypeVar("T")
 Active = CourseEnrollment | LearningPlanEnrollment
 Archived = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
+
+GRACE: Final = timedelta(minutes=2)
+"""How far the platform's own times may disagree."""
+LAG: Final = 60.0
+"""Seconds for which a record that should be there is looked for again (assumed to be enough)."""
 
 _IDENTITY = frozenset({"enrolled_at"})
 _ARCHIVED_IDENTITY = frozenset({"enrollment.enrolled_at", "archiving.archived_at"})
@@ -217,7 +224,7 @@ class TargetLists:
 
     def ignores_users(self, user_id: int) -> bool:
         """Whether the platform ignores the filter of users: one call, unless that is known."""
-        ignored = self.client.wire.ignored_filters
+        ignored = self.client.session.ignored_filters
         if self._active not in ignored:
             page = next(self.active_pages(users=[user_id]))
             if any(item.user_id != user_id for item in page.items):
@@ -226,7 +233,7 @@ class TargetLists:
 
     def archived_total(self, user_id: int) -> int:
         """Return how many archived enrollments are listed in spite of filters that exclude them."""
-        now = self.client.wire.platform_time()
+        now = self.client.session.platform_time()
         page = next(self.archived_pages(users=[user_id], since=now))
         return len(page.items) if page.total is None else page.total
 
@@ -240,7 +247,7 @@ class TargetLists:
 
     def _pages(self, operation: str, cls: Any, **filters: Any) -> Iterator[Page[Any]]:
         filters[f"{self.target.kind}_id"] = self.target.target_id
-        return tolerant_pages(self.client.wire, operation, cls, filters)
+        return tolerant_pages(self.client.session, operation, cls, filters)
 
     def _begin_active(
         self, statuses: Iterable[EnrollmentStatus] | None, users: Sequence[int] | None
@@ -261,7 +268,7 @@ class TargetLists:
         user_ids: Sequence[int],
     ) -> CompleteList[T]:
         """Read the items of these users, a page of users a call."""
-        wire, size, wanted = self.client.wire, self._size, set(user_ids)
+        wire, size, wanted = self.client.session, self._size, set(user_ids)
         batches = [user_ids[start : start + size] for start in range(0, len(user_ids), size)]
         if not batches:
             return CompleteList((), (), wire.platform_time(), "", 0)

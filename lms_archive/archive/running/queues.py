@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.sending import Sending, is_open
+from lms_archive.archive.running.submission import Sending, is_open
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 
 __all__ = ["Front", "Lane", "lanes_of"]
 

@@ -79,7 +79,7 @@ def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[
 
 def _plan_pages(client: Client) -> Iterator[Page[LearningPlan]]:
     """Read the list of plans, of which only the ids have to be readable."""
-    pages = tolerant_pages(client.wire, "list_learning_plans", LearningPlan, {})
+    pages = tolerant_pages(client.session, "list_learning_plans", LearningPlan, {})
     return with_partial(pages, frozenset())
 
 

@@ -10,22 +10,31 @@ from math import ceil
 
 from attrs import define, evolve, field, frozen
 
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget, cut
-from lms_archive.archive.estimate import affected, duration_of, estimate_calls
-from lms_archive.archive.matching import (
+from lms_archive.archive.planning.estimate import affected, duration_of, estimate_calls
+from lms_archive.archive.planning.matching import (
     Match,
     RequestedRows,
     merge_requested,
     who_is_left_alone,
 )
-from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.plan import ArchivePlan, Reading
-from lms_archive.archive.preflight import require_endpoint, warn_about_contract
-from lms_archive.archive.readback import LAG
-from lms_archive.archive.resolve import UnresolvedTarget, resolve_targets, resolve_usernames
-from lms_archive.archive.role import check_role
-from lms_archive.archive.rules import OnShared, Rules, warn_instructor_led, warn_recent_change
-from lms_archive.archive.select_all import why_not
+from lms_archive.archive.planning.preflight import (
+    check_role,
+    require_endpoint,
+    warn_about_contract,
+)
+from lms_archive.archive.planning.resolve import (
+    UnresolvedTarget,
+    resolve_targets,
+    resolve_usernames,
+)
+from lms_archive.archive.planning.rules import (
+    OnShared,
+    Rules,
+    warn_instructor_led,
+    warn_recent_change,
+)
+from lms_archive.archive.planning.select_all import why_not
+from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
     Everything,
     Form,
@@ -35,10 +44,12 @@ from lms_archive.archive.selection import (
     Target,
     contradicted_terms,
 )
-from lms_archive.archive.sharing import Sharing, read_sharing
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
-from lms_archive.archive.target.lists import Active, TargetLists, name_in
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.target.lists import LAG, Active, TargetLists, name_in
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
+from lms_archive.archive.values.outcomes import Skip
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, NotFoundError, PermissionDeniedError
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
@@ -77,15 +88,14 @@ def make_plan(
     *,
     on_shared: OnShared,
     skip_archived_within: timedelta,
-) -> ArchivePlan:
-    """Read each target once, and tell for every row whether it is sent or why it is not.
+) -> tuple[PlanData, Selection]:
+    """Read each target once; return what is sent, what is not and why, and the rows asked for.
 
     Raises:
         InvalidInputError: a target of all enrollments is not there, or `on_shared="fail"`.
         UnconfirmedContractError: the platform has no such lists as the job cannot do without.
         ApiError: a call failed.
     """
-    client = client.with_options()
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
     wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
     kinds = {target.kind for target in wanted}
@@ -114,18 +124,17 @@ def make_plan(
     }
     chunks = tuple(_cut(draft, kept, everything))
     calls = estimate_calls(chunks, terms, client)
-    return ArchivePlan(
+    plan = PlanData(
         platform=client.base_url,
         terms=terms,
-        selection=selection,
         chunks=chunks,
         skips=tuple(sorted(draft.skips, key=lambda skip: skip.row)),
         warnings=(*draft.warnings, *_warnings(chunks)),
         calls=calls,
         duration=duration_of(calls, len(chunks), client),
         read_at=min((one.enrollments.read_at for one in draft.snapshots.values()), default=None),
-        reading=Reading(),
     )
+    return plan, selection
 
 
 def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
@@ -172,7 +181,7 @@ def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | N
         draft.inactive[since] = {user.user_id for user in users}
         moment = since
         if isinstance(moment, timedelta):
-            moment = draft.client.wire.platform_time() - moment
+            moment = draft.client.session.platform_time() - moment
         draft.warnings.append(
             f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {len(draft.inactive[since]):,} users; "
             "those who never logged in are left out"
@@ -227,7 +236,7 @@ def _read_target(draft: _Draft, target: PlannedTarget, rows: RequestedRows | Non
         ApiError: a call failed.
     """
     client, lists, only = draft.client, TargetLists(draft.client, target), draft.terms.only
-    clock = client.wire.clock.monotonic()
+    clock = client.session.clock.monotonic()
     if rows is None:
         read = lists.active(statuses=only)
     else:
@@ -267,7 +276,10 @@ def _with_courses(draft: _Draft, target: PlannedTarget, sharing: Sharing) -> Pla
     """A learning plan as it is now: what it is compared with while the job runs."""
     if target.kind != "learning_plan":
         return target
-    plan, now = draft.client.learning_plans.get(target.target_id), draft.client.wire.platform_time()
+    plan, now = (
+        draft.client.learning_plans.get(target.target_id),
+        draft.client.session.platform_time(),
+    )
     draft.warnings += warn_recent_change(target, plan.updated_at, now)
     for course in sharing.courses_of[target.target_id]:
         name = course.code or course.title or course.course_id
@@ -288,7 +300,7 @@ def _not_lately(
     """
     if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:
         return rows
-    now = draft.client.wire.platform_time()
+    now = draft.client.session.platform_time()
     ids = [one.user_id for one in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=one) for one in target.courses)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
-from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.outcomes import CourseOutcome
-from lms_archive.archive.readback import (
-    LAG,
+from lms_archive.archive.running.readback import (
     active_or_missing,
     concerns_target,
     records_since,
 )
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.target.lists import LAG
+from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import CourseOutcome
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
@@ -46,7 +46,7 @@ def carried(
             if may_lag and member.user_id in taken:
                 lagging.setdefault(course_id, []).append(member)
     if lagging:
-        client.wire.clock.sleep(LAG)
+        client.session.clock.sleep(LAG)
     for course_id, some in lagging.items():
         for member, became, _ in _read_course(client, course_id, some, since, terms):
             found[member.user_id][course_id] = became

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from attrs import define, field
 
-from lms_archive.archive.cutting import PlannedTarget
-from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.readback import concerns_target
+from lms_archive.archive.planning.estimate import PLAN_CHECK_INTERVAL
+from lms_archive.archive.running.queues import Lane
+from lms_archive.archive.running.readback import concerns_target
+from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, PlanChangedError
 
-__all__ = ["EVERY", "Watch", "changes_of"]
-
-EVERY: Final = 60.0
-"""Seconds between two looks at one plan while its chunks are sent."""
+__all__ = ["Watch", "changes_of"]
 
 
 @define
@@ -36,8 +32,8 @@ class Watch:
 
     def before(self, lane: Lane) -> PlanChangedError | None:
         """A look before a chunk is sent, at most one a minute."""
-        now = self.client.wire.clock.monotonic()
-        if lane.looked_at is not None and now - lane.looked_at < EVERY:
+        now = self.client.session.clock.monotonic()
+        if lane.looked_at is not None and now - lane.looked_at < PLAN_CHECK_INTERVAL:
             return None
         lane.looked_at = now
         changes, grown = self._compare(lane)

@@ -11,11 +11,11 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.cutting import PlannedEnrollment
-from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.selection import Rows, UserKey, comparable_name
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import Active
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.values.chunks import PlannedEnrollment
+from lms_archive.archive.values.outcomes import Skip
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.tables.csv import GUARD_HINT, unguarded

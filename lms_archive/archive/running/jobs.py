@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from lms_archive.archive.preflight import require_endpoint
-from lms_archive.archive.sending import Sending
+from lms_archive.archive.planning.preflight import require_endpoint
+from lms_archive.archive.running.submission import Sending
 from lms_archive.archive.target.complete import read_complete
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError
@@ -139,7 +139,7 @@ class Jobs:
         needed = frozenset({"status"})
 
         def begin() -> Iterator[Page[BackgroundJob]]:
-            pages = tolerant_pages(self._client.wire, "list_jobs", BackgroundJob, {})
+            pages = tolerant_pages(self._client.session, "list_jobs", BackgroundJob, {})
             return with_partial(pages, needed)
 
         if not whole:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from attrs import field, frozen
 
 from lms_archive.archive.selection import Form
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "cut"]

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from lms_archive.archive import polling
-from lms_archive.archive.accounting import Accounting
-from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.frozen import Watch
-from lms_archive.archive.lanes import Front, Lane, lanes_of
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import CODES, Outcome
-from lms_archive.archive.plan_data import RowLookup
-from lms_archive.archive.preparing import Preparing
-from lms_archive.archive.readback import check_platform, concerns_target, is_missing
-from lms_archive.archive.sending import Accepted, Replay, Sending, replay, write
-from lms_archive.archive.terms import Terms
-from lms_archive.archive.verdict import canary_failed, chunk_failed, stops_job
+from lms_archive.archive.running import jobs as polling
+from lms_archive.archive.running.batches import Preparing
+from lms_archive.archive.running.plan_guard import Watch
+from lms_archive.archive.running.queues import Front, Lane, lanes_of
+from lms_archive.archive.running.readback import check_platform, concerns_target, is_missing
+from lms_archive.archive.running.reconcile import Accounting
+from lms_archive.archive.running.submission import Accepted, Replay, Sending, replay, write
+from lms_archive.archive.running.verdict import canary_failed, chunk_failed, stops_job
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.outcomes import CODES, Outcome
+from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
@@ -39,7 +39,7 @@ class Run:
     """One go at a plan, from where its ledger stands.
 
     Args:
-        client: the platform, of this run alone: its calls are counted.
+        client: the platform.
         ledger: open for writing.
         chunks: what the plan sends.
         selection: the rows asked for, for their outcomes.
@@ -47,6 +47,7 @@ class Run:
         canary: how many enrollments are sent alone before the first chunk.
         fresh: whether the reading that the plan was made of may be used while it is young.
         allow_changes: whether the job goes on where a learning plan was changed meanwhile.
+        calls: the calls of the job so far, by operation, as they are counted.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Run:
         canary: int,
         fresh: bool,
         allow_changes: bool,
+        calls: Mapping[str, int],
     ) -> None:
         self._client, self._ledger, self._chunks = client, ledger, chunks
+        self._calls = calls
         self._selection, self._terms, self._canary, self._fresh = selection, terms, canary, fresh
-        self._clock = client.wire.clock
+        self._clock = client.session.clock
         self._watch = Watch(self._client, ledger, allow_changes)
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._state = Replay()
@@ -77,7 +80,7 @@ class Run:
         Raises:
             LmsArchiveError: the job had to stop; the error carries the ledger.
         """
-        self._client.wire.expect(expect)
+        self._client.session.expect(expect)
         try:
             self._go()
         except BaseException:
@@ -87,8 +90,8 @@ class Run:
         self._note_calls()
 
     def _note_calls(self) -> None:
-        if self._client.wire.calls:
-            self._ledger.commit((), [Event(None, "calls", dict(self._client.wire.calls))])
+        if self._calls:
+            self._ledger.commit((), [Event(None, "calls", dict(self._calls))])
 
     def _go(self) -> None:
         codes = self._ledger.codes()
@@ -225,7 +228,7 @@ class Run:
             return []
         if not members:
             return []
-        sent_at = self._client.wire.platform_time()
+        sent_at = self._client.session.platform_time()
         sending = Sending(chunk=chunk, members=members, sent_at=sent_at)
         self._announce(sending)
         self._books.tries.update(one.row for one in members)
@@ -259,7 +262,7 @@ class Run:
         lane.ended.append(sending)
 
     def _not_accepted(self, lane: Lane, sending: Sending, error: ApiError) -> list[Outcome]:
-        login = error.path == self._client.wire.operation("token").path
+        login = error.path == self._client.session.operation("token").path
         if error.in_doubt:
             log.warning("in doubt, reading back: %s", error)
             sending.in_doubt = True
@@ -304,7 +307,7 @@ class Run:
 
     def _settle(self, sendings: Sequence[Sending]) -> None:
         """Let calls without an answer arrive, and what they may have begun come to its end."""
-        self._clock.sleep(self._client.wire.settings.retry.settle)
+        self._clock.sleep(self._client.session.settings.retry.settle)
         self._await_open()
         self._wait_for_quiet(sendings)
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.outcomes import Skip
 from lms_archive.archive.selection import Row
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.outcomes import Skip
 
 __all__ = ["PlanData", "RowLookup"]
 

@@ -50,7 +50,7 @@ def resume(
         ApiError: a call failed; likewise.
     """
     check_client(client)
-    with Ledger.open(ledger) as book:
+    with client.session.counting() as calls, Ledger.open(ledger) as book:
         plan = book.plan()
         with noting_progress(book, plan.chunks, ledger):
             if client.base_url != plan.platform:
@@ -68,4 +68,4 @@ def resume(
                 allow_changes=allow_changes,
                 note=note,
             )
-            return go_on(plan, client.with_options(), book, options)
+            return go_on(plan, client, book, options, calls)

@@ -10,18 +10,19 @@ from math import ceil
 from types import MappingProxyType
 from typing import Final
 
-from lms_archive.archive.cutting import Chunk
-from lms_archive.archive.frozen import EVERY
-from lms_archive.archive.select_all import operation_of
+from lms_archive.archive.planning.select_all import operation_of
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.values.chunks import Chunk
 from lms_archive.client import Client
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.throttle import HOUR
 
-__all__ = ["affected", "duration_of", "estimate_calls"]
+__all__ = ["PLAN_CHECK_INTERVAL", "affected", "duration_of", "estimate_calls"]
 
+PLAN_CHECK_INTERVAL: Final = 60.0
+"""Seconds between two looks at a learning plan while its chunks are sent."""
 _SECONDS_A_CALL = 0.5
 _WORTH_A_CALL = 10
 """By how many calls an estimate may be wrong before a call is spent to know better."""
@@ -123,7 +124,7 @@ def _count_plan(calls: Counter[str], readings: int, part: Sequence[Chunk], limit
     """What a learning plan's courses cost, and the looks at whether it was changed."""
     for name in ("archived_course_enrollments", "course_enrollments"):
         calls[name] += readings * len(part[0].target.courses)
-    looks = 2 + int(len(part) * limits.first_poll // EVERY)
+    looks = 2 + int(len(part) * limits.first_poll // PLAN_CHECK_INTERVAL)
     calls["get_learning_plan"] += looks
     calls["learning_plan_courses"] += looks
 
@@ -156,7 +157,7 @@ def _count_all(calls: Counter[str], chunk: Chunk, limits: Limits, *, first: bool
 
 
 def _throttled(total: int, client: Client) -> bool:
-    left = client.wire.calls_left
+    left = client.session.calls_left
     return left is not None and total > left
 
 
@@ -166,7 +167,7 @@ def _count_slow(calls: Counter[str], chunks: Sequence[Chunk], terms: Terms, clie
     Pre-images that have grown too old meanwhile are read again, a learning plan is looked at
     again every minute.
     """
-    hourly, left = client.wire.settings.calls_per_hour or 0, client.wire.calls_left or 0
+    hourly, left = client.session.settings.calls_per_hour or 0, client.session.calls_left or 0
     total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
     late = 0
     for _ in range(3):  # what is read again takes time too
@@ -176,7 +177,9 @@ def _count_slow(calls: Counter[str], chunks: Sequence[Chunk], terms: Terms, clie
             pages = ceil(len(chunk) / client.limits.page_size)
             calls[f"{chunk.target.kind}_enrollments"] += pages
     plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
-    looks = int(len(plans) * min(3 * HOUR / hourly / EVERY, 1))  # a chunk is three calls or so
+    looks = int(
+        len(plans) * min(3 * HOUR / hourly / PLAN_CHECK_INTERVAL, 1)
+    )  # a chunk is three calls or so
     calls["get_learning_plan"] += looks
     calls["learning_plan_courses"] += looks
 
@@ -185,7 +188,7 @@ def duration_of(calls: Mapping[str, int], chunks: int, client: Client) -> timede
     """The time that these calls take at least."""
     total, limits = sum(calls.values()), client.limits
     seconds = total * _SECONDS_A_CALL + ceil(chunks / limits.max_open_jobs) * limits.first_poll
-    hourly = client.wire.settings.calls_per_hour
+    hourly = client.session.settings.calls_per_hour
     if hourly is not None and total > hourly:
         seconds = max(seconds, (total // hourly) * 3600.0)
     return timedelta(seconds=round(seconds))

@@ -10,15 +10,11 @@ from functools import partial
 
 from attrs import field, frozen
 
-from lms_archive.archive.carried import carried
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.lanes import Lane
 from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.outcomes import AS_ASKED, CODES, CourseOutcome, Outcome
-from lms_archive.archive.plan_data import RowLookup
-from lms_archive.archive.readback import (
-    GRACE,
-    LAG,
+from lms_archive.archive.planning.select_all import rounds_left, strangers
+from lms_archive.archive.running.plan_courses import carried
+from lms_archive.archive.running.queues import Lane
+from lms_archive.archive.running.readback import (
     Finding,
     all_since,
     finding,
@@ -26,11 +22,13 @@ from lms_archive.archive.readback import (
     read_back,
     records_since,
 )
-from lms_archive.archive.select_all import rounds_left, strangers
-from lms_archive.archive.sending import Sending
-from lms_archive.archive.target.lists import Active, Archived
-from lms_archive.archive.terms import Terms
-from lms_archive.archive.verdict import Change, archived, verdict
+from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.verdict import Change, archived, verdict
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import AS_ASKED, CODES, CourseOutcome, Outcome
+from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, RunStoppedError
 from lms_archive.records.status import ArchiveMode
@@ -94,7 +92,7 @@ class Accounting:
             changes: the members, and how each differs from what was planned.
             active: their active enrollments now, by user id.
         """
-        now, since = self._client.wire.platform_time(), chunk.read_at - GRACE
+        now, since = self._client.session.platform_time(), chunk.read_at - GRACE
         gone = [member for member, change in changes if change.is_gone]
         records = records_since(self._client, chunk.target, gone, since)
         findings = (
@@ -166,7 +164,7 @@ class Accounting:
         findings = self._findings(lane, sendings, seen)
         since = min(one.sent_at for one in sendings) - GRACE
         along = self._carried(lane.target, findings, since=since)
-        now = self._client.wire.platform_time()
+        now = self._client.session.platform_time()
         rounds = self._more_rounds(findings, by_row)
         for found in findings:
             row, sending = found.member.row, by_row[found.member.row]
@@ -289,7 +287,7 @@ class Accounting:
             if not open_:
                 break
             wait = min(wait * 2, LAG - waited)
-            self._client.wire.clock.sleep(wait)
+            self._client.session.clock.sleep(wait)
             waited += wait
             settled.update((one.member.row, one) for one in read(open_))
         return list(settled.values())

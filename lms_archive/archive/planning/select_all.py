@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import Active, Archived, TargetLists
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.status import ArchiveMode

@@ -9,10 +9,10 @@ from typing import Literal
 
 from attrs import define, field
 
-from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.outcomes import Skip
-from lms_archive.archive.sharing import Sharing
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.planning.shared_courses import Sharing
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import Skip
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ArchiveMode
 

@@ -7,11 +7,11 @@ from datetime import datetime
 
 from attrs import frozen
 
-from lms_archive.archive.cutting import PlannedEnrollment
-from lms_archive.archive.outcomes import Outcome
-from lms_archive.archive.readback import Finding
-from lms_archive.archive.sending import Sending
+from lms_archive.archive.running.readback import Finding
+from lms_archive.archive.running.submission import Sending
 from lms_archive.archive.target.lists import Active
+from lms_archive.archive.values.chunks import PlannedEnrollment
+from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.errors import (
     ApiError,
     AuthenticationError,

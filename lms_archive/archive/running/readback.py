@@ -8,14 +8,14 @@ the platform's clock, with two minutes of grace).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.cutting import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.target.lists import Active, Archived, TargetLists
+from lms_archive.archive.target.lists import GRACE, Active, Archived, TargetLists
+from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
@@ -28,8 +28,6 @@ from lms_archive.errors import (
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
-    "GRACE",
-    "LAG",
     "Finding",
     "active_now",
     "active_or_missing",
@@ -44,9 +42,6 @@ __all__ = [
     "records_since",
 ]
 
-GRACE: Final = timedelta(minutes=2)
-LAG: Final = 60.0
-"""Seconds for which a record that should be there is looked for again (assumed to be enough)."""
 _NO_SUCH_METHOD = 405
 _OF_THE_JOB = (
     AuthenticationError,
@@ -276,4 +271,4 @@ def concerns_target(client: Client, error: ApiError) -> bool:
     concern the whole job.
     """
     of_the_job = isinstance(error, _OF_THE_JOB) or error.status == _NO_SUCH_METHOD
-    return not of_the_job and error.path != client.wire.operation("token").path
+    return not of_the_job and error.path != client.session.operation("token").path

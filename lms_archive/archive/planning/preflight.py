@@ -11,20 +11,22 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 
-from lms_archive.archive.cutting import Chunk, PlannedTarget
 from lms_archive.archive.ledger import Event, Ledger
 from lms_archive.archive.ledger.codec import as_json
-from lms_archive.archive.outcomes import CODES
-from lms_archive.archive.select_all import operation_of
+from lms_archive.archive.planning.select_all import operation_of
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedTarget
+from lms_archive.archive.values.outcomes import CODES
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, LmsArchiveError, UnconfirmedContractError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.records.structure import to_plain
+from lms_archive.resources.account import known_account, power_user_error
 from lms_archive.wire.report import ContractReport, OperationCheck
 
 __all__ = [
+    "check_role",
     "require_contract",
     "require_contract_again",
     "require_endpoint",
@@ -37,6 +39,25 @@ _NOT_FOUND = 404
 _NOT_THERE = (_NOT_FOUND, 405)
 _TRIED = 3
 """Targets of a kind whose archived list is asked for until one is there."""
+
+
+def check_role(client: Client, kinds: Collection[str]) -> list[str]:
+    """Return warnings about the account's role, for a job in targets of these kinds.
+
+    Makes one call. Where the platform does not say who is logged in, nothing is refused.
+
+    Raises:
+        PermissionDeniedError: a Power User, who cannot archive in learning plans.
+        ApiError: the login failed, or the platform cannot be reached.
+    """
+    account = known_account(client.session) if kinds else None
+    if account is None or not account.is_power_user:
+        return []
+    if "learning_plan" in kinds:
+        act = "archive learning plan enrollments"
+        raise power_user_error(client.session, account, act)
+    name = account.username or account.user_id
+    return [f"the account {name!r} is a Power User: it needs a permission to archive in courses"]
 
 
 def warn_about_contract(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
@@ -199,7 +220,7 @@ def _is_there(
 
 def _contract_digest(client: Client, chunks: Sequence[Chunk], terms: Terms) -> str:
     """Return the hash of the rows of the contract that decide what is sent, and what proves it."""
-    contract = client.wire.settings.contract
+    contract = client.session.settings.contract
     names = [*_writes(chunks), *_lists(_kinds(chunks))]
     rows = [to_plain(contract.operations[name]) for name in names]
     text = as_json([rows, contract.enrollment_mode[str(terms.mode)]])

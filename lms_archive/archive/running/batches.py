@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from lms_archive.archive.accounting import Accounting
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment
-from lms_archive.archive.lanes import Lane
-from lms_archive.archive.readback import active_now
-from lms_archive.archive.select_all import is_everything
-from lms_archive.archive.terms import Terms
-from lms_archive.archive.verdict import change
+from lms_archive.archive.planning.select_all import is_everything
+from lms_archive.archive.running.queues import Lane
+from lms_archive.archive.running.readback import active_now
+from lms_archive.archive.running.reconcile import Accounting
+from lms_archive.archive.running.verdict import change
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 
@@ -71,7 +71,7 @@ class Preparing:
             return True
         age = None
         if self.fresh:
-            age = (self.client.wire.platform_time() - chunk.read_at).total_seconds()
+            age = (self.client.session.platform_time() - chunk.read_at).total_seconds()
         return not is_fresh(age, self.client.limits.freshness)
 
     def _drop_changed(self, lane: Lane) -> None:

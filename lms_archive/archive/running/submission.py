@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from lms_archive.archive.cutting import Chunk, PlannedEnrollment
 from lms_archive.archive.ledger import Event
-from lms_archive.archive.select_all import operation_of
-from lms_archive.archive.terms import Terms
+from lms_archive.archive.planning.select_all import operation_of
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment
 from lms_archive.client import Client
 
 __all__ = ["Accepted", "Replay", "Sending", "is_open", "replay", "write"]
@@ -60,7 +60,7 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
     Raises:
         ApiError: it was refused, or its answer was lost (`in_doubt`).
     """
-    contract, target = client.wire.settings.contract, sending.chunk.target
+    contract, target = client.session.settings.contract, sending.chunk.target
     where = {f"{target.kind}_id": target.target_id}
     whom: dict[str, list[str] | list[int]]
     if sending.chunk.form == "select_all":
@@ -68,7 +68,7 @@ def write(client: Client, terms: Terms, sending: Sending) -> Accepted:
     else:
         name = f"archive_{target.kind}_enrollments"
         whom = {"user_ids": [one.user_id for one in sending.members]}
-    reply = client.wire.call(
+    reply = client.session.call(
         name,
         **where,
         **whom,

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from lms_archive.archive.cutting import PlannedTarget
 from lms_archive.archive.selection import Target
 from lms_archive.archive.target.complete import Reading, read_once
+from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
@@ -138,7 +138,7 @@ def _with_names(
     id_of, name_of = attrgetter(identity), attrgetter(name)
 
     def listed(**parameters: str) -> Iterator[Page[T]]:
-        pages = tolerant_pages(client.wire, operation, cls, parameters)
+        pages = tolerant_pages(client.session, operation, cls, parameters)
         return with_partial(pages, frozenset({identity, name}))
 
     wanted = {text.casefold() for text in names}

@@ -1,0 +1,1 @@
+"""Running a plan: send, wait, read back, account for every row."""

@@ -1,0 +1,1 @@
+"""Values that the phases of a job exchange: chunks, outcomes, what a plan decides."""
