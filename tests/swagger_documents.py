@@ -9,7 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from lms_archive import Client, Contract, Operation, RetryPolicy, StaticToken
+from lms_archive import Client, Contract, RetryPolicy, StaticToken
+from lms_archive.wire import Operation
 
 SERVICES = ("manage", "enrollment", "course", "learn", "learningplan")
 ARCHIVE = "archive_course_enrollments"

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from public_names import PACKAGES, PUBLIC
+
 import lms_archive
 
 HERE = Path(__file__).parent
@@ -106,13 +108,18 @@ def default(value: ast.expr | None) -> str:
 
 def snapshot() -> str:
     """The whole of what is public, as text."""
-    names = [name for name in lms_archive.__all__ if name != "__version__"]
+    names = sorted(PUBLIC.keys() - set(REACHED))
     blocks = {name: "\n".join(described(KNOWN[name])) for name in (*names, *REACHED)}
     words = set(re.findall(r"\w+", "\n".join(blocks.values()))) - blocks.keys()
     types = ["\n".join(described(KNOWN[name])) for name in sorted(words & KNOWN.keys())]
     types = [text for text in types if re.match(r"[A-Z]\w+ = |class \w+\(Protocol", text)]
+    exports = [
+        f"from {package} import {', '.join(sorted(module.__all__))}"
+        for package, module in PACKAGES.items()
+    ]
     parts = (
-        ("What lms_archive exports", [blocks[name] for name in names]),
+        ("Where each name is", exports),
+        ("What is exported", [blocks[name] for name in names]),
         ("What is reached from it, and the sandbox", [blocks[name] for name in REACHED]),
         ("Aliases and protocols that these name", types),
     )

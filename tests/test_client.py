@@ -15,16 +15,18 @@ from lms_archive import (
     InvalidInputError,
     JwtBearer,
     Limits,
-    NotFoundError,
     PasswordGrant,
-    PermissionDeniedError,
-    PlatformUnavailableError,
-    RateLimitError,
-    Response,
     RetryPolicy,
     StaticToken,
 )
+from lms_archive.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
+    RateLimitError,
+)
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 from lms_archive.wire.transport import RequestsTransport
 
 NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")

@@ -10,7 +10,8 @@ from typing import Any
 
 from attrs import define, field
 
-from lms_archive import Client, Response, StaticToken
+from lms_archive import Client, StaticToken
+from lms_archive.wire import Response
 from lms_archive.wire.clock import Clock
 
 URL = "https://acme.example.com"

@@ -32,12 +32,10 @@ from lms_archive import (
     ArchiveResult,
     Client,
     InvalidInputError,
-    JobTimeoutError,
     LmsArchiveError,
-    PlatformUnavailableError,
-    RateLimitError,
     resume,
 )
+from lms_archive.errors import JobTimeoutError, PlatformUnavailableError, RateLimitError
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)

@@ -1,1 +1,38 @@
-"""The work: from a selection to a plan, from a plan to an outcome for every row."""
+"""The work: jobs, plans, runs and results."""
+
+from lms_archive.archive.certificates import SavedCertificates
+from lms_archive.archive.events import OnEvent, RunEvent
+from lms_archive.archive.execution import resume
+from lms_archive.archive.job import ArchiveJob
+from lms_archive.archive.ledger import redact
+from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.result import ArchiveResult
+from lms_archive.archive.selection import Target
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.outcomes import CourseOutcome, Outcome, PendingRow
+from lms_archive.archive.values.plan_data import PlanData
+from lms_archive.archive.views import Outcomes, Pending, Records
+
+__all__ = [
+    "ArchiveJob",
+    "ArchivePlan",
+    "ArchiveResult",
+    "Chunk",
+    "CourseOutcome",
+    "OnEvent",
+    "Outcome",
+    "Outcomes",
+    "Pending",
+    "PendingRow",
+    "PlanData",
+    "PlannedEnrollment",
+    "PlannedTarget",
+    "Records",
+    "RunEvent",
+    "SavedCertificates",
+    "Target",
+    "Terms",
+    "redact",
+    "resume",
+]

@@ -1,1 +1,6 @@
-"""Nouns: what the platform holds, one file each."""
+"""The nouns of a client: courses, learning plans, users, enrollments, background jobs."""
+
+from lms_archive.resources.check import ClientCheck
+from lms_archive.resources.listing import Listing
+
+__all__ = ["ClientCheck", "Listing"]

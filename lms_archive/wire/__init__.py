@@ -1,5 +1,9 @@
 """HTTP: the table of calls, and how one call is made, repeated, paced and paged."""
 
+from lms_archive.wire.auth import Auth, ClientCredentials, JwtBearer, PasswordGrant, StaticToken
+from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.pages import Page
+from lms_archive.wire.report import Candidate, ContractReport, OperationCheck
 from lms_archive.wire.transport import (
     RequestNotSentError,
     RequestsTransport,
@@ -9,9 +13,20 @@ from lms_archive.wire.transport import (
 )
 
 __all__ = [
+    "Auth",
+    "Candidate",
+    "ClientCredentials",
+    "Contract",
+    "ContractReport",
+    "JwtBearer",
+    "Operation",
+    "OperationCheck",
+    "Page",
+    "PasswordGrant",
     "RequestNotSentError",
     "RequestsTransport",
     "Response",
+    "StaticToken",
     "Transport",
     "UnusableConnectionError",
 ]

@@ -9,7 +9,8 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, load_plans, sent
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, Response
+from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError
+from lms_archive.wire import Response
 
 utc = timezone.utc
 BORDER = datetime(2025, 6, 1, tzinfo=utc)

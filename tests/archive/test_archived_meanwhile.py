@@ -6,7 +6,8 @@ import pytest
 from plan_tools import AGAIN, check, load_plans, plan
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, ArchivePlan, RunEvent, resume
+from lms_archive import ArchiveJob, ArchivePlan, resume
+from lms_archive.archive import RunEvent
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])

@@ -11,15 +11,8 @@ from typing import Any
 import pytest
 from virtual_time import Stage
 
-from lms_archive import (
-    ArchivePlan,
-    ArchiveResult,
-    Contract,
-    InvalidInputError,
-    LedgerError,
-    redact,
-    resume,
-)
+from lms_archive import ArchivePlan, ArchiveResult, Contract, InvalidInputError, redact, resume
+from lms_archive.errors import LedgerError
 
 NO_PATHS: dict[str, Any] = {
     "none": None,

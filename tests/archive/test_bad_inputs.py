@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from archive_tools import MakeCsv, from_csv, planned, skipped
 
-from lms_archive import Client, InputFileError, InvalidInputError
+from lms_archive import Client, InvalidInputError
+from lms_archive.errors import InputFileError
 
 HEADER = "username,user_id,course_code,course_id,note\n"
 LONG = "x" * 200_000

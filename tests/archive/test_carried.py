@@ -6,7 +6,8 @@ import pytest
 from plan_tools import UNENROLL, check, date_of, done, load_plans, of_many, plan, records_of, sent
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
-from lms_archive import ArchiveJob, CourseOutcome, Limits, resume
+from lms_archive import ArchiveJob, Limits, resume
+from lms_archive.archive import CourseOutcome
 
 
 def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:

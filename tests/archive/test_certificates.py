@@ -6,14 +6,8 @@ from pathlib import Path
 import pytest
 from virtual_time import Stage
 
-from lms_archive import (
-    ArchiveJob,
-    ArchiveResult,
-    InvalidInputError,
-    NotFoundError,
-    UnexpectedResponseError,
-    resume,
-)
+from lms_archive import ArchiveJob, ArchiveResult, InvalidInputError, resume
+from lms_archive.errors import NotFoundError, UnexpectedResponseError
 
 DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
 

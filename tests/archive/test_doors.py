@@ -20,8 +20,9 @@ from hypothesis import HealthCheck, assume, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from lms_archive import ArchiveJob, InvalidInputError, User
+from lms_archive import ArchiveJob, InvalidInputError
 from lms_archive.archive.selection import Everything
+from lms_archive.records import User
 
 COLUMNS = ("username", "user_id", "course_code", "course_id", "note")
 NAMES = st.sampled_from(

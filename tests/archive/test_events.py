@@ -12,12 +12,12 @@ from lms_archive import (
     ArchiveJob,
     ArchiveResult,
     InvalidInputError,
-    JobTimeoutError,
     Limits,
     LmsArchiveError,
-    RunEvent,
     resume,
 )
+from lms_archive.archive import RunEvent
+from lms_archive.errors import JobTimeoutError
 
 
 def test_events_tell_each_step_in_order(stage: Stage) -> None:

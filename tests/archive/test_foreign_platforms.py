@@ -14,14 +14,13 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    CanaryFailedError,
     Client,
     Contract,
     Limits,
     RunStoppedError,
-    UnconfirmedContractError,
     resume,
 )
+from lms_archive.errors import CanaryFailedError, UnconfirmedContractError
 from lms_archive.sandbox import Foreign, Sandbox
 
 PLAN_WRITE = "archive_learning_plan_enrollments"

@@ -4,14 +4,8 @@ import pytest
 from plan_tools import AGAIN, load_plans, of_many, plan, rows
 from virtual_time import Stage
 
-from lms_archive import (
-    ArchiveJob,
-    CanaryFailedError,
-    JobTimeoutError,
-    Limits,
-    UnexpectedArchiveError,
-    resume,
-)
+from lms_archive import ArchiveJob, Limits, resume
+from lms_archive.errors import CanaryFailedError, JobTimeoutError, UnexpectedArchiveError
 
 LAGS = """
 CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {when} BEGIN

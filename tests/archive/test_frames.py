@@ -18,8 +18,8 @@ from lms_archive import (
     ArchiveJob,
     ArchiveResult,
     LmsArchiveError,
-    Records,
 )
+from lms_archive.archive import Records
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.tables import frames
 from lms_archive.tables.columns import columns_of

@@ -9,8 +9,9 @@ from archive_tools import for_course, from_rows, planned
 from test_target_lists import Otherwise, odd
 from virtual_time import Exchange, Stage
 
-from lms_archive import ArchiveJob, Client, Contract, Limits, UnexpectedResponseError
+from lms_archive import ArchiveJob, Client, Contract, Limits
 from lms_archive.archive.planning.resolve import resolve_usernames
+from lms_archive.errors import UnexpectedResponseError
 
 FILTERS = ("user_id[]", "enrollment_status[]", "archived_from")
 ODD = {

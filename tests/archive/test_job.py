@@ -13,15 +13,9 @@ import pytest
 from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given, planned
 from attrs.exceptions import FrozenInstanceError
 
-from lms_archive import (
-    ArchiveJob,
-    ArchiveMode,
-    Client,
-    EnrollmentStatus,
-    InvalidInputError,
-    Target,
-    resume,
-)
+from lms_archive import ArchiveJob, Client, InvalidInputError, resume
+from lms_archive.archive import Target
+from lms_archive.records import ArchiveMode, EnrollmentStatus
 
 ANY = (EnrollmentStatus.COMPLETED, EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS)
 

@@ -29,13 +29,12 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    EnrollmentStatus,
     InvalidInputError,
     Limits,
-    PermissionDeniedError,
-    TooManyAffectedError,
     resume,
 )
+from lms_archive.errors import PermissionDeniedError, TooManyAffectedError
+from lms_archive.records import EnrollmentStatus
 
 TRACKED = "SELECT course_id, user_id FROM tracking ORDER BY 1, 2"
 

@@ -23,17 +23,11 @@ from archive_tools import begin, change_plan, from_rows, plan_of
 from plan_tools import load_plans
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ArchivePlan,
-    ArchiveResult,
-    InvalidInputError,
-    LedgerError,
-    redact,
-    resume,
-)
+from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, redact, resume
 from lms_archive.archive.ledger import Ledger, lock
 from lms_archive.archive.ledger.schema import TABLES
 from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.errors import LedgerError
 
 _HOLD = """
 import sys, time
@@ -46,7 +40,8 @@ with Ledger.open(sys.argv[1]):
 _READ_ONLY = """
 import os, sys
 from pathlib import Path
-from lms_archive import ArchivePlan, ArchiveResult, LedgerError
+from lms_archive import ArchivePlan, ArchiveResult
+from lms_archive.errors import LedgerError
 from lms_archive.archive.ledger import Ledger
 folder, plan = Path(sys.argv[1]), ArchivePlan.load(sys.argv[2])
 def create(name):

@@ -15,11 +15,11 @@ from lms_archive import (
     ArchivedLearningPlanEnrollment,
     ArchiveResult,
     Contract,
-    LedgerError,
     Outcome,
 )
 from lms_archive.archive.ledger import Event, Ledger, read_events, standing_in
 from lms_archive.archive.values.outcomes import CODES, CourseOutcome
+from lms_archive.errors import LedgerError
 from lms_archive.records.structure import Structurer
 
 structure = Structurer(Contract.default().records)

@@ -9,15 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import (
-    CourseEnrollment,
-    EnrollmentLevel,
-    EnrollmentStatus,
-    PlannedEnrollment,
-    Terms,
-)
+from lms_archive.archive import PlannedEnrollment, Terms
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.selection import Rows, RowsBuilder, Target, UserKey
+from lms_archive.records import CourseEnrollment, EnrollmentLevel, EnrollmentStatus
 
 AT = datetime(2025, 1, 2, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")

@@ -8,15 +8,9 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, of_many, rows
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ApiError,
-    ArchiveJob,
-    ArchivePlan,
-    AuthenticationError,
-    ConnectionSettingsError,
-    Response,
-    resume,
-)
+from lms_archive import ApiError, ArchiveJob, ArchivePlan, resume
+from lms_archive.errors import AuthenticationError, ConnectionSettingsError
+from lms_archive.wire import Response
 
 HOUR = 3600.0
 

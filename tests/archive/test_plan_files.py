@@ -25,21 +25,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from virtual_time import Stage
 
-from lms_archive import (
-    ArchivePlan,
-    Client,
-    EnrollmentLevel,
-    EnrollmentStatus,
-    InvalidInputError,
-    LedgerError,
-    PlannedEnrollment,
-    PlannedTarget,
-    redact,
-    resume,
-)
+from lms_archive import ArchivePlan, Client, InvalidInputError, redact, resume
+from lms_archive.archive import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.chunks import cut as split
 from lms_archive.archive.values.outcomes import CODES, Skip
+from lms_archive.errors import LedgerError
+from lms_archive.records import EnrollmentLevel, EnrollmentStatus
 
 names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
 texts = st.text(st.characters(codec="utf-8"), max_size=5)

@@ -8,12 +8,8 @@ import pytest
 from plan_tools import check, job, load_plans, of_many, plan, sent
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ArchivedLearningPlanEnrollment,
-    Limits,
-    PlanChangedError,
-    resume,
-)
+from lms_archive import ArchivedLearningPlanEnrollment, Limits, resume
+from lms_archive.errors import PlanChangedError
 
 CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"title": "New"}, "P50: title was Plan 50, is New"),

@@ -12,9 +12,11 @@ import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
 from virtual_time import Stage
 
-from lms_archive import Client, Limits, Response, UnexpectedResponseError
+from lms_archive import Client, Limits
 from lms_archive.archive.planning.estimate import duration_of
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 from lms_archive.wire.transport import RequestsTransport
 
 Alter = Callable[[dict[str, Any]], object]

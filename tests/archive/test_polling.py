@@ -10,8 +10,9 @@ import pytest
 from plan_tools import AGAIN, check, rows
 from virtual_time import Exchange, Stage, VirtualTime
 
-from lms_archive import ArchiveJob, ArchiveResult, JobTimeoutError, Limits, resume
+from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
 from lms_archive.archive.running.jobs import Jobs
+from lms_archive.errors import JobTimeoutError
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.clock import Clock
 

@@ -10,18 +10,15 @@ from plan_tools import AGAIN, done, load_plans
 from plan_tools import plan as plan_of
 from virtual_time import WRITE, Exchange, Stage
 
-from lms_archive import (
-    ArchiveJob,
+from lms_archive import ArchiveJob, Contract, RetryPolicy, resume
+from lms_archive.archive.ledger import read_events
+from lms_archive.errors import (
     CanaryFailedError,
-    Contract,
     NotFoundError,
     PlatformUnavailableError,
-    Response,
-    RetryPolicy,
     UnconfirmedContractError,
-    resume,
 )
-from lms_archive.archive.ledger import read_events
+from lms_archive.wire import Response
 from lms_archive.wire.transport import Transport
 
 ELSEWHERE = Contract.default().with_operation(WRITE, path="/learn/v9/elsewhere")

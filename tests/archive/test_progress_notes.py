@@ -13,20 +13,22 @@ from virtual_time import Stage
 from lms_archive import (
     ApiError,
     ArchiveJob,
-    CanaryFailedError,
     InvalidInputError,
-    JobTimeoutError,
-    LedgerError,
     Limits,
     LmsArchiveError,
+    RunStoppedError,
+    resume,
+)
+from lms_archive.errors import (
+    CanaryFailedError,
+    JobTimeoutError,
+    LedgerError,
     PermissionDeniedError,
     PlanChangedError,
     PlatformUnavailableError,
-    RunStoppedError,
     TooManyAffectedError,
     UnconfirmedContractError,
     UnexpectedArchiveError,
-    resume,
 )
 
 HAS_NOTES = sys.version_info >= (3, 11)

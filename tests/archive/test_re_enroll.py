@@ -25,13 +25,11 @@ from lms_archive import (
     ArchiveJob,
     ArchivePlan,
     ArchiveResult,
-    CanaryFailedError,
-    JobTimeoutError,
     Limits,
-    Response,
-    UnexpectedArchiveError,
     resume,
 )
+from lms_archive.errors import CanaryFailedError, JobTimeoutError, UnexpectedArchiveError
+from lms_archive.wire import Response
 
 LONG_AGO = "UPDATE archived_enrollments SET archived_at = '2026-01-01 00:00:00'"
 STANDING = "SELECT DISTINCT enrollment_status, enrollment_score FROM enrollments"

@@ -3,15 +3,8 @@
 import pytest
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ArchiveResult,
-    Contract,
-    JobTimeoutError,
-    Limits,
-    RunStoppedError,
-    UnexpectedArchiveError,
-    resume,
-)
+from lms_archive import ArchiveResult, Contract, Limits, RunStoppedError, resume
+from lms_archive.errors import JobTimeoutError, UnexpectedArchiveError
 
 RECORD = (
     "INSERT INTO archived_enrollments (archived_at, archived_by, user_id, username, course_id, "

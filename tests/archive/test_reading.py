@@ -20,7 +20,8 @@ from hypothesis import HealthCheck, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from lms_archive import Client, EnrollmentStatus, InvalidInputError
+from lms_archive import Client, InvalidInputError
+from lms_archive.records import EnrollmentStatus
 from lms_archive.sandbox import Sandbox
 
 HEADER = ("username", "note", "course_code", "=sum")

@@ -13,10 +13,11 @@ import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, Client, ContractReport, OperationCheck
+from lms_archive import ArchiveJob, Client
 from lms_archive.errors import printable
 from lms_archive.sandbox import Sandbox
 from lms_archive.tables.html import block, counted, line, table
+from lms_archive.wire import ContractReport, OperationCheck
 
 HOSTILE = [
     "<script>alert(1)</script>",

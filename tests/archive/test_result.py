@@ -18,13 +18,12 @@ from lms_archive import (
     ArchiveJob,
     ArchiveResult,
     InvalidInputError,
-    LedgerError,
     PasswordGrant,
-    PermissionDeniedError,
     RunStoppedError,
     resume,
 )
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS
+from lms_archive.errors import LedgerError, PermissionDeniedError
 
 
 @pytest.fixture

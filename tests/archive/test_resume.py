@@ -6,20 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ArchivePlan,
-    ArchiveResult,
-    InvalidInputError,
+from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
+from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
-    Limits,
     PlatformUnavailableError,
     TooManyAffectedError,
     UnexpectedArchiveError,
-    resume,
 )
-from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.values.outcomes import Outcome
 
 
 def _interrupt() -> None:

@@ -7,7 +7,8 @@ import pytest
 from plan_tools import UNENROLL, load_plans
 from virtual_time import Stage
 
-from lms_archive import ArchiveJob, AuthenticationError, PermissionDeniedError
+from lms_archive import ArchiveJob
+from lms_archive.errors import AuthenticationError, PermissionDeniedError
 from lms_archive.sandbox import Foreign, Sandbox
 
 ROWS = {

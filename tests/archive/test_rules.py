@@ -7,15 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import (
-    InvalidInputError,
-    LearningPlanCourse,
-    PlannedEnrollment,
-    PlannedTarget,
-    Terms,
-)
+from lms_archive import InvalidInputError
+from lms_archive.archive import PlannedEnrollment, PlannedTarget, Terms
 from lms_archive.archive.planning.rules import OnShared, Rules
 from lms_archive.archive.planning.shared_courses import Sharing
+from lms_archive.records import LearningPlanCourse
 
 
 def _sharing(plans: Mapping[int, Iterable[int]]) -> Sharing:

@@ -7,18 +7,20 @@ from lms_archive import (
     ApiError,
     ArchivedCourseEnrollment,
     ArchiveResult,
-    CanaryFailedError,
     Contract,
-    JobTimeoutError,
     Limits,
+    RetryPolicy,
+    RunStoppedError,
+    resume,
+)
+from lms_archive.errors import (
+    CanaryFailedError,
+    JobTimeoutError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
-    RetryPolicy,
-    RunStoppedError,
     TooManyAffectedError,
     UnexpectedArchiveError,
-    resume,
 )
 
 READS = {"course_enrollments", "archived_course_enrollments"}

@@ -5,15 +5,8 @@ from typing import Any
 import pytest
 from virtual_time import Stage
 
-from lms_archive import (
-    ArchiveJob,
-    ArchivePlan,
-    ArchiveResult,
-    CanaryFailedError,
-    Contract,
-    Limits,
-    UnexpectedArchiveError,
-)
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits
+from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
 
 FORM = "archive_course_enrollments_select_all"
 

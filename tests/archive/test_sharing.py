@@ -9,7 +9,8 @@ import pytest
 from plan_tools import AGAIN, UNENROLL, check, date_of, load_plans, plan, records_of, rows, sent
 from virtual_time import ENROLLED_AT, Stage, VirtualTime
 
-from lms_archive import ArchiveJob, CanaryFailedError, InvalidInputError, resume
+from lms_archive import ArchiveJob, InvalidInputError, resume
+from lms_archive.errors import CanaryFailedError
 from lms_archive.sandbox import Sandbox
 
 Reading = Literal["A", "B"]

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from virtual_time import START, Exchange, Stage
 
-from lms_archive import Client, EnrollmentStatus, Limits, Response, UnexpectedResponseError
+from lms_archive import Client, Limits
 from lms_archive.archive.target.complete import read_complete, read_once
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive.errors import UnexpectedResponseError
+from lms_archive.records import EnrollmentStatus
 from lms_archive.records.active import CourseEnrollment
+from lms_archive.wire import Response
 from lms_archive.wire.pages import Page
 
 COURSE = PlannedTarget(kind="course", target_id=1)

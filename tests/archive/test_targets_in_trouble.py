@@ -8,18 +8,9 @@ from attrs import evolve
 from plan_tools import AGAIN, load_plans, of_many, plan, rows
 from virtual_time import Exchange, Stage
 
-from lms_archive import (
-    ApiError,
-    ArchiveJob,
-    ArchivePlan,
-    ArchiveResult,
-    CanaryFailedError,
-    Limits,
-    NotFoundError,
-    Response,
-    UnexpectedResponseError,
-    resume,
-)
+from lms_archive import ApiError, ArchiveJob, ArchivePlan, ArchiveResult, Limits, resume
+from lms_archive.errors import CanaryFailedError, NotFoundError, UnexpectedResponseError
+from lms_archive.wire import Response
 
 
 def _delete(stage: Stage, course: int) -> None:

@@ -6,7 +6,8 @@ import pytest
 from plan_tools import AGAIN, done
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
-from lms_archive import ArchiveJob, ArchiveResult, CanaryFailedError
+from lms_archive import ArchiveJob, ArchiveResult
+from lms_archive.errors import CanaryFailedError
 
 KEPT, RESET = "kept", "reset"
 UNCLEAR = "not checkable"

@@ -6,19 +6,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from lms_archive import (
-    ArchiveMode,
-    CanaryFailedError,
-    EnrollmentLevel,
-    EnrollmentStatus,
-    Outcome,
-    RunStoppedError,
-)
+from lms_archive import Outcome, RunStoppedError
 from lms_archive.archive.running.readback import Finding
 from lms_archive.archive.running.submission import Sending
 from lms_archive.archive.running.verdict import SENDS, canary_failed, change, chunk_failed, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CODES
+from lms_archive.errors import CanaryFailedError
+from lms_archive.records import ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.archived import (
     ArchivedCourse,

@@ -13,8 +13,9 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from lms_archive import ArchiveJob, Limits, Response
+from lms_archive import ArchiveJob, Limits
 from lms_archive.archive.ledger import Ledger
+from lms_archive.wire import Response
 from lms_archive.wire.transport import RequestsTransport
 
 from .common import figure, say

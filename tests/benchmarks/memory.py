@@ -18,11 +18,11 @@ from lms_archive import (
     Client,
     Contract,
     Outcome,
-    Response,
     StaticToken,
 )
 from lms_archive.archive.ledger import Ledger
 from lms_archive.records.structure import Structurer
+from lms_archive.wire import Response
 
 from .common import archived_items, figure, in_child, peak, resident
 

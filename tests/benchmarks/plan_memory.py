@@ -99,8 +99,8 @@ def _plan(count: int) -> Any:
 
 
 def _chunks(rows: Any, terms: Any) -> Iterator[Any]:
-    from lms_archive import EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
     from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget, cut  # noqa: PLC0415
+    from lms_archive.records import EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
 
     for number, (target, places) in enumerate(rows.by_target(), start=1):
         found = PlannedTarget(kind="course", target_id=number, code=target.code, listed=9)

@@ -127,7 +127,7 @@ def _cut(*given: Any) -> list[Any]:
 
 def _enrolled(course_id: int, names: set[str]) -> Iterator[Any]:
     """An enrollment of each, as a reading would give it."""
-    from lms_archive import CourseEnrollment, EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
+    from lms_archive.records import CourseEnrollment, EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
 
     for name in names:
         user_id = int(name[7:13]) + 1

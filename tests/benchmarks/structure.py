@@ -12,12 +12,11 @@ from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any
 
-from lms_archive import (
+from lms_archive import ArchivedCourseEnrollment, Contract
+from lms_archive.records import (
     ArchivedCourse,
-    ArchivedCourseEnrollment,
     ArchiveDetails,
     ArchivedUser,
-    Contract,
     CourseEnrollmentDetails,
 )
 from lms_archive.records.status import LEVEL_WORDS, STATUS_WORDS, EnrollmentLevel, EnrollmentStatus

@@ -30,10 +30,9 @@ from lms_archive import (
     Client,
     Limits,
     LmsArchiveError,
-    PlanChangedError,
-    UnexpectedArchiveError,
     resume,
 )
+from lms_archive.errors import PlanChangedError, UnexpectedArchiveError
 from lms_archive.sandbox import Sandbox
 
 __all__ = ["Played", "Theatre", "play"]

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from attrs import NOTHING, fields
 
-from lms_archive import (
+from lms_archive import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
+from lms_archive.records import (
     ArchivedCourse,
-    ArchivedCourseEnrollment,
     ArchiveDetails,
     ArchivedLearningPlan,
-    ArchivedLearningPlanEnrollment,
     ArchivedUser,
     CourseEnrollmentDetails,
     EnrollmentDetails,

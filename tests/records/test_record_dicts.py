@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import (
+from lms_archive import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment, InvalidInputError
+from lms_archive.records import (
     ArchivedCourse,
-    ArchivedCourseEnrollment,
     ArchiveDetails,
     ArchivedLearningPlan,
-    ArchivedLearningPlanEnrollment,
     ArchivedUser,
     BackgroundJob,
     Course,
@@ -22,7 +21,6 @@ from lms_archive import (
     EnrollmentDetails,
     EnrollmentLevel,
     EnrollmentStatus,
-    InvalidInputError,
     JobStatus,
     LearningPlan,
     LearningPlanCourse,

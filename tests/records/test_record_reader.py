@@ -11,8 +11,8 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import lms_archive
-from lms_archive import Contract, Course
+from lms_archive import Contract, records
+from lms_archive.records import Course
 from lms_archive.records.keys import first_key
 from lms_archive.records.structure import Structurer, record_reader
 
@@ -62,7 +62,7 @@ def items(cls: Any, keys: Mapping[str, str], under: str = "") -> st.SearchStrate
 @given(data=st.data())
 def test_as_by_hand(name: str, data: st.DataObject) -> None:
     """Whichever keys an item has, its record is whole, frozen, and equal to one made by hand."""
-    cls = getattr(lms_archive, name)
+    cls = getattr(records, name)
     item = data.draw(items(cls, KEYS[name]))
     unknown = data.draw(st.dictionaries(st.sampled_from(["branch", "x y"]), WORDS))
     made = Structurer(KEYS)(cls, item | unknown)

@@ -8,21 +8,22 @@ from typing import Any
 import attrs
 import pytest
 
-import lms_archive
-from lms_archive import (
+from lms_archive import Contract, records
+from lms_archive.records import (
     ArchiveMode,
-    Contract,
     CourseEnrollment,
     EnrollmentLevel,
     EnrollmentStatus,
     JobStatus,
+    active,
+    archived,
+    status,
 )
-from lms_archive.records import active, archived, status
 from lms_archive.records.keys import first_key
 from lms_archive.records.structure import Structurer
 
 CONTRACT = Contract.default()
-RECORDS = {name: getattr(lms_archive, name) for name in CONTRACT.records}
+RECORDS = {name: getattr(records, name) for name in CONTRACT.records}
 PUBLIC = [getattr(module, name) for module in (active, archived) for name in module.__all__]
 ALL = [cls for cls in PUBLIC if isinstance(cls, type)]  # not the union of two of them
 STARRED = {
@@ -97,7 +98,7 @@ def test_keys_are_apart(name: str) -> None:
 @pytest.mark.parametrize("name", STARRED)
 def test_starred_fields(name: str) -> None:
     """What the article marks as saved but not returned is there, None, and marked."""
-    fields = {field.name: field for field in attrs.fields(getattr(lms_archive, name))}
+    fields = {field.name: field for field in attrs.fields(getattr(records, name))}
     marked = {n for n, field in fields.items() if field.metadata.get("returned") is False}
     assert marked == STARRED[name]
     assert all(fields[name].default is None for name in marked)

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lms_archive import (
-    ArchivedCourseEnrollment,
-    ArchivedLearningPlanEnrollment,
+from lms_archive import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment, Contract
+from lms_archive.records import (
     BackgroundJob,
-    Contract,
     Course,
     CourseEnrollment,
     EnrollmentLevel,

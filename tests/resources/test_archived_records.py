@@ -16,25 +16,29 @@ from wire_tools import URL, Sent, answer, scripted
 
 from lms_archive import (
     ApiError,
-    ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchiveDetails,
-    ArchivedRecord,
-    ArchivedUser,
     ArchiveJob,
     Client,
     Contract,
-    CourseEnrollmentDetails,
     InvalidInputError,
+    RetryPolicy,
+)
+from lms_archive.errors import (
     NotFoundError,
     PartialDeletionError,
     PermissionDeniedError,
-    Response,
-    RetryPolicy,
     UnconfirmedContractError,
+)
+from lms_archive.records import (
+    ArchivedCourse,
+    ArchiveDetails,
+    ArchivedRecord,
+    ArchivedUser,
+    CourseEnrollmentDetails,
 )
 from lms_archive.records.archived import read_from
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 
 DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
 

@@ -9,8 +9,10 @@ import pytest
 from virtual_time import START, VirtualTime
 from wire_tools import items, scripted
 
-from lms_archive import Client, InvalidInputError, Limits, Response, UnexpectedResponseError
+from lms_archive import Client, InvalidInputError, Limits
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 
 utc = timezone.utc
 BORDER = datetime(2026, 1, 1, tzinfo=utc)

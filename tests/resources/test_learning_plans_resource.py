@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 from virtual_time import START, VirtualTime
 
-from lms_archive import (
-    Client,
-    Contract,
-    EnrollmentStatus,
-    InvalidInputError,
-    LearningPlanEnrollment,
-    Limits,
-    NotFoundError,
-    UnexpectedResponseError,
-)
+from lms_archive import Client, Contract, InvalidInputError, Limits
+from lms_archive.errors import NotFoundError, UnexpectedResponseError
+from lms_archive.records import EnrollmentStatus, LearningPlanEnrollment
 from lms_archive.sandbox import Sandbox
 
 utc = timezone.utc

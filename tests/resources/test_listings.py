@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 from virtual_time import VirtualTime
 
-from lms_archive import (
-    ApiError,
-    ArchiveJob,
-    Client,
-    InvalidInputError,
-    Limits,
-    Listing,
-    NotFoundError,
-    Record,
-)
+from lms_archive import ApiError, ArchiveJob, Client, InvalidInputError, Limits
+from lms_archive.errors import NotFoundError
+from lms_archive.records import Record
+from lms_archive.resources import Listing
 from lms_archive.sandbox import Sandbox
 from lms_archive.tables.columns import columns_of
 

@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 from wire_tools import answer, items, scripted
 
-from lms_archive import (
-    ApiError,
-    Client,
-    EnrollmentStatus,
-    InvalidInputError,
-    JobStatus,
-    Limits,
-    NotFoundError,
-    PermissionDeniedError,
-    RetryPolicy,
-    UnexpectedResponseError,
-)
+from lms_archive import ApiError, Client, InvalidInputError, Limits, RetryPolicy
+from lms_archive.errors import NotFoundError, PermissionDeniedError, UnexpectedResponseError
+from lms_archive.records import EnrollmentStatus, JobStatus
 from lms_archive.resources import archived, background_jobs, courses, enrollments, users
 from lms_archive.sandbox import Sandbox
 

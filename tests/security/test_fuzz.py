@@ -26,11 +26,11 @@ from lms_archive import (
     InvalidInputError,
     LmsArchiveError,
     PasswordGrant,
-    Response,
     RetryPolicy,
     redact,
 )
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 
 #: Each example of a ledger is written to the disk, and synced.
 _DEFAULT = settings().max_examples

@@ -20,22 +20,23 @@ from wire_tools import http, items, read_request, scripted
 from lms_archive import (
     ArchiveJob,
     ArchivePlan,
-    CanaryFailedError,
     Client,
     InvalidInputError,
-    JobTimeoutError,
-    LedgerError,
     LmsArchiveError,
-    PermissionDeniedError,
-    Response,
     RetryPolicy,
     RunStoppedError,
     StaticToken,
-    UnexpectedResponseError,
     resume,
 )
+from lms_archive.errors import (
+    CanaryFailedError,
+    JobTimeoutError,
+    LedgerError,
+    PermissionDeniedError,
+    UnexpectedResponseError,
+)
+from lms_archive.wire import Response, responses, transport
 from lms_archive.wire import pages as module
-from lms_archive.wire import responses, transport
 from lms_archive.wire.download import download
 
 LIMIT = 2**20

@@ -14,16 +14,8 @@ from canaries import AUTHS, SECRETS, found_in, make_client
 from virtual_time import Stage
 from wire_tools import bare_server, http, items, read_request, says, scripted
 
-from lms_archive import (
-    ApiError,
-    Client,
-    ConnectionSettingsError,
-    Contract,
-    InvalidInputError,
-    PasswordGrant,
-    StaticToken,
-    UnexpectedResponseError,
-)
+from lms_archive import ApiError, Client, Contract, InvalidInputError, PasswordGrant, StaticToken
+from lms_archive.errors import ConnectionSettingsError, UnexpectedResponseError
 from lms_archive.wire.download import download
 from lms_archive.wire.transport import RequestsTransport
 

@@ -26,15 +26,8 @@ from canaries import (
 from virtual_time import Stage
 from wire_tools import answer, scripted, token
 
-from lms_archive import (
-    ApiError,
-    ArchiveJob,
-    Client,
-    Contract,
-    InvalidInputError,
-    Response,
-    StaticToken,
-)
+from lms_archive import ApiError, ArchiveJob, Client, Contract, InvalidInputError, StaticToken
+from lms_archive.wire import Response
 from lms_archive.wire.contract import Request
 from lms_archive.wire.settings import Settings
 

@@ -11,20 +11,22 @@ from virtual_time import Stage
 from wire_tools import answer, scripted
 
 from lms_archive import (
-    ArchivedCourse,
     ArchivedCourseEnrollment,
-    ArchiveDetails,
-    ArchivedUser,
     ArchivePlan,
     ArchiveResult,
     Client,
-    CourseEnrollmentDetails,
     InvalidInputError,
-    LedgerError,
     resume,
 )
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
+from lms_archive.errors import LedgerError
 from lms_archive.files import whole_file
+from lms_archive.records import (
+    ArchivedCourse,
+    ArchiveDetails,
+    ArchivedUser,
+    CourseEnrollmentDetails,
+)
 from lms_archive.records.archived import read_from
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and links of POSIX")

@@ -15,13 +15,12 @@ from lms_archive import (
     ArchivePlan,
     ArchiveResult,
     InvalidInputError,
-    JobTimeoutError,
-    LedgerError,
     LmsArchiveError,
     redact,
     resume,
 )
 from lms_archive.archive.ledger import Ledger, read_events
+from lms_archive.errors import JobTimeoutError, LedgerError
 
 NAMES = [f"zq{part}{i}" for i in range(4) for part in ("user", "first", "last", "mail")]
 

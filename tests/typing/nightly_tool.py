@@ -10,15 +10,15 @@ from attrs import frozen
 
 from lms_archive import (
     ArchiveJob,
-    ArchiveMode,
     ArchiveResult,
     Client,
     ClientCredentials,
     Contract,
     LmsArchiveError,
-    TooManyAffectedError,
     resume,
 )
+from lms_archive.errors import TooManyAffectedError
+from lms_archive.records import ArchiveMode
 
 
 @frozen

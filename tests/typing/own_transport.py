@@ -6,7 +6,9 @@ from urllib.parse import urlencode, urlsplit
 
 from typing_extensions import assert_type
 
-from lms_archive import ArchivePlan, Client, Response, RunEvent, StaticToken
+from lms_archive import ArchivePlan, Client, StaticToken
+from lms_archive.archive import RunEvent
+from lms_archive.wire import Response
 
 
 def carry(

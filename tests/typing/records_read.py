@@ -7,11 +7,10 @@ from typing_extensions import assert_type
 from lms_archive import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
-    ArchivedRecord,
     ArchiveResult,
     Client,
-    CourseEnrollment,
 )
+from lms_archive.records import ArchivedRecord, CourseEnrollment
 
 
 def certificates(result: ArchiveResult) -> dict[str, str | None]:

@@ -12,16 +12,18 @@ from wire_tools import URL, FakeTime, Scripted, answer, on_time, scripted, token
 
 from lms_archive import (
     ApiError,
-    AuthenticationError,
     Client,
     ClientCredentials,
     InvalidInputError,
     JwtBearer,
     PasswordGrant,
-    PermissionDeniedError,
-    PlatformUnavailableError,
     RetryPolicy,
     StaticToken,
+)
+from lms_archive.errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    PlatformUnavailableError,
     UnexpectedResponseError,
 )
 from lms_archive.sandbox import Sandbox

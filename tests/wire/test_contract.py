@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lms_archive import Contract, InvalidInputError, Operation
+from lms_archive import Contract, InvalidInputError
 from lms_archive.records.structure import from_plain, to_plain
+from lms_archive.wire import Operation
 
 DEFAULT = Contract.default()
 WRITE = "archive_course_enrollments"

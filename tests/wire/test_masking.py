@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import answer, scripted
 
-from lms_archive import AuthenticationError, InvalidInputError, PasswordGrant
+from lms_archive import InvalidInputError, PasswordGrant
+from lms_archive.errors import AuthenticationError
 from lms_archive.wire.masking import Mask, Secret, secret
 
 REFUSED = "Invalid username and password combination"

@@ -9,16 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire_tools import Scripted, Sent, answer, items, scripted
 
-from lms_archive import (
-    BackgroundJob,
-    Client,
-    Contract,
-    Course,
-    Limits,
-    Response,
-    UnexpectedResponseError,
-)
+from lms_archive import Client, Contract, Limits
+from lms_archive.errors import UnexpectedResponseError
+from lms_archive.records import BackgroundJob, Course
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import Response
 from lms_archive.wire import pages as module
 from lms_archive.wire.pages import Page, pages
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from wire_tools import answer, scripted
 
-from lms_archive import BackgroundJob, Client, UnexpectedResponseError
+from lms_archive import Client
+from lms_archive.errors import UnexpectedResponseError
+from lms_archive.records import BackgroundJob
 from lms_archive.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

@@ -21,21 +21,17 @@ from urllib3.exceptions import MaxRetryError, ProxyError
 from urllib3.exceptions import SSLError as Urllib3SSLError
 from wire_tools import DATE, URL, FakeTime, Scripted, answer, bare_server, on_time, says, scripted
 
-from lms_archive import (
-    ApiError,
+from lms_archive import ApiError, Client, RetryPolicy, StaticToken
+from lms_archive.errors import (
     AuthenticationError,
-    Client,
     ConnectionSettingsError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
     RateLimitError,
-    RequestNotSentError,
-    Response,
-    RetryPolicy,
-    StaticToken,
     UnexpectedResponseError,
 )
+from lms_archive.wire import RequestNotSentError, Response
 from lms_archive.wire import responses as module
 from lms_archive.wire.contract import Request
 from lms_archive.wire.masking import Mask, Secret

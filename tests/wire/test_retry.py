@@ -9,19 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import FakeTime, Scripted, answer, scripted, token
 
-from lms_archive import (
-    ApiError,
+from lms_archive import ApiError, ClientCredentials, RetryPolicy
+from lms_archive.errors import (
     AuthenticationError,
-    ClientCredentials,
     PermissionDeniedError,
     PlatformUnavailableError,
     RateLimitError,
-    RequestNotSentError,
-    Response,
-    RetryPolicy,
     UnexpectedResponseError,
 )
 from lms_archive.limits import RetryPolicy as Policy
+from lms_archive.wire import RequestNotSentError, Response
 from lms_archive.wire.contract import Request
 from lms_archive.wire.retry import LONGEST_WAIT, with_retry
 

@@ -15,16 +15,13 @@ from lms_archive import (
     Client,
     ClientCredentials,
     InvalidInputError,
-    NotFoundError,
-    PlatformUnavailableError,
-    RequestNotSentError,
-    Response,
     RetryPolicy,
     StaticToken,
-    UnexpectedResponseError,
     __version__,
 )
+from lms_archive.errors import NotFoundError, PlatformUnavailableError, UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
+from lms_archive.wire import RequestNotSentError, Response
 
 TOKEN = StaticToken("t")
 GOOD = answer({"data": 1})

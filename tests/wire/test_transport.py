@@ -15,13 +15,9 @@ import requests
 import responses
 from wire_tools import FakeTime, bare_server, http, on_time, read_request, says
 
-from lms_archive import (
-    Client,
-    ConnectionSettingsError,
-    RequestNotSentError,
-    Response,
-    StaticToken,
-)
+from lms_archive import Client, StaticToken
+from lms_archive.errors import ConnectionSettingsError
+from lms_archive.wire import RequestNotSentError, Response
 from lms_archive.wire import transport as module
 from lms_archive.wire.transport import RequestsTransport, UnusableConnectionError
 

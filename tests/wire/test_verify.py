@@ -30,19 +30,13 @@ from swagger_documents import (
     without_archive,
 )
 
-from lms_archive import (
-    Client,
-    Contract,
-    InvalidInputError,
-    PasswordGrant,
-    StaticToken,
-    UnconfirmedContractError,
-)
+from lms_archive import Client, Contract, InvalidInputError, PasswordGrant, StaticToken
 from lms_archive.errors import (
     AuthenticationError,
     LmsArchiveError,
     PlatformUnavailableError,
     RateLimitError,
+    UnconfirmedContractError,
 )
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.routes import ROUTES

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from leavers import archive_leavers, main
 
-from lms_archive import LedgerError, Limits
+from lms_archive import Limits
+from lms_archive.errors import LedgerError
 from lms_archive.sandbox import Sandbox
 
 
