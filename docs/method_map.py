@@ -48,7 +48,9 @@ def tables() -> str:
 
 def _marks(evidence: str) -> str:
     """Return the marks that an evidence text contains, in its order."""
-    return ", ".join(dict.fromkeys(re.findall(r"\b(?:article|doc|seen|2017|reply|assumed)\b", evidence)))
+    return ", ".join(
+        dict.fromkeys(re.findall(r"\b(?:article|doc|seen|2017|reply|assumed)\b", evidence))
+    )
 
 
 def _summary(method: object) -> str:
