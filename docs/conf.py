@@ -98,11 +98,11 @@ def _public_names() -> dict[str, str]:
 
 def _contract_page() -> None:
     """Write the contract's tables from the contract itself."""
-    rows = ["## Operations", "", "| operation | call | evidence |", "|---|---|---|"]
+    rows = ["## Operations", "", "| operation | evidence |", "|---|---|"]
     for name, row in Contract.default().operations.items():
         sent = ", ".join(f"`{name}`" for name in (*row.params.values(), *row.fixed))
         call = f"`{row.method} {row.path}`" + (f"<br>{sent}" if sent else "")
-        rows.append(f"| **{name}** | {call} | {row.evidence} |")
+        rows.append(f"| **{name}**<br>{call} | {row.evidence} |")
     rows += ["", "## Records", "", "The JSON key of each attribute."]
     for name, keys in Contract.default().records.items():
         rows += ["", f"### {name}", "", "| attribute | JSON key |", "|---|---|"]
