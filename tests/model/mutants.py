@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from attrs import evolve, frozen
 from patching import Function, Patch, broken
@@ -155,14 +156,13 @@ def _any_enrollment(_: Function, self: readback.Finding) -> bool:
 
 def _sends_first(patch: Patch) -> None:
     """Write `sending` when the call has come back."""
-    late: list[Event] = []
+    late: WeakKeyDictionary[Ledger, Sequence[Event]] = WeakKeyDictionary()
 
     def append(original: Function, self: Ledger, *events: Event) -> None:
         if any(isinstance(event, Sending) for event in events):
-            late[:] = events
+            late[self] = events
             return
-        original(self, *late, *events)
-        late.clear()
+        original(self, *late.pop(self, ()), *events)
 
     patch.method(Ledger, "append", append)
 
