@@ -32,7 +32,7 @@ from lms_archive.archive.running import (
     state,
     verdict,
 )
-from lms_archive.archive.values.events import Event, JobEnded, Sending
+from lms_archive.archive.values.events import Event, JobEnded, NotSent, Refused, Sending, Submitted
 from lms_archive.errors import ApiError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire import session
@@ -162,7 +162,8 @@ def _sends_first(patch: Patch) -> None:
         if any(isinstance(event, Sending) for event in events):
             late[self] = events
             return
-        original(self, *late.pop(self, ()), *events)
+        is_answer = isinstance(events[0], Submitted | NotSent | Refused)
+        original(self, *(late.pop(self, ()) if is_answer else ()), *events)
 
     patch.method(Ledger, "append", append)
 

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
+from run_states import KeptState, content, kept_states, replayed
 from schedules import FIRST_USER, Schedule, schedule
 from short_line import ShortLine
 from somebody import Killed, Somebody
@@ -295,8 +296,10 @@ class _Player:
         for time in range(AGAIN + len(self.plot.rows)):
             begun = self.now()
             try:
-                result = self.go(plan, ledger)
+                with kept_states() as states:
+                    result = self.go(plan, ledger)
             except (LmsArchiveError, Killed) as error:
+                self.compare(states, ledger)
                 asking.periods.append((begun, self.now()))
                 self.told(error)
                 if isinstance(error, UnexpectedArchiveError):
@@ -307,6 +310,7 @@ class _Player:
                 if until_death and isinstance(error, Killed):
                     return False
             else:
+                self.compare(states, ledger)
                 asking.periods.append((begun, self.now()))
                 self.say(f"ledger {number}: {result.counts}")
                 idle += 1
@@ -317,6 +321,11 @@ class _Player:
                     return True
             self.pause(time)
         return True
+
+    def compare(self, states: Sequence[KeptState], ledger: Path) -> None:
+        """Note where the run knew anything else than its ledger does."""
+        if states and content(states[-1]) != content(replayed(states[-1], ledger)):
+            self.hasty.append("the run and its ledger disagree")
 
     def pause(self, time: int) -> None:
         """Wait longer each time, up to a quarter of an hour."""

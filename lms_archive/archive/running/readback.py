@@ -7,7 +7,8 @@ the platform's clock, with two minutes of grace).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -30,12 +31,14 @@ from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
     "Finding",
+    "Look",
     "active_or_missing",
     "check_platform",
     "concerns_target",
     "finding",
     "is_missing",
     "is_seen",
+    "look_together",
     "own_records",
     "read_active",
     "read_archived",
@@ -113,18 +116,72 @@ class Finding:
         )
 
 
+@frozen
+class Look:
+    """What both lists hold of the users of some submissions, by user id; `active` may be missing.
+
+    The archived list is read first: what is archived while we read is then missed in it and
+    missed in the active list, which is looked for again.
+    """
+
+    archived: Mapping[int, Sequence[Archived]]
+    active: Mapping[int, Active] | None
+
+
+def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[str, int], Look]:
+    """Look at many small targets: at each archived list, then at all active lists in few calls.
+
+    A target whose lists cannot be read so, or where an enrollment is in neither list, is left
+    out: it is read on its own.
+
+    Raises:
+        ApiError: a call failed, in a way that concerns all targets.
+    """
+    archived: dict[TargetQueue, dict[int, list[Archived]]] = {}
+    for queue in queues:
+        members = [member for one in queue.unverified for member in one.members]
+        since = min(one.chunk.read_at for one in queue.unverified) - GRACE
+        try:
+            archived[queue] = read_archived(client, queue.target, members, since)
+        except ApiError as error:
+            if not concerns_target(client, error):
+                raise
+    wanted = {
+        queue.target: [member.user_id for one in queue.unverified for member in one.members]
+        for queue in archived
+    }
+    active = read_active_together(client, wanted)
+    return {
+        queue.target.key: Look(records, active[queue.target.key])
+        for queue, records in archived.items()
+        if queue.target.key in active
+        and set(wanted[queue.target]) <= records.keys() | active[queue.target.key].keys()
+    }
+
+
+def read_active_together(
+    client: Client, wanted: Mapping[PlannedTarget, Sequence[int]]
+) -> dict[tuple[str, int], dict[int, Active]]:
+    """Read the active enrollments of these users, by target and user id."""
+    found: dict[tuple[str, int], dict[int, Active]] = {}
+    for target, users in wanted.items():
+        with suppress(NotFoundError):  # is seen again where the target is read on its own
+            found[target.key] = TargetLists(client, target).active_by_user(users)
+    return found
+
+
 def read_findings(
     client: Client,
     queue: TargetQueue,
     submissions: Sequence[Submission],
     terms: Terms,
+    *,
     records: Mapping[int, Sequence[Archived]],
+    look: Look | None,
 ) -> list[Finding]:
     """Read both lists until each member is settled, or for as long as a record may lag.
 
-    The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which is looked for again. A target that is gone has no active
-    enrollments, but may still have archived ones.
+    A target that is gone has no active enrollments, but may still have archived ones.
 
     Args:
         client: the platform.
@@ -132,26 +189,38 @@ def read_findings(
         submissions: what is read back.
         terms: what was asked for.
         records: what is known of the target's archived list already, by user id.
+        look: the first look, where it was made already.
     """
     target, read_at = queue.target, min(one.chunk.read_at for one in submissions)
     sent_at = {member.row: one.sent_at for one in submissions for member in one.members}
     members = [member for one in submissions for member in one.members]
-    only = terms.only if terms.mode is ArchiveMode.UNENROLL else None
-    left = max(target.listed - queue.archived - len(members), 1)
 
-    def read(
+    def look_at(
         wanted: Sequence[PlannedEnrollment],
         known: Mapping[int, Sequence[Archived]],
-        only: Sequence[EnrollmentStatus] | None,
-    ) -> Iterator[tuple[int, Finding]]:
+        **options: Any,
+    ) -> Look:
         unseen = [one for one in wanted if not is_seen(one, known, sent_at[one.row])]
-        found = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
-        active = active_or_missing(client, target, wanted, only=only, left=left)
-        for one in wanted:
-            own = found.get(one.user_id, ())
-            yield one.row, finding(one, own, active, sent_at[one.row], terms.mode)
+        archived = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
+        return Look(archived, active_or_missing(client, target, wanted, **options))
 
-    findings = dict(read(members, records, only))
+    def findings_of(wanted: Sequence[PlannedEnrollment], look: Look) -> dict[int, Finding]:
+        return {
+            one.row: finding(
+                one,
+                look.archived.get(one.user_id, ()),
+                look.active,
+                sent_at[one.row],
+                terms.mode,
+            )
+            for one in wanted
+        }
+
+    if look is None:
+        only = terms.only if terms.mode is ArchiveMode.UNENROLL else None
+        left = max(target.listed - queue.archived - len(members), 1)
+        look = look_at(members, records, only=only, left=left)
+    findings = findings_of(members, look)
     wait, waited = 1.0, 0.0
     while waited < LAG and (
         unsettled := [found.member for found in findings.values() if not found.settled]
@@ -159,7 +228,7 @@ def read_findings(
         wait = min(wait * 2, LAG - waited)
         client.session.clock.sleep(wait)
         waited += wait
-        findings.update(read(unsettled, {}, None))
+        findings.update(findings_of(unsettled, look_at(unsettled, {})))
     return list(findings.values())
 
 
