@@ -310,7 +310,7 @@ MUTANTS = tuple(
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread
         ),
-        "does not drop who was enrolled anew": _function(verdict, "change", _any_date),
+        "does not drop who was enrolled again": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(
             reconcile.Reconciler, "settle_changed", _no_record_looked_for
         ),

@@ -371,7 +371,7 @@ class _Player:
         self.counts["calls"] += len(self.stage.line.exchanges)
 
 
-_NOT_SEEN = re.compile(r"user (\d+) is unenrolled, but no archived record")
+_NOT_SEEN = re.compile(r"user (\d+) in .+ is unenrolled, but no archived record")
 _HIDDEN = " UNION ".join(
     "SELECT hidden_until / 1000000 - CAST(strftime('%s', archived_at) AS INTEGER) "
     f"FROM {table} WHERE user_id = {{user}} AND hidden_until > {{now}}"

@@ -138,7 +138,7 @@ def _archived(
         yield f"active since {at}"
     if key not in acted and schedule.mode == "re-enroll":
         if (one.code == "not_re_enrolled") != (at == "none"):
-            yield f"enrolled anew: {at}"
+            yield f"enrolled again: {at}"
     elif key not in acted and not still and at != "none":
         yield f"active since {at}"
     for course in one.courses:

@@ -189,7 +189,7 @@ def _lost(
     end: Truth,
     deeds: Sequence[Deed],
 ) -> Iterator[str]:
-    """What is neither active nor archived, nor taken by others; who was not enrolled anew."""
+    """What is neither active nor archived, nor taken by others; who was not enrolled again."""
     taken = {(deed.key, deed.old) for deed in deeds}
     for key, date in enrollments:
         gone = end.active.get(key, "none") != date and (key, date) not in taken
@@ -198,7 +198,7 @@ def _lost(
     acted = {deed.key for deed in deeds}
     for key, records in end.records.items() if schedule.mode == "re-enroll" else ():
         if any(one.ours for one in records) and key not in end.active and key not in acted:
-            yield f"{key} was archived and is not enrolled anew"
+            yield f"{key} was archived and is not enrolled again"
 
 
 def deleted(deeds: Iterable[Deed]) -> set[int]:

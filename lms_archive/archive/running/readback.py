@@ -1,8 +1,8 @@
-"""Reading back: the archived list is the truth, whatever a job says of itself.
+"""Read back what was sent: the archived list is the truth, whatever a job reports.
 
-The identity of an enrollment is its target, its user and its enrollment date. It is archived
-when an archived record of that identity exists, archived not before its pre-image was read (by
-the platform's clock, with two minutes of grace).
+The identity of an enrollment is its target, its user and its enrollment date. It is archived if an
+archived record of that identity exists that is not older than the plan's reading (by the
+platform's clock, with two minutes of grace).
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ _OF_THE_JOB = (
 
 @frozen(kw_only=True)
 class Finding:
-    """What was read of one enrollment after it was sent.
+    """What both lists hold of one enrollment after it was sent.
 
     Attributes:
         record: its archived record, or None.
         active: the user's active enrollment in the target now, or None.
         others: archived records of the same user since it was sent that are not its own.
         mode: what was asked for.
-        before: whether its record is older than the call, so that others may come of the call.
+        before: whether its record is older than the call, which may then have made others.
         target_missing: whether the active list of the target is not found any more (404).
     """
 
@@ -82,13 +82,13 @@ class Finding:
 
     @property
     def enrolled_meanwhile(self) -> bool:
-        """Whether the user who was to leave is enrolled again: a job still open may take that."""
+        """Whether the user who was to leave is enrolled again: an open job may archive that too."""
         unenroll = self.mode is ArchiveMode.UNENROLL
         return unenroll and self.record is not None and self.active is not None and not self.still
 
     @property
     def settled(self) -> bool:
-        """Whether all is as asked, or the pre-image stands: looking again would tell no more."""
+        """Whether another look can show nothing new: all is as asked, or nothing was archived."""
         if self.record is None or self.still:
             return self.still and self.record is None
         if self.before and not self.others:
@@ -97,21 +97,21 @@ class Finding:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where what was archived disagrees with the pre-image."""
+        """Where the archived record disagrees with the enrollment as it was planned."""
         records = ((one.archiving.record_id, one.enrollment.enrolled_at) for one in self.others)
-        more = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
+        surplus = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
         if self.record is None:
-            return more
+            return surplus
         was, now = self.member, self.record.enrollment
         pairs: list[tuple[str, object, object]] = [
             ("status", was.status, now.status),
             ("completed_at", was.completed_at, now.completed_at),
         ]
-        # That a record holds these two is assumed: one without them tells nothing.
+        # That a record holds these two is assumed: a record without them says nothing.
         for name in ("level", "score"):
             held = getattr(now, name, None)
             pairs += [(name, getattr(was, name), held)] if held is not None else []
-        return more + tuple(
+        return surplus + tuple(
             f"{name}: read as {old}, archived as {new}" for name, old, new in pairs if old != new
         )
 
@@ -239,7 +239,7 @@ def finding(
     sent_at: datetime,
     mode: ArchiveMode,
 ) -> Finding:
-    """Put together what both lists hold of a member; `active` is None where there is no such list.
+    """Combine what both lists hold of a member; `active` is None where the target is missing.
 
     `records` are those of the user since the plan was read.
     """
@@ -280,7 +280,7 @@ def own_records(
 def is_seen(
     member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
 ) -> bool:
-    """Whether the record of this very enrollment is among them, and no older than the call."""
+    """Return whether the record of exactly this enrollment is among them, made since the call."""
     return member.enrolled_at is not None and any(
         one.enrollment.enrolled_at == member.enrolled_at
         and one.archiving.archived_at is not None
@@ -292,7 +292,7 @@ def is_seen(
 def read_archived(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
-    """The archived records of these users since then, by user id."""
+    """Read the archived records of these users since then, by user id."""
     users = [one.user_id for one in members]
     return TargetLists(client, target).archived(users=users, since=since)
 
@@ -305,15 +305,15 @@ def read_active(
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
 ) -> dict[int, Active]:
-    """The active enrollments of these users, by user id, whatever their state.
+    """Read the active enrollments of these users, by user id, whatever their status.
 
     Args:
         client: the platform.
         target: where to look.
         members: whose enrollments.
-        only: where given, a walk filtered by these states may be taken where it is fewer calls;
-            an enrollment that changed its state meanwhile is then not seen.
-        left: how many enrollments such a walk is expected to find.
+        only: where given, the whole list in these statuses may be read instead, if that is fewer
+            calls; an enrollment whose status changed meanwhile is then not seen.
+        left: how many enrollments that list is expected to have.
     """
     users = [one.user_id for one in members]
     return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
@@ -332,7 +332,7 @@ def active_or_missing(
 
 
 def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]) -> bool:
-    """Whether a target is not found any more, by its active list.
+    """Return whether a target is not found any more, by its active list.
 
     Raises:
         ApiError: nothing else is found either, or the list cannot be read.
@@ -344,12 +344,12 @@ def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedE
 
 
 def check_platform(client: Client) -> None:
-    """Raise where not just one target, but nothing at all is found any more."""
+    """Check that the platform still answers, so that a 404 concerns its target alone."""
     next(client.background_jobs.pages())
 
 
 def concerns_target(client: Client, error: ApiError) -> bool:
-    """Whether a failed call says something of its target only, so that others can go on.
+    """Return whether a failed call concerns its target only, so that others can go on.
 
     A login, a permission, the rate limit, an outage, or a call that the platform does not have
     concern the whole job.
