@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 
 from lms_archive import Outcome, RunStoppedError
+from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.state import Submission
 from lms_archive.archive.running.verdict import SENDS, canary_failed, change, chunk_failed, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CODES

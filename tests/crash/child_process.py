@@ -24,8 +24,8 @@ from crash.scenarios import DAY
 from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
 from lms_archive.archive.ledger import Ledger, store
-from lms_archive.archive.running.run import Run
-from lms_archive.archive.running.state import Submission
+from lms_archive.archive.running.jobs import InFlight
+from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.values.events import Event, JobEnded, Sending, type_of
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport, Response
@@ -153,16 +153,16 @@ def send_first() -> None:
         append(book, *kept, *events)
         kept.clear()
 
-    Ledger.append = late  # type: ignore[method-assign,assignment]
+    Ledger.append = late  # type: ignore[method-assign]
 
 
 def never_wait() -> None:
     """A mutant: what is in doubt is read back at once, whatever may still be at work."""
 
-    def at_once(run: Run, submissions: Sequence[Submission], **_: Any) -> None:
-        run.record(*(JobEnded(one.chunk.chunk_id, one.job_id) for one in submissions))
+    def at_once(self: InFlight, submissions: Sequence[Submission], **_: Any) -> None:
+        self.record(*(JobEnded(one.chunk.chunk_id, one.job_id) for one in submissions))
 
-    Run._wait_for_quiet = at_once  # type: ignore[method-assign,assignment]
+    InFlight.wait_for_quiet = at_once  # type: ignore[method-assign]
 
 
 MUTANTS = {"send_first": send_first, "never_wait": never_wait}

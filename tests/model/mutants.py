@@ -30,6 +30,7 @@ from lms_archive.archive.running import (
     run,
     select_all,
     state,
+    submission,
     verdict,
 )
 from lms_archive.archive.values.events import Event, JobEnded, NotSent, Refused, Sending, Submitted
@@ -112,28 +113,28 @@ def _gives(value: Any) -> Function:
 def _settling(settle: Function) -> Function:
     """Return a replacement that does this instead of settling a lost answer."""
 
-    def not_accepted(original: Function, self: run.Run, *args: Any) -> Any:
-        with broken(run.Run, "_settle", settle):
+    def not_accepted(original: Function, self: submission.Submitter, *args: Any) -> Any:
+        with broken(jobs.InFlight, "settle", settle):
             return original(self, *args)
 
     return not_accepted
 
 
-def _end(self: run.Run, submissions: Sequence[Any]) -> None:
+def _end(self: Any, submissions: Sequence[Any]) -> None:
     self.record(*(JobEnded(one.chunk.chunk_id, one.job_id) for one in submissions))
 
 
-def _no_wait(self: run.Run, submissions: Sequence[Any]) -> None:
-    self._wait_for_jobs()
+def _no_wait(self: jobs.InFlight, submissions: Sequence[Any]) -> None:
+    self.wait_for_jobs()
     _end(self, submissions)
 
 
-def _no_sleep(self: run.Run, submissions: Sequence[Any]) -> None:
-    self._wait_for_jobs()
-    self._wait_for_quiet(submissions)
+def _no_sleep(self: jobs.InFlight, submissions: Sequence[Any]) -> None:
+    self.wait_for_jobs()
+    self.wait_for_quiet(submissions)
 
 
-def _no_quiet(self: run.Run, submissions: Sequence[Any]) -> None:
+def _no_quiet(self: jobs.InFlight, submissions: Sequence[Any]) -> None:
     self.client.session.clock.sleep(self.client.session.settings.retry.settle)
     _no_wait(self, submissions)
 
@@ -202,7 +203,7 @@ def _by_the_jobs_word(original: Function, found: Any, sending: Any, **options: A
 
 
 def _without_doubt(
-    original: Function, self: run.Run, lane: Any, sending: Any, error: ApiError
+    original: Function, self: submission.Submitter, lane: Any, sending: Any, error: ApiError
 ) -> Any:
     error.in_doubt = False
     return original(self, lane, sending, error)
@@ -221,7 +222,7 @@ def _jobs_taken_for_ended(original: Function, self: run.Run) -> Any:
 
 
 def _unnamed_not_settled(original: Function, self: run.Run) -> Any:
-    with broken(run.Run, "_settle", _end):
+    with broken(jobs.InFlight, "settle", _end):
         return original(self)
 
 
@@ -229,7 +230,9 @@ def _older_jobs_forgotten(original: Function, self: jobs.Jobs, *, older: bool = 
     return None if older else original(self)
 
 
-def _read_beside_the_job(original: Function, self: run.Run, queue: Any, count: Any) -> Any:
+def _read_beside_the_job(
+    original: Function, self: submission.Submitter, queue: Any, count: Any
+) -> Any:
     outcomes = original(self, queue, count)
     _end(self, queue.in_flight)
     return outcomes
@@ -289,10 +292,14 @@ _ALWAYS = _gives(True)  # noqa: FBT003  the value
 MUTANTS = tuple(
     Mutant(name, apply)
     for name, apply in {
-        "sends again without waiting": _method(run.Run, "_not_accepted", _settling(_no_wait)),
-        "polls without settling": _method(run.Run, "_not_accepted", _settling(_no_sleep)),
+        "sends again without waiting": _method(
+            submission.Submitter, "_not_accepted", _settling(_no_wait)
+        ),
+        "polls without settling": _method(
+            submission.Submitter, "_not_accepted", _settling(_no_sleep)
+        ),
         "settles, but does not wait for quiet": _method(
-            run.Run, "_not_accepted", _settling(_no_quiet)
+            submission.Submitter, "_not_accepted", _settling(_no_quiet)
         ),
         "matches a record by its user only": _function(readback, "own_records", _any_record),
         "takes the active enrollment by its user only": _getter(
@@ -315,7 +322,9 @@ MUTANTS = tuple(
             reconcile.Reconciler, "settle_changed", _no_record_looked_for
         ),
         "takes the job's word": _function(verdict, "verdict", _by_the_jobs_word),
-        "takes a lost answer for a refusal": _method(run.Run, "_not_accepted", _without_doubt),
+        "takes a lost answer for a refusal": _method(
+            submission.Submitter, "_not_accepted", _without_doubt
+        ),
         "does not take up what an earlier run left under way": _method(
             run.Run, "_finish_earlier_run", _nothing_in_flight
         ),
@@ -328,7 +337,9 @@ MUTANTS = tuple(
         "forgets older open jobs in re-enroll": _method(
             jobs.Jobs, "wait_for_quiet", _older_jobs_forgotten
         ),
-        "reads beside a job that is at work": _method(run.Run, "_submit", _read_beside_the_job),
+        "reads beside a job that is at work": _method(
+            submission.Submitter, "submit", _read_beside_the_job
+        ),
         "forgets a job that has left the listing": _method(jobs.Jobs, "_asked", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
             jobs.Jobs, "poll", _slow_is_ended

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
+from lms_archive.archive.running.queues import Members, TargetQueue
 from lms_archive.archive.running.readback import read_active
 from lms_archive.archive.running.reconcile import Reconciler
 from lms_archive.archive.running.select_all import is_everything
-from lms_archive.archive.running.state import Members, Recorder, TargetQueue
+from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.running.verdict import change
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk

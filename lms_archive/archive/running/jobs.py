@@ -9,14 +9,16 @@ from itertools import islice
 from attrs import frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.running.state import Submission
+from lms_archive.archive.running.queues import Submission
+from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.target.complete import read_complete
+from lms_archive.archive.values.events import JobEnded, JobGone
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, NotFoundError
+from lms_archive.errors import ApiError, JobTimeoutError, NotFoundError
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["EndedJob", "Jobs"]
+__all__ = ["EndedJob", "InFlight", "Jobs"]
 
 _LONGEST = 30.0
 _GROWTH = 1.5
@@ -157,6 +159,65 @@ class Jobs:
             return self._client.background_jobs.get(submission.job_id or "")
         except NotFoundError:
             return None
+
+
+@frozen
+class InFlight:
+    """Waits for what is in flight, and records what has ended.
+
+    Attributes:
+        client: the platform.
+        record: writes events.
+        jobs: the background jobs.
+    """
+
+    client: Client
+    record: Recorder
+    jobs: Jobs
+
+    def wait_for_jobs(self) -> None:
+        """Wait until no named job is in flight."""
+        while named := [one for one in self.record.state.in_flight if one.job_id is not None]:
+            self.poll(named)
+
+    def poll(self, submissions: Sequence[Submission]) -> None:
+        """Wait for some of these jobs, and record which have ended.
+
+        Raises:
+            JobTimeoutError: the end of one is not known.
+        """
+        timeout: JobTimeoutError | None = None
+        for ended in self.jobs.poll(submissions):
+            chunk_id, job_id = ended.submission.chunk.chunk_id, ended.submission.job_id or ""
+            if ended.is_gone and ended.submission.is_resumed:
+                self.record(JobGone(chunk_id, job_id))
+                continue
+            self.record(JobEnded(chunk_id, job_id, ended.problem))
+            if ended.problem is not None:
+                timeout = timeout or JobTimeoutError(job_id, ended.problem)
+        if timeout is not None:
+            raise timeout
+
+    def settle(self, submissions: Sequence[Submission]) -> None:
+        """Let calls without an answer arrive, and what they may have begun come to its end."""
+        self.client.session.clock.sleep(self.client.session.settings.retry.settle)
+        self.wait_for_jobs()
+        self.wait_for_quiet(submissions)
+
+    def wait_for_quiet(self, submissions: Sequence[Submission], *, older: bool = False) -> None:
+        """Wait until no job that could be one of these submissions' is open any more.
+
+        Raises:
+            JobTimeoutError: one is open for too long.
+        """
+        still_open = self.jobs.wait_for_quiet(older=older)
+        problem = None
+        if still_open is not None:
+            name = f" ({still_open.name})" if still_open.name else ""
+            problem = f"background job {still_open.job_id}{name} of this account has not ended"
+        self.record(*(JobEnded(one.chunk.chunk_id, None, problem) for one in submissions))
+        if still_open is not None and problem is not None:
+            raise JobTimeoutError(still_open.job_id, problem, sent=bool(submissions))
 
 
 def _middle(values: Iterable[float]) -> float:

@@ -1,14 +1,110 @@
-"""The queues that a run looks at: those that were reached and are not done."""
+"""The queue of each target: what is pending, in flight, unverified or unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
-from lms_archive.archive.running.state import TargetQueue
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 
-__all__ = ["OpenQueues"]
+__all__ = ["Members", "OpenQueues", "Placed", "Submission", "TargetQueue"]
+
+Members = tuple[PlannedEnrollment, ...]
+
+
+@frozen(eq=False)
+class Submission:
+    """Members of a chunk that a call was made for, until they are read back.
+
+    Attributes:
+        chunk: what they are members of, in the form in which it was sent.
+        members: the enrollments.
+        sent_at: the platform's time (UTC) right before the call.
+        job_id: the background job that does the work, where one was named.
+        in_doubt: whether the answer is not known.
+        problem: why the end of its job is not known, where it is not.
+        is_resumed: whether an earlier run sent it.
+    """
+
+    chunk: Chunk
+    members: Members
+    sent_at: datetime
+    job_id: str | None = None
+    in_doubt: bool = True
+    problem: str | None = None
+    is_resumed: bool = False
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the call named no users, and may have archived others too."""
+        return self.chunk.form == "select_all"
+
+
+Placed = tuple[PlannedEnrollment, Chunk, Submission | None]
+"""A member, its chunk, and its submission where it was sent."""
+
+
+@define(eq=False)
+class TargetQueue:
+    """All that goes to one target, in the order of the plan.
+
+    Attributes:
+        target: the course or learning plan.
+        pending: what is to be sent: members of a chunk each.
+        in_flight: what may still be at work on the platform; one job at most.
+        unverified: what has ended and is not read back.
+        unknown: members whose outcome is unknown, each with its chunk and its submission, if any.
+        archived: how many records were read back.
+    """
+
+    target: PlannedTarget
+    pending: deque[tuple[Chunk, Members]] = field(factory=deque)
+    in_flight: list[Submission] = field(factory=list)
+    unverified: list[Submission] = field(factory=list)
+    unknown: list[Placed] = field(factory=list)
+    archived: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is to be sent, waited for or read back."""
+        return not (self.pending or self.in_flight or self.unverified)
+
+    def conflicts_with(self, other: TargetQueue) -> bool:
+        """Whether a job of one may work in the other's target: a plan and a course of it."""
+        return bool(self._places & other._places)
+
+    @property
+    def _places(self) -> set[tuple[str, int]]:
+        return {self.target.key, *(("course", course) for course in self.target.courses)}
+
+    def take(
+        self, rows: Collection[int]
+    ) -> list[tuple[PlannedEnrollment, Chunk, Submission | None]]:
+        """Remove the members of these rows, wherever they are; return each with where it was."""
+        taken: list[tuple[PlannedEnrollment, Chunk, Submission | None]] = []
+        for submissions in (self.in_flight, self.unverified):
+            for index, submission in enumerate(submissions):
+                own, rest = _split(submission.members, rows)
+                taken += ((member, submission.chunk, submission) for member in own)
+                submissions[index] = evolve(submission, members=rest)
+            submissions[:] = [submission for submission in submissions if submission.members]
+        kept: list[tuple[Chunk, Members]] = []
+        while self.pending and len(taken) < len(rows):
+            chunk, members = self.pending.popleft()
+            own, rest = _split(members, rows)
+            taken += ((member, chunk, None) for member in own)
+            if rest:
+                kept.append((chunk, rest))
+        self.pending.extendleft(reversed(kept))
+        return taken
+
+    def replace(self, old: Submission, **changes: Any) -> None:
+        """Change a submission that is in flight."""
+        self.in_flight[self.in_flight.index(old)] = evolve(old, **changes)
 
 
 @define
@@ -32,3 +128,11 @@ class OpenQueues:
         for queue in self._rest:
             self._reached.append(queue)
             yield queue
+
+
+def _split(members: Members, rows: Collection[int]) -> tuple[Members, Members]:
+    """Return the members of these rows, and the others."""
+    return (
+        tuple(member for member in members if member.row in rows),
+        tuple(member for member in members if member.row not in rows),
+    )

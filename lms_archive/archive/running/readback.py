@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.running.state import Submission, TargetQueue
+from lms_archive.archive.running.queues import Submission, TargetQueue
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget

@@ -10,6 +10,7 @@ from datetime import datetime
 from attrs import field, frozen
 
 from lms_archive.archive.running.plan_courses import course_outcomes
+from lms_archive.archive.running.queues import Submission, TargetQueue
 from lms_archive.archive.running.readback import (
     Finding,
     Look,
@@ -19,7 +20,7 @@ from lms_archive.archive.running.readback import (
     read_findings,
 )
 from lms_archive.archive.running.select_all import rounds_left, unnamed_records
-from lms_archive.archive.running.state import Recorder, RunState, Submission, TargetQueue
+from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.running.verdict import Change, archived, verdict
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists

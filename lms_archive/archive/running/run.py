@@ -1,4 +1,4 @@
-"""Run a plan from the state in its ledger: send, wait, read back; stop where something is wrong."""
+"""Run a plan, starting from the state in its ledger: send, wait, read back."""
 
 from __future__ import annotations
 
@@ -6,34 +6,26 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from attrs import define, field
+from attrs import define
 
 from lms_archive.archive.running.batches import Batches
-from lms_archive.archive.running.jobs import Jobs
+from lms_archive.archive.running.jobs import InFlight, Jobs
 from lms_archive.archive.running.plan_guard import LearningPlanGuard
-from lms_archive.archive.running.queues import OpenQueues
+from lms_archive.archive.running.queues import OpenQueues, TargetQueue
 from lms_archive.archive.running.readback import (
     Look,
-    check_platform,
-    concerns_target,
-    is_missing,
     look_together,
 )
 from lms_archive.archive.running.reconcile import Reconciler
-from lms_archive.archive.running.state import Recorder, RunState, Submission, TargetQueue
-from lms_archive.archive.running.submission import submit
-from lms_archive.archive.running.verdict import canary_failed, chunk_failed, stops_job
+from lms_archive.archive.running.state import Recorder, RunState
+from lms_archive.archive.running.submission import StoppedByError, Submitter
+from lms_archive.archive.running.verdict import canary_failed, chunk_failed
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.events import (
-    JobEnded,
-    JobGone,
-    NotSent,
     Proven,
     Reported,
     Resumed,
     RunStarted,
-    Sending,
-    Submitted,
 )
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.archive.values.plan_data import RowLookup
@@ -54,14 +46,6 @@ log: logging.Logger = logging.getLogger(__name__)
 
 _REASONS = (RunStoppedError, JobTimeoutError)
 _MORE_THAN_ASKED = "more was archived than asked for:"
-
-
-class _StoppedByError(Exception):
-    """A failed call stops the run, and what is in flight can still be read back."""
-
-    def __init__(self, error: ApiError) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def run(
@@ -92,20 +76,16 @@ def run(
     state = record.state
     if state.is_done and not state.unreported:
         return
-    reconciler = Reconciler(client, record, rows, terms)
     is_first = state.jobs_before is None
     jobs = Jobs(client, before=state.jobs_before)
     record(RunStarted(tuple(sorted(jobs.before)), canary) if is_first else Resumed(canary))
-    Run(
-        client=client,
-        record=record,
-        terms=terms,
-        canary=canary,
-        jobs=jobs,
-        reconciler=reconciler,
-        batches=Batches(client, record, reconciler, terms, fresh),
-        guard=LearningPlanGuard(client, record, allow_changes),
-    ).go(is_first=is_first)
+    in_flight = InFlight(client, record, jobs)
+    reconciler = Reconciler(client, record, rows, terms)
+    guard = LearningPlanGuard(client, record, allow_changes)
+    batches = Batches(client, record, reconciler, terms, fresh)
+    submitter = Submitter(client, record, terms, in_flight, reconciler, batches, guard)
+    whole = Run(client, record, terms, canary, in_flight, reconciler, submitter)
+    whole.go(is_first=is_first)
 
 
 @define
@@ -117,21 +97,18 @@ class Run:
         record: writes events.
         terms: what is done with each row.
         canary: how many enrollments are sent alone first.
-        jobs: the background jobs.
+        in_flight: waits for background jobs.
         reconciler: finds outcomes.
-        batches: chooses what is sent next.
-        guard: watches the learning plans.
+        submitter: sends what comes next.
     """
 
     client: Client
     record: Recorder
     terms: Terms
     canary: int
-    jobs: Jobs
+    in_flight: InFlight
     reconciler: Reconciler
-    batches: Batches
-    guard: LearningPlanGuard
-    _failures: int = field(default=0, init=False)
+    submitter: Submitter
 
     @property
     def state(self) -> RunState:
@@ -147,13 +124,15 @@ class Run:
             if self.state.unreported:
                 raise UnexpectedArchiveError(_MORE_THAN_ASKED, seen=self.state.unreported)
             self._finish_earlier_run()
-            if self.terms.mode is ArchiveMode.RE_ENROLL and (not is_first or self.jobs.before):
+            if self.terms.mode is ArchiveMode.RE_ENROLL and (
+                not is_first or self.in_flight.jobs.before
+            ):
                 # A job of a ledger that was given up could archive what this run enrolls again.
-                self._wait_for_quiet((), older=True)
+                self.in_flight.wait_for_quiet((), older=True)
             self._prove()
             self._send_all()
             self._finish()
-        except (*_REASONS, _StoppedByError) as stop:
+        except (*_REASONS, StoppedByError) as stop:
             self._finish_after(stop)
             raise self._reason(stop) from None
 
@@ -193,7 +172,7 @@ class Run:
             if queue is None:
                 break
             with reasons.collected():
-                outcomes += self._submit(queue, count)
+                outcomes += self.submitter.submit(queue, count)
             read, reason = self._read_what_ended(alone=count is not None, only=queue)
             outcomes += read
             reasons.add(reason)
@@ -217,7 +196,7 @@ class Run:
         if len(busy) < self.client.limits.max_open_jobs:
             ready = next((one for one in queues if one.pending and is_free(one)), None)
             if ready is not None:
-                self._submit(ready, None)
+                self.submitter.submit(ready, None)
                 return True
         ended = [one for one in reached if one.unverified and not one.pending and is_free(one)]
         if ended and (self._fill_a_page(ended) or not self.state.unsent or not busy):
@@ -225,129 +204,10 @@ class Run:
             if reason is not None:
                 raise reason
         elif busy:
-            self._poll([one for queue in busy for one in queue.in_flight])
+            self.in_flight.poll([one for queue in busy for one in queue.in_flight])
         else:
             return False
         return True
-
-    def _submit(self, queue: TargetQueue, count: int | None) -> list[Outcome]:
-        """Send the next batch of a queue; return the outcomes where it was refused."""
-        try:
-            self.guard.check(queue)
-            chunk, members = self.batches.next(queue, count)
-        except ApiError as error:
-            self._give_up(queue, error)
-            return []
-        if not members:
-            return []
-        chunk_id, rows = chunk.chunk_id, tuple(member.row for member in members)
-        sent_at = self.client.session.platform_time()
-        self.record(Sending(chunk_id, rows, sent_at, chunk.form))
-        submission = queue.in_flight[-1]
-        try:
-            accepted = submit(self.client, self.terms, chunk, members)
-        except ApiError as error:
-            return self._not_accepted(queue, submission, error)
-        self.record(Submitted(chunk_id, accepted.job_id))
-        log.info("sent %d of %s (job %s)", len(members), queue.target, accepted.job_id)
-        if accepted.job_id is not None:
-            self.jobs.begin(accepted.job_id)
-        elif not accepted.is_done:  # a job without a name needs time to be listed
-            self._settle(queue.in_flight)
-        elif len(members) > 1:
-            self._wait_for_jobs()
-            self._wait_for_quiet(queue.in_flight)
-        else:
-            self.record(JobEnded(chunk_id))
-        return []
-
-    def _not_accepted(
-        self, queue: TargetQueue, submission: Submission, error: ApiError
-    ) -> list[Outcome]:
-        """Decide what a refused or lost call means, for its rows and for the run."""
-        if error.in_doubt:
-            log.warning("in doubt, reading back: %s", error)
-            self._settle([submission])
-            return []
-        is_login = error.path == self.client.session.operation("token").path
-        is_not_found = isinstance(error, NotFoundError) and not is_login
-        if is_not_found and is_missing(self.client, queue.target, submission.members[:1]):
-            self.reconciler.settle_refused(submission, error)
-            self.reconciler.settle_pending(queue)
-            return []
-        # Where the call was accepted before, it is the target that is not there.
-        of_target = is_not_found and queue.target.kind in self.state.accepted
-        stops = self._fails_again() if of_target else is_login or stops_job(error)
-        if not stops:
-            return self.reconciler.settle_refused(submission, error)
-        self.record(NotSent(submission.chunk.chunk_id, str(error)))
-        raise _StoppedByError(error)
-
-    def _fails_again(self) -> bool:
-        """Count a failure of which one target may be the cause: the second in a row stops."""
-        self._failures += 1
-        return self._failures > 1
-
-    def _give_up(self, queue: TargetQueue, error: ApiError | None = None) -> None:
-        """Send nothing more to a target that cannot be read, so that the others can go on.
-
-        Without an error, or with a 404, it is not there any more.
-
-        Raises:
-            ApiError: the error, where it concerns the whole job.
-        """
-        if error is not None and not concerns_target(self.client, error):
-            raise error
-        if error is None or isinstance(error, NotFoundError):
-            check_platform(self.client)
-            error = None
-        self.reconciler.settle_pending(queue, error)
-
-    # What is waited for
-
-    def _wait_for_jobs(self) -> None:
-        """Wait until no named job is in flight."""
-        while named := [one for one in self.state.in_flight if one.job_id is not None]:
-            self._poll(named)
-
-    def _poll(self, submissions: Sequence[Submission]) -> None:
-        """Wait for some of these jobs, and record which have ended.
-
-        Raises:
-            JobTimeoutError: the end of one is not known.
-        """
-        timeout: JobTimeoutError | None = None
-        for ended in self.jobs.poll(submissions):
-            chunk_id, job_id = ended.submission.chunk.chunk_id, ended.submission.job_id or ""
-            if ended.is_gone and ended.submission.is_resumed:
-                self.record(JobGone(chunk_id, job_id))
-                continue
-            self.record(JobEnded(chunk_id, job_id, ended.problem))
-            if ended.problem is not None:
-                timeout = timeout or JobTimeoutError(job_id, ended.problem)
-        if timeout is not None:
-            raise timeout
-
-    def _settle(self, submissions: Sequence[Submission]) -> None:
-        """Let calls without an answer arrive, and what they may have begun come to its end."""
-        self.client.session.clock.sleep(self.client.session.settings.retry.settle)
-        self._wait_for_jobs()
-        self._wait_for_quiet(submissions)
-
-    def _wait_for_quiet(self, submissions: Sequence[Submission], *, older: bool = False) -> None:
-        """Wait until no job that could be one of these submissions' is open any more.
-
-        Raises:
-            JobTimeoutError: one is open for too long.
-        """
-        still_open = self.jobs.wait_for_quiet(older=older)
-        problem = None
-        if still_open is not None:
-            name = f" ({still_open.name})" if still_open.name else ""
-            problem = f"background job {still_open.job_id}{name} of this account has not ended"
-        self.record(*(JobEnded(one.chunk.chunk_id, None, problem) for one in submissions))
-        if still_open is not None and problem is not None:
-            raise JobTimeoutError(still_open.job_id, problem, sent=bool(submissions))
 
     # What is read back
 
@@ -379,20 +239,20 @@ class Run:
         try:
             reconciled = self.reconciler.reconcile(queue, alone=alone, look=look)
         except ApiError as error:
-            self._give_up(queue, error)
+            self.submitter.give_up(queue, error)
             outcomes = self.reconciler.settle_unverified(queue, error)
             if isinstance(error, NotFoundError):
                 return [], None  # says nothing of the calls to other targets
-            return outcomes, _StoppedByError(error) if self._fails_again() else None
-        self._failures = 0
+            return outcomes, StoppedByError(error) if self.submitter.fails_again() else None
+        self.submitter.failures = 0
         if not queue.in_flight and not reconciled.target_missing:
-            self.guard.warn(queue)
+            self.submitter.guard.warn(queue)
         reason: Exception | None = reconciled.alarm
         if self.state.unreported:
             reason = UnexpectedArchiveError(_MORE_THAN_ASKED, seen=self.state.unreported)
         if not reconciled.target_missing:
             return reconciled.outcomes, reason
-        self._give_up(queue)
+        self.submitter.give_up(queue)
         return [one for one in reconciled.outcomes if one.kind == "archived"], reason
 
     def _read_what_ended(
@@ -402,10 +262,10 @@ class Run:
         reasons = _Reasons()
         while any(submission.job_id is not None for submission in self.state.in_flight):
             with reasons.collected():
-                self._wait_for_jobs()
+                self.in_flight.wait_for_jobs()
         if unnamed := self.state.in_flight:
             with reasons.collected():
-                self._settle(unnamed)
+                self.in_flight.settle(unnamed)
         queues = self.state.queues.values() if only is None else (only,)
         unverified = [queue for queue in queues if queue.unverified]
         outcomes, reason = self._read_back_all(unverified, alone=alone)
@@ -426,7 +286,7 @@ class Run:
         """Read back what is in flight; nothing that this shows replaces the reason to stop."""
         try:
             self._read_what_ended()
-        except (ApiError, _StoppedByError) as error:
+        except (ApiError, StoppedByError) as error:
             log.warning("stopped before all was read back: %s (%s)", error, stop)
 
     def _reason(self, stop: Exception) -> Exception:
@@ -436,7 +296,7 @@ class Run:
             self.record(Reported())
             if not isinstance(stop, CanaryFailedError):
                 return UnexpectedArchiveError(_MORE_THAN_ASKED, seen=unreported)
-        return stop.error if isinstance(stop, _StoppedByError) else stop
+        return stop.error if isinstance(stop, StoppedByError) else stop
 
 
 def _unverified_rows(queue: TargetQueue) -> int:

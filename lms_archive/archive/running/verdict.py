@@ -7,8 +7,8 @@ from datetime import datetime
 
 from attrs import frozen
 
+from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.state import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import Outcome
