@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from wire_tools import URL, FakeTime, answer, on_time, scripted
@@ -185,7 +185,7 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     with pytest.raises(
         InvalidInputError, match=f"no option '{name}' to change; there are: auth, contract"
     ):
-        client.with_options(**{name: 1})
+        client.with_options(**cast("Any", {name: 1}))
 
 
 WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {

@@ -27,9 +27,11 @@ from lms_archive.resources.account import refuse_power_user
 from lms_archive.resources.arguments import as_utc, checked_ids
 from lms_archive.resources.identity import require_archived_record
 from lms_archive.resources.listing import Listing
+from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
 from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
+from lms_archive.wire.tracebacks import short_tracebacks
 from lms_archive.wire.verify import verify
 
 __all__ = ["Archived", "certificate_of"]
@@ -39,6 +41,7 @@ R = TypeVar("R", bound=ArchivedRecord)
 _AT_ONCE = 200
 
 
+@short_tracebacks
 class Archived:
     """`client.archived`: what has been archived.
 
@@ -51,7 +54,7 @@ class Archived:
 
     def in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         archived_from: datetime | None = None,
@@ -65,7 +68,8 @@ class Archived:
         exist on the screen: article).
 
         Args:
-            course_id: the course.
+            course: its id (int), or its code (str), which is looked up with
+                `GET /course/v1/courses`.
             user_ids: only these users; at most 200 go well into one call.
             archived_from: not before this aware time.
             archived_to: not after this aware time.
@@ -84,11 +88,11 @@ class Archived:
             archived_by=archived_by,
             user_status=user_status,
         )
-        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course_id, **given))
+        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course, **given))
 
     def in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         archived_from: datetime | None = None,
@@ -99,7 +103,8 @@ class Archived:
         """The archived enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`
-        (assumed; that an API exists: article). Arguments and errors are those of `in_course`.
+        (assumed; that an API exists: article); a code is looked up with
+        `GET /learningplan/v1/learningplans`. Arguments and errors are those of `in_course`.
         """
         given = _checked(
             user_ids=user_ids,
@@ -110,7 +115,7 @@ class Archived:
         )
         return Listing(
             ArchivedLearningPlanEnrollment,
-            lambda: self.pages_in_learning_plan(learning_plan_id, **given),
+            lambda: self.pages_in_learning_plan(learning_plan, **given),
         )
 
     @overload
@@ -245,28 +250,38 @@ class Archived:
             raise ApiError(row.method, path, status=200, message=text, in_doubt=True)
 
     def pages_in_course(
-        self, course_id: int, **filters: Any
+        self, course: int | str, **filters: Any
     ) -> Iterator[Page[ArchivedCourseEnrollment]]:
         """Yield `Page` objects with the platform's totals; arguments as for `in_course`."""
-        given = {"course_id": course_id, **_checked(**filters)}
-        found = pages(
-            self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
-        )
-        return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
+        checked = _checked(**filters)
+
+        def read(course_id: int) -> Iterator[Page[ArchivedCourseEnrollment]]:
+            given = {"course_id": course_id, **checked}
+            found = pages(
+                self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
+            )
+            return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
+
+        return pages_of_course(self._session, course, read)
 
     def pages_in_learning_plan(
-        self, learning_plan_id: int, **filters: Any
+        self, learning_plan: int | str, **filters: Any
     ) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
         """Yield `Page` objects with the platform's totals; arguments as for `in_learning_plan`."""
-        given = {"learning_plan_id": learning_plan_id, **_checked(**filters)}
-        found = pages(
-            self._session,
-            "archived_learning_plan_enrollments",
-            ArchivedLearningPlanEnrollment,
-            **given,
-        )
-        of_plan = of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
-        return self._read_here(of_plan)
+        checked = _checked(**filters)
+
+        def read(learning_plan_id: int) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
+            given = {"learning_plan_id": learning_plan_id, **checked}
+            found = pages(
+                self._session,
+                "archived_learning_plan_enrollments",
+                ArchivedLearningPlanEnrollment,
+                **given,
+            )
+            get_id = attrgetter("learning_plan.learning_plan_id")
+            return self._read_here(of_target(found, learning_plan_id, get_id))
+
+        return pages_of_learning_plan(self._session, learning_plan, read)
 
     def _read_here(self, found: Iterator[Page[R]]) -> Iterator[Page[R]]:
         """Note in each record which platform it was read from."""

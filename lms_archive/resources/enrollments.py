@@ -11,12 +11,15 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
+from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Enrollments"]
 
 
+@short_tracebacks
 class Enrollments:
     """`client.enrollments`: who is enrolled now."""
 
@@ -25,7 +28,7 @@ class Enrollments:
 
     def in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
@@ -36,7 +39,8 @@ class Enrollments:
         A wrong filter seems to be ignored, not refused (inferred): check what comes.
 
         Args:
-            course_id: the course.
+            course: its id (int), or its code (str), which is looked up with
+                `GET /course/v1/courses`.
             user_ids: only these users; at most 200 go well into one call.
             status: only these states, or this one.
 
@@ -45,11 +49,11 @@ class Enrollments:
             ApiError: a call failed.
         """
         given: Any = _filters(user_ids, status)
-        return Listing(CourseEnrollment, lambda: self.pages_in_course(course_id, **given))
+        return Listing(CourseEnrollment, lambda: self.pages_in_course(course, **given))
 
     def in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
@@ -57,7 +61,8 @@ class Enrollments:
         """The active enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
-        enrollments a call; otherwise as `in_course`.
+        enrollments a call; a code is looked up with
+        `GET /learningplan/v1/learningplans`. Otherwise as `in_course`.
 
         Raises:
             NotFoundError: there is no such learning plan.
@@ -65,12 +70,12 @@ class Enrollments:
         """
         given: Any = _filters(user_ids, status)
         return Listing(
-            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan_id, **given)
+            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan, **given)
         )
 
     def pages_in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
@@ -79,13 +84,18 @@ class Enrollments:
 
         Arguments and errors are those of `in_course`.
         """
-        given = {"course_id": course_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
-        return of_target(found, course_id, attrgetter("course_id"))
+        filters = _filters(user_ids, status)
+
+        def read(course_id: int) -> Iterator[Page[CourseEnrollment]]:
+            given = {"course_id": course_id, **filters}
+            found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
+            return of_target(found, course_id, attrgetter("course_id"))
+
+        return pages_of_course(self._wire, course, read)
 
     def pages_in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
@@ -94,9 +104,14 @@ class Enrollments:
 
         Arguments and errors are those of `in_learning_plan`.
         """
-        given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
-        return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+        filters = _filters(user_ids, status)
+
+        def read(learning_plan_id: int) -> Iterator[Page[LearningPlanEnrollment]]:
+            given = {"learning_plan_id": learning_plan_id, **filters}
+            found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
+            return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+
+        return pages_of_learning_plan(self._wire, learning_plan, read)
 
 
 def _filters(

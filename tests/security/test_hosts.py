@@ -272,9 +272,12 @@ def test_a_bundle_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_no_switch() -> None:
     """No argument of ours turns the check off, and no session has it off."""
-    for one in (Client.__init__, Client.from_env, Client.with_options, RequestsTransport.__init__):
+    for one in (Client.__init__, Client.from_env, Client.with_options):
         assert not [name for name in inspect.signature(one).parameters if "verif" in name]
+    for switch in (False, True):
+        with pytest.raises(InvalidInputError, match="certificates are always verified"):
+            RequestsTransport(verify=switch)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="no option 'verify'"):
         Client("https://acme.example.com", PasswordGrant("a", "b", "c", "d")).with_options(
-            verify=False
+            verify=False  # type: ignore[call-arg]
         )
