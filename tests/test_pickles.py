@@ -31,6 +31,7 @@ from lms_archive import (
 )
 from lms_archive.archive import PendingRow, RunEvent
 from lms_archive.records import Record
+from lms_archive.resources import Deletion
 from lms_archive.sandbox import Foreign, Sandbox
 from lms_archive.wire import (
     Auth,
@@ -130,6 +131,7 @@ NOT_MET: dict[str, Callable[[], Any]] = {
     "RequestNotSentError": lambda: RequestNotSentError("refused"),
     "PasswordGrant": lambda: PasswordGrant("id", "secret", "name", "password"),
     "StaticToken": lambda: StaticToken("t"),
+    "Deletion": lambda: Deletion(records=(), calls=0),
     "Call": lambda: Call(method="GET", path="/x", status=200, seconds=0.1, attempt=1),
     "Page": lambda: Page([], 0, 1, None, "/list"),
     "PendingRow": lambda: PendingRow(2, {"username": "eve"}, None, "eve", 0),

@@ -8,7 +8,7 @@ from typing import Any
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
-from lms_archive.records.status import EnrollmentStatus
+from lms_archive.records.status import EnrollmentStatus, StatusWord
 from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
 from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
@@ -17,6 +17,8 @@ from lms_archive.wire.session import Session
 from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Enrollments"]
+
+Statuses = EnrollmentStatus | StatusWord | Iterable[EnrollmentStatus | StatusWord]
 
 
 @short_tracebacks
@@ -31,7 +33,7 @@ class Enrollments:
         course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Listing[CourseEnrollment]:
         """The active enrollments of a course, page by page.
 
@@ -56,7 +58,7 @@ class Enrollments:
         learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Listing[LearningPlanEnrollment]:
         """The active enrollments of a learning plan, page by page.
 
@@ -78,7 +80,7 @@ class Enrollments:
         course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Iterator[Page[CourseEnrollment]]:
         """Yield `Page` objects instead of enrollments, each with the platform's total.
 
@@ -98,7 +100,7 @@ class Enrollments:
         learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Iterator[Page[LearningPlanEnrollment]]:
         """Yield `Page` objects instead of enrollments, each with the platform's total.
 
@@ -115,12 +117,12 @@ class Enrollments:
 
 
 def _filters(
-    user_ids: Iterable[int] | None, status: Iterable[EnrollmentStatus | str] | None
+    user_ids: Iterable[int] | None, status: Statuses | None
 ) -> dict[str, list[int] | list[str] | None]:
-    status = [status] if isinstance(status, str) else status
-    if status is not None and not isinstance(status, Iterable):
+    words: Any = [status] if isinstance(status, str) else status
+    if words is not None and not isinstance(words, Iterable):
         raise InvalidInputError(f"status must be a status or a list of them, not {status!r:.60}")
     return {
         "user_ids": checked_ids("user_ids", user_ids),
-        "status": None if status is None else [str(word) for word in status],
+        "status": None if words is None else [str(word) for word in words],
     }

@@ -77,8 +77,9 @@ class LearningPlans(Resource[LearningPlan]):
         """
 
         def read() -> Iterator[Page[LearningPlanCourse]]:
-            is_code = isinstance(learning_plan, str)
-            plan_id = self.find(learning_plan).learning_plan_id if is_code else learning_plan
+            plan_id = learning_plan
+            if isinstance(plan_id, str):
+                plan_id = self.find(plan_id).learning_plan_id
             where = {"learning_plan_id": plan_id}
             return pages(self._wire, "learning_plan_courses", LearningPlanCourse, **where)
 

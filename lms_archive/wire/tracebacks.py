@@ -1,4 +1,4 @@
-"""Short tracebacks: an `LmsArchiveError` shows the caller's line and ours, not how a call is made."""
+"""Short tracebacks: an error shows the caller's line and one of ours, not how a call is made."""
 
 from __future__ import annotations
 

@@ -222,10 +222,13 @@ def test_plain_http_goes_through_no_proxy(name: str, monkeypatch: pytest.MonkeyP
 
 
 @contextmanager
-def tls_server() -> Iterator[tuple[str, list[bytes]]]:
+def tls_server(client_ca: Path | None = None) -> Iterator[tuple[str, list[bytes]]]:
     """A server on loopback with a certificate that nobody trusts; what it got decrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
     got: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
