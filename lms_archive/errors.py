@@ -18,6 +18,7 @@ __all__ = [
     "InvalidInputError",
     "JobTimeoutError",
     "LedgerError",
+    "LedgerInUseError",
     "LmsArchiveError",
     "NotFoundError",
     "PartialDeletionError",
@@ -318,6 +319,10 @@ class TooManyAffectedError(LmsArchiveError):
 
 class LedgerError(LmsArchiveError):
     """The ledger cannot be used: another plan's, another platform's, locked, or damaged."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another process, which is named, works with the ledger: leave it alone, or try again."""
 
 
 class JobTimeoutError(LmsArchiveError):
