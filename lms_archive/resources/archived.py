@@ -84,8 +84,7 @@ class Archived:
         exist on the screen: article).
 
         Args:
-            course: its id (int), or its code (str), which is looked up with
-                `GET /course/v1/courses`.
+            course: its id (int), or its code (str), which `client.courses.find` looks up.
             user_ids: only these users; at most 200 go well into one call.
             archived_from: not before this aware time.
             archived_to: not after this aware time.
@@ -119,8 +118,8 @@ class Archived:
         """The archived enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`
-        (assumed; that an API exists: article); a code is looked up with
-        `GET /learningplan/v1/learningplans`. Arguments and errors are those of `in_course`.
+        (assumed; that an API exists: article); a code is looked up by
+        `client.learning_plans.find`. Arguments and errors are those of `in_course`.
         """
         given: Any = _checked(
             user_ids=user_ids,

@@ -41,8 +41,7 @@ class Enrollments:
         A wrong filter seems to be ignored, not refused (inferred): check what comes.
 
         Args:
-            course: its id (int), or its code (str), which is looked up with
-                `GET /course/v1/courses`.
+            course: its id (int), or its code (str), which `client.courses.find` looks up.
             user_ids: only these users; at most 200 go well into one call.
             status: only these states, or this one.
 
@@ -63,8 +62,8 @@ class Enrollments:
         """The active enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
-        enrollments a call; a code is looked up with
-        `GET /learningplan/v1/learningplans`. Otherwise as `in_course`.
+        enrollments a call; a code is looked up by `client.learning_plans.find`. Otherwise as
+        `in_course`.
 
         Raises:
             NotFoundError: there is no such learning plan.
