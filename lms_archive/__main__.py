@@ -26,7 +26,7 @@ from lms_archive.errors import (
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
-from lms_archive.wire.environment import contract_of_environment
+from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.verify import check_contract
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "status":
         return _status(options.ledger)
     if options.command == "resume":
-        return _resume(options.ledger)
+        return _resume(options.ledger, options.prefix)
     return _verify(parser, options)
 
 
@@ -70,9 +70,9 @@ def _status(ledger: str) -> int:
         return _failed(str(error))
 
 
-def _resume(ledger: str) -> int:
+def _resume(ledger: str, prefix: str) -> int:
     try:
-        with Client.from_env() as client:
+        with Client.from_env(prefix=prefix) as client:
             return _print_result(resume(ledger, client, on_event=_print_event), ledger)
     except _PASSES as error:
         return _failed(f"{error}; to go on: {_command(ledger)}", _LATER)
@@ -100,9 +100,9 @@ def _print_result(result: ArchiveResult, ledger: str) -> int:
     count = len(result.failed) + len(result.unknown) + len(result.incomplete) + len(unusable)
     for outcome in islice(rows, _SHOWN):
         line = f"line {outcome.line}: " if outcome.line else ""
+        names = f"{outcome.user} in {outcome.target}: " if outcome.target else ""
         reason = outcome.reason or "; ".join(outcome.differences)
-        text = f"{line}{outcome.user} in {outcome.target}: {outcome.kind}, {reason}"
-        print(printable(f"  {text}"))
+        print(printable(f"  {line}{names}{outcome.kind}, {reason}"))
     if count > _SHOWN:
         print(f"  and {count - _SHOWN:,} more; result.to_csv() writes all of them")
     if not result.is_finished:
@@ -234,6 +234,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (status, goes_on):
         command.add_argument("ledger", metavar="LEDGER", help="the file that apply was given")
+    goes_on.add_argument(
+        "--prefix",
+        default=PREFIX,
+        metavar="ACME_",
+        help="what the names of the variables begin with, as for Client.from_env",
+    )
     return parser
 
 

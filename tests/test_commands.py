@@ -24,7 +24,9 @@ def env(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name, value in stage.sandbox.env().items():
         monkeypatch.setenv(name, value)
     from_env = Client.from_env
-    monkeypatch.setattr(Client, "from_env", lambda: stage.time.wire(from_env(transport=stage.line)))
+    monkeypatch.setattr(
+        Client, "from_env", lambda **given: stage.time.wire(from_env(transport=stage.line, **given))
+    )
     return monkeypatch
 
 
@@ -69,6 +71,7 @@ def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) ->
     stage.sandbox.faults.add("job_partial", errors=1)
     rows = [{"username": f"u{1001 + i}", "course_code": "C1"} for i in range(3)]
     rows += [{"username": "u1001", "course_code": "NOPE"}, {"username": "no", "course_code": "C1"}]
+    rows += [{"username": "u1001", "course_code": ""}]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
     result = stage.apply(job.plan(stage.client))
     assert result.counts["failed"] == 1
@@ -77,6 +80,7 @@ def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) ->
     assert re.search(r"^  u\d+ in course 'C1': failed, ", printed, re.MULTILINE)
     assert "u1001 in course 'NOPE': skipped, no course has the code" in printed
     assert "no in course 'C1'" not in printed
+    assert "\n  skipped, no course or learning plan" in printed
     assert printed.endswith("Finished; look at the rows above.\n")
 
 
@@ -111,6 +115,16 @@ def test_resume_ends_a_job(stage: Stage, capsys: Out) -> None:
     assert set(stage.archived.values()) == {1}
     assert len(stage.archived) == 3
     assert main(["resume", ledger]) == DONE
+
+
+def test_resume_with_a_prefix(stage: Stage, env: pytest.MonkeyPatch, capsys: Out) -> None:
+    """The variables of another platform are left alone."""
+    ledger = interrupted(stage)
+    for name, value in stage.sandbox.env().items():
+        env.setenv(name.replace("LMS_ARCHIVE_", "ACME_"), value)
+        env.setenv(name, "https://other.example.com")
+    assert main(["resume", ledger, "--prefix", "ACME_"]) == DONE
+    assert capsys.readouterr().out.startswith("3 archived")
 
 
 def power_user(stage: Stage, env: pytest.MonkeyPatch) -> None:
