@@ -86,7 +86,7 @@ def parse_response(request: Request, response: Response, mask: Mask | None = Non
     Raises:
         ApiError: what the platform said, by family.
     """
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = response.headers
     answer = _Answer(request, response, headers, mask or Mask())
     if not 200 <= response.status < 300:  # noqa: PLR2004  HTTP's own
         _raise_refusal(answer)

@@ -119,13 +119,9 @@ class _Sessions:
                 raise InvalidInputError(
                     f"session_factory must return a requests.Session, not {session!r:.60}"
                 )
-            self._local.session, self._local.reads_environment = session, session.trust_env
+            self._local.session = session
             self._all.append(session)
         return session
-
-    def reads_environment(self) -> bool:
-        """Return whether this thread's session was made to read proxies and CA bundle there."""
-        return bool(self._local.reads_environment)
 
     def close(self) -> None:
         sessions, self._all, self._local = self._all, [], threading.local()
@@ -197,10 +193,9 @@ class RequestsTransport:
             RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
-        sessions = self._sessions.get()
-        session = sessions.get()
+        session = self._sessions.get().get()
         proxies: dict[str, Any] = dict(self._proxies)
-        session.trust_env = sessions.reads_environment()
+        reads_environment = session.trust_env
         if url.startswith("http:"):  # for loopback: a proxy would be another host
             session.trust_env, proxies = False, dict.fromkeys(session.proxies)
         try:
@@ -223,6 +218,8 @@ class RequestsTransport:
                 return Response(response.status_code, response.headers, _read(response, timeout[1]))
         except (OSError, HTTPError) as error:
             lost = plain_error(error)
+        finally:
+            session.trust_env = reads_environment
         raise lost  # without the error of requests, which holds the whole request
 
     def __reduce__(self) -> tuple[type[RequestsTransport], tuple[Any, ...]]:
