@@ -216,6 +216,15 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     assert [one for one in links if not (page.parent / one).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_evidence_marks_are_in_the_reference_only(page: Path) -> None:
+    """Other pages say in a sentence where a fact about the platform comes from."""
+    marks = re.findall(
+        r"\((?:article|doc|seen|2017|reply|assumed)\b[^)]*\)", page.read_text("utf-8")
+    )
+    assert not marks or page.parent.name == "reference", marks
+
+
 def test_the_page_on_testing_names_every_fault() -> None:
     """What the sandbox can do wrong stands in the table, with its details."""
     page = (DOCS / "how-to" / "testing.md").read_text(encoding="utf-8")

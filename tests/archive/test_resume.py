@@ -1,14 +1,14 @@
 """Going on after a stop: nothing twice, nothing lost, wherever it happened."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import pytest
 from virtual_time import Exchange, Stage
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
-from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.values.events import Event, Reported
 from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
@@ -59,23 +59,19 @@ class Mortal:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.commits, self.dead = 0, False
-        settle = Ledger.commit
+        append = Ledger.append
 
-        def mortal(
-            ledger: Ledger,
-            outcomes: Iterable[tuple[int, Outcome]],
-            states: Sequence[Event] = (),
-        ) -> None:
+        def mortal(ledger: Ledger, *events: Event) -> None:
             self.commits += 1
             self.dead = self.dead or (before and self.commits == at)
             if self.dead:
                 raise Killed
-            settle(ledger, outcomes, states)
+            append(ledger, *events)
             self.dead = self.commits == at
             if self.dead:
                 raise Killed
 
-        patch.setattr(Ledger, "commit", mortal)
+        patch.setattr(Ledger, "append", mortal)
 
 
 def _commits(stage: Stage, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:
@@ -384,14 +380,14 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
     plan = stage.plan()
     stage.line.once(_of_many, lambda: stage.enroll_anew(1, 1003))
     with monkeypatch.context() as patch:
-        note = Ledger.note
+        append = Ledger.append
 
-        def mortal(ledger: Ledger, state: str, chunk: str | None = None, **data: object) -> None:
-            if state == "told":
+        def mortal(ledger: Ledger, *events: Event) -> None:
+            if Reported() in events:
                 raise Killed
-            note(ledger, state, chunk, **data)
+            append(ledger, *events)
 
-        patch.setattr(Ledger, "note", mortal)
+        patch.setattr(Ledger, "append", mortal)
         with pytest.raises(Killed):
             stage.apply(plan)
     writes = len(stage.writes)

@@ -7,14 +7,15 @@ the platform's clock, with two minutes of grace).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.target.lists import GRACE, Active, Archived, TargetLists
+from lms_archive.archive.running.state import Submission, TargetQueue
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import (
@@ -29,17 +30,16 @@ from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
     "Finding",
-    "active_now",
     "active_or_missing",
-    "all_since",
     "check_platform",
     "concerns_target",
     "finding",
     "is_missing",
     "is_seen",
     "own_records",
-    "read_back",
-    "records_since",
+    "read_active",
+    "read_archived",
+    "read_findings",
 ]
 
 _NO_SUCH_METHOD = 405
@@ -113,34 +113,54 @@ class Finding:
         )
 
 
-def read_back(
+def read_findings(
     client: Client,
-    target: PlannedTarget,
-    members: Sequence[PlannedEnrollment],
-    *,
-    read_at: datetime,
-    sent_at: Mapping[int, datetime],
-    mode: ArchiveMode,
-    only: Sequence[EnrollmentStatus] | None = None,
-    left: int = 0,
-    seen: Mapping[int, list[Archived]] = MappingProxyType({}),
+    queue: TargetQueue,
+    submissions: Sequence[Submission],
+    terms: Terms,
+    records: Mapping[int, Sequence[Archived]],
 ) -> list[Finding]:
-    """One reading of both lists for these members: a page of them, or of the list, a call.
+    """Read both lists until each member is settled, or for as long as a record may lag.
 
     The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which tells nothing false and is looked for again. A target that is
-    gone has no active enrollments, but may still have archived ones. `sent_at` is
-    by row; `only` and `left`: see `active_now`. Whose own record is among those `seen` since the
-    call is not asked for again.
+    missed in the active list, which is looked for again. A target that is gone has no active
+    enrollments, but may still have archived ones.
+
+    Args:
+        client: the platform.
+        queue: the target's.
+        submissions: what is read back.
+        terms: what was asked for.
+        records: what is known of the target's archived list already, by user id.
     """
-    records = dict(seen)
-    unseen = [one for one in members if not is_seen(one, records, sent_at[one.row])]
-    records.update(records_since(client, target, unseen, read_at - GRACE))
-    active = active_or_missing(client, target, members, only=only, left=left)
-    return [
-        finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
-        for one in members
-    ]
+    target, read_at = queue.target, min(one.chunk.read_at for one in submissions)
+    sent_at = {member.row: one.sent_at for one in submissions for member in one.members}
+    members = [member for one in submissions for member in one.members]
+    only = terms.only if terms.mode is ArchiveMode.UNENROLL else None
+    left = max(target.listed - queue.archived - len(members), 1)
+
+    def read(
+        wanted: Sequence[PlannedEnrollment],
+        known: Mapping[int, Sequence[Archived]],
+        only: Sequence[EnrollmentStatus] | None,
+    ) -> Iterator[tuple[int, Finding]]:
+        unseen = [one for one in wanted if not is_seen(one, known, sent_at[one.row])]
+        found = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
+        active = active_or_missing(client, target, wanted, only=only, left=left)
+        for one in wanted:
+            own = found.get(one.user_id, ())
+            yield one.row, finding(one, own, active, sent_at[one.row], terms.mode)
+
+    findings = dict(read(members, records, only))
+    wait, waited = 1.0, 0.0
+    while waited < LAG and (
+        unsettled := [found.member for found in findings.values() if not found.settled]
+    ):
+        wait = min(wait * 2, LAG - waited)
+        client.session.clock.sleep(wait)
+        waited += wait
+        findings.update(read(unsettled, {}, None))
+    return list(findings.values())
 
 
 def finding(
@@ -200,12 +220,7 @@ def is_seen(
     )
 
 
-def all_since(client: Client, target: PlannedTarget, since: datetime) -> dict[int, list[Archived]]:
-    """All archived records of a target since then, by user id."""
-    return TargetLists(client, target).archived(since=since)
-
-
-def records_since(
+def read_archived(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
     """The archived records of these users since then, by user id."""
@@ -213,7 +228,7 @@ def records_since(
     return TargetLists(client, target).archived(users=users, since=since)
 
 
-def active_now(
+def read_active(
     client: Client,
     target: PlannedTarget,
     members: Sequence[PlannedEnrollment],
@@ -238,9 +253,9 @@ def active_now(
 def active_or_missing(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], **options: Any
 ) -> dict[int, Active] | None:
-    """Read as `active_now` does; None where the target is not found any more (404)."""
+    """Read as `read_active` does; None where the target is not found any more (404)."""
     try:
-        return active_now(client, target, members, **options)
+        return read_active(client, target, members, **options)
     except NotFoundError as error:
         if not concerns_target(client, error):
             raise

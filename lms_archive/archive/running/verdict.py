@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.state import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import Outcome
@@ -17,7 +17,6 @@ from lms_archive.errors import (
     AuthenticationError,
     CanaryFailedError,
     ConnectionSettingsError,
-    LmsArchiveError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
@@ -77,7 +76,7 @@ SENDS = 3
 
 def verdict(  # noqa: PLR0911  one case after the other
     found: Finding,
-    sending: Sending,
+    submission: Submission,
     *,
     reset: bool,
     tries: int,
@@ -91,9 +90,10 @@ def verdict(  # noqa: PLR0911  one case after the other
     since. `reset` is what was asked of the tracking, `now` the platform's time; with
     `more_rounds`, a call that takes only so many at once is not done yet.
     """
-    if found.enrolled_meanwhile and sending.lost is not None:
+    if found.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
-            f"archived, and enrolled anew by someone else while {sending.lost}: resume looks again"
+            f"archived, and enrolled anew by someone else while {submission.problem}: "
+            "resume looks again"
         )
     if found.record is not None:
         return archived(found, reset=reset, now=now)
@@ -107,9 +107,9 @@ def verdict(  # noqa: PLR0911  one case after the other
             "no longer enrolled, and no archived record was seen: look into the platform's "
             "archived list, then resume"
         )
-    if sending.lost is not None:
-        return "job_not_ended", f"still active, and {sending.lost}: resume looks again"
-    if sending.in_doubt:
+    if submission.problem is not None:
+        return "job_not_ended", f"still active, and {submission.problem}: resume looks again"
+    if submission.in_doubt:
         if tries < SENDS and not found.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
@@ -247,9 +247,7 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
     return None
 
 
-def canary_failed(
-    outcomes: Sequence[Outcome], alarm: LmsArchiveError | None
-) -> CanaryFailedError | None:
+def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
     """The error of a canary that was sent and did not come out as asked."""
     if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
         return None
