@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
+from lms_archive.resources.arguments import checked_code
 from lms_archive.resources.base import Resource
 from lms_archive.resources.identity import require_same_id
 from lms_archive.resources.listing import Listing
@@ -79,7 +80,8 @@ class LearningPlans(Resource[LearningPlan]):
         def read() -> Iterator[Page[LearningPlanCourse]]:
             plan_id = learning_plan
             if isinstance(plan_id, str):
-                plan_id = self.find(plan_id).learning_plan_id
+                code = checked_code("learning plan", plan_id)
+                plan_id = self.find(code).learning_plan_id
             where = {"learning_plan_id": plan_id}
             return pages(self._wire, "learning_plan_courses", LearningPlanCourse, **where)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from lms_archive.errors import InvalidInputError
+from lms_archive.resources.arguments import checked_code
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.wire.pages import Page
@@ -21,7 +21,7 @@ def pages_of_course(
 ) -> Iterator[Page[T]]:
     """Yield what `read` gives for the id of a course; a code is looked up first."""
     if isinstance(course, str):
-        course = Courses(session).find(_code("course", course)).course_id
+        course = Courses(session).find(checked_code("course", course)).course_id
     yield from read(course)
 
 
@@ -30,12 +30,6 @@ def pages_of_learning_plan(
 ) -> Iterator[Page[T]]:
     """Yield what `read` gives for the id of a learning plan; a code is looked up first."""
     if isinstance(learning_plan, str):
-        code = _code("learning plan", learning_plan)
+        code = checked_code("learning plan", learning_plan)
         learning_plan = LearningPlans(session).find(code).learning_plan_id
     yield from read(learning_plan)
-
-
-def _code(noun: str, code: str) -> str:
-    if not code.strip():  # a search for it finds everything
-        raise InvalidInputError(f"a {noun} is named by its id (int) or code (str), not {code!r}")
-    return code

@@ -212,7 +212,8 @@ def test_a_course_is_named_by_its_code(
         ("NONE", NotFoundError, "no course with the code 'NONE'"),
         ("7", NotFoundError, "no course with the code '7'"),
         ("TWIN", InvalidInputError, "2 courses have the code 'TWIN'"),
-        (" ", InvalidInputError, "a course is named by its id .int. or code .str., not ' '"),
+        (" ", InvalidInputError, "the course must be an id, not ' ', or a code"),
+        ("\ud800", InvalidInputError, "the course must be an id, not '.ud800', or a code"),
     ],
 )
 def test_a_code_that_names_no_course(
