@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -159,6 +160,15 @@ def test_the_page_on_architecture_names_modules_that_exist() -> None:
             here = (package / name, package / folder / name, ROOT / name)
             assert any(path.exists() for path in here), name
             folder = folder or name.rpartition("/")[0]
+
+
+def test_the_page_on_a_row_names_twelve_functions_that_exist() -> None:
+    """Every function on the page can be found where it says."""
+    page = (DOCS / "explanation" / "how-a-row-is-processed.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([\w.]+)`", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    for name in re.findall(r"`(archive\.[\w.]+)`", page):
+        assert callable(pkgutil.resolve_name(f"lms_archive.{name}"))
 
 
 def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:

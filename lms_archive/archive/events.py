@@ -1,4 +1,4 @@
-"""What a running job tells: frozen events, and the progress bar that is made of them."""
+"""What a running job reports: frozen events, and the progress bar that is made of them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _REPORTED: Final[Mapping[type[Event], str]] = {
 
 @frozen(kw_only=True)
 class RunEvent:
-    """A step of a job, told when it stands in the ledger.
+    """A step of a job, reported when it is in the ledger.
 
     Attributes:
         kind: `"started"`; `"sending"`: a call is about to be made; `"submitted"`: the platform
-            took it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their outcomes;
-            `"finished"`; `"stopped"`: with the `reason`.
+            accepted it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their
+            outcomes; `"finished"`; `"stopped"`: with the `reason`.
         target: the code (or kind and id) of the course or learning plan, or None.
         job_id: the background job, where one was named.
         rows: how many rows this event is about.
@@ -72,7 +72,7 @@ OnEvent = Callable[[RunEvent], Any]
 
 
 def bar_class() -> Any:
-    """The class of progress bars, that of notebooks in a notebook.
+    """Return the class of progress bars, the one for notebooks in a notebook.
 
     Raises:
         LmsArchiveError: tqdm is not installed.

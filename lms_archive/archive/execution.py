@@ -81,13 +81,13 @@ def resume(
     allow_changes: bool = False,
     note: str | None = None,
 ) -> ArchiveResult:
-    """Go on with a ledger's plan from where it stood; a finished one gives the same result.
+    """Go on with the job of a ledger; a finished job gives the same result again.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. The arguments are as in
-    `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on behind one that somebody
-    else unenrolled. A contract that the ledger's job has been begun with, confirmed or trusted,
-    is not asked for again.
+    are looked at again, and only enrollments that are still as planned are sent. The arguments
+    are those of `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on after a
+    canary that another person unenrolled. A contract that was confirmed or trusted before is not
+    checked again.
 
     Raises:
         InvalidInputError: an argument cannot be used.
@@ -95,7 +95,7 @@ def resume(
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
         RunStoppedError: something was not as it should be; the ledger can be resumed.
-        ApiError: a call failed; likewise.
+        ApiError: a call failed; the ledger can be resumed.
     """
     check_client(client)
     with (

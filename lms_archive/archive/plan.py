@@ -1,4 +1,4 @@
-"""The plan: what will be sent, looked at before anything is."""
+"""The plan: what will be sent, to be reviewed before anything is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["ArchivePlan"]
 
 @frozen(kw_only=True)
 class ArchivePlan(PlanData):
-    """What `apply` will send, and what it will not; made by `ArchiveJob.plan`.
+    """What `apply` will send and what it will skip; made by `ArchiveJob.plan`.
 
     A plan is a ceiling: reading again can only drop rows, never add any. `print(plan)` is the
     dry run.
@@ -36,7 +36,7 @@ class ArchivePlan(PlanData):
         terms: what is done with each row.
         chunks: what is sent, in this order, each at most `Limits.hand_picked` rows.
         skips: rows that are not sent; `skipped` shows them as outcomes.
-        warnings: what to think of first.
+        warnings: what to consider first.
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
         duration: how long that takes at least.
         read_at: the platform's time (UTC) when the reading began.
@@ -154,20 +154,21 @@ class ArchivePlan(PlanData):
 
         Args:
             client: the platform that the plan was read from.
-            ledger: the file that keeps what was sent and what came of it; it makes resuming
+            ledger: the file that records what is sent and what happened to it; it makes resuming
                 safe, and is the evidence afterwards.
             max_affected: how many enrollments may be archived at most; for learning plans each
                 row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
             progress: show a progress bar; needs the extra `progress`.
-            on_event: is called with a `RunEvent` after each step that is in the ledger; what it
-                raises stops the job.
+            on_event: called with a `RunEvent` after each step is in the ledger; an exception that
+                it raises stops the job.
             trust_contract: send also what the platform's own swagger does not list, or what
                 cannot be read; it is logged, and kept in the ledger and in the result's warnings.
                 A write that is described differently is refused all the same.
-            allow_changes: go on where a learning plan is changed while the job runs. Its
-                records would hold the change (article), so the job stops otherwise.
-            note: a text that is kept in the ledger and in each outcome's row, as a ticket.
+            allow_changes: go on if a learning plan is changed while the job runs. Its records
+                would hold the change, so the job stops otherwise.
+            note: a text, such as a ticket number, that is kept in the ledger and in each row of
+                the outcomes.
 
         Raises:
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
@@ -177,7 +178,7 @@ class ArchivePlan(PlanData):
                 finished), or in use.
             InvalidInputError: the client is another platform's, or an argument cannot be used.
             RunStoppedError: something was not as it should be; the ledger can be resumed.
-            ApiError: a call failed; likewise.
+            ApiError: a call failed; the ledger can be resumed.
         """
         options = Options(
             canary=canary,

@@ -272,7 +272,7 @@ def test_enrolled_again_while_the_job_is_open(stage: Stage, *, again: bool) -> N
     assert set(unknown) == ({1002, 1003, 1004} if again else {1003, 1004})
     if again:
         assert unknown[1002].code == "job_not_ended"
-        assert "enrolled anew by someone else while background job" in unknown[1002].reason
+        assert "enrolled again by another person while background job" in unknown[1002].reason
     stage.end_jobs()
     result = resume(stage.ledger, stage.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}

@@ -350,10 +350,10 @@ def test_what_was_sent_before_is_not_sent_by_a_second_ledger(stage: Stage) -> No
     assert len(stage.writes) == writes
 
 
-def test_a_lane_with_several_sendings_is_taken_up_whole(stage: Stage) -> None:
-    """A target of which several chunks were sent and none read back yet is settled by resume."""
-    stage.load(10, 2)
-    client = stage.connect(limits=Limits(hand_picked=3))
+def test_a_target_with_several_submissions_is_settled_by_resume(stage: Stage) -> None:
+    """Several chunks of it were sent, and none was read back yet."""
+    stage.load(10, 3)
+    client = stage.connect(limits=Limits(hand_picked=3, page_size=3))
     plan = stage.job().plan(client)
     sent: list[int] = []
 
@@ -368,7 +368,7 @@ def test_a_lane_with_several_sendings_is_taken_up_whole(stage: Stage) -> None:
         plan.apply(client, ledger=stage.ledger)
     stage.line.before.clear()
     assert len(stage.writes) >= 5
-    stage.check(resume(stage.ledger, client), archived=12)
+    stage.check(resume(stage.ledger, client), archived=13)
     assert max(stage.archived.values()) == 1
 
 

@@ -86,7 +86,7 @@ def test_what_is_read_decides_whatever_was_answered(
     """A record proves it archived; gone without a record is not seen; never is either sent."""
     found = _found(record=record, active=active)
     if found.enrolled_meanwhile and problem:
-        code = "job_not_ended"  # what was enrolled anew may be taken by the job as well
+        code = "job_not_ended"  # what was enrolled again may be taken by the job as well
     decided = verdict(
         found, _submission(in_doubt=in_doubt, problem=problem), reset=False, tries=1, now=THEN
     )
@@ -129,8 +129,8 @@ def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
     [
         (ACTIVE, None),
         (None, "no longer enrolled"),
-        (ANEW, "enrolled anew"),
-        (evolve(ACTIVE, enrolled_at=None), "enrolled anew"),
+        (ANEW, "enrolled again"),
+        (evolve(ACTIVE, enrolled_at=None), "enrolled again"),
         (evolve(ACTIVE, status=EnrollmentStatus.ENROLLED), "now enrolled"),
         (evolve(ACTIVE, status=None), "now None"),
         (evolve(ACTIVE, level=EnrollmentLevel.TUTOR), "as tutor"),

@@ -32,7 +32,7 @@ from lms_archive.archive.running import (
     state,
     verdict,
 )
-from lms_archive.archive.values.events import Event, JobEnded, Sending
+from lms_archive.archive.values.events import Event, JobEnded, NotSent, Refused, Sending, Submitted
 from lms_archive.errors import ApiError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire import session
@@ -162,7 +162,8 @@ def _sends_first(patch: Patch) -> None:
         if any(isinstance(event, Sending) for event in events):
             late[self] = events
             return
-        original(self, *late.pop(self, ()), *events)
+        is_answer = isinstance(events[0], Submitted | NotSent | Refused)
+        original(self, *(late.pop(self, ()) if is_answer else ()), *events)
 
     patch.method(Ledger, "append", append)
 
@@ -309,7 +310,7 @@ MUTANTS = tuple(
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread
         ),
-        "does not drop who was enrolled anew": _function(verdict, "change", _any_date),
+        "does not drop who was enrolled again": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(
             reconcile.Reconciler, "settle_changed", _no_record_looked_for
         ),

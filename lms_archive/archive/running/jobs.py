@@ -1,4 +1,4 @@
-"""Waiting for background jobs: one page of the listing tells of all of them."""
+"""Wait for background jobs: one page of the listing shows all of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["EndedJob", "Jobs"]
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
-_LEARNED_FROM = 5  # so many jobs, so that one that is late does not hold up the rest
+_LEARNED_FROM = 5  # jobs, so that a late one does not hold up the rest
 _SHORTEST = 0.01  # a wait that rounding has made of nothing would poll without end
 
 
@@ -93,9 +93,9 @@ class Jobs:
         return ended
 
     def wait_for_quiet(self, *, older: bool = False) -> BackgroundJob | None:
-        """Wait until no job is open but those from before the run; else return one that is.
+        """Wait until only jobs from before the run are open; return one that stays open, if any.
 
-        Those from before are waited for too where they are `older` work that may still go on.
+        With *older*, those from before the run are waited for too.
         """
         deadline = self._clock.monotonic() + self._client.limits.job_timeout
         wait = self._client.limits.first_poll
@@ -121,7 +121,7 @@ class Jobs:
         self._clock.sleep(max(min(due, until) - self._clock.monotonic(), _SHORTEST))
 
     def _due(self, submission: Submission) -> float:
-        """When its job should have ended; where it was looked for then, when to look again."""
+        """Return when its job should have ended, or when to look again."""
         seen = self._seen_open.get(submission.job_id)
         if seen is None or seen + _SHORTEST < self._expected:
             return self._began[submission.job_id] + self._expected
@@ -132,7 +132,7 @@ class Jobs:
         return self._began[submission.job_id] + self._client.limits.job_timeout
 
     def _first_look(self) -> dict[str, BackgroundJob]:
-        """The listing, before anything is sent; that there is one need not be asked before."""
+        """Read the listing before anything is sent; this also shows that there is one."""
         try:
             return self._listed(whole=True)
         except ApiError as error:
@@ -140,7 +140,7 @@ class Jobs:
             raise
 
     def _listed(self, *, whole: bool = False) -> dict[str, BackgroundJob]:
-        """The first page of the list, or all of it: in which order it comes is not known."""
+        """Read the first page of the listing, or all of it: its order is not known."""
         needed = frozenset({"status"})
 
         def begin() -> Iterator[Page[BackgroundJob]]:
@@ -160,5 +160,5 @@ class Jobs:
 
 
 def _middle(values: Iterable[float]) -> float:
-    found = sorted(values)
-    return found[len(found) // 2]
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from lms_archive.archive.running.plan_courses import course_outcomes
 from lms_archive.archive.running.readback import (
     Finding,
+    Look,
     finding,
     is_seen,
     read_archived,
@@ -159,7 +160,9 @@ class Reconciler:
 
     # Rows that were sent
 
-    def reconcile(self, queue: TargetQueue, *, alone: bool = False) -> Reconciled:
+    def reconcile(
+        self, queue: TargetQueue, *, alone: bool = False, look: Look | None = None
+    ) -> Reconciled:
         """Read a target's unverified submissions back, and settle each of their rows.
 
         What may be sent again is pending afterwards.
@@ -167,6 +170,7 @@ class Reconciler:
         Args:
             queue: the target's.
             alone: they were sent alone, so nothing else that is pending may be archived.
+            look: the first look at both lists, where it was made already.
 
         Raises:
             ApiError: a list cannot be read.
@@ -175,7 +179,7 @@ class Reconciler:
         if not submissions:
             return Reconciled()
         records = self._all_records(queue, submissions, alone=alone)
-        findings = self._read(queue, submissions, records)
+        findings = self._read(queue, submissions, records, look)
         outcomes = self._decide(queue, submissions, findings)
         surplus = [
             *self._surplus_of_members(queue.target, findings),
@@ -203,7 +207,11 @@ class Reconciler:
         return TargetLists(self.client, queue.target).archived(since=since)
 
     def _read(
-        self, queue: TargetQueue, submissions: Sequence[Submission], records: Records
+        self,
+        queue: TargetQueue,
+        submissions: Sequence[Submission],
+        records: Records,
+        look: Look | None,
     ) -> list[Finding]:
         """Read both lists; one submission at a time, a page each, beside a job that may run."""
         groups = [submissions]
@@ -212,7 +220,9 @@ class Reconciler:
         return [
             found
             for group in groups
-            for found in read_findings(self.client, queue, group, self.terms, records)
+            for found in read_findings(
+                self.client, queue, group, self.terms, records=records, look=look
+            )
         ]
 
     def _decide(

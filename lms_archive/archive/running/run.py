@@ -12,7 +12,13 @@ from lms_archive.archive.running.batches import Batches
 from lms_archive.archive.running.jobs import Jobs
 from lms_archive.archive.running.plan_guard import LearningPlanGuard
 from lms_archive.archive.running.queues import OpenQueues
-from lms_archive.archive.running.readback import check_platform, concerns_target, is_missing
+from lms_archive.archive.running.readback import (
+    Look,
+    check_platform,
+    concerns_target,
+    is_missing,
+    look_together,
+)
 from lms_archive.archive.running.reconcile import Reconciler
 from lms_archive.archive.running.state import Recorder, RunState, Submission, TargetQueue
 from lms_archive.archive.running.submission import submit
@@ -214,8 +220,8 @@ class Run:
                 self._submit(ready, None)
                 return True
         ended = [one for one in reached if one.unverified and not one.pending and is_free(one)]
-        if ended:
-            _, reason = self._read_back(ended[0])
+        if ended and (self._fill_a_page(ended) or not self.state.unsent or not busy):
+            _, reason = self._read_back_all(ended)
             if reason is not None:
                 raise reason
         elif busy:
@@ -345,14 +351,33 @@ class Run:
 
     # What is read back
 
+    def _fill_a_page(self, queues: Sequence[TargetQueue]) -> bool:
+        """Return whether what is unverified is worth a page of the lists: small targets wait."""
+        return sum(map(_unverified_rows, queues)) >= self.client.limits.page_size
+
+    def _read_back_all(
+        self, queues: Sequence[TargetQueue], *, alone: bool = False
+    ) -> tuple[list[Outcome], Exception | None]:
+        """Read targets back, small ones together; return outcomes and the first reason to stop."""
+        size = self.client.limits.page_size
+        small = [one for one in queues if _unverified_rows(one) < size and _is_settled(one)]
+        looks = look_together(self.client, small) if len(small) > 1 and not alone else {}
+        outcomes: list[Outcome] = []
+        reasons = _Reasons()
+        for queue in queues:
+            read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
+            outcomes += read
+            reasons.add(reason)
+        return outcomes, reasons.first
+
     def _read_back(
-        self, queue: TargetQueue, *, alone: bool = False
+        self, queue: TargetQueue, *, alone: bool, look: Look | None
     ) -> tuple[list[Outcome], Exception | None]:
         """Read a target back; return the outcomes, and why the run has to stop, if it has to."""
         if not queue.unverified:
             return [], None
         try:
-            reconciled = self.reconciler.reconcile(queue, alone=alone)
+            reconciled = self.reconciler.reconcile(queue, alone=alone, look=look)
         except ApiError as error:
             self._give_up(queue, error)
             outcomes = self.reconciler.settle_unverified(queue, error)
@@ -381,11 +406,10 @@ class Run:
         if unnamed := self.state.in_flight:
             with reasons.collected():
                 self._settle(unnamed)
-        outcomes: list[Outcome] = []
-        for queue in tuple(self.state.queues.values()) if only is None else (only,):
-            read, reason = self._read_back(queue, alone=alone)
-            outcomes += read
-            reasons.add(reason)
+        queues = self.state.queues.values() if only is None else (only,)
+        unverified = [queue for queue in queues if queue.unverified]
+        outcomes, reason = self._read_back_all(unverified, alone=alone)
+        reasons.add(reason)
         return outcomes, reasons.first
 
     def _finish(self) -> None:
@@ -413,6 +437,15 @@ class Run:
             if not isinstance(stop, CanaryFailedError):
                 return UnexpectedArchiveError(_MORE_THAN_ASKED, seen=unreported)
         return stop.error if isinstance(stop, _StoppedByError) else stop
+
+
+def _unverified_rows(queue: TargetQueue) -> int:
+    return sum(len(submission.members) for submission in queue.unverified)
+
+
+def _is_settled(queue: TargetQueue) -> bool:
+    """Whether nothing can be at work any more, and the calls named all users."""
+    return not any(one.problem or one.is_for_all for one in queue.unverified)
 
 
 @define

@@ -247,7 +247,10 @@ class RunState:
         if "first_chunk" not in self.proven:
             _require(not self.open, "the first chunk is sent alone")
         taken = queue.take(set(event.rows))
-        unsent = len(taken) == len(event.rows) and all(where is None for *_, where in taken)
+        unsent = len(taken) == len(event.rows) and all(
+            chunk.chunk_id == event.chunk_id and submission is None
+            for _, chunk, submission in taken
+        )
         _require(unsent, "a row is sent again only after it was read back")
         members = tuple(member for member, *_ in taken)
         chunk = evolve(taken[0][1], form=event.form)

@@ -1,4 +1,4 @@
-"""Where the processes are born that are to die: `python -m crash.nursery`.
+"""Where the processes are born that are to die: `python -m crash.child_process`.
 
 A Python of its own takes orders, one a line, as JSON. For each it forks a process, which plans
 and applies a job, or resumes its ledger where there is one; at the point that the order names,
