@@ -1,23 +1,40 @@
-"""`python -m lms_archive verify URL`: whether a platform's calls are those of the contract."""
+"""`python -m lms_archive`: verify a contract, show how a job stands, resume a job."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn
 
+from lms_archive.archive.events import RunEvent
+from lms_archive.archive.execution import resume
+from lms_archive.archive.result import ArchiveResult
 from lms_archive.client import Client
-from lms_archive.errors import LmsArchiveError
+from lms_archive.errors import (
+    InvalidInputError,
+    JobTimeoutError,
+    LedgerError,
+    LedgerInUseError,
+    LmsArchiveError,
+    PlatformUnavailableError,
+    RateLimitError,
+    printable,
+)
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
-from lms_archive.wire.environment import contract_of_environment
+from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.verify import check_contract
 
-_FAILED = 2
+_DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
+_PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
+_SETTLED = ("not_enrolled", "duplicate", "archived_lately", "carried_along")
+"""Codes of skipped rows that need nothing."""
+_SHOWN = 10
 _ATTEMPTS = 2  # a person is waiting
 
 
@@ -32,11 +49,74 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code.
 
     Returns:
-        0: every write is confirmed; 1: one is not; 2: the arguments, the environment, the login,
-        the connection or a file is at fault, which is said in one line on stderr.
+        Of `verify`: 0: every write is confirmed; 1: one is not. Of `status` and `resume`: 0: the
+        job is finished; 1: it is finished, and rows need attention; 3: it is not finished, and can
+        be resumed; 4: it stopped until someone has looked. Of all: 2: the arguments, the
+        environment, the login, the connection or a file is at fault, which is said on stderr.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.command == "status":
+        return _status(options.ledger)
+    if options.command == "resume":
+        return _resume(options.ledger, options.prefix)
+    return _verify(parser, options)
+
+
+def _status(ledger: str) -> int:
+    try:
+        return _print_result(ArchiveResult(ledger), ledger)
+    except LmsArchiveError as error:
+        return _failed(str(error))
+
+
+def _resume(ledger: str, prefix: str) -> int:
+    try:
+        with Client.from_env(prefix=prefix) as client:
+            return _print_result(resume(ledger, client, on_event=_print_event), ledger)
+    except _PASSES as error:
+        return _failed(f"{error}; to go on: {_command(ledger)}", _LATER)
+    except (InvalidInputError, LedgerError) as error:
+        return _failed(str(error))
+    except LmsArchiveError as error:
+        advice = f"look into it, then: {_command(ledger)}"
+        return _failed(f"{type(error).__name__}: {error}; {advice}", _STOPPED)
+    except KeyboardInterrupt:
+        return _failed(f"interrupted; nothing is lost; to go on: {_command(ledger)}", _LATER)
+
+
+def _print_event(event: RunEvent) -> None:
+    target = f" {event.target}" if event.target else ""
+    reason = f" ({event.reason})" if event.reason else ""
+    text = f"{event.settled:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def _print_result(result: ArchiveResult, ledger: str) -> int:
+    """Print how a job stands and which rows need attention; return the exit code."""
+    print(result)
+    unusable = [outcome for outcome in result.skipped if outcome.code not in _SETTLED]
+    rows = chain(result.failed, result.unknown, result.incomplete, unusable)
+    count = len(result.failed) + len(result.unknown) + len(result.incomplete) + len(unusable)
+    for outcome in islice(rows, _SHOWN):
+        line = f"line {outcome.line}: " if outcome.line else ""
+        names = f"{outcome.user} in {outcome.target}: " if outcome.target else ""
+        reason = outcome.reason or "; ".join(outcome.differences)
+        print(printable(f"  {line}{names}{outcome.kind}, {reason}"))
+    if count > _SHOWN:
+        print(f"  and {count - _SHOWN:,} more; result.to_csv() writes all of them")
+    if not result.is_finished:
+        print(f"Not finished. To go on: {_command(ledger)}")
+        return _LATER
+    print("Finished; look at the rows above." if count else "Finished.")
+    return _LOOK if count else _DONE
+
+
+def _command(ledger: str) -> str:
+    return f"python -m lms_archive resume {ledger}"
+
+
+def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if bool(options.url) == bool(options.documents):
         parser.error("verify takes a URL, or --documents FOLDER")
     if options.save_documents and options.documents:
@@ -103,14 +183,14 @@ def _is_401(faults: Sequence[str]) -> bool:
     return any(": 401 " in f"{fault} " for fault in faults)
 
 
-def _failed(message: str) -> int:
+def _failed(message: str, code: int = _FAILED) -> int:
     print(f"lms_archive: {' '.join(message.split())}", file=sys.stderr)
-    return _FAILED
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m lms_archive", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="verify")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
         help="compare a platform's own swagger with the contract",
@@ -133,6 +213,32 @@ def _parser() -> argparse.ArgumentParser:
         "--save-documents",
         metavar="FOLDER",
         help="keep every swagger document that the platform lists, as it came",
+    )
+    codes = (
+        "Exit code: 0 finished, 1 finished and rows need attention, 2 the ledger or the settings "
+        "cannot be used, 3 not finished"
+    )
+    status = commands.add_parser(
+        "status",
+        help="show how far the job of a ledger has come",
+        description="Reads the ledger only: neither a platform nor an account is needed.",
+        epilog=f"{codes}.",
+    )
+    goes_on = commands.add_parser(
+        "resume",
+        help="go on with the job of a ledger",
+        description="What lms_archive.resume does. Address and account come from the environment: "
+        "LMS_ARCHIVE_URL, and LMS_ARCHIVE_TOKEN or LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, "
+        "_USERNAME and _PASSWORD. Progress is written to stderr.",
+        epilog=f"{codes}, 4 stopped until you have looked.",
+    )
+    for command in (status, goes_on):
+        command.add_argument("ledger", metavar="LEDGER", help="the file that apply was given")
+    goes_on.add_argument(
+        "--prefix",
+        default=PREFIX,
+        metavar="ACME_",
+        help="what the names of the variables begin with, as for Client.from_env",
     )
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from json import dumps
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from attrs import evolve
 
@@ -19,18 +19,24 @@ from lms_archive.resources.enrollments import Enrollments
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, StaticToken
+from lms_archive.wire.calls import OnCall
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Contract, Operation
-from lms_archive.wire.environment import address_and_auth, contract_of_environment
+from lms_archive.wire.environment import PREFIX, address_and_auth, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.session import Session
-from lms_archive.wire.settings import Settings
-from lms_archive.wire.transport import Transport
+from lms_archive.wire.settings import ChangedOptions, ClientOptions, Settings
+from lms_archive.wire.tracebacks import short_tracebacks
+from lms_archive.wire.transport import Response, Transport
 from lms_archive.wire.verify import verify
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
 __all__ = ["Client"]
 
 
+@short_tracebacks
 class Client:
     """One platform, as one account sees it.
 
@@ -50,7 +56,9 @@ class Client:
             limit is 1,000 an hour for each IP address (doc, older), shared with every other
             integration there.
         app_info: name and version of the tool built on this library, for the user agent.
-        transport: what carries an exchange; requests by default.
+        transport: what carries an exchange; `RequestsTransport()` by default.
+        on_call: a function that gets a `Call` after each exchange, in the thread that made it.
+            What it raises passes through, like Ctrl-C.
 
     Raises:
         InvalidInputError: the base URL or another argument cannot be used.
@@ -68,6 +76,7 @@ class Client:
         calls_per_hour: int | None = 800,
         app_info: str | None = None,
         transport: Transport | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         settings = Settings(
             base_url=base_url,
@@ -79,11 +88,18 @@ class Client:
             calls_per_hour=calls_per_hour,
             app_info=app_info,
             transport=transport,
+            on_call=on_call,
         )
         self._connect(Session(settings))
 
     @classmethod
-    def from_env(cls, *, base_url: str | None = None, **options: Any) -> Client:
+    def from_env(
+        cls,
+        *,
+        base_url: str | None = None,
+        prefix: str = PREFIX,
+        **options: Unpack[ClientOptions],
+    ) -> Client:
         """Make a client from environment variables.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
@@ -92,18 +108,21 @@ class Client:
 
         Args:
             base_url: in place of `LMS_ARCHIVE_URL`.
+            prefix: what the names of the variables begin with: with `"ACME_"` they are
+                `ACME_URL`, `ACME_TOKEN` and so on.
             **options: as for `Client`.
 
         Raises:
             InvalidInputError: variables are missing; all of them are named. Or the contract's
                 file cannot be used.
         """
-        url, auth = address_and_auth(base_url)
+        url, auth = address_and_auth(base_url, prefix)
         if options.get("contract") is None:
-            options["contract"] = contract_of_environment()
+            options["contract"] = contract_of_environment(prefix)
         client = cls(url, auth, **options)
         names = frozenset({"auth"} if base_url else {"auth", "base_url"})
-        client._connect(Session(evolve(client.session.settings, from_env=names)))
+        settings = evolve(client.session.settings, from_env=names, env_prefix=prefix)
+        client._connect(Session(settings))
         return client
 
     def _connect(self, session: Session) -> None:
@@ -129,7 +148,7 @@ class Client:
         """How much goes into one call, and how long jobs are waited for."""
         return self.session.settings.limits
 
-    def with_options(self, **options: Any) -> Client:
+    def with_options(self, **options: Unpack[ChangedOptions]) -> Client:
         """Return a copy with other settings that shares token, connections and the hour's calls.
 
         Args:
@@ -139,19 +158,21 @@ class Client:
             InvalidInputError: an option is unknown or cannot be used. Another base URL needs
                 another client.
         """
-        known = [name for name in Settings.__annotations__ if name not in ("base_url", "from_env")]
+        known = ["auth", *ClientOptions.__annotations__]
         for name in options:
             if name not in known:
                 raise InvalidInputError(
                     f"no option {name!r} to change; there are: {', '.join(known)}"
                 )
         settings = self.session.settings
-        changed = evolve(settings, from_env=settings.from_env - options.keys(), **options)
+        from_env = settings.from_env - options.keys()
+        changed = evolve(settings, from_env=from_env, **options)
         return _connected(type(self), self.session.with_settings(changed))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _connected, (type(self), self.session)
 
+    @overload
     def request(
         self,
         method: str,
@@ -159,11 +180,39 @@ class Client:
         *,
         params: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
+        raw: Literal[False] = False,
+    ) -> Any: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        raw: Literal[True],
+    ) -> Response: ...
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        raw: bool = False,
     ) -> Any:
         """Make any call of the platform and return its JSON, decoded.
 
         Login, throttle and errors are those of every other call. A read is tried again; a write
         is sent once, whatever happens to it. A list in `params` is sent once for each item.
+
+        Args:
+            method: the HTTP method.
+            path: the path, beginning with `/`.
+            params: the query.
+            json: the body.
+            raw: return a `Response` (status, headers, bytes) instead of the JSON. An error is
+                raised as ever, secrets are masked, and a body of more than 16 MiB is refused.
 
         Raises:
             InvalidInputError: there is no such call to make.
@@ -187,7 +236,8 @@ class Client:
             raise InvalidInputError(f"no call to make: {error}") from None
         if row.in_path:
             raise InvalidInputError(f"no call to make: path {path!r} has a place to be filled in")
-        request = evolve(row.request(), json=json)
+        _check("raw", raw, bool)
+        request = evolve(row.request(), json=json, raw=raw)
         return self.session.send(request, repeat=not request.is_write).data
 
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:

@@ -18,6 +18,7 @@ __all__ = [
     "InvalidInputError",
     "JobTimeoutError",
     "LedgerError",
+    "LedgerInUseError",
     "LmsArchiveError",
     "NotFoundError",
     "PartialDeletionError",
@@ -243,8 +244,10 @@ class PartialDeletionError(ApiError):
         uncertain: these may be deleted: the answer was lost, or says that the call did not
             succeed. List the archived records to see.
         remaining: these were not sent.
+        deletion: a `Deletion` of those that are deleted; `error.deletion.to_csv(path)` lists them.
     """
 
+    deletion: Any
     deleted: tuple[int, ...]
     uncertain: tuple[int, ...]
     remaining: tuple[int, ...]
@@ -257,10 +260,11 @@ class PartialDeletionError(ApiError):
         deleted: Sequence[int] = (),
         uncertain: Sequence[int] = (),
         remaining: Sequence[int] = (),
+        deletion: Any = None,
         **details: Any,
     ) -> None:
         self.deleted, self.uncertain = tuple(deleted), tuple(uncertain)
-        self.remaining = tuple(remaining)
+        self.remaining, self.deletion = tuple(remaining), deletion
         parts = [
             f"{len(ids):,} {text}: {shown_ids(ids)}"
             for ids, text in (
@@ -293,27 +297,32 @@ class UnconfirmedContractError(LmsArchiveError):
 
 
 class TooManyAffectedError(LmsArchiveError):
-    """The plan would archive more enrollments than `max_affected` allows; nothing was sent.
+    """More would be archived, or deleted, than `max_affected` allows; nothing was sent.
 
     Attributes:
-        affected: how many the plan may archive.
+        affected: how many the plan may archive, or how many records would be deleted.
         max_affected: how many were allowed.
     """
 
     affected: int
     max_affected: int
 
-    def __init__(self, affected: int, max_affected: int) -> None:
+    def __init__(self, affected: int, max_affected: int, message: str = "") -> None:
         super().__init__(
-            f"the plan may archive {affected:,} enrollments and max_affected is {max_affected:,}; "
-            "nothing was sent by this call. Look at print(plan), then raise max_affected or "
-            "select fewer."
+            message
+            or f"the plan may archive {affected:,} enrollments and max_affected is "
+            f"{max_affected:,}; nothing was sent by this call. Look at print(plan), then raise "
+            "max_affected or select fewer."
         )
         self.affected, self.max_affected = affected, max_affected
 
 
 class LedgerError(LmsArchiveError):
     """The ledger cannot be used: another plan's, another platform's, locked, or damaged."""
+
+
+class LedgerInUseError(LedgerError):
+    """Another process, which is named, works with the ledger: leave it alone, or try again."""
 
 
 class JobTimeoutError(LmsArchiveError):

@@ -1,8 +1,9 @@
 """The client: how it is made, copied, opened and closed, and its low-level door."""
 
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from wire_tools import URL, FakeTime, answer, on_time, scripted
@@ -20,6 +21,7 @@ from lms_archive import (
     StaticToken,
 )
 from lms_archive.errors import (
+    AuthenticationError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
@@ -101,6 +103,50 @@ def test_from_env_names_all_that_is_missing(
     assert str(caught.value).startswith(f"not set in the environment: {names}")
     assert ("LMS_ARCHIVE_TOKEN instead" in str(caught.value)) is ("TOKEN" not in given)
     assert "the-" not in str(caught.value).replace("the last", "").replace("the environment", "")
+
+
+def test_from_env_with_a_prefix(env: pytest.MonkeyPatch) -> None:
+    """Two platforms in one environment; each client keeps its own, in another process too."""
+    set_env(env, "URL", "TOKEN")
+    for name in NAMES[:-1]:
+        value = "https://other.example.com" if name == "URL" else f"other-{name.lower()}"
+        env.setenv(f"OTHER_{name}", value)
+    ours, other = Client.from_env(), Client.from_env(prefix="OTHER_")
+    assert (ours.base_url, other.base_url) == (URL, "https://other.example.com")
+    env.setenv("OTHER_PASSWORD", "changed")
+    again = pickle.loads(pickle.dumps(other))  # noqa: S301  our own
+    assert b"other-password" not in pickle.dumps(other)
+    login = PasswordGrant("other-client_id", "other-client_secret", "other-username", "changed")
+    assert again.session.settings.auth == login
+    assert pickle.loads(pickle.dumps(ours)).base_url == URL  # noqa: S301
+
+
+def test_a_prefix_is_in_every_message(env: pytest.MonkeyPatch) -> None:
+    """What is missing, and what to look at, is named as it is spelt in this environment."""
+    with pytest.raises(InvalidInputError, match=r"environment: ACME_URL, ACME_C.*ACME_TO"):
+        Client.from_env(prefix="ACME_")
+    with pytest.raises(InvalidInputError, match="prefix must be a text such as 'ACME_', not None"):
+        Client.from_env(prefix=None)  # type: ignore[arg-type]
+    with Sandbox() as sandbox:
+        for name, value in sandbox.env().items():
+            env.setenv(name.replace("LMS_ARCHIVE_", "ACME_"), value)
+        env.setenv("ACME_PASSWORD", "wrong")
+        with pytest.raises(AuthenticationError, match="ACME_USERNAME, _PASSWORD") as caught:
+            Client.from_env(prefix="ACME_").users.me()
+    assert "LMS_ARCHIVE" not in str(caught.value)
+
+
+def test_a_prefix_has_a_contract_of_its_own(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`ACME_CONTRACT` is for the platform of that prefix only."""
+    set_env(env, "URL", "TOKEN")
+    env.setenv("ACME_URL", URL)
+    env.setenv("ACME_TOKEN", "t")
+    path = tmp_path / "contract.json"
+    path.write_text('{"enrollment_mode": {"unenroll": "gone"}}')
+    env.setenv("ACME_CONTRACT", str(path))
+    changed = Client.from_env(prefix="ACME_").session.settings.contract
+    assert changed.enrollment_mode["unenroll"] == "gone"
+    assert Client.from_env().session.settings.contract == Contract.default()
 
 
 def test_an_empty_variable_is_missing(env: pytest.MonkeyPatch) -> None:
@@ -185,7 +231,7 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     with pytest.raises(
         InvalidInputError, match=f"no option '{name}' to change; there are: auth, contract"
     ):
-        client.with_options(**{name: 1})
+        client.with_options(**cast("Any", {name: 1}))
 
 
 WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {

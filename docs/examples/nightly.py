@@ -17,11 +17,12 @@ Exit codes:
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import logging
+import sqlite3
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime, timezone
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -39,7 +40,7 @@ from lms_archive.errors import JobTimeoutError, PlatformUnavailableError, RateLi
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
-SETTLED = {"not_enrolled", "duplicate", "archived_lately"}
+SETTLED = {"not_enrolled", "duplicate", "archived_lately", "carried_along"}
 """Codes of skipped rows that need no attention, such as those archived the night before."""
 
 log = logging.getLogger("nightly")
@@ -60,10 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_alone(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
     """Run unless another run is active; the operating system releases the lock if this one dies."""
-    with (folder / "nightly.lock").open("w") as lock:
+    with closing(sqlite3.connect(folder / "nightly.lock", timeout=0)) as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            lock.execute("BEGIN EXCLUSIVE")  # a lock on every system, Windows too
+        except sqlite3.OperationalError:
             log.warning("another run is still active")
             return LATER
         return run(client, csv, folder, max_affected)

@@ -31,6 +31,7 @@ from lms_archive.errors import InvalidInputError, printable
 from lms_archive.records.active import User
 from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
+from lms_archive.wire.tracebacks import short_traceback
 
 __all__ = ["ArchiveJob"]
 
@@ -266,6 +267,7 @@ class ArchiveJob:
     def _repr_html_(self) -> str:
         return html(job_summary(self.terms, self.selection))
 
+    @short_traceback
     def plan(
         self,
         client: Client,

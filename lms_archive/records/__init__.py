@@ -22,7 +22,13 @@ from lms_archive.records.archived import (
     EnrollmentDetails,
 )
 from lms_archive.records.record import Record
-from lms_archive.records.status import ArchiveMode, EnrollmentLevel, EnrollmentStatus, JobStatus
+from lms_archive.records.status import (
+    ArchiveMode,
+    EnrollmentLevel,
+    EnrollmentStatus,
+    JobStatus,
+    StatusWord,
+)
 
 __all__ = [
     "Account",
@@ -46,5 +52,6 @@ __all__ = [
     "LearningPlanCourse",
     "LearningPlanEnrollment",
     "Record",
+    "StatusWord",
     "User",
 ]

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["ARCHIVABLE", "ArchiveMode", "EnrollmentLevel", "EnrollmentStatus", "JobStatus"]
+__all__ = [
+    "ARCHIVABLE",
+    "ArchiveMode",
+    "EnrollmentLevel",
+    "EnrollmentStatus",
+    "JobStatus",
+    "StatusWord",
+]
 
 
 class _Word(str, Enum):
@@ -32,6 +39,19 @@ class EnrollmentStatus(_Word):
     SUSPENDED = "suspended"
     TO_CONFIRM = "to_confirm"
     OVERBOOKING = "overbooking"
+
+
+StatusWord = Literal[
+    "enrolled",
+    "in_progress",
+    "completed",
+    "waiting",
+    "not_started",
+    "suspended",
+    "to_confirm",
+    "overbooking",
+]
+"""The values of `EnrollmentStatus`, for type checkers."""
 
 
 class EnrollmentLevel(_Word):

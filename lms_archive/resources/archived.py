@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 from lms_archive.errors import (
     ApiError,
     InvalidInputError,
     NotFoundError,
     PartialDeletionError,
+    TooManyAffectedError,
     UnexpectedResponseError,
 )
 from lms_archive.files import whole_file
@@ -25,20 +26,38 @@ from lms_archive.records.archived import (
 )
 from lms_archive.resources.account import refuse_power_user
 from lms_archive.resources.arguments import as_utc, checked_ids
+from lms_archive.resources.deletion import Deletion
 from lms_archive.resources.identity import require_archived_record
 from lms_archive.resources.listing import Listing
+from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
 from lms_archive.wire.download import download
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
+from lms_archive.wire.tracebacks import short_tracebacks
 from lms_archive.wire.verify import verify
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
 __all__ = ["Archived", "certificate_of"]
 
 R = TypeVar("R", bound=ArchivedRecord)
 
 _AT_ONCE = 200
+UserStatus = Literal["0", "1"]
 
 
+class ArchivedFilters(TypedDict, total=False):
+    """The filters of archived lists, for type checkers."""
+
+    user_ids: Iterable[int] | None
+    archived_from: datetime | None
+    archived_to: datetime | None
+    archived_by: Iterable[int] | None
+    user_status: UserStatus | None
+
+
+@short_tracebacks
 class Archived:
     """`client.archived`: what has been archived.
 
@@ -51,13 +70,13 @@ class Archived:
 
     def in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         archived_from: datetime | None = None,
         archived_to: datetime | None = None,
         archived_by: Iterable[int] | None = None,
-        user_status: str | None = None,
+        user_status: UserStatus | None = None,
     ) -> Listing[ArchivedCourseEnrollment]:
         """The archived enrollments of a course, page by page.
 
@@ -65,7 +84,7 @@ class Archived:
         exist on the screen: article).
 
         Args:
-            course_id: the course.
+            course: its id (int), or its code (str), which `client.courses.find` looks up.
             user_ids: only these users; at most 200 go well into one call.
             archived_from: not before this aware time.
             archived_to: not after this aware time.
@@ -77,31 +96,32 @@ class Archived:
             NotFoundError: there is no such course, or the platform has no such list.
             ApiError: a call failed.
         """
-        given = _checked(
+        given: Any = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
             archived_by=archived_by,
             user_status=user_status,
         )
-        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course_id, **given))
+        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course, **given))
 
     def in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
         archived_from: datetime | None = None,
         archived_to: datetime | None = None,
         archived_by: Iterable[int] | None = None,
-        user_status: str | None = None,
+        user_status: UserStatus | None = None,
     ) -> Listing[ArchivedLearningPlanEnrollment]:
         """The archived enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`
-        (assumed; that an API exists: article). Arguments and errors are those of `in_course`.
+        (assumed; that an API exists: article); a code is looked up by
+        `client.learning_plans.find`. Arguments and errors are those of `in_course`.
         """
-        given = _checked(
+        given: Any = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
@@ -110,7 +130,7 @@ class Archived:
         )
         return Listing(
             ArchivedLearningPlanEnrollment,
-            lambda: self.pages_in_learning_plan(learning_plan_id, **given),
+            lambda: self.pages_in_learning_plan(learning_plan, **given),
         )
 
     @overload
@@ -168,8 +188,14 @@ class Archived:
             file.write(content)
         return Path(path)
 
-    def delete(self, records: Iterable[ArchivedRecord]) -> int:
-        """Delete archived records permanently, and return how many were deleted.
+    def delete(
+        self,
+        records: Iterable[ArchivedRecord],
+        *,
+        dry_run: bool = False,
+        max_affected: int | None = None,
+    ) -> Deletion:
+        """Delete archived records permanently, and return what was deleted.
 
         Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
         `DELETE /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed;
@@ -178,7 +204,13 @@ class Archived:
         the call, and only where `GET /manage/v1/user/session` does not answer that the account is
         a Power User. No job does this.
 
+        Args:
+            records: the records, as they were read.
+            dry_run: send nothing, and return what would be deleted.
+            max_affected: the most records that may be deleted.
+
         Raises:
+            TooManyAffectedError: there are more records than `max_affected`; nothing was sent.
             InvalidInputError: something is not an archived record, is another platform's, or does
                 not say which platform it was read from; nothing was sent.
             UnconfirmedContractError: the platform does not confirm the call; nothing was deleted.
@@ -191,30 +223,49 @@ class Archived:
         value: object = records
         if not isinstance(value, Iterable):
             raise InvalidInputError(f"wanted a list of archived records, not {records!r:.60}")
-        by_target: dict[tuple[str, int], dict[int, None]] = {}  # a dict: ordered, each id once
+        _check_options(dry_run, max_affected)
+        # A dict: ordered, each id once.
+        by_target: dict[tuple[str, int], dict[int, ArchivedRecord]] = {}
         for record in records:
             require_archived_record(self._session, record)
             if isinstance(record, ArchivedCourseEnrollment):
                 key = ("course", record.course.course_id)
             else:
                 key = ("learning_plan", record.learning_plan.learning_plan_id)
-            by_target.setdefault(key, {})[record.archiving.record_id] = None
-        if not by_target:
-            return 0
-        refuse_power_user(self._session, "delete archived enrollments")
-        names = sorted({f"delete_archived_{kind}_enrollments" for kind, _ in by_target})
-        verify(self._session, names).require(*names)
+            by_target.setdefault(key, {})[record.archiving.record_id] = record
         batches = [
             (kind, target_id, [*ids][start : start + _AT_ONCE])
             for (kind, target_id), ids in by_target.items()
             for start in range(0, len(ids), _AT_ONCE)
         ]
+        distinct = tuple(record for ids in by_target.values() for record in ids.values())
+        deletion = Deletion(records=distinct, calls=len(batches), dry_run=dry_run)
+        if dry_run:
+            return deletion
+        if max_affected is not None and len(distinct) > max_affected:
+            raise TooManyAffectedError(
+                len(distinct),
+                max_affected,
+                f"{len(distinct):,} archived records would be deleted and max_affected is "
+                f"{max_affected:,}; nothing was sent. Look at delete(records, dry_run=True), then "
+                "raise max_affected or select fewer.",
+            )
+        if not by_target:
+            return deletion
+        refuse_power_user(self._session, "delete archived enrollments")
+        names = sorted({f"delete_archived_{kind}_enrollments" for kind, _ in by_target})
+        verify(self._session, names).require(*names)
         deleted: list[int] = []
         for number, (kind, target_id, ids) in enumerate(batches):
             name, where = f"delete_archived_{kind}_enrollments", {f"{kind}_id": target_id}
             try:
                 self._delete(name, record_ids=ids, **where)
             except ApiError as error:
+                confirmed = tuple(
+                    by_target[kind, target_id][record_id]
+                    for kind, target_id, batch in batches[:number]
+                    for record_id in batch
+                )
                 later = [record_id for _, _, batch in batches[number + 1 :] for record_id in batch]
                 if not deleted and not error.in_doubt:
                     raise
@@ -228,9 +279,10 @@ class Archived:
                     deleted=deleted,
                     uncertain=ids if error.in_doubt else (),
                     remaining=later if error.in_doubt else [*ids, *later],
+                    deletion=Deletion(records=confirmed, calls=number),
                 ) from error
             deleted += ids
-        return len(deleted)
+        return deletion
 
     def _delete(self, name: str, **parameters: Any) -> None:
         """Delete these records.
@@ -245,28 +297,38 @@ class Archived:
             raise ApiError(row.method, path, status=200, message=text, in_doubt=True)
 
     def pages_in_course(
-        self, course_id: int, **filters: Any
+        self, course: int | str, **filters: Unpack[ArchivedFilters]
     ) -> Iterator[Page[ArchivedCourseEnrollment]]:
         """Yield `Page` objects with the platform's totals; arguments as for `in_course`."""
-        given = {"course_id": course_id, **_checked(**filters)}
-        found = pages(
-            self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
-        )
-        return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
+        checked = _checked(**filters)
+
+        def read(course_id: int) -> Iterator[Page[ArchivedCourseEnrollment]]:
+            given = {"course_id": course_id, **checked}
+            found = pages(
+                self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
+            )
+            return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
+
+        return pages_of_course(self._session, course, read)
 
     def pages_in_learning_plan(
-        self, learning_plan_id: int, **filters: Any
+        self, learning_plan: int | str, **filters: Unpack[ArchivedFilters]
     ) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
         """Yield `Page` objects with the platform's totals; arguments as for `in_learning_plan`."""
-        given = {"learning_plan_id": learning_plan_id, **_checked(**filters)}
-        found = pages(
-            self._session,
-            "archived_learning_plan_enrollments",
-            ArchivedLearningPlanEnrollment,
-            **given,
-        )
-        of_plan = of_target(found, learning_plan_id, attrgetter("learning_plan.learning_plan_id"))
-        return self._read_here(of_plan)
+        checked = _checked(**filters)
+
+        def read(learning_plan_id: int) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
+            given = {"learning_plan_id": learning_plan_id, **checked}
+            found = pages(
+                self._session,
+                "archived_learning_plan_enrollments",
+                ArchivedLearningPlanEnrollment,
+                **given,
+            )
+            get_id = attrgetter("learning_plan.learning_plan_id")
+            return self._read_here(of_target(found, learning_plan_id, get_id))
+
+        return pages_of_learning_plan(self._session, learning_plan, read)
 
     def _read_here(self, found: Iterator[Page[R]]) -> Iterator[Page[R]]:
         """Note in each record which platform it was read from."""
@@ -281,6 +343,13 @@ def certificate_of(record: ArchivedRecord) -> str | None:
     if isinstance(record, ArchivedCourseEnrollment):
         return record.course.certificate_url or None
     return record.learning_plan.certificate_url or None
+
+
+def _check_options(dry_run: object, max_affected: object) -> None:
+    if not isinstance(dry_run, bool):
+        raise InvalidInputError(f"dry_run is True or False, not {dry_run!r:.60}")
+    if max_affected is not None and (type(max_affected) is not int or max_affected < 0):
+        raise InvalidInputError(f"max_affected is a whole number of records, not {max_affected!r}")
 
 
 def _checked(**filters: Any) -> dict[str, Any]:

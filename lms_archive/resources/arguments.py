@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["as_utc", "checked_ids"]
+__all__ = ["as_utc", "checked_code", "checked_ids"]
 
 
 def as_utc(name: str, moment: datetime) -> datetime:
@@ -33,3 +33,17 @@ def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         raise InvalidInputError(f"{name} must be a list of ids, such as [1001], not {ids!r:.60}")
     return list(ids)
+
+
+def checked_code(noun: str, code: str) -> str:
+    """Return the code of a course or learning plan that stands where an id may.
+
+    Raises:
+        InvalidInputError: it is blank, so that a search for it finds everything, or cannot be sent.
+    """
+    try:
+        if code.encode().strip():
+            return code
+    except UnicodeError:
+        pass  # half a character
+    raise InvalidInputError(f"the {noun} must be an id, not {code!r:.60}, or a code")

@@ -8,10 +8,12 @@ from lms_archive.records.active import BackgroundJob
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["BackgroundJobs"]
 
 
+@short_tracebacks
 class BackgroundJobs(Resource[BackgroundJob]):
     """`client.background_jobs`: work that the platform does after it has answered."""
 

@@ -8,10 +8,12 @@ from lms_archive.records.active import Course
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Courses"]
 
 
+@short_tracebacks
 class Courses(Resource[Course]):
     """`client.courses`: the courses of the platform."""
 

@@ -8,15 +8,20 @@ from typing import Any
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
-from lms_archive.records.status import EnrollmentStatus
+from lms_archive.records.status import EnrollmentStatus, StatusWord
 from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
+from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
 from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Enrollments"]
 
+Statuses = EnrollmentStatus | StatusWord | Iterable[EnrollmentStatus | StatusWord]
 
+
+@short_tracebacks
 class Enrollments:
     """`client.enrollments`: who is enrolled now."""
 
@@ -25,10 +30,10 @@ class Enrollments:
 
     def in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Listing[CourseEnrollment]:
         """The active enrollments of a course, page by page.
 
@@ -36,7 +41,7 @@ class Enrollments:
         A wrong filter seems to be ignored, not refused (inferred): check what comes.
 
         Args:
-            course_id: the course.
+            course: its id (int), or its code (str), which `client.courses.find` looks up.
             user_ids: only these users; at most 200 go well into one call.
             status: only these states, or this one.
 
@@ -45,19 +50,20 @@ class Enrollments:
             ApiError: a call failed.
         """
         given: Any = _filters(user_ids, status)
-        return Listing(CourseEnrollment, lambda: self.pages_in_course(course_id, **given))
+        return Listing(CourseEnrollment, lambda: self.pages_in_course(course, **given))
 
     def in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Listing[LearningPlanEnrollment]:
         """The active enrollments of a learning plan, page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
-        enrollments a call; otherwise as `in_course`.
+        enrollments a call; a code is looked up by `client.learning_plans.find`. Otherwise as
+        `in_course`.
 
         Raises:
             NotFoundError: there is no such learning plan.
@@ -65,47 +71,57 @@ class Enrollments:
         """
         given: Any = _filters(user_ids, status)
         return Listing(
-            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan_id, **given)
+            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan, **given)
         )
 
     def pages_in_course(
         self,
-        course_id: int,
+        course: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Iterator[Page[CourseEnrollment]]:
         """Yield `Page` objects instead of enrollments, each with the platform's total.
 
         Arguments and errors are those of `in_course`.
         """
-        given = {"course_id": course_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
-        return of_target(found, course_id, attrgetter("course_id"))
+        filters = _filters(user_ids, status)
+
+        def read(course_id: int) -> Iterator[Page[CourseEnrollment]]:
+            given = {"course_id": course_id, **filters}
+            found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
+            return of_target(found, course_id, attrgetter("course_id"))
+
+        return pages_of_course(self._wire, course, read)
 
     def pages_in_learning_plan(
         self,
-        learning_plan_id: int,
+        learning_plan: int | str,
         *,
         user_ids: Iterable[int] | None = None,
-        status: Iterable[EnrollmentStatus | str] | None = None,
+        status: Statuses | None = None,
     ) -> Iterator[Page[LearningPlanEnrollment]]:
         """Yield `Page` objects instead of enrollments, each with the platform's total.
 
         Arguments and errors are those of `in_learning_plan`.
         """
-        given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
-        return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+        filters = _filters(user_ids, status)
+
+        def read(learning_plan_id: int) -> Iterator[Page[LearningPlanEnrollment]]:
+            given = {"learning_plan_id": learning_plan_id, **filters}
+            found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
+            return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+
+        return pages_of_learning_plan(self._wire, learning_plan, read)
 
 
 def _filters(
-    user_ids: Iterable[int] | None, status: Iterable[EnrollmentStatus | str] | None
+    user_ids: Iterable[int] | None, status: Statuses | None
 ) -> dict[str, list[int] | list[str] | None]:
-    status = [status] if isinstance(status, str) else status
-    if status is not None and not isinstance(status, Iterable):
+    words: Any = [status] if isinstance(status, str) else status
+    if words is not None and not isinstance(words, Iterable):
         raise InvalidInputError(f"status must be a status or a list of them, not {status!r:.60}")
     return {
         "user_ids": checked_ids("user_ids", user_ids),
-        "status": None if status is None else [str(word) for word in status],
+        "status": None if words is None else [str(word) for word in words],
     }

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
+from lms_archive.resources.arguments import checked_code
 from lms_archive.resources.base import Resource
 from lms_archive.resources.identity import require_same_id
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages, structured
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["LearningPlans"]
 
 
+@short_tracebacks
 class LearningPlans(Resource[LearningPlan]):
     """`client.learning_plans`: the learning plans of the platform."""
 
@@ -62,23 +65,27 @@ class LearningPlans(Resource[LearningPlan]):
         """
         return self._find_exact("code", code, search=code)
 
-    def courses(self, learning_plan_id: int) -> Listing[LearningPlanCourse]:
+    def courses(self, learning_plan: int | str) -> Listing[LearningPlanCourse]:
         """List the courses of a learning plan, in its order.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/courses` (seen, weak).
 
+        Args:
+            learning_plan: its id (int), or its code (str), which is looked up with `find`.
+
         Raises:
             NotFoundError: there is no such learning plan.
         """
-        return Listing(
-            LearningPlanCourse,
-            lambda: pages(
-                self._wire,
-                "learning_plan_courses",
-                LearningPlanCourse,
-                learning_plan_id=learning_plan_id,
-            ),
-        )
+
+        def read() -> Iterator[Page[LearningPlanCourse]]:
+            plan_id = learning_plan
+            if isinstance(plan_id, str):
+                code = checked_code("learning plan", plan_id)
+                plan_id = self.find(code).learning_plan_id
+            where = {"learning_plan_id": plan_id}
+            return pages(self._wire, "learning_plan_courses", LearningPlanCourse, **where)
+
+        return Listing(LearningPlanCourse, read)
 
     def of_course(self, course_id: int) -> tuple[int, ...]:
         """Return the ids of the learning plans that contain a course.

@@ -10,6 +10,7 @@ from lms_archive.tables.columns import Column, columns_of, rows_of
 from lms_archive.tables.frames import Table
 from lms_archive.tables.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.pages import Page
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Listing"]
 
@@ -32,6 +33,7 @@ _SHOWN: Final[Mapping[str, str]] = {
 }
 
 
+@short_tracebacks
 class Listing(Table, Generic[T]):
     """Records of the platform, lazily: nothing is asked for until they are wanted.
 

@@ -13,6 +13,7 @@ from lms_archive.resources.arguments import as_utc
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
+from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["Since", "Users", "checked_since"]
 
@@ -20,6 +21,7 @@ Since = date | datetime | timedelta
 """A day (from its midnight, UTC), an aware time, or how long ago by the platform's clock."""
 
 
+@short_tracebacks
 class Users(Resource[User]):
     """`client.users`: the users of the platform."""
 

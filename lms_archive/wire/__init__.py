@@ -1,9 +1,11 @@
 """HTTP: the table of calls, and how one call is made, repeated, paced and paged."""
 
 from lms_archive.wire.auth import Auth, ClientCredentials, JwtBearer, PasswordGrant, StaticToken
+from lms_archive.wire.calls import Call, OnCall
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.pages import Page
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck
+from lms_archive.wire.settings import ChangedOptions, ClientOptions
 from lms_archive.wire.transport import (
     RequestNotSentError,
     RequestsTransport,
@@ -14,11 +16,15 @@ from lms_archive.wire.transport import (
 
 __all__ = [
     "Auth",
+    "Call",
     "Candidate",
+    "ChangedOptions",
     "ClientCredentials",
+    "ClientOptions",
     "Contract",
     "ContractReport",
     "JwtBearer",
+    "OnCall",
     "Operation",
     "OperationCheck",
     "Page",

@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.wire.contract import Request
 from lms_archive.wire.session import Session
+from lms_archive.wire.transport import Response
 
 __all__ = ["download"]
 
@@ -31,7 +32,8 @@ def download(session: Session, link: str, name: str) -> bytes:
         raise UnexpectedResponseError("GET", f"the link of {name}", faults=faults)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     path = parts.path.removeprefix(base.path)
-    return bytes(session.send(Request("GET", path, query=query, raw=True), name).data)
+    response: Response = session.send(Request("GET", path, query=query, raw=True), name).data
+    return response.body
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int]:

@@ -8,39 +8,47 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.wire.auth import PasswordGrant, StaticToken
 from lms_archive.wire.contract import Contract
 
-__all__ = ["address_and_auth", "contract_of_environment"]
+__all__ = ["PREFIX", "address_and_auth", "contract_of_environment"]
 
+PREFIX = "LMS_ARCHIVE_"
 _LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
 
 
-def address_and_auth(base_url: str | None = None) -> tuple[str, PasswordGrant | StaticToken]:
+def address_and_auth(
+    base_url: str | None = None, prefix: str = PREFIX
+) -> tuple[str, PasswordGrant | StaticToken]:
     """The base URL, unless given, and who is calling. No variable here holds a secret.
 
     Raises:
         InvalidInputError: variables are missing; all of them are named.
     """
-    with_token = bool(_value("TOKEN"))
+    value: object = prefix
+    if not isinstance(value, str):
+        raise InvalidInputError(f"prefix must be a text such as 'ACME_', not {prefix!r:.60}")
+    with_token = bool(_value("TOKEN", prefix))
     needed = ("URL",) if with_token else ("URL", *_LOGIN)
-    missing = [name for name in needed if not _value(name) and not (name == "URL" and base_url)]
+    missing = [
+        name for name in needed if not _value(name, prefix) and not (name == "URL" and base_url)
+    ]
     if missing:
-        names = ", ".join(f"LMS_ARCHIVE_{name}" for name in missing)
-        hint = "" if with_token else " (or LMS_ARCHIVE_TOKEN instead of the last four)"
+        names = ", ".join(f"{prefix}{name}" for name in missing)
+        hint = "" if with_token else f" (or {prefix}TOKEN instead of the last four)"
         raise InvalidInputError(f"not set in the environment: {names}{hint}")
-    url = base_url or _value("URL")
+    url = base_url or _value("URL", prefix)
     if with_token:
-        return url, StaticToken(_value("TOKEN"))
-    return url, PasswordGrant(*map(_value, _LOGIN))
+        return url, StaticToken(_value("TOKEN", prefix))
+    return url, PasswordGrant(*(_value(name, prefix) for name in _LOGIN))
 
 
-def contract_of_environment() -> Contract | None:
+def contract_of_environment(prefix: str = PREFIX) -> Contract | None:
     """Return the contract whose file `LMS_ARCHIVE_CONTRACT` names; None where it is not set.
 
     Raises:
         InvalidInputError: the file cannot be read, or is not a contract.
     """
-    path = _value("CONTRACT")
+    path = _value("CONTRACT", prefix)
     return Contract.load(path) if path else None
 
 
-def _value(name: str) -> str:
-    return os.environ.get(f"LMS_ARCHIVE_{name}", "")
+def _value(name: str, prefix: str) -> str:
+    return os.environ.get(f"{prefix}{name}", "")

@@ -47,7 +47,7 @@ _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
 
 @frozen
 class Payload:
-    """A good answer: its JSON, and the platform's clock (UTC) when it was given, if it says."""
+    """A good answer: its JSON or `Response`, and the platform's clock (UTC), if it says."""
 
     data: Any = field(repr=False)
     date: datetime | None
@@ -76,7 +76,7 @@ class _Answer:
 
 
 def parse_response(request: Request, response: Response, mask: Mask | None = None) -> Payload:
-    """Return the JSON of a 2xx (its bytes where `raw`), or raise the error that it means.
+    """Return the JSON of a 2xx (a `Response` where `raw`), or raise the error that it means.
 
     Args:
         request: what was sent.
@@ -86,7 +86,7 @@ def parse_response(request: Request, response: Response, mask: Mask | None = Non
     Raises:
         ApiError: what the platform said, by family.
     """
-    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers = response.headers
     answer = _Answer(request, response, headers, mask or Mask())
     if not 200 <= response.status < 300:  # noqa: PLR2004  HTTP's own
         _raise_refusal(answer)
@@ -100,7 +100,8 @@ def _decode(answer: _Answer) -> Any:
     if request.raw:
         if answer.is_html:
             raise _web_page(answer)
-        return body
+        headers = {name: answer.mask(value) for name, value in answer.response.headers.items()}
+        return Response(answer.response.status, headers, answer.mask.in_bytes(body, _TOKEN))
     if not body.strip():
         return None
     data = _json(answer)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
@@ -26,6 +27,7 @@ from lms_archive.errors import (
 )
 from lms_archive.records.structure import Structurer
 from lms_archive.wire.auth import Form, TokenKeeper, is_token
+from lms_archive.wire.calls import Call, report_call
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Operation, Request
 from lms_archive.wire.masking import Mask, Secret, secret
@@ -140,10 +142,11 @@ class Session:
         Raises:
             ApiError: it failed, or was refused.
         """
+        attempts = count(1)
         if not repeat:
-            return self._with_token(request, name)
+            return self._with_token(request, name, attempts)
         return with_retry(
-            lambda: self._with_token(request, name),
+            lambda: self._with_token(request, name, attempts),
             self.settings.retry,
             is_write=request.is_write,
             clock=self.clock,
@@ -207,17 +210,18 @@ class Session:
         if close is not None:
             close()
 
-    def _with_token(self, request: Request, name: str) -> Payload:
+    def _with_token(self, request: Request, name: str, attempts: Iterator[int]) -> Payload:
         if not request.with_token:
-            return self._exchange(request, name, None)
+            return self._exchange(request, name, None, next(attempts))
         tokens = self._shared.get().tokens
         token = tokens.token(self._fetch_token)
         try:
-            return self._exchange(request, name, token)
+            return self._exchange(request, name, token, next(attempts))
         except AuthenticationError:
             if not tokens.renewable:
                 raise
-        return self._exchange(request, name, tokens.token(self._fetch_token, rejected=token))
+        token = tokens.token(self._fetch_token, rejected=token)
+        return self._exchange(request, name, token, next(attempts))
 
     def _fetch_token(self, form: Form) -> dict[str, Any]:
         row = self.operation("token")
@@ -235,7 +239,9 @@ class Session:
             family, message, advice = type(error), error.message, self._advice
             if error.status in (400, 401, 403):
                 family, message = AuthenticationError, f"the login failed: {message}"
-                advice = _where_to_look(error.message, str(form["grant_type"]))
+                advice = _where_to_look(
+                    error.message, str(form["grant_type"]), self.settings.env_prefix
+                )
             elif error.status is None:
                 raise
             raise family(
@@ -250,15 +256,28 @@ class Session:
 
     @property
     def _advice(self) -> str:
-        return f"is {self.settings.base_url} the address of a platform? See LMS_ARCHIVE_URL"
+        url, variable = self.settings.base_url, f"{self.settings.env_prefix}URL"
+        return f"is {url} the address of a platform? See {variable}"
 
-    def _exchange(self, request: Request, name: str, token: Secret | None) -> Payload:
+    def _exchange(
+        self, request: Request, name: str, token: Secret | None, attempt: int = 1
+    ) -> Payload:
         shared = self._shared.get()
         shared.throttle.take()
         self._count(name, shared.counting)
         fields = [value for _, value in request.form or () if isinstance(value, Secret)]
         mask = Mask([token, *fields])
+        begin = self.clock.monotonic()
         answer = self._transmit(shared.transport, request, token)
+        status = answer.status if isinstance(answer, Response) else None
+        call = Call(
+            method=request.method,
+            path=request.path,
+            status=status,
+            seconds=self.clock.monotonic() - begin,
+            attempt=attempt,
+        )
+        report_call(call, self.settings.on_call)
         if isinstance(answer, OSError):
             raise self._no_answer(request, answer, mask)
         payload = parse_response(request, answer, mask)
@@ -328,12 +347,12 @@ def _revealed(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-def _where_to_look(message: str, grant: str) -> str:
+def _where_to_look(message: str, grant: str, prefix: str) -> str:
     """Return which setting a refused login points at; the error codes are OAuth2's own."""
     text = message.lower()
-    app = "client_id and client_secret (LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET)"
+    app = f"client_id and client_secret ({prefix}CLIENT_ID, _CLIENT_SECRET)"
     account = {
-        "password": "username and password (LMS_ARCHIVE_USERNAME, _PASSWORD)",
+        "password": f"username and password ({prefix}USERNAME, _PASSWORD)",
         "client_credentials": app,
     }.get(grant, "the assertion: who signed it, for whom, until when")
     if "client" in text:

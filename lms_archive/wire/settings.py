@@ -7,7 +7,7 @@ import math
 import pickle
 import platform
 import re
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import asdict, field, frozen
@@ -16,11 +16,12 @@ from lms_archive._version import __version__
 from lms_archive.errors import InvalidInputError
 from lms_archive.limits import Limits, RetryPolicy
 from lms_archive.wire.auth import Auth, StaticToken
+from lms_archive.wire.calls import OnCall
 from lms_archive.wire.contract import Contract
-from lms_archive.wire.environment import address_and_auth
+from lms_archive.wire.environment import PREFIX, address_and_auth
 from lms_archive.wire.transport import Transport
 
-__all__ = ["Settings", "check_pickled"]
+__all__ = ["ChangedOptions", "ClientOptions", "Settings", "check_pickled"]
 
 T = TypeVar("T")
 
@@ -177,6 +178,37 @@ def _checked(name: str, value: T | None, default: T, example: str) -> T:
     return value
 
 
+def checked_on_call(on_call: OnCall | None) -> OnCall | None:
+    """Return the listener.
+
+    Raises:
+        InvalidInputError: it cannot be called.
+    """
+    value: object = on_call
+    if value is None or callable(value):
+        return on_call
+    raise InvalidInputError(f"on_call must be a function that takes a Call, not {on_call!r:.60}")
+
+
+class ClientOptions(TypedDict, total=False):
+    """The options of `Client` and `Client.from_env`, for type checkers."""
+
+    contract: Contract | None
+    limits: Limits | None
+    timeout: float | tuple[float, float]
+    retry: RetryPolicy | None
+    calls_per_hour: int | None
+    app_info: str | None
+    transport: Transport | None
+    on_call: OnCall | None
+
+
+class ChangedOptions(ClientOptions, total=False):
+    """The options of `Client.with_options`, for type checkers."""
+
+    auth: Auth | StaticToken
+
+
 @frozen(kw_only=True)
 class Settings:
     """The arguments of a client; `from_env` names those that come from the environment."""
@@ -190,7 +222,9 @@ class Settings:
     calls_per_hour: int | None = field(default=800, converter=checked_calls_per_hour)
     app_info: str | None = field(default=None, converter=checked_app_info)
     transport: Transport | None = field(default=None, converter=checked_transport)
+    on_call: OnCall | None = field(default=None, converter=checked_on_call)
     from_env: frozenset[str] = frozenset()
+    env_prefix: str = PREFIX
 
     @property
     def user_agent(self) -> str:
@@ -201,14 +235,14 @@ class Settings:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without what comes from the environment: that is read again."""
         kept = asdict(self, recurse=False, filter=lambda field, _: field.name not in self.from_env)
-        for name in ("auth", "transport"):
+        for name in ("auth", "transport", "on_call"):
             check_pickled(name, kept.get(name))
         return _settings, (kept,)
 
 
 def _settings(kept: dict[str, Any]) -> Settings:
     if kept["from_env"]:
-        base_url, auth = address_and_auth(kept.get("base_url"))
+        base_url, auth = address_and_auth(kept.get("base_url"), kept["env_prefix"])
         kept = {"base_url": base_url, "auth": auth, **kept}
     return Settings(**kept)
 

@@ -1,6 +1,7 @@
 """Archived records one by one: found, and deleted only on confirmed ground."""
 
 import copy
+import csv
 import json
 import pickle
 import sqlite3
@@ -27,6 +28,7 @@ from lms_archive.errors import (
     NotFoundError,
     PartialDeletionError,
     PermissionDeniedError,
+    TooManyAffectedError,
     UnconfirmedContractError,
 )
 from lms_archive.records import (
@@ -103,9 +105,81 @@ def test_delete(archived: Sandbox) -> None:
     client = archived.client()
     course = list(client.archived.in_course(1))
     plan = list(client.archived.in_learning_plan(5))
-    assert client.archived.delete([course[0], plan[1], course[0]]) == 2
+    assert len(client.archived.delete([course[0], plan[1], course[0]]).records) == 2
     assert list(client.archived.in_course(1)) == course[1:]
     assert list(client.archived.in_learning_plan(5)) == plan[:1]
+
+
+def test_a_dry_run_of_a_deletion(archived: Sandbox) -> None:
+    """Counts, ages and calls of what would be deleted; nothing is sent, whatever the ceiling."""
+    client = archived.client()
+    course, plan = list(client.archived.in_course(1)), list(client.archived.in_learning_plan(5))
+    before = len(archived.calls)
+    deletion = client.archived.delete([*course, plan[0], course[0]], dry_run=True, max_affected=0)
+    assert len(archived.calls) == before
+    assert deletion.counts == {"course": 2, "learning_plan": 1}
+    assert deletion.calls == 2
+    times = [one.archiving.archived_at for one in course]
+    times.append(plan[0].archiving.archived_at)
+    known = [time for time in times if time is not None]
+    assert (deletion.oldest, deletion.newest) == (min(known), max(known))
+    assert len(known) == 3
+    assert str(deletion).startswith("3 archived records: 2 of courses, 1 of learning plans\n")
+    assert str(deletion).endswith("\nThis is a dry run: nothing was sent.")
+    assert repr(deletion) == (
+        "<Deletion {'course': 2, 'learning_plan': 1} would be deleted, calls: 2>"
+    )
+    assert _left(archived) == (2, 2)
+
+
+def test_what_was_deleted_is_a_table(archived: Sandbox, tmp_path: Path) -> None:
+    """The CSV of a deletion has a row for each record, of both kinds; the calls are those made."""
+    client = archived.client()
+    records = [*client.archived.in_course(1), *client.archived.in_learning_plan(5)]
+    deletion = client.archived.delete(records, max_affected=4)
+    assert _left(archived) == (0, 0)
+    assert not deletion.dry_run
+    assert str(deletion).endswith("\nDeleted.")
+    assert deletion.calls == sum(call.method == "DELETE" for call in archived.calls)
+    deletion.to_csv(tmp_path / "deleted.csv")
+    with (tmp_path / "deleted.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["username"] for row in rows] == [one.user.username for one in records]
+    assert [row["course_code"] or row["learning_plan_code"] for row in rows] == [
+        "C1",
+        "C1",
+        "P5",
+        "P5",
+    ]
+
+
+def test_more_records_than_may_be_deleted(archived: Sandbox) -> None:
+    """The ceiling counts each record once, and stops everything before the first call."""
+    client = archived.client()
+    records = list(client.archived.in_course(1))
+    before = len(archived.calls)
+    text = "2 archived records would be deleted and max_affected is 1; nothing was sent"
+    with pytest.raises(TooManyAffectedError, match=text) as caught:
+        client.archived.delete(records, max_affected=1)
+    assert (caught.value.affected, caught.value.max_affected) == (2, 1)
+    assert len(archived.calls) == before
+    assert len(client.archived.delete([*records, records[0]], max_affected=2).records) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"dry_run": "no"}, "dry_run is True or False, not 'no'"),
+        ({"max_affected": -1}, "max_affected is a whole number of records, not -1"),
+        ({"max_affected": True}, "max_affected is a whole number of records, not True"),
+    ],
+)
+def test_options_of_a_deletion(archived: Sandbox, options: dict[str, Any], text: str) -> None:
+    """What is neither yes nor no, or no number, deletes nothing."""
+    client = archived.client()
+    with pytest.raises(InvalidInputError, match=text):
+        client.archived.delete(client.archived.in_course(1), **options)
+    assert _left(archived) == (2, 2)
 
 
 def test_delete_is_refused_where_it_is_not_confirmed(archived: Sandbox) -> None:
@@ -143,7 +217,7 @@ def test_delete_takes_records_only(archived: Sandbox) -> None:
 def test_delete_of_nothing(archived: Sandbox) -> None:
     """Without records nothing is sent, and none is deleted."""
     before = len(archived.calls)
-    assert archived.client().archived.delete([]) == 0
+    assert archived.client().archived.delete([]).records == ()
     assert len(archived.calls) == before
 
 
@@ -184,7 +258,7 @@ def test_get_knows_the_platform_too(archived: Sandbox) -> None:
     """A record that was asked for by its id can be deleted."""
     client = archived.client()
     record = client.archived.get(1, course_id=1)
-    assert client.archived.delete([record]) == 1
+    assert len(client.archived.delete([record]).records) == 1
 
 
 STRANGE: dict[str, tuple[Callable[[Client], list[ArchivedRecord]], str]] = {
@@ -241,7 +315,7 @@ def test_the_same_platform_written_otherwise(archived: Sandbox) -> None:
     """An address in another spelling is the same platform."""
     here = archived.client()
     there = Client(f"{archived.url.upper().replace('HTTP', 'http')}/", here.session.settings.auth)
-    assert there.archived.delete(list(here.archived.in_course(1))) == 2
+    assert len(there.archived.delete(list(here.archived.in_course(1))).records) == 2
 
 
 def test_records_of_a_result(archived: Sandbox, other: Sandbox, tmp_path: Path) -> None:
@@ -255,7 +329,7 @@ def test_records_of_a_result(archived: Sandbox, other: Sandbox, tmp_path: Path) 
     assert record.platform == archived.url
     with pytest.raises(InvalidInputError, match="was read from"):
         other.client().archived.delete(result.records)
-    assert client.archived.delete(result.records) == 1
+    assert len(client.archived.delete(result.records).records) == 1
 
 
 # A call that fails in the middle
@@ -326,6 +400,7 @@ def test_a_delete_that_fails_in_the_middle(failure: Any, in_doubt: bool, good: i
     assert error.deleted == tuple(range(gone))
     assert error.uncertain == (tuple(last) if in_doubt else ())
     assert error.deleted + error.uncertain + error.remaining == tuple(range(1000))
+    assert [one.archiving.record_id for one in error.deletion.records] == list(error.deleted)
     assert error.message
     if gone:
         assert f"; {gone} deleted: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and {gone - 10} more" in str(error)

@@ -1,6 +1,6 @@
 """Learning plans, who is enrolled in them, and what was archived in them, on a real platform."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
@@ -125,6 +125,23 @@ def test_courses_of_a_plan_and_plans_of_a_course(client: Client) -> None:
     ):
         with pytest.raises(NotFoundError):
             missing()
+
+
+def test_a_plan_is_named_by_its_code(client: Client) -> None:
+    """A str is a code: in the courses of a plan, and in active and archived enrollments."""
+    reads: list[Callable[[Any], Any]] = [
+        client.learning_plans.courses,
+        client.enrollments.in_learning_plan,
+        client.enrollments.pages_in_learning_plan,
+        client.archived.in_learning_plan,
+        client.archived.pages_in_learning_plan,
+    ]
+    for read in reads:
+        by_id = list(read(50))
+        assert by_id
+        assert list(read("OWN")) == by_id
+        with pytest.raises(InvalidInputError, match="2 learning plans have the code 'TWIN'"):
+            list(read("TWIN"))
 
 
 def test_plans_of_a_course_that_cannot_be_read(

@@ -182,6 +182,48 @@ def test_in_no_course(client: Client) -> None:
         list(client.enrollments.in_course(99))
 
 
+CODES: dict[str, Callable[[Client, Any], Any]] = {
+    "enrollments": lambda client, course: client.enrollments.in_course(course, user_ids=[101]),
+    "pages": lambda client, course: client.enrollments.pages_in_course(course),
+    "archived": lambda client, course: client.archived.in_course(course),
+    "archived pages": lambda client, course: client.archived.pages_in_course(course),
+}
+
+
+@pytest.mark.parametrize("read", CODES.values(), ids=CODES.keys())
+def test_a_course_is_named_by_its_code(
+    client: Client, platform: Sandbox, read: Callable[[Client, Any], Any]
+) -> None:
+    """A str is a code, and costs one look-up of one page, once the list is wanted."""
+    before = len(platform.calls)
+    by_code = read(client, "SAFETY")
+    assert len(platform.calls) == before
+    found = list(by_code)
+    operations = [call.operation for call in platform.calls[before:]]
+    assert operations[0] == "token"
+    assert operations.count("list_courses") == 1
+    assert found == list(read(client, 8))
+
+
+@pytest.mark.parametrize("read", CODES.values(), ids=CODES.keys())
+@pytest.mark.parametrize(
+    ("code", "error", "text"),
+    [
+        ("NONE", NotFoundError, "no course with the code 'NONE'"),
+        ("7", NotFoundError, "no course with the code '7'"),
+        ("TWIN", InvalidInputError, "2 courses have the code 'TWIN'"),
+        (" ", InvalidInputError, "the course must be an id, not ' ', or a code"),
+        ("\ud800", InvalidInputError, "the course must be an id, not '.ud800', or a code"),
+    ],
+)
+def test_a_code_that_names_no_course(
+    client: Client, read: Callable[[Client, Any], Any], code: str, error: type[Exception], text: str
+) -> None:
+    """An id in quotation marks is a code too, as in jobs; two courses are never mixed."""
+    with pytest.raises(error, match=text):
+        list(read(client, code))
+
+
 def test_usernames_come_with_enrollments(client: Client) -> None:
     """No call per user is needed to know who they are."""
     found = {one.user_id: one.username for one in client.enrollments.in_course(7)}

@@ -222,10 +222,13 @@ def test_plain_http_goes_through_no_proxy(name: str, monkeypatch: pytest.MonkeyP
 
 
 @contextmanager
-def tls_server() -> Iterator[tuple[str, list[bytes]]]:
+def tls_server(client_ca: Path | None = None) -> Iterator[tuple[str, list[bytes]]]:
     """A server on loopback with a certificate that nobody trusts; what it got decrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
     got: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -272,9 +275,12 @@ def test_a_bundle_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_there_is_no_switch() -> None:
     """No argument of ours turns the check off, and no session has it off."""
-    for one in (Client.__init__, Client.from_env, Client.with_options, RequestsTransport.__init__):
+    for one in (Client.__init__, Client.from_env, Client.with_options):
         assert not [name for name in inspect.signature(one).parameters if "verif" in name]
+    for switch in (False, True):
+        with pytest.raises(InvalidInputError, match="certificates are always verified"):
+            RequestsTransport(verify=switch)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="no option 'verify'"):
         Client("https://acme.example.com", PasswordGrant("a", "b", "c", "d")).with_options(
-            verify=False
+            verify=False  # type: ignore[call-arg]
         )

@@ -15,3 +15,16 @@ def refused(plan: ArchivePlan, client: Client, result: ArchiveResult) -> None:
     Limits(200)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     for record in result.records:
         _ = record.course  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def misspelt(client: Client) -> None:
+    """Options, words and kinds of answers are known to the checker."""
+    client.with_options(timout=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    client.with_options(base_url="https://b.example")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client.from_env(calls_an_hour=100)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client.from_env(timeout="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.request("GET", "/x", raw="yes")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    client.enrollments.in_course("SAFE", status="complete")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.enrollments.in_course("SAFE", status=["completed", "in progress"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    client.archived.in_course("SAFE", user_status="active")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.archived.pages_in_course("SAFE", archived_form=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import IO, Any
 
-from lms_archive.errors import InvalidInputError, LedgerError
+from lms_archive.errors import InvalidInputError, LedgerError, LedgerInUseError
 from lms_archive.files import path_from
 
 __all__ = ["BESIDE", "hold", "ledger_path", "refuse_links"]
@@ -71,8 +71,8 @@ def hold(path: Path) -> IO[str]:
     """Hold a ledger until the file returned is closed, or this process ends.
 
     Raises:
-        LedgerError: another process holds it (its pid and host are named), or it cannot be locked
-            where it is.
+        LedgerInUseError: another process holds it; its pid and host are named.
+        LedgerError: it cannot be locked where it is.
     """
     refuse_links(path, ".lock")
     try:
@@ -91,7 +91,7 @@ def hold(path: Path) -> IO[str]:
             holder = file.read().strip() if error.errno in _IN_USE else ""
         if error.errno in _IN_USE:
             in_use = f"in use by {holder or 'another process'}; one process at a time"
-            raise LedgerError(f"{path}: {in_use}") from None
+            raise LedgerInUseError(f"{path}: {in_use}") from None
         raise LedgerError(
             f"{path}: the ledger cannot be locked here ({error.strerror}): a ledger needs a local "
             "disk, not a network folder"
@@ -101,16 +101,12 @@ def hold(path: Path) -> IO[str]:
 
 def _lock(file: IO[str]) -> None:
     """Lock an open file, at once or not at all."""
-    if os.name == "nt":
+    try:
+        import fcntl  # noqa: PLC0415  not on Windows
+    except ImportError:
         _lock_on_windows(file)
     else:
-        _lock_on_posix(file)
-
-
-def _lock_on_posix(file: IO[str]) -> None:
-    import fcntl  # noqa: PLC0415  not on Windows
-
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _lock_on_windows(file: IO[str]) -> None:

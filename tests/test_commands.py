@@ -1,0 +1,223 @@
+"""`python -m lms_archive status` and `resume`: what they print, and how they end."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import ArchiveJob, Client, LmsArchiveError, RetryPolicy
+from lms_archive.__main__ import main
+from lms_archive.archive.ledger.lock import hold
+
+DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
+COMMAND = "python -m lms_archive"
+Out = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def env(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The stage's platform in the environment, as a shell would have it, and its time."""
+    for name, value in stage.sandbox.env().items():
+        monkeypatch.setenv(name, value)
+    from_env = Client.from_env
+    monkeypatch.setattr(
+        Client, "from_env", lambda **given: stage.time.wire(from_env(transport=stage.line, **given))
+    )
+    return monkeypatch
+
+
+def interrupted(stage: Stage, count: int = 3) -> str:
+    """A ledger whose job lost its connection after the first enrollment."""
+    stage.load(count)
+    stage.sandbox.faults.add("503", operation="archive_course_enrollments", after=1)
+    client = stage.connect(retry=RetryPolicy(attempts=1, settle=0))
+    stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=2)
+    with pytest.raises(LmsArchiveError):
+        stage.plan().apply(client, ledger=stage.ledger)
+    return str(stage.ledger)
+
+
+def test_status_of_a_finished_job(stage: Stage, capsys: Out) -> None:
+    """Offline: no variable is set, and nothing is asked of the platform."""
+    stage.load(3)
+    stage.apply()
+    calls = len(stage.sandbox.calls)
+    assert main(["status", str(stage.ledger)]) == DONE
+    printed = capsys.readouterr()
+    assert printed.out.startswith("3 archived, 0 skipped, 0 failed, 0 unknown")
+    assert printed.out.endswith("\nFinished.\n")
+    assert printed.err == ""
+    assert len(stage.sandbox.calls) == calls
+
+
+def test_status_of_an_unfinished_job_says_what_to_type(stage: Stage, capsys: Out) -> None:
+    """The last line is the command that goes on."""
+    ledger = interrupted(stage)
+    before = stage.ledger.read_bytes()
+    assert main(["status", ledger]) == LATER
+    assert capsys.readouterr().out.endswith(
+        f"Not finished. To go on: python -m lms_archive resume {ledger}\n"
+    )
+    assert stage.ledger.read_bytes() == before
+
+
+def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) -> None:
+    """Who failed, and who could not be used; who needs nothing is not named."""
+    stage.load(3)
+    stage.sandbox.faults.add("job_partial", errors=1)
+    rows = [{"username": f"u{1001 + i}", "course_code": "C1"} for i in range(3)]
+    rows += [{"username": "u1001", "course_code": "NOPE"}, {"username": "no", "course_code": "C1"}]
+    rows += [{"username": "u1001", "course_code": ""}]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    result = stage.apply(job.plan(stage.client))
+    assert result.counts["failed"] == 1
+    assert main(["status", str(stage.ledger)]) == LOOK
+    printed = capsys.readouterr().out
+    assert re.search(r"^  u\d+ in course 'C1': failed, ", printed, re.MULTILINE)
+    assert "u1001 in course 'NOPE': skipped, no course has the code" in printed
+    assert "no in course 'C1'" not in printed
+    assert "\n  skipped, no course or learning plan" in printed
+    assert printed.endswith("Finished; look at the rows above.\n")
+
+
+@pytest.mark.usefixtures("env")
+@pytest.mark.parametrize("content", [None, "not a ledger"])
+@pytest.mark.parametrize("command", ["status", "resume"])
+def test_a_file_that_is_no_ledger(
+    stage: Stage, capsys: Out, command: str, content: str | None
+) -> None:
+    """One line says what is wrong; nothing is sent."""
+    path = stage.folder / "x.sqlite"
+    if content is not None:
+        path.write_text(content)
+    assert main([command, str(path)]) == UNUSABLE
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert "x.sqlite" in printed.err
+    assert stage.sandbox.calls == []
+
+
+@pytest.mark.usefixtures("env")
+def test_resume_ends_a_job(stage: Stage, capsys: Out) -> None:
+    """Progress goes to stderr, a line a step; the rest is archived, and nobody twice."""
+    ledger = interrupted(stage)
+    assert main(["resume", ledger]) == DONE
+    printed = capsys.readouterr()
+    assert printed.out.startswith("3 archived, 0 skipped, 0 failed, 0 unknown")
+    lines = printed.err.splitlines()
+    assert lines[-1] == "3 of 3 rows done: finished"
+    assert any("sending C1" in line for line in lines)
+    assert set(stage.archived.values()) == {1}
+    assert len(stage.archived) == 3
+    assert main(["resume", ledger]) == DONE
+
+
+def test_resume_with_a_prefix(stage: Stage, env: pytest.MonkeyPatch, capsys: Out) -> None:
+    """The variables of another platform are left alone."""
+    ledger = interrupted(stage)
+    for name, value in stage.sandbox.env().items():
+        env.setenv(name.replace("LMS_ARCHIVE_", "ACME_"), value)
+        env.setenv(name, "https://other.example.com")
+    assert main(["resume", ledger, "--prefix", "ACME_"]) == DONE
+    assert capsys.readouterr().out.startswith("3 archived")
+
+
+def power_user(stage: Stage, env: pytest.MonkeyPatch) -> None:
+    """The account has lost its role."""
+    for name, value in stage.sandbox.env("power_user_without").items():
+        env.setenv(name, value)
+
+
+def no_account(stage: Stage, env: pytest.MonkeyPatch) -> None:
+    """Nothing is set."""
+    for name in stage.sandbox.env():
+        env.delenv(name)
+
+
+def elsewhere(_: Stage, env: pytest.MonkeyPatch) -> None:
+    """Another platform is set."""
+    env.setenv("LMS_ARCHIVE_URL", "https://other.example.com")
+
+
+ENDS: dict[str, tuple[Callable[[Stage, pytest.MonkeyPatch], None], int, str]] = {
+    "another platform": (elsewhere, UNUSABLE, "this client is https://other.example.com's"),
+    "nothing set": (no_account, UNUSABLE, "not set in the environment: LMS_ARCHIVE_URL"),
+    "a lost role": (power_user, STOPPED, "PermissionDeniedError: .*; look into it, then: python"),
+}
+
+
+@pytest.mark.parametrize(("change", "code", "text"), ENDS.values(), ids=ENDS.keys())
+def test_how_resume_ends(
+    stage: Stage, env: pytest.MonkeyPatch, capsys: Out, change: Any, code: int, text: str
+) -> None:
+    """The exit codes are those of the nightly script; the last line says what to do."""
+    ledger = interrupted(stage)
+    change(stage, env)
+    assert main(["resume", ledger]) == code
+    assert re.search(text, capsys.readouterr().err.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("env")
+def test_resume_beside_another_process(stage: Stage, capsys: Out) -> None:
+    """A ledger in use is left alone: the other process ends its job."""
+    ledger = interrupted(stage)
+    calls = len(stage.sandbox.calls)
+    with hold(stage.ledger):
+        assert main(["resume", ledger]) == LATER
+    assert "in use by pid" in capsys.readouterr().err
+    assert len(stage.sandbox.calls) == calls
+
+
+@pytest.mark.usefixtures("env")
+def test_a_platform_that_is_down(stage: Stage, capsys: Out) -> None:
+    """It passes: the next resume goes on."""
+    ledger = interrupted(stage)
+    for _ in range(6):
+        stage.sandbox.faults.add("503", operation="session")
+        stage.sandbox.faults.add("503", operation="archived_course_enrollments")
+    assert main(["resume", ledger]) == LATER
+    assert capsys.readouterr().err.endswith(f"to go on: python -m lms_archive resume {ledger}\n")
+    assert main(["resume", ledger]) == DONE
+
+
+@pytest.mark.usefixtures("env")
+def test_ctrl_c(stage: Stage, capsys: Out) -> None:
+    """A line that says how to go on, and no traceback."""
+    ledger = interrupted(stage)
+
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    stage.line.once(lambda one: one.is_write, press)
+    assert main(["resume", ledger]) == LATER
+    last = f"lms_archive: interrupted; nothing is lost; to go on: {COMMAND} resume {ledger}\n"
+    assert capsys.readouterr().err.endswith(last)
+    assert main(["resume", ledger]) == DONE
+
+
+def test_as_a_command(stage: Stage) -> None:
+    """In a process of its own."""
+    stage.load(1)
+    stage.apply()
+    done = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-W", "error", "-m", "lms_archive", "status", str(stage.ledger)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (DONE, "")
+    assert done.stdout.startswith("1 archived")
+
+
+@pytest.mark.parametrize("command", ["status", "resume"])
+def test_help(capsys: Out, command: str) -> None:
+    """The help has the exit codes."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert "3 not finished" in " ".join(capsys.readouterr().out.split())
