@@ -58,6 +58,7 @@ class SharedConnection:
     tokens: TokenKeeper
     documents: dict[str, Any] = field(factory=dict, repr=False)
     ignored_filters: set[str] = field(factory=set, repr=False)
+    missing_lists: set[str] = field(factory=set, repr=False)
     unused_readings: WeakValueDictionary[int, Any] = field(factory=WeakValueDictionary, repr=False)
     counting: threading.Lock = field(factory=threading.Lock, repr=False)
 
@@ -80,6 +81,7 @@ class SharedConnection:
             self.tokens if same_account else fresh.tokens,
             self.documents if same_transport and same_account else fresh.documents,
             self.ignored_filters if same_transport and same_account else fresh.ignored_filters,
+            self.missing_lists if same_transport and same_account else fresh.missing_lists,
             self.unused_readings,
         )
 
@@ -172,6 +174,11 @@ class Session:
     def ignored_filters(self) -> set[str]:
         """The lists, by operation, of which the platform ignores the filter of users."""
         return self._shared.get().ignored_filters
+
+    @property
+    def missing_lists(self) -> set[str]:
+        """The lists over all targets, by operation, that the platform does not have."""
+        return self._shared.get().missing_lists
 
     def keep_reading(self, plan: object) -> None:
         """Remember that the enrollments of this plan were read here and not used yet."""
