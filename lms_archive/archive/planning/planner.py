@@ -10,7 +10,12 @@ from math import ceil
 
 from attrs import evolve
 
-from lms_archive.archive.planning.estimate import affected, duration_of, estimate_calls
+from lms_archive.archive.planning.estimate import (
+    affected,
+    duration_of,
+    estimate_calls,
+    warn_about_time,
+)
 from lms_archive.archive.planning.expansion import expand
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import (
@@ -103,9 +108,10 @@ def make_plan(
         terms=terms,
         chunks=chunks,
         skips=tuple(sorted(draft.skips, key=lambda skip: skip.row)),
-        warnings=(*draft.warnings, *_warnings(chunks)),
+        warnings=(*draft.warnings, *_warnings(chunks), *warn_about_time(calls, client)),
         calls=calls,
-        duration=duration_of(calls, len(chunks), client),
+        # A single enrollment is archived at once, without a background job.
+        duration=duration_of(calls, sum(len(chunk) > 1 for chunk in chunks), client),
         read_at=min((one.enrollments.read_at for one in draft.snapshots.values()), default=None),
     )
     return plan, selection
