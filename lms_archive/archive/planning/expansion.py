@@ -221,7 +221,7 @@ def _rows_of_users(
                 enrolled.add(user_id)
                 builder.add((found.target_id, user_id, one.username), None, target, user_id)
     statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
-    reason = f"no {statuses} enrollment found in any {part.noun} that the job is about"
+    reason = f"no {statuses} enrollment found in any {part.noun} of this job"
     for user_id, name in people.names.items():
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
