@@ -33,8 +33,11 @@ __all__ = ["MOST_IDS", "SharedList", "batches", "read_active", "read_together"]
 
 MOST_IDS: Final = 200
 """Ids in one address, of targets and users together, so that no address is too long."""
-_LONGEST: Final = 50
-"""Pages of a shared walk; where a list is longer, its targets are split."""
+_LONGEST: Final = 20
+"""Pages of a shared walk; where a list is longer, its targets are split. A long walk is likelier to
+be disturbed, and then saves little."""
+_FEW: Final = 8
+"""Targets that are not split any more: at more than two pages each, they are not small."""
 
 Wanted = Mapping[PlannedTarget, Collection[int] | None]
 """Targets, and the ids of the users whose enrollments are wanted there; None for all."""
@@ -145,7 +148,7 @@ class SharedList:
     def read_batch(
         self, batch: Wanted, statuses: Collection[EnrollmentStatus] | None
     ) -> Iterator[tuple[PlannedTarget, CompleteList[Active]]]:
-        """Read a batch of targets in one walk, or in several where it is too long.
+        """Read a batch of targets in one walk, or in several where that is too long.
 
         Raises:
             AuthenticationError: the login failed.
@@ -159,7 +162,7 @@ class SharedList:
         try:
             read = self._read(sorted(targets), users, statuses, at_most=_LONGEST)
         except _TooLong:
-            pairs = list(batch.items())
+            pairs = list(batch.items()) if len(batch) > _FEW else []
             for half in (pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]):
                 yield from self.read_batch(dict(half), statuses)
             return
