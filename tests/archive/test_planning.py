@@ -333,13 +333,13 @@ def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:
 
 def test_duration_within_the_hourly_limit(reader: Client) -> None:
     """More calls than are left of the hour are spread evenly, and take hours."""
-    client = reader.with_options(calls_per_hour=8_000, limits=Limits(first_poll=60))
+    client = reader.with_options(calls_per_hour=4_000, limits=Limits(first_poll=60))
     left = client.session.calls_left
     assert left is not None
     assert duration_of({"list_jobs": left - 1}, 11, client) == timedelta(
         seconds=round((left - 1) / 2 + 3 * 60)
     )
-    assert duration_of({"list_jobs": 20_000}, 11, client) == timedelta(hours=2.5)
+    assert duration_of({"list_jobs": 20_000}, 11, client) == timedelta(hours=5)
 
 
 def test_pre_images(reader: Client) -> None:

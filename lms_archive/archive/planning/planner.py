@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from math import ceil
 
 from attrs import evolve
 
@@ -17,6 +16,7 @@ from lms_archive.archive.planning.estimate import (
     warn_about_time,
 )
 from lms_archive.archive.planning.expansion import expand
+from lms_archive.archive.planning.forms import FORMS, SELECT_ALL
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import (
     check_role,
@@ -34,7 +34,6 @@ from lms_archive.archive.planning.rules import (
     warn_instructor_led,
     warn_recent_change,
 )
-from lms_archive.archive.planning.select_all import why_not
 from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
     Everything,
@@ -257,25 +256,33 @@ def _cut(
     for target, members in kept.items():
         form: Form = "hand_picked"
         if target.key in everything and members:
-            reason = why_not(draft.client, target, members, draft.terms)
-            form = "select_all" if reason is None else "hand_picked"
-            if reason is None:
-                draft.warnings.append(f"{target} is sent in the select-all form: it names nobody")
-            if reason is not None:
-                draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
-            elif len(members) > draft.client.limits.select_all:
-                rounds = ceil(len(members) / draft.client.limits.select_all)
-                draft.warnings.append(
-                    f"{target} is sent in {rounds} rounds of select all: one takes "
-                    f"{draft.client.limits.select_all:,} at most"
-                )
+            reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
+            form = SELECT_ALL.name if reason is None else form
+            draft.warnings += _told_of_form(draft, target, members, reason)
         yield from cut(
             target,
             members,
-            size=draft.client.limits.hand_picked,
+            size=FORMS[form].chunk_size(len(members), draft.client.limits),
             terms=draft.terms,
             read_at=draft.snapshots[target.key].enrollments.read_at,
             form=form,
+        )
+
+
+def _told_of_form(
+    draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
+) -> Iterator[str]:
+    """Yield how a target is sent for which the select-all form was asked for."""
+    if reason is not None:
+        yield f"{target} is sent as hand-picked chunks: {reason}"
+        return
+    yield f"{target} is sent in the select-all form: it names nobody"
+    limits = draft.client.limits
+    rounds = SELECT_ALL.rounds(len(members), limits)
+    if rounds > 1:
+        yield (
+            f"{target} is sent in {rounds} rounds of select all: one takes "
+            f"{limits.select_all:,} at most"
         )
 
 

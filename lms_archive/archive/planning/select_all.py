@@ -1,43 +1,22 @@
-"""The select-all form: one call for all of a target, where it is safe.
-
-It takes up to 10,000 enrollments on the screen (article); for the API that is assumed.
-
-The filter might be ignored, so it is only used where the selection is every active enrollment of
-the target: then an ignored filter can change nothing.
-"""
+"""Checks of the select-all form while a job runs: before a call for all, and after it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.planning.forms import SELECT_ALL
 from lms_archive.archive.target.lists import Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
-from lms_archive.records.status import ArchiveMode
 
-__all__ = ["is_everything", "operation_of", "rounds_left", "strangers", "why_not"]
+__all__ = ["is_everything", "operation_of", "rounds_left", "strangers"]
 
 
 def operation_of(target: PlannedTarget) -> str:
-    """The contract's row of the form."""
-    return f"archive_{target.kind}_enrollments_select_all"
-
-
-def why_not(
-    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], terms: Terms
-) -> str | None:
-    """Why the form is not used in a target, or None where it is: a page and its swagger."""
-    name = operation_of(target)
-    if terms.mode is ArchiveMode.RE_ENROLL:
-        return "whoever is re-enrolled first would be archived again by a call for all"
-    if not client.verify_contract([name]).confirmed(name, str(terms.mode)):
-        return "the platform's swagger does not confirm that call"
-    if TargetLists(client, target).total() != len(members):
-        return "it holds other enrollments too, which an ignored filter would archive"
-    return None
+    """Return the contract's row of the form."""
+    return SELECT_ALL.operation(target.kind)
 
 
 def is_everything(
