@@ -281,6 +281,35 @@ def test_large_targets_are_read_on_their_own(stage: Stage) -> None:
     assert stage.operations.count("course_enrollments") == 100 + 7
 
 
+@pytest.mark.parametrize(
+    ("odd", "most"),
+    [({}, 14), ({"dropped": ("user_id[]",)}, 130), ({"status": 404}, 130)],
+    ids=["all is well", "ignores users", "no such list"],
+)
+def test_a_few_names_in_many_large_courses(stage: Stage, odd: dict[str, Any], most: int) -> None:
+    """Names are looked up once, and read by id, rather than looked for in the whole lists."""
+    stage.load(*(40,) * 12)
+    asked = [
+        {"course_id": course, "username": name}
+        for course in (*range(1, 13), 99)
+        for name in ("u1001", "u1040", "nobody")
+    ]
+    client = stage.connect(transport=Odd(stage, **odd), limits=Limits(page_size=4, hand_picked=10))
+    plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(client)
+    archived = [
+        (chunk.target.target_id, [m.user_id for m in chunk.members]) for chunk in plan.chunks
+    ]
+    assert archived == [(course, [1001, 1040]) for course in range(1, 13)]
+    codes = [(one.code, one.row["course_id"]) for one in plan.skipped]
+    assert codes == [
+        *(("not_enrolled", course) for course in range(1, 13)),
+        *[("unknown_course", 99)] * 3,
+    ]
+    lists = [name for name in stage.operations if name.endswith("course_enrollments")]
+    assert len(lists) <= most
+    assert stage.operations.count("list_users") <= (5 if not odd else 1)
+
+
 def test_an_unreadable_enrollment_in_a_shared_list(platform: Stage) -> None:
     """It is skipped where it is, and the others are planned."""
 

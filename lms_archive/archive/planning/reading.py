@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
 from typing import cast
 
 from attrs import define, evolve, field, frozen
@@ -15,15 +16,20 @@ from lms_archive.archive.selection import Target, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
 from lms_archive.archive.target.lists import Active, TargetLists, name_in
-from lms_archive.archive.target.many import read_together
+from lms_archive.archive.target.many import SharedList, read_together
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
+from lms_archive.records.active import User
+from lms_archive.wire.pages import tolerant_pages
 
 __all__ = ["Draft", "Snapshot", "read_targets"]
 
-Wanted = Mapping[PlannedTarget, Iterable[UserKey] | None]
+_WORTH = 10
+"""By how many calls another way has to be shorter before calls are spent to know that."""
+
+Wanted = Mapping[PlannedTarget, Collection[UserKey] | None]
 """Targets, and the users whose enrollments are wanted there; None for all."""
 
 
@@ -92,6 +98,7 @@ def read_targets(
         UnconfirmedContractError: the platform has no such lists.
         ApiError: a call failed.
     """
+    wanted = _with_ids(draft, wanted)
     ids = {target: _only_ids(users) for target, users in wanted.items()}
     alone = dict(wanted)
     for target, read in read_together(draft.client, ids, statuses=draft.terms.only):
@@ -108,8 +115,45 @@ def read_targets(
         yield target, found
 
 
+def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
+    """Put the ids of users in the place of names, where reading by id saves many calls.
+
+    Names can only be looked for in the whole lists of their targets. A few users in each of many
+    large courses are looked up once, and then asked for by id.
+    """
+    changed = dict(wanted)
+    for kind in sorted({target.kind for target in wanted}):
+        named = {
+            target: frozenset(users)
+            for target, users in wanted.items()
+            if target.kind == kind and users is not None and _only_ids(users) is None
+        }
+        if _saves_calls(draft, SharedList(draft.client, kind), named):
+            names = {user for users in named.values() for user in users if isinstance(user, str)}
+            known = resolve_usernames(draft.client, names)
+            for target, users in named.items():
+                keys = (known.get(user) if isinstance(user, str) else user for user in users)
+                changed[target] = [user for user in keys if user is not None]
+    return changed
+
+
+def _saves_calls(
+    draft: Draft, shared: SharedList, named: Mapping[PlannedTarget, Collection[UserKey]]
+) -> bool:
+    """Whether looking up names and reading by id is worth it; takes a few calls to know."""
+    client, only, size = draft.client, draft.terms.only, draft.client.limits.page_size
+    by_id = ceil(sum(len(users) + 1 for users in named.values()) / size) + _WORTH
+    whole = shared.pages_in(named, only) if len(named) > _WORTH else 0
+    if whole <= by_id:
+        return False
+    names = {user for users in named.values() for user in users if isinstance(user, str)}
+    last = next(tolerant_pages(client.session, "list_users", User, {})).last
+    looked_up = min(last or len(names), len(names) + 1)
+    return whole > by_id + looked_up and shared.obeys_users(named, only)
+
+
 def _read_alone(
-    draft: Draft, target: PlannedTarget, users: Iterable[UserKey] | None
+    draft: Draft, target: PlannedTarget, users: Collection[UserKey] | None
 ) -> CompleteList[Active]:
     lists, only = TargetLists(draft.client, target), draft.terms.only
     if users is None:
@@ -118,7 +162,7 @@ def _read_alone(
     return lists.find_active(users, statuses=only, resolve=resolve)
 
 
-def _only_ids(users: Iterable[UserKey] | None) -> frozenset[int] | None:
+def _only_ids(users: Collection[UserKey] | None) -> frozenset[int] | None:
     """Return the users' ids; None where one is given by name alone, which needs the whole list."""
     if users is None:
         return None

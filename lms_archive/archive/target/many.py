@@ -8,10 +8,10 @@ calls. Whatever cannot be read so is left out, and read target by target.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
@@ -30,6 +30,8 @@ from lms_archive.records.status import EnrollmentStatus
 from lms_archive.wire.pages import IncompleteListError, Page, UnreadableItem, tolerant_pages
 
 __all__ = ["MOST_IDS", "SharedList", "batches", "read_active", "read_together"]
+
+T = TypeVar("T")
 
 MOST_IDS: Final = 200
 """Ids in one address, of targets and users together, so that no address is too long."""
@@ -198,6 +200,40 @@ class SharedList:
                 found[target_id].append(part)
         return {self._target(key, parts): joined(parts) for key, parts in found.items()}
 
+    def pages_in(
+        self, targets: Iterable[PlannedTarget], statuses: Collection[EnrollmentStatus] | None
+    ) -> int:
+        """Return how many pages these targets have in all, by a call for 200 of them.
+
+        Return 0 where that is not known.
+        """
+        target_ids, number = sorted(target.target_id for target in targets), 0
+        for start in range(0, len(target_ids), MOST_IDS):
+            page = self._first_page(target_ids[start : start + MOST_IDS], None, statuses)
+            if page is None or page.last is None:
+                return 0
+            number += page.last
+        return number
+
+    def obeys_users(
+        self, targets: Iterable[PlannedTarget], statuses: Collection[EnrollmentStatus] | None
+    ) -> bool:
+        """Try whether the list can be filtered by user, in two calls."""
+        target_ids = sorted(target.target_id for target in targets)[: MOST_IDS - 1]
+        page = self._first_page(target_ids, None, statuses)
+        if page is None or not page.items:
+            return False
+        return self._first_page(target_ids, [page.items[0].user_id], statuses) is not None
+
+    def _first_page(
+        self,
+        target_ids: Sequence[int],
+        user_ids: Sequence[int] | None,
+        statuses: Collection[EnrollmentStatus] | None,
+    ) -> Page[Active] | None:
+        pages = self._pages(target_ids, user_ids, statuses)
+        return self._guarded(target_ids, user_ids, lambda: next(pages))
+
     @property
     def _name(self) -> str:
         return f"all_{self.kind}_enrollments"
@@ -228,24 +264,32 @@ class SharedList:
             AuthenticationError: the login failed.
             RateLimitError: the platform's limit of calls is exhausted.
         """
-        wanted = {f"{self.kind}_id": target_ids, "user_id": user_ids}
-        filters = {word: set(ids) for word, ids in wanted.items() if ids is not None}
-        ignored = self.client.session.ignored_filters
-        if not self.is_there or not ignored.isdisjoint(map(self._ignored, filters)):
-            return None
 
         def begin() -> Iterator[Page[Active]]:
             for page in self._pages(target_ids, user_ids, statuses):
                 if at_most is not None and (page.last or 1) > at_most:
                     raise _TooLong
-                for word, ids in filters.items():
-                    if not ids.issuperset(getattr(item, word) for item in page.items):
-                        ignored.add(self._ignored(word))
-                        raise _FilterIgnored
                 yield page
 
+        identity = attrgetter(f"{self.kind}_id", "user_id")
+        read = self._guarded(target_ids, user_ids, lambda: read_complete(begin, identity))
+        # An item that could be of any target makes none of them known.
+        is_known = read is not None and all(item.partial is not None for item in read.unreadable)
+        return read if is_known else None
+
+    def _guarded(
+        self,
+        target_ids: Sequence[int] | None,
+        user_ids: Sequence[int] | None,
+        read: Callable[[], T],
+    ) -> T | None:
+        """Read with these filters; None where the list cannot be used for that."""
+        filters = [word for word, ids in self._filters(target_ids, user_ids) if ids is not None]
+        ignored = self.client.session.ignored_filters
+        if not self.is_there or not ignored.isdisjoint(map(self._ignored, filters)):
+            return None
         try:
-            read = read_complete(begin, attrgetter(f"{self.kind}_id", "user_id"))
+            return read()
         except (_FilterIgnored, IncompleteListError):
             return None
         except (AuthenticationError, RateLimitError):
@@ -254,8 +298,11 @@ class SharedList:
             # Whatever the reason is, it shows again where the targets are read on their own.
             self.client.session.missing_lists.add(self._name)
             return None
-        # An item that could be of any target makes none of them known.
-        return None if any(item.partial is None for item in read.unreadable) else read
+
+    def _filters(
+        self, target_ids: Sequence[int] | None, user_ids: Sequence[int] | None
+    ) -> tuple[tuple[str, Sequence[int] | None], ...]:
+        return (f"{self.kind}_id", target_ids), ("user_id", user_ids)
 
     def _pages(
         self,
@@ -263,13 +310,26 @@ class SharedList:
         user_ids: Sequence[int] | None,
         statuses: Collection[EnrollmentStatus] | None,
     ) -> Iterator[Page[Active]]:
+        """Yield the pages of what passes these filters.
+
+        Raises:
+            _FilterIgnored: something else came, too.
+        """
         cls: Any = CourseEnrollment if self.kind == "course" else LearningPlanEnrollment
         filters = {
             f"{self.kind}_ids": target_ids,
             "user_ids": user_ids,
             "status": None if statuses is None else [str(status) for status in statuses],
         }
-        return tolerant_pages(self.client.session, self._name, cls, filters)
+        wanted = {
+            word: set(ids) for word, ids in self._filters(target_ids, user_ids) if ids is not None
+        }
+        for page in tolerant_pages(self.client.session, self._name, cls, filters):
+            for word, ids in wanted.items():
+                if not ids.issuperset(getattr(item, word) for item in page.items):
+                    self.client.session.ignored_filters.add(self._ignored(word))
+                    raise _FilterIgnored
+            yield page
 
     def _by_target(self, read: CompleteList[Active]) -> dict[int, CompleteList[Active]]:
         """Divide a list into those of its targets."""
