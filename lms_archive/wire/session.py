@@ -75,13 +75,14 @@ class SharedConnection:
         """Return this connection for other settings; what they do not touch stays shared."""
         fresh = SharedConnection.open(new, clock)
         same_transport, same_account = new.transport is old.transport, new.auth == old.auth
+        same_platform = same_transport and same_account and new.contract == old.contract
         return SharedConnection(
             self.transport if same_transport else fresh.transport,
             self.throttle.with_limit(new.calls_per_hour),
             self.tokens if same_account else fresh.tokens,
             self.documents if same_transport and same_account else fresh.documents,
-            self.ignored_filters if same_transport and same_account else fresh.ignored_filters,
-            self.missing_lists if same_transport and same_account else fresh.missing_lists,
+            self.ignored_filters if same_platform else fresh.ignored_filters,
+            self.missing_lists if same_platform else fresh.missing_lists,
             self.unused_readings,
         )
 

@@ -142,8 +142,11 @@ def _saves_calls(
 ) -> bool:
     """Whether looking up names and reading by id is worth it; takes a few calls to know."""
     client, only, size = draft.client, draft.terms.only, draft.client.limits.page_size
-    by_id = ceil(sum(len(users) + 1 for users in named.values()) / size) + _WORTH
-    whole = shared.pages_in(named, only) if len(named) > _WORTH else 0
+    by_id = ceil(sum(len(users) + 1 for users in named.values()) / size)
+    if len(named) < max(2 * by_id, _WORTH):  # not a few users in each of many targets
+        return False
+    by_id += _WORTH
+    whole = shared.pages_in(named, only)
     if whole <= by_id:
         return False
     names = {user for users in named.values() for user in users if isinstance(user, str)}
