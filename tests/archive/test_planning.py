@@ -233,11 +233,11 @@ ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
     ),
     "several codes on a few pages are listed": (
         [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
-        *(2, {"list_courses": 3, "all_course_enrollments": 1}),
+        *(2, {"list_courses": 3, "all_course_enrollments": 1, "course_enrollments": 1}),
     ),
     "few codes of a long list are searched": (
         [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
-        *(1, {"list_courses": 3, "all_course_enrollments": 2}),
+        *(1, {"list_courses": 3, "all_course_enrollments": 2, "course_enrollments": 1}),
     ),
     "names need the whole walk": (
         *([{"username": "alice", "course_id": 71}], 4),

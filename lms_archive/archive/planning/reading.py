@@ -91,8 +91,8 @@ def read_targets(
 ) -> Iterator[tuple[PlannedTarget, Snapshot | NotFoundError]]:
     """Read targets in the fewest calls, and keep each snapshot; in no particular order.
 
-    A target that is given by its id alone and seems to be empty is read on its own as well: only
-    its own list tells whether it exists.
+    A target that seems to be empty is read on its own as well: only its own list tells whether it
+    exists, and that a long filter was not cut off.
 
     Raises:
         UnconfirmedContractError: the platform has no such lists.
@@ -102,7 +102,7 @@ def read_targets(
     ids = {target: _only_ids(users) for target, users in wanted.items()}
     alone = dict(wanted)
     for target, read in read_together(draft.client, ids, statuses=draft.terms.only):
-        if read.listed or target.code is not None:
+        if read.listed:
             del alone[target]
             yield target, draft.keep(target, read, ids[target])
     for target, users in alone.items():
