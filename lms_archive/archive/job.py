@@ -7,27 +7,30 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import IO, Any
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, frozen
 
 from lms_archive.archive.added_columns import added_in
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning.planner import make_plan
 from lms_archive.archive.planning.rules import OnShared
-from lms_archive.archive.rendering import html, job_summary
+from lms_archive.archive.rendering import html, job_summary, part_name
 from lms_archive.archive.selection import (
     Everything,
     Form,
     Rows,
     Selection,
     Target,
+    Targets,
     read_exclusions,
+    read_people,
+    read_places,
     read_rows,
     read_users,
 )
 from lms_archive.archive.selection.csv_file import read_csv
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, printable
+from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import User
 from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
@@ -42,9 +45,10 @@ _SHOWN = 3
 class ArchiveJob:
     """Enrollments to archive, and what becomes of the learners.
 
-    Made by `from_csv`, `from_rows`, or `for_course(...)` and `for_learning_plan(...)` followed by
-    `.users(...)` or `.all_enrollments(...)`; jobs on the same terms can
-    be added. An `int` is an id, a `str` is a code or a username, always. Every builder takes:
+    Made by `from_csv`, `from_rows`, `for_users`, `for_inactive_users`, or `for_course(...)` and
+    `for_learning_plan(...)` followed by `.users(...)` or `.all_enrollments(...)`; jobs on the
+    same terms can be added. An `int` is an id, a `str` is a code or a username, always. Every
+    builder takes:
 
     * `mode`: `"unenroll"`: archive and unenroll, or `"re-enroll"`: archive and re-enroll.
     * `reset_tracking`: whether the tracking of the training material is reset. It has no
@@ -90,7 +94,7 @@ class ArchiveJob:
     ) -> ArchiveJob:
         """A job on one learning plan, by id (int) or code (str); otherwise as `for_course`.
 
-        The enrollments for all courses of the plan are archived as well (article).
+        The enrollments for all courses of the plan are archived as well.
 
         Raises:
             InvalidInputError: an argument cannot be used.
@@ -174,6 +178,87 @@ class ArchiveJob:
         )
         return cls(terms=terms, selection=Selection((read_rows(rows, columns=columns),)))
 
+    @classmethod
+    def for_users(
+        cls,
+        users: Iterable[int | str | User],
+        *,
+        mode: ArchiveMode | str,
+        reset_tracking: bool,
+        only: str | Iterable[str] = "completed",
+        include_staff: bool = False,
+        targets: Targets = "courses",
+        courses: Iterable[int | str] | None = None,
+        exclude_courses: Iterable[int | str] = (),
+    ) -> ArchiveJob:
+        """Make a job of every enrollment of these users, in every course.
+
+        `plan` finds the enrollments. Each one that is found gets an outcome, and so does each user
+        who has none.
+
+        Args:
+            users: an `int` is a user id, a `str` a username; or records of `client.users`.
+            mode: see the class, as for the other terms.
+            reset_tracking: see the class.
+            only: see the class.
+            include_staff: see the class.
+            targets: `"learning_plans"` takes the enrollments in learning plans instead.
+            courses: only in these courses, by id (int) or code (str).
+            exclude_courses: not in these courses.
+
+        Raises:
+            InvalidInputError: an argument cannot be used.
+        """
+        terms = Terms(
+            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
+        )
+        places = read_places(targets, courses, exclude_courses)
+        part = evolve(places, users=read_people(users))
+        return cls(terms=terms, selection=Selection((part,)))
+
+    @classmethod
+    def for_inactive_users(
+        cls,
+        *,
+        since: Since,
+        exclude: Iterable[int | str | User] = (),
+        mode: ArchiveMode | str,
+        reset_tracking: bool,
+        only: str | Iterable[str] = "completed",
+        include_staff: bool = False,
+        targets: Targets = "courses",
+        courses: Iterable[int | str] | None = None,
+        exclude_courses: Iterable[int | str] = (),
+    ) -> ArchiveJob:
+        """Make a job of every enrollment of inactive users, in every course.
+
+        `plan` finds the users and their enrollments; a saved plan does not look again at who has
+        logged in since. Users who never logged in are not included. Otherwise as `for_users`.
+
+        Args:
+            since: only users whose last access is earlier: a day (from its midnight, UTC), an
+                aware time, or how long ago.
+            exclude: ids and usernames that are left alone. A name that matches nobody although
+                one that is easily taken for it is inactive stops the planning.
+            mode: see the class, as for the other terms.
+            reset_tracking: see the class.
+            only: see the class.
+            include_staff: see the class.
+            targets: see `for_users`.
+            courses: see `for_users`.
+            exclude_courses: see `for_users`.
+
+        Raises:
+            InvalidInputError: an argument cannot be used.
+        """
+        terms = Terms(
+            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
+        )
+        places = read_places(targets, courses, exclude_courses)
+        inactive, left_alone = checked_since(since), read_exclusions(exclude)
+        part = evolve(places, inactive_since=inactive, exclude=left_alone)
+        return cls(terms=terms, selection=Selection((part,)))
+
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.
 
@@ -213,9 +298,8 @@ class ArchiveJob:
             InvalidInputError: the job has no target, or an argument cannot be used.
         """
         if self.target is None:
-            raise InvalidInputError(
-                ".all_enrollments(...) follows for_course(...): here is no target"
-            )
+            text = ".all_enrollments(...) follows for_course(...): here is no target"
+            raise InvalidInputError(text)
         if form not in ("hand_picked", "select_all"):
             raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
         everything = Everything(
@@ -235,9 +319,8 @@ class ArchiveJob:
         if not isinstance(other, ArchiveJob):
             return NotImplemented
         if self.terms != other.terms:
-            raise InvalidInputError(
-                f"jobs can only be added on equal terms; {_unlike(self, other)}"
-            )
+            difference = self.terms.difference(other.terms)
+            raise InvalidInputError(f"jobs can only be added on equal terms; {difference}")
         parts = (self.selection.parts, other.selection.parts)
         if not all(parts):
             raise InvalidInputError(
@@ -252,12 +335,12 @@ class ArchiveJob:
     @property
     def row_count(self) -> int | None:
         """How many rows are asked for; None where only a plan can find out."""
-        whole_targets = any(isinstance(part, Everything) for part in self.selection.parts)
-        return None if whole_targets else len(self.selection)
+        is_known = all(isinstance(part, Rows) for part in self.selection.parts)
+        return len(self.selection) if is_known else None
 
     def __repr__(self) -> str:
         parts = self.selection.parts
-        shown = [_described(part) for part in parts[:_SHOWN]]
+        shown = [part_name(part) for part in parts[:_SHOWN]]
         if len(parts) > _SHOWN:
             shown.append(f"{len(parts) - _SHOWN:,} more")
         if not parts:
@@ -275,7 +358,7 @@ class ArchiveJob:
         on_shared: OnShared = "skip",
         skip_archived_within: timedelta = timedelta(days=30),
     ) -> ArchivePlan:
-        """What `apply` would do, found out by reading only.
+        """Find out what `apply` would do, by reading only.
 
         Args:
             client: the platform.
@@ -293,14 +376,12 @@ class ArchiveJob:
             ApiError: a call failed.
         """
         if not self.selection.parts:
-            more = ".users(...) or .all_enrollments()"
-            raise InvalidInputError(f"this job has no selection: say whose enrollments with {more}")
+            cure = "say whose enrollments with .users(...) or .all_enrollments()"
+            raise InvalidInputError(f"this job has no selection: {cure}")
         _check("plan", client, Client)
         _check("skip_archived_within", skip_archived_within, timedelta)
-        if skip_archived_within < timedelta():
-            raise InvalidInputError(
-                f"skip_archived_within lies in the future: {skip_archived_within}"
-            )
+        if (span := skip_archived_within) < timedelta():
+            raise InvalidInputError(f"skip_archived_within lies in the future: {span}")
         if on_shared not in ("skip", "fail", "allow"):
             raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
         plan = ArchivePlan.of(
@@ -314,28 +395,6 @@ class ArchiveJob:
         )
         client.session.keep_reading(plan)
         return plan
-
-
-def _described(part: Rows | Everything) -> str:
-    """Say what a part of a job is, for its repr."""
-    if isinstance(part, Everything):
-        return f"all enrollments of {part.target}"
-    source = f" of {part.source}" if part.source else ""
-    return printable(f"{len(part):,} row{'s' * (len(part) != 1)}{source}")
-
-
-def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:
-    """The terms in which two jobs differ, in words."""
-    pairs = (
-        (f.name, getattr(one.terms, f.name), getattr(other.terms, f.name)) for f in fields(Terms)
-    )
-    return ", ".join(
-        f"{name} is {_said(a)} here, {_said(b)} there" for name, a, b in pairs if a != b
-    )
-
-
-def _said(term: object) -> str:
-    return " or ".join(term) if isinstance(term, tuple) else str(term)
 
 
 def _check(name: str, value: object, kind: type) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from lms_archive.archive.selection import Everything, Selection
+from lms_archive.archive.selection import Everything, Everywhere, Rows, Selection
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.outcomes import Outcome, Skip
@@ -27,6 +27,7 @@ __all__ = [
     "html",
     "job_summary",
     "outcome_grid",
+    "part_name",
     "plan_summary",
     "record_grid",
     "result_lines",
@@ -117,9 +118,9 @@ def _html_of(part: Part) -> Iterator[str]:
 def job_summary(terms: Terms, selection: Selection) -> list[Part]:
     """Summarize what is asked for, and on which terms."""
     parts: list[Part] = [Line(f"Job: archive and {terms.mode}", strong=True), *_terms(terms)]
-    everything = [part for part in selection.parts if isinstance(part, Everything)]
-    parts += map(_everything, everything)
-    if selection or not everything:
+    whole = [part for part in selection.parts if not isinstance(part, Rows)]
+    parts += map(_whole, whole)
+    if selection or not whole:
         rows = [
             (row.line, row.target, row.user, row.fault and row.fault.reason)
             for row in islice(selection, MAX_ROWS)
@@ -127,6 +128,18 @@ def job_summary(terms: Terms, selection: Selection) -> list[Part]:
         title = counted(len(rows), len(selection), "row")
         parts.append(Grid(title, ("line", "target", "user", "problem"), rows))
     return parts
+
+
+def part_name(part: Rows | Everything | Everywhere) -> str:
+    """Say what a part of a job is, for its repr."""
+    if isinstance(part, Everywhere):
+        number = f"{len(part.users):,} user{'s' * (len(part.users) != 1)}"
+        whose = number if part.inactive_since is None else "inactive users"
+        return f"all enrollments of {whose} in {part.where}"
+    if isinstance(part, Everything):
+        return f"all enrollments of {part.target}"
+    source = f" of {part.source}" if part.source else ""
+    return printable(f"{len(part):,} row{'s' * (len(part) != 1)}{source}")
 
 
 def plan_summary(plan: PlanData) -> list[Part]:
@@ -250,14 +263,18 @@ def _record(record: ArchivedRecord) -> tuple[Any, ...]:
     )
 
 
-def _everything(part: Everything) -> Line:
+def _whole(part: Everything | Everywhere) -> Line:
     since = part.inactive_since
-    if isinstance(since, datetime):
+    whose = ""
+    if isinstance(part, Everywhere) and since is None:
+        whose = f" of {_number(len(part.users), 'user')}"
+    elif isinstance(since, datetime):
         whose = f" of users inactive since {shown(since)}"
-    else:
-        whose = "" if since is None else f" of users inactive for {_period(since)}"
+    elif since is not None:
+        whose = f" of users inactive for {_period(since)}"
+    where = part.where if isinstance(part, Everywhere) else part.target
     excluded = f", with {_number(len(part.exclude), 'user')} excluded" if part.exclude else ""
-    return Line(f"Every enrollment{whose} in {part.target}{excluded}; planning finds them.")
+    return Line(f"Every enrollment{whose} in {where}{excluded}; planning finds them.")
 
 
 def _number(count: int, word: str) -> str:

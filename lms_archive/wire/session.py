@@ -60,6 +60,7 @@ class SharedConnection:
     tokens: TokenKeeper
     documents: dict[str, Any] = field(factory=dict, repr=False)
     ignored_filters: set[str] = field(factory=set, repr=False)
+    missing_lists: set[str] = field(factory=set, repr=False)
     unused_readings: WeakValueDictionary[int, Any] = field(factory=WeakValueDictionary, repr=False)
     counting: threading.Lock = field(factory=threading.Lock, repr=False)
 
@@ -76,12 +77,14 @@ class SharedConnection:
         """Return this connection for other settings; what they do not touch stays shared."""
         fresh = SharedConnection.open(new, clock)
         same_transport, same_account = new.transport is old.transport, new.auth == old.auth
+        same_platform = same_transport and same_account and new.contract == old.contract
         return SharedConnection(
             self.transport if same_transport else fresh.transport,
             self.throttle.with_limit(new.calls_per_hour),
             self.tokens if same_account else fresh.tokens,
             self.documents if same_transport and same_account else fresh.documents,
-            self.ignored_filters if same_transport and same_account else fresh.ignored_filters,
+            self.ignored_filters if same_platform else fresh.ignored_filters,
+            self.missing_lists if same_platform else fresh.missing_lists,
             self.unused_readings,
         )
 
@@ -175,6 +178,11 @@ class Session:
     def ignored_filters(self) -> set[str]:
         """The lists, by operation, of which the platform ignores the filter of users."""
         return self._shared.get().ignored_filters
+
+    @property
+    def missing_lists(self) -> set[str]:
+        """The lists over all targets, by operation, that the platform does not have."""
+        return self._shared.get().missing_lists
 
     def keep_reading(self, plan: object) -> None:
         """Remember that the enrollments of this plan were read here and not used yet."""

@@ -1,5 +1,6 @@
 """What a plan says of its calls, beside the calls that are made: shapes of every kind."""
 
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
@@ -136,3 +137,41 @@ def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
         for calls in (result.calls, plan.calls)
     )
     assert told == pytest.approx(made - shape.repeated, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        (UNENROLL, {"course_enrollments": 2 + 1, "all_course_enrollments": 1}),
+        # Each of the 30 writes is preceded by a look at its own course.
+        (AGAIN, {"course_enrollments": 30 + 2 + 1, "all_course_enrollments": 1}),
+    ],
+    ids=["unenroll", "re-enroll"],
+)
+def test_calls_of_a_run_that_shares_its_looks(
+    stage: Stage, terms: dict[str, Any], expected: dict[str, int]
+) -> None:
+    """The active lists of small courses are looked at together, after the first and the large."""
+    plan = _load(stage, Shape(courses=(*(2, 3, 4) * 9, 199, 3), terms=terms)).plan(stage.client)
+    assert plan.calls == {
+        "list_jobs": 1,
+        "archive_course_enrollments": 30,
+        "archived_course_enrollments": 1 + 30,
+        **expected,
+    }
+
+
+def test_time_at_the_hourly_limit(stage: Stage) -> None:
+    """A job that is held up by the limit of calls says so, and how long it takes."""
+    asked = _load(stage, Shape(courses=(1,) * 60))
+    plan = asked.plan(stage.connect(calls_per_hour=100))
+    total = sum(plan.calls.values())
+    assert plan.duration == timedelta(hours=total / 100)
+    assert plan.warnings[-1] == (
+        f"it takes {total / 100:.1f} hours to make {total:,} calls at 100 an hour, polls of "
+        "background jobs not counted; calls_per_hour= changes that"
+    )
+    quick = asked.plan(stage.connect(calls_per_hour=None))
+    calls = sum(quick.calls.values())
+    assert quick.duration == timedelta(seconds=round(calls / 2))  # single rows make no jobs
+    assert "calls_per_hour" not in str(quick)

@@ -109,7 +109,7 @@ def test_reason_of_each_skip(make_csv: MakeCsv, town: Sandbox, reader: Client) -
     assert {one.kind for one in plan.skipped} == {"skipped"}
     assert plan.counts == {"rows": 8, "to_archive": 1, "skipped": 7, "chunks": 1}
     assert [one.user_id for one in plan.skipped] == [None, 101, None, None, None, None, 201]
-    assert calls_since(town, before) == {"list_courses": 1, "course_enrollments": 2}
+    assert calls_since(town, before) == {"list_courses": 1, "all_course_enrollments": 1}
 
 
 def test_ignored_filter(otherwise: Otherwise) -> None:
@@ -221,7 +221,7 @@ def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
 ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
     "ids of courses need no search": (
         *([{"username": "alice", "course_id": 71}, {"username": "bob", "course_id": 72}], 200),
-        {"course_enrollments": 2},
+        {"all_course_enrollments": 1},
     ),
     "one code is searched": (
         *([{"username": "alice", "course_code": "SAFE"}], 200),
@@ -229,15 +229,15 @@ ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
     ),
     "several codes are listed": (
         [{"username": "alice", "course_code": code} for code in ("SAFE", "FIRE", "NOPE")],
-        *(200, {"list_courses": 1, "course_enrollments": 2}),
+        *(200, {"list_courses": 1, "all_course_enrollments": 1}),
     ),
     "several codes on a few pages are listed": (
         [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
-        *(2, {"list_courses": 3, "course_enrollments": 2}),
+        *(2, {"list_courses": 3, "all_course_enrollments": 1, "course_enrollments": 1}),
     ),
     "few codes of a long list are searched": (
         [{"username": "alice", "course_code": code} for code in ("FIRE", "EMPTY")],
-        *(1, {"list_courses": 3, "course_enrollments": 3}),
+        *(1, {"list_courses": 3, "all_course_enrollments": 2, "course_enrollments": 1}),
     ),
     "names need the whole walk": (
         *([{"username": "alice", "course_id": 71}], 4),
@@ -332,10 +332,14 @@ def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:
 
 
 def test_duration_within_the_hourly_limit(reader: Client) -> None:
-    """More calls than an hour may take last as many hours as they fill."""
-    client = reader.with_options(calls_per_hour=800, limits=Limits(first_poll=60))
-    assert duration_of({"list_jobs": 800}, 11, client) == timedelta(seconds=400 + 3 * 60)
-    assert duration_of({"list_jobs": 2400}, 11, client) == timedelta(hours=3)
+    """More calls than are left of the hour are spread evenly, and take hours."""
+    client = reader.with_options(calls_per_hour=4_000, limits=Limits(first_poll=60))
+    left = client.session.calls_left
+    assert left is not None
+    assert duration_of({"list_jobs": left - 1}, 11, client) == timedelta(
+        seconds=round((left - 1) / 2 + 3 * 60)
+    )
+    assert duration_of({"list_jobs": 20_000}, 11, client) == timedelta(hours=5)
 
 
 def test_pre_images(reader: Client) -> None:

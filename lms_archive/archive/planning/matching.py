@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -21,7 +21,7 @@ from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel,
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Match", "RequestedRows", "merge_requested", "who_is_left_alone"]
+__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "who_is_left_alone"]
 
 Person = Active | UnreadableItem[Active]
 """An enrollment that was read, or one that cannot be archived because of a value in it."""
@@ -218,16 +218,24 @@ def _staff(level: str | None) -> str:
 
 def who_is_left_alone(
     exclude: Collection[int | str],
-    items: Sequence[Person],
+    items: Sequence[Any],
     find: Callable[[Collection[str]], Mapping[str, int]],
+    *,
+    state: str,
 ) -> tuple[set[int], list[str]]:
     """Return the ids that `exclude` means, and what to tell of it.
 
     Names match exactly, white space around them aside. They are looked up where the list does not
     tell them.
 
+    Args:
+        exclude: ids and usernames.
+        items: whoever would be taken otherwise, each with `user_id` and `username`.
+        find: finds the ids of usernames.
+        state: what these have in common, as "enrolled".
+
     Raises:
-        InvalidInputError: a name matches nobody, and one that is easily taken for it is enrolled.
+        InvalidInputError: a name matches nobody, and one that is easily taken for it is there.
     """
     if not exclude:
         return set(), []
@@ -243,7 +251,7 @@ def who_is_left_alone(
             named[name].add(user_id)
     meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
     nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
-    _check_spelling(nobody, named)
+    _check_spelling(nobody, named, state)
     _check_kinds(exclude, nobody, enrolled, named)
     text = f"{len(meant) - len(nobody):,} left alone"
     if all(isinstance(key, int) for key in exclude):
@@ -260,7 +268,7 @@ _INSIDE: Final = re.compile(r"""[,;|"'\t\r\n]+""")
 """What separates the names in a text that holds several, or surrounds one."""
 
 
-def _check_spelling(nobody: Iterable[int | str], names: Iterable[str]) -> None:
+def _check_spelling(nobody: Iterable[int | str], names: Iterable[str], state: str) -> None:
     """Refuse a name that is almost one of *names*: it would leave nobody alone."""
     wrong = [name for name in nobody if isinstance(name, str)]
     similar = {comparable_name(name): name for name in names} if wrong else {}
@@ -268,15 +276,15 @@ def _check_spelling(nobody: Iterable[int | str], names: Iterable[str]) -> None:
         meant = similar.get(comparable_name(name))
         if meant is not None:
             raise InvalidInputError(
-                f"exclude names {name!a}, and {meant!a} is enrolled: they differ only in case, "
-                "spaces, invisible characters or Unicode form. Give the name as it is enrolled, "
-                "or the user's id"
+                f"exclude names {name!a}, and {meant!a} is {state}: they differ only in case, "
+                "spaces, invisible characters or Unicode form. Give the name as it is on the "
+                "platform, or the user's id"
             )
         inside = [part for part in _INSIDE.split(name) if comparable_name(part) in similar]
         if inside:
             raise InvalidInputError(
                 f"exclude names {name!a}, and {similar[comparable_name(inside[0])]!a} is "
-                "enrolled: give each name as a text of its own, without quotes"
+                f"{state}: give each name as a text of its own, without quotes"
             )
 
 

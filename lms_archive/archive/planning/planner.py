@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
-from math import ceil
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 
-from lms_archive.archive.planning.estimate import affected, duration_of, estimate_calls
-from lms_archive.archive.planning.matching import (
-    Match,
-    RequestedRows,
-    merge_requested,
-    who_is_left_alone,
+from lms_archive.archive.planning.estimate import (
+    affected,
+    duration_of,
+    estimate_calls,
+    warn_about_time,
 )
+from lms_archive.archive.planning.expansion import expand
+from lms_archive.archive.planning.forms import FORMS, SELECT_ALL
+from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import (
     check_role,
-    require_endpoint,
     warn_about_contract,
 )
+from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
     UnresolvedTarget,
     resolve_targets,
@@ -33,52 +34,27 @@ from lms_archive.archive.planning.rules import (
     warn_instructor_led,
     warn_recent_change,
 )
-from lms_archive.archive.planning.select_all import why_not
 from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
     Everything,
     Form,
     Rows,
-    RowsBuilder,
     Selection,
-    Target,
+    UserKey,
     contradicted_terms,
 )
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.target.complete import CompleteList
-from lms_archive.archive.target.lists import LAG, Active, TargetLists, name_in
+from lms_archive.archive.target.lists import LAG, TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, NotFoundError, PermissionDeniedError
+from lms_archive.errors import NotFoundError, PermissionDeniedError
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-@frozen
-class _Snapshot:
-    """The enrollments that were read in a target, and when by the client's clock."""
-
-    target: PlannedTarget
-    enrollments: CompleteList[Active]
-    clock: float
-
-
-@define
-class _Draft:
-    """A plan in the making."""
-
-    client: Client
-    terms: Terms
-    found: dict[Target, PlannedTarget | UnresolvedTarget]
-    snapshots: dict[tuple[str, int], _Snapshot] = field(factory=dict)
-    inactive: dict[datetime | timedelta, set[int]] = field(factory=dict)
-    skips: list[Skip] = field(factory=list)
-    warnings: list[str] = field(factory=list)
 
 
 def make_plan(
@@ -97,20 +73,22 @@ def make_plan(
         ApiError: a call failed.
     """
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
-    wanted |= {part.target for part in selection.parts if isinstance(part, Everything)}
     kinds = {target.kind for target in wanted}
+    for part in selection.parts:
+        if not isinstance(part, Rows):
+            wanted.update(part.named_targets)
+            kinds.add(part.kind)
     told = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
-    draft = _Draft(client, terms, resolve_targets(client, wanted), warnings=told)
-    for part in selection.rows:
-        draft.warnings += (*part.notes, *contradicted_terms(part, terms))
-    asked_for = selection
-    selection = Selection(tuple(_as_rows(draft, part) for part in asked_for.parts))
-    candidates = dict(_candidates(draft, selection))
+    draft = Draft(client, terms, resolve_targets(client, wanted), warnings=told)
+    for rows in selection.rows:
+        draft.warnings += (*rows.notes, *contradicted_terms(rows, terms))
+    asked_for, selection = selection, expand(draft, selection)
+    candidates = _candidates(draft, selection)
     sharing = _sharing(draft, list(candidates))
     candidates = {_with_courses(draft, one, sharing): two for one, two in candidates.items()}
     candidates = {
-        target: _not_lately(draft, target, rows, skip_archived_within)
-        for target, rows in candidates.items()
+        target: _not_lately(draft, target, members, skip_archived_within)
+        for target, members in candidates.items()
     }
     rules = Rules(terms, sharing, on_shared, selection.where)
     kept = rules.apply(candidates)
@@ -129,75 +107,22 @@ def make_plan(
         terms=terms,
         chunks=chunks,
         skips=tuple(sorted(draft.skips, key=lambda skip: skip.row)),
-        warnings=(*draft.warnings, *_warnings(chunks)),
+        warnings=(*draft.warnings, *_warnings(chunks), *warn_about_time(calls, client)),
         calls=calls,
-        duration=duration_of(calls, len(chunks), client),
+        # A single enrollment is archived at once, without a background job.
+        duration=duration_of(calls, sum(len(chunk) > 1 for chunk in chunks), client),
         read_at=min((one.enrollments.read_at for one in draft.snapshots.values()), default=None),
     )
     return plan, selection
 
 
-def _as_rows(draft: _Draft, part: Rows | Everything) -> Rows:
-    """The rows of a part; all enrollments of a target become one row each."""
-    if isinstance(part, Rows):
-        return part
-    target = draft.found[part.target]
-    if isinstance(target, UnresolvedTarget):
-        raise InvalidInputError(target.reason)
-    try:
-        snapshot = _read_target(draft, target, None)
-    except NotFoundError as error:
-        require_endpoint(draft.client, f"{target.kind}_enrollments", error)
-        raise InvalidInputError(f"there is no {target} on the platform: {error}") from None
-    inactive = _inactive(draft, part.inactive_since)
-    items, unreadable = snapshot.enrollments.items, snapshot.enrollments.unreadable
-    people = [*items, *(item for item in unreadable if item.user_id is not None)]
-    try:
-        left_alone, told = who_is_left_alone(
-            part.exclude, people, lambda names: resolve_usernames(draft.client, names)
-        )
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{target}: {error}") from None
-    draft.warnings += (f"{target}: {text}" for text in told)
-    by_id = part.target.code is None
-    builder = RowsBuilder((f"{target.kind}_{'id' if by_id else 'code'}", "user_id", "username"))
-    for one in people:
-        if one.user_id in left_alone:
-            continue
-        if inactive is None or one.user_id in inactive:
-            key = part.target.target_id if by_id else part.target.code
-            builder.add((key, one.user_id, one.username), None, part.target, one.user_id)
-    rows = builder.rows()
-    if not len(rows):
-        draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
-    return rows
-
-
-def _inactive(draft: _Draft, since: datetime | timedelta | None) -> set[int] | None:
-    if since is None:
-        return None
-    if since not in draft.inactive:
-        users = draft.client.users.inactive(since=since)
-        draft.inactive[since] = {user.user_id for user in users}
-        moment = since
-        if isinstance(moment, timedelta):
-            moment = draft.client.session.platform_time() - moment
-        draft.warnings.append(
-            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {len(draft.inactive[since]):,} users; "
-            "those who never logged in are left out"
-        )
-    return draft.inactive[since]
-
-
-def _candidates(
-    draft: _Draft, selection: Selection
-) -> Iterator[tuple[PlannedTarget, list[PlannedEnrollment]]]:
-    """The enrollments that the rows mean, by target, however it was named."""
+def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[PlannedEnrollment]]:
+    """Return the enrollments that the rows mean, by target, however it was named."""
     merged: dict[tuple[str, int], list[tuple[int, Rows, Sequence[int]]]] = defaultdict(list)
     targets: dict[tuple[str, int], PlannedTarget] = {}
     for offset, part in selection.placed:
         for row, fault in part.faults.items():
-            draft.skips.append(Skip(offset + row, "bad_row", fault.reason))
+            draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
         for target, places in part.by_target():
             found = draft.found[target]
             if isinstance(found, UnresolvedTarget):
@@ -206,56 +131,44 @@ def _candidates(
             known = targets.get(found.key)
             targets[found.key] = found if known is None or known.code is None else known
             merged[found.key].append((offset, part, places))
-    for key, parts in merged.items():
-        rows = merge_requested(parts)
-        try:
-            snapshot = draft.snapshots.get(key) or _read_target(draft, targets[key], rows)
-        except NotFoundError as error:
-            require_endpoint(draft.client, f"{key[0]}_enrollments", error)
+    rows = {key: merge_requested(parts) for key, parts in merged.items()}
+    members: dict[tuple[str, int], tuple[PlannedTarget, list[PlannedEnrollment]]] = {}
+    for key, snapshot in _snapshots(draft, rows, targets):
+        if isinstance(snapshot, NotFoundError):
             reason = f"there is no {targets[key]} on the platform"
-            draft.skips += (Skip(row, f"unknown_{key[0]}", reason) for row in rows.rows)
+            draft.skips += (Skip(row, f"unknown_{key[0]}", reason) for row in rows[key].rows)
             continue
         read = snapshot.enrollments
         find = partial(resolve_usernames, draft.client)
         match = Match(draft.terms, read.items, find, selection.where, read.unreadable)
-        members = list(match.members(rows))
+        members[key] = snapshot.target, list(match.members(rows[key]))
         draft.skips += match.skips
         types = (getattr(item, "course_type", None) for item in read.items)
         draft.warnings += warn_instructor_led(snapshot.target, types)
         # A million enrollments are not kept.
         read = evolve(read, items=(), unreadable=())
         draft.snapshots[key] = evolve(snapshot, enrollments=read)
-        yield snapshot.target, members
+    return dict(members[key] for key in rows if key in members)
 
 
-def _read_target(draft: _Draft, target: PlannedTarget, rows: RequestedRows | None) -> _Snapshot:
-    """Read the active enrollments of the users that the rows name, or all of them.
-
-    Raises:
-        NotFoundError: there is no such target.
-        ApiError: a call failed.
-    """
-    client, lists, only = draft.client, TargetLists(draft.client, target), draft.terms.only
-    clock = client.session.clock.monotonic()
-    if rows is None:
-        read = lists.active(statuses=only)
-    else:
-        resolve = partial(resolve_usernames, client)
-        read = lists.find_active(rows.users, statuses=only, resolve=resolve)
-    draft.warnings += (
-        f"{target}: an enrollment cannot be read, and so not archived: {item}"
-        for item in read.unreadable
-        if item.user_id is None
-    )
-    if read.items and target.code is None:
-        code, title = name_in(read.items[0])
-        target = evolve(target, code=code, title=title)
-    snapshot = _Snapshot(evolve(target, listed=read.listed), read, clock)
-    draft.snapshots[target.key] = snapshot
-    return snapshot
+def _snapshots(
+    draft: Draft,
+    rows: Mapping[tuple[str, int], RequestedRows],
+    targets: Mapping[tuple[str, int], PlannedTarget],
+) -> Iterator[tuple[tuple[str, int], Snapshot | NotFoundError]]:
+    """Yield what was read of each target already, then what is read for the others now."""
+    wanted: dict[PlannedTarget, Sequence[UserKey]] = {}
+    for key, requested in rows.items():
+        snapshot = draft.snapshots.get(key)
+        if snapshot is not None and snapshot.covers(requested.users):
+            yield key, snapshot
+        else:
+            wanted[targets[key]] = requested.users
+    for target, found in read_targets(draft, wanted):
+        yield target.key, found
 
 
-def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
+def _sharing(draft: Draft, targets: Sequence[PlannedTarget]) -> Sharing:
     plans = {one.target_id for one in targets if one.kind == "learning_plan"}
     courses = {one.target_id for one in targets if one.kind == "course"}
     leaves = draft.terms.mode is ArchiveMode.UNENROLL
@@ -272,7 +185,7 @@ def _sharing(draft: _Draft, targets: Sequence[PlannedTarget]) -> Sharing:
         return Sharing()
 
 
-def _with_courses(draft: _Draft, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
+def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
     """A learning plan as it is now: what it is compared with while the job runs."""
     if target.kind != "learning_plan":
         return target
@@ -289,7 +202,7 @@ def _with_courses(draft: _Draft, target: PlannedTarget, sharing: Sharing) -> Pla
 
 
 def _not_lately(
-    draft: _Draft,
+    draft: Draft,
     target: PlannedTarget,
     rows: list[PlannedEnrollment],
     skip_archived_within: timedelta,
@@ -336,32 +249,40 @@ def _lately(one: PlannedEnrollment, reason: str) -> Skip:
 
 
 def _cut(
-    draft: _Draft,
+    draft: Draft,
     kept: dict[PlannedTarget, list[PlannedEnrollment]],
     everything: Collection[tuple[str, int]],
 ) -> Iterator[Chunk]:
     for target, members in kept.items():
         form: Form = "hand_picked"
         if target.key in everything and members:
-            reason = why_not(draft.client, target, members, draft.terms)
-            form = "select_all" if reason is None else "hand_picked"
-            if reason is None:
-                draft.warnings.append(f"{target} is sent in the select-all form: it names nobody")
-            if reason is not None:
-                draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
-            elif len(members) > draft.client.limits.select_all:
-                rounds = ceil(len(members) / draft.client.limits.select_all)
-                draft.warnings.append(
-                    f"{target} is sent in {rounds} rounds of select all: one takes "
-                    f"{draft.client.limits.select_all:,} at most"
-                )
+            reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
+            form = SELECT_ALL.name if reason is None else form
+            draft.warnings += _told_of_form(draft, target, members, reason)
         yield from cut(
             target,
             members,
-            size=draft.client.limits.hand_picked,
+            size=FORMS[form].chunk_size(len(members), draft.client.limits),
             terms=draft.terms,
             read_at=draft.snapshots[target.key].enrollments.read_at,
             form=form,
+        )
+
+
+def _told_of_form(
+    draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
+) -> Iterator[str]:
+    """Yield how a target is sent for which the select-all form was asked for."""
+    if reason is not None:
+        yield f"{target} is sent as hand-picked chunks: {reason}"
+        return
+    yield f"{target} is sent in the select-all form: it names nobody"
+    limits = draft.client.limits
+    rounds = SELECT_ALL.rounds(len(members), limits)
+    if rounds > 1:
+        yield (
+            f"{target} is sent in {rounds} rounds of select all: one takes "
+            f"{limits.select_all:,} at most"
         )
 
 

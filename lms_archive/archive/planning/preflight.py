@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.ledger.codec import as_json
-from lms_archive.archive.planning.select_all import operation_of
+from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
@@ -235,9 +235,8 @@ def _writes(chunks: Sequence[Chunk]) -> list[str]:
 
 def _each_write(chunks: Sequence[Chunk]) -> Iterator[str]:
     for chunk in chunks:
-        yield f"archive_{chunk.target.kind}_enrollments"  # the canary is always sent by user
-        if chunk.form == "select_all":
-            yield operation_of(chunk.target)
+        yield FORMS["hand_picked"].operation(chunk.target.kind)  # the canary is sent by user
+        yield FORMS[chunk.form].operation(chunk.target.kind)
 
 
 def _lists(kinds: Collection[str]) -> list[str]:

@@ -10,15 +10,15 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from lms_archive.archive.selection import Target
-from lms_archive.archive.target.complete import Reading, read_once
+from lms_archive.archive.selection import Target, TargetKind
+from lms_archive.archive.target.complete import Reading, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["UnresolvedTarget", "resolve_targets", "resolve_usernames"]
+__all__ = ["UnresolvedTarget", "list_targets", "resolve_targets", "resolve_usernames"]
 
 T = TypeVar("T")
 
@@ -52,23 +52,36 @@ def resolve_targets(
         codes["learning_plan"],
     )
     by_code = {
-        "course": _by_code(
-            PlannedTarget(
-                kind="course", target_id=course.course_id, code=course.code, title=course.title
-            )
-            for course in courses
-        ),
-        "learning_plan": _by_code(
-            PlannedTarget(
-                kind="learning_plan",
-                target_id=plan.learning_plan_id,
-                code=plan.code,
-                title=plan.title,
-            )
-            for plan in plans
-        ),
+        "course": _by_code(map(_planned, courses)),
+        "learning_plan": _by_code(map(_planned, plans)),
     }
     return {target: _resolve(target, by_code[target.kind]) for target in targets}
+
+
+def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
+    """Read all courses or all learning plans of the platform.
+
+    Raises:
+        ApiError: a call failed, or the list was never whole.
+    """
+    cls: type[Course | LearningPlan] = Course if kind == "course" else LearningPlan
+    identity = f"{kind}_id"
+
+    def listed() -> Iterator[Page[Course | LearningPlan]]:
+        pages = tolerant_pages(client.session, f"list_{kind}s", cls, {})
+        return with_partial(pages, frozenset({identity}))
+
+    read = read_complete(listed, attrgetter(identity))
+    return [_planned(one) for one in read.with_partial(frozenset({identity}))]
+
+
+def _planned(one: Course | LearningPlan) -> PlannedTarget:
+    kind, key = (
+        ("course", one.course_id)
+        if isinstance(one, Course)
+        else ("learning_plan", one.learning_plan_id)
+    )
+    return PlannedTarget(kind=kind, target_id=key, code=one.code, title=one.title)
 
 
 def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:

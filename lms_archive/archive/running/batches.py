@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import dropwhile
+
+from attrs import evolve, field, frozen
 
 from lms_archive.archive.running.queues import Members, TargetQueue
 from lms_archive.archive.running.readback import read_active
@@ -11,12 +15,22 @@ from lms_archive.archive.running.select_all import is_everything
 from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.running.verdict import change
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.target.lists import Active
+from lms_archive.archive.target.many import read_active as read_active_of_many
+from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.events import HandPicked
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["Batches", "is_fresh"]
+
+
+@frozen
+class _Ahead:
+    """The active enrollments of a small target, and the platform's time (UTC) before reading."""
+
+    read_at: datetime
+    active: Mapping[int, Active]
 
 
 @frozen
@@ -39,6 +53,7 @@ class Batches:
     reconciler: Reconciler
     terms: Terms
     fresh: bool
+    _ahead: dict[tuple[str, int], _Ahead] = field(factory=dict, init=False, repr=False)
 
     def next(self, queue: TargetQueue, count: int | None = None) -> tuple[Chunk, Members]:
         """Return a chunk in the form in which it is sent, and its members that are sent now.
@@ -61,7 +76,7 @@ class Batches:
             members = members[: count or self.client.limits.hand_picked]
         members = members[: self.client.limits.hand_picked]
         if self._must_read(chunk):
-            members = self._unchanged(chunk, members)
+            members = self._unchanged(queue, chunk, members)
         return chunk, members[:count]
 
     def _must_read(self, chunk: Chunk) -> bool:
@@ -73,14 +88,14 @@ class Batches:
             age = (self.client.session.platform_time() - chunk.read_at).total_seconds()
         return not is_fresh(age, self.client.limits.freshness)
 
-    def _unchanged(self, chunk: Chunk, members: Members) -> Members:
+    def _unchanged(self, queue: TargetQueue, chunk: Chunk, members: Members) -> Members:
         """Read members again; settle those that are not as they were planned, return the others.
 
         In re-enroll the others are then read once more, because that reading has to be the last
         call before the write.
         """
         while members:
-            active = read_active(self.client, chunk.target, members)
+            active = self._active(queue, members)
             compared = [(member, change(member, active.get(member.user_id))) for member in members]
             changes = [(member, changed) for member, changed in compared if changed is not None]
             if not changes:
@@ -90,6 +105,43 @@ class Batches:
             if self.terms.mode is ArchiveMode.UNENROLL:
                 break
         return members
+
+    def _active(self, queue: TargetQueue, members: Members) -> Mapping[int, Active]:
+        """Read the active enrollments of these members; for unenroll, small targets together."""
+        target = queue.target
+        if self.terms.mode is ArchiveMode.UNENROLL:
+            if not self._is_ahead(queue):
+                self._read_ahead(queue)
+            if self._is_ahead(queue) and (active := self._ahead[target.key].active):
+                return active
+        # Where nothing at all was found, only the target's own list says whether it is there.
+        return read_active(self.client, target, members)
+
+    def _is_ahead(self, queue: TargetQueue) -> bool:
+        """Return whether the target was read together with others, not too long ago."""
+        ahead = self._ahead.get(queue.target.key)
+        if ahead is None:
+            return False
+        age = (self.client.session.platform_time() - ahead.read_at).total_seconds()
+        return is_fresh(age, self.client.limits.freshness)
+
+    def _read_ahead(self, queue: TargetQueue) -> None:
+        """Read this target, and the small ones that are sent after it, in one walk."""
+        wanted: dict[PlannedTarget, list[int]] = {}
+        left = self.client.limits.page_size
+        queues = self.record.state.queues.values()
+        for other in dropwhile(lambda one: one is not queue, queues):
+            if len(other.pending) != 1 or other.pending[0][0].form == "select_all":
+                continue
+            users = [member.user_id for member in other.pending[0][1]]
+            left -= len(users)
+            if left < 0:
+                break
+            wanted[other.target] = users
+        read_at = self.client.session.platform_time()
+        if queue.target in wanted:
+            read = read_active_of_many(self.client, wanted)
+            self._ahead.update((key, _Ahead(read_at, active)) for key, active in read.items())
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:

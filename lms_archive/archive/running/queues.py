@@ -59,6 +59,7 @@ class TargetQueue:
         unverified: what has ended and is not read back.
         unknown: members whose outcome is unknown, each with its chunk and its submission, if any.
         archived: how many records were read back.
+        planned: how many rows the plan sends there.
     """
 
     target: PlannedTarget
@@ -67,6 +68,7 @@ class TargetQueue:
     unverified: list[Submission] = field(factory=list)
     unknown: list[Placed] = field(factory=list)
     archived: int = 0
+    planned: int = 0
 
     @property
     def is_done(self) -> bool:

@@ -8,7 +8,6 @@ platform's clock, with two minutes of grace).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from attrs import field, frozen
 from lms_archive.archive.running.queues import Submission, TargetQueue
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists
+from lms_archive.archive.target.many import read_active as read_active_of_many
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import (
@@ -43,6 +43,7 @@ __all__ = [
     "read_active",
     "read_archived",
     "read_findings",
+    "wanted_of",
 ]
 
 _NO_SUCH_METHOD = 405
@@ -146,11 +147,8 @@ def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[s
         except ApiError as error:
             if not concerns_target(client, error):
                 raise
-    wanted = {
-        queue.target: [member.user_id for one in queue.unverified for member in one.members]
-        for queue in archived
-    }
-    active = read_active_together(client, wanted)
+    wanted = wanted_of(archived)
+    active = read_active_of_many(client, wanted)
     return {
         queue.target.key: Look(records, active[queue.target.key])
         for queue, records in archived.items()
@@ -159,15 +157,12 @@ def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[s
     }
 
 
-def read_active_together(
-    client: Client, wanted: Mapping[PlannedTarget, Sequence[int]]
-) -> dict[tuple[str, int], dict[int, Active]]:
-    """Read the active enrollments of these users, by target and user id."""
-    found: dict[tuple[str, int], dict[int, Active]] = {}
-    for target, users in wanted.items():
-        with suppress(NotFoundError):  # is seen again where the target is read on its own
-            found[target.key] = TargetLists(client, target).active_by_user(users)
-    return found
+def wanted_of(queues: Iterable[TargetQueue]) -> dict[PlannedTarget, list[int]]:
+    """Return the users, by id, that were sent to each target and are unverified."""
+    return {
+        queue.target: [member.user_id for one in queue.unverified for member in one.members]
+        for queue in queues
+    }
 
 
 def read_findings(

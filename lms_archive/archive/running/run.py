@@ -15,12 +15,14 @@ from lms_archive.archive.running.queues import OpenQueues, TargetQueue
 from lms_archive.archive.running.readback import (
     Look,
     look_together,
+    wanted_of,
 )
 from lms_archive.archive.running.reconcile import Reconciler
 from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.running.submission import StoppedByError, Submitter
 from lms_archive.archive.running.verdict import canary_failed, chunk_failed
 from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.target.many import batches
 from lms_archive.archive.values.events import (
     Proven,
     Reported,
@@ -199,8 +201,8 @@ class Run:
                 self.submitter.submit(ready, None)
                 return True
         ended = [one for one in reached if one.unverified and not one.pending and is_free(one)]
-        if ended and (self._fill_a_page(ended) or not self.state.unsent or not busy):
-            _, reason = self._read_back_all(ended)
+        if group := self._worth_reading(ended, is_last=not busy):
+            _, reason = self._read_back_all(group)
             if reason is not None:
                 raise reason
         elif busy:
@@ -211,17 +213,37 @@ class Run:
 
     # What is read back
 
-    def _fill_a_page(self, queues: Sequence[TargetQueue]) -> bool:
-        """Return whether what is unverified is worth a page of the lists: small targets wait."""
-        return sum(map(_unverified_rows, queues)) >= self.client.limits.page_size
+    def _worth_reading(
+        self, ended: Sequence[TargetQueue], *, is_last: bool
+    ) -> Sequence[TargetQueue]:
+        """Return what is read back now: a large target, or as many small ones as one walk takes."""
+        small = self._small(ended)
+        large = next((queue for queue in ended if queue not in small), None)
+        if large is not None:
+            return [large]
+        if is_last:
+            return small
+        alike = [queue for queue in small if queue.target.kind == small[0].target.kind]
+        groups = [*batches(wanted_of(alike), self.client.limits.page_size)]
+        is_full = len(groups) > 1  # what belongs to the second one had no place in it
+        return [queue for queue in alike if queue.target in groups[0]] if is_full else []
+
+    def _small(self, queues: Sequence[TargetQueue]) -> list[TargetQueue]:
+        """Return the targets that can be read together with others."""
+        size = self.client.limits.page_size
+        return [
+            queue
+            for queue in queues
+            if queue.planned < size
+            and not any(one.problem or one.is_for_all for one in queue.unverified)
+        ]
 
     def _read_back_all(
         self, queues: Sequence[TargetQueue], *, alone: bool = False
     ) -> tuple[list[Outcome], Exception | None]:
         """Read targets back, small ones together; return outcomes and the first reason to stop."""
-        size = self.client.limits.page_size
-        small = [one for one in queues if _unverified_rows(one) < size and _is_settled(one)]
-        looks = look_together(self.client, small) if len(small) > 1 and not alone else {}
+        small = [] if alone else self._small(queues)
+        looks = look_together(self.client, small) if len(small) > 1 else {}
         outcomes: list[Outcome] = []
         reasons = _Reasons()
         for queue in queues:
@@ -297,15 +319,6 @@ class Run:
             if not isinstance(stop, CanaryFailedError):
                 return UnexpectedArchiveError(_MORE_THAN_ASKED, seen=unreported)
         return stop.error if isinstance(stop, StoppedByError) else stop
-
-
-def _unverified_rows(queue: TargetQueue) -> int:
-    return sum(len(submission.members) for submission in queue.unverified)
-
-
-def _is_settled(queue: TargetQueue) -> bool:
-    """Whether nothing can be at work any more, and the calls named all users."""
-    return not any(one.problem or one.is_for_all for one in queue.unverified)
 
 
 @define

@@ -79,6 +79,7 @@ class RunState:
             queue = self.queues.setdefault(chunk.target.key, TargetQueue(chunk.target))
             queue.pending.append((chunk, chunk.members))
             self._chunks[chunk.chunk_id] = position, queue
+            queue.planned += len(chunk)
             self.total += len(chunk)
         self.unsent = self.total
 

@@ -6,7 +6,7 @@ import logging
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.planning.select_all import operation_of
+from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.running.batches import Batches
 from lms_archive.archive.running.jobs import InFlight
 from lms_archive.archive.running.plan_guard import LearningPlanGuard
@@ -48,11 +48,10 @@ def call(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accept
     """
     contract, target = client.session.settings.contract, chunk.target
     whom: dict[str, list[str] | list[int]]
+    name = FORMS[chunk.form].operation(target.kind)
+    whom = {"user_ids": [member.user_id for member in members]}
     if chunk.form == "select_all":
-        name, whom = operation_of(target), {"status": [str(status) for status in terms.only]}
-    else:
-        name = f"archive_{target.kind}_enrollments"
-        whom = {"user_ids": [member.user_id for member in members]}
+        whom = {"status": [str(status) for status in terms.only]}
     reply = client.session.call(
         name,
         **{f"{target.kind}_id": target.target_id},

@@ -2,11 +2,18 @@
 
 from lms_archive.archive.selection.cells import comparable_name, is_id
 from lms_archive.archive.selection.columns import column_word, contradicted_terms
-from lms_archive.archive.selection.in_memory import read_exclusions, read_rows, read_users
+from lms_archive.archive.selection.in_memory import (
+    read_exclusions,
+    read_people,
+    read_places,
+    read_rows,
+    read_users,
+)
 from lms_archive.archive.selection.labels import Label, indexed, label_from, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
     Everything,
+    Everywhere,
     Fault,
     Form,
     Row,
@@ -15,12 +22,14 @@ from lms_archive.archive.selection.rows import (
     Selection,
     Target,
     TargetKind,
+    Targets,
     UserKey,
 )
 
 __all__ = [
     "KINDS",
     "Everything",
+    "Everywhere",
     "Fault",
     "Form",
     "Label",
@@ -30,6 +39,7 @@ __all__ = [
     "Selection",
     "Target",
     "TargetKind",
+    "Targets",
     "UserKey",
     "column_word",
     "comparable_name",
@@ -38,6 +48,8 @@ __all__ = [
     "is_id",
     "label_from",
     "read_exclusions",
+    "read_people",
+    "read_places",
     "read_rows",
     "read_users",
     "to_label",

@@ -20,10 +20,18 @@ from lms_archive.archive.selection.cells import (
 from lms_archive.archive.selection.columns import Headings
 from lms_archive.archive.selection.labels import Label, read_labels
 from lms_archive.archive.selection.reader import RowReader
-from lms_archive.archive.selection.rows import KINDS, Fault, Rows, RowsBuilder, Target
+from lms_archive.archive.selection.rows import (
+    KINDS,
+    Everywhere,
+    Fault,
+    Rows,
+    RowsBuilder,
+    Target,
+    Targets,
+)
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["read_exclusions", "read_rows", "read_users"]
+__all__ = ["read_exclusions", "read_people", "read_places", "read_rows", "read_users"]
 
 _SOURCE = "rows"
 _SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IGNORECASE)
@@ -138,6 +146,48 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
             "id; usernames are given as text"
         )
     return builder.rows()
+
+
+def read_people(users: Any) -> tuple[int | str, ...]:
+    """Return ids and usernames, each once, in their order.
+
+    Raises:
+        InvalidInputError: this is not a list of users, or one of them cannot be.
+    """
+    try:
+        people = [_user(to_python(getattr(one, "user_id", one))) for one in _listed(users, "users")]
+    except BadRow as error:
+        raise InvalidInputError(
+            f"users holds ids (int) and usernames (str), and one of them cannot be: {error}"
+        ) from None
+    return tuple(dict.fromkeys(one.strip() if isinstance(one, str) else one for one in people))
+
+
+def read_places(
+    targets: Targets, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
+) -> Everywhere:
+    """Return where the enrollments of users are looked for, without the users.
+
+    Raises:
+        InvalidInputError: an argument cannot be used.
+    """
+    if targets not in ("courses", "learning_plans"):
+        raise InvalidInputError(f"targets is 'courses' or 'learning_plans', not {shown(targets)}")
+    only = None if courses is None else _courses(courses, "courses")
+    left_out = _courses(exclude_courses, "exclude_courses")
+    if targets == "courses":
+        return Everywhere("course", targets=only, left_out=left_out)
+    if only is not None or left_out:
+        raise InvalidInputError("courses and exclude_courses need targets='courses'")
+    return Everywhere("learning_plan")
+
+
+def _courses(courses: Any, argument: str) -> tuple[Target, ...]:
+    if isinstance(courses, (str, bytes, Mapping)) or not isinstance(courses, Iterable):
+        raise InvalidInputError(
+            f"{argument} takes a list of ids (int) and codes (str), not {shown(courses)}"
+        )
+    return tuple(dict.fromkeys(Target.of("course", course) for course in courses))
 
 
 def _cell(value: Any) -> Any:

@@ -19,6 +19,7 @@ from lms_archive.errors import InvalidInputError
 __all__ = [
     "KINDS",
     "Everything",
+    "Everywhere",
     "Fault",
     "Form",
     "Row",
@@ -27,12 +28,14 @@ __all__ = [
     "Selection",
     "Target",
     "TargetKind",
+    "Targets",
     "UserKey",
 ]
 
 TargetKind = Literal["course", "learning_plan"]
 KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
 Form = Literal["hand_picked", "select_all"]
+Targets = Literal["courses", "learning_plans"]
 
 UserKey = int | str | tuple[int, str]
 """A user as asked for: an id, a username, or both, which must then agree."""
@@ -155,6 +158,11 @@ class Rows:
             (target, found) for target, found in zip(self.targets, places, strict=True) if found
         )
 
+    def user_id(self, place: int) -> int | None:
+        """Return the user that a row names, where that is an id."""
+        user = self.entries[place][1]
+        return user if isinstance(user, int) else None
+
     def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
         """Return the users that the rows at these places name."""
         return [self.entries[place][1] for place in places]
@@ -243,12 +251,62 @@ class Everything:
     exclude: frozenset[int | str] = frozenset()
     form: Form = "hand_picked"
 
+    @property
+    def kind(self) -> TargetKind:
+        """Where the enrollments are: in a course or in a learning plan."""
+        return self.target.kind
+
+    @property
+    def named_targets(self) -> tuple[Target, ...]:
+        """The targets that it names."""
+        return (self.target,)
+
+
+@frozen
+class Everywhere:
+    """All enrollments of some users that a job takes, wherever they are; a plan makes rows of them.
+
+    Attributes:
+        kind: whether they are in courses or in learning plans.
+        users: ids and usernames, unless `inactive_since` says which users are meant.
+        inactive_since: the users whose last access lies before this (aware), or so long ago.
+        exclude: ids and usernames of inactive users that are left alone.
+        targets: only in these; None for every one.
+        left_out: not in these.
+    """
+
+    kind: TargetKind
+    users: tuple[int | str, ...] = ()
+    inactive_since: datetime | timedelta | None = None
+    exclude: frozenset[int | str] = frozenset()
+    targets: tuple[Target, ...] | None = None
+    left_out: tuple[Target, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """What the enrollments are in, in words."""
+        return self.kind.replace("_", " ")
+
+    @property
+    def where(self) -> str:
+        """Where the enrollments are looked for, in words."""
+        if self.targets is None:
+            number, place = len(self.left_out), f"all {self.noun}s"
+            return f"{place} but {number:,}" if number else place
+        number = len(set(self.targets) - set(self.left_out))
+        return f"{number:,} {self.noun}{'s' * (number != 1)}"
+
+    @property
+    def named_targets(self) -> tuple[Target, ...]:
+        """The targets that it names."""
+        return (*(self.targets or ()), *self.left_out)
+
 
 @frozen
 class Selection:
     """All rows of a job, in input order, part after part."""
 
-    parts: tuple[Rows | Everything, ...] = ()
+    parts: tuple[Rows | Everything | Everywhere, ...] = ()
     placed: tuple[tuple[int, Rows], ...] = field(init=False, eq=False, repr=False)
     """The parts that hold rows, each with the number of rows before it."""
     _given: tuple[int, ...] = field(init=False, eq=False, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, fields, frozen
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
@@ -49,3 +49,19 @@ class Terms:
     reset_tracking: bool = field(validator=_decided)
     only: tuple[EnrollmentStatus, ...] = field(converter=_only)
     include_staff: bool = field(default=False, validator=_decided)
+
+    def difference(self, other: Terms) -> str:
+        """Say in words which terms of another job are not these."""
+        pairs = (
+            (term.name, getattr(self, term.name), getattr(other, term.name))
+            for term in fields(Terms)
+        )
+        return ", ".join(
+            f"{name} is {_shown(here)} here, {_shown(there)} there"
+            for name, here, there in pairs
+            if here != there
+        )
+
+
+def _shown(term: object) -> str:
+    return " or ".join(term) if isinstance(term, tuple) else str(term)

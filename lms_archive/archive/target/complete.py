@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.wire.pages import IncompleteListError, Page, UnreadableItem
 
-__all__ = ["CompleteList", "Reading", "read_complete", "read_once"]
+__all__ = ["CompleteList", "Reading", "joined", "read_complete", "read_once"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,17 @@ class CompleteList(Generic[T]):
             if record is None or (item.fields & needed and not is_irrelevant(record)):
                 raise UnexpectedResponseError("GET", self.path, status=200, faults=item.faults)
             yield record
+
+
+def joined(parts: Sequence[CompleteList[T]]) -> CompleteList[T]:
+    """Return lists that have no item in common as one, as old as the oldest of them."""
+    return CompleteList(
+        [item for part in parts for item in part.items],
+        [item for part in parts for item in part.unreadable],
+        min(part.read_at for part in parts),
+        parts[0].path,
+        sum(part.listed for part in parts),
+    )
 
 
 @frozen

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 from attrs import evolve, field, frozen
 
 from lms_archive.archive.selection import UserKey
-from lms_archive.archive.target.complete import CompleteList, read_complete, read_once
+from lms_archive.archive.target.complete import CompleteList, joined, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
@@ -26,6 +26,7 @@ from lms_archive.wire.pages import Page, of_target, tolerant_pages, with_partial
 
 __all__ = [
     "GRACE",
+    "IDENTITY",
     "LAG",
     "Active",
     "Archived",
@@ -41,8 +42,9 @@ GRACE: Final = timedelta(minutes=2)
 """How far the platform's own times may disagree."""
 LAG: Final = 60.0
 """Seconds for which a record that should be there is looked for again (assumed to be enough)."""
+IDENTITY: Final = frozenset({"enrolled_at"})
+"""What an active enrollment cannot be told from another without, beside its target and user."""
 
-_IDENTITY = frozenset({"enrolled_at"})
 _ARCHIVED_IDENTITY = frozenset({"enrollment.enrolled_at", "archiving.archived_at"})
 _user_of_active: Callable[[Any], int] = attrgetter("user_id")
 _user_of_archived: Callable[[Any], int] = attrgetter("user.user_id")
@@ -170,7 +172,7 @@ class TargetLists:
             )
         if listed is None:
             listed = self.active(users=users)
-        return {item.user_id: item for item in listed.with_partial(_IDENTITY)}
+        return {item.user_id: item for item in listed.with_partial(IDENTITY)}
 
     def find_archived(self, users: Sequence[int], *, since: datetime) -> dict[int, list[Archived]]:
         """Read what was archived of these users since then, by user id, in few calls.
@@ -287,13 +289,7 @@ class TargetLists:
                 parts = [read_complete(partial(begin_batch, batch), identity) for batch in batches]
         if not parts:
             parts = [read_complete(partial(begin, None), identity)]
-        return CompleteList(
-            [item for part in parts for item in part.items],
-            [item for part in parts for item in part.unreadable],
-            min(part.read_at for part in parts),
-            parts[0].path,
-            sum(part.listed for part in parts),
-        ).of_users(user, wanted)
+        return joined(parts).of_users(user, wanted)
 
 
 class _FilterIgnored(Exception):

@@ -93,13 +93,7 @@ def cut(
     read_at: datetime,
     form: Form = "hand_picked",
 ) -> Iterator[Chunk]:
-    """The chunks of one target, none larger than `size`, in the order of the rows.
-
-    In the select-all form all rows are one chunk, whose call is repeated where they are more
-    than it takes.
-    """
-    if form == "select_all" and members:
-        size = len(members)
+    """Cut the rows of one target into chunks of at most *size*, in their order."""
     for start in range(0, len(members), size):
         part = tuple(members[start : start + size])
         yield Chunk(

@@ -1,0 +1,238 @@
+"""Find the rows of what is asked for as a whole: all of a target, or all of some users."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from lms_archive.archive.planning.matching import Person, who_is_left_alone
+from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
+from lms_archive.archive.planning.resolve import (
+    UnresolvedTarget,
+    list_targets,
+    resolve_usernames,
+)
+from lms_archive.archive.selection import (
+    Everything,
+    Everywhere,
+    Fault,
+    Rows,
+    RowsBuilder,
+    Selection,
+    Target,
+    TargetKind,
+)
+from lms_archive.archive.target.many import SharedList
+from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive.errors import InvalidInputError, NotFoundError
+
+__all__ = ["expand"]
+
+_USER = ("user_id", "username")
+Places = tuple[TargetKind, tuple[Target, ...] | None]
+"""Where enrollments are looked for: in these targets, or in every one of the kind."""
+
+
+def expand(draft: Draft, selection: Selection) -> Selection:
+    """Return the selection with a row for each enrollment of what is asked for as a whole.
+
+    Raises:
+        InvalidInputError: a target is not there, or `exclude` names nobody by mistake.
+        ApiError: a call failed.
+    """
+    whole = [part for part in selection.parts if isinstance(part, Everything)]
+    wanted = {_resolved(draft, part.target): None for part in whole}
+    for target, read in read_targets(draft, wanted):
+        if isinstance(read, NotFoundError):
+            raise InvalidInputError(f"there is no {target} on the platform: {read}") from None
+    everywhere = {
+        place: (part, _people(draft, part))
+        for place, part in enumerate(selection.parts)
+        if isinstance(part, Everywhere)
+    }
+    found = _read_everywhere(draft, everywhere.values())
+    parts = []
+    for place, part in enumerate(selection.parts):
+        if isinstance(part, Everything):
+            parts.append(_rows_of_target(draft, part))
+        elif isinstance(part, Everywhere):
+            snapshots = found[part.kind, part.targets]
+            parts.append(_rows_of_users(draft, part, everywhere[place][1], snapshots))
+        else:
+            parts.append(part)
+    return Selection(tuple(parts))
+
+
+def _resolved(draft: Draft, target: Target) -> PlannedTarget:
+    found = draft.found[target]
+    if isinstance(found, UnresolvedTarget):
+        raise InvalidInputError(found.reason)
+    return found
+
+
+def _rows_of_target(draft: Draft, part: Everything) -> Rows:
+    """Make a row of each enrollment of a target."""
+    target = _resolved(draft, part.target)
+    inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
+    people = _people_in(draft.snapshots[target.key])
+    left_alone = _left_alone(draft, part.exclude, people, str(target), "enrolled")
+    by_id = part.target.code is None
+    key = part.target.target_id if by_id else part.target.code
+    builder = RowsBuilder((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
+    for one in people:
+        if one.user_id not in left_alone and (inactive is None or one.user_id in inactive):
+            builder.add((key, one.user_id, one.username), None, part.target, one.user_id)
+    rows = builder.rows()
+    if not len(rows):
+        draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
+    return rows
+
+
+@frozen
+class _People:
+    """The users that are meant: names by id, and the names that nobody has."""
+
+    names: Mapping[int, str | None]
+    unknown: Sequence[str] = ()
+
+
+def _people(draft: Draft, part: Everywhere) -> _People:
+    if part.inactive_since is not None:
+        inactive = _inactive(draft, part.inactive_since)
+        people = [_User(user_id, name) for user_id, name in inactive.items()]
+        left = _left_alone(draft, part.exclude, people, "inactive users", "inactive")
+        return _People({key: name for key, name in inactive.items() if key not in left})
+    names = [user for user in part.users if isinstance(user, str)]
+    ids = resolve_usernames(draft.client, names) if names else {}
+    known: dict[int, str | None] = {}
+    for user in part.users:
+        if isinstance(user, int):
+            known.setdefault(user, None)
+        elif user in ids:
+            known[ids[user]] = user
+    return _People(known, [name for name in names if name not in ids])
+
+
+@frozen
+class _User:
+    """A user of the platform, as exclusions are compared with."""
+
+    user_id: int
+    username: str | None
+
+
+def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
+    """Return the names of the inactive users by id, read once for each time."""
+    if since not in draft.inactive:
+        users = draft.client.users.inactive(since=since)
+        draft.inactive[since] = {user.user_id: user.username for user in users}
+        moment = since
+        if isinstance(moment, timedelta):
+            moment = draft.client.session.platform_time() - moment
+        draft.warnings.append(
+            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {len(draft.inactive[since]):,} users; "
+            "those who never logged in are left out"
+        )
+    return draft.inactive[since]
+
+
+def _left_alone(
+    draft: Draft,
+    exclude: Collection[int | str],
+    people: Sequence[Person | _User],
+    where: str,
+    state: str,
+) -> set[int]:
+    """Return the ids of users that are left alone, and warn of those who are not there.
+
+    Raises:
+        InvalidInputError: a name is almost that of one who is there.
+    """
+    try:
+        left_alone, told = who_is_left_alone(
+            exclude, people, lambda names: resolve_usernames(draft.client, names), state=state
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error}") from None
+    draft.warnings += (f"{where}: {text}" for text in told)
+    return left_alone
+
+
+def _read_everywhere(
+    draft: Draft, parts: Iterable[tuple[Everywhere, _People]]
+) -> dict[Places, list[Snapshot]]:
+    """Read the enrollments of all these users, once for all parts that look in the same places."""
+    users: dict[Places, dict[int, None]] = {}
+    for part, people in parts:
+        users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(people.names))
+    return {
+        (kind, targets): list(_read_users(draft, kind, targets, sorted(ids)))
+        for (kind, targets), ids in users.items()
+    }
+
+
+def _read_users(
+    draft: Draft, kind: TargetKind, targets: Sequence[Target] | None, user_ids: Sequence[int]
+) -> Iterator[Snapshot]:
+    """Read the enrollments of these users, in these targets or in every one.
+
+    Without the platform's list over all targets, each of them is read.
+    """
+    if not user_ids:
+        return
+    if targets is None:
+        read = SharedList(draft.client, kind).of_users(user_ids, draft.terms.only)
+        if read is not None:
+            for target in sorted(read, key=lambda target: target.target_id):
+                yield draft.keep(target, read[target], frozenset(user_ids))
+            return
+    places = (
+        list_targets(draft.client, kind)
+        if targets is None
+        else [_resolved(draft, target) for target in targets]
+    )
+    read_there = dict(read_targets(draft, dict.fromkeys(places, user_ids)))
+    for target in places:
+        snapshot = read_there[target]
+        if not isinstance(snapshot, NotFoundError):
+            yield snapshot
+        elif targets is not None:
+            raise InvalidInputError(f"there is no {target} on the platform: {snapshot}")
+
+
+def _rows_of_users(
+    draft: Draft, part: Everywhere, people: _People, snapshots: Sequence[Snapshot]
+) -> Rows:
+    """Make a row of each enrollment of these users, and one of each user who has none."""
+    left_out = {_resolved(draft, target).key for target in part.left_out}
+    builder = RowsBuilder((f"{part.kind}_id", *_USER))
+    enrolled: set[int] = set()
+    for snapshot in snapshots:
+        found = snapshot.target
+        if found.key in left_out:
+            continue
+        target = Target(part.kind, target_id=found.target_id)
+        draft.found[target] = found
+        for one in _people_in(snapshot):
+            user_id = one.user_id
+            if user_id is not None and user_id in people.names:
+                enrolled.add(user_id)
+                builder.add((found.target_id, user_id, one.username), None, target, user_id)
+    statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
+    reason = f"no {statuses} enrollment found in any {part.noun} of this job"
+    for user_id, name in people.names.items():
+        if user_id not in enrolled:
+            fault = Fault("not_enrolled", reason)
+            builder.add((None, user_id, name), None, None, user_id, fault)
+    for name in people.unknown:
+        fault = Fault("not_enrolled", f"no user has the username {name!r}; names match exactly")
+        builder.add((None, None, name), None, None, name, fault)
+    return builder.rows()
+
+
+def _people_in(snapshot: Snapshot) -> list[Person]:
+    """Return the enrollments whose users are known, those that cannot be archived among them."""
+    read = snapshot.enrollments
+    return [*read.items, *(item for item in read.unreadable if item.user_id is not None)]

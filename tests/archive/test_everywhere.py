@@ -1,0 +1,319 @@
+"""Every enrollment of some users, or of inactive ones, in every course or learning plan."""
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plan_tools import AGAIN, UNENROLL, check, done, load_plans
+from virtual_time import ENROLLED_AT, Stage
+
+from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, resume
+from lms_archive.errors import TooManyAffectedError
+
+BORDER = datetime(2025, 6, 1, tzinfo=timezone.utc)
+
+#: Who has completed which of the courses C1 to C4, or is there otherwise.
+COMPLETED = {1001: (1, 2, 3), 1002: (1,), 1003: (2, 4), 1004: (), 1005: (3,), 1006: (1, 4)}
+NONE = "no completed enrollment found in any course of this job"
+
+
+def for_users(users: Any, **more: Any) -> ArchiveJob:
+    """The job of these users: archive and unenroll, tracking kept."""
+    return ArchiveJob.for_users(users, **UNENROLL, **more)
+
+
+def for_inactive(since: Any, **more: Any) -> ArchiveJob:
+    """The job of inactive users on the same terms."""
+    return ArchiveJob.for_inactive_users(since=since, **UNENROLL, **more)
+
+
+def load(stage: Stage) -> None:
+    """u1001 to u1003 were active in spring, u1005 in autumn, u1006 never; u1004 has nothing."""
+    months = {1001: 3, 1002: 4, 1003: 5, 1004: 5, 1005: 9}
+    stage.sandbox.load(
+        users=[
+            {
+                "username": f"u{user}",
+                "user_id": user,
+                "last_access_date": f"2025-{months[user]:02}-01" if user in months else None,
+            }
+            for user in COMPLETED
+        ],
+        courses=[{"code": f"C{one}", "id_course": one} for one in range(1, 5)],
+        enrollments=[
+            done(user_id=user, id_course=course)
+            for user, courses in COMPLETED.items()
+            for course in courses
+        ],
+    )
+    stage.sandbox.load(
+        enrollments=[
+            done(user_id=1002, id_course=4, enrollment_status="in_progress"),
+            done(user_id=1003, id_course=3, enrollment_level="tutor"),
+        ]
+    )
+
+
+@pytest.fixture
+def town(stage: Stage) -> Stage:
+    """Six users in four courses."""
+    load(stage)
+    return stage
+
+
+def pairs(plan: ArchivePlan) -> list[tuple[int, int]]:
+    """Course and user of each enrollment that is archived, in the order of the plan."""
+    return [(chunk.target.target_id, one.user_id) for chunk in plan.chunks for one in chunk.members]
+
+
+def told(plan: ArchivePlan) -> list[tuple[str, int | str | None]]:
+    """Code and user of each row that is skipped."""
+    return [(one.code, one.user) for one in plan.skipped]
+
+
+def test_every_enrollment_of_some_users(town: Stage) -> None:
+    """One row for each enrollment found, and one for each user who has none."""
+    plan = for_users([1001, "u1003", "u1004", 1004, "nobody", 77]).plan(town.client)
+    assert pairs(plan) == [(1, 1001), (2, 1001), (2, 1003), (3, 1001), (4, 1003)]
+    assert told(plan) == [
+        ("staff", 1003),
+        ("not_enrolled", 1004),
+        ("not_enrolled", 77),
+        ("not_enrolled", "nobody"),
+    ]
+    reasons = [one.reason for one in plan.skipped]
+    assert reasons[1:3] == [NONE, NONE]
+    assert reasons[3] == "no user has the username 'nobody'; names match exactly"
+    result = plan.apply(town.client, ledger=town.ledger)
+    assert result.counts == {"archived": 5, "skipped": 4, "failed": 0, "unknown": 0}
+    assert town.archived == dict.fromkeys(pairs(plan), 1)
+    assert town.active == {(1, 1002), (3, 1005), (1, 1006), (4, 1006), (4, 1002), (3, 1003)}
+    first = next(iter(result.outcomes))
+    assert dict(first.row) == {"course_id": 1, "user_id": 1001, "username": "u1001"}
+    assert town.operations.count("all_course_enrollments") == 1 + 1  # planned, and read back
+    assert town.operations.count("list_courses") == 0
+
+
+def test_every_enrollment_of_inactive_users(town: Stage) -> None:
+    """The platform finds the users while the plan is made; SQL finds the same enrollments."""
+    job = for_inactive(since=BORDER)
+    assert town.sandbox.calls == []
+    plan = job.plan(town.client)
+    expected = town.sql(
+        "SELECT course_id, user_id FROM enrollments JOIN users USING (user_id) WHERE "
+        "last_access_date < '2025-06-01' AND last_access_date > '0001' AND "
+        "enrollment_status = 'completed' AND enrollment_level = 'student' ORDER BY 1, 2"
+    )
+    assert pairs(plan) == expected
+    assert told(plan) == [("staff", 1003), ("not_enrolled", 1004)]
+    (text,) = [text for text in plan.warnings if "inactive" in text]
+    assert text == (
+        "inactive since 2025-06-01 00:00:00 UTC: 4 users; those who never logged in are left out"
+    )
+    result = plan.apply(town.client, ledger=town.ledger, max_affected=len(expected))
+    assert result.counts["archived"] == len(expected)
+    assert sorted(town.archived) == expected
+
+
+@pytest.mark.parametrize(
+    "since", [date(2025, 6, 1), BORDER, datetime(2026, 3, 1, 12, tzinfo=timezone.utc) - BORDER]
+)
+def test_since(town: Stage, since: Any) -> None:
+    """A day, an aware time, or how long ago by the platform's clock."""
+    assert {user for _, user in pairs(for_inactive(since=since).plan(town.client))} == {
+        *(1001, 1002, 1003)
+    }
+
+
+def test_who_is_left_alone(town: Stage) -> None:
+    """Ids and usernames are excluded; those who are not inactive anyway are named."""
+    plan = for_inactive(since=BORDER, exclude=["u1001", 1002, "u1005"]).plan(town.client)
+    assert {user for _, user in pairs(plan)} == {1003}
+    assert told(plan) == [("staff", 1003), ("not_enrolled", 1004)]
+    assert (
+        "inactive users: 2 left alone; exclude also names nobody who would be taken there: 'u1005'"
+        in plan.warnings
+    )
+    with pytest.raises(InvalidInputError, match="inactive users: exclude names 'U1001', and 'u10"):
+        for_inactive(since=BORDER, exclude=["U1001"]).plan(town.client)
+
+
+@pytest.mark.parametrize(
+    ("where", "courses"),
+    [
+        ({"courses": [1, "C3"]}, {1, 3}),
+        ({"exclude_courses": ["C1", 4]}, {2, 3}),
+        ({"courses": [1, 2, 3], "exclude_courses": (2,)}, {1, 3}),
+        ({"courses": []}, set()),
+    ],
+    ids=str,
+)
+def test_some_courses(town: Stage, where: dict[str, Any], courses: set[int]) -> None:
+    """Only in these courses, and not in those, by id or code."""
+    plan = for_users(list(COMPLETED), **where).plan(town.client)
+    assert set(pairs(plan)) == {
+        (course, user) for user, there in COMPLETED.items() for course in there if course in courses
+    }
+    without = set(COMPLETED) - {user for _, user in pairs(plan)}
+    assert {user for code, user in told(plan) if code == "not_enrolled"} == without - (
+        {1003} if 3 in courses else set()  # the tutor of C3 is skipped as such
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ({"courses": ["NOPE"]}, "no course has the code 'NOPE'"),
+        ({"exclude_courses": ["c1"]}, "'C1' differs in upper and lower case"),
+        ({"courses": [99]}, "there is no course 99 on the platform"),
+    ],
+    ids=str,
+)
+def test_courses_that_are_not_there(town: Stage, where: dict[str, Any], words: str) -> None:
+    """A course that is named and not found stops the planning."""
+    with pytest.raises(InvalidInputError, match=words):
+        for_users([1001], **where).plan(town.client)
+
+
+def test_learning_plans(stage: Stage) -> None:
+    """The same in learning plans, with what became of each course."""
+    load_plans(stage, {50: [1, 2], 60: [3]}, users=3)
+    stage.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1003")
+    plan = for_users([1001, "u1003"], targets="learning_plans").plan(stage.client)
+    assert pairs(plan) == [(50, 1001), (60, 1001)]
+    (none,) = plan.skipped
+    assert none.reason == "no completed enrollment found in any learning plan of this job"
+    result = plan.apply(stage.client, ledger=stage.ledger)
+    archived = [one for one in result.outcomes if one.kind == "archived"]
+    assert [len(one.courses) for one in archived] == [2, 1]
+    assert stage.archived == {(1, 1001): 1, (2, 1001): 1, (3, 1001): 1}
+
+
+def test_re_enroll(town: Stage) -> None:
+    """Each user is enrolled again, once."""
+    plan = ArchiveJob.for_users([1001, 1002], **AGAIN).plan(town.client)
+    result = plan.apply(town.client, ledger=town.ledger)
+    check(town, result, again=True, archived=4)
+
+
+def test_added_to_other_jobs(town: Stage) -> None:
+    """A row that is asked for twice is archived once, and those of others are found as well."""
+    jobs = [
+        ArchiveJob.from_rows([{"username": "u1006", "course_code": "C1"}], **UNENROLL),
+        for_users([1001, "u1002"]),
+        for_inactive(since=BORDER, courses=["C1", "C2"]),
+        ArchiveJob.for_course(4, **UNENROLL).all_enrollments(),
+        ArchiveJob.for_course("C3", **UNENROLL).users(["u1001", 1005]),
+    ]
+    plan = sum(jobs[1:], jobs[0]).plan(town.client)
+    expected = {(1, 1006), (1, 1001), (1, 1002), (2, 1001), (3, 1001), (2, 1003), (4, 1003)}
+    assert set(pairs(plan)) == expected | {(4, 1006), (3, 1005)}
+    assert len(pairs(plan)) == 9
+    duplicates = [dict(one.row) for one in plan.skipped if one.code == "duplicate"]
+    assert [(one.get("course_id"), one["user_id"]) for one in duplicates] == [
+        (1, 1001),
+        (1, 1002),
+        (2, 1001),
+        (None, None),  # u1001 in C3, by name
+    ]
+    assert len(plan.skipped) == plan.counts["rows"] - 9
+    assert town.operations.count("list_users") == 2  # the one name, and the inactive users
+    result = plan.apply(town.client, ledger=town.ledger)
+    assert result.counts["archived"] == 9
+    assert set(town.archived) == set(pairs(plan))
+
+
+def test_saved_loaded_and_resumed(town: Stage, tmp_path: Path) -> None:
+    """The plan has rows like any other, which name nobody twice and lose nothing."""
+    plan = for_users([1001, 1004, "nobody"]).plan(town.client)
+    plan.save(tmp_path / "plan.sqlite")
+    loaded = ArchivePlan.load(tmp_path / "plan.sqlite")
+    assert (loaded.digest, loaded.skipped) == (plan.digest, plan.skipped)
+    with pytest.raises(TooManyAffectedError):
+        loaded.apply(town.client, ledger=town.ledger, max_affected=2)
+    result = loaded.apply(town.client, ledger=town.ledger)
+    result.to_csv(tmp_path / "outcome.csv")
+    assert result.counts == {"archived": 3, "skipped": 2, "failed": 0, "unknown": 0}
+    assert resume(town.ledger, town.client).counts == result.counts
+    again = ArchiveJob.from_csv(tmp_path / "outcome.csv", **UNENROLL).plan(town.client)
+    assert again.counts["to_archive"] == 0
+    assert {code for code, _ in told(again)} == {"not_enrolled", "bad_row"}
+
+
+def test_nobody_is_asked_for(town: Stage) -> None:
+    """No users, or none who is inactive: an empty plan."""
+    jobs = (for_users([]), for_inactive(since=date(2020, 1, 1)))
+    for number, job in enumerate(jobs):
+        plan = job.plan(town.client)
+        assert plan.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
+        result = plan.apply(town.client, ledger=town.folder / f"{number}.sqlite")
+        assert len(result.outcomes) == 0
+
+
+def test_how_the_jobs_show_themselves() -> None:
+    """Who and where, in the repr and in a notebook."""
+    jobs = [
+        for_users([1, 2]),
+        for_users(["ada"], courses=["A", 2], exclude_courses=[2]),
+        for_inactive(since=BORDER, exclude=[7], exclude_courses=[1, 2]),
+        for_inactive(since=timedelta(days=365), targets="learning_plans"),
+    ]
+    assert [repr(job).removeprefix("<ArchiveJob unenroll, ") for job in jobs] == [
+        "all enrollments of 2 users in all courses>",
+        "all enrollments of 1 user in 1 course>",
+        "all enrollments of inactive users in all courses but 2>",
+        "all enrollments of inactive users in all learning plans>",
+    ]
+    lines = (
+        "Every enrollment of 2 users in all courses; planning finds them.",
+        "Every enrollment of 1 user in 1 course; planning finds them.",
+        "since 2025-06-01 00:00:00Z in all courses but 2, with 1 user excluded; planning finds",
+        "Every enrollment of users inactive for 365 days in all learning plans; planning finds",
+    )
+    for job, line in zip(jobs, lines, strict=True):
+        assert line in job._repr_html_()
+        assert job.row_count is None
+
+
+def test_users_of_the_platform(town: Stage) -> None:
+    """Records of `client.users` stand for their ids."""
+    assert len(pairs(for_users(town.client.users.list()).plan(town.client))) == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"users": "ada"}, "users takes a list of ids"),
+        ({"users": [1.5]}, "one of them cannot be"),
+        ({"users": [None]}, "one of them cannot be"),
+        ({"users": [1], "targets": "plans"}, "targets is 'courses' or 'learning_plans', not 'plan"),
+        ({"users": [1], "courses": "SAFE"}, "courses takes a list of ids"),
+        ({"users": [1], "courses": [1.5]}, "a course is an id"),
+        ({"users": [1], "exclude_courses": 3}, "exclude_courses takes a list"),
+        ({"users": [1], "targets": "learning_plans", "courses": [1]}, "need targets='courses'"),
+        ({"users": [1], "only": "waiting"}, "what can be archived"),
+    ],
+    ids=str,
+)
+def test_arguments_that_cannot_be_used(arguments: dict[str, Any], words: str) -> None:
+    """Refused before anything is read."""
+    with pytest.raises(InvalidInputError, match=words):
+        for_users(**arguments)
+
+
+@pytest.mark.parametrize("since", [datetime(2025, 6, 1), timedelta(days=-1), "2025-06-01"])  # noqa: DTZ001
+def test_times_that_mean_nothing(since: Any) -> None:
+    """Naive times, times ahead and what is no time are refused at once."""
+    with pytest.raises(InvalidInputError, match=r"needs a time zone|in the future|must be a date"):
+        for_inactive(since=since)
+
+
+def test_dates_of_enrollment_are_kept(town: Stage) -> None:
+    """What the list over all courses says of an enrollment is what is archived."""
+    plan = for_users([1001]).plan(town.client)
+    assert {str(one.enrolled_at)[:19] for chunk in plan.chunks for one in chunk.members} == {
+        ENROLLED_AT
+    }
+    result = plan.apply(town.client, ledger=town.ledger)
+    assert not any(one.is_incomplete for one in result.outcomes)
