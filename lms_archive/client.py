@@ -32,25 +32,25 @@ __all__ = ["Client"]
 
 
 class Client:
-    """One platform, as one account sees it.
+    """A platform, as one account sees it.
 
-    Threads may share a client. A process has its own connections, locks, token and count of the
-    hour's calls: a child after a fork starts without them, and so does a client that comes out of
-    a pickle. A pickle carries the auth value, never a token; that of a client made by `from_env`
+    Threads may share a client. Each process has its own connections, locks, token and count of
+    the calls of the last hour: a forked child and an unpickled client start without them. A
+    pickle carries the auth value, never a token; the pickle of a client made by `from_env`
     carries neither, and reads the environment again where it is unpickled.
 
     Args:
         base_url: `https://<platform>`; plain http is for loopback only.
         auth: the login.
         contract: the table of calls, where the platform differs from the default.
-        limits: how much goes into one call, and how long jobs are waited for.
-        timeout: seconds to connect and seconds to read; one number stands for both.
-        retry: how often reads are tried again.
+        limits: the sizes of calls, and how long to wait for jobs.
+        timeout: seconds to connect and seconds to read; one number sets both.
+        retry: how often to attempt a read.
         calls_per_hour: the most calls in any hour; None: no throttle. The platform's own
             limit is 1,000 an hour for each IP address (doc, older), shared with every other
             integration there.
         app_info: name and version of the tool built on this library, for the user agent.
-        transport: what carries an exchange; requests by default.
+        transport: a callable that carries one HTTP exchange; by default, requests.
 
     Raises:
         InvalidInputError: the base URL or another argument cannot be used.
@@ -84,7 +84,7 @@ class Client:
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, **options: Any) -> Client:
-        """Make a client from environment variables.
+        """Create a client from environment variables.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
         `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`; and, where it is
@@ -95,8 +95,8 @@ class Client:
             **options: as for `Client`.
 
         Raises:
-            InvalidInputError: variables are missing; all of them are named. Or the contract's
-                file cannot be used.
+            InvalidInputError: variables are missing (the message names all of them), or the
+                contract file cannot be used.
         """
         url, auth = address_and_auth(base_url)
         if options.get("contract") is None:
@@ -116,7 +116,7 @@ class Client:
         self.background_jobs: BackgroundJobs = BackgroundJobs(session)
 
     def _use_clock(self, clock: Clock) -> None:
-        """Start again with this clock, so that tests need not wait."""
+        """Replace the clock, so that tests need not wait."""
         self._connect(Session(self.session.settings, clock=clock))
 
     @property
@@ -126,25 +126,26 @@ class Client:
 
     @property
     def limits(self) -> Limits:
-        """How much goes into one call, and how long jobs are waited for."""
+        """The sizes of calls, and how long to wait for jobs."""
         return self.session.settings.limits
 
     def with_options(self, **options: Any) -> Client:
-        """Return a copy with other settings that shares token, connections and the hour's calls.
+        """Return a copy with other settings that shares token, connections and the call count.
 
         Args:
-            **options: any argument of `Client` but `base_url`, by name.
+            **options: any argument of `Client` except `base_url`, by name.
 
         Raises:
             InvalidInputError: an option is unknown or cannot be used. Another base URL needs
                 another client.
         """
-        known = [name for name in Settings.__annotations__ if name not in ("base_url", "from_env")]
+        allowed = set(Settings.__annotations__) - {"base_url", "from_env"}
         for name in options:
-            if name not in known:
-                raise InvalidInputError(
-                    f"no option {name!r} to change; there are: {', '.join(known)}"
+            if name not in allowed:
+                names = ", ".join(
+                    option for option in Settings.__annotations__ if option in allowed
                 )
+                raise InvalidInputError(f"unknown option {name!r}; the options are: {names}")
         settings = self.session.settings
         changed = evolve(settings, from_env=settings.from_env - options.keys(), **options)
         return _connected(type(self), self.session.with_settings(changed))
@@ -160,14 +161,14 @@ class Client:
         params: Mapping[str, Any] | None = None,
         json: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Make any call of the platform and return its JSON, decoded.
+        """Make any call of the platform and return its decoded JSON.
 
-        Login, throttle and errors are those of every other call. A read is tried again; a write
-        is sent once, whatever happens to it. A list in `params` is sent once for each item.
+        Login, throttle and errors are those of every other call. A read is attempted again where
+        it fails; a write is sent once. A list in `params` is sent once for each item.
 
         Raises:
-            InvalidInputError: there is no such call to make.
-            ApiError: it failed or was refused.
+            InvalidInputError: the arguments do not make a call.
+            ApiError: the call failed or was refused.
         """
         for word in (method, path):
             _check("method and path", word, str)
@@ -178,29 +179,31 @@ class Client:
                 method=method.upper(),
                 path=path,
                 service="",
-                evidence="asked for",
+                evidence="Client.request",
                 params={},
                 fixed=fixed,
             )
             dumps(json, allow_nan=False)
         except (ValueError, TypeError) as error:
-            raise InvalidInputError(f"no call to make: {error}") from None
+            raise InvalidInputError(f"the call cannot be made: {error}") from None
         if row.in_path:
-            raise InvalidInputError(f"no call to make: path {path!r} has a place to be filled in")
+            raise InvalidInputError(
+                f"the call cannot be made: the path {path!r} has a placeholder; fill it in"
+            )
         request = evolve(row.request(), json=json)
         return self.session.send(request, repeat=not request.is_write).data
 
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
-        """Ask the platform's own swagger whether the contract's calls are as it describes them.
+        """Check the contract's calls against the platform's own swagger.
 
-        Reads only: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
-        documents, then each document that is wanted, or `GET /<service>/v1/swagger` (seen) where
-        the addresses are refused; each once as long as this client and its copies live. What is
-        not confirmed comes with the operations that may be meant, at most three.
+        Only reads: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
+        documents, then reads each document that is needed, or `GET /<service>/v1/swagger` (seen)
+        where the addresses are refused. The client and its copies read each document once. An
+        operation that is not confirmed comes with at most three candidates.
 
         Args:
-            operations: names of rows of the contract; None: all, except those that log in and
-                find the documents.
+            operations: names of rows of the contract; None: all rows, except those that log in
+                and find the documents.
 
         Raises:
             InvalidInputError: the contract has no such row.
@@ -209,7 +212,7 @@ class Client:
         return verify(self.session, operations)
 
     def check(self) -> ClientCheck:
-        """Check login, role, contract and archived lists before the first job; reads only.
+        """Check login, role, contract and archived lists before the first job; only reads.
 
         Calls `GET /manage/v1/user/session` (seen), then those of `verify_contract`
         (`GET /manage/v1/site/microservices`, `GET /<service>/v1/swagger`), then the archived
@@ -251,5 +254,5 @@ def _connected(cls: type[Client], session: Session) -> Client:
 def _check(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
         raise InvalidInputError(
-            f"no call to make: {name} must be {kind.__name__}, not {value!r:.60}"
+            f"the call cannot be made: {name} must be {kind.__name__}, not {value!r:.60}"
         )

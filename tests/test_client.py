@@ -183,7 +183,7 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     """A misspelt option is an error that names those there are."""
     client, _ = scripted(GOOD)
     with pytest.raises(
-        InvalidInputError, match=f"no option '{name}' to change; there are: auth, contract"
+        InvalidInputError, match=f"unknown option '{name}'; the options are: auth, contract"
     ):
         client.with_options(**{name: 1})
 
@@ -389,7 +389,7 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
 def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) -> None:
     """What is no call is refused before anything is sent."""
     client, script = scripted(GOOD)
-    with pytest.raises(InvalidInputError, match="no call to make: "):
+    with pytest.raises(InvalidInputError, match="the call cannot be made: "):
         client.request(*call, **more)
     assert (script.sent, script.logins) == ([], [])
 

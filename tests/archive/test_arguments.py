@@ -201,7 +201,7 @@ def test_calls_of_a_wrong_type(stage: Stage) -> None:
     """Any call may be made with `request`, and its arguments are checked too."""
     anything: Any = stage.client.request
     for method, path, params in ((5, "/x", None), ("GET", None, None), ("GET", "/x", (1, 2))):
-        with pytest.raises(InvalidInputError, match="no call to make"):
+        with pytest.raises(InvalidInputError, match="the call cannot be made"):
             anything(method, path, params=params)
     contract: Any = Contract.default()
     for change in (contract.with_operation, contract.with_record):

@@ -106,7 +106,7 @@ def test_through_no_link(write: Any, to: str, done: Done, pdfs: Client, tmp_path
     link = tmp_path / "it"
     link.symlink_to(theirs)
     with pytest.raises(
-        InvalidInputError, match="is a symbolic link, and nothing is written through one"
+        InvalidInputError, match="is a symbolic link, and files are not written through links"
     ):
         write(done, pdfs, link)
     assert link.is_symlink()
@@ -119,7 +119,7 @@ def test_no_device(write: Any, done: Done, pdfs: Client, tmp_path: Path) -> None
     """A pipe or a device is not replaced by a file: as root that would be /dev/null."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(InvalidInputError, match="is no ordinary file"):
+    with pytest.raises(InvalidInputError, match="is not an ordinary file"):
         write(done, pdfs, pipe)
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
