@@ -165,7 +165,7 @@ def test_save_makes_a_contract_that_is_confirmed(
         with Client.from_env(base_url=platform.url) as client:
             report = client.verify_contract([ARCHIVE, ARCHIVE_PLAN])
         assert [check.state for check in report] == ["confirmed", "confirmed"]
-        assert "exists; name another file" in fails(
+        assert "already exists; name a new file" in fails(
             capsys, "verify", platform.url, "--save", str(file)
         )
 
@@ -178,7 +178,7 @@ def test_documents_are_kept_and_checked_without_a_platform(
     with serving(moved()) as platform:
         assert main(["verify", platform.url, "--save-documents", str(folder)]) == 1
         online = capsys.readouterr().out
-        said = "holds documents already"
+        said = "already holds documents"
         assert said in fails(capsys, "verify", platform.url, "--save-documents", str(folder))
     assert f"The documents are in {folder}" in online
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN")

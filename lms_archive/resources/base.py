@@ -25,21 +25,21 @@ class Resource(Generic[T]):
     _list: ClassVar[str]
     _get: ClassVar[str]
 
-    def __init__(self, wire: Session) -> None:
-        self._wire = wire
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def _listing(self, **filters: Any) -> Listing[T]:
         return Listing(self._record, lambda: self._pages(**filters))
 
     def _pages(self, **filters: Any) -> Iterator[Page[T]]:
-        return pages(self._wire, self._list, self._record, **filters)
+        return pages(self._session, self._list, self._record, **filters)
 
     def _fetch(self, identity: int | str) -> T:
         """Return the record of that id, and no other: the answer has to name it."""
         where = {self._id: identity}
-        reply = self._wire.call(self._get, **where)
-        record: T = structured(self._wire, self._get, self._record, reply.data, where)
-        require_same_id(self._wire, self._get, getattr(record, self._id), **where)
+        reply = self._session.call(self._get, **where)
+        record: T = structured(self._session, self._get, self._record, reply.data, where)
+        require_same_id(self._session, self._get, getattr(record, self._id), **where)
         return record
 
     def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
@@ -53,7 +53,7 @@ class Resource(Generic[T]):
             if getattr(record, attribute) == name
         }
         if not records:
-            row = self._wire.operation(self._list)
+            row = self._session.operation(self._list)
             message = f"no {self._noun} with the {attribute} {name!r}"
             raise NotFoundError(row.method, row.path, message=message)
         if len(records) > 1:

@@ -62,12 +62,12 @@ class ClientCheck:
         return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
-def check(wire: Session) -> ClientCheck:
+def check(session: Session) -> ClientCheck:
     """Check what a job needs; reads only, and raises nothing of the platform."""
-    platform = wire.settings.base_url
+    platform = session.settings.base_url
     try:
-        account = known_account(wire)
-        report = verify(wire)
+        account = known_account(session)
+        report = verify(session)
     except ApiError as error:
         return ClientCheck(platform=platform, problems=(str(error),))
     problems = []
@@ -86,7 +86,7 @@ def check(wire: Session) -> ClientCheck:
         )
     archived_lists = {}
     for kind in ("course", "learning plan"):
-        archived_lists[kind], failure = _read_archived_list(wire, kind)
+        archived_lists[kind], failure = _read_archived_list(session, kind)
         if failure is not None:
             problems.append(f"the archived list of a {kind} cannot be read: {failure}")
     return ClientCheck(
@@ -103,14 +103,14 @@ def _stops_jobs(row: OperationCheck) -> bool:
     return row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
 
 
-def _read_archived_list(wire: Session, kind: str) -> tuple[str, ApiError | None]:
+def _read_archived_list(session: Session, kind: str) -> tuple[str, ApiError | None]:
     """Read a page of the archived list of the first course or learning plan there is."""
-    archived = Archived(wire)
+    archived = Archived(session)
     if kind == "course":
-        ids = (course.course_id for course in Courses(wire).list())
+        ids = (course.course_id for course in Courses(session).list())
         pages: Callable[[int], Iterator[Page[ArchivedRecord]]] = archived.pages_in_course
     else:
-        ids = (plan.learning_plan_id for plan in LearningPlans(wire).list())
+        ids = (plan.learning_plan_id for plan in LearningPlans(session).list())
         pages = archived.pages_in_learning_plan
     try:
         target_id = next(ids, None)

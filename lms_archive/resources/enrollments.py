@@ -20,8 +20,8 @@ __all__ = ["Enrollments"]
 class Enrollments:
     """`client.enrollments`: who is enrolled now."""
 
-    def __init__(self, wire: Session) -> None:
-        self._wire = wire
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def in_course(
         self,
@@ -80,7 +80,7 @@ class Enrollments:
         Arguments and errors are those of `in_course`.
         """
         given = {"course_id": course_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
+        found = pages(self._session, "course_enrollments", CourseEnrollment, **given)
         return of_target(found, course_id, attrgetter("course_id"))
 
     def pages_in_learning_plan(
@@ -95,7 +95,7 @@ class Enrollments:
         Arguments and errors are those of `in_learning_plan`.
         """
         given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
-        found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
+        found = pages(self._session, "learning_plan_enrollments", LearningPlanEnrollment, **given)
         return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
 
 

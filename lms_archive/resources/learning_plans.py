@@ -73,7 +73,7 @@ class LearningPlans(Resource[LearningPlan]):
         return Listing(
             LearningPlanCourse,
             lambda: pages(
-                self._wire,
+                self._session,
                 "learning_plan_courses",
                 LearningPlanCourse,
                 learning_plan_id=learning_plan_id,
@@ -89,10 +89,12 @@ class LearningPlans(Resource[LearningPlan]):
         Raises:
             NotFoundError: there is no such course.
         """
-        row = self._wire.operation("get_course")
-        reply = self._wire.call("get_course", course_id=course_id)
-        course = structured(self._wire, "get_course", Course, reply.data, {"course_id": course_id})
-        require_same_id(self._wire, "get_course", course.course_id, course_id=course_id)
+        row = self._session.operation("get_course")
+        reply = self._session.call("get_course", course_id=course_id)
+        course = structured(
+            self._session, "get_course", Course, reply.data, {"course_id": course_id}
+        )
+        require_same_id(self._session, "get_course", course.course_id, course_id=course_id)
         plans = row.find(reply.data, "learning_plans")
         try:
             return tuple(int(str(row.find(plan, "learning_plan_id"))) for plan in plans)

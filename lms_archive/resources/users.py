@@ -76,7 +76,7 @@ class Users(Resource[User]):
             NotFoundError: the platform has no such call.
             ApiError: the call failed or was refused.
         """
-        row, answer = self._wire.operation("session"), self._wire.call("session").data
+        row, answer = self._session.operation("session"), self._session.call("session").data
         user_id, username, level = (
             str(row.find(answer, word) or "") for word in ("user_id", "username", "user_level")
         )
@@ -138,7 +138,7 @@ class Users(Resource[User]):
 
     def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
         parameters = {"sort": "last_access_date", "direction": direction}
-        listed = tolerant_pages(self._wire, "list_users", User, parameters)
+        listed = tolerant_pages(self._session, "list_users", User, parameters)
         return with_partial(listed, frozenset({"last_login_at"}))
 
 

@@ -1,4 +1,4 @@
-"""One HTTP exchange: the only module that knows requests."""
+"""Carry one HTTP exchange. The only module that imports requests."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ __all__ = [
 ]
 
 MAX_BODY = 16 * 1024 * 1024
-"""No answer is read beyond this many bytes, unpacked."""
+"""The most bytes that are read of an answer, after decompression."""
 
 
 class RequestNotSentError(OSError):
-    """The connection was never established: the platform has seen nothing of the call."""
+    """The connection was never established: the platform has not received the call."""
 
 
 class UnusableConnectionError(RequestNotSentError):
-    """No connection can be established with these settings, however often it is tried.
+    """No connection is possible with these settings, however often it is attempted.
 
-    A certificate or a bundle of certificates that cannot be used, or a proxy that refuses.
+    A certificate or a bundle of certificates cannot be used, or a proxy refuses.
     """
 
 
 @frozen
 class Response:
-    """What came back: status, headers, and the body, unpacked and whole."""
+    """The answer to a request: status, headers, and the whole body, decompressed."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -59,10 +59,10 @@ class Response:
 
 
 class Transport(Protocol):
-    """Anything that carries one exchange, without following redirects and without retrying.
+    """A callable that carries one exchange, without following redirects and without retrying.
 
     It raises `RequestNotSentError` (or `ConnectionRefusedError`, `socket.gaierror`) where the call
-    surely never left, and any other `OSError` where the answer was lost.
+    was certainly never sent, and any other `OSError` where the answer was lost.
     """
 
     def __call__(
@@ -80,7 +80,7 @@ class Transport(Protocol):
 
 
 class _OwnHeaders(AuthBase):
-    """Keeps requests from putting a `.netrc` entry over the bearer, or where none belongs."""
+    """An auth that keeps requests from using an entry of `.netrc`, with or without a token."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._authorization = headers.get("Authorization")
@@ -92,7 +92,7 @@ class _OwnHeaders(AuthBase):
 
 
 class _Sessions:
-    """The sessions of one process: one for each thread."""
+    """The sessions of one process, one for each thread."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -126,15 +126,15 @@ class RequestsTransport:
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> Response:
-        """Carry one exchange; its body is read whole, up to `MAX_BODY`, within the read time-out.
+        """Carry one exchange, and read its whole body (up to `MAX_BODY`) within the read time-out.
 
         Raises:
-            UnusableConnectionError: the connection cannot be established with these settings.
+            UnusableConnectionError: no connection is possible with these settings.
             RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
         session = self._sessions.get().get()
-        # Plain http is for loopback: a proxy of the environment would be another host.
+        # Plain http is for loopback only; a proxy from the environment would be another host.
         session.trust_env = not url.startswith("http:")
         try:
             with session.request(
@@ -151,7 +151,7 @@ class RequestsTransport:
                 return Response(response.status_code, response.headers, _read(response, timeout[1]))
         except (OSError, HTTPError) as error:
             lost = plain_error(error)
-        raise lost  # without the error of requests, which holds the whole request
+        raise lost  # without the error from requests, which holds the whole request
 
     def __reduce__(self) -> tuple[type[RequestsTransport], tuple[()]]:
         """Pickle without connections."""
@@ -165,7 +165,7 @@ class RequestsTransport:
 def _read(response: requests.Response, seconds: float) -> bytes:
     end = time.monotonic() + seconds
     content = bytearray()
-    # Not iter_content: it waits until a part is full, however slowly that arrives.
+    # Not iter_content: it waits until a block is full, however slowly the bytes arrive.
     read = getattr(response.raw, "read1", response.raw.read)
     while part := read(64 * 1024, decode_content=True):
         content += part
@@ -177,10 +177,10 @@ def _read(response: requests.Response, seconds: float) -> bytes:
 
 
 def plain_error(error: OSError | HTTPError) -> OSError:
-    """Return Python's own error for one of requests, its text the cause in plain words.
+    """Return a built-in error for an error from requests, with the cause in plain words.
 
-    Requests raises one error for a refused and for a cut connection, and its text names classes of
-    urllib3: what happened is inside.
+    Requests raises the same error for a refused and for a lost connection, and its text names
+    classes of urllib3; the cause is nested inside.
     """
     chain = list(_chain(error))
     cause = chain[-1]
@@ -205,7 +205,7 @@ _VARIABLES = "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it wraps, down to the one that says what happened."""
+    """Yield an error and the errors that it wraps, down to the original cause."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -216,10 +216,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str | None:
-    """Return what has to be set right before any connection can be established."""
+    """Return what must be corrected before any connection is possible, or None."""
     if isinstance(cause, SSLCertVerificationError):
         reason = f"certificate verify failed: {cause.verify_message}"
-        return f"{reason}; an authority of your own is named in REQUESTS_CA_BUNDLE"
+        return f"{reason}; for your own certificate authority set REQUESTS_CA_BUNDLE"
     if bundle := _NO_BUNDLE.match(str(cause)):
         return f"the CA bundle {bundle[1]!r} does not exist; see {_VARIABLES}"
     while_loading = isinstance(cause, (FileNotFoundError, PermissionError, IsADirectoryError))
@@ -236,7 +236,7 @@ def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str
 
 def _words(cause: BaseException, chain: Sequence[BaseException]) -> str:
     if isinstance(cause, HTTPError) or any(isinstance(link, DecodeError) for link in chain):
-        return "the answer broke off, or cannot be unpacked"
+        return "the answer is incomplete, or cannot be decompressed"
     if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
         return f"the answer is not HTTP: {str(cause).strip()}"
     text = str(getattr(cause, "strerror", None) or cause)

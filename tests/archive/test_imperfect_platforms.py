@@ -205,7 +205,7 @@ def test_a_page_that_is_lost(stage: Stage) -> None:
     plan = job.plan(stage.connect(transport=_Pages(stage, lose(1)), limits=Limits(page_size=10)))
     assert plan.counts["to_archive"] == 45
     client = stage.connect(transport=_Pages(stage, lose(10_000)), limits=Limits(page_size=10))
-    with pytest.raises(UnexpectedResponseError, match="page 2 is empty, and more should follow"):
+    with pytest.raises(UnexpectedResponseError, match="page 2 is empty, but more should follow"):
         for_course(1).all_enrollments().plan(client)
 
 

@@ -115,7 +115,9 @@ def test_a_file_that_is_mounted_on_its_own(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.EBUSY, "Device or resource busy")
 
     monkeypatch.setattr(Path, "replace", busy)
-    with pytest.raises(InvalidInputError, match=r"out\.csv: .* name a file inside a mounted folder"):
+    with pytest.raises(
+        InvalidInputError, match=r"out\.csv: .* name a file inside a mounted folder"
+    ):
         write_csv(path, ["a"], [])
     monkeypatch.undo()
     assert path.read_text(encoding="utf-8") == "old"
@@ -140,7 +142,10 @@ class _Closed(io.StringIO):
 
 Destinations = dict[str, tuple[Callable[[Path], Any], str]]
 UNUSABLE: Destinations = {
-    "a missing folder": (lambda at: at / "no" / "such" / "x.csv", "the folder .*such does not exist; create it"),
+    "a missing folder": (
+        lambda at: at / "no" / "such" / "x.csv",
+        "the folder .*such does not exist; create it",
+    ),
     "a folder": (lambda at: at, "is not an ordinary file"),
     "a file as folder": (lambda at: at / "file" / "x.csv", "file/x.csv: cannot be written: Not a"),
     "a NUL": (lambda _: "a\0b", "cannot be written: .*null"),
