@@ -1,4 +1,4 @@
-"""Active enrollments, in courses and in learning plans."""
+"""List the active enrollments in courses and learning plans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Enrollments"]
 
 
 class Enrollments:
-    """`client.enrollments`: who is enrolled now."""
+    """`client.enrollments`: the active enrollments of the platform."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -30,22 +30,23 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
     ) -> Listing[CourseEnrollment]:
-        """The active enrollments of a course, page by page.
+        """List the active enrollments of a course, reading page by page.
 
         Calls `GET /course/v1/courses/{course_id}/enrollments` (seen), 200 enrollments a call.
-        A wrong filter seems to be ignored, not refused (inferred): check what comes.
+        The platform seems to ignore an unknown filter instead of refusing it (inferred), so check
+        the items.
 
         Args:
             course_id: the course.
-            user_ids: only these users; at most 200 go well into one call.
-            status: only these states, or this one.
+            user_ids: only these users; use at most 200 in a call.
+            status: only this status, or any of several.
 
         Raises:
-            NotFoundError: there is no such course.
+            NotFoundError: the course does not exist.
             ApiError: a call failed.
         """
-        given: Any = _filters(user_ids, status)
-        return Listing(CourseEnrollment, lambda: self.pages_in_course(course_id, **given))
+        filters: Any = _filters(user_ids, status)
+        return Listing(CourseEnrollment, lambda: self.pages_in_course(course_id, **filters))
 
     def in_learning_plan(
         self,
@@ -54,18 +55,18 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Iterable[EnrollmentStatus | str] | None = None,
     ) -> Listing[LearningPlanEnrollment]:
-        """The active enrollments of a learning plan, page by page.
+        """List the active enrollments of a learning plan, reading page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
-        enrollments a call; otherwise as `in_course`.
+        enrollments a call. Arguments are those of `in_course`.
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
             ApiError: a call failed.
         """
-        given: Any = _filters(user_ids, status)
+        filters: Any = _filters(user_ids, status)
         return Listing(
-            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan_id, **given)
+            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan_id, **filters)
         )
 
     def pages_in_course(
@@ -79,9 +80,9 @@ class Enrollments:
 
         Arguments and errors are those of `in_course`.
         """
-        given = {"course_id": course_id, **_filters(user_ids, status)}
-        found = pages(self._session, "course_enrollments", CourseEnrollment, **given)
-        return of_target(found, course_id, attrgetter("course_id"))
+        parameters = {"course_id": course_id, **_filters(user_ids, status)}
+        listed = pages(self._session, "course_enrollments", CourseEnrollment, **parameters)
+        return of_target(listed, course_id, attrgetter("course_id"))
 
     def pages_in_learning_plan(
         self,
@@ -94,9 +95,11 @@ class Enrollments:
 
         Arguments and errors are those of `in_learning_plan`.
         """
-        given = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
-        found = pages(self._session, "learning_plan_enrollments", LearningPlanEnrollment, **given)
-        return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+        parameters = {"learning_plan_id": learning_plan_id, **_filters(user_ids, status)}
+        listed = pages(
+            self._session, "learning_plan_enrollments", LearningPlanEnrollment, **parameters
+        )
+        return of_target(listed, learning_plan_id, attrgetter("learning_plan_id"))
 
 
 def _filters(

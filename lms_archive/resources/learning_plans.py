@@ -46,7 +46,7 @@ class LearningPlans(Resource[LearningPlan]):
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}` (path and title seen).
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
             UnexpectedResponseError: the answer is about another learning plan.
         """
         return self._fetch(learning_plan_id)
@@ -58,7 +58,7 @@ class LearningPlans(Resource[LearningPlan]):
 
         Raises:
             NotFoundError: no learning plan has this code.
-            InvalidInputError: several learning plans have it; only an id says which is meant.
+            InvalidInputError: several learning plans have this code; use the id.
         """
         return self._find_exact("code", code, search=code)
 
@@ -68,7 +68,7 @@ class LearningPlans(Resource[LearningPlan]):
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/courses` (seen, weak).
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
         """
         return Listing(
             LearningPlanCourse,
@@ -87,7 +87,7 @@ class LearningPlans(Resource[LearningPlan]):
         not only the caller's, is assumed).
 
         Raises:
-            NotFoundError: there is no such course.
+            NotFoundError: the course does not exist.
         """
         row = self._session.operation("get_course")
         reply = self._session.call("get_course", course_id=course_id)

@@ -552,7 +552,8 @@ def test_no_date() -> None:
     client, _ = scripted(Response(200, {}, b"{}"))
     client.request("GET", "/x")
     with pytest.raises(
-        UnexpectedResponseError, match="no Date header: without it the time of an archive cannot be verified"
+        UnexpectedResponseError,
+        match="no Date header: without it the time of an archive cannot be verified",
     ):
         client.session.platform_time()
 

@@ -372,7 +372,9 @@ def test_modes_are_judged_one_by_one() -> None:
     assert report.confirmed(ARCHIVE, "unenroll")
     assert not report.confirmed(ARCHIVE, "re-enroll")
     report.require(ARCHIVE, mode="unenroll")
-    with pytest.raises(UnconfirmedContractError, match="none of its values clearly means re-enroll"):
+    with pytest.raises(
+        UnconfirmedContractError, match="none of its values clearly means re-enroll"
+    ):
         report.require(ARCHIVE, mode="re-enroll")
     worse = judged(archive_call(row=json_body(**{**archive_body(("delete",)), "user_id": text()})))
     assert not worse.confirmed("unenroll")
