@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, get_args
 import attrs
 from attrs import frozen
 
-__all__ = ["Column", "Kind", "columns_of", "given_columns", "rows_of", "text_of"]
+__all__ = ["Column", "Kind", "columns_of", "inferred_columns", "rows_of", "text_of"]
 
 Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
 """`word` is one of a few words; `ids` are several whole numbers; `time` is aware, in UTC."""
@@ -99,7 +99,7 @@ def _as_text(get: Callable[[Any], Any]) -> Callable[[Any], str | None]:
     return text
 
 
-def given_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
+def inferred_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
     """Return the columns of a user's rows; a column of mixed kinds is text."""
     kinds: dict[str, set[Kind]] = {}
     for row in rows:

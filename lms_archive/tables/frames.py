@@ -105,7 +105,7 @@ def _extra(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError:
-        text = f"{module} is not installed: pip install 'lms-archive[{extra}]'"
+        text = f"{module} is missing: pip install 'lms-archive[{extra}]'"
         raise LmsArchiveError(text) from None
 
 

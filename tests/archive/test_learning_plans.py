@@ -345,7 +345,7 @@ def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
     assert "3 enrollments in 1 learning plan of" in text
     assert "Up to 6 enrollments in courses of the learning plans will be archived as well." in text
     assert "RESET" in text
-    assert "does not hold scores, time spent or progress" in text
+    assert "does not contain scores, time spent or progress" in text
     assert "Plan 50" in text
 
 

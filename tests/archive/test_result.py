@@ -265,7 +265,7 @@ def test_an_unfinished_result_says_so(interrupted: ArchiveResult, stage: Stage) 
     """In text and in HTML, with what to type; the counts are what they are."""
     assert str(interrupted) == (
         f"1 archived, 2 skipped, 0 failed, 0 unknown ({stage.ledger})\n"
-        f"unfinished: 4 rows pending; resume({str(stage.ledger)!r}, client) goes on"
+        f"unfinished: 4 rows pending; resume({str(stage.ledger)!r}, client) continues"
     )
     assert "unfinished: 4 rows pending" in interrupted._repr_html_()
     assert interrupted.counts == {"archived": 1, "skipped": 2, "failed": 0, "unknown": 0}

@@ -135,7 +135,9 @@ def test_delete_takes_records_only(archived: Sandbox) -> None:
     with pytest.raises(InvalidInputError, match="expected archived records, not 7"):
         client.archived.delete([7])  # type: ignore[list-item]
     (first, *_) = client.archived.in_course(1)
-    with pytest.raises(InvalidInputError, match="expected a list of archived records, not Archived"):
+    with pytest.raises(
+        InvalidInputError, match="expected a list of archived records, not Archived"
+    ):
         client.archived.delete(first)  # type: ignore[arg-type]
     assert _left(archived) == (2, 2)
 

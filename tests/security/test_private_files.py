@@ -299,7 +299,7 @@ def test_names_that_collide(pdfs: Client, tmp_path: Path) -> None:
     again = [record(1, "Anna"), record(1, "anna"), record(2, "anna")]
     saved = save_certificates(pdfs, again, tmp_path / "c")
     assert names(saved, tmp_path / "c") == ["1_course_Anna.pdf", "2_course_anna.pdf"]
-    assert saved.failed == {1: "1_course_anna.pdf is another certificate of this result already"}
+    assert saved.failed == {1: "1_course_anna.pdf is already the file of another certificate"}
 
 
 def test_a_link_among_the_certificates(pdfs: Client, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Cutting a selection into chunks: pure, the same chunks for the same rows."""
+"""Split the planned enrollments of a target into chunks: the same rows make the same chunks."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _UNIT = timedelta(microseconds=1)
 
 @frozen(kw_only=True)
 class PlannedTarget:
-    """A target as found on the platform.
+    """A course or learning plan as it was read from the platform.
 
-    `courses` and `credits` are those of a learning plan; `listed` is how many enrollments were
-    read in the target.
+    `courses` and `credits` are those of a learning plan; `listed` is how many enrollments the
+    target had when it was read.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class PlannedTarget:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from every other target."""
+        """The kind and id, which identify the target."""
         return self.kind, self.target_id
 
     def __str__(self) -> str:
@@ -68,10 +68,10 @@ class Chunk:
 
     Attributes:
         chunk_id: the hash of its content: the same rows make the same chunk.
-        target: where they are.
-        members: the pre-images, in input order.
-        read_at: the platform's time (UTC) at which the reading of the pre-images began.
-        form: `"select_all"` where one call names no users but takes all of the target.
+        target: the course or learning plan.
+        members: the planned enrollments, in input order.
+        read_at: the platform's time (UTC) when the reading of the enrollments began.
+        form: `"select_all"` where the call names no users, but takes all of the target.
     """
 
     chunk_id: str
@@ -93,19 +93,19 @@ def cut(
     read_at: datetime,
     form: Form = "hand_picked",
 ) -> Iterator[Chunk]:
-    """The chunks of one target, none larger than `size`, in the order of the rows.
+    """Yield the chunks of one target, none larger than *size*, in the order of the rows.
 
-    In the select-all form all rows are one chunk, whose call is repeated where they are more
-    than it takes.
+    In the select-all form all rows are one chunk; its call is repeated where a call cannot take
+    all of them.
     """
     if form == "select_all" and members:
         size = len(members)
     for start in range(0, len(members), size):
-        part = tuple(members[start : start + size])
+        own_members = tuple(members[start : start + size])
         yield Chunk(
-            chunk_id=_chunk_id(target, part, terms, form),
+            chunk_id=_chunk_id(target, own_members, terms, form),
             target=target,
-            members=part,
+            members=own_members,
             read_at=read_at,
             form=form,
         )
@@ -116,7 +116,7 @@ def _chunk_id(
 ) -> str:
     content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
-        [[one.user_id, one.enrolled_at and (one.enrolled_at - _EPOCH) // _UNIT] for one in members],
+        [[m.user_id, m.enrolled_at and (m.enrolled_at - _EPOCH) // _UNIT] for m in members],
     ]
     if form != "hand_picked":
         content.append([form])
