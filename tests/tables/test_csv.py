@@ -216,7 +216,7 @@ def test_a_file_object_takes_what_a_path_takes(stage: Stage, tmp_path: Path, tab
 def test_a_saved_plan_is_refused_in_the_same_words(stage: Stage, tmp_path: Path) -> None:
     """What holds of tables holds of the other files that are written whole."""
     stage.load(1)
-    with pytest.raises(InvalidInputError, match=r"there is no folder .*no': create it"):
+    with pytest.raises(InvalidInputError, match=r"the folder .*no' does not exist: create it"):
         stage.plan().save(tmp_path / "no" / "plan.json")
     with pytest.raises(InvalidInputError, match="plan is None: give the path of a file"):
         stage.plan().save(None)  # type: ignore[arg-type]
