@@ -1,4 +1,4 @@
-"""What to archive, and how: frozen jobs, each builder returning a new one."""
+"""Jobs: which enrollments to archive, and how. Jobs are frozen; each method returns a new one."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ _SHOWN = 3
 
 @frozen(kw_only=True, repr=False)
 class ArchiveJob:
-    """Enrollments to archive, and what becomes of the learners.
+    """The enrollments to archive, and what happens to the learners.
 
-    Made by `from_csv`, `from_rows`, or `for_course(...)` and `for_learning_plan(...)` followed by
-    `.users(...)` or `.all_enrollments(...)`; jobs on the same terms can
-    be added. An `int` is an id, a `str` is a code or a username, always. Every builder takes:
+    Create a job with `from_csv` or `from_rows`, or with `for_course(...)` or
+    `for_learning_plan(...)` followed by `.users(...)` or `.all_enrollments(...)`. Jobs with equal
+    terms can be added. An `int` is always an id, a `str` always a code or a username. The terms:
 
-    * `mode`: `"unenroll"`: archive and unenroll, or `"re-enroll"`: archive and re-enroll.
-    * `reset_tracking`: whether the tracking of the training material is reset. It has no
-      default: it is a decision.
-    * `only`: a status word, several, or `"any"`. Completed enrollments by default, since
-      archiving an unfinished one takes progress away.
-    * `include_staff`: whether tutors, instructors and coaches are taken too.
+    * `mode`: `"unenroll"` to archive and unenroll, or `"re-enroll"` to archive and re-enroll.
+    * `reset_tracking`: whether to reset the tracking of the training material. It has no default,
+      because you must decide.
+    * `only`: a status, several, or `"any"`. The default is completed enrollments, because
+      archiving an unfinished enrollment loses progress.
+    * `include_staff`: whether to include tutors, instructors and coaches.
     """
 
     terms: Terms
@@ -67,7 +67,7 @@ class ArchiveJob:
         only: str | Iterable[str] = "completed",
         include_staff: bool = False,
     ) -> ArchiveJob:
-        """A job on one course, by id (int) or code (str); say whose with `.users(...)`.
+        """Create a job for one course, by id (int) or code (str); add users with `.users(...)`.
 
         Raises:
             InvalidInputError: an argument cannot be used.
@@ -87,9 +87,9 @@ class ArchiveJob:
         only: str | Iterable[str] = "completed",
         include_staff: bool = False,
     ) -> ArchiveJob:
-        """A job on one learning plan, by id (int) or code (str); otherwise as `for_course`.
+        """Create a job for one learning plan, by id (int) or code (str); see `for_course`.
 
-        The enrollments for all courses of the plan are archived as well (article).
+        The enrollments in all courses of the plan are archived as well (article).
 
         Raises:
             InvalidInputError: an argument cannot be used.
@@ -111,26 +111,27 @@ class ArchiveJob:
         encoding: str | None = None,
         columns: Mapping[str, str] | None = None,
     ) -> ArchiveJob:
-        """Read and check a CSV file, and make a job of its rows.
+        """Read and check a CSV file, and create a job from its rows.
 
-        Its columns are `username` or `user_id`, and `course_code`, `course_id`,
-        `learning_plan_code` or `learning_plan_id`, one target a row. Case, spaces, `_` and `-` in
-        their names do not matter, and the names in the platform's own reports work as they are.
-        Other columns are carried into the outcome. Comma, semicolon or tab; UTF-8 with or without
-        BOM, or UTF-16 with BOM. Titles above the header are passed over.
+        The file needs a column `username` or `user_id`, and a column `course_code`, `course_id`,
+        `learning_plan_code` or `learning_plan_id`; each row names one target. Case, spaces, `_`
+        and `-` in these names do not matter, and the names in the platform's own reports work
+        unchanged. Other columns are copied into the outcome. The delimiter is a comma, a semicolon
+        or a tab; the encoding is UTF-8 with or without BOM, or UTF-16 with BOM. Titles above the
+        header are ignored.
 
         Args:
-            path: the file, or an open file.
-            mode: see the class, as for the other terms.
+            path: the path of the file, or an open file.
+            mode: see the class.
             reset_tracking: see the class.
             only: see the class.
             include_staff: see the class.
-            encoding: the file's encoding, where it is another one, such as `"cp1252"`.
-            columns: the names of columns that are called otherwise, by ours:
+            encoding: another encoding of the file, such as `"cp1252"`.
+            columns: the file's own names for these columns, as in
                 `{"username": "Benutzername", "course_code": "Kurscode"}`.
 
         Raises:
-            InputFileError: the file is missing, or cannot be read.
+            InputFileError: the file does not exist, or cannot be read.
             InvalidInputError: it is not such a CSV file, or an argument cannot be used. A single
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
@@ -151,15 +152,15 @@ class ArchiveJob:
         include_staff: bool = False,
         columns: Mapping[str, str] | None = None,
     ) -> ArchiveJob:
-        """Make a job of rows in memory.
+        """Create a job from rows in memory.
 
-        The names of the columns are those of `from_csv`, and a row is judged as there. A cell
-        that JSON has no form for, such as a date, is kept as its text.
+        The names of the columns, and the rules for a row, are those of `from_csv`. A cell that
+        JSON cannot represent, such as a date, is stored as text.
 
         Args:
             rows: mappings, a DataFrame, an Arrow table, or records of `client.enrollments`, whose
                 id and username must still agree.
-            mode: see the class, as for the other terms.
+            mode: see the class.
             reset_tracking: see the class.
             only: see the class.
             include_staff: see the class.
@@ -176,13 +177,15 @@ class ArchiveJob:
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.
 
-        White space around a username does not count. A `User` of `client.users` stands for its id.
+        White space around a username is ignored. A `User` of `client.users` means its id.
 
         Raises:
             InvalidInputError: the job has no target, or this is not an iterable of users.
         """
         if self.target is None:
-            raise InvalidInputError(".users(...) follows for_course(...): here is no target")
+            raise InvalidInputError(
+                "this job has no course or learning plan: call for_course(...).users(...)"
+            )
         rows = read_users(self.target, users)
         return evolve(self, selection=Selection((*self.selection.parts, rows)))
 
@@ -193,27 +196,25 @@ class ArchiveJob:
         exclude: Iterable[int | str | User] = (),
         form: Form = "hand_picked",
     ) -> ArchiveJob:
-        """This job with every enrollment of its target that it takes, found out by `plan`.
+        """Return this job with all enrollments of its target that match its terms.
+
+        `plan` reads the enrollments. A saved plan is not updated when users log in later.
 
         Args:
-            inactive_since: only users whose last access lies before this: a day (from its
-                midnight, UTC), an aware time, or how long ago. Users who never logged in are
-                not taken.
-            exclude: ids and usernames that are left alone. A name that matches nobody although
-                one that is easily taken for it is enrolled stops the planning.
-            form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call (on
-                the screen: article; for the API assumed), where it is confirmed and safe; it is
-                sent as hand-picked chunks elsewhere, and the plan says why.
-
-        Who is taken is decided when it is planned: a saved plan does not look again at who has
-        logged in since.
+            inactive_since: only users whose last access is before this: a day (its midnight,
+                UTC), an aware time, or how long ago. Users who never logged in are not included.
+            exclude: ids and usernames to leave alone. If a name matches no user, but a similar
+                name is enrolled, planning stops.
+            form: `"select_all"` asks for the platform's select-all form, up to 10,000 enrollments
+                a call (on the screen: article; for the API assumed), where it is confirmed and
+                safe; elsewhere hand-picked chunks are sent, and the plan says why.
 
         Raises:
             InvalidInputError: the job has no target, or an argument cannot be used.
         """
         if self.target is None:
             raise InvalidInputError(
-                ".all_enrollments(...) follows for_course(...): here is no target"
+                "this job has no course or learning plan: call for_course(...).all_enrollments()"
             )
         if form not in ("hand_picked", "select_all"):
             raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
@@ -226,7 +227,7 @@ class ArchiveJob:
         return evolve(self, selection=Selection((*self.selection.parts, everything)))
 
     def __add__(self, other: ArchiveJob) -> ArchiveJob:
-        """The rows of both, this job's first.
+        """Return a job with the rows of both, this job's rows first.
 
         Raises:
             InvalidInputError: the jobs differ in mode, reset_tracking, only or include_staff.
@@ -235,22 +236,22 @@ class ArchiveJob:
             return NotImplemented
         if self.terms != other.terms:
             raise InvalidInputError(
-                f"jobs can only be added on equal terms; {_unlike(self, other)}"
+                f"only jobs with equal terms can be added; {_unlike(self, other)}"
             )
         parts = (self.selection.parts, other.selection.parts)
         if not all(parts):
             raise InvalidInputError(
-                "a job without a selection cannot be added: say .users(...) first"
+                "a job without a selection cannot be added: call .users(...) first"
             )
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
     def __radd__(self, other: int) -> ArchiveJob:
-        """Let `sum(jobs)` begin: 0 and a job is the job."""
+        """Support `sum(jobs)`, which begins with 0."""
         return self if type(other) is int and other == 0 else NotImplemented
 
     @property
     def row_count(self) -> int | None:
-        """How many rows are asked for; None where only a plan can find out."""
+        """The number of rows; None where only planning can determine it."""
         whole_targets = any(isinstance(part, Everything) for part in self.selection.parts)
         return None if whole_targets else len(self.selection)
 
@@ -273,31 +274,32 @@ class ArchiveJob:
         on_shared: OnShared = "skip",
         skip_archived_within: timedelta = timedelta(days=30),
     ) -> ArchivePlan:
-        """What `apply` would do, found out by reading only.
+        """Plan the job: decide what `apply` will do, by reading only.
 
         Args:
             client: the platform.
-            on_shared: what becomes of an archive and unenroll of a learning plan that shares a
-                course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
-                it, when what became of each course is read back and told. The platform does not
-                proceed with those courses and plans (article). Two plans of one archive and
-                re-enroll job that share a course for a user fall under it too.
-            skip_archived_within: in archive and re-enroll, users archived in the target less
-                than this ago are skipped.
+            on_shared: what to do where archive and unenroll concerns a learning plan that shares
+                a course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
+                it and report the outcome of each course. The platform does not proceed with those
+                courses and plans (article). It also applies to two plans of an archive and
+                re-enroll job that share a course for a user.
+            skip_archived_within: in archive and re-enroll, skip users who were archived in the
+                target less than this ago.
 
         Raises:
-            InvalidInputError: the job has no selection, or `on_shared="fail"` found something.
+            InvalidInputError: the job has no selection, or `on_shared="fail"` applies.
             PermissionDeniedError: the job has learning plans, and the account is a Power User.
             ApiError: a call failed.
         """
         if not self.selection.parts:
-            more = ".users(...) or .all_enrollments()"
-            raise InvalidInputError(f"this job has no selection: say whose enrollments with {more}")
+            raise InvalidInputError(
+                "this job has no selection: add one with .users(...) or .all_enrollments()"
+            )
         _check("plan", client, Client)
         _check("skip_archived_within", skip_archived_within, timedelta)
         if skip_archived_within < timedelta():
             raise InvalidInputError(
-                f"skip_archived_within lies in the future: {skip_archived_within}"
+                f"skip_archived_within must not be negative: {skip_archived_within}"
             )
         if on_shared not in ("skip", "fail", "allow"):
             raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
@@ -315,7 +317,7 @@ class ArchiveJob:
 
 
 def _described(part: Rows | Everything) -> str:
-    """Say what a part of a job is, for its repr."""
+    """Describe a part of a job, for its repr."""
     if isinstance(part, Everything):
         return f"all enrollments of {part.target}"
     source = f" of {part.source}" if part.source else ""
@@ -323,7 +325,7 @@ def _described(part: Rows | Everything) -> str:
 
 
 def _unlike(one: ArchiveJob, other: ArchiveJob) -> str:
-    """The terms in which two jobs differ, in words."""
+    """Describe the terms in which two jobs differ."""
     pairs = (
         (f.name, getattr(one.terms, f.name), getattr(other.terms, f.name)) for f in fields(Terms)
     )

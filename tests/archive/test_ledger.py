@@ -307,10 +307,14 @@ def test_a_lock_that_would_block(book: Path, number: int, monkeypatch: pytest.Mo
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(lock, "_lock", refuse)
-    with pytest.raises(LedgerError, match="in use by pid 17 on some-host; wait until that process ends"):
+    with pytest.raises(
+        LedgerError, match="in use by pid 17 on some-host; wait until that process ends"
+    ):
         Ledger.open(book)
     Path(f"{book}.lock").write_text("")
-    with pytest.raises(LedgerError, match="in use by another process; wait until that process ends"):
+    with pytest.raises(
+        LedgerError, match="in use by another process; wait until that process ends"
+    ):
         Ledger.open(book)
 
 

@@ -350,7 +350,7 @@ def test_one_row_is_pending_in_the_singular(stage: Stage) -> None:
 def test_a_result_of_nothing_that_is_there(tmp_path: Path) -> None:
     """A ledger that is missing is reported when it is asked for, also a moved one's result."""
     result = pickle.loads(pickle.dumps(ArchiveResult(tmp_path / "gone" / "a.sqlite")))  # noqa: S301
-    with pytest.raises(InvalidInputError, match="the folder .* does not exist"):
+    with pytest.raises(InvalidInputError, match=r"the folder .* does not exist"):
         assert result.counts
     with pytest.raises(LedgerError, match="there is no such ledger"):
         assert ArchiveResult(tmp_path / "a.sqlite").counts

@@ -1,4 +1,4 @@
-"""What a job does with its rows, and which enrollments it takes."""
+"""The terms of a job: the mode, the tracking, and which enrollments it includes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def _mode(value: ArchiveMode | str) -> ArchiveMode:
     try:
         return ArchiveMode(value)
     except ValueError:
-        raise InvalidInputError(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
+        raise InvalidInputError(f"mode must be 'unenroll' or 're-enroll', not {value!r}") from None
 
 
 def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{attribute.name} is a decision: True or False, not {value!r}")
+        raise InvalidInputError(f"{attribute.name} must be True or False, not {value!r}")
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
@@ -34,16 +34,16 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
         status = STATUS_WORDS.get(str(word))
         if status not in ARCHIVABLE:
             known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
-            raise InvalidInputError(f"only={word!r}: what can be archived is {known}, or 'any'")
+            raise InvalidInputError(f"only={word!r} is not possible: give {known}, or 'any' alone")
         found.append(status)
     if not found:
-        raise InvalidInputError("only names no status")
+        raise InvalidInputError("only is empty: give a status, several, or 'any'")
     return tuple(sorted(set(found)))
 
 
 @frozen(kw_only=True)
 class Terms:
-    """What a job does with each of its rows, and which enrollments it takes."""
+    """The rules that apply to every row of a job, and which enrollments it includes."""
 
     mode: ArchiveMode = field(converter=_mode)
     reset_tracking: bool = field(validator=_decided)
