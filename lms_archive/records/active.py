@@ -30,7 +30,7 @@ class Account:
 
     @property
     def is_power_user(self) -> bool:
-        """Whether the account is a Power User: its level is `power_user` or `poweruser` (seen)."""
+        """Whether the account is a Power User: its level is `power_user` or `poweruser`."""
         letters = "".join(filter(str.isalpha, (self.level or "").lower()))
         return letters == "poweruser"
 

@@ -62,7 +62,7 @@ class PasswordGrant:
     password: Secret = field(converter=secret, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """Return the fields of the token call (doc)."""
+        """Return the fields of the token call."""
         return {
             "grant_type": "password",
             "client_id": self.client_id,
@@ -81,7 +81,7 @@ class ClientCredentials:
     client_secret: Secret = field(converter=secret, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """Return the fields of the token call (doc)."""
+        """Return the fields of the token call."""
         return {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -108,7 +108,7 @@ class JwtBearer:
     assertion: Secret | Callable[[], str] = field(converter=_assertion, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """Return the fields of the token call (named by others)."""
+        """Return the fields of the token call."""
         assertion = secret(self.assertion() if callable(self.assertion) else self.assertion)
         return {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -204,7 +204,7 @@ class TokenKeeper:
 
 
 def _seconds(lifetime: object) -> float:
-    """Return the lifetime of a token; an hour where the platform does not say (doc)."""
+    """Return the lifetime of a token; an hour where the platform does not say."""
     try:
         seconds = float(lifetime)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
