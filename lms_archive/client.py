@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from json import dumps
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import evolve
 
@@ -28,7 +28,28 @@ from lms_archive.wire.settings import Settings
 from lms_archive.wire.transport import Transport
 from lms_archive.wire.verify import verify
 
-__all__ = ["Client"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Client", "ClientOptions"]
+
+
+class ClientOptions(TypedDict, total=False):
+    """The arguments of `Client` except address and login; see there."""
+
+    contract: Contract | None
+    limits: Limits | None
+    timeout: float | tuple[float, float]
+    retry: RetryPolicy | None
+    calls_per_hour: int | None
+    app_info: str | None
+    transport: Transport | None
+
+
+class _OptionsWithLogin(ClientOptions, total=False):
+    """The arguments of `Client.with_options`."""
+
+    auth: Auth | StaticToken
 
 
 class Client:
@@ -83,7 +104,7 @@ class Client:
         self._connect(Session(settings))
 
     @classmethod
-    def from_env(cls, *, base_url: str | None = None, **options: Any) -> Client:
+    def from_env(cls, *, base_url: str | None = None, **options: Unpack[ClientOptions]) -> Client:
         """Create a client from environment variables.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
@@ -129,7 +150,7 @@ class Client:
         """The sizes of calls, and how long to wait for jobs."""
         return self.session.settings.limits
 
-    def with_options(self, **options: Any) -> Client:
+    def with_options(self, **options: Unpack[_OptionsWithLogin]) -> Client:
         """Return a copy with other settings that shares token, connections and the call count.
 
         Args:

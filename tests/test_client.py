@@ -185,7 +185,7 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     with pytest.raises(
         InvalidInputError, match=f"unknown option '{name}'; the options are: auth, contract"
     ):
-        client.with_options(**{name: 1})
+        client.with_options(**{name: 1})  # type: ignore[arg-type]
 
 
 WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {

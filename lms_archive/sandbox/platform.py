@@ -24,9 +24,9 @@ from lms_archive.sandbox.server import Server
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
-    from lms_archive.client import Client
+    from lms_archive.client import Client, ClientOptions
 
 Role = Literal["superadmin", "power_user", "power_user_without"]
 
@@ -191,7 +191,7 @@ class Sandbox:
         with self._running.application.lock:
             self._running.application.advance(self._clock.now())
 
-    def client(self, role: Role = "superadmin", **options: Any) -> Client:
+    def client(self, role: Role = "superadmin", **options: Unpack[ClientOptions]) -> Client:
         """Return the SDK's client, signed in as *role*; *options* are those of `Client`."""
         from lms_archive.client import Client  # noqa: PLC0415  the sandbox is independent
         from lms_archive.wire.auth import PasswordGrant  # noqa: PLC0415

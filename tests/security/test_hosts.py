@@ -276,5 +276,5 @@ def test_there_is_no_switch() -> None:
         assert not [name for name in inspect.signature(one).parameters if "verif" in name]
     with pytest.raises(InvalidInputError, match="unknown option 'verify'"):
         Client("https://acme.example.com", PasswordGrant("a", "b", "c", "d")).with_options(
-            verify=False
+            verify=False  # type: ignore[call-arg]
         )
