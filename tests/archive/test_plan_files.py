@@ -28,7 +28,7 @@ from virtual_time import Stage
 from lms_archive import ArchivePlan, Client, InvalidInputError, redact, resume
 from lms_archive.archive import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.values.chunks import cut as split
+from lms_archive.archive.values.chunks import split_into_chunks as split
 from lms_archive.archive.values.outcomes import CODES, Skip
 from lms_archive.errors import LedgerError
 from lms_archive.records import EnrollmentLevel, EnrollmentStatus

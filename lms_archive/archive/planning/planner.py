@@ -47,7 +47,12 @@ from lms_archive.archive.selection import (
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
 from lms_archive.archive.target.lists import LAG, Active, TargetLists, name_in
-from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
+from lms_archive.archive.values.chunks import (
+    Chunk,
+    PlannedEnrollment,
+    PlannedTarget,
+    split_into_chunks,
+)
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
@@ -355,7 +360,7 @@ def _cut(
                     f"{target} is sent in {rounds} rounds of select all: one takes "
                     f"{draft.client.limits.select_all:,} at most"
                 )
-        yield from cut(
+        yield from split_into_chunks(
             target,
             members,
             size=draft.client.limits.hand_picked,

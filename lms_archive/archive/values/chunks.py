@@ -13,7 +13,7 @@ from lms_archive.archive.selection import Form
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "cut"]
+__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "split_into_chunks"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNIT = timedelta(microseconds=1)
@@ -84,7 +84,7 @@ class Chunk:
         return len(self.members)
 
 
-def cut(
+def split_into_chunks(
     target: PlannedTarget,
     members: Sequence[PlannedEnrollment],
     *,
