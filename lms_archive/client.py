@@ -1,4 +1,4 @@
-"""The client: its settings, and the resources of the platform."""
+"""The client of a platform: its settings, its calls and its resources."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _OptionsWithLogin(ClientOptions, total=False):
 
 
 class Client:
-    """A platform, as one account sees it.
+    """A client of one platform, logged in with one account.
 
     Threads may share a client. Each process has its own connections, locks, token and count of
     the calls of the last hour: a forked child and an unpickled client start without them. A

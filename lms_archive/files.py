@@ -25,7 +25,7 @@ def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
     try:
         text = os.fspath(value)
         is_path = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
-    except (TypeError, UnicodeError):  # UnicodeError: half a character
+    except (TypeError, UnicodeError):  # UnicodeError: a lone surrogate
         is_path = False
     if not is_path:
         advice = f"give the path of a {kind}, such as {example!r}"

@@ -217,7 +217,7 @@ class ArchiveJob:
                 "this job has no course or learning plan: call for_course(...).all_enrollments()"
             )
         if form not in ("hand_picked", "select_all"):
-            raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
+            raise InvalidInputError(f"form must be 'hand_picked' or 'select_all', not {form!r}")
         everything = Everything(
             self.target,
             None if inactive_since is None else checked_since(inactive_since),
@@ -302,7 +302,9 @@ class ArchiveJob:
                 f"skip_archived_within must not be negative: {skip_archived_within}"
             )
         if on_shared not in ("skip", "fail", "allow"):
-            raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
+            raise InvalidInputError(
+                f"on_shared must be 'skip', 'fail' or 'allow', not {on_shared!r}"
+            )
         plan = ArchivePlan.of(
             *make_plan(
                 self.terms,

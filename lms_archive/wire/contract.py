@@ -146,7 +146,7 @@ def _in_path(word: str, value: Any) -> str:
         if is_number or (isinstance(value, str) and value.strip()):
             return quote(text, safe="")
     except UnicodeError:
-        pass  # half a character
+        pass  # a lone surrogate
     raise InvalidInputError(f"{word} must be an id, not {value!r:.60}")
 
 
@@ -247,7 +247,7 @@ class Contract:
             InvalidInputError: the overrides do not fit a contract.
         """
         if not isinstance(data, Mapping):
-            raise InvalidInputError("a contract is a JSON object", source=source)
+            raise InvalidInputError("expected a JSON object", source=source)
         plain = to_plain(self)
         faults = list(_merge(plain, data, "$"))
         if not faults:
@@ -302,7 +302,9 @@ _OPEN = ("fixed", "answer")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise InvalidInputError(f"the name of a row of the contract is a str, not {name!r:.60}")
+        raise InvalidInputError(
+            f"the name of a row of the contract must be a str, not {name!r:.60}"
+        )
 
 
 def _merge(

@@ -178,7 +178,7 @@ class PlatformDocuments:
         return document
 
     def _fetch(self, service: str, request: Request) -> tuple[Document, bool]:
-        """Read a document; return whether the answer would be the same another time, too."""
+        """Read a document; return also whether the result may be cached."""
         refusal = ""
         try:
             data = self._send(request)

@@ -59,7 +59,7 @@ class Parameter:
 
 @frozen
 class ApiOperation:
-    """A call as a platform describes it, its path from the platform's root."""
+    """An operation as the platform describes it; its path begins at the platform's root."""
 
     method: str
     path: str

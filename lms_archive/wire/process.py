@@ -26,5 +26,5 @@ class PerProcess(Generic[T]):
         """Return the value of this process."""
         pid = os.getpid()
         if pid not in self._values:
-            self._values.setdefault(pid, self._make())  # atomic: threads get the same one
+            self._values.setdefault(pid, self._make())  # atomic: all threads get the same value
         return self._values[pid]

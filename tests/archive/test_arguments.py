@@ -205,5 +205,7 @@ def test_calls_of_a_wrong_type(stage: Stage) -> None:
             anything(method, path, params=params)
     contract: Any = Contract.default()
     for change in (contract.with_operation, contract.with_record):
-        with pytest.raises(InvalidInputError, match="the name of a row of the contract is a str"):
+        with pytest.raises(
+            InvalidInputError, match="the name of a row of the contract must be a str"
+        ):
             change([], path="/x")

@@ -264,7 +264,7 @@ def test_a_table_is_no_list_of_users() -> None:
         ({"skip_archived_within": 30}, "skip_archived_within takes a timedelta, not 30"),
         ({"skip_archived_within": None}, "skip_archived_within takes a timedelta, not None"),
         ({"skip_archived_within": timedelta(days=-1)}, "skip_archived_within must not be negative"),
-        ({"on_shared": "perhaps"}, "on_shared is 'skip', 'fail' or 'allow'"),
+        ({"on_shared": "perhaps"}, "on_shared must be 'skip', 'fail' or 'allow'"),
     ],
 )
 def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], message: str) -> None:

@@ -184,8 +184,8 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, text: str) -> Non
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "list": ([], "a contract is a JSON object"),
-    "text": ("x", "a contract is a JSON object"),
+    "list": ([], "expected a JSON object"),
+    "text": ("x", "expected a JSON object"),
     "unknown part": ({"operation": {}}, "$.operation: unknown; expected one of: operations, "),
     "operations a list": ({"operations": []}, "$.operations: expected an object, not []"),
     "unknown operation": ({"operations": {"archive": {}}}, "$.operations.archive: unknown; "),
