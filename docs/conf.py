@@ -1,7 +1,10 @@
 """How the documentation is built: `python -m sphinx -n -W docs docs/_build/html`."""
 
+import importlib
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -24,7 +27,7 @@ extensions = [
 html_theme = "furo"
 html_title = f"lms_archive {__version__}"
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 exclude_patterns = ["_build", "_generated", "examples", "notebooks"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -47,19 +50,66 @@ nitpick_ignore_regex = [
 ]
 
 
+PACKAGES = ("", ".archive", ".records", ".resources", ".wire")
+CREATED_BY_USERS = re.compile(
+    r"Client|PasswordGrant|ClientCredentials|JwtBearer|StaticToken|Limits|RetryPolicy|ArchiveResult"
+    r"|Response|RequestsTransport|Sandbox|Foreign"
+)
+
+
+def setup(app: Any) -> None:
+    """Show public names, and constructors only of what users create."""
+    app.connect("autodoc-process-signature", _hide_constructor)
+    app.connect("autodoc-process-docstring", _shorten_types, priority=900)  # after napoleon
+    app.connect("missing-reference", _link_to_public_name)
+
+
+def _hide_constructor(*event: Any) -> tuple[str, str] | None:
+    _, what, name, *_ = event
+    hidden = what == "class" and not CREATED_BY_USERS.fullmatch(name.rpartition(".")[2])
+    return ("", "") if hidden else None
+
+
+def _shorten_types(*event: Any) -> None:
+    lines = event[-1]
+    for number, line in enumerate(lines):
+        if line.startswith(":vartype "):
+            lines[number] = re.sub(r"(?<![\w.~])((?:\w+\.)+\w+)", r"~\1", line)
+
+
+def _link_to_public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
+    public = _public_names().get(node["reftarget"])
+    if public is None:
+        return None
+    domain, builder = env.get_domain("py"), app.builder
+    return domain.resolve_xref(env, node["refdoc"], builder, "obj", public, node, content)
+
+
+def _public_names() -> dict[str, str]:
+    """Where a class is documented, by the module that defines it."""
+    names: dict[str, str] = {}
+    for package in PACKAGES:
+        module = importlib.import_module(f"lms_archive{package}")
+        for name in module.__all__:
+            defined_in = getattr(getattr(module, name), "__module__", "")
+            names.setdefault(f"{defined_in}.{name}", f"{module.__name__}.{name}")
+    return names
+
+
 def _contract_page() -> None:
-    """Write the contract's table from the contract itself."""
-    rows = ["| operation | call | evidence |", "|---|---|---|"]
+    """Write the contract's tables from the contract itself."""
+    rows = ["## Operations", "", "| operation | evidence |", "|---|---|"]
     for name, row in Contract.default().operations.items():
         sent = ", ".join(f"`{name}`" for name in (*row.params.values(), *row.fixed))
         call = f"`{row.method} {row.path}`" + (f"<br>{sent}" if sent else "")
-        rows.append(f"| **{name}** | {call} | {row.evidence} |")
-    rows += ["", "| record | attribute | JSON key |", "|---|---|---|"]
+        rows.append(f"| **{name}**<br>{call} | {row.evidence} |")
+    rows += ["", "## Records", "", "The JSON key of each attribute."]
     for name, keys in Contract.default().records.items():
+        rows += ["", f"### {name}", "", "| attribute | JSON key |", "|---|---|"]
         for attribute, key in keys.items():
             spellings = [key] if isinstance(key, str) else key
             shown = " or ".join(f"`{spelling}`" for spelling in spellings)
-            rows.append(f"| {name} | `{attribute}` | {shown} |")
+            rows.append(f"| `{attribute}` | {shown} |")
     _generate("contract.md", "\n".join(rows) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Which call each method of the client makes: docstrings matched with the contract."""
+"""List the call of each client method, by matching docstrings with the contract."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OWN = ("request", "verify_contract", "check")
 
 
 def methods() -> dict[str, tuple[str, list[str]]]:
-    """By method, its summary and the names of the contract's rows that its docstring names."""
+    """Return the summary of each method, and the operations that its docstring names."""
     client = Client("https://acme.example.com", StaticToken("none"))
     places = {"client": client} | {
         f"client.{name}": value
@@ -29,20 +29,28 @@ def methods() -> dict[str, tuple[str, list[str]]]:
 
 
 def tables() -> str:
-    """The map as Markdown, a table for each place."""
+    """Return the map as Markdown, with a table for each resource."""
     lines: list[str] = []
     operations, before = Contract.default().operations, ""
     for name, (summary, names) in methods().items():
         place, _, method = name.rpartition(".")
         if place != before:
-            lines += ["", f"## `{place}`", "", "| method | what it gives | call |", "|---|---|---|"]
+            lines += ["", f"## {place}", "", "| method | call |", "|---|---|"]
             before = place
-        found = [operations[one] for one in names]
-        calls = [f"`{one.method} {one.path}` ({one.evidence})" for one in found]
-        joined = "<br>then " if place == "client" else "<br>or "
-        said = joined.join(calls) or "see [its entry](api.md)"
-        lines.append(f"| `{method}` | {summary.removesuffix('.')} | {said} |")
+        calls = [operations[operation] for operation in names]
+        shown = "<br>".join(
+            f"`{call.method} {call.path}` ({_marks(call.evidence)})" for call in calls
+        )
+        described = f"`{method}`<br>{summary.removesuffix('.')}"
+        lines.append(f"| {described} | {shown or 'see [its entry](api.md)'} |")
     return "\n".join(lines) + "\n"
+
+
+def _marks(evidence: str) -> str:
+    """Return the marks that an evidence text contains, in its order."""
+    return ", ".join(
+        dict.fromkeys(re.findall(r"\b(?:article|doc|seen|2017|reply|assumed)\b", evidence))
+    )
 
 
 def _summary(method: object) -> str:
@@ -58,5 +66,5 @@ def _operations(method: object) -> list[str]:
 
 
 def _plain(path: str) -> str:
-    """A path whose places to be filled in have no names."""
+    """Return a path with unnamed placeholders."""
     return re.sub(r"\{\w+\}|<\w+>", "{}", path)

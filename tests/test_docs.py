@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -161,6 +162,15 @@ def test_the_page_on_architecture_names_modules_that_exist() -> None:
             folder = folder or name.rpartition("/")[0]
 
 
+def test_the_page_on_a_row_names_twelve_functions_that_exist() -> None:
+    """Every function on the page can be found where it says."""
+    page = (DOCS / "explanation" / "how-a-row-is-processed.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `([\w.]+)`", page, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, 13))
+    for name in re.findall(r"`(archive\.[\w.]+)`", page):
+        assert callable(pkgutil.resolve_name(f"lms_archive.{name}"))
+
+
 def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:
     """Running make_data.py anew gives the files that are in the repository."""
     script = (EXAMPLES / "make_data.py").read_text(encoding="utf-8")
@@ -214,6 +224,15 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
     )
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     assert [one for one in links if not (page.parent / one).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_evidence_marks_are_in_the_reference_only(page: Path) -> None:
+    """Other pages say in a sentence where a fact about the platform comes from."""
+    marks = re.findall(
+        r"\((?:article|doc|seen|2017|reply|assumed)\b[^)]*\)", page.read_text("utf-8")
+    )
+    assert not marks or page.parent.name == "reference", marks
 
 
 def test_the_page_on_testing_names_every_fault() -> None:

@@ -42,7 +42,7 @@ def night(stage: Stage) -> Night:
 
     def run(role: str = "superadmin", max_affected: int = 10) -> int:
         client = stage.connect(role, retry=RetryPolicy(attempts=1))
-        code = script.alone(client, path, stage.folder / "evidence", max_affected)
+        code = script.run_alone(client, path, stage.folder / "evidence", max_affected)
         assert isinstance(code, int)
         return code
 

@@ -1,7 +1,7 @@
-"""One CSV of inactive users: archive and unenroll them from every course they have completed.
+"""Archive and unenroll inactive users from every course that they completed, with one CSV.
 
-It runs on this machine alone, against a stand-in platform with a real HTTP server and a real
-database. On a platform of yours, `Client.from_env()` takes the place of `sandbox.client()`.
+This runs on your machine only, against a sandbox: a test platform with an HTTP server and a SQLite
+database. On a real platform, use `Client.from_env()` instead of `sandbox.client()`.
 
 python docs/examples/archive_inactive_users.py
 """
@@ -15,7 +15,7 @@ from lms_archive import ArchivedCourseEnrollment, ArchiveJob, Limits
 from lms_archive.sandbox import Sandbox
 
 DATA = Path(__file__).parent / "data"
-TRUTH = """
+ARCHIVED_PER_COURSE = """
 SELECT c.code, (SELECT count(*) FROM enrollments e WHERE e.course_id = c.id_course),
        (SELECT count(*) FROM archived_enrollments a WHERE a.course_id = c.id_course)
 FROM courses c ORDER BY 1
@@ -23,7 +23,7 @@ FROM courses c ORDER BY 1
 
 
 def main() -> None:
-    """Plan, look, archive, and prove it with plain SQL."""
+    """Plan, archive, and compare the result with the platform's database."""
     with tempfile.TemporaryDirectory() as folder, Sandbox(job_seconds=0.3) as sandbox:
         sandbox.load_csv(
             users=DATA / "users.csv",
@@ -33,30 +33,30 @@ def main() -> None:
         client = sandbox.client(limits=Limits(first_poll=0.2))
 
         job = ArchiveJob.from_csv(DATA / "inactive.csv", mode="unenroll", reset_tracking=False)
-        plan = job.plan(client)  # reads only
+        plan = job.plan(client)  # only reads
         print(plan)
 
         result = plan.apply(client, ledger=Path(folder, "inactive.sqlite"), max_affected=5_000)
         print(f"\nOutcome: {result.counts}")
         print(f"Calls: {result.calls}")
 
-        print("\nThree of the archived records, frozen:")
+        print("\nThree of the archived records:")
         for record in islice(result.records, 3):
             assert isinstance(record, ArchivedCourseEnrollment)
             print(f"  {record.user.username} {record.course.code} {record.enrollment.completed_at}")
             print(f"    {record.archiving}")
         result.to_csv(Path(folder, "outcome.csv"))
 
-        print("\nThe platform's own database, asked with plain SQL:")
+        print("\nThe platform's database, queried with SQL:")
         print(f"  {'course':<12}{'active':>8}{'archived':>10}")
         with sqlite3.connect(sandbox.path) as database:
-            rows = database.execute(TRUTH).fetchall()
+            rows = database.execute(ARCHIVED_PER_COURSE).fetchall()
         database.close()
         for code, active, archived in rows:
             print(f"  {code:<12}{active:>8,}{archived:>10,}")
         total = sum(archived for _, _, archived in rows)
         if total != result.counts["archived"]:
-            raise SystemExit(f"the SQL counts {total}, the result {result.counts['archived']}")
+            raise SystemExit(f"the database has {total}, the result {result.counts['archived']}")
         print(f"  {total:,} archived enrollments, as the result says.")
 
 

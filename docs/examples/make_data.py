@@ -1,4 +1,4 @@
-"""Make the example's CSV files anew: the same ones every time.
+"""Generate the CSV files of the example, with the same content every time.
 
 python docs/examples/make_data.py
 """
@@ -30,7 +30,7 @@ LAST = ["Abel", "Bruno", "Costa", "Dietz", "Egli", "Fabre", "Gallo", "Huber", "K
 
 
 def main() -> None:
-    """Write users, courses, enrollments, and the list of what is to be archived."""
+    """Write users, courses, enrollments, and the CSV of inactive users."""
     chance = random.Random(2024)  # noqa: S311  the same data every time
     users: list[list[object]] = []
     enrollments: list[list[object]] = []
@@ -44,7 +44,7 @@ def main() -> None:
         for code in COURSES:
             if code == "SAFETY-101" or chance.random() < 0.3:
                 enrollments.append(_enrollment(chance, username, code))
-                # The list was made without looking who completed what: that is the job's work.
+                # As in practice, the list includes courses that a user has not completed.
                 if left and (enrollments[-1][2] == "completed" or chance.random() < 0.1):
                     inactive.append([username, code, f"HR-{number:04}"])
     inactive += [inactive[7], ["nobody.at.all", "ERGO", "HR-0601"], ["ada", "ERGO-2", "HR-0602"]]

@@ -1,4 +1,4 @@
-"""One plan for each platform, applied by any executor: threads, processes, a cluster."""
+"""Apply one plan for each platform with any executor: threads, processes or a cluster."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lms_archive import ArchivePlan, ArchiveResult, Client
 
 
 def archive(plan: ArchivePlan, client: Client, ledger: Path) -> ArchiveResult:
-    """The unit of work: run once or five times, it archives each enrollment once."""
+    """Apply a plan; running this more than once archives each enrollment only once."""
     with client:
         return plan.apply(client, ledger=ledger, max_affected=5_000)
 
@@ -18,7 +18,7 @@ def archive(plan: ArchivePlan, client: Client, ledger: Path) -> ArchiveResult:
 def archive_all(
     executor: Executor, plans: Mapping[str, tuple[ArchivePlan, Client]], folder: Path
 ) -> Iterator[tuple[str, ArchiveResult | BaseException]]:
-    """The result of each platform, or what stopped it, as they end."""
+    """Yield the result of each platform, or its error, as soon as it is finished."""
     running = {
         executor.submit(archive, plan, client, folder / f"{name}.sqlite"): name
         for name, (plan, client) in plans.items()

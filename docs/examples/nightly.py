@@ -1,17 +1,17 @@
-"""Every night: archive and unenroll what a CSV names, after finishing what was left unfinished.
+"""Archive and unenroll the users in a CSV every night, after finishing any unfinished job.
 
 python nightly.py inactive.csv evidence --max-affected 500
 
-The platform and the account come from the environment, as for `Client.from_env()`. The folder
-holds `current.sqlite` while a job is unfinished, the ledger and the outcomes of each finished job,
-and the reasons of a night on which nothing of the list could be used.
+Address and login come from the environment: see `Client.from_env()`. The folder contains the log,
+`current.sqlite` while a job is unfinished, and the ledger and outcomes of each finished job. If
+nothing in the CSV could be archived, it contains a CSV with the reasons.
 
 Exit codes:
-    0: done, or nothing to do
-    1: done, but rows failed, are not quite as asked, or could not be used: look at the night's CSV
-    2: the arguments, the CSV or the settings cannot be used; nothing of tonight's list was sent
-    3: stopped by something that passes; the next run goes on
-    4: stopped until you have looked and deleted the file STOPPED in the folder
+    0: finished, or nothing to do
+    1: finished, but rows failed, are incomplete, or could not be used; a warning names the CSV
+    2: the arguments, the CSV or the settings cannot be used; nothing in the CSV was sent
+    3: stopped by a temporary problem, or another run is still active; the next run continues
+    4: stopped until a person has checked it and deleted the file STOPPED in the folder
 """
 
 from __future__ import annotations
@@ -40,45 +40,45 @@ from lms_archive.errors import JobTimeoutError, PlatformUnavailableError, RateLi
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
 SETTLED = {"not_enrolled", "duplicate", "archived_lately"}
-"""Why a row is skipped that needs nothing: such as one that an earlier night has archived."""
+"""Codes of skipped rows that need no attention, such as those archived the night before."""
 
 log = logging.getLogger("nightly")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run once; the exit code says how it ended."""
-    given = _parser().parse_args(arguments)
-    given.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    set_up_logging(given.folder / "nightly.log")
+    """Run once, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    set_up_logging(options.folder / "nightly.log")
     try:
         with Client.from_env(app_info="nightly") as client:
-            return alone(client, given.csv, given.folder, given.max_affected)
+            return run_alone(client, options.csv, options.folder, options.max_affected)
     except InvalidInputError as error:
         log.critical("%s", error)
         return UNUSABLE
 
 
-def alone(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
-    """Run, unless another run is still at work; the operating system frees the lock on death."""
+def run_alone(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
+    """Run unless another run is active; the operating system releases the lock if this one dies."""
     with (folder / "nightly.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            log.warning("another run is still at work")
+            log.warning("another run is still active")
             return LATER
         return run(client, csv, folder, max_affected)
 
 
 def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
-    """Finish what is unfinished, then do tonight's list; returns the exit code."""
+    """Finish an unfinished job, then archive the users in the CSV; return the exit code."""
     ledger, marker = folder / "current.sqlite", folder / "STOPPED"
     if marker.exists():
-        log.error("look into it, then delete %s: %s", marker, marker.read_text(encoding="utf-8"))
+        log.error("check the error, then delete %s: %s", marker, marker.read_text(encoding="utf-8"))
         return STOPPED
     code = DONE
     try:
         if ledger.exists():
-            log.warning("going on with what the last run has left")
+            log.warning("resuming the unfinished job of the last run")
             code = finish(resume(ledger, client), folder)
         if code == LATER:
             return code
@@ -88,24 +88,24 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
             result = plan.apply(client, ledger=ledger, max_affected=max_affected, note=name_of(csv))
             code = max(code, finish(result, folder))
         else:
-            code = max(code, report_nothing(plan, folder, name_of(csv)))
+            code = max(code, report_skipped(plan, folder, name_of(csv)))
     except PASSES as error:
-        log.warning("stopped, the next run goes on: %s", error)
+        log.warning("stopped; the next run continues: %s", error)
         return LATER
     except InvalidInputError:
         raise
     except LmsArchiveError as error:
         marker.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
-        log.critical("stopped until somebody has looked: %s: %s", type(error).__name__, error)
+        log.critical("stopped, please check: %s: %s", type(error).__name__, error)
         return STOPPED
     return code
 
 
 def finish(result: ArchiveResult, folder: Path) -> int:
-    """Put the evidence away under its time; the code says whether to look at it."""
+    """Store the evidence of a finished job under the current time, and return the exit code."""
     counts, incomplete, unusable = result.counts, len(result.incomplete), count_unusable(result)
     if counts["unknown"]:
-        log.warning("the next run looks again: %s", result)
+        log.warning("some rows are unknown; the next run reads them again: %s", result)
         return LATER
     name = time_stamp()
     result.to_csv(folder / f"{name}.csv")
@@ -113,14 +113,14 @@ def finish(result: ArchiveResult, folder: Path) -> int:
     result.ledger.rename(folder / f"{name}.sqlite")
     log.info("%s: %s, incomplete %d", name, counts, incomplete)
     if counts["failed"] or incomplete or unusable:
-        words = "look at %s.csv: %d failed, %d incomplete, %d could not be used"
-        log.warning(words, name, counts["failed"], incomplete, unusable)
+        message = "check %s.csv: %d failed, %d incomplete, %d could not be used"
+        log.warning(message, name, counts["failed"], incomplete, unusable)
         return LOOK
     return DONE
 
 
-def report_nothing(plan: ArchivePlan, folder: Path, list_name: str) -> int:
-    """Keep the reasons why nothing of a list is archived, unless it is the list of last time."""
+def report_skipped(plan: ArchivePlan, folder: Path, list_name: str) -> int:
+    """Save why nothing is archived, unless the CSV is the same as last time; return the code."""
     last = folder / "last-list"
     is_known = last.exists() and last.read_text(encoding="utf-8") == list_name
     unusable = count_unusable(plan)
@@ -130,29 +130,29 @@ def report_nothing(plan: ArchivePlan, folder: Path, list_name: str) -> int:
     name = time_stamp()
     plan.to_csv(folder / f"{name}.csv")
     log.warning(
-        "nothing to archive, look at %s.csv: %d rows, of which %d could not be used",
+        "nothing to archive, check %s.csv: %d rows, of which %d could not be used",
         *(name, len(plan.skips), unusable),
     )
     return LOOK
 
 
 def count_unusable(rows: ArchivePlan | ArchiveResult) -> int:
-    """Count the rows that were skipped for a reason that needs attention."""
+    """Count the skipped rows that need attention."""
     return sum(outcome.code not in SETTLED for outcome in rows.skipped)
 
 
 def name_of(csv: Path) -> str:
-    """Name a list by its file and content."""
+    """Identify a CSV by its file name and content."""
     return f"{csv.name} {hashlib.sha256(csv.read_bytes()).hexdigest()[:16]}"
 
 
 def time_stamp() -> str:
-    """Make a file name of the time."""
+    """Return the current time as a file name."""
     return f"{datetime.now(timezone.utc):%Y-%m-%dT%H%M%S.%f}"
 
 
 def set_up_logging(path: Path) -> None:
-    """Everything into the file; warnings to stderr too, so that cron mails only those."""
+    """Log everything to the file, and warnings to stderr, so that cron mails only those."""
     everything = RotatingFileHandler(path, maxBytes=5_000_000, backupCount=5, encoding="utf-8")
     warnings = logging.StreamHandler(sys.stderr)
     warnings.setLevel(logging.WARNING)
@@ -161,11 +161,11 @@ def set_up_logging(path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Archive and unenroll what a CSV names.")
+    parser = argparse.ArgumentParser(description="Archive and unenroll the users in a CSV.")
     parser.add_argument("csv", type=Path, help="username and course_code, one enrollment a row")
     parser.add_argument("folder", type=Path, help="for ledgers, outcomes and the log")
     parser.add_argument(
-        "--max-affected", type=int, default=500, help="refuse to archive more than that (500)"
+        "--max-affected", type=int, default=500, help="refuse to archive more than this (500)"
     )
     return parser
 

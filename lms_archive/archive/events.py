@@ -1,32 +1,46 @@
-"""What a running job tells: frozen events, and the progress bar that is made of them."""
+"""What a running job reports: frozen events, and the progress bar that is made of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.values.chunks import Chunk
-from lms_archive.archive.values.outcomes import CODES, Outcome
+from lms_archive.archive.running.state import RunState
+from lms_archive.archive.values.events import (
+    Event,
+    NotSent,
+    Refused,
+    RunStarted,
+    Sending,
+    Submitted,
+    WithOutcomes,
+)
 from lms_archive.client import Client
 from lms_archive.errors import LmsArchiveError
 
-__all__ = ["OnEvent", "RunEvent", "bar_class", "telling"]
+__all__ = ["OnEvent", "RunEvent", "bar_class", "reporting"]
 
-_TOLD: Final = ("started", "sending", "submitted", "refused", "not_sent")
+_REPORTED: Final[Mapping[type[Event], str]] = {
+    RunStarted: "started",
+    Sending: "sending",
+    Submitted: "submitted",
+    Refused: "refused",
+    NotSent: "not_sent",
+}
 
 
 @frozen(kw_only=True)
 class RunEvent:
-    """A step of a job, told when it stands in the ledger.
+    """A step of a job, reported when it is in the ledger.
 
     Attributes:
         kind: `"started"`; `"sending"`: a call is about to be made; `"submitted"`: the platform
-            took it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their outcomes;
-            `"finished"`; `"stopped"`: with the `reason`.
+            accepted it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their
+            outcomes; `"finished"`; `"stopped"`: with the `reason`.
         target: the code (or kind and id) of the course or learning plan, or None.
         job_id: the background job, where one was named.
         rows: how many rows this event is about.
@@ -58,7 +72,7 @@ OnEvent = Callable[[RunEvent], Any]
 
 
 def bar_class() -> Any:
-    """The class of progress bars, that of notebooks in a notebook.
+    """Return the class of progress bars, the one for notebooks in a notebook.
 
     Raises:
         LmsArchiveError: tqdm is not installed.
@@ -88,83 +102,72 @@ class _Bar:
 
 
 @contextmanager
-def telling(
-    book: Ledger,
-    chunks: Sequence[Chunk],
-    client: Client,
-    *,
-    on_event: OnEvent | None,
-    progress: bool,
-) -> Iterator[None]:
-    """Tell each step of a job as it is committed to its ledger.
+def reporting(
+    client: Client, state: RunState, on_event: OnEvent | None, *, progress: bool
+) -> Iterator[Sequence[Callable[[Event], None]]]:
+    """Give what listens to the events of a run, to report them as `RunEvent`.
 
     What a listener raises passes through, like Ctrl-C: the ledger stays usable.
     """
-    told = [] if on_event is None else [on_event]
+    receivers = [] if on_event is None else [on_event]
     with ExitStack() as stack:
         if progress:
             bar = stack.enter_context(bar_class()(unit="row", desc="archiving"))
-            told.append(_Bar(bar))
-        if not told:
-            yield
+            receivers.append(_Bar(bar))
+        if not receivers:
+            yield []
             return
-        book.listener = teller = _Teller(told, book, chunks, client)
+        report = _Report(client, state, receivers)
         try:
-            yield
+            yield [report]
         except Exception as error:
-            teller.tell(kind="stopped", reason=f"{type(error).__name__}: {error}")
+            report.send(kind="stopped", reason=f"{type(error).__name__}: {error}")
             raise
-        finally:
-            book.listener = None
-        teller.tell(kind="finished")
+        report.send(kind="finished")
 
 
-class _Teller:
-    def __init__(
-        self, told: Sequence[OnEvent], book: Ledger, chunks: Sequence[Chunk], client: Client
-    ) -> None:
-        self._told, self._wire = told, client.session
-        self._targets = {one.chunk_id: str(one.target) for one in chunks}
-        self._places = {one.row: str(chunk.target) for chunk in chunks for one in chunk.members}
-        self._sent: set[str] = set()
-        codes = book.codes()
-        members = [codes.get(one.row) for chunk in chunks for one in chunk.members]
-        self._pending = {row for row in self._places if row not in codes}
-        self._now = RunEvent(
-            kind="",
-            settled=sum(code is not None and CODES[code] != "unknown" for code in members),
-            pending=len(self._pending),
-            total=len(members),
-            chunks=len(chunks),
-        )
+@frozen
+class _Report:
+    """Reports the events of a run."""
 
-    def __call__(self, outcomes: Sequence[tuple[int, Outcome]], states: Sequence[Event]) -> None:
-        """The ledger has committed these."""
-        for state in states:
-            if state.state not in _TOLD:
-                continue
-            if state.state == "submitted" and state.chunk is not None:
-                self._sent.add(state.chunk)
-            self.tell(
-                kind=state.state,
-                target=self._targets.get(state.chunk or ""),
-                job_id=state.data.get("job_id"),
-                rows=len(state.data.get("rows", ())),
-                reason=state.data.get("why"),
+    client: Client
+    state: RunState
+    receivers: Sequence[OnEvent]
+
+    def __call__(self, event: Event) -> None:
+        """Report an event that is in the ledger, where it is of interest."""
+        kind = _REPORTED.get(type(event))
+        if kind is not None:
+            self.send(
+                kind=kind,
+                target=self._target_of(event),
+                job_id=getattr(event, "job_id", None),
+                rows=len(getattr(event, "rows", ())),
+                reason=getattr(event, "reason", None),
             )
-        if outcomes:
-            kinds: dict[str, int] = {}
-            for _, one in outcomes:
-                kinds[one.kind] = kinds.get(one.kind, 0) + 1
-            settled = self._now.settled + len(outcomes) - kinds.get("unknown", 0)
-            self._pending.difference_update(row for row, _ in outcomes)
-            self._now = evolve(self._now, settled=settled, pending=len(self._pending))
-            where = {self._places.get(row) for row, _ in outcomes}
-            target = where.pop() if len(where) == 1 else None
-            self.tell(kind="settled", target=target, rows=len(outcomes), outcomes=kinds)
+        if isinstance(event, WithOutcomes) and event.outcomes:
+            self.send(
+                kind="settled",
+                target=self._target_of(event),
+                rows=len(event.outcomes),
+                outcomes=Counter(outcome.kind for _, outcome in event.outcomes),
+            )
 
-    def tell(self, **what: Any) -> None:
-        left = self._wire.calls_left
-        event = evolve(self._now, chunks_sent=len(self._sent), calls_left=left, **what)
-        for listener in self._told:
-            listener(event)
+    def send(self, **values: Any) -> None:
+        """Send an event to all who receive them."""
+        state = self.state
+        event = RunEvent(
+            settled=state.settled,
+            pending=state.total - state.settled - len(state.unsettled),
+            total=state.total,
+            chunks_sent=len(state.chunks_sent),
+            chunks=state.chunk_count,
+            calls_left=self.client.session.calls_left,
+            **values,
+        )
+        for receive in self.receivers:
+            receive(event)
+
+    def _target_of(self, event: Event) -> str | None:
+        chunk_id = getattr(event, "chunk_id", None)
+        return None if chunk_id is None else str(self.state.queue_of(chunk_id).target)

@@ -1,24 +1,72 @@
-"""Going on from a ledger, after whatever it was."""
+"""Apply a plan or resume its ledger: checks, ledger, run and result."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from lms_archive.archive.applying import (
+from lms_archive.archive.events import OnEvent, reporting
+from lms_archive.archive.ledger import Ledger, Standing, counts_in, standing_in
+from lms_archive.archive.ledger.lock import ledger_path
+from lms_archive.archive.options import (
     Options,
     check_ceiling,
     check_client,
     check_number,
-    noting_progress,
+    check_platform,
 )
-from lms_archive.archive.events import OnEvent
-from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.plan import go_on
+from lms_archive.archive.planning.preflight import require_contract, require_contract_again
 from lms_archive.archive.result import ArchiveResult
+from lms_archive.archive.running.plan_courses import settle_course_rows
+from lms_archive.archive.running.run import run
+from lms_archive.archive.running.state import Recorder, RunState
+from lms_archive.archive.selection import Selection
+from lms_archive.archive.values.events import CallsMade, Noted, Warned
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError
+from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
+from lms_archive.tables.html import counted
 
-__all__ = ["resume"]
+__all__ = ["apply_plan", "resume"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+
+def apply_plan(
+    plan: PlanData,
+    selection: Selection,
+    digest: str,
+    client: Client,
+    *,
+    ledger: str | os.PathLike[str],
+    max_affected: int | None,
+    options: Options,
+) -> ArchiveResult:
+    """Run a plan in a new ledger, or go on with a ledger of the same plan.
+
+    Raises:
+        LmsArchiveError: as `ArchivePlan.apply`.
+    """
+    check_platform(plan.platform, client)
+    check_ceiling(plan.chunks, max_affected)
+    place = ledger_path(ledger)
+    with client.session.counting() as calls:
+        if place.exists():
+            with _ledger_of(digest, place, ledger) as book, _noting_progress(book, ledger):
+                return _go_on(book.plan(), client, book, options, calls)
+        checked = require_contract(client, plan.chunks, plan.terms, trust=options.trust_contract)
+        events = [*map(Warned, plan.warnings), *checked]
+        fresh = client.session.use_reading(plan)
+        with (
+            Ledger.create(
+                place, plan, selection, digest=digest, canary=options.canary, events=events
+            ) as book,
+            _noting_progress(book, ledger),
+        ):
+            return _go_on(plan, client, book, options, calls, fresh=fresh, is_checked=True)
 
 
 def resume(
@@ -33,13 +81,13 @@ def resume(
     allow_changes: bool = False,
     note: str | None = None,
 ) -> ArchiveResult:
-    """Go on with a ledger's plan from where it stood; a finished one gives the same result.
+    """Go on with the job of a ledger; a finished job gives the same result again.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only what still has its pre-image is sent. The arguments are as in
-    `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on behind one that somebody
-    else unenrolled. A contract that the ledger's job has been begun with, confirmed or trusted,
-    is not asked for again.
+    are looked at again, and only enrollments that are still as planned are sent. The arguments
+    are those of `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on after a
+    canary that another person unenrolled. A contract that was confirmed or trusted before is not
+    checked again.
 
     Raises:
         InvalidInputError: an argument cannot be used.
@@ -47,25 +95,137 @@ def resume(
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
         RunStoppedError: something was not as it should be; the ledger can be resumed.
-        ApiError: a call failed; likewise.
+        ApiError: a call failed; the ledger can be resumed.
     """
     check_client(client)
-    with client.session.counting() as calls, Ledger.open(ledger) as book:
+    with (
+        client.session.counting() as calls,
+        Ledger.open(ledger) as book,
+        _noting_progress(book, ledger),
+    ):
         plan = book.plan()
-        with noting_progress(book, plan.chunks, ledger):
-            if client.base_url != plan.platform:
-                raise LedgerError(
-                    f"{ledger}: of {plan.platform}; this client is {client.base_url}'s"
-                )
-            check_ceiling(plan.chunks, max_affected)
-            if canary is not None:
-                check_number("canary", canary)
-            options = Options(
-                canary=int(book.meta("canary") or 1) if canary is None else canary,
-                progress=progress,
-                on_event=on_event,
-                trust_contract=trust_contract,
-                allow_changes=allow_changes,
-                note=note,
+        if client.base_url != plan.platform:
+            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
+        check_ceiling(plan.chunks, max_affected)
+        if canary is not None:
+            check_number("canary", canary)
+        options = Options(
+            canary=int(book.meta("canary") or 1) if canary is None else canary,
+            progress=progress,
+            on_event=on_event,
+            trust_contract=trust_contract,
+            allow_changes=allow_changes,
+            note=note,
+        )
+        return _go_on(plan, client, book, options, calls)
+
+
+def _go_on(
+    plan: PlanData,
+    client: Client,
+    book: Ledger,
+    options: Options,
+    calls: Mapping[str, int],
+    *,
+    fresh: bool = False,
+    is_checked: bool = False,
+) -> ArchiveResult:
+    """Run a plan, starting from the state in its ledger.
+
+    `fresh` says whether the reading that the plan was made of may be used while it is young.
+    """
+    if not is_checked:
+        require_contract_again(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
+    if options.note is not None:
+        book.append(Noted(options.note))
+    state = RunState(plan.chunks)
+    for event in book.events():
+        state.apply(event)
+    client.session.expect(sum(plan.calls.values()))
+    try:
+        with reporting(client, state, options.on_event, progress=options.progress) as listeners:
+            run(
+                client,
+                Recorder(book, state, listeners),
+                book.rows(),
+                plan.terms,
+                canary=options.canary,
+                fresh=fresh,
+                allow_changes=options.allow_changes,
             )
-            return go_on(plan, client, book, options, calls)
+    except BaseException:
+        with suppress(LedgerError):  # what went wrong first is what is reported
+            _record_calls(book, calls)
+        raise
+    _record_calls(book, calls)
+    settle_course_rows(book)
+    return ArchiveResult(book.path, client)
+
+
+def _record_calls(book: Ledger, calls: Mapping[str, int]) -> None:
+    if calls:
+        book.append(CallsMade(dict(calls)))
+
+
+@contextmanager
+def _noting_progress(book: Ledger, ledger: str | os.PathLike[str]) -> Iterator[None]:
+    """Note on whatever stops a job how far it got and what to type next.
+
+    The note is the last line of the traceback; it is logged too, and an error of this library
+    carries the ledger.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, LmsArchiveError):
+            error.ledger = book.path
+        with suppress(LedgerError):  # what went wrong first is what is reported
+            if isinstance(error, RunStoppedError):
+                error.counts = counts_in(book.path)
+            note = f"{_progress(book)}; nothing is lost; resume({os.fspath(ledger)!r}, client)"
+            log.warning("stopped: %s", note)
+            add_note = getattr(error, "add_note", None)  # every exception's from Python 3.11 on
+            if add_note is not None:
+                add_note(note)
+        raise
+
+
+def _progress(book: Ledger) -> str:
+    """Return how far a job got, of the rows that the plan sends."""
+    kinds = book.sent_counts()
+    total, unknown = sum(kinds.values()), kinds.get("unknown", 0)
+    done = total - unknown - kinds.get(None, 0)
+    text = f"{done:,} of {total:,} done"
+    return f"{text}, {unknown:,} unknown" if unknown else text
+
+
+def _ledger_of(digest: str, place: Path, ledger: str | os.PathLike[str]) -> Ledger:
+    """Open the ledger that is there already.
+
+    Raises:
+        LedgerError: it is another plan's; the text says how that one stands.
+    """
+    book = Ledger.open(place)
+    if book.meta("digest") == digest:
+        return book
+    book.close()
+    error = LedgerError(f"{ledger}: {_advice_on(standing_in(place), str(ledger))}")
+    error.ledger = place
+    raise error
+
+
+def _advice_on(standing: Standing, ledger: str) -> str:
+    """Return what to do about a ledger that holds another plan than the one that is applied."""
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in standing.counts.items())
+    if standing.is_finished:
+        when = f" on {standing.changed_at:%Y-%m-%d %H:%M} UTC" if standing.changed_at else ""
+        return (
+            f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
+            f"another ledger; ArchiveResult({ledger!r}) shows that job"
+        )
+    settled, rows = standing.settled, standing.rows
+    return (
+        f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
+        f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
+        "name another ledger"
+    )

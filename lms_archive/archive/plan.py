@@ -1,51 +1,32 @@
-"""The plan: what will be sent, looked at before anything is."""
+"""The plan: what will be sent, to be reviewed before anything is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import asdict, field, frozen
 
 from lms_archive.archive.added_columns import PLAN_COLUMNS, beside, spellings
-from lms_archive.archive.applying import (
-    Options,
-    check_ceiling,
-    check_platform,
-    noting_progress,
-    tell_carried,
-)
-from lms_archive.archive.events import OnEvent, telling
-from lms_archive.archive.ledger import (
-    Event,
-    Ledger,
-    Standing,
-    digest_of,
-    load_plan,
-    save_plan,
-    standing_in,
-)
-from lms_archive.archive.ledger.lock import ledger_path
-from lms_archive.archive.planning.preflight import require_contract, require_contract_again
+from lms_archive.archive.events import OnEvent
+from lms_archive.archive.execution import apply_plan
+from lms_archive.archive.ledger import digest_of, load_plan, save_plan
+from lms_archive.archive.options import Options
 from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.running.run import Run
 from lms_archive.archive.selection import Selection
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError
 from lms_archive.tables.csv import Destination, write_csv
-from lms_archive.tables.html import counted
 
-__all__ = ["ArchivePlan", "go_on"]
+__all__ = ["ArchivePlan"]
 
 
 @frozen(kw_only=True)
 class ArchivePlan(PlanData):
-    """What `apply` will send, and what it will not; made by `ArchiveJob.plan`.
+    """What `apply` will send and what it will skip; made by `ArchiveJob.plan`.
 
     A plan is a ceiling: reading again can only drop rows, never add any. `print(plan)` is the
     dry run.
@@ -55,7 +36,7 @@ class ArchivePlan(PlanData):
         terms: what is done with each row.
         chunks: what is sent, in this order, each at most `Limits.hand_picked` rows.
         skips: rows that are not sent; `skipped` shows them as outcomes.
-        warnings: what to think of first.
+        warnings: what to consider first.
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
         duration: how long that takes at least.
         read_at: the platform's time (UTC) when the reading began.
@@ -173,20 +154,21 @@ class ArchivePlan(PlanData):
 
         Args:
             client: the platform that the plan was read from.
-            ledger: the file that keeps what was sent and what came of it; it makes resuming
+            ledger: the file that records what is sent and what happened to it; it makes resuming
                 safe, and is the evidence afterwards.
             max_affected: how many enrollments may be archived at most; for learning plans each
                 row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
             progress: show a progress bar; needs the extra `progress`.
-            on_event: is called with a `RunEvent` after each step that is in the ledger; what it
-                raises stops the job.
+            on_event: called with a `RunEvent` after each step is in the ledger; an exception that
+                it raises stops the job.
             trust_contract: send also what the platform's own swagger does not list, or what
                 cannot be read; it is logged, and kept in the ledger and in the result's warnings.
                 A write that is described differently is refused all the same.
-            allow_changes: go on where a learning plan is changed while the job runs. Its
-                records would hold the change (article), so the job stops otherwise.
-            note: a text that is kept in the ledger and in each outcome's row, as a ticket.
+            allow_changes: go on if a learning plan is changed while the job runs. Its records
+                would hold the change, so the job stops otherwise.
+            note: a text, such as a ticket number, that is kept in the ledger and in each row of
+                the outcomes.
 
         Raises:
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
@@ -196,7 +178,7 @@ class ArchivePlan(PlanData):
                 finished), or in use.
             InvalidInputError: the client is another platform's, or an argument cannot be used.
             RunStoppedError: something was not as it should be; the ledger can be resumed.
-            ApiError: a call failed; likewise.
+            ApiError: a call failed; the ledger can be resumed.
         """
         options = Options(
             canary=canary,
@@ -206,89 +188,12 @@ class ArchivePlan(PlanData):
             allow_changes=allow_changes,
             note=note,
         )
-        check_platform(self.platform, client)
-        check_ceiling(self.chunks, max_affected)
-        place = ledger_path(ledger)
-        with client.session.counting() as calls:
-            if place.exists():
-                with self._own_ledger(place, ledger) as book:
-                    plan = book.plan()
-                    with noting_progress(book, plan.chunks, ledger):
-                        return go_on(plan, client, book, options, calls)
-            checked = require_contract(client, self.chunks, self.terms, trust=trust_contract)
-            events = [*(Event(None, "warning", {"text": text}) for text in self.warnings), *checked]
-            fresh = client.session.use_reading(self)
-            with (
-                Ledger.create(
-                    place, self, self.selection, digest=self.digest, canary=canary, events=events
-                ) as book,
-                noting_progress(book, self.chunks, ledger),
-            ):
-                return go_on(self, client, book, options, calls, fresh=fresh, is_checked=True)
-
-    def _own_ledger(self, place: Path, ledger: str | os.PathLike[str]) -> Ledger:
-        """Open the ledger that is there already.
-
-        Raises:
-            LedgerError: it is another plan's; the text says how that one stands.
-        """
-        book = Ledger.open(place)
-        if book.meta("digest") == self.digest:
-            return book
-        book.close()
-        error = LedgerError(f"{ledger}: {_another_plan(standing_in(place), str(ledger))}")
-        error.ledger = place
-        raise error
-
-
-def _another_plan(standing: Standing, ledger: str) -> str:
-    """What to do about a ledger that holds another plan than the one that is applied."""
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in standing.counts.items())
-    if standing.is_finished:
-        when = f" on {standing.changed_at:%Y-%m-%d %H:%M} UTC" if standing.changed_at else ""
-        return (
-            f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
-            f"another ledger; ArchiveResult({ledger!r}) shows that job"
+        return apply_plan(
+            self,
+            self.selection,
+            self.digest,
+            client,
+            ledger=ledger,
+            max_affected=max_affected,
+            options=options,
         )
-    settled, rows = standing.settled, standing.rows
-    return (
-        f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
-        f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
-        "name another ledger"
-    )
-
-
-def go_on(
-    plan: PlanData,
-    client: Client,
-    book: Ledger,
-    options: Options,
-    calls: Mapping[str, int],
-    *,
-    fresh: bool = False,
-    is_checked: bool = False,
-) -> ArchiveResult:
-    """Go on with a plan from where its open ledger stands: `apply` and `resume` do this.
-
-    `fresh` says whether the reading that the plan was made of may be used while it is young.
-    """
-    if not is_checked:
-        require_contract_again(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
-    if options.note is not None:
-        book.note("note", text=options.note)
-    run = Run(
-        client,
-        book,
-        plan.chunks,
-        book.rows(),
-        plan.terms,
-        canary=options.canary,
-        fresh=fresh,
-        allow_changes=options.allow_changes,
-        calls=calls,
-    )
-    on_event, progress = options.on_event, options.progress
-    with telling(book, plan.chunks, client, on_event=on_event, progress=progress):
-        run(expect=sum(plan.calls.values()))
-    tell_carried(book)
-    return ArchiveResult(book.path, client)

@@ -11,7 +11,6 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from lms_archive.archive.applying import check_client
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
     counts_in,
@@ -19,6 +18,7 @@ from lms_archive.archive.ledger import (
     read_events,
     standing_in,
 )
+from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
     Part,
     html,
@@ -26,6 +26,7 @@ from lms_archive.archive.rendering import (
     result_lines,
     text,
 )
+from lms_archive.archive.values.events import CallsMade, ContractChecked, Warned
 from lms_archive.archive.views import (
     Outcomes,
     Pending,
@@ -121,14 +122,14 @@ class ArchiveResult(Table):
     def calls(self) -> dict[str, int]:
         """Calls made by `apply` and every `resume`, by operation."""
         calls: Counter[str] = Counter()
-        for made in read_events(self.ledger, "calls"):
-            calls.update(made)
+        for event in read_events(self.ledger, CallsMade):
+            calls.update(event.calls)
         return dict(calls)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """The warnings of the plan."""
-        return texts_in(self.ledger, "warning")
+        return texts_in(self.ledger, Warned)
 
     @property
     def note(self) -> str | None:
@@ -208,8 +209,8 @@ class ArchiveResult(Table):
 
     def _trusted(self) -> Iterable[str]:
         """Return the calls that were sent although the platform's swagger does not confirm them."""
-        events = read_events(self.ledger, "contract_checked")
-        return dict.fromkeys(text for data in events for text in data["trusted"])
+        events = read_events(self.ledger, ContractChecked)
+        return dict.fromkeys(text for event in events for text in event.trusted)
 
 
 def _rows(count: int) -> str:

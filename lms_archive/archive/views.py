@@ -27,6 +27,7 @@ from lms_archive.archive.rendering import (
     record_grid,
 )
 from lms_archive.archive.selection import indexed
+from lms_archive.archive.values.events import Noted, Warned
 from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow
 from lms_archive.files import path_from
 from lms_archive.records.archived import (
@@ -161,14 +162,14 @@ class Records(Table):
         return html([record_grid(self)])
 
 
-def texts_in(ledger: Path, state: str) -> tuple[str, ...]:
-    """Return the texts of all events of a kind, each once: every run of a job records its own."""
-    return tuple(dict.fromkeys(data.get("text", "") for data in read_events(ledger, state)))
+def texts_in(ledger: Path, cls: type[Noted | Warned]) -> tuple[str, ...]:
+    """Return the texts of these events, each once: every run of a job has its own."""
+    return tuple(dict.fromkeys(event.text or "" for event in read_events(ledger, cls)))
 
 
 def note_in(ledger: Path) -> str | None:
     """Return the notes passed to `apply` and each `resume`, or None."""
-    return "; ".join(map(str, texts_in(ledger, "note"))) or None
+    return "; ".join(map(str, texts_in(ledger, Noted))) or None
 
 
 def _samples(ledger: Path) -> Iterator[dict[str, Any]]:

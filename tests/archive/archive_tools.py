@@ -8,6 +8,7 @@ from typing import Any
 
 from lms_archive import ArchiveJob, ArchivePlan, Outcome
 from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.values.events import Settled
 
 MakeCsv = Callable[[str | bytes], Path]
 
@@ -39,7 +40,9 @@ def begin(
 ) -> Ledger:
     """Begin a ledger of a plan, or of a job's rows, in which some have an outcome already."""
     plan = plan_of(plan) if isinstance(plan, ArchiveJob) else plan
-    return Ledger.create(path, plan, plan.selection, digest=plan.digest, outcomes=outcomes)
+    settled = tuple(outcomes)
+    events = [Settled(outcomes=settled)] if settled else []
+    return Ledger.create(path, plan, plan.selection, digest=plan.digest, events=events)
 
 
 def given(job: ArchiveJob) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
-from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Outcome
-from lms_archive.archive.ledger import Event, Ledger
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.values.events import Event
 
 TABLES = {"course_id": "enrollments", "learning_plan_id": "learning_plan_enrollments"}
 WRITES = {
@@ -168,23 +169,19 @@ class Mortal:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.commits, self.dead = 0, False
-        settle = Ledger.commit
+        append = Ledger.append
 
-        def mortal(
-            ledger: Ledger,
-            outcomes: Iterable[tuple[int, Outcome]],
-            states: Sequence[Event] = (),
-        ) -> None:
+        def mortal(ledger: Ledger, *events: Event) -> None:
             self.commits += 1
             self.dead = self.dead or (before and self.commits == at)
             if self.dead:
                 raise Killed
-            settle(ledger, outcomes, states)
+            append(ledger, *events)
             self.dead = self.commits == at
             if self.dead:
                 raise Killed
 
-        patch.setattr(Ledger, "commit", mortal)
+        patch.setattr(Ledger, "append", mortal)
 
 
 def run_mortally(

@@ -152,7 +152,7 @@ def sends(stage: Stage) -> int:
 
 
 def check(stage: Stage, result: ArchiveResult, mode: str = "unenroll") -> None:
-    """The three are archived once each, and gone or enrolled anew; the other two as they were."""
+    """The three are archived once each, and gone or enrolled again; the other two as they were."""
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
     assert dict(stage.archived) == {(1, user): 1 for user in USERS}
     dates = dict(stage.sql("SELECT user_id, enrollment_created_at FROM enrollments"))

@@ -99,7 +99,7 @@ def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(stage: 
 
 
 def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(stage: Stage) -> None:
-    """Archived by somebody else, enrolled anew, and our job still open: it may take that too."""
+    """Archived by somebody else, enrolled again, and our job still open: it may take that too."""
     stage.load(4)
     client = stage.connect(limits=Limits(job_timeout=60))
     planned = stage.job().plan(client)

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,7 @@ from virtual_time import Exchange, Stage
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, redact, resume
 from lms_archive.archive.ledger import Ledger, lock
 from lms_archive.archive.ledger.schema import TABLES
+from lms_archive.archive.values.events import CallsMade, Noted, Sending, Settled
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.errors import LedgerError
 
@@ -104,8 +105,8 @@ def test_the_states_of_a_job_come_in_order(stage: Stage) -> None:
     stage.apply()
     assert _states(stage.ledger) == [
         "contract_checked",
-        *("started", "sending", "submitted", "read_back", "proven"),
-        *("sending", "submitted", "read_back", "proven", "calls"),
+        *("started", "sending", "submitted", "job_ended", "read_back", "proven"),
+        *("sending", "submitted", "job_ended", "read_back", "proven", "calls"),
     ]
 
 
@@ -264,7 +265,7 @@ def test_one_process_at_a_time(book: Path) -> None:
         child.send_signal(signal.SIGKILL)
         child.wait()
         with Ledger.open(book) as again:
-            assert again.codes() == {0: "changed"}
+            assert [event.codes for event in again.events(Settled)] == [{0: "changed"}]
 
 
 def test_not_even_this_process_opens_it_twice(stage: Stage) -> None:
@@ -357,7 +358,7 @@ def test_leftovers_of_a_deleted_ledger_do_no_harm(tmp_path: Path, name: str) -> 
     new = tmp_path / "ledger.sqlite"
     with begin(old, from_rows([])) as ledger:
         for _ in range(50):
-            ledger.note("state", text="x" * 200)
+            ledger.append(Noted("x" * 200))
         journal = (tmp_path / "old.sqlite-wal").read_bytes()
     (tmp_path / f"{name.format(new.name)}-wal").write_bytes(journal)
     job = from_rows([{"user_id": 1, "course_id": 7}])
@@ -506,18 +507,21 @@ def test_results_are_read_one_by_one(tmp_path: Path) -> None:
 def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
     """What was interrupted is not in it; what comes afterwards is."""
 
-    class Interrupting:
-        def __iter__(self) -> "Interrupting":
-            return self
-
-        def __next__(self) -> tuple[int, Outcome]:
+    class Interrupting(Mapping[str, int]):
+        def __iter__(self) -> Iterator[str]:
             raise KeyboardInterrupt
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, name: str) -> int:
+            return 1
 
     with Ledger.open(book) as ledger:
         with pytest.raises(KeyboardInterrupt):
-            ledger.commit(Interrupting())
-        ledger.note("after")
-    assert _states(book) == ["after"]
+            ledger.append(CallsMade(Interrupting()))
+        ledger.append(Noted("after"))
+    assert _states(book) == ["settled", "note"]
 
 
 # A copy
@@ -535,12 +539,7 @@ def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(stage: Stage) ->
             shutil.copy(stage.ledger, copy)
             with Ledger.open(copy) as book:
                 rows = book.rows()
-                noted = [
-                    rows[row].user
-                    for event in book.events()
-                    if event.state == "sending"
-                    for row in event.data["rows"]
-                ]
+                noted = [rows[row].user for event in book.events(Sending) for row in event.rows]
             assert noted == sent
             copy.unlink()
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,29 @@ from lms_archive import (
     Contract,
     Outcome,
 )
-from lms_archive.archive.ledger import Event, Ledger, read_events, standing_in
+from lms_archive.archive.ledger import Ledger, read_events, standing_in
+from lms_archive.archive.values.events import (
+    EVENT_TYPES,
+    CallsMade,
+    ContractChecked,
+    Event,
+    HandPicked,
+    JobEnded,
+    JobGone,
+    Noted,
+    NotSent,
+    Proven,
+    ReadBack,
+    Refused,
+    Reported,
+    Resumed,
+    RunStarted,
+    Sending,
+    Settled,
+    Submitted,
+    UnexpectedRecords,
+    Warned,
+)
 from lms_archive.archive.values.outcomes import CODES, CourseOutcome
 from lms_archive.errors import LedgerError
 from lms_archive.records.structure import Structurer
@@ -88,13 +111,8 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
         for row, (_, kept) in zip(job.selection, jobs, strict=True):
             made = [Outcome.of(row, one["code"], one["reason"], **_more(one)) for one in kept]
             for outcome in made:
-                book.commit([(row.index, outcome)])
+                book.append(Settled(outcomes=((row.index, outcome),)))
             expected += made[-1:]
-        assert book.codes() == {
-            row.index: kept[-1]["code"]
-            for row, (_, kept) in zip(job.selection, jobs, strict=True)
-            if kept
-        }
     result = ArchiveResult(path)
     assert list(result.outcomes) == expected
     for kind in ("archived", "skipped", "failed", "unknown"):
@@ -132,38 +150,55 @@ def test_an_outcome_of_no_row(tmp_path: Path) -> None:
         list(ArchiveResult(tmp_path / "a.sqlite").outcomes)
 
 
-EVENTS = [
-    Event(None, "contract_checked", {"contract": "0f", "trusted": []}),
-    Event(None, "contract_checked", {"contract": "0f", "trusted": ["PUT /x", "PUT /y"]}),
-    Event(None, "warning", {"text": "mind \u00e9"}),
-    Event(None, "started", {"jobs_before": []}),
-    Event(None, "started", {"jobs_before": ["a" * 40, "b" * 40]}),
-    Event("c1", "sending", {"rows": [0, 1, 2], "sent_at": "2026-03-01T12:00:00+00:00"}),
-    Event("c1", "submitted", {"job_id": None}),
-    Event("c1", "submitted", {"job_id": "a" * 40}),
-    Event("c1", "not_sent", {"why": "PUT /x: 503"}),
-    Event("c1", "refused", {"why": "PUT /x: 400"}),
-    Event("c1", "read_back", {}),
-    Event(None, "proven", {"what": "canary"}),
-    Event(None, "unexpected", {"text": "user 7", "records": [5, 6]}),
-    Event(None, "told", {}),
-    Event(None, "calls", {"list_jobs": 4, "archive_course_enrollments": 2}),
-    Event(None, "of_a_later_version", {"some": [1], "more": "x", "flag": 1}),
+EVENTS: list[Event] = [
+    ContractChecked("0f"),
+    ContractChecked("0f", ("PUT /x", "PUT /y")),
+    Warned("mind \u00e9"),
+    RunStarted(),
+    RunStarted(("a" * 40, "b" * 40), canary=3),
+    Sending("c1", (0, 1, 2), datetime(2026, 3, 1, 12, tzinfo=timezone.utc), "select_all"),
+    Submitted("c1"),
+    Submitted("c1", "a" * 40),
+    NotSent("c1", "PUT /x: 503"),
+    JobEnded("c1", "a" * 40),
+    JobEnded("c1", None, "it is still open"),
+    JobGone("c1", "a" * 40),
+    HandPicked("c1"),
+    ReadBack(chunk_id="c1"),
+    Proven("canary"),
+    UnexpectedRecords("user 7", (5, 6)),
+    Reported(),
+    Resumed(canary=1),
+    Noted("a note"),
+    CallsMade({"list_jobs": 4, "archive_course_enrollments": 2}),
 ]
 
 
 def test_events_are_the_same_again(tmp_path: Path) -> None:
     """Each with all that it holds, also what is empty, in the order in which they came."""
     job = from_rows([{"user_id": user, "course_id": 7} for user in (1, 2, 3)])
-    with begin(tmp_path / "a.sqlite", job) as book:
-        book.commit((), EVENTS[:5])
-        for event in EVENTS[5:]:
-            book.note(event.state, event.chunk, **event.data)
-        assert list(book.events()) == EVENTS
-    with Ledger.open(tmp_path / "a.sqlite") as book:
-        assert list(book.events()) == EVENTS
+    rows = list(job.selection)
+    not_seen, refused, archived = (
+        Outcome.of(row, code, "")
+        for row, code in zip(rows, ("not_seen", "refused", "archived"), strict=True)
+    )
+    settled = [
+        ReadBack(chunk_id="c1", outcomes=((2, not_seen), (0, refused))),
+        Refused(chunk_id="c2", reason="PUT /x: 400", outcomes=((1, refused),)),
+        Settled(outcomes=((2, archived),)),
+    ]
+    events = [*EVENTS, *settled]
+    assert {type(event) for event in events} == set(EVENT_TYPES.values())
     path = tmp_path / "a.sqlite"
-    assert read_events(path, "started") == [{"jobs_before": []}, EVENTS[4].data]
+    with begin(path, job) as book:
+        book.append(*events[:5])
+        for event in events[5:]:
+            book.append(event)
+        assert list(book.events()) == events
+    with Ledger.open(path) as book:
+        assert list(book.events()) == events
+        assert list(book.events(Sending, Settled)) == [events[5], events[-1]]
+    assert read_events(path, RunStarted) == [EVENTS[3], EVENTS[4]]
     with closing(sqlite3.connect(path)) as database:
         query = "SELECT DISTINCT typeof(recorded_at), length(recorded_at) FROM events"
         assert database.execute(query).fetchall() == [("text", len("2026-03-01 12:00:00+00:00"))]

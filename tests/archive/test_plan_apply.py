@@ -110,13 +110,13 @@ def test_a_plan_is_fresh_for_one_apply_only(stage: Stage) -> None:
     ("statement", "said"),
     [
         (f"DELETE FROM enrollments {WHERE}", "no longer enrolled"),
-        (f"{SET} enrollment_created_at = '2026-03-01 12:00:00' {WHERE}", "enrolled anew"),
+        (f"{SET} enrollment_created_at = '2026-03-01 12:00:00' {WHERE}", "enrolled again"),
         (f"{SET} enrollment_status = 'in_progress' {WHERE}", "now in_progress as learner"),
         (f"{SET} enrollment_level = 'tutor' {WHERE}", "now completed as tutor"),
     ],
 )
 def test_what_changed_since_the_plan_is_not_sent(stage: Stage, statement: str, said: str) -> None:
-    """Unenrolled, enrolled anew, or in another state: skipped as changed, and left alone."""
+    """Unenrolled, enrolled again, or in another state: skipped as changed, and left alone."""
     stage.load(4)
     plan = stage.plan()
     stage.time.sleep(3600)

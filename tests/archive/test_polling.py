@@ -219,9 +219,11 @@ def test_a_wait_that_rounding_makes_nothing_passes_all_the_same(stage: Stage, un
     moment = began + (limits.first_poll if until == "it should have ended" else limits.job_timeout)
     slept: list[float] = []
     clock = Clock(monotonic=lambda: nextafter(moment, 0), sleep=slept.append)
-    jobs = Jobs(stage.client, clock, before=())
-    sending: Any = SimpleNamespace(began=began, job_id="a")
-    jobs._pause([sending])
+    stage.client._use_clock(clock)
+    jobs = Jobs(stage.client, before=())
+    submission: Any = SimpleNamespace(job_id="a")
+    jobs._began["a"] = began
+    jobs._pause([submission])
     assert slept[0] >= 0.01
 
 
@@ -231,11 +233,13 @@ def test_a_job_that_fell_due_while_others_were_read_back_is_looked_for_at_once(
     """It waits for no longer than it takes; seen open after that, for a third of its time."""
     slept: list[float] = []
     clock = Clock(monotonic=lambda: 100.0, sleep=slept.append)
-    jobs = Jobs(stage.client, clock, before=())
-    sending: Any = SimpleNamespace(began=40.0, job_id="a")
-    jobs._pause([sending])
+    stage.client._use_clock(clock)
+    jobs = Jobs(stage.client, before=())
+    submission: Any = SimpleNamespace(job_id="a")
+    jobs._began["a"] = 40.0
+    jobs._pause([submission])
     jobs._seen_open["a"] = 60.0
-    jobs._pause([sending])
+    jobs._pause([submission])
     assert slept == [pytest.approx(0.01), pytest.approx(20.0)]
 
 
@@ -268,7 +272,7 @@ def test_enrolled_again_while_the_job_is_open(stage: Stage, *, again: bool) -> N
     assert set(unknown) == ({1002, 1003, 1004} if again else {1003, 1004})
     if again:
         assert unknown[1002].code == "job_not_ended"
-        assert "enrolled anew by someone else while background job" in unknown[1002].reason
+        assert "enrolled again by another person while background job" in unknown[1002].reason
     stage.end_jobs()
     result = resume(stage.ledger, stage.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}

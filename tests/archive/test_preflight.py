@@ -12,6 +12,7 @@ from virtual_time import WRITE, Exchange, Stage
 
 from lms_archive import ArchiveJob, Contract, RetryPolicy, resume
 from lms_archive.archive.ledger import read_events
+from lms_archive.archive.values.events import ContractChecked, Warned
 from lms_archive.errors import (
     CanaryFailedError,
     NotFoundError,
@@ -79,7 +80,7 @@ def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFi
     assert text in caplog.text
     assert text in result.warnings
     assert str(result).splitlines()[1:] == [text]
-    assert read_events(stage.ledger, "contract_checked")[0]["trusted"] == [text]
+    assert read_events(stage.ledger, ContractChecked)[0].trusted == (text,)
     assert [len(users) for _, users in stage.writes] == [1, 2]
 
 
@@ -120,8 +121,8 @@ def test_a_trusted_contract_is_checked_once(stage: Stage, kind: str) -> None:
     assert made == {name: count for name, count in plan.calls.items() if name != "list_jobs"}
     documents = [one.path for one in stage.line.exchanges[asked:] if "swagger" in one.path]
     assert len(documents) == len(set(documents))
-    assert len(read_events(stage.ledger, "contract_checked")) == 1
-    warnings = [one["text"] for one in read_events(stage.ledger, "warning")]
+    assert len(read_events(stage.ledger, ContractChecked)) == 1
+    warnings = [event.text for event in read_events(stage.ledger, Warned)]
     assert sum("trusted without confirmation" in text for text in warnings) == 1
 
 

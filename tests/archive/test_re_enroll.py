@@ -70,7 +70,7 @@ def test_a_course_is_archived_and_enrolled_anew(stage: Stage, *, reset: bool) ->
     word = "enrolled" if reset else "completed"
     for one in result.outcomes:
         since = date_of(stage, "course_id", 1, one.row["user_id"])
-        assert f"enrolled anew on {since}+00:00 as {word}" in one.reason
+        assert f"enrolled again on {since}+00:00 as {word}" in one.reason
         assert isinstance(one.record, ArchivedCourseEnrollment)
         assert one.record.enrollment.score == 88
 
@@ -209,7 +209,7 @@ def test_a_new_ledger_after_a_crash_archives_nobody_twice(
 
 @pytest.mark.parametrize("kind", ["course", "plan"])
 def test_a_new_ledger_while_the_archived_list_lags(stage: Stage, kind: str) -> None:
-    """Whoever was enrolled anew just now is left alone until the list could tell of it."""
+    """Whoever was enrolled again just now is left alone until the list could tell of it."""
     load_plans(stage, {50: [1]}, users=4)
     where: dict[str, Any] = {"courses": [1]} if kind == "course" else {}
     targets = [] if kind == "course" else [50]
@@ -274,7 +274,7 @@ def test_validity_that_has_ended_is_told(stage: Stage) -> None:
     assert [one.code for one in result.outcomes] == ["archived", "validity_ended", "validity_ended"]
     assert {one.user for one in result.incomplete} == {1002, 1003}
     told = next(iter(result.incomplete)).reason
-    assert "its validity has ended on 2026-01-31 00:00:00+00:00: extend it" in told
+    assert "its validity ended on 2026-01-31 00:00:00+00:00: extend it" in told
 
 
 def test_validity_that_has_ended_does_not_stop_at_the_canary(stage: Stage) -> None:
@@ -315,7 +315,7 @@ def test_not_enrolled_anew_at_the_canary_stops(stage: Stage) -> None:
     planned = _again(stage)
     gone = f"DELETE FROM enrollments WHERE enrollment_created_at > '{ENROLLED_AT}'"
     stage.line.once(lambda one: one.is_write, lambda: stage.change(gone), after=True)
-    with pytest.raises(CanaryFailedError, match="not enrolled anew"):
+    with pytest.raises(CanaryFailedError, match="not enrolled again"):
         planned.apply(stage.client, ledger=stage.ledger)
     assert sum(stage.archived.values()) == 1
     check(stage, resume_rest(stage), archived=4)

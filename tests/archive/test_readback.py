@@ -91,7 +91,7 @@ def test_an_undated_enrollment_with_two_new_records_is_unknown(stage: Stage) -> 
 
 
 def test_an_undated_enrollment_that_came_back_is_not_sent_again(stage: Stage) -> None:
-    """Archived by a call whose answer was lost and enrolled anew, undated: it looks as before.
+    """Archived by a call whose answer was lost and enrolled again, undated: it looks as before.
 
     Only the new record tells; sending it again would archive twice.
     """

@@ -1,14 +1,14 @@
 """Going on after a stop: nothing twice, nothing lost, wherever it happened."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import pytest
 from virtual_time import Exchange, Stage
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
-from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.values.events import Event, Reported
 from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
@@ -59,23 +59,19 @@ class Mortal:
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.commits, self.dead = 0, False
-        settle = Ledger.commit
+        append = Ledger.append
 
-        def mortal(
-            ledger: Ledger,
-            outcomes: Iterable[tuple[int, Outcome]],
-            states: Sequence[Event] = (),
-        ) -> None:
+        def mortal(ledger: Ledger, *events: Event) -> None:
             self.commits += 1
             self.dead = self.dead or (before and self.commits == at)
             if self.dead:
                 raise Killed
-            settle(ledger, outcomes, states)
+            append(ledger, *events)
             self.dead = self.commits == at
             if self.dead:
                 raise Killed
 
-        patch.setattr(Ledger, "commit", mortal)
+        patch.setattr(Ledger, "append", mortal)
 
 
 def _commits(stage: Stage, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:
@@ -354,10 +350,10 @@ def test_what_was_sent_before_is_not_sent_by_a_second_ledger(stage: Stage) -> No
     assert len(stage.writes) == writes
 
 
-def test_a_lane_with_several_sendings_is_taken_up_whole(stage: Stage) -> None:
-    """A target of which several chunks were sent and none read back yet is settled by resume."""
-    stage.load(10, 2)
-    client = stage.connect(limits=Limits(hand_picked=3))
+def test_a_target_with_several_submissions_is_settled_by_resume(stage: Stage) -> None:
+    """Several chunks of it were sent, and none was read back yet."""
+    stage.load(10, 3)
+    client = stage.connect(limits=Limits(hand_picked=3, page_size=3))
     plan = stage.job().plan(client)
     sent: list[int] = []
 
@@ -372,7 +368,7 @@ def test_a_lane_with_several_sendings_is_taken_up_whole(stage: Stage) -> None:
         plan.apply(client, ledger=stage.ledger)
     stage.line.before.clear()
     assert len(stage.writes) >= 5
-    stage.check(resume(stage.ledger, client), archived=12)
+    stage.check(resume(stage.ledger, client), archived=13)
     assert max(stage.archived.values()) == 1
 
 
@@ -384,14 +380,14 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
     plan = stage.plan()
     stage.line.once(_of_many, lambda: stage.enroll_anew(1, 1003))
     with monkeypatch.context() as patch:
-        note = Ledger.note
+        append = Ledger.append
 
-        def mortal(ledger: Ledger, state: str, chunk: str | None = None, **data: object) -> None:
-            if state == "told":
+        def mortal(ledger: Ledger, *events: Event) -> None:
+            if Reported() in events:
                 raise Killed
-            note(ledger, state, chunk, **data)
+            append(ledger, *events)
 
-        patch.setattr(Ledger, "note", mortal)
+        patch.setattr(Ledger, "append", mortal)
         with pytest.raises(Killed):
             stage.apply(plan)
     writes = len(stage.writes)

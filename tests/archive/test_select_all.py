@@ -115,7 +115,7 @@ def test_not_where_it_is_not_confirmed(stage: Stage) -> None:
 
 
 def test_never_in_re_enroll(stage: Stage) -> None:
-    """A call for all would archive the one again that was sent alone and enrolled anew."""
+    """A call for all would archive the one again that was sent alone and enrolled again."""
     stage.load(5)
     plan = _plan(stage, mode="re-enroll")
     assert "archived again" in _told(plan)

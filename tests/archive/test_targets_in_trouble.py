@@ -194,7 +194,8 @@ def test_reading_back_that_fails_everywhere_stops_the_job(stage: Stage) -> None:
     planned = stage.plan()
     garbled = _answering(stage, "/enrollments/archived", 200, b"{]")
     stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], garbled, after=True)
-    client = stage.connect(transport=garbled.transport, limits=Limits(max_open_jobs=1))
+    limits = Limits(max_open_jobs=1, page_size=3)
+    client = stage.connect(transport=garbled.transport, limits=limits)
     with pytest.raises(UnexpectedResponseError):
         planned.apply(client, ledger=stage.ledger)
     assert {course for course, _ in stage.writes} <= {1, 2, 3, 4}

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from lms_archive import Outcome, RunStoppedError
 from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.state import Submission
 from lms_archive.archive.running.verdict import SENDS, canary_failed, change, chunk_failed, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CODES
@@ -58,11 +58,12 @@ def _found(**read: Any) -> Finding:
     return Finding(member=MEMBER, mode=ArchiveMode.UNENROLL, **read)
 
 
-def _sending(**state: Any) -> Sending:
-    return Sending(chunk=CHUNK, members=(MEMBER,), sent_at=THEN, **state)
+def _submission(**state: Any) -> Submission:
+    state = {"in_doubt": False, **state}
+    return Submission(chunk=CHUNK, members=(MEMBER,), sent_at=THEN, **state)
 
 
-@pytest.mark.parametrize("lost", [None, "job 1 has not ended"])
+@pytest.mark.parametrize("problem", [None, "job 1 has not ended"])
 @pytest.mark.parametrize("in_doubt", [False, True])
 @pytest.mark.parametrize(
     ("record", "active", "code"),
@@ -80,13 +81,15 @@ def test_what_is_read_decides_whatever_was_answered(
     code: str,
     *,
     in_doubt: bool,
-    lost: str | None,
+    problem: str | None,
 ) -> None:
     """A record proves it archived; gone without a record is not seen; never is either sent."""
     found = _found(record=record, active=active)
-    if found.enrolled_meanwhile and lost:
-        code = "job_not_ended"  # what was enrolled anew may be taken by the job as well
-    decided = verdict(found, _sending(in_doubt=in_doubt, lost=lost), reset=False, tries=1, now=THEN)
+    if found.enrolled_meanwhile and problem:
+        code = "job_not_ended"  # what was enrolled again may be taken by the job as well
+    decided = verdict(
+        found, _submission(in_doubt=in_doubt, problem=problem), reset=False, tries=1, now=THEN
+    )
     assert decided is not None
     assert decided[0] == code
 
@@ -96,8 +99,8 @@ def test_what_is_read_decides_whatever_was_answered(
     [
         ({}, 1, "still_active"),
         ({"job_id": "h"}, 1, "still_active"),
-        ({"lost": "job h has not ended"}, 1, "job_not_ended"),
-        ({"lost": "job h has not ended", "in_doubt": True}, 1, "job_not_ended"),
+        ({"problem": "job h has not ended"}, 1, "job_not_ended"),
+        ({"problem": "job h has not ended", "in_doubt": True}, 1, "job_not_ended"),
         ({"in_doubt": True}, 1, None),
         ({"in_doubt": True}, SENDS - 1, None),
         ({"in_doubt": True}, SENDS, "no_answer"),
@@ -108,7 +111,7 @@ def test_what_is_still_active_depends_on_the_answer(
 ) -> None:
     """Only a lost answer, with nothing left running, may be sent again, three times in all."""
     decided = verdict(
-        _found(record=None, active=ACTIVE), _sending(**state), reset=False, tries=tries, now=THEN
+        _found(record=None, active=ACTIVE), _submission(**state), reset=False, tries=tries, now=THEN
     )
     assert (decided and decided[0]) == code
 
@@ -116,7 +119,7 @@ def test_what_is_still_active_depends_on_the_answer(
 def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
     """A new record of the user, whatever its identity, is a reason to look first."""
     found = _found(record=None, active=ACTIVE, others=(RECORD,))
-    decided = verdict(found, _sending(in_doubt=True), reset=False, tries=1, now=THEN)
+    decided = verdict(found, _submission(in_doubt=True), reset=False, tries=1, now=THEN)
     assert decided is not None
     assert CODES[decided[0]] == "unknown"
 
@@ -126,8 +129,8 @@ def test_where_anything_new_was_archived_nothing_is_sent_again() -> None:
     [
         (ACTIVE, None),
         (None, "no longer enrolled"),
-        (ANEW, "enrolled anew"),
-        (evolve(ACTIVE, enrolled_at=None), "enrolled anew"),
+        (ANEW, "enrolled again"),
+        (evolve(ACTIVE, enrolled_at=None), "enrolled again"),
         (evolve(ACTIVE, status=EnrollmentStatus.ENROLLED), "now enrolled"),
         (evolve(ACTIVE, status=None), "now None"),
         (evolve(ACTIVE, level=EnrollmentLevel.TUTOR), "as tutor"),

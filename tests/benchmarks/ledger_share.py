@@ -45,12 +45,12 @@ class _SlowCalls(RequestsTransport):
 
 
 def _timed(spent: list[tuple[float, float]]) -> Callable[..., None]:
-    """Every commit of a run goes through `commit`: its wall time and CPU time, noted."""
-    commit = Ledger.commit
+    """Every commit of a run goes through `append`: its wall time and CPU time, noted."""
+    append = Ledger.append
 
     def timed(*given: Any) -> None:
         begun, cpu = time.perf_counter(), time.thread_time()
-        commit(*given)
+        append(*given)
         spent.append((time.perf_counter() - begun, time.thread_time() - cpu))
 
     return timed
@@ -67,7 +67,7 @@ def _once(folder: Path, first_poll: float) -> tuple[float, float, float, float]:
         plan = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False).plan(client)
         spent: list[tuple[float, float]] = []
         begun = time.perf_counter()
-        with patch.object(Ledger, "commit", _timed(spent)):
+        with patch.object(Ledger, "append", _timed(spent)):
             result = plan.apply(client, ledger=folder / "ledger.sqlite")
         whole = time.perf_counter() - begun
         client.close()

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lms_archive import (
     StaticToken,
 )
 from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.values.events import Settled
 from lms_archive.records.structure import Structurer
 from lms_archive.wire import Response
 
@@ -67,9 +69,10 @@ def child(what: str, count: str, folder: str = "") -> dict[str, Any]:
     if what == "ledger":
         outcomes = _outcomes(int(count))
         plan = _plan(int(count))
-        Ledger.create(
-            path, plan, plan.selection, digest=plan.digest, outcomes=enumerate(outcomes)
-        ).close()
+        numbered = enumerate(outcomes)
+        with Ledger.create(path, plan, plan.selection, digest=plan.digest) as book:
+            while block := tuple(islice(numbered, 1000)):
+                book.append(Settled(outcomes=block))
         return {}
     first = iter(ArchiveResult(path).outcomes)
     for _ in range(_FIRST):

@@ -57,13 +57,15 @@ def _most() -> float:
 def _begin(plan: Any, path: Path) -> None:
     """A ledger in which each row has an outcome."""
     from lms_archive.archive.ledger import Ledger  # noqa: PLC0415
+    from lms_archive.archive.values.events import Settled  # noqa: PLC0415
     from lms_archive.archive.values.outcomes import Outcome  # noqa: PLC0415
 
     Ledger.create(path, plan, plan.selection, digest=plan.digest).close()
     with Ledger.open(path) as book:
         for chunk in plan.chunks:
             rows = [(one.row, plan.selection[one.row]) for one in chunk.members]
-            book.commit((at, Outcome.of(row, "still_active", "as it was")) for at, row in rows)
+            settled = tuple((at, Outcome.of(row, "still_active", "as it was")) for at, row in rows)
+            book.append(Settled(outcomes=settled))
 
 
 def _plan(count: int) -> Any:

@@ -12,6 +12,7 @@ from virtual_time import ENROLLED_AT
 from crash.scenarios import Key, Scenario
 from lms_archive import ArchiveResult, Outcome
 from lms_archive.archive.ledger import read_events
+from lms_archive.archive.values.events import Sending
 from lms_archive.sandbox import Sandbox
 
 TABLES = {"course_id": "enrollments", "learning_plan_id": "learning_plan_enrollments"}
@@ -73,8 +74,8 @@ def sent(sandbox: Sandbox) -> set[Key]:
 
 def noted(scenario: Scenario, ledger: Path | None) -> set[Key]:
     """Every enrollment of which the ledger says that it is being sent, or was."""
-    states = read_events(ledger, "sending") if ledger else ()
-    rows = [scenario.rows[number] for state in states for number in state["rows"]]
+    events = read_events(ledger, Sending) if ledger else ()
+    rows = [scenario.rows[number] for event in events for number in event.rows]
     return {(*next(iter(row.items())), row["user_id"]) for row in rows}
 
 

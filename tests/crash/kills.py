@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from crash.audit import Tally
 from crash.scenarios import SCENARIOS, Scenario
-from crash.world import Nursery, world_of
+from crash.world import ChildProcesses, world_of
 
 _CHANGED = (": committed", ": after", ": sent, perhaps not there yet", ": done, answer not read")
 
@@ -41,7 +41,7 @@ HEADING = f"{'scenario':44}" + "".join(
 
 def kill_everywhere(
     scenario: Scenario,
-    nursery: Nursery,
+    children: ChildProcesses,
     *,
     at: Callable[[str], bool] = lambda _: True,
     mutant: str = "",
@@ -52,15 +52,15 @@ def kill_everywhere(
 
     Args:
         scenario: the job.
-        nursery: where processes are born.
+        children: where processes are born.
         at: which points, by name, are killed at; all of them by default.
-        mutant: one of `nursery.MUTANTS`, to be in every life.
+        mutant: one of `child_process.MUTANTS`, to be in every life.
     """
     report = Report(scenario.name)
     todo: list[tuple[int, ...]] = [()]
     while todo:
         kills = todo.pop()
-        points = _lives(scenario, nursery, kills, report, mutant)
+        points = _lives(scenario, children, kills, report, mutant)
         if len(kills) < scenario.deaths:
             chosen = enumerate(points, 1) if scenario.deaths == 1 else _distinct(points)
             todo += [(*kills, number) for number, name in chosen if at(name)]
@@ -69,11 +69,11 @@ def kill_everywhere(
     return report
 
 
-def fill_the_disk(scenario: Scenario, nursery: Nursery) -> Report:
+def fill_the_disk(scenario: Scenario, children: ChildProcesses) -> Report:
     """Let the disk be full ever later, until the job gets through; make space each time, resume."""
     report = Report(scenario.name)
     while True:
-        with world_of(scenario, nursery) as world:
+        with world_of(scenario, children) as world:
             lived = world.live(disk=(report.kills + 1) * scenario.disk)
             if not lived.error:
                 return report
@@ -91,10 +91,14 @@ def _add(report: Report, tally: Tally, where: str) -> None:
 
 
 def _lives(
-    scenario: Scenario, nursery: Nursery, kills: tuple[int, ...], report: Report, mutant: str
+    scenario: Scenario,
+    children: ChildProcesses,
+    kills: tuple[int, ...],
+    report: Report,
+    mutant: str,
 ) -> list[str]:
     """One history: deaths at these points, then a life to the end. The points of that one."""
-    with world_of(scenario, nursery) as world:
+    with world_of(scenario, children) as world:
         for number in kills:
             lived = world.live(number, mutant)
             assert lived.signal == signal.SIGKILL, f"{scenario.name} {kills}: {lived}"
@@ -117,10 +121,10 @@ def _distinct(points: list[str]) -> Iterator[tuple[int, str]]:
 
 def run(names: list[str]) -> Iterator[Report]:
     """Every scenario, or those whose names hold one of these words."""
-    nursery = Nursery()
+    children = ChildProcesses()
     try:
         for scenario in SCENARIOS:
             if not names or any(name in scenario.name for name in names):
-                yield (fill_the_disk if scenario.disk else kill_everywhere)(scenario, nursery)
+                yield (fill_the_disk if scenario.disk else kill_everywhere)(scenario, children)
     finally:
-        nursery.close()
+        children.close()

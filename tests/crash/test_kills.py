@@ -8,7 +8,7 @@ import pytest
 from crash.audit import audit
 from crash.kills import fill_the_disk, kill_everywhere
 from crash.scenarios import Scenario
-from crash.world import Nursery, world_of
+from crash.world import ChildProcesses, world_of
 
 _COURSE = {1: 3}
 _SLICE = (
@@ -19,11 +19,11 @@ _SLICE = (
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
+def children() -> Iterator[ChildProcesses]:
     """A Python in which processes are born."""
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
+    children = ChildProcesses()
+    yield children
+    children.close()
 
 
 def _around_writes(name: str) -> bool:
@@ -35,40 +35,40 @@ def _in_writes(name: str) -> bool:
 
 
 @pytest.mark.parametrize("scenario", _SLICE, ids=lambda one: one.name)
-def test_killed_around_every_write(nursery: Nursery, scenario: Scenario) -> None:
+def test_killed_around_every_write(children: ChildProcesses, scenario: Scenario) -> None:
     """Killed at each of ten points around each of two writes, and resumed: all is once, and so."""
-    report = kill_everywhere(scenario, nursery, at=_around_writes)
+    report = kill_everywhere(scenario, children, at=_around_writes)
     assert report.tally.words == []
     assert (report.kills, report.resumes) == (20, 20)
 
 
-def test_killed_where_the_ledger_is_made(nursery: Nursery) -> None:
+def test_killed_where_the_ledger_is_made(children: ChildProcesses) -> None:
     """Before the ledger is there nothing has been sent, and the job begins anew."""
     made = ("ledger locked", "ledger opened", "ledger created", "ledger renamed")
-    report = kill_everywhere(_SLICE[0], nursery, at=lambda name: name.startswith(made))
+    report = kill_everywhere(_SLICE[0], children, at=lambda name: name.startswith(made))
     assert report.tally.words == []
     assert report.kills == 11
 
 
-def test_a_full_disk(nursery: Nursery) -> None:
+def test_a_full_disk(children: ChildProcesses) -> None:
     """The disk full at ever later bytes: told, nothing sent that is not noted, and resumed."""
-    report = fill_the_disk(replace(_SLICE[1], disk=12_288), nursery)
+    report = fill_the_disk(replace(_SLICE[1], disk=12_288), children)
     assert report.tally.words == []
     assert report.kills >= 5
 
 
 @pytest.mark.parametrize(("mutant", "column"), [("send_first", "wrong"), ("never_wait", "twice")])
 def test_a_library_that_breaks_the_rules_is_caught(
-    nursery: Nursery, mutant: str, column: str
+    children: ChildProcesses, mutant: str, column: str
 ) -> None:
     """`sending` committed after the call, or reading back without waiting: the counts tell."""
-    report = kill_everywhere(_SLICE[1], nursery, at=_in_writes, mutant=mutant)
+    report = kill_everywhere(_SLICE[1], children, at=_in_writes, mutant=mutant)
     assert getattr(report.tally, column) > 0
 
 
-def test_the_comparison_sees_what_is_wrong(nursery: Nursery) -> None:
+def test_the_comparison_sees_what_is_wrong(children: ChildProcesses) -> None:
     """A record twice, a record less, an enrollment gone: each is counted."""
-    with world_of(_SLICE[0], nursery) as world:
+    with world_of(_SLICE[0], children) as world:
         assert world.live().error == ""
         assert world.end().words == []
         database = world.sandbox._running.db

@@ -29,12 +29,12 @@ class Lived:
     error: str
 
 
-class Nursery:
+class ChildProcesses:
     """The Python in which processes are born."""
 
     def __init__(self) -> None:
         self._python = subprocess.Popen(
-            [sys.executable, "-m", "crash.nursery"],
+            [sys.executable, "-m", "crash.child_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,10 +58,15 @@ class World:
     """One platform on which one job is done, by as many processes as it takes."""
 
     def __init__(
-        self, scenario: Scenario, nursery: Nursery, sandbox: Sandbox, time: SharedTime, folder: Path
+        self,
+        scenario: Scenario,
+        children: ChildProcesses,
+        sandbox: Sandbox,
+        time: SharedTime,
+        folder: Path,
     ) -> None:
         self.scenario, self.sandbox, self.ledger = scenario, sandbox, folder / "ledger.sqlite"
-        self._nursery, self._time, self._folder = nursery, time, folder
+        self._children, self._time, self._folder = children, time, folder
         self.tally = Tally()
 
     def live(self, kill: int = 0, mutant: str = "", disk: int = 0) -> Lived:
@@ -73,7 +78,7 @@ class World:
             disk: how many bytes its files can have; 0: as many as they like.
         """
         env = self.sandbox.env()
-        lived = self._nursery(
+        lived = self._children(
             kill=kill,
             mutant=mutant,
             disk=disk,
@@ -119,11 +124,11 @@ class World:
 
 
 @contextmanager
-def world_of(scenario: Scenario, nursery: Nursery) -> Iterator[World]:
+def world_of(scenario: Scenario, children: ChildProcesses) -> Iterator[World]:
     """A new platform for this scenario."""
     with TemporaryDirectory(prefix="lms-archive-crash-") as name:
         folder = Path(name)
         time = SharedTime(folder / "time")
         with Sandbox(clock=time, job_seconds=scenario.job_seconds) as sandbox:
             scenario.load(sandbox)
-            yield World(scenario, nursery, sandbox, time, folder)
+            yield World(scenario, children, sandbox, time, folder)

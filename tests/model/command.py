@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import mutants
-from playing import Theatre, play
+from runner import Theater, play
 from schedules import schedule
 
 __all__ = ["main", "table"]
@@ -46,7 +46,7 @@ def seeds_of(text: str) -> list[int]:
 def alone(seed: int, *, over_http: bool = False) -> int:
     """Play one schedule and print its story."""
     print(schedule(seed))
-    with Theatre.open(over_http=over_http) as theatre:
+    with Theater.open(over_http=over_http) as theatre:
         played = play(theatre, seed)
     print(*played.story, sep="\n")
     for name in COLUMNS:
@@ -56,7 +56,7 @@ def alone(seed: int, *, over_http: bool = False) -> int:
 
 def until_wrong(seeds: Iterable[int]) -> int:
     """Play these until one is wrong; say which, after how many, and what was wrong."""
-    with Theatre.open() as theatre:
+    with Theater.open() as theatre:
         for count, seed in enumerate(seeds, 1):
             try:
                 verdict = play(theatre, seed).verdict
@@ -84,7 +84,7 @@ def many(seeds: Iterable[int], *, over_http: bool = False) -> int:
     """Play these and print what came of them; each failure with the command that repeats it."""
     counts: Counter[str] = Counter()
     begun, failed = time.monotonic(), 0
-    with Theatre.open(over_http=over_http) as theatre:
+    with Theater.open(over_http=over_http) as theatre:
         for seed in seeds:
             try:
                 played = play(theatre, seed)
@@ -107,7 +107,7 @@ def many(seeds: Iterable[int], *, over_http: bool = False) -> int:
 
 def table(counts: Counter[str]) -> list[str]:
     """The counts, one a line: what was played first, what was wrong last."""
-    names = ["schedules", "rows", "calls", "writes", "resumes", "told races"]
+    names = ["schedules", "rows", "calls", "writes", "resumes", "reported races"]
     names += sorted(name for name in counts if ": " in name)
     last = [f"= {name}" for name in COLUMNS]
     return [f"{name:<32}{counts[name]:>9,}" for name in (*names, *last)]

@@ -13,23 +13,26 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from attrs import evolve, frozen
 from patching import Function, Patch, broken
 
-from lms_archive.archive import plan
-from lms_archive.archive.planning import matching, planner, rules, select_all
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.planning import matching, planner, rules
 from lms_archive.archive.running import (
     batches,
     jobs,
     plan_courses,
     plan_guard,
-    queues,
     readback,
     reconcile,
     run,
+    select_all,
+    state,
     verdict,
 )
+from lms_archive.archive.values.events import Event, JobEnded, NotSent, Refused, Sending, Submitted
 from lms_archive.errors import ApiError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire import session
@@ -106,28 +109,33 @@ def _gives(value: Any) -> Function:
     return replacement
 
 
-def _settling(settle: Callable[[run.Run, Sequence[Any]], None]) -> Function:
+def _settling(settle: Function) -> Function:
     """Return a replacement that does this instead of settling a lost answer."""
 
     def not_accepted(original: Function, self: run.Run, *args: Any) -> Any:
-        with broken(self, "_settle", lambda sendings: settle(self, sendings)):
+        with broken(run.Run, "_settle", settle):
             return original(self, *args)
 
     return not_accepted
 
 
-def _no_wait(self: run.Run, _: Sequence[Any]) -> None:
-    self._await_open()
+def _end(self: run.Run, submissions: Sequence[Any]) -> None:
+    self.record(*(JobEnded(one.chunk.chunk_id, one.job_id) for one in submissions))
 
 
-def _no_sleep(self: run.Run, sendings: Sequence[Any]) -> None:
-    self._await_open()
-    self._wait_for_quiet(sendings)
+def _no_wait(self: run.Run, submissions: Sequence[Any]) -> None:
+    self._wait_for_jobs()
+    _end(self, submissions)
 
 
-def _no_quiet(self: run.Run, _: Sequence[Any]) -> None:
-    self._clock.sleep(self._client.session.settings.retry.settle)
-    self._await_open()
+def _no_sleep(self: run.Run, submissions: Sequence[Any]) -> None:
+    self._wait_for_jobs()
+    self._wait_for_quiet(submissions)
+
+
+def _no_quiet(self: run.Run, submissions: Sequence[Any]) -> None:
+    self.client.session.clock.sleep(self.client.session.settings.retry.settle)
+    _no_wait(self, submissions)
 
 
 def _any_record(original: Function, member: Any, records: Sequence[Any], *, gone: bool) -> Any:
@@ -147,23 +155,23 @@ def _any_enrollment(_: Function, self: readback.Finding) -> bool:
 
 
 def _sends_first(patch: Patch) -> None:
-    """Commit `sending` when the call has come back."""
-    late: list[Callable[[], None]] = []
+    """Write `sending` when the call has come back."""
+    late: WeakKeyDictionary[Ledger, Sequence[Event]] = WeakKeyDictionary()
 
-    def announce(original: Function, self: run.Run, sending: Any) -> None:
-        late[:] = [lambda: original(self, sending)]
+    def append(original: Function, self: Ledger, *events: Event) -> None:
+        if any(isinstance(event, Sending) for event in events):
+            late[self] = events
+            return
+        is_answer = isinstance(events[0], Submitted | NotSent | Refused)
+        original(self, *(late.pop(self, ()) if is_answer else ()), *events)
 
-    def write(original: Function, *args: Any) -> Any:
-        try:
-            accepted = original(*args)
-        except ApiError:
-            late.pop()()
-            raise
-        late.pop()()
-        return accepted
+    patch.method(Ledger, "append", append)
 
-    patch.method(run.Run, "_announce", announce)
-    patch.function(run, "write", write)
+
+def _never_sending(original: Function, self: Ledger, *events: Event) -> None:
+    kept = [event for event in events if not isinstance(event, Sending)]
+    if kept:
+        original(self, *kept)
 
 
 def _own_clock(original: Function, self: session.Session, *args: Any) -> Any:
@@ -174,7 +182,7 @@ def _own_clock(original: Function, self: session.Session, *args: Any) -> Any:
     return evolve(reply, date=self._date)
 
 
-def _as_in_unenroll(original: Function, self: batches.Preparing, chunk: Any) -> Any:
+def _as_in_unenroll(original: Function, self: batches.Batches, chunk: Any) -> Any:
     terms = evolve(self.terms, mode=ArchiveMode.UNENROLL)
     return original(evolve(self, terms=terms), chunk)
 
@@ -188,7 +196,7 @@ def _any_date(original: Function, planned: Any, now: Any) -> Any:
 
 
 def _by_the_jobs_word(original: Function, found: Any, sending: Any, **options: Any) -> Any:
-    if found.record is None and not sending.in_doubt and not sending.lost:
+    if found.record is None and not sending.in_doubt and not sending.problem:
         return "archived", "the job has ended"
     return original(found, sending, **options)
 
@@ -200,33 +208,36 @@ def _without_doubt(
     return original(self, lane, sending, error)
 
 
-def _nothing_taken_up(original: Function, self: run.Run, not_seen: Any) -> Any:
-    self._state.sendings = []
-    return original(self, not_seen)
+def _nothing_in_flight(original: Function, self: run.Run) -> Any:
+    for queue in self.state.queues.values():
+        queue.in_flight.clear()
+    self.state.open.clear()
+    return original(self)
 
 
-def _unnamed_not_settled(original: Function, self: run.Run, not_seen: Any) -> Any:
-    with broken(self, "_settle", _gives(None)):
-        return original(self, not_seen)
+def _jobs_taken_for_ended(original: Function, self: run.Run) -> Any:
+    _end(self, [one for one in self.state.in_flight if one.job_id is not None])
+    return original(self)
+
+
+def _unnamed_not_settled(original: Function, self: run.Run) -> Any:
+    with broken(run.Run, "_settle", _end):
+        return original(self)
 
 
 def _older_jobs_forgotten(original: Function, self: jobs.Jobs, *, older: bool = False) -> Any:
     return None if older else original(self)
 
 
-def _read_beside_the_job(original: Function, self: run.Run, lane: queues.Lane, *args: Any) -> None:
-    original(self, lane, *args)
-    if lane.open is not None:
-        lane.ended.append(lane.open)
-        lane.open = None
+def _read_beside_the_job(original: Function, self: run.Run, queue: Any, count: Any) -> Any:
+    outcomes = original(self, queue, count)
+    _end(self, queue.in_flight)
+    return outcomes
 
 
-def _slow_is_ended(original: Function, self: jobs.Jobs, sendings: Any) -> Any:
-    ended = original(self, sendings)
-    for sending in ended:
-        if sending.timed_out:
-            sending.lost, sending.timed_out = None, False
-    return ended
+def _slow_is_ended(original: Function, self: jobs.Jobs, submissions: Any) -> Any:
+    ended = original(self, submissions)
+    return [one if one.is_gone else evolve(one, problem=None) for one in ended]
 
 
 def _no_second_look(original: Function, *args: Any) -> Any:
@@ -254,12 +265,8 @@ def _nothing_carried(original: Function, self: rules.Rules, target: Any, rows: A
     return original(self, target, rows, {})
 
 
-def _final_if_told(_: Function, kinds: Any, row: int) -> bool:
-    return row not in kinds
-
-
 def _no_record_looked_for(
-    original: Function, self: reconcile.Accounting, chunk: Any, changes: Any, active: Any
+    original: Function, self: reconcile.Reconciler, chunk: Any, changes: Any, active: Any
 ) -> None:
     there = [(one, evolve(changed, is_gone=False)) for one, changed in changes]
     original(self, chunk, there, active)
@@ -292,36 +299,36 @@ MUTANTS = tuple(
             readback.Finding, "still", _any_enrollment
         ),
         "commits `sending` after the call": _sends_first,
-        "does not commit `sending` at all": _method(run.Run, "_announce", _gives(None)),
+        "does not commit `sending` at all": _method(Ledger, "append", _never_sending),
         "takes this machine's clock for the platform's": _method(
             session.Session, "_exchange", _own_clock
         ),
         "does not read again before re-enroll": _method(
-            batches.Preparing, "_must_read", _as_in_unenroll
+            batches.Batches, "_must_read", _as_in_unenroll
         ),
         "never reads again, however old the reading is": _function(batches, "is_fresh", _ALWAYS),
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread
         ),
-        "does not drop who was enrolled anew": _function(verdict, "change", _any_date),
+        "does not drop who was enrolled again": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(
-            reconcile.Accounting, "drop", _no_record_looked_for
+            reconcile.Reconciler, "settle_changed", _no_record_looked_for
         ),
         "takes the job's word": _function(verdict, "verdict", _by_the_jobs_word),
         "takes a lost answer for a refusal": _method(run.Run, "_not_accepted", _without_doubt),
         "does not take up what an earlier run left under way": _method(
-            run.Run, "_take_up", _nothing_taken_up
+            run.Run, "_finish_earlier_run", _nothing_in_flight
         ),
         "does not wait for the jobs of an earlier run": _method(
-            jobs.Jobs, "wait_for", _gives(None)
+            run.Run, "_finish_earlier_run", _jobs_taken_for_ended
         ),
         "does not wait for unnamed work of an earlier run": _method(
-            run.Run, "_take_up", _unnamed_not_settled
+            run.Run, "_finish_earlier_run", _unnamed_not_settled
         ),
         "forgets older open jobs in re-enroll": _method(
             jobs.Jobs, "wait_for_quiet", _older_jobs_forgotten
         ),
-        "reads beside a job that is at work": _method(run.Run, "_submitted", _read_beside_the_job),
+        "reads beside a job that is at work": _method(run.Run, "_submit", _read_beside_the_job),
         "forgets a job that has left the listing": _method(jobs.Jobs, "_asked", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
             jobs.Jobs, "poll", _slow_is_ended
@@ -339,8 +346,8 @@ MUTANTS = tuple(
         "sends what a plan carries along by itself too": _method(
             rules.Rules, "_course_rows", _nothing_carried
         ),
-        "counts an unknown row as settled permanently": _function(
-            queues, "is_open", _final_if_told
+        "counts an unknown row as settled permanently": _method(
+            state.RunState, "_reopen_unknown", _gives(None)
         ),
         "takes a dated record for an undated enrollment": _function(
             readback, "own_records", _dated_record
@@ -349,7 +356,7 @@ MUTANTS = tuple(
             select_all, "is_everything", _ALWAYS
         ),
         "does not look whom a call for all took too": _function(
-            select_all, "strangers", _gives(())
+            select_all, "unnamed_records", _gives(())
         ),
         "lets one target stop the others": _function(
             readback,
@@ -357,6 +364,8 @@ MUTANTS = tuple(
             _gives(False),  # noqa: FBT003  the value
         ),
         "does not watch a learning plan": _function(plan_guard, "changes_of", _gives(([], False))),
-        "leaves carried rows as they were planned": _function(plan, "tell_carried", _gives(None)),
+        "leaves carried rows as they were planned": _function(
+            plan_courses, "settle_course_rows", _gives(None)
+        ),
     }.items()
 )

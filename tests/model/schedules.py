@@ -45,7 +45,7 @@ class Act:
     """Something that happens right before or after the n-th exchange of its kind.
 
     `what`: `unenroll`, `enroll` (anew), `archive` or `replace` (archive, and enroll anew), by
-    somebody else, of `key`; `delete` of the course in `key`; `rename`, `shrink` or `grow` of the
+    another client, of `key`; `delete` of the course in `key`; `rename`, `shrink` or `grow` of the
     learning plan in `key`; `die`, `timeout` or `down` (for an hour)
     of what is between us and the platform.
     """
@@ -121,7 +121,7 @@ def schedule(seed: int) -> Schedule:
 
 
 def _deleting(plot: Schedule, dice: random.Random) -> Schedule:
-    """Somebody deletes a course that is asked for, or that a plan holds."""
+    """Another client deletes a course that is asked for, or that a plan holds."""
     courses = [row.meant[1] for row in plot.rows if row.meant and row.meant[0] == "course"]
     courses += [course for held in plot.plans.values() for course in held]
     if not courses:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from mutants import MUTANTS, Mutant, hunt
 from patching import Patch
-from playing import Played, Theatre, play
+from runner import Played, Theater, play
 from schedules import schedule
 
 SLICE = (*range(146), 159, 182, 221, 424, *range(1200, 1215))
@@ -20,9 +20,9 @@ MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
+def theatre() -> Iterator[Theater]:
     """One sandbox for all of the slice."""
-    with Theatre.open() as one:
+    with Theater.open() as one:
         yield one
 
 
@@ -34,7 +34,7 @@ def counts() -> Counter[str]:
 
 @pytest.mark.parametrize("first", range(0, len(SLICE), BLOCK))
 def test_nothing_twice_nothing_lost_nothing_told_wrongly(
-    theatre: Theatre, counts: Counter[str], first: int
+    theatre: Theater, counts: Counter[str], first: int
 ) -> None:
     """Each schedule comes to its end, and what was told is what the platform's file says."""
     played = [play(theatre, seed) for seed in SLICE[first : first + BLOCK]]
@@ -59,13 +59,13 @@ def test_the_slice_meets_everything(counts: Counter[str]) -> None:
     assert "delete a course" in acts
     assert counts["form: select all"] > 0
     assert counts["form: on_shared allow"] > 0
-    assert counts["told races"] > 0
+    assert counts["reported races"] > 0
 
 
 def test_a_seed_is_one_schedule() -> None:
     """The same seed gives the same schedule, and the same story on the platform."""
     assert schedule(7) == schedule(7) != schedule(8)
-    with Theatre.open() as one, Theatre.open(over_http=True) as other:
+    with Theater.open() as one, Theater.open(over_http=True) as other:
         stories = [play(where, 7).story for where in (one, other)]
     hashes = [[line.split("background job")[0] for line in story] for story in stories]
     assert hashes[0] == hashes[1] != []

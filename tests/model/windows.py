@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from oracle import Deed, Record
 from schedules import FIRST_USER, Key
-from truth import Deed, Record
 from virtual_time import START, Exchange
 
 __all__ = ["FRESH", "Windows"]
@@ -21,7 +21,7 @@ _ACTIVE = re.compile(r"/(courses|learningplans)/(\d+)/enrollments$")
 
 
 class Windows:
-    """Which deeds of somebody else fell into the window of the write that made a record."""
+    """Which deeds of another client fell into the window of the write that made a record."""
 
     def __init__(
         self, exchanges: Sequence[Exchange], times: Sequence[float], *, again: bool
@@ -38,7 +38,7 @@ class Windows:
                 self._reads.append((index, (_KINDS[found[1]], int(found[2])), users or None))
 
     def holds(self, record: Record, deeds: Iterable[Deed]) -> bool:
-        """Whether what was archived had been made by somebody in that window."""
+        """Whether what was archived had been made by another client in that window."""
         made = [one for one in deeds if one.key == record.key and one.new == record.date]
         writes = [
             index

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lms_archive.archive.ledger.codec import Event
 from lms_archive.archive.ledger.plan_codec import digest_of
 from lms_archive.archive.ledger.plan_store import load_plan, save_plan
 from lms_archive.archive.ledger.queries import (
@@ -20,7 +19,6 @@ from lms_archive.archive.ledger.redact import redact
 from lms_archive.archive.ledger.store import Ledger
 
 __all__ = [
-    "Event",
     "Ledger",
     "Standing",
     "cells_in",

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
-from attrs import field, frozen
 
 from lms_archive.archive.selection import Row
+from lms_archive.archive.values.events import EVENT_TYPES, Event, type_of
 from lms_archive.archive.values.outcomes import CourseOutcome, Outcome
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
@@ -27,7 +27,6 @@ from lms_archive.records.structure import from_plain
 
 __all__ = [
     "JSON",
-    "Event",
     "as_json",
     "detail_values",
     "event_from",
@@ -78,15 +77,15 @@ def as_json(value: Any) -> str:
 # Outcomes
 
 
-def outcome_values(row: int, outcome: Outcome, recorded_at: str) -> Values:
+def outcome_values(row: int, outcome: Outcome, recorded_at: str, event: int | None) -> Values:
     """A row's outcome, as the table `outcomes` holds it; its lists are in tables of their own."""
     record_id = archived_at = record = None
     if outcome.record is not None:
         record_id = outcome.record.archiving.record_id
         archived_at = to_time(outcome.record.archiving.archived_at)
         record = record_json(outcome.record)
-    told = (outcome.kind, outcome.code, to_text(outcome.reason), outcome.user_id)
-    return (row, *told, record_id, archived_at, record, recorded_at)
+    decided = (outcome.kind, outcome.code, to_text(outcome.reason), outcome.user_id)
+    return (row, *decided, record_id, archived_at, record, recorded_at, event)
 
 
 def outcome_from(
@@ -163,70 +162,79 @@ def _shape(cls: Any) -> tuple[list[str], list[tuple[str, list[str], Callable[[An
 
 # Events
 
-
-@frozen
-class Event:
-    """Something that happened to a chunk, or to the whole job (`chunk` None)."""
-
-    chunk: str | None
-    state: str
-    data: dict[str, Any] = field(repr=False)
-
-
-_TEXT_IS: Final = {"proven": "what", "not_sent": "why", "refused": "why"}
-"""The name of an event's text, where it is not `text`."""
-
-_NEVER_ABSENT: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
-    "started": lambda: {"jobs_before": []},
-    "contract_checked": lambda: {"trusted": []},
-    "sending": lambda: {"rows": []},
-    "submitted": lambda: {"job_id": None},
-    "unexpected": lambda: {"records": []},
-}
-"""What an event holds also where it is empty, which no row of a table says."""
+_TEXTS: Final = ("text", "reason", "stage", "problem")
+"""The fields that the column `text` holds; an event has at most one of them."""
+_COLUMNS: Final = frozenset({"chunk_id", "job_id", "sent_at", *_TEXTS})
+_ELSEWHERE: Final = frozenset({"rows", "codes", "outcomes"})
+"""The fields that the tables `sent` and `outcomes` hold."""
 
 
 def event_values(event: Event, recorded_at: str) -> Values:
-    """An event, as the table `events` holds it; `sent` has its rows, `details` has the rest."""
-    names = ("job_id", "sent_at", _TEXT_IS.get(event.state, "text"))
-    return recorded_at, event.state, event.chunk, *(_cell(event.data.get(name)) for name in names)
+    """Return an event as the table `events` holds it."""
+    fields = _fields_of(event)
+    text = next((fields[name] for name in _TEXTS if fields.get(name) is not None), None)
+    sent_at = fields.get("sent_at")
+    return (
+        recorded_at,
+        type_of(event),
+        fields.get("chunk_id"),
+        fields.get("job_id"),
+        None if sent_at is None else sent_at.isoformat(),
+        None if text is None else to_text(text),
+    )
 
 
 def detail_values(event: Event) -> Iterator[tuple[str, int | None, Any]]:
-    """Name, position in its list, and value of what has no column of its own."""
-    columns = {"rows", "job_id", "sent_at", _TEXT_IS.get(event.state, "text")}
-    for name, value in event.data.items():
-        if name in columns:
+    """Yield name, position in its list, and value of what has no column of its own."""
+    for name, value in _fields_of(event).items():
+        if name in _COLUMNS | _ELSEWHERE:
             continue
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, tuple):
             yield from ((name, place, _cell(item)) for place, item in enumerate(value))
+        elif isinstance(value, Mapping):
+            yield from ((key, None, number) for key, number in value.items())
         else:
             yield name, None, _cell(value)
+
+
+def event_from(
+    values: Sequence[Any],
+    rows: Iterable[int],
+    details: Iterable[Sequence[Any]],
+    codes: Mapping[int, str],
+) -> Event:
+    """Return the event that these values of a ledger are.
+
+    Args:
+        values: type, chunk_id, job_id, sent_at and text.
+        rows: the rows that are sent.
+        details: name, position and value of each.
+        codes: the code of each outcome that was written with it, by row.
+    """
+    name, chunk_id, job_id, sent_at, text = values
+    known: dict[str, Any] = {"chunk_id": chunk_id, "job_id": job_id, **dict.fromkeys(_TEXTS, text)}
+    known |= {"sent_at": sent_at and datetime.fromisoformat(sent_at)}
+    known |= {"rows": tuple(rows), "codes": codes}
+    listed: dict[str, list[Any]] = {}
+    single: dict[str, Any] = {}
+    for detail, position, value in details:
+        if position is None:
+            single[detail] = value
+        else:
+            listed.setdefault(detail, []).append(value)
+    known |= {**single, **{detail: tuple(items) for detail, items in listed.items()}}
+    known["calls"] = single
+    cls: Any = EVENT_TYPES[name]
+    return cast("Event", cls(**{key: known[key] for key in _names_of(cls) if key in known}))
 
 
 def _cell(value: Any) -> Any:
     return to_text(value) if isinstance(value, str) else value
 
 
-def event_from(
-    values: Sequence[Any], rows: Sequence[int], details: Iterable[Sequence[Any]]
-) -> Event:
-    """The event that these values of a ledger are.
+def _fields_of(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in _names_of(type(event))}
 
-    Args:
-        values: type, chunk_id, job_id, sent_at and text.
-        rows: the rows that are sent.
-        details: name, position and value of each.
-    """
-    state, chunk, job_id, sent_at, text = values
-    data = _NEVER_ABSENT.get(state, dict)()
-    columns = {"job_id": job_id, "sent_at": sent_at, _TEXT_IS.get(state, "text"): text}
-    data.update((name, value) for name, value in columns.items() if value is not None)
-    if rows:
-        data["rows"] = list(rows)
-    for name, place, value in details:
-        if place is None:
-            data[name] = value
-        else:
-            data.setdefault(name, []).append(value)
-    return Event(chunk, state, data)
+
+def _names_of(cls: type[Event]) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in attrs.fields(cls) if attribute.name != "outcomes")

@@ -53,7 +53,7 @@ TABLES: Final = {
     "targets": (7, 8),
     "chunks": (4, 5),
     "planned": (10, 10),
-    "outcomes": (9, 13),
+    "outcomes": (9, 14),
 }
 """The tables that hold a plan, in the order in which they are written and hashed.
 
@@ -255,7 +255,7 @@ def _text(value: str | None) -> str | None:
 def _skip(skip: Skip, number: int) -> Values:
     outcome = (CODES[skip.code], skip.code, to_text(skip.reason), skip.user_id)
     planned = (*outcome, _text(skip.username), skip.along, skip.course_id)
-    return (number, skip.row, *planned, None, None, None, None)
+    return (number, skip.row, *planned, None, None, None, None, None)
 
 
 # From tables

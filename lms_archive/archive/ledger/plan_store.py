@@ -59,6 +59,11 @@ __all__ = [
 
 
 _BLOCK: Final = 1_000
+_FLOAT: Final = (
+    "CASE WHEN score IS NULL OR (abs(score) < 1e9 AND score = CAST(score AS INTEGER)) THEN score"
+    " ELSE json(float_json(score)) END"
+)
+"""SQLite writes a float with fewer digits than Python's JSON."""
 
 
 def write_plan(
@@ -107,7 +112,7 @@ def content_digest(
     """
     digest = ContentDigest(meta)
     for table in TABLES:
-        if by_sqlite and table in ("rows", "outcomes"):  # it may write floats differently
+        if by_sqlite and table in ("rows", "planned", "outcomes"):
             digest.add(table, _json_blocks(database, table))
         else:
             digest.add_rows(table, plan_rows(database, table))
@@ -117,7 +122,9 @@ def content_digest(
 def _json_blocks(database: Connection, table: str) -> Iterator[str]:
     """Yield the rows of a plan's table as JSON, in blocks of about a thousand rows."""
     names = [column for column, *_ in database.execute(f"SELECT * FROM {table}").description]  # noqa: S608
-    cells, where = ", ".join(names[: TABLES[table][0]]), _where(table)
+    covered = [_FLOAT if name == "score" else name for name in names[: TABLES[table][0]]]
+    cells, where = ", ".join(covered), _where(table)
+    database.create_function("float_json", 1, repr, deterministic=True)
     (end,) = database.execute(f"SELECT max({names[0]}) FROM {table}").fetchone()  # noqa: S608
     query = (
         f"SELECT group_concat(json_array({cells}), ',') FROM {table}"  # noqa: S608

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from sys import intern
+from typing import Any, TypeVar
 
 from attrs import frozen
 
 from lms_archive.archive.ledger.codec import (
-    Event,
     event_from,
     outcome_from,
     time_from,
@@ -19,6 +21,7 @@ from lms_archive.archive.ledger.codec import (
 from lms_archive.archive.ledger.database import Connection, reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
 from lms_archive.archive.selection import Row
+from lms_archive.archive.values.events import EVENT_TYPES, Event
 from lms_archive.archive.values.outcomes import KINDS, Outcome
 from lms_archive.records.archived import read_from
 
@@ -35,6 +38,8 @@ __all__ = [
     "standing_in",
     "target_kinds_in",
 ]
+
+E = TypeVar("E", bound=Event)
 
 _BLOCK = 200
 _PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.row = rows.row)"
@@ -166,22 +171,42 @@ def target_kinds_in(path: Path) -> set[str]:
         return {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM targets")}
 
 
-def read_events(path: Path, state: str) -> list[dict[str, Any]]:
-    """The data of every event of that type, in order, without locking the ledger."""
+def read_events(path: Path, *types: type[E]) -> list[E]:
+    """Return the events of these types, in order, without locking the ledger."""
     with reading(path) as database:
-        return [event.data for event in events_of(database, state)]
+        return [event for event in events_of(database, types) if isinstance(event, types)]
 
 
-def events_of(database: Connection, state: str | None = None) -> Iterator[Event]:
-    """The events in a file, or those of a type, in the order in which they came."""
-    where = "" if state is None else " WHERE type = ?"
+def events_of(database: Connection, types: Sequence[type[Event]] = ()) -> Iterator[Event]:
+    """Yield the events in a file, or those of some types, in the order in which they came."""
+    names = [name for name, cls in EVENT_TYPES.items() if not types or cls in types]
+    wanted = f"type IN ({', '.join('?' * len(names))})"
+    events = f"SELECT event FROM events WHERE {wanted}"  # noqa: S608  placeholders
+
+    def parts(columns: str, table: str, order: str) -> Callable[[int], list[tuple[Any, ...]]]:
+        query = f"SELECT event, {columns} FROM {table} WHERE event IN ({events}) ORDER BY {order}"  # noqa: S608
+        rows = database.execute(query, names)
+        groups = groupby(rows, key=itemgetter(0))
+        ahead = next(groups, None)
+
+        def of_event(number: int) -> list[tuple[Any, ...]]:
+            nonlocal ahead
+            if ahead is None or ahead[0] != number:
+                return []
+            own = [tuple(values[1:]) for values in ahead[1]]
+            ahead = next(groups, None)
+            return own
+
+        return of_event
+
+    sent = parts("row", "sent", "event, row")
+    details = parts("name, position, value", "details", "event, rowid")
+    codes = parts("row, code", "outcomes", "event, outcome")
     query = (
-        "SELECT event, type, chunk_id, job_id, sent_at, text FROM events"  # noqa: S608  constants
-        f"{where} ORDER BY event"
+        f"SELECT event, type, chunk_id, job_id, sent_at, text FROM events WHERE {wanted}"  # noqa: S608
+        " ORDER BY event"
     )
-    for event, *values in database.execute(query, () if state is None else (state,)).fetchall():
-        rows = database.execute("SELECT row FROM sent WHERE event = ? ORDER BY row", (event,))
-        details = database.execute(
-            "SELECT name, position, value FROM details WHERE event = ? ORDER BY rowid", (event,)
-        )
-        yield event_from(values, [row for (row,) in rows], details.fetchall())
+    for number, *values in database.execute(query, names):
+        rows = [row for (row,) in sent(number)]
+        outcomes = {row: intern(code) for row, code in codes(number)}
+        yield event_from(values, rows, details(number), outcomes)

@@ -38,7 +38,8 @@ CREATE TABLE outcomes (
     outcome INTEGER PRIMARY KEY, row INTEGER NOT NULL REFERENCES rows, kind TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, user_id INTEGER, username TEXT,
     along_row INTEGER REFERENCES rows, along_course_id INTEGER,
-    record_id INTEGER, archived_at TEXT, record TEXT, recorded_at TEXT
+    record_id INTEGER, archived_at TEXT, record TEXT, recorded_at TEXT,
+    event INTEGER REFERENCES events
 );
 CREATE TABLE course_outcomes (
     outcome INTEGER NOT NULL REFERENCES outcomes, course_id INTEGER NOT NULL,
@@ -66,7 +67,8 @@ CREATE VIEW latest AS SELECT * FROM outcomes AS o
 )
 """The view `latest` has the current outcome of every row that has an outcome.
 
-`outcomes.recorded_at` is empty for outcomes that the plan decided: those rows are never sent.
+`outcomes.event` and `.recorded_at` are empty for outcomes that the plan decided: those rows are
+never sent.
 `events.recorded_at` is this machine's time (UTC), `sent_at` the platform's.
 """
 

@@ -7,15 +7,13 @@ A saved plan is a ledger without events.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from sys import intern
-from typing import IO
+from typing import IO, TypeVar, overload
 
 from lms_archive.archive.ledger.codec import (
-    Event,
     detail_values,
     event_values,
     outcome_values,
@@ -44,6 +42,7 @@ from lms_archive.archive.ledger.plan_store import (
 )
 from lms_archive.archive.ledger.queries import events_of, outcomes_of
 from lms_archive.archive.selection import Selection
+from lms_archive.archive.values.events import Event, Sending, WithOutcomes
 from lms_archive.archive.values.outcomes import Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LedgerError
@@ -51,7 +50,7 @@ from lms_archive.files import sync_folder
 
 __all__ = ["Ledger"]
 
-Listener = Callable[[Sequence[tuple[int, Outcome]], Sequence[Event]], None]
+E = TypeVar("E", bound=Event)
 
 
 class Ledger:
@@ -60,7 +59,6 @@ class Ledger:
     def __init__(self, path: Path, database: Connection, lock: IO[str]) -> None:
         self.path: Path = path
         self._database, self._lock = database, lock
-        self.listener: Listener | None = None
 
     @classmethod
     def create(
@@ -71,8 +69,7 @@ class Ledger:
         *,
         digest: str,
         canary: int = 1,
-        outcomes: Iterable[tuple[int, Outcome]] = (),
-        events: Sequence[Event] = (),
+        events: Iterable[Event] = (),
     ) -> Ledger:
         """Begin a ledger with its plan, and with what is known already.
 
@@ -95,7 +92,7 @@ class Ledger:
                     with ledger._transaction():
                         meta = {"purpose": "ledger", "canary": str(canary)}
                         write_plan(database, plan, selection, digest=digest, meta=meta)
-                        ledger._insert(outcomes, events)
+                        ledger._insert(events)
                 new.replace(place)
                 sync_folder(place.parent)
             except OSError as error:
@@ -160,51 +157,59 @@ class Ledger:
         with readable(self.path):
             return next(outcomes_of(self._database, "latest.row", row))
 
-    def events(self) -> Iterator[Event]:
-        """Every event, in the order in which they came."""
+    @overload
+    def events(self) -> Iterator[Event]: ...
+
+    @overload
+    def events(self, *types: type[E]) -> Iterator[E]: ...
+
+    def events(self, *types: type[Event]) -> Iterator[Event]:
+        """Yield the events, or those of some types, in the order in which they came."""
         with readable(self.path):
-            yield from events_of(self._database)
+            yield from events_of(self._database, types)
 
-    def codes(self) -> dict[int, str]:
-        """The code of every row that has an outcome."""
+    def sent_counts(self) -> dict[str | None, int]:
+        """Return how many rows that the plan sends have an outcome of each kind, or None."""
         with readable(self.path):
-            rows = self._database.execute("SELECT row, code FROM latest")
-            return {row: intern(code) for row, code in rows}
+            query = "SELECT kind, count(*) FROM planned LEFT JOIN latest USING (row) GROUP BY kind"
+            return dict(self._database.execute(query).fetchall())
 
-    def note(self, state: str, chunk: str | None = None, **data: object) -> None:
-        """Commit an event to the disk before anything else happens."""
-        self.commit((), [Event(chunk, state, data)])
+    def append(self, *events: Event) -> None:
+        """Write these events to the disk, all or none, before anything else happens.
 
-    def commit(self, outcomes: Iterable[tuple[int, Outcome]], states: Sequence[Event] = ()) -> None:
-        """Commit the outcomes of rows, and the events that they end, in one step; then tell it."""
+        Raises:
+            LedgerError: they cannot be written.
+        """
         with self._transaction():
-            outcomes = list(outcomes)
-            self._insert(outcomes, states)
-        if any(event.state == "sending" for event in states):
+            self._insert(events)
+        if any(isinstance(event, Sending) for event in events):
             to_main_file(self._database)
-        if self.listener is not None:
-            self.listener(outcomes, states)
 
-    def _insert(self, outcomes: Iterable[tuple[int, Outcome]], events: Sequence[Event]) -> None:
+    def _insert(self, events: Iterable[Event]) -> None:
         now = to_time(datetime.now(timezone.utc).replace(microsecond=0)) or ""
         run, run_many = self._database.execute, self._database.executemany
-        for row, outcome in outcomes:
-            number = run(_OUTCOME, outcome_values(row, outcome, now)).lastrowid
-            if outcome.courses:
-                courses = (
-                    (number, course.course_id, to_text(course.status), course.record_id)
-                    for course in outcome.courses
-                )
-                run_many("INSERT INTO course_outcomes VALUES (?, ?, ?, ?)", courses)
-            if outcome.differences:
-                texts = ((number, to_text(text)) for text in outcome.differences)
-                run_many("INSERT INTO differences VALUES (?, ?)", texts)
         for event in events:
             number = run(_EVENT, event_values(event, now)).lastrowid
-            rows = ((number, row) for row in event.data.get("rows", ()))
-            run_many("INSERT INTO sent VALUES (?, ?)", rows)
+            if isinstance(event, Sending):
+                run_many("INSERT INTO sent VALUES (?, ?)", ((number, row) for row in event.rows))
             details = ((number, *values) for values in detail_values(event))
             run_many("INSERT INTO details VALUES (?, ?, ?, ?)", details)
+            if isinstance(event, WithOutcomes):
+                for row, outcome in event.outcomes:
+                    self._insert_outcome(row, outcome, now, number)
+
+    def _insert_outcome(self, row: int, outcome: Outcome, now: str, event: int | None) -> None:
+        run, run_many = self._database.execute, self._database.executemany
+        number = run(_OUTCOME, outcome_values(row, outcome, now, event)).lastrowid
+        if outcome.courses:
+            courses = (
+                (number, course.course_id, to_text(course.status), course.record_id)
+                for course in outcome.courses
+            )
+            run_many("INSERT INTO course_outcomes VALUES (?, ?, ?, ?)", courses)
+        if outcome.differences:
+            texts = ((number, to_text(text)) for text in outcome.differences)
+            run_many("INSERT INTO differences VALUES (?, ?)", texts)
 
     def copy_to(self, path: Path) -> None:
         """Write all that the ledger holds into an empty file."""
@@ -242,7 +247,7 @@ class Ledger:
 
 _OUTCOME = (
     "INSERT INTO outcomes (row, kind, code, reason, user_id, record_id, archived_at, record,"
-    " recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " recorded_at, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _EVENT = (
     "INSERT INTO events (recorded_at, type, chunk_id, job_id, sent_at, text)"

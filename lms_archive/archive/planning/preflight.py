@@ -11,13 +11,13 @@ import hashlib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 
-from lms_archive.archive.ledger import Event, Ledger
+from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.ledger.codec import as_json
 from lms_archive.archive.planning.select_all import operation_of
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
-from lms_archive.archive.values.outcomes import CODES
+from lms_archive.archive.values.events import ContractChecked, Event, Proven, Warned
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, LmsArchiveError, UnconfirmedContractError
 from lms_archive.records.status import ArchiveMode
@@ -132,8 +132,8 @@ def require_contract(
         log.warning("%s", text)
     contract = _contract_digest(client, chunks, terms)
     return [
-        Event(None, "contract_checked", {"contract": contract, "trusted": trusted}),
-        *(Event(None, "warning", {"text": text}) for text in trusted),
+        ContractChecked(contract, tuple(trusted)),
+        *map(Warned, trusted),
     ]
 
 
@@ -148,20 +148,18 @@ def require_contract_again(
         UnconfirmedContractError, ApiError: as `require_contract`.
     """
     last, proven = None, False
-    for event in book.events():
-        if event.state == "contract_checked":
-            last, proven = event.data, False
-        elif event.state == "proven":
+    for event in book.events(ContractChecked, Proven):
+        if isinstance(event, ContractChecked):
+            last, proven = event, False
+        else:
             proven = True
     digest = _contract_digest(client, chunks, terms)
-    if last and last["contract"] == digest and (proven or not last["trusted"]):
+    if last is not None and last.contract == digest and (proven or not last.trusted):
         return
-    codes = book.codes()
-    kinds = (CODES.get(codes.get(one.row, "")) for chunk in chunks for one in chunk.members)
-    if all(kind not in (None, "unknown") for kind in kinds):
+    if book.sent_counts().keys().isdisjoint((None, "unknown")):
         return
     try:
-        book.commit((), require_contract(client, chunks, terms, trust=trust))
+        book.append(*require_contract(client, chunks, terms, trust=trust))
     except LmsArchiveError as error:
         error.ledger = book.path
         raise

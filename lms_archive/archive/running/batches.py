@@ -1,69 +1,67 @@
-"""What goes into the next call: the next members of a lane that are still as planned."""
+"""What goes into the next call: members of a chunk that are still as they were planned."""
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from lms_archive.archive.planning.select_all import is_everything
-from lms_archive.archive.running.queues import Lane
-from lms_archive.archive.running.readback import active_now
-from lms_archive.archive.running.reconcile import Accounting
+from lms_archive.archive.running.readback import read_active
+from lms_archive.archive.running.reconcile import Reconciler
+from lms_archive.archive.running.select_all import is_everything
+from lms_archive.archive.running.state import Members, Recorder, TargetQueue
 from lms_archive.archive.running.verdict import change
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.events import HandPicked
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Preparing"]
-
-Members = tuple[PlannedEnrollment, ...]
+__all__ = ["Batches", "is_fresh"]
 
 
 @frozen
-class Preparing:
-    """Takes members from a lane, and drops those that are not as they were read.
+class Batches:
+    """Chooses what is sent next to a target, and settles members that are not as planned.
 
     For archive and unenroll a reading of `Limits.freshness` seconds is good enough. For archive
     and re-enroll, members are always read again right before they are sent.
 
     Attributes:
         client: the platform.
-        books: where a row that is dropped is accounted for.
+        record: writes events.
+        reconciler: finds the outcome of members that have changed.
         terms: what is done with each row.
         fresh: whether the reading that the plan was made of may be used while it is young.
     """
 
     client: Client
-    books: Accounting
+    record: Recorder
+    reconciler: Reconciler
     terms: Terms
     fresh: bool
 
-    def next(self, lane: Lane, count: int | None) -> tuple[Chunk, Members]:
-        """Take from the lane what goes into the next call, at most `count` members of a chunk.
+    def next(self, queue: TargetQueue, count: int | None = None) -> tuple[Chunk, Members]:
+        """Return a chunk in the form in which it is sent, and its members that are sent now.
 
-        They stay in the lane until they are known to be as planned: where a call fails, nothing
-        is lost.
+        There may be none left. They stay pending until they are sent, so where a call fails,
+        nothing is lost.
+
+        Args:
+            queue: where something is pending.
+            count: how many are sent at most; a select-all chunk is then sent by user.
         """
-        chunk, members = lane.waiting[0]
+        chunk, members = queue.pending[0]
         if chunk.form == "select_all":
-            by_name = count is not None or len(members) == 1
-            if not by_name and is_everything(self.client, chunk.target, members):
-                return lane.waiting.popleft()
-            picked = evolve(chunk, form="hand_picked")
-            size = count or self.client.limits.hand_picked
-            self._split(lane, picked, size, rest=chunk if count else picked)
+            by_user = count is not None or len(members) == 1
+            if not by_user and is_everything(self.client, chunk.target, members):
+                return chunk, members
+            if not by_user:
+                self.record(HandPicked(chunk.chunk_id))
+            chunk = evolve(chunk, form="hand_picked")
+            members = members[: count or self.client.limits.hand_picked]
+        members = members[: self.client.limits.hand_picked]
         if self._must_read(chunk):
-            self._drop_changed(lane)
-        if count is not None:
-            self._split(lane, lane.waiting[0][0], count)
-        return lane.waiting.popleft()
-
-    def _split(self, lane: Lane, chunk: Chunk, size: int, *, rest: Chunk | None = None) -> None:
-        """Let the lane's next members be at most so many; the others come after them."""
-        _, members = lane.waiting[0]
-        lane.waiting[0] = chunk, members[:size]
-        if members[size:]:
-            lane.waiting.insert(1, (rest or chunk, members[size:]))
+            members = self._unchanged(chunk, members)
+        return chunk, members[:count]
 
     def _must_read(self, chunk: Chunk) -> bool:
         """Whether the members have to be read again before they are sent."""
@@ -74,24 +72,23 @@ class Preparing:
             age = (self.client.session.platform_time() - chunk.read_at).total_seconds()
         return not is_fresh(age, self.client.limits.freshness)
 
-    def _drop_changed(self, lane: Lane) -> None:
-        """Read the lane's next members again, and drop those that are not as they were planned.
+    def _unchanged(self, chunk: Chunk, members: Members) -> Members:
+        """Read members again; settle those that are not as they were planned, return the others.
 
-        What is dropped is looked up; in re-enroll, those that stay are then read once more,
-        because that reading has to be the last call before the write.
+        In re-enroll the others are then read once more, because that reading has to be the last
+        call before the write.
         """
-        while True:
-            chunk, members = lane.waiting[0]
-            active = active_now(self.client, chunk.target, members) if members else {}
-            compared = [(one, change(one, active.get(one.user_id))) for one in members]
-            changes = [(one, changed) for one, changed in compared if changed is not None]
+        while members:
+            active = read_active(self.client, chunk.target, members)
+            compared = [(member, change(member, active.get(member.user_id))) for member in members]
+            changes = [(member, changed) for member, changed in compared if changed is not None]
             if not changes:
-                return
-            self.books.drop(chunk, changes, active)
-            stay = tuple(one for one, changed in compared if changed is None)
-            lane.waiting[0] = chunk, stay
+                break
+            self.reconciler.settle_changed(chunk, changes, active)
+            members = tuple(member for member, changed in compared if changed is None)
             if self.terms.mode is ArchiveMode.UNENROLL:
-                return
+                break
+        return members
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:

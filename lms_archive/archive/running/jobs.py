@@ -1,96 +1,101 @@
-"""Waiting for background jobs: one page of the listing tells of all of them."""
+"""Wait for background jobs: one page of the listing shows all of them."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
+from attrs import frozen
+
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.state import Submission
 from lms_archive.archive.target.complete import read_complete
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError
 from lms_archive.records.active import BackgroundJob
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["Jobs"]
+__all__ = ["EndedJob", "Jobs"]
 
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
-_LEARNED_FROM = 5  # so many jobs, so that one that is late does not hold up the rest
-_SHORTEST = 0.01  # a wait that rounding has made of nothing would poll on the spot for ever
+_LEARNED_FROM = 5  # jobs, so that a late one does not hold up the rest
+_SHORTEST = 0.01  # a wait that rounding has made of nothing would poll without end
+
+
+@frozen
+class EndedJob:
+    """A submission whose background job is not waited for any more.
+
+    Attributes:
+        submission: what the job works on.
+        problem: why its end is not known, or None where it has ended.
+        is_gone: whether that is because it is not listed any more, and not because it is late.
+    """
+
+    submission: Submission
+    problem: str | None = None
+    is_gone: bool = False
 
 
 class Jobs:
     """The account's background jobs, as far as they concern one run.
 
-    One poll tells of all of them, so it comes when half of those that are open should have ended,
+    One poll shows all of them, so it comes when half of those that are open should have ended,
     by how long the last ones took, and at once where that has passed while targets were read back.
     One that was still open then is looked for after a third of the time that it has taken already.
 
     Args:
         client: the platform.
-        clock: how time passes.
-        before: the jobs that were open before the run's first write; looked up if None.
+        before: the jobs that were open before the first write; looked up if None.
     """
 
-    def __init__(self, client: Client, clock: Clock, *, before: Iterable[str] | None) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, client: Client, *, before: Collection[str] | None) -> None:
+        self._client, self._clock = client, client.session.clock
         self._times = deque([client.limits.first_poll], maxlen=_LEARNED_FROM)
+        self._began: dict[str | None, float] = {}
         self._seen_open: dict[str | None, float] = {}
-        listed = self._first_look().values() if before is None else ()
-        self.before: frozenset[str] = frozenset(
-            before if before is not None else (job.job_id for job in listed if job.is_open)
-        )
+        if before is None:
+            before = [job.job_id for job in self._first_look().values() if job.is_open]
+        self.before: frozenset[str] = frozenset(before)
 
-    def begin(self, sending: Sending) -> None:
-        """A job has been submitted: its time runs from now on."""
-        sending.began = self._clock.monotonic()
+    def begin(self, job_id: str) -> None:
+        """Note that a job was submitted: its time runs from now on."""
+        self._began.setdefault(job_id, self._clock.monotonic())
 
-    def poll(self, sendings: Sequence[Sending]) -> list[Sending]:
-        """Wait as long as it takes for some to end, look once, and say which have.
-
-        One whose job is not listed any more, or has run out of time, has ended too, and says
-        so in `lost`.
-        """
-        self._pause(sendings)
+    def poll(self, submissions: Sequence[Submission]) -> list[EndedJob]:
+        """Wait as long as it takes for some of these jobs to end, look once, return the ended."""
+        for submission in submissions:  # those of an earlier run begin with the first look
+            self.begin(submission.job_id or "")
+        self._pause(submissions)
         now, listed = self._clock.monotonic(), self._listed()
-        ended: list[Sending] = []
-        thought = self._took
-        for sending in sendings:
-            job = listed.get(sending.job_id or "") or self._asked(sending)
+        ended: list[EndedJob] = []
+        expected = self._expected
+        for submission in submissions:
+            name = submission.job_id
+            job = listed.get(name or "") or self._asked(submission)
+            age = now - self._began[name]
             if job is None:
-                sending.lost = f"background job {sending.job_id} is not listed any more"
+                problem = f"background job {name} is not listed any more"
+                ended.append(EndedJob(submission, problem, is_gone=True))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
-                age, seen = now - sending.began, self._seen_open.get(sending.job_id)
-                took = min(age * _SOONER, thought) if seen is None else (seen + age) / 2
+                seen = self._seen_open.get(name)
+                took = min(age * _SOONER, expected) if seen is None else (seen + age) / 2
                 self._times.append(took)
-            elif now < self._deadline(sending):
-                self._seen_open[sending.job_id] = now - sending.began
-                continue
+                ended.append(EndedJob(submission))
+            elif now < self._deadline(submission):
+                self._seen_open[name] = age
             else:
-                sending.lost = f"background job {sending.job_id} has not ended"
-                sending.timed_out = True
-            ended.append(sending)
+                ended.append(EndedJob(submission, f"background job {name} has not ended"))
         return ended
 
-    def wait_for(self, sendings: Iterable[Sending]) -> None:
-        """Wait until the jobs of all these have ended."""
-        waiting = list(sendings)
-        for sending in waiting:
-            self.begin(sending)
-        while waiting:
-            ended = self.poll(waiting)
-            waiting = [one for one in waiting if one not in ended]
-
     def wait_for_quiet(self, *, older: bool = False) -> BackgroundJob | None:
-        """Wait until no job is open but those from before the run; else return one that is.
+        """Wait until only jobs from before the run are open; return one that stays open, if any.
 
-        Those from before are waited for too where they are `older` work that may still go on.
+        With *older*, those from before the run are waited for too.
         """
         deadline = self._clock.monotonic() + self._client.limits.job_timeout
         wait = self._client.limits.first_poll
@@ -106,28 +111,28 @@ class Jobs:
             wait = min(wait * _GROWTH, _LONGEST)
 
     @property
-    def _took(self) -> float:
+    def _expected(self) -> float:
         """How long a job takes, by the last ones."""
         return max(_middle(self._times), self._client.limits.first_poll)
 
-    def _pause(self, sendings: Sequence[Sending]) -> None:
-        due = _middle(map(self._due, sendings))
-        until = min(map(self._deadline, sendings))
+    def _pause(self, submissions: Sequence[Submission]) -> None:
+        due = _middle(map(self._due, submissions))
+        until = min(map(self._deadline, submissions))
         self._clock.sleep(max(min(due, until) - self._clock.monotonic(), _SHORTEST))
 
-    def _due(self, sending: Sending) -> float:
-        """When its job should have ended; where it was looked for then, when to look again."""
-        seen = self._seen_open.get(sending.job_id)
-        if seen is None or seen + _SHORTEST < self._took:
-            return sending.began + self._took
+    def _due(self, submission: Submission) -> float:
+        """Return when its job should have ended, or when to look again."""
+        seen = self._seen_open.get(submission.job_id)
+        if seen is None or seen + _SHORTEST < self._expected:
+            return self._began[submission.job_id] + self._expected
         overdue = min(max(seen / 3, self._client.limits.first_poll), _LONGEST)
-        return sending.began + seen + overdue
+        return self._began[submission.job_id] + seen + overdue
 
-    def _deadline(self, sending: Sending) -> float:
-        return sending.began + self._client.limits.job_timeout
+    def _deadline(self, submission: Submission) -> float:
+        return self._began[submission.job_id] + self._client.limits.job_timeout
 
     def _first_look(self) -> dict[str, BackgroundJob]:
-        """The listing, before anything is sent; that there is one need not be asked before."""
+        """Read the listing before anything is sent; this also shows that there is one."""
         try:
             return self._listed(whole=True)
         except ApiError as error:
@@ -135,7 +140,7 @@ class Jobs:
             raise
 
     def _listed(self, *, whole: bool = False) -> dict[str, BackgroundJob]:
-        """The first page of the list, or all of it: in which order it comes is not known."""
+        """Read the first page of the listing, or all of it: its order is not known."""
         needed = frozenset({"status"})
 
         def begin() -> Iterator[Page[BackgroundJob]]:
@@ -147,13 +152,13 @@ class Jobs:
         listed = read_complete(begin, lambda job: job.job_id)
         return {job.job_id: job for job in listed.with_partial(needed)}
 
-    def _asked(self, sending: Sending) -> BackgroundJob | None:
+    def _asked(self, submission: Submission) -> BackgroundJob | None:
         try:
-            return self._client.background_jobs.get(sending.job_id or "")
+            return self._client.background_jobs.get(submission.job_id or "")
         except NotFoundError:
             return None
 
 
 def _middle(values: Iterable[float]) -> float:
-    found = sorted(values)
-    return found[len(found) // 2]
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

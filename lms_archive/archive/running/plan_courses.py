@@ -1,56 +1,58 @@
-"""What a learning plan's archive carried along: each of its courses, read back (article)."""
+"""Read back what archiving in a learning plan did to each of its courses."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
+from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.running.readback import (
     active_or_missing,
     concerns_target,
-    records_since,
+    read_archived,
 )
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.values.outcomes import CourseOutcome
+from lms_archive.archive.values.events import Settled
+from lms_archive.archive.values.outcomes import AS_ASKED, CourseOutcome, Outcome, Skip
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["carried"]
+__all__ = ["course_outcomes", "settle_course_rows"]
 
 
-def carried(
+def course_outcomes(
     client: Client,
     plan: PlannedTarget,
     members: Sequence[PlannedEnrollment],
     *,
-    taken: Collection[int],
+    archived: Collection[int],
     since: datetime,
     terms: Terms,
 ) -> dict[int, tuple[CourseOutcome, ...]]:
-    """What became of each course of the plan, for each user: two readings a course.
+    """Return what happened to each course of the plan, by user id: two readings a course.
 
     Which courses a user was in is not read before, so a course that is neither active nor
-    archived now is told as `not_enrolled`; where the plan's own record is there (`taken`, by user
-    id), only after a second look, since the course's record may lag.
+    archived now is reported as `not_enrolled`; for users whose record in the plan was read
+    (`archived`), only after a second look, since the course's record may lag.
     """
     if not plan.courses:
         return {}
-    found: dict[int, dict[int, CourseOutcome]] = {one.user_id: {} for one in members}
+    outcomes: dict[int, dict[int, CourseOutcome]] = {one.user_id: {} for one in members}
     lagging: dict[int, list[PlannedEnrollment]] = {}
     for course_id in plan.courses:
-        for member, became, may_lag in _read_course(client, course_id, members, since, terms):
-            found[member.user_id][course_id] = became
-            if may_lag and member.user_id in taken:
+        for member, outcome, may_lag in _read_course(client, course_id, members, since, terms):
+            outcomes[member.user_id][course_id] = outcome
+            if may_lag and member.user_id in archived:
                 lagging.setdefault(course_id, []).append(member)
     if lagging:
         client.session.clock.sleep(LAG)
-    for course_id, some in lagging.items():
-        for member, became, _ in _read_course(client, course_id, some, since, terms):
-            found[member.user_id][course_id] = became
-    return {user_id: tuple(courses.values()) for user_id, courses in found.items()}
+    for course_id, late in lagging.items():
+        for member, outcome, _ in _read_course(client, course_id, late, since, terms):
+            outcomes[member.user_id][course_id] = outcome
+    return {user_id: tuple(courses.values()) for user_id, courses in outcomes.items()}
 
 
 def _read_course(
@@ -60,10 +62,10 @@ def _read_course(
     since: datetime,
     terms: Terms,
 ) -> Iterator[tuple[PlannedEnrollment, CourseOutcome, bool]]:
-    """One reading of both lists of a course; and whether a record may not be listed yet."""
+    """Read both lists of a course; the last value says whether a record may not be listed yet."""
     course = PlannedTarget(kind="course", target_id=course_id)
     try:
-        records = records_since(client, course, members, since)
+        records = read_archived(client, course, members, since)
         active = active_or_missing(client, course, members) or {}
     except NotFoundError as error:
         if not concerns_target(client, error):
@@ -75,13 +77,50 @@ def _read_course(
         record = max(own, key=lambda one: one.archiving.record_id, default=None)
         now = active.get(member.user_id)
         if record is None:
-            became = "not_enrolled" if now is None else "not_archived"
+            status = "not_enrolled" if now is None else "not_archived"
             may_lag = now is None or (now.enrolled_at is not None and now.enrolled_at >= since)
-            yield member, CourseOutcome(course_id, became), may_lag
+            yield member, CourseOutcome(course_id, status), may_lag
             continue
-        anew = now is not None and now.enrolled_at != record.enrollment.enrolled_at
+        is_new = now is not None and now.enrolled_at != record.enrollment.enrolled_at
         if terms.mode is ArchiveMode.RE_ENROLL:
-            became = "archived" if anew else "not_re_enrolled" if now is None else "still_enrolled"
+            status = (
+                "archived" if is_new else "not_re_enrolled" if now is None else "still_enrolled"
+            )
         else:
-            became = "archived" if now is None or anew else "still_enrolled"
-        yield member, CourseOutcome(course_id, became, record.archiving.record_id), False
+            status = "archived" if now is None or is_new else "still_enrolled"
+        yield member, CourseOutcome(course_id, status, record.archiving.record_id), False
+
+
+def settle_course_rows(ledger: Ledger) -> None:
+    """Settle each course row that the row of a learning plan was to archive as well.
+
+    A plan's row that is unknown may be archived by a later run, so this can change both ways.
+    """
+    rows = ledger.rows()
+    changed: list[tuple[int, Outcome]] = []
+    for skip in ledger.skips_along():
+        code, reason = _course_row(skip, ledger.outcome(skip.along or 0))
+        if ledger.outcome(skip.row).code != code:
+            outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)
+            changed.append((skip.row, outcome))
+    if changed:
+        ledger.append(Settled(outcomes=tuple(changed)))
+
+
+def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
+    """Return the code and the reason of a course row, from the outcome of the plan's row."""
+    course = next((one for one in plan.courses if one.course_id == skip.course_id), None)
+    if course is not None and course.record_id is not None:
+        return skip.code, skip.reason  # archived, whatever happened to the plan's row
+    if plan.kind == "archived" and (course is None or course.status in AS_ASKED):
+        return skip.code, skip.reason
+    where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
+    if course is not None and course.status == "missing":
+        return "target_missing", (
+            "the course is not found any more (404): deleted since the plan was made; whether "
+            f"{where} archived it as well cannot be read"
+        )
+    return "not_carried", (
+        f"not archived with the learning plan: {where} is {plan.kind} ({plan.reason}); plan this "
+        "again"
+    )

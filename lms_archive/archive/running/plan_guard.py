@@ -1,84 +1,89 @@
-"""Is the learning plan still as it was planned? Its data are frozen into every record (article)."""
+"""Compare a learning plan with what was planned: its data are frozen into every record."""
 
 from __future__ import annotations
 
 from attrs import define, field
 
-from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.planning.estimate import PLAN_CHECK_INTERVAL
-from lms_archive.archive.running.queues import Lane
 from lms_archive.archive.running.readback import concerns_target
+from lms_archive.archive.running.state import Recorder, TargetQueue
 from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive.archive.values.events import Warned
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, PlanChangedError
 
-__all__ = ["Watch", "changes_of"]
+__all__ = ["LearningPlanGuard", "changes_of"]
 
 
 @define
-class Watch:
+class LearningPlanGuard:
     """Compares the learning plans of a run with what was planned: two calls a look.
 
     Attributes:
         client: the platform.
-        ledger: where changes are written down, as warnings.
-        allowed: whether the job goes on all the same.
+        record: writes events: changes are warnings.
+        allow_changes: whether the job goes on all the same.
     """
 
     client: Client
-    ledger: Ledger
-    allowed: bool
-    _told: set[str] = field(factory=set)
+    record: Recorder
+    allow_changes: bool
+    _looked_at: dict[tuple[str, int], float] = field(factory=dict)
+    _warned: set[str] = field(factory=set)
 
-    def before(self, lane: Lane) -> PlanChangedError | None:
-        """A look before a chunk is sent, at most one a minute."""
-        now = self.client.session.clock.monotonic()
-        if lane.looked_at is not None and now - lane.looked_at < PLAN_CHECK_INTERVAL:
-            return None
-        lane.looked_at = now
-        changes, grown = self._compare(lane)
-        if grown:
-            return PlanChangedError(
+    def check(self, queue: TargetQueue) -> None:
+        """Look before a chunk is sent, at most once a minute.
+
+        Raises:
+            PlanChangedError: the plan has changed, or has grown, which `allow_changes` does not
+                allow.
+        """
+        target, now = queue.target, self.client.session.clock.monotonic()
+        looked_at = self._looked_at.get(target.key)
+        if looked_at is not None and now - looked_at < PLAN_CHECK_INTERVAL:
+            return
+        self._looked_at[target.key] = now
+        changes, has_grown = self._compare(target)
+        if has_grown:
+            raise PlanChangedError(
                 "courses were added to the learning plan since it was planned, and more would be "
                 "archived than the plan says; nothing more was sent. Plan again:",
                 seen=changes,
             )
-        if not changes or self.allowed:
-            return None
-        return PlanChangedError(
-            "the learning plan was changed since it was planned, and its records would hold the "
-            "change; nothing more was sent. allow_changes=True goes on all the same:",
-            seen=changes,
-        )
+        if changes and not self.allow_changes:
+            raise PlanChangedError(
+                "the learning plan was changed since it was planned, and its records would hold "
+                "the change; nothing more was sent. allow_changes=True goes on all the same:",
+                seen=changes,
+            )
 
-    def after(self, lane: Lane) -> None:
-        """A look when a plan's rows are read back: what is found now can only be told."""
-        if lane.looked_at is None or lane.waiting:
+    def warn(self, queue: TargetQueue) -> None:
+        """Look when all rows of a plan are read back: a change can only be a warning then."""
+        if queue.target.key not in self._looked_at or queue.pending:
             return
         try:
-            self._compare(lane)
+            self._compare(queue.target)
         except ApiError as error:
             if not concerns_target(self.client, error):
                 raise
-            text = f"{lane.target} cannot be compared with what was planned any more: {error}"
-            self.ledger.note("warning", text=text)
+            text = f"{queue.target} cannot be compared with what was planned any more: {error}"
+            self.record(Warned(text))
 
-    def _compare(self, lane: Lane) -> tuple[list[str], bool]:
-        """What has changed, and whether courses were added."""
-        changes, grown = changes_of(self.client, lane.target)
-        for text in changes:
-            if text not in self._told:
-                self._told.add(text)
-                self.ledger.note("warning", text=f"changed while the job ran: {text}")
-        return changes, grown
+    def _compare(self, target: PlannedTarget) -> tuple[list[str], bool]:
+        """Return what has changed, and whether courses were added; each change is a warning."""
+        changes, has_grown = changes_of(self.client, target)
+        new = [change for change in changes if change not in self._warned]
+        self._warned.update(new)
+        self.record(*(Warned(f"changed while the job ran: {change}") for change in new))
+        return changes, has_grown
 
 
 def changes_of(client: Client, target: PlannedTarget) -> tuple[list[str], bool]:
-    """How a learning plan differs from the one that was planned, and whether it has grown."""
+    """Return how a learning plan differs from the planned one, and whether it has more courses."""
     if target.kind != "learning_plan":
         return [], False
     plan = client.learning_plans.get(target.target_id)
-    courses = tuple(one.course_id for one in client.learning_plans.courses(target.target_id))
+    courses = {course.course_id for course in client.learning_plans.courses(target.target_id)}
     pairs = (
         ("title", target.title, plan.title),
         ("code", target.code, plan.code),
@@ -86,4 +91,4 @@ def changes_of(client: Client, target: PlannedTarget) -> tuple[list[str], bool]:
         ("courses", sorted(target.courses), sorted(courses)),
     )
     changes = [f"{target}: {name} was {old}, is {new}" for name, old, new in pairs if old != new]
-    return changes, not set(courses) <= set(target.courses)
+    return changes, not courses <= set(target.courses)

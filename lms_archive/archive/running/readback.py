@@ -1,20 +1,22 @@
-"""Reading back: the archived list is the truth, whatever a job says of itself.
+"""Read back what was sent: the archived list is the truth, whatever a job reports.
 
-The identity of an enrollment is its target, its user and its enrollment date. It is archived
-when an archived record of that identity exists, archived not before its pre-image was read (by
-the platform's clock, with two minutes of grace).
+The identity of an enrollment is its target, its user and its enrollment date. It is archived if an
+archived record of that identity exists that is not older than the plan's reading (by the
+platform's clock, with two minutes of grace).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
 
-from lms_archive.archive.target.lists import GRACE, Active, Archived, TargetLists
+from lms_archive.archive.running.state import Submission, TargetQueue
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import (
@@ -29,17 +31,18 @@ from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
     "Finding",
-    "active_now",
+    "Look",
     "active_or_missing",
-    "all_since",
     "check_platform",
     "concerns_target",
     "finding",
     "is_missing",
     "is_seen",
+    "look_together",
     "own_records",
-    "read_back",
-    "records_since",
+    "read_active",
+    "read_archived",
+    "read_findings",
 ]
 
 _NO_SUCH_METHOD = 405
@@ -53,14 +56,14 @@ _OF_THE_JOB = (
 
 @frozen(kw_only=True)
 class Finding:
-    """What was read of one enrollment after it was sent.
+    """What both lists hold of one enrollment after it was sent.
 
     Attributes:
         record: its archived record, or None.
         active: the user's active enrollment in the target now, or None.
         others: archived records of the same user since it was sent that are not its own.
         mode: what was asked for.
-        before: whether its record is older than the call, so that others may come of the call.
+        before: whether its record is older than the call, which may then have made others.
         target_missing: whether the active list of the target is not found any more (404).
     """
 
@@ -79,13 +82,13 @@ class Finding:
 
     @property
     def enrolled_meanwhile(self) -> bool:
-        """Whether the user who was to leave is enrolled again: a job still open may take that."""
+        """Whether the user who was to leave is enrolled again: an open job may archive that too."""
         unenroll = self.mode is ArchiveMode.UNENROLL
         return unenroll and self.record is not None and self.active is not None and not self.still
 
     @property
     def settled(self) -> bool:
-        """Whether all is as asked, or the pre-image stands: looking again would tell no more."""
+        """Whether another look can show nothing new: all is as asked, or nothing was archived."""
         if self.record is None or self.still:
             return self.still and self.record is None
         if self.before and not self.others:
@@ -94,53 +97,139 @@ class Finding:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where what was archived disagrees with the pre-image."""
+        """Where the archived record disagrees with the enrollment as it was planned."""
         records = ((one.archiving.record_id, one.enrollment.enrolled_at) for one in self.others)
-        more = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
+        surplus = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
         if self.record is None:
-            return more
+            return surplus
         was, now = self.member, self.record.enrollment
         pairs: list[tuple[str, object, object]] = [
             ("status", was.status, now.status),
             ("completed_at", was.completed_at, now.completed_at),
         ]
-        # That a record holds these two is assumed: one without them tells nothing.
+        # That a record holds these two is assumed: a record without them says nothing.
         for name in ("level", "score"):
             held = getattr(now, name, None)
             pairs += [(name, getattr(was, name), held)] if held is not None else []
-        return more + tuple(
+        return surplus + tuple(
             f"{name}: read as {old}, archived as {new}" for name, old, new in pairs if old != new
         )
 
 
-def read_back(
-    client: Client,
-    target: PlannedTarget,
-    members: Sequence[PlannedEnrollment],
-    *,
-    read_at: datetime,
-    sent_at: Mapping[int, datetime],
-    mode: ArchiveMode,
-    only: Sequence[EnrollmentStatus] | None = None,
-    left: int = 0,
-    seen: Mapping[int, list[Archived]] = MappingProxyType({}),
-) -> list[Finding]:
-    """One reading of both lists for these members: a page of them, or of the list, a call.
+@frozen
+class Look:
+    """What both lists hold of the users of some submissions, by user id; `active` may be missing.
 
     The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which tells nothing false and is looked for again. A target that is
-    gone has no active enrollments, but may still have archived ones. `sent_at` is
-    by row; `only` and `left`: see `active_now`. Whose own record is among those `seen` since the
-    call is not asked for again.
+    missed in the active list, which is looked for again.
     """
-    records = dict(seen)
-    unseen = [one for one in members if not is_seen(one, records, sent_at[one.row])]
-    records.update(records_since(client, target, unseen, read_at - GRACE))
-    active = active_or_missing(client, target, members, only=only, left=left)
-    return [
-        finding(one, records.get(one.user_id, ()), active, sent_at[one.row], mode)
-        for one in members
-    ]
+
+    archived: Mapping[int, Sequence[Archived]]
+    active: Mapping[int, Active] | None
+
+
+def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[str, int], Look]:
+    """Look at many small targets: at each archived list, then at all active lists in few calls.
+
+    A target whose lists cannot be read so, or where an enrollment is in neither list, is left
+    out: it is read on its own.
+
+    Raises:
+        ApiError: a call failed, in a way that concerns all targets.
+    """
+    archived: dict[TargetQueue, dict[int, list[Archived]]] = {}
+    for queue in queues:
+        members = [member for one in queue.unverified for member in one.members]
+        since = min(one.chunk.read_at for one in queue.unverified) - GRACE
+        try:
+            archived[queue] = read_archived(client, queue.target, members, since)
+        except ApiError as error:
+            if not concerns_target(client, error):
+                raise
+    wanted = {
+        queue.target: [member.user_id for one in queue.unverified for member in one.members]
+        for queue in archived
+    }
+    active = read_active_together(client, wanted)
+    return {
+        queue.target.key: Look(records, active[queue.target.key])
+        for queue, records in archived.items()
+        if queue.target.key in active
+        and set(wanted[queue.target]) <= records.keys() | active[queue.target.key].keys()
+    }
+
+
+def read_active_together(
+    client: Client, wanted: Mapping[PlannedTarget, Sequence[int]]
+) -> dict[tuple[str, int], dict[int, Active]]:
+    """Read the active enrollments of these users, by target and user id."""
+    found: dict[tuple[str, int], dict[int, Active]] = {}
+    for target, users in wanted.items():
+        with suppress(NotFoundError):  # is seen again where the target is read on its own
+            found[target.key] = TargetLists(client, target).active_by_user(users)
+    return found
+
+
+def read_findings(
+    client: Client,
+    queue: TargetQueue,
+    submissions: Sequence[Submission],
+    terms: Terms,
+    *,
+    records: Mapping[int, Sequence[Archived]],
+    look: Look | None,
+) -> list[Finding]:
+    """Read both lists until each member is settled, or for as long as a record may lag.
+
+    A target that is gone has no active enrollments, but may still have archived ones.
+
+    Args:
+        client: the platform.
+        queue: the target's.
+        submissions: what is read back.
+        terms: what was asked for.
+        records: what is known of the target's archived list already, by user id.
+        look: the first look, where it was made already.
+    """
+    target, read_at = queue.target, min(one.chunk.read_at for one in submissions)
+    sent_at = {member.row: one.sent_at for one in submissions for member in one.members}
+    members = [member for one in submissions for member in one.members]
+
+    def look_at(
+        wanted: Sequence[PlannedEnrollment],
+        known: Mapping[int, Sequence[Archived]],
+        **options: Any,
+    ) -> Look:
+        unseen = [one for one in wanted if not is_seen(one, known, sent_at[one.row])]
+        archived = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
+        return Look(archived, active_or_missing(client, target, wanted, **options))
+
+    def findings_of(wanted: Sequence[PlannedEnrollment], look: Look) -> dict[int, Finding]:
+        return {
+            one.row: finding(
+                one,
+                look.archived.get(one.user_id, ()),
+                look.active,
+                sent_at[one.row],
+                terms.mode,
+            )
+            for one in wanted
+        }
+
+    if look is None:
+        only = terms.only if terms.mode is ArchiveMode.UNENROLL else None
+        left = max(target.listed - queue.archived - len(members), 1)
+        look = look_at(members, records, only=only, left=left)
+    findings = findings_of(members, look)
+    wait, waited = 1.0, 0.0
+    while waited < LAG and (
+        unsettled := [found.member for found in findings.values() if not found.settled]
+    ):
+        wait = min(wait * 2, LAG - waited)
+        client.session.clock.sleep(wait)
+        waited += wait
+        findings.update(findings_of(unsettled, look_at(unsettled, {})))
+    return list(findings.values())
 
 
 def finding(
@@ -150,7 +239,7 @@ def finding(
     sent_at: datetime,
     mode: ArchiveMode,
 ) -> Finding:
-    """Put together what both lists hold of a member; `active` is None where there is no such list.
+    """Combine what both lists hold of a member; `active` is None where the target is missing.
 
     `records` are those of the user since the plan was read.
     """
@@ -191,7 +280,7 @@ def own_records(
 def is_seen(
     member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
 ) -> bool:
-    """Whether the record of this very enrollment is among them, and no older than the call."""
+    """Return whether the record of exactly this enrollment is among them, made since the call."""
     return member.enrolled_at is not None and any(
         one.enrollment.enrolled_at == member.enrolled_at
         and one.archiving.archived_at is not None
@@ -200,20 +289,15 @@ def is_seen(
     )
 
 
-def all_since(client: Client, target: PlannedTarget, since: datetime) -> dict[int, list[Archived]]:
-    """All archived records of a target since then, by user id."""
-    return TargetLists(client, target).archived(since=since)
-
-
-def records_since(
+def read_archived(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
-    """The archived records of these users since then, by user id."""
+    """Read the archived records of these users since then, by user id."""
     users = [one.user_id for one in members]
     return TargetLists(client, target).archived(users=users, since=since)
 
 
-def active_now(
+def read_active(
     client: Client,
     target: PlannedTarget,
     members: Sequence[PlannedEnrollment],
@@ -221,15 +305,15 @@ def active_now(
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
 ) -> dict[int, Active]:
-    """The active enrollments of these users, by user id, whatever their state.
+    """Read the active enrollments of these users, by user id, whatever their status.
 
     Args:
         client: the platform.
         target: where to look.
         members: whose enrollments.
-        only: where given, a walk filtered by these states may be taken where it is fewer calls;
-            an enrollment that changed its state meanwhile is then not seen.
-        left: how many enrollments such a walk is expected to find.
+        only: where given, the whole list in these statuses may be read instead, if that is fewer
+            calls; an enrollment whose status changed meanwhile is then not seen.
+        left: how many enrollments that list is expected to have.
     """
     users = [one.user_id for one in members]
     return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
@@ -238,9 +322,9 @@ def active_now(
 def active_or_missing(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], **options: Any
 ) -> dict[int, Active] | None:
-    """Read as `active_now` does; None where the target is not found any more (404)."""
+    """Read as `read_active` does; None where the target is not found any more (404)."""
     try:
-        return active_now(client, target, members, **options)
+        return read_active(client, target, members, **options)
     except NotFoundError as error:
         if not concerns_target(client, error):
             raise
@@ -248,7 +332,7 @@ def active_or_missing(
 
 
 def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]) -> bool:
-    """Whether a target is not found any more, by its active list.
+    """Return whether a target is not found any more, by its active list.
 
     Raises:
         ApiError: nothing else is found either, or the list cannot be read.
@@ -260,12 +344,12 @@ def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedE
 
 
 def check_platform(client: Client) -> None:
-    """Raise where not just one target, but nothing at all is found any more."""
+    """Check that the platform still answers, so that a 404 concerns its target alone."""
     next(client.background_jobs.pages())
 
 
 def concerns_target(client: Client, error: ApiError) -> bool:
-    """Whether a failed call says something of its target only, so that others can go on.
+    """Return whether a failed call concerns its target only, so that others can go on.
 
     A login, a permission, the rate limit, an outage, or a call that the platform does not have
     concern the whole job.

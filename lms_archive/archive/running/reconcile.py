@@ -1,88 +1,86 @@
-"""What became of rows that were sent: read back, decided, committed to the ledger."""
+"""Find the outcome of rows that were sent: read, decide, look for a surplus, record."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 
 from attrs import field, frozen
 
-from lms_archive.archive.ledger import Event, Ledger
-from lms_archive.archive.planning.select_all import rounds_left, strangers
-from lms_archive.archive.running.plan_courses import carried
-from lms_archive.archive.running.queues import Lane
+from lms_archive.archive.running.plan_courses import course_outcomes
 from lms_archive.archive.running.readback import (
     Finding,
-    all_since,
+    Look,
     finding,
     is_seen,
-    read_back,
-    records_since,
+    read_archived,
+    read_findings,
 )
-from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.select_all import rounds_left, unnamed_records
+from lms_archive.archive.running.state import Recorder, RunState, Submission, TargetQueue
 from lms_archive.archive.running.verdict import Change, archived, verdict
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived
+from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.events import Event, ReadBack, Refused, Settled, UnexpectedRecords
 from lms_archive.archive.values.outcomes import AS_ASKED, CODES, CourseOutcome, Outcome
 from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, RunStoppedError
-from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Accounted", "Accounting"]
+__all__ = ["Reconciled", "Reconciler"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
+Records = Mapping[int, Sequence[Archived]]
+
 
 @frozen
-class Accounted:
-    """The outcomes that a reading gave, and what in it must stop the job.
+class Reconciled:
+    """What reading a target back has shown.
 
-    `unexpected` tells of what nobody asked for; `alarm` of what should be there and was not seen;
-    `target_missing` of a target that was deleted meanwhile.
+    Attributes:
+        outcomes: the outcomes that it gave.
+        alarm: what must stop the job: a record that should be there was not seen.
+        target_missing: whether the target was deleted meanwhile.
     """
 
     outcomes: list[Outcome] = field(factory=list)
-    unexpected: list[str] = field(factory=list)
     alarm: RunStoppedError | None = None
     target_missing: bool = False
 
 
-class Accounting:
-    """Accounts for rows: every outcome of a run is made and committed here.
+@frozen
+class Reconciler:
+    """Gives rows their outcomes: all outcomes of a run are made and recorded here.
 
-    Args:
+    Attributes:
         client: the platform.
-        ledger: open for writing.
-        selection: the rows asked for.
+        record: writes events.
+        rows: the rows asked for.
         terms: what is done with each.
-        known: the records, by id, that are known already as archived unasked.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        ledger: Ledger,
-        selection: RowLookup,
-        terms: Terms,
-        *,
-        known: Iterable[int],
-    ) -> None:
-        self._client, self._ledger, self._selection = client, ledger, selection
-        self._terms, self._known = terms, set(known)
-        self.tries: Counter[int] = Counter()
+    client: Client
+    record: Recorder
+    rows: RowLookup
+    terms: Terms
 
-    def drop(
+    @property
+    def _state(self) -> RunState:
+        return self.record.state
+
+    # Rows that are not sent
+
+    def settle_changed(
         self,
         chunk: Chunk,
         changes: Sequence[tuple[PlannedEnrollment, Change]],
         active: Mapping[int, Active],
     ) -> None:
-        """Account for members that are not as planned any more: they are not sent.
+        """Settle members that are not as planned any more: they are not sent.
 
         An enrollment that is gone may have been archived since the plan was read: by someone
         else, or by a run of which this ledger knows nothing. Then its record says so.
@@ -92,217 +90,238 @@ class Accounting:
             changes: the members, and how each differs from what was planned.
             active: their active enrollments now, by user id.
         """
-        now, since = self._client.session.platform_time(), chunk.read_at - GRACE
+        now, since = self.client.session.platform_time(), chunk.read_at - GRACE
         gone = [member for member, change in changes if change.is_gone]
-        records = records_since(self._client, chunk.target, gone, since)
-        findings = (
-            finding(one, records.get(one.user_id, ()), active, now, self._terms.mode)
-            for one in gone
-        )
-        recorded = {one.member.row: one for one in findings if one.record is not None}
-        along = self._carried(chunk.target, list(recorded.values()), since=since)
-        pairs = []
+        records = read_archived(self.client, chunk.target, gone, since)
+        findings = [
+            finding(member, records.get(member.user_id, ()), active, now, self.terms.mode)
+            for member in gone
+        ]
+        archived_rows = {one.member.row: one for one in findings if one.record is not None}
+        courses = self._courses(chunk.target, list(archived_rows.values()), since)
+        outcomes = []
         for member, change in changes:
+            found, own = archived_rows.get(member.row), courses.get(member.user_id, ())
             decided = "changed", f"changed since the plan: {change.reason}; not sent"
-            found, courses = recorded.get(member.row), along.get(member.user_id, ())
             if found is not None:
-                decided = archived(found, reset=self._terms.reset_tracking, now=now, sent=False)
-            outcome = self._outcome(member, *_with_courses(decided, courses), found, courses)
-            pairs.append((member, outcome))
-        self._commit(pairs)
+                decided = archived(found, reset=self.terms.reset_tracking, now=now, sent=False)
+            outcome = self._outcome(member, *_with_courses(decided, own), found, own)
+            outcomes.append((member.row, outcome))
+        self.record(Settled(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
 
-    def leave(self, lane: Lane, error: ApiError | None = None) -> None:
-        """Account for what was to be sent to a target that is not there any more.
+    def settle_pending(self, queue: TargetQueue, error: ApiError | None = None) -> None:
+        """Settle what was to be sent to a target that is not there any more.
 
-        With an error, it cannot be read, which `resume` tries again.
+        With an error, the target cannot be read, and `resume` tries again.
         """
         code, text = "unreadable", f"cannot be read: {error}; not sent; resume tries again"
         if error is None:
             code = "target_missing"
             text = "is not found any more (404): deleted since the plan was made; not sent"
-        log.warning("%s %s", lane.target, text)
-        waiting = [member for _, members in lane.waiting for member in members]
-        self._commit((one, self._outcome(one, code, f"{lane.target} {text}")) for one in waiting)
-        lane.waiting.clear()
+        log.warning("%s %s", queue.target, text)
+        self.record(
+            *(
+                Settled(
+                    chunk_id=chunk.chunk_id,
+                    outcomes=tuple(
+                        (member.row, self._outcome(member, code, f"{queue.target} {text}"))
+                        for member in members
+                    ),
+                )
+                for chunk, members in tuple(queue.pending)
+            )
+        )
 
-    def not_read_back(self, lane: Lane, error: ApiError) -> list[Outcome]:
-        """Account for what was sent to a target that cannot be read back: `resume` looks again."""
-        reason = f"sent, but {lane.target} cannot be read back: {error}; resume looks again"
-        members = [member for sending in lane.ended for member in sending.members]
-        pairs = [(one, self._outcome(one, "unreadable", reason)) for one in members]
-        self._commit(pairs)
-        lane.ended = []
-        return [outcome for _, outcome in pairs]
+    def settle_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
+        """Settle what was sent to a target that cannot be read back: `resume` looks again."""
+        reason = f"sent, but {queue.target} cannot be read back: {error}; resume looks again"
+        events = [
+            Settled(
+                chunk_id=submission.chunk.chunk_id,
+                outcomes=tuple(
+                    (member.row, self._outcome(member, "unreadable", reason))
+                    for member in submission.members
+                ),
+            )
+            for submission in queue.unverified
+        ]
+        self.record(*events)
+        return [outcome for event in events for _, outcome in event.outcomes]
 
-    def refuse(self, sending: Sending, error: ApiError) -> list[Outcome]:
-        """The platform refused the call; its rows are never sent again."""
-        reason = f"refused, nothing was done: {error}"
-        pairs = [(one, self._outcome(one, "refused", reason)) for one in sending.members]
-        self._commit(pairs, [Event(sending.chunk.chunk_id, "refused", {"why": str(error)})])
-        return [outcome for _, outcome in pairs]
+    def settle_refused(self, submission: Submission, error: ApiError) -> list[Outcome]:
+        """Settle what the platform refused: these rows are never sent again."""
+        text = f"refused, nothing was done: {error}"
+        outcomes = tuple(
+            (member.row, self._outcome(member, "refused", text)) for member in submission.members
+        )
+        chunk_id = submission.chunk.chunk_id
+        self.record(Refused(chunk_id=chunk_id, reason=str(error), outcomes=outcomes))
+        return [outcome for _, outcome in outcomes]
 
-    def account(self, lane: Lane, told: Collection[int] = (), *, alone: bool = False) -> Accounted:
-        """Read a lane's ended sendings back, and account for each of their rows.
+    # Rows that were sent
 
-        What may be sent again goes back to the lane.
+    def reconcile(
+        self, queue: TargetQueue, *, alone: bool = False, look: Look | None = None
+    ) -> Reconciled:
+        """Read a target's unverified submissions back, and settle each of their rows.
+
+        What may be sent again is pending afterwards.
 
         Args:
-            lane: one target's.
-            told: rows of which it was told already that no record of theirs was seen.
-            alone: they were sent alone, so that nothing else of the lane may be archived.
+            queue: the target's.
+            alone: they were sent alone, so nothing else that is pending may be archived.
+            look: the first look at both lists, where it was made already.
+
+        Raises:
+            ApiError: a list cannot be read.
         """
-        sendings = lane.ended
-        if not sendings:
-            return Accounted()
-        by_row = {one.row: sending for sending in sendings for one in sending.members}
-        pairs: list[tuple[PlannedEnrollment, Outcome]] = []
-        again: dict[str, list[PlannedEnrollment]] = defaultdict(list)
-        unexpected: dict[str, list[int]] = {}
-        alarm: RunStoppedError | None = None
-        watched = [one for one in sendings if one.is_for_all or (alone and lane.waiting)]
-        seen = self._seen(watched)
-        findings = self._findings(lane, sendings, seen)
-        since = min(one.sent_at for one in sendings) - GRACE
-        along = self._carried(lane.target, findings, since=since)
-        now = self._client.session.platform_time()
-        rounds = self._more_rounds(findings, by_row)
+        submissions = tuple(queue.unverified)
+        if not submissions:
+            return Reconciled()
+        records = self._all_records(queue, submissions, alone=alone)
+        findings = self._read(queue, submissions, records, look)
+        outcomes = self._decide(queue, submissions, findings)
+        surplus = [
+            *self._surplus_of_members(queue.target, findings),
+            *self._surplus_of_others(queue, submissions, records, alone=alone),
+        ]
+        alarm = self._alarm(queue.target, outcomes)
+        self.record(*_read_back_events(submissions, outcomes), *surplus)
+        return Reconciled(
+            [outcome for _, outcome in outcomes.values()],
+            alarm,
+            any(found.target_missing for found in findings),
+        )
+
+    def _all_records(
+        self, queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
+    ) -> Records:
+        """Read all that was archived since calls that may have archived others too.
+
+        Nothing where a job may still run: no whole list is read while it does.
+        """
+        watched = _watched(queue, submissions, alone=alone)
+        if not watched or any(submission.problem for submission in watched):
+            return {}
+        since = min(submission.sent_at for submission in watched) - GRACE
+        return TargetLists(self.client, queue.target).archived(since=since)
+
+    def _read(
+        self,
+        queue: TargetQueue,
+        submissions: Sequence[Submission],
+        records: Records,
+        look: Look | None,
+    ) -> list[Finding]:
+        """Read both lists; one submission at a time, a page each, beside a job that may run."""
+        groups = [submissions]
+        if any(submission.problem for submission in submissions):
+            groups = [(submission,) for submission in submissions]
+        return [
+            found
+            for group in groups
+            for found in read_findings(
+                self.client, queue, group, self.terms, records=records, look=look
+            )
+        ]
+
+    def _decide(
+        self, queue: TargetQueue, submissions: Sequence[Submission], findings: Sequence[Finding]
+    ) -> dict[int, tuple[Submission, Outcome]]:
+        """Return the outcome of each row that has one now."""
+        by_row = {member.row: one for one in submissions for member in one.members}
+        since = min(submission.sent_at for submission in submissions) - GRACE
+        courses = self._courses(queue.target, findings, since)
+        now = self.client.session.platform_time()
+        next_round = self._rows_of_next_round(findings, by_row)
+        outcomes: dict[int, tuple[Submission, Outcome]] = {}
         for found in findings:
-            row, sending = found.member.row, by_row[found.member.row]
+            row, submission = found.member.row, by_row[found.member.row]
             decided = verdict(
                 found,
-                sending,
-                reset=self._terms.reset_tracking,
-                tries=self.tries[row],
+                submission,
+                reset=self.terms.reset_tracking,
+                tries=self._state.tries[row],
                 now=now,
-                more_rounds=row in rounds,
+                more_rounds=row in next_round,
             )
-            if decided is None:
-                again[sending.chunk.chunk_id].append(found.member)
-                continue
-            courses = along.get(found.member.user_id, ())
-            outcome = self._outcome(found.member, *_with_courses(decided, courses), found, courses)
-            pairs.append((found.member, outcome))
-            lane.archived += found.record is not None
-            who = f"user {found.member.user_id}"
-            records = [one.archiving.record_id for one in found.others]
-            if not self._known.issuperset(records):
-                self._known.update(records)
-                unexpected[f"{who} in {lane.target}, records {_shown(records)}"] = records
-            elif decided[0] == "not_seen" and row not in told and alarm is None:
-                alarm = RunStoppedError(
-                    f"{who} is unenrolled, but no archived record of it was seen for {LAG:.0f} s; "
-                    "look into the platform's archived list, then resume"
-                )
-        for one in watched:
-            records = [r for r in self._strangers(lane, one, seen) if r not in self._known]
-            if records:
-                self._known.update(records)
-                by = "beside one that was sent alone" if alone else "by the call for all"
-                text = f"others in {lane.target}, taken {by}"
-                unexpected[f"{text}: records {_shown(records)}"] = records
-        states = [Event(one.chunk.chunk_id, "read_back", {}) for one in sendings]
-        states += [
-            Event(None, "unexpected", {"text": text, "records": records})
-            for text, records in unexpected.items()
-        ]
-        self._commit(pairs, states)
-        lane.ended = []
-        for sending in sendings:
-            members = again.pop(sending.chunk.chunk_id, None)
-            if members:
-                lane.waiting.appendleft((sending.chunk, tuple(members)))
-        missing = any(one.target_missing for one in findings)
-        return Accounted([outcome for _, outcome in pairs], list(unexpected), alarm, missing)
+            if decided is not None:
+                own = courses.get(found.member.user_id, ())
+                outcome = self._outcome(found.member, *_with_courses(decided, own), found, own)
+                outcomes[row] = submission, outcome
+        return outcomes
 
-    def _seen(self, watched: Sequence[Sending]) -> dict[int, list[Archived]]:
-        """All that was archived since these calls, which may have taken others too.
-
-        Nothing where a job may still run: no whole list is read beside it.
-        """
-        if not watched or any(one.lost for one in watched):
-            return {}
-        since = min(one.sent_at for one in watched) - GRACE
-        return all_since(self._client, watched[0].chunk.target, since)
-
-    def _strangers(
-        self, lane: Lane, sending: Sending, seen: Mapping[int, Sequence[Archived]]
-    ) -> list[int]:
-        """The records, by id, of others: of who was not meant, or of the lane not meant yet."""
-        since = sending.sent_at
-        if not all(is_seen(one, seen, since) for one in sending.members):
-            seen = all_since(self._client, lane.target, since)  # what was seen came too early
-        if sending.is_for_all:
-            return strangers(seen, sending.chunk.members, since)
-        users = {one.user_id for _, members in lane.waiting for one in members}
-        return strangers(seen, sending.members, since, among=users)
-
-    def _more_rounds(
-        self, findings: Sequence[Finding], by_row: Mapping[int, Sending]
+    def _rows_of_next_round(
+        self, findings: Sequence[Finding], by_row: Mapping[int, Submission]
     ) -> frozenset[int]:
-        """The rows that a select-all call of at most so many has left for its next round."""
-        archived = Counter(id(by_row[one.member.row]) for one in findings if one.record is not None)
-        limit = self._client.limits.select_all
+        """Return the rows that a select-all call has left for its next round."""
+        done = Counter(id(by_row[one.member.row]) for one in findings if one.record is not None)
+        limit = self.client.limits.select_all
         return frozenset(
             row
-            for row, one in by_row.items()
-            if rounds_left(one.chunk, len(one.members), archived[id(one)], limit)
+            for row, submission in by_row.items()
+            if rounds_left(submission.chunk, len(submission.members), done[id(submission)], limit)
         )
 
-    def _findings(
-        self,
-        lane: Lane,
-        sendings: Sequence[Sending],
-        seen: Mapping[int, list[Archived]],
-    ) -> list[Finding]:
-        """One look at all; but one sending at a time, a page each, beside a job that may run."""
-        if any(one.lost for one in sendings):
-            return [
-                found for one in sendings for found in self._read_until_settled(lane, [one], seen)
-            ]
-        return self._read_until_settled(lane, sendings, seen)
+    def _surplus_of_members(
+        self, target: PlannedTarget, findings: Sequence[Finding]
+    ) -> Iterable[UnexpectedRecords]:
+        """Yield other records of users who were sent: more was archived of them than asked for."""
+        for found in findings:
+            records = [record.archiving.record_id for record in found.others]
+            if not self._state.known_records.issuperset(records):
+                text = f"user {found.member.user_id} in {target}, records {_shown(records)}"
+                yield UnexpectedRecords(text, tuple(records))
 
-    def _read_until_settled(
+    def _surplus_of_others(
         self,
-        lane: Lane,
-        sendings: Sequence[Sending],
-        seen: Mapping[int, list[Archived]],
-    ) -> list[Finding]:
-        """Look until each member is settled, or for as long as a record may lag."""
-        members = [member for one in sendings for member in one.members]
-        left = max(lane.target.listed - lane.archived - len(members), 1)
-        read = partial(
-            read_back,
-            self._client,
-            lane.target,
-            read_at=min(one.chunk.read_at for one in sendings),
-            sent_at={member.row: one.sent_at for one in sendings for member in one.members},
-            mode=self._terms.mode,
-        )
-        only = self._terms.only if self._terms.mode is ArchiveMode.UNENROLL else None
-        found = read(members, only=only, left=left, seen=seen)
-        settled = {one.member.row: one for one in found}
-        wait, waited = 1.0, 0.0
-        while waited < LAG:
-            open_ = [one.member for one in settled.values() if not one.settled]
-            if not open_:
-                break
-            wait = min(wait * 2, LAG - waited)
-            self._client.session.clock.sleep(wait)
-            waited += wait
-            settled.update((one.member.row, one) for one in read(open_))
-        return list(settled.values())
+        queue: TargetQueue,
+        submissions: Sequence[Submission],
+        records: Records,
+        *,
+        alone: bool,
+    ) -> Iterable[UnexpectedRecords]:
+        """Yield records of users who were not sent, or not yet."""
+        for submission in _watched(queue, submissions, alone=alone):
+            since, seen = submission.sent_at, records
+            if not all(is_seen(member, seen, since) for member in submission.members):
+                # What was seen came too early.
+                seen = TargetLists(self.client, queue.target).archived(since=since)
+            if submission.is_for_all:
+                surplus = unnamed_records(seen, submission.chunk.members, since)
+            else:
+                users = {member.user_id for _, members in queue.pending for member in members}
+                surplus = unnamed_records(seen, submission.members, since, among=users)
+            unknown = [record for record in surplus if record not in self._state.known_records]
+            if unknown:
+                by = "beside one that was sent alone" if alone else "by the call for all"
+                text = f"others in {queue.target}, taken {by}: records {_shown(unknown)}"
+                yield UnexpectedRecords(text, tuple(unknown))
 
-    def _carried(
-        self, target: PlannedTarget, findings: Sequence[Finding], *, since: datetime
-    ) -> dict[int, tuple[CourseOutcome, ...]]:
-        """For a learning plan, what became of the courses of each member."""
-        return carried(
-            self._client,
+    def _alarm(
+        self, target: PlannedTarget, outcomes: Mapping[int, tuple[Submission, Outcome]]
+    ) -> RunStoppedError | None:
+        """Return why the job stops where a record was not seen, once for each row."""
+        for row, (_, outcome) in outcomes.items():
+            if outcome.code == "not_seen" and row not in self._state.not_seen:
+                return RunStoppedError(
+                    f"user {outcome.user_id} in {target} is unenrolled, but no archived record of "
+                    f"it was seen for {LAG:.0f} s; look into the platform's archived list, then "
+                    "resume"
+                )
+        return None
+
+    def _courses(
+        self, target: PlannedTarget, findings: Sequence[Finding], since: datetime
+    ) -> Mapping[int, tuple[CourseOutcome, ...]]:
+        """Read what happened to the courses of a learning plan, for each user."""
+        return course_outcomes(
+            self.client,
             target,
-            [one.member for one in findings],
-            taken={one.member.user_id for one in findings if one.record is not None},
+            [found.member for found in findings],
+            archived={found.member.user_id for found in findings if found.record is not None},
             since=since,
-            terms=self._terms,
+            terms=self.terms,
         )
 
     def _outcome(
@@ -314,7 +333,7 @@ class Accounting:
         courses: tuple[CourseOutcome, ...] = (),
     ) -> Outcome:
         return Outcome.of(
-            self._selection[member.row],
+            self.rows[member.row],
             code,
             reason,
             user_id=member.user_id,
@@ -323,19 +342,31 @@ class Accounting:
             courses=courses,
         )
 
-    def _commit(
-        self, outcomes: Iterable[tuple[PlannedEnrollment, Outcome]], states: Sequence[Event] = ()
-    ) -> None:
-        self._ledger.commit([(member.row, outcome) for member, outcome in outcomes], states)
+
+def _watched(
+    queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
+) -> list[Submission]:
+    """Return the submissions whose calls may have archived others too."""
+    return [one for one in submissions if one.is_for_all or (alone and queue.pending)]
+
+
+def _read_back_events(
+    submissions: Sequence[Submission], outcomes: Mapping[int, tuple[Submission, Outcome]]
+) -> list[Event]:
+    """Return an event for each chunk, with the outcomes of its rows."""
+    rows: dict[str, list[tuple[int, Outcome]]] = {one.chunk.chunk_id: [] for one in submissions}
+    for row, (submission, outcome) in outcomes.items():
+        rows[submission.chunk.chunk_id].append((row, outcome))
+    return [ReadBack(chunk_id=chunk, outcomes=tuple(own)) for chunk, own in rows.items()]
 
 
 def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) -> tuple[str, str]:
-    """The code and the reason, which tells of courses that are not as asked."""
+    """Return the code and the reason, which names the courses that are not as asked."""
     code, reason = decided
-    wrong = [one for one in courses if one.status not in AS_ASKED]
+    wrong = [course for course in courses if course.status not in AS_ASKED]
     if CODES[code] == "archived" and wrong:
-        told = ", ".join(f"course {one.course_id} {one.status}" for one in wrong)
-        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {told}"
+        shown = ", ".join(f"course {course.course_id} {course.status}" for course in wrong)
+        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {shown}"
     return code, reason
 
 

@@ -1,4 +1,4 @@
-"""What a reading means, for a row and for the job: pure."""
+"""Decide what a reading means for a row and for the run. Pure functions, without calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.submission import Sending
+from lms_archive.archive.running.state import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import Outcome
@@ -17,7 +17,6 @@ from lms_archive.errors import (
     AuthenticationError,
     CanaryFailedError,
     ConnectionSettingsError,
-    LmsArchiveError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
@@ -56,10 +55,10 @@ _LOOK_AT = {
     "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
     "the call changed: print(client.verify_contract())",
     "not_seen": "look whether this platform only unenrolls with that call, and how its list of "
-    "archived enrollments is asked for: print(client.verify_contract()). Where somebody else took "
-    "just this one, resume(ledger, client, canary=0) goes on",
-    "still_enrolled": "look at the enrollment date on the platform: where it is kept, what was "
-    "archived cannot be told from what is enrolled, and this library cannot be used for it",
+    "archived enrollments is requested: print(client.verify_contract()). If another person "
+    "unenrolled just this user, resume(ledger, client, canary=0) goes on",
+    "still_enrolled": "look at the enrollment date on the platform: if it is kept, the archived "
+    "enrollment cannot be distinguished from the new one, and this library cannot be used",
     "not_re_enrolled": "look at what this platform calls the value of enrollment_mode for archive "
     "and re-enroll: with_enrollment_mode",
     "tracking_not_reset": "look at what this platform calls reset_tracking: with_operation",
@@ -68,32 +67,33 @@ _LOOK_AT = {
 
 _OTHER_DATE = (
     "look at the enrollment date of the archived record, and at the key under which the platform "
-    "tells it: with_record"
+    "sends it: with_record"
 )
 
 SENDS = 3
-"""How often a row whose answer was lost is sent, while it still has its pre-image."""
+"""How often a row whose answer was lost is sent, while it is still as planned."""
 
 
 def verdict(  # noqa: PLR0911  one case after the other
     found: Finding,
-    sending: Sending,
+    submission: Submission,
     *,
     reset: bool,
     tries: int,
     now: datetime,
     more_rounds: bool = False,
 ) -> tuple[str, str] | None:
-    """The code and the reason of a row, or None where it may be sent again.
+    """Return the code and the reason of a row, or None where it may be sent again.
 
     It may be sent again only where the answer was lost, no job is open any more, the very
     enrollment that was to be archived is still active, and nothing of the user was archived
     since. `reset` is what was asked of the tracking, `now` the platform's time; with
-    `more_rounds`, a call that takes only so many at once is not done yet.
+    `more_rounds`, a call that takes a limited number at once is not done yet.
     """
-    if found.enrolled_meanwhile and sending.lost is not None:
+    if found.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
-            f"archived, and enrolled anew by someone else while {sending.lost}: resume looks again"
+            f"archived, and enrolled again by another person while {submission.problem}: "
+            "resume looks again"
         )
     if found.record is not None:
         return archived(found, reset=reset, now=now)
@@ -107,9 +107,9 @@ def verdict(  # noqa: PLR0911  one case after the other
             "no longer enrolled, and no archived record was seen: look into the platform's "
             "archived list, then resume"
         )
-    if sending.lost is not None:
-        return "job_not_ended", f"still active, and {sending.lost}: resume looks again"
-    if sending.in_doubt:
+    if submission.problem is not None:
+        return "job_not_ended", f"still active, and {submission.problem}: resume looks again"
+    if submission.in_doubt:
         if tries < SENDS and not found.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
@@ -150,20 +150,20 @@ def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -
         )
     code = "archived" if sent else "archived_meanwhile"
     if found.mode is ArchiveMode.RE_ENROLL:
-        return _enrolled_anew(found, code, text, reset=reset, now=now)
+        return _re_enrolled(found, code, text, reset=reset, now=now)
     return code, text
 
 
-def _enrolled_anew(
+def _re_enrolled(
     found: Finding, code: str, text: str, *, reset: bool, now: datetime
 ) -> tuple[str, str]:
     """Return the code and the reason after archive and re-enroll."""
-    anew = found.active
-    if anew is None:
+    new = found.active
+    if new is None:
         cure = "the target is not found any more" if found.target_missing else _BY_HAND
-        return "not_re_enrolled", f"{text}, but not enrolled anew: {cure}"
-    text += f"; enrolled anew on {anew.enrolled_at} as {anew.status}"
-    signs = tracking_signs(found.member, anew)
+        return "not_re_enrolled", f"{text}, but not enrolled again: {cure}"
+    text += f"; enrolled again on {new.enrolled_at} as {new.status}"
+    signs = tracking_signs(found.member, new)
     tracking = _agreed(signs)
     if tracking == "kept" and reset:
         return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
@@ -172,15 +172,15 @@ def _enrolled_anew(
     text += f"; tracking {tracking or 'not checkable'}"
     if tracking is None and signs:
         text += f": {' and '.join(sign.text for sign in signs)}"
-    if anew.valid_until is not None and anew.valid_until < now:
-        ended = f"its validity has ended on {anew.valid_until}: extend it on the platform"
+    if new.valid_until is not None and new.valid_until < now:
+        ended = f"its validity ended on {new.valid_until}: extend it on the platform"
         return "validity_ended", f"{text}, but {ended}"
     return code, text
 
 
 @frozen
 class Sign:
-    """What one field of a new enrollment says of the tracking, and in words why.
+    """What one field of a new enrollment says of the tracking, and why.
 
     `says` is `"kept"`, `"reset"`, or None where the value fits neither.
     """
@@ -190,7 +190,7 @@ class Sign:
 
 
 def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
-    """Return what time spent and status say of the tracking; a field that says nothing is left out.
+    """Return what time spent and status say of the tracking; fields that say nothing are left out.
 
     | time spent: before, now | says | status: before, now                           | says |
     |-------------------------|-------|------------------------------------------------|-------|
@@ -223,13 +223,13 @@ def _sign(name: str, says: str | None, before: object, now: object) -> Sign:
 
 def _agreed(signs: Sequence[Sign]) -> str | None:
     """Return what all signs say, or None where they disagree or there is none."""
-    said = {sign.says for sign in signs}
-    return said.pop() if len(said) == 1 else None
+    statements = {sign.says for sign in signs}
+    return statements.pop() if len(statements) == 1 else None
 
 
 @frozen
 class Change:
-    """Why an enrollment is not as it was planned any more; and whether it is gone."""
+    """Why an enrollment is not as it was planned, and whether it is gone."""
 
     reason: str
     is_gone: bool
@@ -240,17 +240,15 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
     if now is None:
         return Change("no longer enrolled, and no archived record is listed", is_gone=True)
     if now.enrolled_at != planned.enrolled_at:
-        reason = "enrolled anew: this is not the enrollment that was planned"
+        reason = "enrolled again: this is not the enrollment that was planned"
         return Change(reason, is_gone=True)
     if now.status != planned.status or now.level != planned.level:
         return Change(f"now {now.status} as {now.level}, not as planned", is_gone=False)
     return None
 
 
-def canary_failed(
-    outcomes: Sequence[Outcome], alarm: LmsArchiveError | None
-) -> CanaryFailedError | None:
-    """The error of a canary that was sent and did not come out as asked."""
+def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
+    """Return the error for a canary that was sent and did not come out as asked, or None."""
     if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
         return None
     seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
@@ -265,7 +263,7 @@ def canary_failed(
 
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
-    """The error of a first chunk of which nothing came out as asked."""
+    """Return the error for a first chunk of which nothing came out as asked, or None."""
     if not outcomes or any(one.code in _FINE for one in outcomes):
         return None
     text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
@@ -273,5 +271,5 @@ def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
 
 
 def stops_job(error: ApiError) -> bool:
-    """Whether a write that surely did nothing means that no other would: nothing more is sent."""
+    """Return whether a refused write means that every other write would be refused too."""
     return isinstance(error, _STOPS) or error.status == _NO_SUCH_METHOD

@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlencode, urlsplit
 from lms_archive.sandbox.application import Application, ConnectionCut
 from lms_archive.wire.transport import Response
 
-__all__ = ["ShortLine"]
+__all__ = ["InProcessLine"]
 
 
-class ShortLine:
+class InProcessLine:
     """Carries one exchange to the application and back; stands in for real HTTP."""
 
     def __init__(self, application: Application) -> None:

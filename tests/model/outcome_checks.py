@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
+from oracle import Asking, Deed, Record, Truth, deleted, grown, may_be_skipped
 from schedules import Key, Schedule
-from truth import Asking, Deed, Record, Truth, deleted, grown, may_be_skipped
 
 from lms_archive import Outcome
 
-__all__ = ["told_wrongly"]
+__all__ = ["wrong_reports"]
 
 LATE = ("carried_along", "not_carried")
 
 
-def told_wrongly(
+def wrong_reports(
     schedule: Schedule, asking: Asking, now: Truth, deeds: Sequence[Deed]
 ) -> Iterator[str]:
     """Say of each outcome that is not true what is wrong with it; and whether all are there."""
@@ -138,7 +138,7 @@ def _archived(
         yield f"active since {at}"
     if key not in acted and schedule.mode == "re-enroll":
         if (one.code == "not_re_enrolled") != (at == "none"):
-            yield f"enrolled anew: {at}"
+            yield f"enrolled again: {at}"
     elif key not in acted and not still and at != "none":
         yield f"active since {at}"
     for course in one.courses:

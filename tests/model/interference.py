@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 
+from oracle import SOMEBODY, TABLES, Deed
 from schedules import Act, Key, Schedule
-from truth import SOMEBODY, TABLES, Deed
 from virtual_time import Exchange, Stage
 
-__all__ = ["Killed", "Somebody"]
+__all__ = ["Interference", "Killed"]
 
 HOUR = 3600.0
 
@@ -16,7 +16,7 @@ class Killed(BaseException):
     """Stands for the death of the process: nothing is caught."""
 
 
-class Somebody:
+class Interference:
     """Does the acts of a schedule, each right before or after its exchange."""
 
     def __init__(self, stage: Stage, plot: Schedule, say: Callable[[str], None]) -> None:
@@ -105,7 +105,7 @@ class Somebody:
         )
 
     def _delete(self, course: int) -> None:
-        """Somebody deletes a course: its enrollments are gone, its records stay."""
+        """Another client deletes a course: its enrollments are gone, its records stay."""
         for user, date in self.stage.sql(
             "SELECT user_id, enrollment_created_at FROM enrollments WHERE course_id = ?", course
         ):
@@ -120,7 +120,7 @@ class Somebody:
         self.done["delete a course"] += 1
 
     def _archive(self, kind: str, where: str, now: str) -> None:
-        """Somebody else archives one enrollment and unenrolls."""
+        """Another client archives one enrollment and unenrolls."""
         of_target = {
             "course": "course_name, course_code, course_uid, course_type, enrollment_level, "
             "enrollment_time_spent",

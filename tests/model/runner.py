@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
+from in_process import InProcessLine
+from interference import Interference, Killed
+from oracle import Asking, Truth, Verdict, judge
+from outcome_checks import wrong_reports
+from run_states import KeptState, content, kept_states, replayed
 from schedules import FIRST_USER, Schedule, schedule
-from short_line import ShortLine
-from somebody import Killed, Somebody
-from telling import told_wrongly
-from truth import Asking, Truth, Verdict, judge
 from virtual_time import Stage, VirtualTime
 from windows import Windows
 
@@ -35,7 +36,7 @@ from lms_archive import (
 from lms_archive.errors import PlanChangedError, UnexpectedArchiveError
 from lms_archive.sandbox import Sandbox
 
-__all__ = ["Played", "Theatre", "play"]
+__all__ = ["Played", "Theater", "play"]
 
 AGAIN = 120
 """How often a user resumes before the schedule counts as one that comes to no end."""
@@ -56,7 +57,7 @@ class Played:
 
 
 @dataclass
-class Theatre:
+class Theater:
     """One sandbox, emptied for every schedule; its time begins anew each time."""
 
     sandbox: Sandbox
@@ -66,7 +67,7 @@ class Theatre:
 
     @classmethod
     @contextmanager
-    def open(cls, *, over_http: bool = False) -> Iterator["Theatre"]:
+    def open(cls, *, over_http: bool = False) -> Iterator["Theater"]:
         """Start the sandbox; all its files lie in memory where that can be had."""
         memory = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
         where = tempfile.mkdtemp(dir=memory if memory.is_dir() else None)
@@ -100,7 +101,7 @@ class Theatre:
         folder.mkdir()
         stage = Stage(self.sandbox, self.time, folder)
         if not self.over_http:
-            stage.line._carrier = ShortLine(running)  # type: ignore[assignment]
+            stage.line._carrier = InProcessLine(running)  # type: ignore[assignment]
         _load(stage, plot)
         return stage
 
@@ -155,7 +156,7 @@ END
 """
 
 
-def play(theatre: Theatre, seed: int) -> Played:
+def play(theatre: Theater, seed: int) -> Played:
     """Play the schedule of a seed to its end, and judge it."""
     plot = schedule(seed)
     random.seed(seed)  # waits before another try are drawn from here
@@ -172,7 +173,7 @@ class _Player:
         self.stage, self.plot = stage, plot
         self.counts: Counter[str] = Counter(schedules=1, rows=len(plot.rows))
         self.story: list[str] = []
-        self.somebody = Somebody(stage, plot, self.say)
+        self.interference = Interference(stage, plot, self.say)
         self.client = self.connect()
         self.allow = False
         self.canary: int | None = None
@@ -202,13 +203,13 @@ class _Player:
             stage.sandbox.faults.add(
                 one.kind, method=one.method, times=one.times, after=one.after, **one.details
             )
-        self.somebody.begin()
+        self.interference.begin()
         stage.time.sleep(plot.wait)
         askings = [first]
         verdict = Verdict()
         ended = self.run(plan, first, 1, until_death=plot.second == "overlap")
         if ended:
-            self.judge_told(first, verdict)
+            self.judge_report(first, verdict)
         if plot.second is not None:
             stage.time.sleep(MINUTE)
             fresh = plot.second == "new" or (plot.second == "overlap" and plot.seed % 2)
@@ -217,17 +218,19 @@ class _Player:
             )
             askings.append(second)
             self.run(again, second, 2)
-            self.judge_told(second, verdict)
+            self.judge_report(second, verdict)
             if not ended:
                 stage.time.sleep(MINUTE)
                 self.run(plan, first, 1)
-                self.judge_told(first, verdict)
+                self.judge_report(first, verdict)
         stage.time.sleep(LONG)
         end = Truth(stage.sandbox.path)
         last = first if plot.second is None or not ended else askings[-1]
-        verdict.wrong += told_wrongly(plot, last, end, self.somebody.deeds)
-        windows = Windows(stage.line.exchanges, self.somebody.times, again=plot.mode == "re-enroll")
-        deeds = self.somebody.deeds
+        verdict.wrong += wrong_reports(plot, last, end, self.interference.deeds)
+        windows = Windows(
+            stage.line.exchanges, self.interference.times, again=plot.mode == "re-enroll"
+        )
+        deeds = self.interference.deeds
         history = judge(
             plot, start, end, deeds, askings, lambda record: windows.holds(record, deeds)
         )
@@ -236,15 +239,15 @@ class _Player:
         verdict.wrong += self.hasty
         verdict.wrong = list(dict.fromkeys(verdict.wrong))
         self.count()
-        self.counts["told races"] += verdict.raced
+        self.counts["reported races"] += verdict.raced
         return Played(plot.seed, verdict, self.counts, self.story)
 
-    def judge_told(self, asking: Asking, verdict: Verdict) -> None:
+    def judge_report(self, asking: Asking, verdict: Verdict) -> None:
         truth = Truth(self.stage.sandbox.path)
         if asking.outcomes is None:
             verdict.lost.append("no end: rows have no outcome")
             return
-        verdict.wrong += told_wrongly(self.plot, asking, truth, self.somebody.deeds)
+        verdict.wrong += wrong_reports(self.plot, asking, truth, self.interference.deeds)
 
     def job(self) -> ArchiveJob:
         plot = self.plot
@@ -264,10 +267,10 @@ class _Player:
 
     def plan(self, job: ArchiveJob, number: int) -> tuple[ArchivePlan, Asking]:
         before = Truth(self.stage.sandbox.path)
-        self.somebody.waits = True  # a plan is of one moment
+        self.interference.waits = True  # a plan is of one moment
         on_shared: Any = self.plot.on_shared
         plan = self.insist(lambda: job.plan(self.client, on_shared=on_shared))
-        self.somebody.waits = False
+        self.interference.waits = False
         after = Truth(self.stage.sandbox.path)
         self.say(f"plan {number}: {plan.counts}")
         if self.plot.saved:
@@ -295,18 +298,21 @@ class _Player:
         for time in range(AGAIN + len(self.plot.rows)):
             begun = self.now()
             try:
-                result = self.go(plan, ledger)
+                with kept_states() as states:
+                    result = self.go(plan, ledger)
             except (LmsArchiveError, Killed) as error:
+                self.compare(states, ledger)
                 asking.periods.append((begun, self.now()))
                 self.told(error)
                 if isinstance(error, UnexpectedArchiveError):
                     asking.named |= _named(error)
                 if isinstance(error, PlanChangedError):
                     self.allow = asking.warned = True
-                    self.somebody.undo_growth()
+                    self.interference.undo_growth()
                 if until_death and isinstance(error, Killed):
                     return False
             else:
+                self.compare(states, ledger)
                 asking.periods.append((begun, self.now()))
                 self.say(f"ledger {number}: {result.counts}")
                 idle += 1
@@ -317,6 +323,11 @@ class _Player:
                     return True
             self.pause(time)
         return True
+
+    def compare(self, states: Sequence[KeptState], ledger: Path) -> None:
+        """Note where the run knew anything else than its ledger does."""
+        if states and content(states[-1]) != content(replayed(states[-1], ledger)):
+            self.hasty.append("the run and its ledger disagree")
 
     def pause(self, time: int) -> None:
         """Wait longer each time, up to a quarter of an hour."""
@@ -337,11 +348,11 @@ class _Player:
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
         self.say(f"{type(error).__name__}: {error}")
-        if "canary=0) goes on" in str(error) and self.somebody.deeds:
-            self.canary = 0  # the user has looked: somebody else took it
+        if "canary=0) goes on" in str(error) and self.interference.deeds:
+            self.canary = 0  # the user has looked: another client took it
         found = _NOT_SEEN.search(str(error))
         user = int(found[1]) if found else 0
-        if found and user not in {deed.key[2] for deed in self.somebody.deeds}:
+        if found and user not in {deed.key[2] for deed in self.interference.deeds}:
             self.hasty += self.in_time(user)
 
     def in_time(self, user: int) -> list[str]:
@@ -354,7 +365,7 @@ class _Player:
     def count(self) -> None:
         log = self.stage.sandbox.faults.log
         self.counts.update(f"fault: {one.kind} ({one.method})" for one in log)
-        self.counts.update(f"act: {what}" for what in self.somebody.done)
+        self.counts.update(f"act: {what}" for what in self.interference.done)
         writes = [one for one in self.stage.line.exchanges if one.is_write]
         self.counts["writes"] += len(writes)
         self.counts["form: select all"] += sum("select_all" in one.body for one in writes)
@@ -362,7 +373,7 @@ class _Player:
         self.counts["calls"] += len(self.stage.line.exchanges)
 
 
-_NOT_SEEN = re.compile(r"user (\d+) is unenrolled, but no archived record")
+_NOT_SEEN = re.compile(r"user (\d+) in .+ is unenrolled, but no archived record")
 _HIDDEN = " UNION ".join(
     "SELECT hidden_until / 1000000 - CAST(strftime('%s', archived_at) AS INTEGER) "
     f"FROM {table} WHERE user_id = {{user}} AND hidden_until > {{now}}"

@@ -84,7 +84,7 @@ SOMEBODY = 7
 
 @dataclass(frozen=True)
 class Deed:
-    """What somebody else did to an enrollment: it was dated `old` before, and is `new` now.
+    """What another client did to an enrollment: it was dated `old` before, and is `new` now.
 
     `at` tells between which exchanges: half a one more than the one it came after.
     """
@@ -189,7 +189,7 @@ def _lost(
     end: Truth,
     deeds: Sequence[Deed],
 ) -> Iterator[str]:
-    """What is neither active nor archived, nor taken by others; who was not enrolled anew."""
+    """What is neither active nor archived, nor taken by others; who was not enrolled again."""
     taken = {(deed.key, deed.old) for deed in deeds}
     for key, date in enrollments:
         gone = end.active.get(key, "none") != date and (key, date) not in taken
@@ -198,21 +198,21 @@ def _lost(
     acted = {deed.key for deed in deeds}
     for key, records in end.records.items() if schedule.mode == "re-enroll" else ():
         if any(one.ours for one in records) and key not in end.active and key not in acted:
-            yield f"{key} was archived and is not enrolled anew"
+            yield f"{key} was archived and is not enrolled again"
 
 
 def deleted(deeds: Iterable[Deed]) -> set[int]:
-    """The courses that somebody has deleted meanwhile."""
+    """The courses that another client has deleted meanwhile."""
     return {deed.key[1] for deed in deeds if deed.what == "delete"}
 
 
 def grown(deeds: Iterable[Deed], plan: int) -> set[int]:
-    """The courses that somebody put into a learning plan meanwhile."""
+    """The courses that another client put into a learning plan meanwhile."""
     return {deed.key[2] for deed in deeds if deed.what == "grow" and deed.key[1] == plan}
 
 
 def _planned(askings: Iterable[Asking], one: Record) -> bool:
-    """Whether an enrollment that somebody else made was there when it was planned."""
+    """Whether an enrollment that another client made was there when it was planned."""
     return any(
         ask.made(one) and one.key in ask.before.active and ask.before.active[one.key] == one.date
         for ask in askings

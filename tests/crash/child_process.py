@@ -1,4 +1,4 @@
-"""Where the processes are born that are to die: `python -m crash.nursery`.
+"""Where the processes are born that are to die: `python -m crash.child_process`.
 
 A Python of its own takes orders, one a line, as JSON. For each it forks a process, which plans
 and applies a job, or resumes its ledger where there is one; at the point that the order names,
@@ -23,8 +23,10 @@ from typing import Any
 from crash.scenarios import DAY
 from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
-from lms_archive.archive.ledger import Event, Ledger, store
+from lms_archive.archive.ledger import Ledger, store
 from lms_archive.archive.running.run import Run
+from lms_archive.archive.running.state import Submission
+from lms_archive.archive.values.events import Event, JobEnded, Sending, type_of
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport, Response
 
@@ -68,12 +70,12 @@ class Life:
 
 def commits(life: Life) -> None:
     """Three points for each transaction, named after the states that it commits."""
-    transaction, settle = Ledger._transaction, Ledger.commit
+    transaction, append = Ledger._transaction, Ledger.append
     words = ["created"]
 
-    def named(book: Ledger, outcomes: Any, states: Sequence[Event] = ()) -> None:
-        words[:] = [one.state for one in states] or ["outcomes"]
-        settle(book, outcomes, states)
+    def named(book: Ledger, *events: Event) -> None:
+        words[:] = map(type_of, events)
+        append(book, *events)
 
     @contextmanager
     def mortal(book: Ledger) -> Iterator[None]:
@@ -84,7 +86,7 @@ def commits(life: Life) -> None:
             life.point(f"{name}: not committed yet")
         life.point(f"{name}: committed")
 
-    for place, hook in (("commit", named), ("_transaction", mortal)):
+    for place, hook in (("append", named), ("_transaction", mortal)):
         setattr(Ledger, place, hook)
 
 
@@ -142,23 +144,25 @@ def live(life: Life, order: Order) -> None:
 
 def send_first() -> None:
     """A mutant: `sending` is committed when the answer is there."""
-    note, kept = Ledger.note, list[tuple[str | None, dict[str, Any]]]()
+    append, kept = Ledger.append, list[Event]()
 
-    def late(book: Ledger, state: str, chunk: str | None = None, **data: Any) -> None:
-        if state == "sending":
-            kept.append((chunk, data))
+    def late(book: Ledger, *events: Event) -> None:
+        if any(isinstance(event, Sending) for event in events):
+            kept.extend(events)
             return
-        if kept:
-            late_chunk, late_data = kept.pop()
-            note(book, "sending", late_chunk, **late_data)
-        note(book, state, chunk, **data)
+        append(book, *kept, *events)
+        kept.clear()
 
-    Ledger.note = late  # type: ignore[method-assign,assignment]
+    Ledger.append = late  # type: ignore[method-assign,assignment]
 
 
 def never_wait() -> None:
     """A mutant: what is in doubt is read back at once, whatever may still be at work."""
-    Run._wait_for_quiet = lambda *_, **__: None  # type: ignore[method-assign]
+
+    def at_once(run: Run, submissions: Sequence[Submission], **_: Any) -> None:
+        run.record(*(JobEnded(one.chunk.chunk_id, one.job_id) for one in submissions))
+
+    Run._wait_for_quiet = at_once  # type: ignore[method-assign,assignment]
 
 
 MUTANTS = {"send_first": send_first, "never_wait": never_wait}

@@ -1,0 +1,86 @@
+"""The arguments of `apply` and `resume`, and what is refused before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import Attribute, field, frozen
+
+from lms_archive.archive.events import OnEvent, bar_class
+from lms_archive.archive.planning.estimate import affected
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.client import Client
+from lms_archive.errors import InvalidInputError, TooManyAffectedError
+
+__all__ = [
+    "Options",
+    "check_ceiling",
+    "check_client",
+    "check_number",
+    "check_platform",
+]
+
+
+def _is_number(_: object, name: Attribute[int], value: object) -> None:
+    check_number(name.name, value)
+
+
+def _is_decision(_: object, name: Attribute[bool], value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name.name} is True or False, not {value!r:.60}")
+
+
+def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidInputError(
+            f"{name.name} is a function that takes a RunEvent, not {value!r:.60}"
+        )
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a job is run: the arguments that `apply` and `resume` share."""
+
+    canary: int = field(default=1, validator=_is_number)
+    progress: bool = field(default=False, validator=_is_decision)
+    on_event: OnEvent | None = field(default=None, validator=_is_listener)
+    trust_contract: bool = field(default=False, validator=_is_decision)
+    allow_changes: bool = field(default=False, validator=_is_decision)
+    note: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.progress:
+            bar_class()  # before anything is sent
+        if not isinstance(self.note, (str, type(None))):
+            raise InvalidInputError(f"note is a text, not {self.note!r}")
+
+
+def check_platform(platform: str, client: Client) -> None:
+    """Refuse a client of another platform than the plan's."""
+    check_client(client)
+    if client.base_url != platform:
+        raise InvalidInputError(
+            f"the plan was read from {platform}, and this client is {client.base_url}'s"
+        )
+
+
+def check_client(client: object) -> None:
+    """Refuse what is not a client."""
+    if not isinstance(client, Client):
+        raise InvalidInputError(f"client must be a Client, not {client!r:.60}")
+
+
+def check_number(name: str, value: object) -> None:
+    """Refuse what is not a number of enrollments."""
+    if type(value) is not int or value < 0:
+        raise InvalidInputError(f"{name} is a whole number of enrollments, not {value!r}")
+
+
+def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
+    """Refuse a plan that may archive more than is allowed."""
+    if max_affected is None:
+        return
+    check_number("max_affected", max_affected)
+    count = affected(chunks)
+    if count > max_affected:
+        raise TooManyAffectedError(count, max_affected)

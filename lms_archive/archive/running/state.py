@@ -1,0 +1,415 @@
+"""What a run knows: what is to be sent, in flight, and not read back yet. Changed by events alone.
+
+A live run and one that is resumed use the same code: the first applies each event when it is in
+the ledger, the second applies the ledger's events from the beginning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import singledispatchmethod
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from lms_archive.archive.ledger import Ledger
+from lms_archive.archive.selection import Form
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
+from lms_archive.archive.values.events import (
+    ContractChecked,
+    Event,
+    HandPicked,
+    JobEnded,
+    JobGone,
+    NotSent,
+    Proven,
+    ReadBack,
+    Reported,
+    Resumed,
+    RunStarted,
+    Sending,
+    Submitted,
+    UnexpectedRecords,
+    WithOutcomes,
+)
+from lms_archive.archive.values.outcomes import CODES
+
+__all__ = ["Members", "Recorder", "RunState", "Submission", "TargetQueue"]
+
+Members = tuple[PlannedEnrollment, ...]
+
+
+@frozen(eq=False)
+class Submission:
+    """Members of a chunk that a call was made for, until they are read back.
+
+    Attributes:
+        chunk: what they are members of, in the form in which it was sent.
+        members: the enrollments.
+        sent_at: the platform's time (UTC) right before the call.
+        job_id: the background job that does the work, where one was named.
+        in_doubt: whether the answer is not known.
+        problem: why the end of its job is not known, where it is not.
+        is_resumed: whether an earlier run sent it.
+    """
+
+    chunk: Chunk
+    members: Members
+    sent_at: datetime
+    job_id: str | None = None
+    in_doubt: bool = True
+    problem: str | None = None
+    is_resumed: bool = False
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the call named no users, and may have archived others too."""
+        return self.chunk.form == "select_all"
+
+
+Placed = tuple[PlannedEnrollment, Chunk, Submission | None]
+"""A member, its chunk, and its submission where it was sent."""
+
+
+@define(eq=False)
+class TargetQueue:
+    """All that goes to one target, in the order of the plan.
+
+    Attributes:
+        target: the course or learning plan.
+        pending: what is to be sent: members of a chunk each.
+        in_flight: what may still be at work on the platform; one job at most.
+        unverified: what has ended and is not read back.
+        unknown: members whose outcome is unknown, each with its chunk and its submission, if any.
+        archived: how many records were read back.
+    """
+
+    target: PlannedTarget
+    pending: deque[tuple[Chunk, Members]] = field(factory=deque)
+    in_flight: list[Submission] = field(factory=list)
+    unverified: list[Submission] = field(factory=list)
+    unknown: list[Placed] = field(factory=list)
+    archived: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is to be sent, waited for or read back."""
+        return not (self.pending or self.in_flight or self.unverified)
+
+    def conflicts_with(self, other: TargetQueue) -> bool:
+        """Whether a job of one may work in the other's target: a plan and a course of it."""
+        return bool(self._places & other._places)
+
+    @property
+    def _places(self) -> set[tuple[str, int]]:
+        return {self.target.key, *(("course", course) for course in self.target.courses)}
+
+    def take(
+        self, rows: Collection[int]
+    ) -> list[tuple[PlannedEnrollment, Chunk, Submission | None]]:
+        """Remove the members of these rows, wherever they are; return each with where it was."""
+        taken: list[tuple[PlannedEnrollment, Chunk, Submission | None]] = []
+        for submissions in (self.in_flight, self.unverified):
+            for index, submission in enumerate(submissions):
+                own, rest = _split(submission.members, rows)
+                taken += ((member, submission.chunk, submission) for member in own)
+                submissions[index] = evolve(submission, members=rest)
+            submissions[:] = [submission for submission in submissions if submission.members]
+        kept: list[tuple[Chunk, Members]] = []
+        while self.pending and len(taken) < len(rows):
+            chunk, members = self.pending.popleft()
+            own, rest = _split(members, rows)
+            taken += ((member, chunk, None) for member in own)
+            if rest:
+                kept.append((chunk, rest))
+        self.pending.extendleft(reversed(kept))
+        return taken
+
+    def replace(self, old: Submission, **changes: Any) -> None:
+        """Change a submission that is in flight."""
+        self.in_flight[self.in_flight.index(old)] = evolve(old, **changes)
+
+
+class RunState:
+    """What is to be sent, in flight, unverified and proven, of all targets of a plan.
+
+    `apply` alone changes it; a transition that the rules of a run forbid is an AssertionError.
+
+    Attributes:
+        queues: by target.
+        open: the queues with something in flight, by target.
+        proven: `"canary"` and `"first_chunk"`, as far as they came out as asked.
+        jobs_before: the jobs that were open before the first write; None before the first run.
+        accepted: the kinds of targets for which the platform has accepted a write.
+        tries: how often each row was sent in this run.
+        not_seen: the rows that were reported as unenrolled without a record.
+        known_records: archived records, by id, that are known as unexpected.
+        unreported: what is to be said of them by an error.
+        total: rows that the plan sends.
+        settled: of these, rows that have their final outcome.
+        unsettled: rows that have an outcome which is not final.
+        unsent: rows that are to be sent.
+        chunks_sent: the chunks of which something was sent, by id.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk]) -> None:
+        self.queues: dict[tuple[str, int], TargetQueue] = {}
+        self.open: dict[tuple[str, int], TargetQueue] = {}
+        self.proven: set[str] = set()
+        self.jobs_before: frozenset[str] | None = None
+        self.accepted: set[str] = set()
+        self.tries: Counter[int] = Counter()
+        self.not_seen: set[int] = set()
+        self.known_records: set[int] = set()
+        self.unreported: list[str] = []
+        self.chunks_sent: set[str] = set()
+        self.unsettled: set[int] = set()
+        self.total = self.settled = self.unsent = 0
+        self._canary = 0
+        self._chunks: dict[str, tuple[int, TargetQueue]] = {}
+        for position, chunk in enumerate(chunks):
+            queue = self.queues.setdefault(chunk.target.key, TargetQueue(chunk.target))
+            queue.pending.append((chunk, chunk.members))
+            self._chunks[chunk.chunk_id] = position, queue
+            self.total += len(chunk)
+        self.unsent = self.total
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks the plan has."""
+        return len(self._chunks)
+
+    @property
+    def in_flight(self) -> list[Submission]:
+        """All that may still be at work on the platform."""
+        return [submission for queue in self.open.values() for submission in queue.in_flight]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do, not even a look at rows whose outcome is unknown."""
+        return self.settled == self.total
+
+    def queue_of(self, chunk_id: str) -> TargetQueue:
+        """Return the queue of a chunk's target."""
+        return self._chunks[chunk_id][1]
+
+    @singledispatchmethod
+    def apply(self, event: Event) -> None:
+        """Change what is known as this event says; warnings, notes and calls change nothing.
+
+        Raises:
+            AssertionError: the rules of a run forbid it.
+        """
+
+    @apply.register
+    def _started(self, event: RunStarted) -> None:
+        self.jobs_before, self._canary = frozenset(event.jobs_before), event.canary
+
+    @apply.register
+    def _resumed(self, event: Resumed) -> None:
+        """Take up again what an earlier run left: what was sent may still be at work."""
+        self._canary = event.canary
+        self.tries.clear()
+        for queue in self.queues.values():
+            left = [*queue.in_flight, *queue.unverified]
+            queue.in_flight = [evolve(one, problem=None, is_resumed=True) for one in left]
+            queue.unverified.clear()
+            self._reopen_unknown(queue)
+            self._note_open(queue)
+
+    def _reopen_unknown(self, queue: TargetQueue) -> None:
+        """Let rows whose outcome is unknown be read back, or sent where they were not."""
+        sent: dict[Submission, list[PlannedEnrollment]] = {}
+        for member, chunk, submission in queue.unknown:
+            if submission is None:
+                queue.pending.append((chunk, (member,)))
+                self.unsent += 1
+            else:
+                sent.setdefault(submission, []).append(member)
+        queue.unknown.clear()
+        queue.in_flight += (
+            evolve(submission, members=tuple(members), problem=None, is_resumed=True)
+            for submission, members in sent.items()
+        )
+        order = sorted(queue.pending, key=lambda entry: self._chunks[entry[0].chunk_id][0])
+        queue.pending = deque(_merged(order))
+
+    @apply.register
+    def _sending(self, event: Sending) -> None:
+        queue = self.queue_of(event.chunk_id)
+        busy = [other for other in self.open.values() if other.conflicts_with(queue)]
+        _require(not busy, "two jobs on one target, or on a learning plan and a course of it")
+        if self._canary and "canary" not in self.proven:
+            alone = len(event.rows) == 1 and not self.open
+            _require(alone, "the canary is sent alone, and nothing before it is proven")
+        if "first_chunk" not in self.proven:
+            _require(not self.open, "the first chunk is sent alone")
+        taken = queue.take(set(event.rows))
+        unsent = len(taken) == len(event.rows) and all(
+            chunk.chunk_id == event.chunk_id and submission is None
+            for _, chunk, submission in taken
+        )
+        _require(unsent, "a row is sent again only after it was read back")
+        members = tuple(member for member, *_ in taken)
+        chunk = evolve(taken[0][1], form=event.form)
+        queue.in_flight.append(Submission(chunk, members, event.sent_at))
+        self.tries.update(event.rows)
+        self.unsent -= len(members)
+        self._note_open(queue)
+
+    @apply.register
+    def _submitted(self, event: Submitted) -> None:
+        queue = self.queue_of(event.chunk_id)
+        queue.replace(queue.in_flight[-1], job_id=event.job_id, in_doubt=False)
+        self.accepted.add(queue.target.kind)
+        self.chunks_sent.add(event.chunk_id)
+
+    @apply.register
+    def _not_sent(self, event: NotSent) -> None:
+        queue = self.queue_of(event.chunk_id)
+        self._put_back(queue, queue.in_flight.pop())
+        self._note_open(queue)
+
+    @apply.register
+    def _job_gone(self, event: JobGone) -> None:
+        queue = self.queue_of(event.chunk_id)
+        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+            queue.replace(submission, job_id=None, in_doubt=True)
+
+    @apply.register
+    def _job_ended(self, event: JobEnded) -> None:
+        queue = self.queue_of(event.chunk_id)
+        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+            queue.in_flight.remove(submission)
+            queue.unverified.append(evolve(submission, problem=event.problem))
+        self._note_open(queue)
+
+    @apply.register
+    def _hand_picked(self, event: HandPicked) -> None:
+        queue = self.queue_of(event.chunk_id)
+        form: Form = "hand_picked"
+        queue.pending = deque(
+            (evolve(chunk, form=form) if chunk.chunk_id == event.chunk_id else chunk, members)
+            for chunk, members in queue.pending
+        )
+
+    @apply.register
+    def _read_back(self, event: ReadBack) -> None:
+        self._settle(event)
+        queue = self.queue_of(event.chunk_id or "")
+        again = [one for one in queue.unverified if one.chunk.chunk_id == event.chunk_id]
+        for submission in again:
+            queue.unverified.remove(submission)
+            self._put_back(queue, submission)
+
+    @apply.register
+    def _settle(self, event: WithOutcomes) -> None:
+        """Give rows their outcomes. Unknown ones are looked at again by a later run."""
+        if event.chunk_id is None:
+            return
+        queue = self.queue_of(event.chunk_id)
+        for member, chunk, submission in queue.take(event.codes.keys()):
+            code = event.codes[member.row]
+            self.unsent -= submission is None
+            queue.archived += CODES[code] == "archived"
+            if CODES[code] == "unknown":
+                queue.unknown.append((member, chunk, submission))
+                self.unsettled.add(member.row)
+            else:
+                self.unsettled.discard(member.row)
+                self.settled += 1
+            if code == "not_seen":
+                self.not_seen.add(member.row)
+        self._note_open(queue)
+
+    @apply.register
+    def _proven(self, event: Proven) -> None:
+        _require(not self.open, f"the {event.stage} is proven when it was read back")
+        self.proven.add(event.stage)
+
+    @apply.register
+    def _contract_checked(self, _event: ContractChecked) -> None:
+        self.proven.clear()  # another contract has to be proven again
+
+    @apply.register
+    def _unexpected(self, event: UnexpectedRecords) -> None:
+        self.known_records.update(event.records)
+        self.unreported.append(event.text)
+
+    @apply.register
+    def _reported(self, _event: Reported) -> None:
+        self.unreported.clear()
+
+    def _put_back(self, queue: TargetQueue, submission: Submission) -> None:
+        queue.pending.appendleft((submission.chunk, submission.members))
+        self.unsent += len(submission.members)
+
+    def _note_open(self, queue: TargetQueue) -> None:
+        if queue.in_flight:
+            self.open[queue.target.key] = queue
+        else:
+            self.open.pop(queue.target.key, None)
+
+
+@frozen
+class Recorder:
+    """Writes events to the ledger, then applies them, then hands them to who listens."""
+
+    ledger: Ledger
+    state: RunState
+    listeners: Sequence[Callable[[Event], None]] = ()
+
+    def __call__(self, *events: Event) -> None:
+        """Record these events, all or none.
+
+        Raises:
+            LedgerError: they cannot be written: nothing has changed.
+        """
+        if not events:
+            return
+        self.ledger.append(*events)
+        for event in events:
+            self.state.apply(event)
+        for event in events:
+            for listener in self.listeners:
+                listener(event)
+
+
+def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an assert takes
+    if not holds:  # not `assert`, which -O would take away
+        raise AssertionError(f"a rule of the run is broken: {rule}")
+
+
+def _of_job(
+    submissions: Iterable[Submission], chunk_id: str, job_id: str | None
+) -> list[Submission]:
+    return [one for one in submissions if one.chunk.chunk_id == chunk_id and one.job_id == job_id]
+
+
+def _split(members: Members, rows: Collection[int]) -> tuple[Members, Members]:
+    """Return the members of these rows, and the others."""
+    return (
+        tuple(member for member in members if member.row in rows),
+        tuple(member for member in members if member.row not in rows),
+    )
+
+
+def _same_call(one: Chunk, other: Chunk) -> bool:
+    return (one.chunk_id, one.form) == (other.chunk_id, other.form)
+
+
+def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:
+    """Put neighbouring members of one chunk together, in the order of the rows."""
+    last: tuple[Chunk, Members] | None = None
+    for chunk, members in entries:
+        if last is not None and _same_call(last[0], chunk):
+            together = sorted((*last[1], *members), key=lambda member: member.row)
+            last = chunk, tuple(together)
+            continue
+        if last is not None:
+            yield last
+        last = chunk, members
+    if last is not None:
+        yield last
