@@ -39,7 +39,7 @@ _ATTEMPTS = 2  # a person is waiting
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line."""
+    """A parser that reports wrong arguments in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(_FAILED, f"{self.prog}: {message}\n")
@@ -118,9 +118,9 @@ def _command(ledger: str) -> str:
 
 def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if bool(options.url) == bool(options.documents):
-        parser.error("verify takes a URL, or --documents FOLDER")
+        parser.error("pass either a URL or --documents FOLDER")
     if options.save_documents and options.documents:
-        parser.error("--save-documents takes a URL")
+        parser.error("--save-documents needs a URL")
     try:
         report = _report(options)
         if options.save:
@@ -153,15 +153,15 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
         print(f"\nTo paste, once you have compared it with the platform:\n\n{report.overrides}")
     if options.save_documents:
         folder = Path(options.save_documents)
-        kept = f"The documents are in {folder}; they hold no personal data."
-        print(f"\n{kept if any(folder.glob('*.json')) else 'No document could be read or kept.'}")
+        saved = f"The documents are in {folder}; they hold no personal data."
+        print(f"\n{saved if any(folder.glob('*.json')) else 'No document could be saved.'}")
     if options.save and report.overrides:
         print(
             f"\nThe suggested contract is in {options.save}. Compare it with the platform, then "
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
     elif options.save:
-        print(f"\nNothing is suggested: {options.save} holds the contract that was checked.")
+        print(f"\nThere is no suggestion: {options.save} holds the contract that was checked.")
     print(f"\n{_conclusion(report)}")
 
 
@@ -169,14 +169,17 @@ def _conclusion(report: ContractReport) -> str:
     unconfirmed = _unconfirmed(report)
     if unconfirmed:
         return f"Not confirmed: {', '.join(unconfirmed)}."
-    others = [one.operation for one in report if one.is_write and one.state != "confirmed"]
+    others = [row.operation for row in report if row.is_write and row.state != "confirmed"]
     if others:
-        return f"Every write is confirmed but {', '.join(others)}, which are only used on request."
+        return (
+            f"Every write is confirmed except {', '.join(others)}, which "
+            f"{'is' if len(others) == 1 else 'are'} only used on request."
+        )
     return "Every write is confirmed."
 
 
 def _unconfirmed(report: ContractReport) -> list[str]:
-    return [one.operation for one in report if one.is_needed and one.state != "confirmed"]
+    return [row.operation for row in report if row.is_needed and row.state != "confirmed"]
 
 
 def _is_401(faults: Sequence[str]) -> bool:
@@ -194,25 +197,26 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify",
         help="compare a platform's own swagger with the contract",
-        description="Reads only. The account comes from the environment: LMS_ARCHIVE_TOKEN, or "
-        "LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, _USERNAME and _PASSWORD. With --documents neither "
-        "a platform nor an account is needed.",
-        epilog="Exit code: 0 every write is confirmed, 1 one is not, 2 it could not be checked.",
+        description="Compare a platform's own swagger with the contract; only reads. The account "
+        "comes from the environment: LMS_ARCHIVE_TOKEN, or LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, "
+        "_USERNAME and _PASSWORD. --documents needs neither a platform nor an account.",
+        epilog="Exit code: 0: every write is confirmed; 1: a write is not confirmed; 2: the check "
+        "failed.",
     )
     verify.add_argument("url", metavar="URL", nargs="?", help="https://acme.example.com")
     verify.add_argument(
-        "--documents", metavar="FOLDER", help="check documents kept by --save-documents"
+        "--documents", metavar="FOLDER", help="check documents saved by --save-documents"
     )
     verify.add_argument(
         "--contract",
         metavar="FILE",
-        help="a file for Contract.load; otherwise LMS_ARCHIVE_CONTRACT, or the default contract",
+        help="a file for Contract.load; by default LMS_ARCHIVE_CONTRACT or the default contract",
     )
     verify.add_argument("--save", metavar="FILE", help="write the suggested contract to a new file")
     verify.add_argument(
         "--save-documents",
         metavar="FOLDER",
-        help="keep every swagger document that the platform lists, as it came",
+        help="save every swagger document that the platform lists, unchanged",
     )
     codes = (
         "Exit code: 0 finished, 1 finished and rows need attention, 2 the ledger or the settings "

@@ -1,4 +1,4 @@
-"""The client: its settings, and the resources of the platform."""
+"""The client of a platform: its settings, its calls and its resources."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ __all__ = ["Client"]
 
 @short_tracebacks
 class Client:
-    """One platform, as one account sees it.
+    """A client of one platform, logged in with one account.
 
-    Threads may share a client. A process has its own connections, locks, token and count of the
-    hour's calls: a child after a fork starts without them, and so does a client that comes out of
-    a pickle. A pickle carries the auth value, never a token; that of a client made by `from_env`
+    Threads may share a client. Each process has its own connections, locks, token and count of
+    the calls of the last hour: a forked child and an unpickled client start without them. A
+    pickle carries the auth value, never a token; the pickle of a client made by `from_env`
     carries neither, and reads the environment again where it is unpickled.
 
     Args:
         base_url: `https://<platform>`; plain http is for loopback only.
         auth: the login.
         contract: the table of calls, where the platform differs from the default.
-        limits: how much goes into one call, and how long jobs are waited for.
-        timeout: seconds to connect and seconds to read; one number stands for both.
-        retry: how often reads are tried again.
+        limits: the sizes of calls, and how long to wait for jobs.
+        timeout: seconds to connect and seconds to read; one number sets both.
+        retry: how often to attempt a read.
         calls_per_hour: the most calls in any hour; None: no throttle. The platform's own
             limit is 1,000 an hour for each IP address (doc, older), shared with every other
             integration there.
         app_info: name and version of the tool built on this library, for the user agent.
-        transport: what carries an exchange; `RequestsTransport()` by default.
-        on_call: a function that gets a `Call` after each exchange, in the thread that made it.
-            What it raises passes through, like Ctrl-C.
+        transport: a callable that carries one HTTP exchange; `RequestsTransport()` by default.
+        on_call: a function that receives a `Call` after each exchange, in the thread that made
+            it. What it raises passes through, like Ctrl-C.
 
     Raises:
         InvalidInputError: the base URL or another argument cannot be used.
@@ -100,7 +100,7 @@ class Client:
         prefix: str = PREFIX,
         **options: Unpack[ClientOptions],
     ) -> Client:
-        """Make a client from environment variables.
+        """Create a client from environment variables.
 
         Reads `LMS_ARCHIVE_URL` and either `LMS_ARCHIVE_TOKEN` or all of
         `LMS_ARCHIVE_CLIENT_ID`, `_CLIENT_SECRET`, `_USERNAME` and `_PASSWORD`; and, where it is
@@ -113,8 +113,8 @@ class Client:
             **options: as for `Client`.
 
         Raises:
-            InvalidInputError: variables are missing; all of them are named. Or the contract's
-                file cannot be used.
+            InvalidInputError: variables are missing (the message names all of them), or the
+                contract file cannot be used.
         """
         url, auth = address_and_auth(base_url, prefix)
         if options.get("contract") is None:
@@ -135,7 +135,7 @@ class Client:
         self.background_jobs: BackgroundJobs = BackgroundJobs(session)
 
     def _use_clock(self, clock: Clock) -> None:
-        """Start again with this clock, so that tests need not wait."""
+        """Replace the clock, so that tests need not wait."""
         self._connect(Session(self.session.settings, clock=clock))
 
     @property
@@ -145,24 +145,24 @@ class Client:
 
     @property
     def limits(self) -> Limits:
-        """How much goes into one call, and how long jobs are waited for."""
+        """The sizes of calls, and how long to wait for jobs."""
         return self.session.settings.limits
 
     def with_options(self, **options: Unpack[ChangedOptions]) -> Client:
-        """Return a copy with other settings that shares token, connections and the hour's calls.
+        """Return a copy with other settings that shares token, connections and the call count.
 
         Args:
-            **options: any argument of `Client` but `base_url`, by name.
+            **options: any argument of `Client` except `base_url`, by name.
 
         Raises:
             InvalidInputError: an option is unknown or cannot be used. Another base URL needs
                 another client.
         """
-        known = ["auth", *ClientOptions.__annotations__]
+        names = ["auth", *ClientOptions.__annotations__]
         for name in options:
-            if name not in known:
+            if name not in names:
                 raise InvalidInputError(
-                    f"no option {name!r} to change; there are: {', '.join(known)}"
+                    f"unknown option {name!r}; the options are: {', '.join(names)}"
                 )
         settings = self.session.settings
         from_env = settings.from_env - options.keys()
@@ -201,10 +201,10 @@ class Client:
         json: Mapping[str, Any] | None = None,
         raw: bool = False,
     ) -> Any:
-        """Make any call of the platform and return its JSON, decoded.
+        """Make any call of the platform and return its decoded JSON.
 
-        Login, throttle and errors are those of every other call. A read is tried again; a write
-        is sent once, whatever happens to it. A list in `params` is sent once for each item.
+        Login, throttle and errors are those of every other call. A read is attempted again where
+        it fails; a write is sent once. A list in `params` is sent once for each item.
 
         Args:
             method: the HTTP method.
@@ -215,8 +215,8 @@ class Client:
                 raised as ever, secrets are masked, and a body of more than 16 MiB is refused.
 
         Raises:
-            InvalidInputError: there is no such call to make.
-            ApiError: it failed or was refused.
+            InvalidInputError: the arguments do not make a call.
+            ApiError: the call failed or was refused.
         """
         for word in (method, path):
             _check("method and path", word, str)
@@ -227,30 +227,32 @@ class Client:
                 method=method.upper(),
                 path=path,
                 service="",
-                evidence="asked for",
+                evidence="Client.request",
                 params={},
                 fixed=fixed,
             )
             dumps(json, allow_nan=False)
         except (ValueError, TypeError) as error:
-            raise InvalidInputError(f"no call to make: {error}") from None
+            raise InvalidInputError(f"the call cannot be made: {error}") from None
         if row.in_path:
-            raise InvalidInputError(f"no call to make: path {path!r} has a place to be filled in")
+            raise InvalidInputError(
+                f"the call cannot be made: the path {path!r} has a placeholder; fill it in"
+            )
         _check("raw", raw, bool)
         request = evolve(row.request(), json=json, raw=raw)
         return self.session.send(request, repeat=not request.is_write).data
 
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
-        """Ask the platform's own swagger whether the contract's calls are as it describes them.
+        """Check the contract's calls against the platform's own swagger.
 
-        Reads only: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
-        documents, then each document that is wanted, or `GET /<service>/v1/swagger` (seen) where
-        the addresses are refused; each once as long as this client and its copies live. What is
-        not confirmed comes with the operations that may be meant, at most three.
+        Only reads: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
+        documents, then reads each document that is needed, or `GET /<service>/v1/swagger` (seen)
+        where the addresses are refused. The client and its copies read each document once. An
+        operation that is not confirmed comes with at most three candidates.
 
         Args:
-            operations: names of rows of the contract; None: all, except those that log in and
-                find the documents.
+            operations: names of rows of the contract; None: all rows, except those that log in
+                and find the documents.
 
         Raises:
             InvalidInputError: the contract has no such row.
@@ -259,7 +261,7 @@ class Client:
         return verify(self.session, operations)
 
     def check(self) -> ClientCheck:
-        """Check login, role, contract and archived lists before the first job; reads only.
+        """Check login, role, contract and archived lists before the first job; only reads.
 
         Calls `GET /manage/v1/user/session` (seen), then those of `verify_contract`
         (`GET /manage/v1/site/microservices`, `GET /<service>/v1/swagger`), then the archived
@@ -301,5 +303,5 @@ def _connected(cls: type[Client], session: Session) -> Client:
 def _check(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
         raise InvalidInputError(
-            f"no call to make: {name} must be {kind.__name__}, not {value!r:.60}"
+            f"the call cannot be made: {name} must be {kind.__name__}, not {value!r:.60}"
         )

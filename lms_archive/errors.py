@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by what the user can do about it."""
+"""The errors of the library, grouped by what the caller can do about them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ __all__ = [
 
 
 def shown_ids(ids: Sequence[int]) -> str:
-    """Return the first ten ids as text, and how many more there are."""
-    more = f" and {len(ids) - 10:,} more" if ids[10:] else ""
-    return ", ".join(map(str, ids[:10])) + more
+    """Format the first ten ids, and the number of the others."""
+    others = f" and {len(ids) - 10:,} more" if ids[10:] else ""
+    return ", ".join(map(str, ids[:10])) + others
 
 
 def printable(text: str) -> str:
@@ -50,7 +50,7 @@ def printable(text: str) -> str:
 def _rebuild(
     cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> LmsArchiveError:
-    # The other bases of an `OSError` make no room for what it holds.
+    # Only the `__new__` of `OSError` sets up what an `OSError` stores outside its dict.
     new = OSError.__new__ if issubclass(cls, OSError) else cls.__new__
     error: LmsArchiveError = new(cls, *args)
     error.args = args
@@ -60,12 +60,12 @@ def _rebuild(
 
 
 class LmsArchiveError(Exception):
-    """The root: `except LmsArchiveError` catches everything this library raises on purpose.
+    """The base class of every error that this library raises on purpose.
 
     Attributes:
-        ledger: where the job stands, when an `apply` or `resume` raised this; else None.
-            `resume(error.ledger, client)` goes on from there. A note (`__notes__`) then says how
-            far the job got, and the line to type.
+        ledger: the ledger of the job, where `apply` or `resume` raised this; else None.
+            `resume(error.ledger, client)` continues the job. A note (`__notes__`) then says how
+            far the job got, and what to type next.
     """
 
     ledger: Path | None = None
@@ -73,26 +73,26 @@ class LmsArchiveError(Exception):
     if sys.version_info < (3, 11):
 
         def add_note(self, note: str) -> None:
-            """Add a line to the text, as every exception can from Python 3.11 on."""
+            """Add a line to the error's text (built into Python 3.11 and later)."""
             self.__notes__: list[str] = [*getattr(self, "__notes__", ()), note]
 
     def __str__(self) -> str:
-        """The words, with what a stranger may have put into them made safe for a terminal."""
+        """Return the text with control characters escaped: the platform may have sent them."""
         lines = super().__str__().split("\n")
-        if sys.version_info < (3, 11):  # later ones show the notes in the traceback
+        if sys.version_info < (3, 11):  # later versions show the notes in the traceback
             lines += getattr(self, "__notes__", ())
         return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle with every attribute: an error raised in a worker process stays readable."""
+        """Pickle every attribute, so that an error from a worker process stays complete."""
         return _rebuild, (type(self), self.args, dict(self.__dict__))
 
 
 class InvalidInputError(LmsArchiveError, ValueError):
-    """What was given cannot be used; nothing was sent.
+    """An argument or a file cannot be used; nothing was sent.
 
     Attributes:
-        source: the file or argument at fault, as text.
+        source: the file or argument at fault, as text, or None.
         line: the line of the file, from 1, or None.
         column: the name of the column or field, or None.
     """
@@ -119,11 +119,11 @@ class InvalidInputError(LmsArchiveError, ValueError):
 
 
 class InputFileError(InvalidInputError, OSError):
-    """A file that was given cannot be opened or read: it is missing, for example.
+    """An input file cannot be opened or read; for example, it does not exist.
 
     Attributes:
-        errno: the system's number of the error, or None.
-        strerror: the system's words, or None.
+        errno: the operating system's number of the error, or None.
+        strerror: the operating system's message, or None.
         filename: the file, or None.
     """
 
@@ -142,18 +142,18 @@ class InputFileError(InvalidInputError, OSError):
             self.errno, self.strerror = os_error.errno, os_error.strerror
 
     def __str__(self) -> str:
-        """The message, and not what `OSError` makes of number and file."""
+        """Return the message alone, without the number and file that `OSError` adds."""
         return printable(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the attributes of `OSError`, which are not in the instance's dict, as well."""
+        """Pickle the attributes of `OSError` too, which are not in the instance's dict."""
         names = ("errno", "strerror", "filename")
         state = self.__dict__ | {name: getattr(self, name) for name in names}
         return _rebuild, (type(self), self.args, state)
 
 
 class ApiError(LmsArchiveError):
-    """The platform refused, failed, or could not be understood.
+    """The platform refused a call, failed, or sent an answer that cannot be used.
 
     The text begins with method, path, status and the platform's message.
 
@@ -161,10 +161,10 @@ class ApiError(LmsArchiveError):
         method: the HTTP method.
         path: the path, without host and query.
         status: the HTTP status, or None where no answer came or no answer is at fault.
-        message: what the platform said, shortened.
-        retry_after: seconds the platform asks to wait, or None.
-        in_doubt: True where the call may have been carried out although no good answer came:
-            a time-out, a cut connection, 408, 5xx, an unreadable 2xx.
+        message: the platform's message, shortened.
+        retry_after: seconds that the platform asks to wait, or None.
+        in_doubt: True where the call may have taken effect although it failed: a time-out, a
+            lost connection, 408, 5xx, an unreadable 2xx.
     """
 
     method: str
@@ -193,34 +193,37 @@ class ApiError(LmsArchiveError):
 
 
 class AuthenticationError(ApiError):
-    """The login failed or the token is not accepted: look at the credentials."""
+    """The login failed, or the token is not accepted: check the credentials."""
 
 
 class PermissionDeniedError(ApiError):
-    """403: the account may not do this. Archiving needs a Superadmin (see the docs)."""
+    """The account may not do this (403). Archiving needs a Superadmin (see the docs)."""
 
 
 class NotFoundError(ApiError):
-    """No such course, user, plan or job, or (404) no such call on this platform."""
+    """The course, user, plan or job does not exist, or the platform has no such call (404)."""
 
 
 class RateLimitError(ApiError):
-    """429 for longer than we wait: other integrations share the limit; try again later."""
+    """The rate limit was exceeded (429) for longer than the client waits: try again later.
+
+    Other integrations share the limit.
+    """
 
 
 class PlatformUnavailableError(ApiError):
-    """No connection, a time-out, or 5xx after every attempt: try again later."""
+    """The platform was unreachable, timed out or failed (5xx) on every attempt: try again later."""
 
 
 class ConnectionSettingsError(ApiError):
-    """No connection can be established with these settings: look at CA bundle and proxy.
+    """No connection is possible with these settings: check the CA bundle and the proxy.
 
-    Nothing was sent, and it does not pass by waiting.
+    Nothing was sent. Waiting does not help.
     """
 
 
 class UnexpectedResponseError(ApiError):
-    """The platform answered something that is not what its contract says.
+    """The platform's answer does not match the contract.
 
     Attributes:
         faults: one text for each fault, beginning with its JSON path.
@@ -228,22 +231,24 @@ class UnexpectedResponseError(ApiError):
 
     faults: tuple[str, ...]
 
-    def __init__(self, method: str, path: str, *, faults: Sequence[str] = (), **more: Any) -> None:
+    def __init__(
+        self, method: str, path: str, *, faults: Sequence[str] = (), **details: Any
+    ) -> None:
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
-        super().__init__(method, path, message=more.pop("message", "") or shown, **more)
+        super().__init__(method, path, message=details.pop("message", "") or shown, **details)
         self.faults = tuple(faults)
 
 
 class PartialDeletionError(ApiError):
     """A call to delete archived records failed after some of them were, or may be, deleted.
 
-    `__cause__` is the error of the call. The attributes hold ids of records, in the order given.
+    `__cause__` is the error of the call. The attributes hold ids of records, in their order.
 
     Attributes:
-        deleted: the platform confirmed that these are deleted.
-        uncertain: these may be deleted: the answer was lost, or says that the call did not
-            succeed. List the archived records to see.
-        remaining: these were not sent.
+        deleted: records that the platform confirmed as deleted.
+        uncertain: records that may be deleted: the answer was lost, or says that the call did
+            not succeed. List the archived records to find out.
+        remaining: records that were not deleted.
         deletion: a `Deletion` of those that are deleted; `error.deletion.to_csv(path)` lists them.
     """
 
@@ -283,7 +288,7 @@ class UnconfirmedContractError(LmsArchiveError):
     """The platform's own swagger does not confirm a call that would change something.
 
     Nothing was sent. The text names the candidates among the platform's operations, each with the
-    override to paste; none of them is ever used by itself.
+    override to paste; the library never uses a candidate on its own.
 
     Attributes:
         report: the `ContractReport`.
@@ -291,8 +296,8 @@ class UnconfirmedContractError(LmsArchiveError):
 
     report: Any
 
-    def __init__(self, words: str, report: Any) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, report: Any) -> None:
+        super().__init__(message)
         self.report = report
 
 
@@ -310,15 +315,15 @@ class TooManyAffectedError(LmsArchiveError):
     def __init__(self, affected: int, max_affected: int, message: str = "") -> None:
         super().__init__(
             message
-            or f"the plan may archive {affected:,} enrollments and max_affected is "
-            f"{max_affected:,}; nothing was sent by this call. Look at print(plan), then raise "
-            "max_affected or select fewer."
+            or f"the plan may archive {affected:,} enrollment{'s' * (affected != 1)}, and "
+            f"max_affected is {max_affected:,}; nothing was sent by this call. Look at "
+            "print(plan), then raise max_affected or select fewer rows."
         )
         self.affected, self.max_affected = affected, max_affected
 
 
 class LedgerError(LmsArchiveError):
-    """The ledger cannot be used: another plan's, another platform's, locked, or damaged."""
+    """The ledger belongs to another plan or platform, is locked, or is damaged."""
 
 
 class LedgerInUseError(LedgerError):
@@ -326,7 +331,7 @@ class LedgerInUseError(LedgerError):
 
 
 class JobTimeoutError(LmsArchiveError):
-    """A background job did not end in time, or left the list; what it did is not known yet.
+    """A background job did not end in time, or is no longer listed; its effect is not known yet.
 
     Attributes:
         job_id: the job's hash on the platform.
@@ -334,22 +339,22 @@ class JobTimeoutError(LmsArchiveError):
 
     job_id: str
 
-    def __init__(self, job_id: str, why: str, *, sent: bool = True) -> None:
+    def __init__(self, job_id: str, reason: str, *, sent: bool = True) -> None:
         advice = (
             "The rows sent are unknown until resume() has read them back; none was sent again."
             if sent
-            else "Nothing was sent meanwhile: resume() when it has ended."
+            else "Nothing was sent: call resume() when the job has ended."
         )
-        super().__init__(f"{why}. {advice}")
+        super().__init__(f"{reason}. {advice}")
         self.job_id = job_id
 
 
 class RunStoppedError(LmsArchiveError):
-    """The job had to stop; the ledger is whole and `resume` goes on from it.
+    """The job had to stop; the ledger is intact, and `resume` continues from it.
 
     Attributes:
         counts: rows settled so far, by outcome kind.
-        seen: what was seen that made the job stop.
+        seen: the observations that made the job stop.
     """
 
     counts: dict[str, int]
@@ -363,12 +368,12 @@ class RunStoppedError(LmsArchiveError):
 
 
 class CanaryFailedError(RunStoppedError):
-    """The first enrollment, sent alone, did not come out as asked: nothing else was sent."""
+    """The canary was not archived as requested: nothing else was sent."""
 
 
 class PlanChangedError(RunStoppedError):
-    """A learning plan is not as it was planned any more: its records would hold the change."""
+    """A learning plan has changed since planning: its archived records would hold the change."""
 
 
 class UnexpectedArchiveError(RunStoppedError):
-    """More was archived than asked for: someone else, or the platform, archives too."""
+    """Enrollments were archived that this job did not request, perhaps by another client."""

@@ -1,4 +1,4 @@
-"""Files that are whole, or not there at all, and their owner's alone."""
+"""Write files atomically, readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["fault_of", "path_from", "private_folder", "sync_folder", "whole_file
 
 
 def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
-    """Return the path that an argument gives; `name` and `example` are for the error.
+    """Return the path that an argument names; *name* and *example* appear in the error.
 
     Raises:
-        InvalidInputError: no file can have this path; the text says what to give.
+        InvalidInputError: no file can have this path; the message says what to give.
     """
     try:
         text = os.fspath(value)
         is_path = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
-    except (TypeError, UnicodeError):  # UnicodeError: half a character
+    except (TypeError, UnicodeError):  # UnicodeError: a lone surrogate
         is_path = False
     if not is_path:
         advice = f"give the path of a {kind}, such as {example!r}"
@@ -37,81 +37,84 @@ def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
 def whole_file(
     path: str | os.PathLike[str], *, newline: str | None = None, binary: bool = False
 ) -> Iterator[IO[Any]]:
-    """Open a file (text in UTF-8) that appears under its name only when it is whole and on disk.
+    """Open a file for writing that appears under its name only when it is complete and on disk.
 
-    It is readable by its owner alone: it holds people's training records.
+    Text is in UTF-8. The file is readable by its owner alone: it holds training records.
 
     Raises:
-        InvalidInputError: the path is not one, is a symbolic link or something else than an
-            ordinary file, or the file cannot be written there. What was there is as it was.
+        InvalidInputError: the path is not a path, names a symbolic link or anything else that is
+            not an ordinary file, or cannot be written. An existing file is left unchanged.
     """
-    place = _place(path)
+    target = _as_path(path)
     try:
-        if fault := fault_of(place):
-            raise InvalidInputError(fault, source=str(place))
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}.")
+        if fault := fault_of(target):
+            raise InvalidInputError(fault, source=str(target))
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise _unwritable(place, error) from None
+        raise _unwritable(target, error) from None
     text: Any = {"encoding": "utf-8", "newline": newline, "errors": "backslashreplace"}
     try:
         with os.fdopen(handle, "wb") if binary else os.fdopen(handle, "w", **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(place)
+        Path(name).replace(target)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _unwritable(place, error) from None
+            raise _unwritable(target, error) from None
         raise
-    sync_folder(place.parent)
+    sync_folder(target.parent)
 
 
-def _place(path: Any) -> Path:
+def _as_path(path: Any) -> Path:
     try:
         return Path(path)
     except TypeError:
-        raise InvalidInputError(f"a file is named by its path, not by {path!r:.60}") from None
+        raise InvalidInputError(f"expected the path of a file, not {path!r:.60}") from None
 
 
-def _unwritable(place: Path, error: Exception) -> InvalidInputError:
+def _unwritable(path: Path, error: Exception) -> InvalidInputError:
     if isinstance(error, InvalidInputError):
         return error
     if isinstance(error, FileNotFoundError):
-        what = f"cannot be written: there is no folder {place.parent}; make it first"
+        reason = f"cannot be written: the folder {path.parent} does not exist; create it first"
     elif isinstance(error, OSError) and error.errno == errno.EBUSY:
-        what = (
-            "cannot be replaced, because it is in use or mounted on its own (as a file of a "
-            "container): name a file in a folder that is mounted"
+        reason = (
+            "cannot be replaced: it is in use, or is itself a mount point (as in a container); "
+            "name a file inside a mounted folder"
         )
     else:
-        what = f"cannot be written: {getattr(error, 'strerror', None) or error}"
-    return InvalidInputError(what, source=str(place))
+        reason = f"cannot be written: {getattr(error, 'strerror', None) or error}"
+    return InvalidInputError(reason, source=str(path))
 
 
-def fault_of(place: Path) -> str | None:
-    """Why nothing is written under this name, or None: somebody else may have put a link there."""
+def fault_of(path: Path) -> str | None:
+    """Return why a file must not be written under this name, or None.
+
+    Another user of the machine may have put a symbolic link there.
+    """
     try:
-        mode = place.lstat().st_mode
+        mode = path.lstat().st_mode
     except OSError:
         return None
     if stat.S_ISLNK(mode):
-        return "is a symbolic link, and nothing is written through one: name the file itself"
+        return "is a symbolic link, and files are not written through links: name the file itself"
     if not stat.S_ISREG(mode):
-        return "is no ordinary file: name one that is, or that is not there yet"
+        return "is not an ordinary file: name an ordinary or a new file"
     return None
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing, for their owner alone.
+    """Create a folder and its missing parents, accessible to their owner alone.
 
     Raises:
-        InvalidInputError: it is a symbolic link, or cannot be made.
+        InvalidInputError: it is a symbolic link, or cannot be created.
     """
     try:
         if path.is_symlink():
-            what = "is a symbolic link, and nothing is written through one: name the folder itself"
-            raise InvalidInputError(what, source=str(path))
+            reason = "is a symbolic link, and files are not written through links: name the folder"
+            raise InvalidInputError(reason, source=str(path))
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -119,12 +122,12 @@ def private_folder(path: Path) -> None:
     except FileExistsError:
         raise InvalidInputError("is a file, not a folder", source=str(path)) from None
     except OSError as error:
-        what = f"the folder cannot be made: {error.strerror}"
-        raise InvalidInputError(what, source=str(path)) from None
+        reason = f"the folder cannot be created: {error.strerror}"
+        raise InvalidInputError(reason, source=str(path)) from None
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk, where the system can (Windows cannot open a folder)."""
+    """Flush the names in a folder to disk, where the system can (Windows cannot open folders)."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The numbers that bound a job: sizes, waits, attempts."""
+"""The numbers that limit a job: sizes, waits and attempts."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ def _seconds(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 @frozen(kw_only=True)
 class Limits:
-    """How much goes into one call, and how long to wait (seconds).
+    """The sizes of calls, and how long to wait (in seconds).
 
     Attributes:
-        hand_picked: enrollments in one write, at most (article: 200 on the screen; that the
-            API has the same limit is assumed).
-        select_all: enrollments in one write of the select-all form (article: 10,000; the same
-            is assumed).
-        page_size: items on one page (seen: 200 at most).
-        max_open_jobs: background jobs of ours that may be open at once (our choice).
-        first_poll: the first wait before background jobs are looked at; later waits grow.
-        freshness: how old a pre-image may be when it is sent for archive and unenroll.
-        job_timeout: how long one background job is waited for.
+        hand_picked: the most enrollments in one write. The platform's screen allows 200; that
+            the API has the same limit is assumed.
+        select_all: the most enrollments in one write of the select-all form. The screen allows
+            10,000; the same is assumed.
+        page_size: items on one page; the platform allows 200.
+        max_open_jobs: the most background jobs of a run that may be open at once.
+        first_poll: the first wait before background jobs are polled; later waits grow.
+        freshness: the greatest age of a reading whose enrollments are archived and unenrolled.
+        job_timeout: how long to wait for one background job.
 
     Raises:
-        InvalidInputError: a number is out of its bounds.
+        InvalidInputError: a number is out of range.
     """
 
     hand_picked: int = field(default=200, validator=_count(200))
@@ -62,15 +62,15 @@ class Limits:
 
 @frozen(kw_only=True)
 class RetryPolicy:
-    """How often a read is attempted, and how long a lost write is left to settle.
+    """How often to attempt a read, and how long to wait after a write whose answer was lost.
 
     Attributes:
-        attempts: calls of one read, the first included. A 429 costs none. A write is only sent
-            again where it surely did not start.
+        attempts: attempts of one read, the first included. A 429 does not count. A write is sent
+            again only where it certainly did not start.
         settle: seconds to wait after a write whose answer was lost, before reading back.
 
     Raises:
-        InvalidInputError: a number is out of its bounds.
+        InvalidInputError: a number is out of range.
     """
 
     attempts: int = field(default=6, validator=_count())

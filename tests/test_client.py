@@ -229,7 +229,7 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
     """A misspelt option is an error that names those there are."""
     client, _ = scripted(GOOD)
     with pytest.raises(
-        InvalidInputError, match=f"no option '{name}' to change; there are: auth, contract"
+        InvalidInputError, match=f"unknown option '{name}'; the options are: auth, contract"
     ):
         client.with_options(**cast("Any", {name: 1}))
 
@@ -243,10 +243,10 @@ WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "contract as a dict": ({"contract": {"operations": {}}}, "contract must be a Contract"),
     "transport as a name": ({"transport": "x"}, "transport must be a callable"),
     "transport, the class": ({"transport": RequestsTransport}, "transport must be a callable"),
-    "timeout as text": ({"timeout": "10"}, "timeout must be seconds above 0"),
-    "timeout of three": ({"timeout": (1, 2, 3)}, "timeout must be seconds above 0"),
-    "timeout negative": ({"timeout": (1, -1)}, "timeout must be seconds above 0"),
-    "timeout true": ({"timeout": True}, "timeout must be seconds above 0"),
+    "timeout as text": ({"timeout": "10"}, "timeout must be a number of seconds above 0"),
+    "timeout of three": ({"timeout": (1, 2, 3)}, "timeout must be a number of seconds above 0"),
+    "timeout negative": ({"timeout": (1, -1)}, "timeout must be a number of seconds above 0"),
+    "timeout true": ({"timeout": True}, "timeout must be a number of seconds above 0"),
     "retry as a number": ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy"),
     "retry, none at all": ({"retry": 0}, "retry must be a RetryPolicy"),
     "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
@@ -435,7 +435,7 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
 def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) -> None:
     """What is no call is refused before anything is sent."""
     client, script = scripted(GOOD)
-    with pytest.raises(InvalidInputError, match="no call to make: "):
+    with pytest.raises(InvalidInputError, match="the call cannot be made: "):
         client.request(*call, **more)
     assert (script.sent, script.logins) == ([], [])
 

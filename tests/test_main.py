@@ -64,7 +64,7 @@ def test_save_where_nothing_is_to_change(capsys: Out, tmp_path: Path) -> None:
     with serving(own_documents()) as platform:
         assert main(["verify", platform.url, "--save", str(file)]) == 0
     assert Contract.load(file) == Contract.default()
-    assert f"Nothing is suggested: {file} holds the contract" in capsys.readouterr().out
+    assert f"There is no suggestion: {file} holds the contract" in capsys.readouterr().out
 
 
 def test_without_the_select_all_form(capsys: Out) -> None:
@@ -78,7 +78,7 @@ def test_without_the_select_all_form(capsys: Out) -> None:
     printed = capsys.readouterr().out
     assert "Every write is confirmed." not in printed
     assert printed.endswith(
-        "\nEvery write is confirmed but archive_course_enrollments_select_all, "
+        "\nEvery write is confirmed except archive_course_enrollments_select_all, "
         "archive_learning_plan_enrollments_select_all, which are only used on request.\n"
     )
 
@@ -165,7 +165,7 @@ def test_save_makes_a_contract_that_is_confirmed(
         with Client.from_env(base_url=platform.url) as client:
             report = client.verify_contract([ARCHIVE, ARCHIVE_PLAN])
         assert [check.state for check in report] == ["confirmed", "confirmed"]
-        assert "exists; name another file" in fails(
+        assert "already exists; name a new file" in fails(
             capsys, "verify", platform.url, "--save", str(file)
         )
 
@@ -178,7 +178,7 @@ def test_documents_are_kept_and_checked_without_a_platform(
     with serving(moved()) as platform:
         assert main(["verify", platform.url, "--save-documents", str(folder)]) == 1
         online = capsys.readouterr().out
-        said = "holds documents already"
+        said = "already holds documents"
         assert said in fails(capsys, "verify", platform.url, "--save-documents", str(folder))
     assert f"The documents are in {folder}" in online
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
@@ -204,7 +204,7 @@ def test_no_document_can_be_kept(capsys: Out, tmp_path: Path) -> None:
             m.setenv(name, value)
         assert main(["verify", sandbox.url, "--save-documents", str(folder)]) == 1
     printed = capsys.readouterr().out
-    assert "No document could be read or kept." in printed
+    assert "No document could be saved." in printed
     assert str(folder) not in printed
     assert not folder.exists()
 

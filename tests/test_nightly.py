@@ -75,7 +75,7 @@ def test_what_passes_is_taken_up_by_the_next_night(stage: Stage, night: Night, a
     assert len(stage.archived) == 3
 
 
-def test_what_does_not_pass_waits_for_somebody(stage: Stage, night: Night) -> None:
+def test_what_does_not_pass_waits_for_a_person(stage: Stage, night: Night) -> None:
     """The next nights ask nothing of the platform until the file is deleted."""
     assert night("power_user_without") == STOPPED
     calls = len(stage.sandbox.calls)
@@ -138,7 +138,7 @@ def test_rows_that_cannot_be_used_beside_others(stage: Stage, night: Night) -> N
     assert list(stage.archived) == [(1, 1001)]
 
 
-def test_more_than_the_limit_waits_for_somebody(stage: Stage, night: Night) -> None:
+def test_more_than_the_limit_waits_for_a_person(stage: Stage, night: Night) -> None:
     """Nothing is sent."""
     assert night(max_affected=2) == STOPPED
     assert stage.writes == []

@@ -1,4 +1,4 @@
-"""The work: jobs, plans, runs and results."""
+"""Jobs, plans, runs and results: archive enrollments in bulk."""
 
 from lms_archive.archive.certificates import SavedCertificates
 from lms_archive.archive.events import OnEvent, RunEvent

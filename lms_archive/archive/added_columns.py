@@ -1,8 +1,8 @@
-"""The columns that plans and results add to the rows of a user, and how files of ours are known.
+"""The columns that plans and results add to the rows of a user.
 
-The user's columns keep their names, whatever these are. Ours come after them; where one of ours
-has a name of theirs, all of ours end in `_2` (or `_3`, ...). So a file of ours is known by its
-header: it has a whole set of our columns.
+The user's columns keep their names. The added columns come after them; where an added column has
+the name of one of theirs, all added columns end in `_2` (or `_3`, ...). So the header shows
+whether this library wrote a file: it has a complete set of added columns.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OUTCOME_COLUMNS: Final = (
     Column("outcome_archived_at", "time"),
     Column("outcome_note", "text"),
 )
-"""What a result adds to each row."""
+"""The columns that a result adds to each row."""
 
 PLAN_COLUMNS: Final = (
     Column("plan", "word", words=("archive", "skip")),
@@ -47,7 +47,7 @@ PLAN_COLUMNS: Final = (
     Column("plan_status", "text"),
     Column("plan_completed_at", "time"),
 )
-"""What a plan adds to each row."""
+"""The columns that a plan adds to each row."""
 
 _LISTS: Final = (
     CourseEnrollment,
@@ -57,9 +57,9 @@ _LISTS: Final = (
 )
 
 
-def beside(columns: Sequence[Column], given: Collection[str]) -> list[Column]:
-    """Name columns of ours so that none of them has a name of the user's."""
-    taken = {name.casefold() for name in given}
+def beside(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
+    """Rename added columns so that none of them has the name of a user's column."""
+    taken = {name.casefold() for name in others}
     suffix = next(
         suffix
         for suffix in chain([""], (f"_{number}" for number in count(2)))
@@ -69,10 +69,10 @@ def beside(columns: Sequence[Column], given: Collection[str]) -> list[Column]:
 
 
 def added_in(header: Sequence[str]) -> frozenset[str] | None:
-    """Say which columns of a file this library has added, or None where it is not a file of ours.
+    """Return which columns of a file this library has added, or None for a file of another origin.
 
-    They are the last whole set, since ours come after the user's. Lists of enrollments are files
-    of ours as well, to which nothing was added.
+    They are the last complete set, because added columns come after the user's. A list of
+    enrollments is a file of this library too, without added columns.
     """
     names = set(header)
     for last in reversed(header):
@@ -87,32 +87,32 @@ def added_in(header: Sequence[str]) -> frozenset[str] | None:
 
 
 def spellings(names: Iterable[str]) -> dict[str, str]:
-    """Say under which name each column of a user is written.
+    """Return the name under which each column of a user is written.
 
-    That is its own, but for rows of several sources that call the same thing `Username` and
-    `user_name`: those are one column, under the first of these names.
+    Rows of several sources may name the same column `Username` and `user_name`: both are written
+    in one column, under the first of these names.
     """
     first: dict[object, str] = {}
     return {name: first.setdefault(column_word(name) or (name,), name) for name in names}
 
 
 def with_outcomes(
-    given: Sequence[Column], rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
+    columns: Sequence[Column], rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
 ) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-    """Put what a result adds beside the columns and rows of a user.
+    """Add the columns of a result to the columns and rows of a user.
 
     Args:
-        given: the user's columns.
-        rows: the cells of each row as given, and what `OUTCOME_COLUMNS` hold of it.
+        columns: the user's columns.
+        rows: the user's cells of each row, and its values for `OUTCOME_COLUMNS`.
     """
-    written = spellings(column.name for column in given)
-    kept = [column for column in given if written[column.name] == column.name]
+    written = spellings(column.name for column in columns)
+    kept = [column for column in columns if written[column.name] == column.name]
     added = beside(OUTCOME_COLUMNS, written)
     names = [column.name for column in added]
 
     def table() -> Iterator[Mapping[str, Any]]:
-        for cells, ours in rows:
+        for cells, values in rows:
             own = {written[name]: cell for name, cell in cells.items()}
-            yield {**own, **dict(zip(names, ours, strict=True))}
+            yield {**own, **dict(zip(names, values, strict=True))}
 
     return [*kept, *added], table()

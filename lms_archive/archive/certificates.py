@@ -1,4 +1,4 @@
-"""Saving the certificates of what was archived."""
+"""Save the certificates of archived enrollments."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lms_archive.files import private_folder
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.archived import certificate_of
+from lms_archive.tables.html import counted
 
 __all__ = ["SavedCertificates", "save_certificates"]
 
@@ -22,12 +23,12 @@ _LONGEST = 80
 
 @frozen
 class SavedCertificates:
-    """What became of the certificates of archived records.
+    """The result of saving the certificates of archived records.
 
     Attributes:
         saved: the files, one for each certificate.
         without: how many completed enrollments had no certificate.
-        failed: for each record whose certificate could not be had, by id, why.
+        failed: why a certificate could not be saved, by the id of its record.
     """
 
     saved: tuple[Path, ...] = ()
@@ -35,14 +36,15 @@ class SavedCertificates:
     failed: Mapping[int, str] = field(factory=dict)
 
     def __str__(self) -> str:
-        counts = f"{len(self.saved):,} certificates saved, {len(self.failed):,} failed"
+        saved = counted(len(self.saved), len(self.saved), "certificate")
+        counts = f"{saved} saved, {len(self.failed):,} failed"
         return f"{counts}; completed without certificate: {self.without:,}"
 
 
 def save_certificates(
     client: Client, records: Iterable[ArchivedRecord], folder: Path
 ) -> SavedCertificates:
-    """Save each certificate as a PDF of its own; one that fails does not stop the others."""
+    """Save each certificate as a PDF; a failure does not stop the others."""
     private_folder(folder)
     taken: set[str] = set()
     saved: list[Path] = []
@@ -54,7 +56,7 @@ def save_certificates(
             continue
         name, record_id = _name(record), record.archiving.record_id
         if name.casefold() in taken:
-            failed[record_id] = f"{name} is another certificate of this result already"
+            failed[record_id] = f"{name} is already the file of another certificate"
             continue
         taken.add(name.casefold())
         try:
@@ -65,7 +67,7 @@ def save_certificates(
 
 
 def _name(record: ArchivedRecord) -> str:
-    """A file name that stays in its folder: its number comes first, so none is reserved."""
+    """Return a safe file name: it has no folder, and the id at its start avoids reserved names."""
     course = isinstance(record, ArchivedCourseEnrollment)
     code = record.course.code if course else record.learning_plan.code  # type: ignore[union-attr]
     words = f"{record.archiving.record_id}_{'course' if course else 'plan'}"

@@ -7,15 +7,17 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lms_archive.archive.events import OnEvent, reporting
+from lms_archive.archive.events import reporting
 from lms_archive.archive.ledger import Ledger, Standing, counts_in, standing_in
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import (
+    RUN_DEFAULTS,
     Options,
+    RunOptions,
     check_ceiling,
     check_client,
-    check_number,
     check_platform,
 )
 from lms_archive.archive.planning.preflight import require_contract, require_contract_again
@@ -24,11 +26,16 @@ from lms_archive.archive.running.plan_courses import settle_course_rows
 from lms_archive.archive.running.run import run
 from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.selection import Selection
+from lms_archive.archive.signatures import shows_options
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
 from lms_archive.tables.html import counted
+from lms_archive.wire.tracebacks import short_traceback
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["apply_plan", "resume"]
 
@@ -42,44 +49,37 @@ def apply_plan(
     client: Client,
     *,
     ledger: str | os.PathLike[str],
-    max_affected: int | None,
-    options: Options,
+    options: RunOptions,
 ) -> ArchiveResult:
     """Run a plan in a new ledger, or go on with a ledger of the same plan.
 
     Raises:
         LmsArchiveError: as `ArchivePlan.apply`.
     """
+    checked = Options.of(options, canary=1)
     check_platform(plan.platform, client)
-    check_ceiling(plan.chunks, max_affected)
+    check_ceiling(plan.chunks, checked.max_affected)
     place = ledger_path(ledger)
     with client.session.counting() as calls:
         if place.exists():
             with _ledger_of(digest, place, ledger) as book, _noting_progress(book, ledger):
-                return _go_on(book.plan(), client, book, options, calls)
-        checked = require_contract(client, plan.chunks, plan.terms, trust=options.trust_contract)
-        events = [*map(Warned, plan.warnings), *checked]
+                return _go_on(book.plan(), client, book, checked, calls)
+        confirmed = require_contract(client, plan.chunks, plan.terms, trust=checked.trust_contract)
+        events = [*map(Warned, plan.warnings), *confirmed]
         fresh = client.session.use_reading(plan)
         with (
             Ledger.create(
-                place, plan, selection, digest=digest, canary=options.canary, events=events
+                place, plan, selection, digest=digest, canary=checked.canary, events=events
             ) as book,
             _noting_progress(book, ledger),
         ):
-            return _go_on(plan, client, book, options, calls, fresh=fresh, is_checked=True)
+            return _go_on(plan, client, book, checked, calls, fresh=fresh, is_checked=True)
 
 
+@short_traceback
+@shows_options(RunOptions, RUN_DEFAULTS)
 def resume(
-    ledger: str | os.PathLike[str],
-    client: Client,
-    *,
-    max_affected: int | None = None,
-    canary: int | None = None,
-    progress: bool = False,
-    on_event: OnEvent | None = None,
-    trust_contract: bool = False,
-    allow_changes: bool = False,
-    note: str | None = None,
+    ledger: str | os.PathLike[str], client: Client, **options: Unpack[RunOptions]
 ) -> ArchiveResult:
     """Go on with the job of a ledger; a finished job gives the same result again.
 
@@ -106,18 +106,9 @@ def resume(
         plan = book.plan()
         if client.base_url != plan.platform:
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
-        check_ceiling(plan.chunks, max_affected)
-        if canary is not None:
-            check_number("canary", canary)
-        options = Options(
-            canary=int(book.meta("canary") or 1) if canary is None else canary,
-            progress=progress,
-            on_event=on_event,
-            trust_contract=trust_contract,
-            allow_changes=allow_changes,
-            note=note,
-        )
-        return _go_on(plan, client, book, options, calls)
+        checked = Options.of(options, canary=int(book.meta("canary") or 1))
+        check_ceiling(plan.chunks, checked.max_affected)
+        return _go_on(plan, client, book, checked, calls)
 
 
 def _go_on(

@@ -1,11 +1,11 @@
-"""What to archive, and how: frozen jobs, each builder returning a new one."""
+"""Jobs: which enrollments to archive, and how. Jobs are frozen; each method returns a new one."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
@@ -28,13 +28,16 @@ from lms_archive.archive.selection import (
     read_users,
 )
 from lms_archive.archive.selection.csv_file import read_csv
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.terms import TERM_DEFAULTS, TermOptions, Terms
+from lms_archive.archive.signatures import shows_options
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import User
-from lms_archive.records.status import ArchiveMode
 from lms_archive.resources.users import Since, checked_since
 from lms_archive.wire.tracebacks import short_traceback
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ArchiveJob"]
 
@@ -43,19 +46,19 @@ _SHOWN = 3
 
 @frozen(kw_only=True, repr=False)
 class ArchiveJob:
-    """Enrollments to archive, and what becomes of the learners.
+    """The enrollments to archive, and what happens to the learners.
 
-    Made by `from_csv`, `from_rows`, `for_users`, `for_inactive_users`, or `for_course(...)` and
-    `for_learning_plan(...)` followed by `.users(...)` or `.all_enrollments(...)`; jobs on the
-    same terms can be added. An `int` is an id, a `str` is a code or a username, always. Every
-    builder takes:
+    Create a job with `from_csv`, `from_rows`, `for_users` or `for_inactive_users`, or with
+    `for_course(...)` or `for_learning_plan(...)` followed by `.users(...)` or
+    `.all_enrollments(...)`. Jobs with equal terms can be added. An `int` is always an id, a
+    `str` always a code or a username. The terms:
 
-    * `mode`: `"unenroll"`: archive and unenroll, or `"re-enroll"`: archive and re-enroll.
-    * `reset_tracking`: whether the tracking of the training material is reset. It has no
-      default: it is a decision.
-    * `only`: a status word, several, or `"any"`. Completed enrollments by default, since
-      archiving an unfinished one takes progress away.
-    * `include_staff`: whether tutors, instructors and coaches are taken too.
+    * `mode`: `"unenroll"` to archive and unenroll, or `"re-enroll"` to archive and re-enroll.
+    * `reset_tracking`: whether to reset the tracking of the training material. It has no default,
+      because you must decide.
+    * `only`: a status, several, or `"any"`. The default is completed enrollments, because
+      archiving an unfinished enrollment loses progress.
+    * `include_staff`: whether to include tutors, instructors and coaches.
     """
 
     terms: Terms
@@ -63,133 +66,102 @@ class ArchiveJob:
     target: Target | None = None
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def for_course(
         cls,
         target: int | str,
-        *,
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """A job on one course, by id (int) or code (str); say whose with `.users(...)`.
+        """Create a job for one course, by id (int) or code (str); add users with `.users(...)`.
 
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
-        return cls(terms=terms, target=Target.of("course", target))
+        return cls(terms=Terms(**terms), target=Target.of("course", target))
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def for_learning_plan(
         cls,
         target: int | str,
-        *,
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """A job on one learning plan, by id (int) or code (str); otherwise as `for_course`.
+        """Create a job for one learning plan, by id (int) or code (str); see `for_course`.
 
         The enrollments for all courses of the plan are archived as well.
 
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
-        return cls(terms=terms, target=Target.of("learning_plan", target))
+        return cls(terms=Terms(**terms), target=Target.of("learning_plan", target))
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def from_csv(
         cls,
         path: str | os.PathLike[str] | IO[str] | IO[bytes],
         *,
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
         encoding: str | None = None,
         columns: Mapping[str, str] | None = None,
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Read and check a CSV file, and make a job of its rows.
+        """Read and check a CSV file, and create a job from its rows.
 
-        Its columns are `username` or `user_id`, and `course_code`, `course_id`,
-        `learning_plan_code` or `learning_plan_id`, one target a row. Case, spaces, `_` and `-` in
-        their names do not matter, and the names in the platform's own reports work as they are.
-        Other columns are carried into the outcome. Comma, semicolon or tab; UTF-8 with or without
-        BOM, or UTF-16 with BOM. Titles above the header are passed over.
+        The file needs a column `username` or `user_id`, and a column `course_code`, `course_id`,
+        `learning_plan_code` or `learning_plan_id`; each row names one target. Case, spaces, `_`
+        and `-` in these names do not matter, and the names in the platform's own reports work
+        unchanged. Other columns are copied into the outcome. The delimiter is a comma, a semicolon
+        or a tab; the encoding is UTF-8 with or without BOM, or UTF-16 with BOM. Titles above the
+        header are ignored.
 
         Args:
-            path: the file, or an open file.
-            mode: see the class, as for the other terms.
-            reset_tracking: see the class.
-            only: see the class.
-            include_staff: see the class.
-            encoding: the file's encoding, where it is another one, such as `"cp1252"`.
-            columns: the names of columns that are called otherwise, by ours:
+            path: the path of the file, or an open file.
+            encoding: another encoding of the file, such as `"cp1252"`.
+            columns: the file's own names for these columns, as in
                 `{"username": "Benutzername", "course_code": "Kurscode"}`.
 
         Raises:
-            InputFileError: the file is missing, or cannot be read.
+            InputFileError: the file does not exist, or cannot be read.
             InvalidInputError: it is not such a CSV file, or an argument cannot be used. A single
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
         rows = read_csv(path, encoding=encoding, columns=columns, added_in=added_in)
-        return cls(terms=terms, selection=Selection((rows,)))
+        return cls(terms=Terms(**terms), selection=Selection((rows,)))
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def from_rows(
         cls,
         rows: Iterable[Any],
         *,
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
         columns: Mapping[str, str] | None = None,
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Make a job of rows in memory.
+        """Create a job from rows in memory.
 
-        The names of the columns are those of `from_csv`, and a row is judged as there. A cell
-        that JSON has no form for, such as a date, is kept as its text.
+        The names of the columns, and the rules for a row, are those of `from_csv`. A cell that
+        JSON cannot represent, such as a date, is stored as text.
 
         Args:
             rows: mappings, a DataFrame, an Arrow table, or records of `client.enrollments`, whose
                 id and username must still agree.
-            mode: see the class, as for the other terms.
-            reset_tracking: see the class.
-            only: see the class.
-            include_staff: see the class.
             columns: as for `from_csv`.
 
         Raises:
             InvalidInputError: they are not rows, or an argument cannot be used.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
-        return cls(terms=terms, selection=Selection((read_rows(rows, columns=columns),)))
+        return cls(terms=Terms(**terms), selection=Selection((read_rows(rows, columns=columns),)))
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def for_users(
         cls,
         users: Iterable[int | str | User],
         *,
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
         targets: Targets = "courses",
         courses: Iterable[int | str] | None = None,
         exclude_courses: Iterable[int | str] = (),
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
         """Make a job of every enrollment of these users, in every course.
 
@@ -198,10 +170,6 @@ class ArchiveJob:
 
         Args:
             users: an `int` is a user id, a `str` a username; or records of `client.users`.
-            mode: see the class, as for the other terms.
-            reset_tracking: see the class.
-            only: see the class.
-            include_staff: see the class.
             targets: `"learning_plans"` takes the enrollments in learning plans instead.
             courses: only in these courses, by id (int) or code (str).
             exclude_courses: not in these courses.
@@ -209,26 +177,21 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
         places = read_places(targets, courses, exclude_courses)
         part = evolve(places, users=read_people(users))
-        return cls(terms=terms, selection=Selection((part,)))
+        return cls(terms=Terms(**terms), selection=Selection((part,)))
 
     @classmethod
+    @shows_options(TermOptions, TERM_DEFAULTS)
     def for_inactive_users(
         cls,
         *,
         since: Since,
         exclude: Iterable[int | str | User] = (),
-        mode: ArchiveMode | str,
-        reset_tracking: bool,
-        only: str | Iterable[str] = "completed",
-        include_staff: bool = False,
         targets: Targets = "courses",
         courses: Iterable[int | str] | None = None,
         exclude_courses: Iterable[int | str] = (),
+        **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
         """Make a job of every enrollment of inactive users, in every course.
 
@@ -240,10 +203,6 @@ class ArchiveJob:
                 aware time, or how long ago.
             exclude: ids and usernames that are left alone. A name that matches nobody although
                 one that is easily taken for it is inactive stops the planning.
-            mode: see the class, as for the other terms.
-            reset_tracking: see the class.
-            only: see the class.
-            include_staff: see the class.
             targets: see `for_users`.
             courses: see `for_users`.
             exclude_courses: see `for_users`.
@@ -251,24 +210,23 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        terms = Terms(
-            mode=mode, reset_tracking=reset_tracking, only=only, include_staff=include_staff
-        )
         places = read_places(targets, courses, exclude_courses)
         inactive, left_alone = checked_since(since), read_exclusions(exclude)
         part = evolve(places, inactive_since=inactive, exclude=left_alone)
-        return cls(terms=terms, selection=Selection((part,)))
+        return cls(terms=Terms(**terms), selection=Selection((part,)))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.
 
-        White space around a username does not count. A `User` of `client.users` stands for its id.
+        White space around a username is ignored. A `User` of `client.users` means its id.
 
         Raises:
             InvalidInputError: the job has no target, or this is not an iterable of users.
         """
         if self.target is None:
-            raise InvalidInputError(".users(...) follows for_course(...): here is no target")
+            raise InvalidInputError(
+                "this job has no course or learning plan: call for_course(...).users(...)"
+            )
         rows = read_users(self.target, users)
         return evolve(self, selection=Selection((*self.selection.parts, rows)))
 
@@ -279,29 +237,28 @@ class ArchiveJob:
         exclude: Iterable[int | str | User] = (),
         form: Form = "hand_picked",
     ) -> ArchiveJob:
-        """This job with every enrollment of its target that it takes, found out by `plan`.
+        """Return this job with all enrollments of its target that match its terms.
+
+        `plan` reads the enrollments. A saved plan is not updated when users log in later.
 
         Args:
-            inactive_since: only users whose last access lies before this: a day (from its
-                midnight, UTC), an aware time, or how long ago. Users who never logged in are
-                not taken.
-            exclude: ids and usernames that are left alone. A name that matches nobody although
-                one that is easily taken for it is enrolled stops the planning.
-            form: `"select_all"` asks for the platform's select-all form, up to 10,000 a call (on
-                the screen: article; for the API assumed), where it is confirmed and safe; it is
-                sent as hand-picked chunks elsewhere, and the plan says why.
-
-        Who is taken is decided when it is planned: a saved plan does not look again at who has
-        logged in since.
+            inactive_since: only users whose last access is before this: a day (its midnight,
+                UTC), an aware time, or how long ago. Users who never logged in are not included.
+            exclude: ids and usernames to leave alone. If a name matches no user, but a similar
+                name is enrolled, planning stops.
+            form: `"select_all"` asks for the platform's select-all form, up to 10,000 enrollments
+                a call (on the screen: article; for the API assumed), where it is confirmed and
+                safe; elsewhere hand-picked chunks are sent, and the plan says why.
 
         Raises:
             InvalidInputError: the job has no target, or an argument cannot be used.
         """
         if self.target is None:
-            text = ".all_enrollments(...) follows for_course(...): here is no target"
-            raise InvalidInputError(text)
+            raise InvalidInputError(
+                "this job has no course or learning plan: call for_course(...).all_enrollments()"
+            )
         if form not in ("hand_picked", "select_all"):
-            raise InvalidInputError(f"form is 'hand_picked' or 'select_all', not {form!r}")
+            raise InvalidInputError(f"form must be 'hand_picked' or 'select_all', not {form!r}")
         everything = Everything(
             self.target,
             None if inactive_since is None else checked_since(inactive_since),
@@ -311,7 +268,7 @@ class ArchiveJob:
         return evolve(self, selection=Selection((*self.selection.parts, everything)))
 
     def __add__(self, other: ArchiveJob) -> ArchiveJob:
-        """The rows of both, this job's first.
+        """Return a job with the rows of both, this job's rows first.
 
         Raises:
             InvalidInputError: the jobs differ in mode, reset_tracking, only or include_staff.
@@ -320,21 +277,21 @@ class ArchiveJob:
             return NotImplemented
         if self.terms != other.terms:
             difference = self.terms.difference(other.terms)
-            raise InvalidInputError(f"jobs can only be added on equal terms; {difference}")
+            raise InvalidInputError(f"only jobs with equal terms can be added; {difference}")
         parts = (self.selection.parts, other.selection.parts)
         if not all(parts):
             raise InvalidInputError(
-                "a job without a selection cannot be added: say .users(...) first"
+                "a job without a selection cannot be added: call .users(...) first"
             )
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
     def __radd__(self, other: int) -> ArchiveJob:
-        """Let `sum(jobs)` begin: 0 and a job is the job."""
+        """Support `sum(jobs)`, which begins with 0."""
         return self if type(other) is int and other == 0 else NotImplemented
 
     @property
     def row_count(self) -> int | None:
-        """How many rows are asked for; None where only a plan can find out."""
+        """The number of rows; None where only planning can determine it."""
         is_known = all(isinstance(part, Rows) for part in self.selection.parts)
         return len(self.selection) if is_known else None
 
@@ -358,32 +315,37 @@ class ArchiveJob:
         on_shared: OnShared = "skip",
         skip_archived_within: timedelta = timedelta(days=30),
     ) -> ArchivePlan:
-        """Find out what `apply` would do, by reading only.
+        """Plan the job: decide what `apply` will do, by reading only.
 
         Args:
             client: the platform.
-            on_shared: what becomes of an archive and unenroll of a learning plan that shares a
-                course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
-                it, when what became of each course is read back and told. The platform does not
-                proceed with those courses and plans (article). Two plans of one archive and
-                re-enroll job that share a course for a user fall under it too.
-            skip_archived_within: in archive and re-enroll, users archived in the target less
-                than this ago are skipped.
+            on_shared: what to do where archive and unenroll concerns a learning plan that shares
+                a course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
+                it and report the outcome of each course. The platform does not proceed with those
+                courses and plans (article). It also applies to two plans of an archive and
+                re-enroll job that share a course for a user.
+            skip_archived_within: in archive and re-enroll, skip users who were archived in the
+                target less than this ago.
 
         Raises:
-            InvalidInputError: the job has no selection, or `on_shared="fail"` found something.
+            InvalidInputError: the job has no selection, or `on_shared="fail"` applies.
             PermissionDeniedError: the job has learning plans, and the account is a Power User.
             ApiError: a call failed.
         """
         if not self.selection.parts:
-            cure = "say whose enrollments with .users(...) or .all_enrollments()"
-            raise InvalidInputError(f"this job has no selection: {cure}")
+            raise InvalidInputError(
+                "this job has no selection: add one with .users(...) or .all_enrollments()"
+            )
         _check("plan", client, Client)
         _check("skip_archived_within", skip_archived_within, timedelta)
-        if (span := skip_archived_within) < timedelta():
-            raise InvalidInputError(f"skip_archived_within lies in the future: {span}")
+        if skip_archived_within < timedelta():
+            raise InvalidInputError(
+                f"skip_archived_within must not be negative: {skip_archived_within}"
+            )
         if on_shared not in ("skip", "fail", "allow"):
-            raise InvalidInputError(f"on_shared is 'skip', 'fail' or 'allow', not {on_shared!r}")
+            raise InvalidInputError(
+                f"on_shared must be 'skip', 'fail' or 'allow', not {on_shared!r}"
+            )
         plan = ArchivePlan.of(
             *make_plan(
                 self.terms,

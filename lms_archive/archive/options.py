@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypedDict
 
 from attrs import Attribute, field, frozen
+from attrs.validators import optional
 
 from lms_archive.archive.events import OnEvent, bar_class
 from lms_archive.archive.planning.estimate import affected
@@ -13,16 +16,18 @@ from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
 
 __all__ = [
+    "RUN_DEFAULTS",
     "Options",
+    "RunOptions",
     "check_ceiling",
     "check_client",
-    "check_number",
     "check_platform",
 ]
 
 
 def _is_number(_: object, name: Attribute[int], value: object) -> None:
-    check_number(name.name, value)
+    if type(value) is not int or value < 0:
+        raise InvalidInputError(f"{name.name} is a whole number of enrollments, not {value!r}")
 
 
 def _is_decision(_: object, name: Attribute[bool], value: object) -> None:
@@ -37,16 +42,51 @@ def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> N
         )
 
 
+class RunOptions(TypedDict, total=False):
+    """How a job is run: the options of `ArchivePlan.apply` and `resume`; see `apply`."""
+
+    max_affected: int | None
+    canary: int | None
+    progress: bool
+    on_event: OnEvent | None
+    trust_contract: bool
+    allow_changes: bool
+    note: str | None
+
+
+RUN_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "max_affected": None,
+        "canary": None,
+        "progress": False,
+        "on_event": None,
+        "trust_contract": False,
+        "allow_changes": False,
+        "note": None,
+    }
+)
+"""What these options are where they are not given."""
+
+
 @frozen(kw_only=True)
 class Options:
-    """How a job is run: the arguments that `apply` and `resume` share."""
+    """How a job is run: the options of `apply` and `resume`, checked."""
 
+    max_affected: int | None = field(default=None, validator=optional(_is_number))
     canary: int = field(default=1, validator=_is_number)
     progress: bool = field(default=False, validator=_is_decision)
     on_event: OnEvent | None = field(default=None, validator=_is_listener)
     trust_contract: bool = field(default=False, validator=_is_decision)
     allow_changes: bool = field(default=False, validator=_is_decision)
     note: str | None = None
+
+    @classmethod
+    def of(cls, options: RunOptions, *, canary: int) -> Options:
+        """Check options; *canary* is how many enrollments are sent alone first by default."""
+        values: dict[str, Any] = {**RUN_DEFAULTS, **options}
+        if values["canary"] is None:
+            values["canary"] = canary
+        return cls(**values)
 
     def __attrs_post_init__(self) -> None:
         if self.progress:
@@ -70,17 +110,7 @@ def check_client(client: object) -> None:
         raise InvalidInputError(f"client must be a Client, not {client!r:.60}")
 
 
-def check_number(name: str, value: object) -> None:
-    """Refuse what is not a number of enrollments."""
-    if type(value) is not int or value < 0:
-        raise InvalidInputError(f"{name} is a whole number of enrollments, not {value!r}")
-
-
 def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
     """Refuse a plan that may archive more than is allowed."""
-    if max_affected is None:
-        return
-    check_number("max_affected", max_affected)
-    count = affected(chunks)
-    if count > max_affected:
+    if max_affected is not None and (count := affected(chunks)) > max_affected:
         raise TooManyAffectedError(count, max_affected)

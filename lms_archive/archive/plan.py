@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
 from lms_archive.archive.added_columns import PLAN_COLUMNS, beside, spellings
-from lms_archive.archive.events import OnEvent
 from lms_archive.archive.execution import apply_plan
 from lms_archive.archive.ledger import digest_of, load_plan, save_plan
-from lms_archive.archive.options import Options
+from lms_archive.archive.options import RUN_DEFAULTS, RunOptions
 from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.selection import Selection
+from lms_archive.archive.signatures import shows_options
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.tables.csv import Destination, write_csv
+from lms_archive.wire.tracebacks import short_traceback
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["ArchivePlan"]
 
@@ -134,18 +138,14 @@ class ArchivePlan(PlanData):
     def _repr_html_(self) -> str:
         return html(plan_summary(self))
 
+    @short_traceback
+    @shows_options(RunOptions, {**RUN_DEFAULTS, "canary": 1})
     def apply(
         self,
         client: Client,
         *,
         ledger: str | os.PathLike[str],
-        max_affected: int | None = None,
-        canary: int = 1,
-        progress: bool = False,
-        on_event: OnEvent | None = None,
-        trust_contract: bool = False,
-        allow_changes: bool = False,
-        note: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> ArchiveResult:
         """Archive what was planned, and account for every row. It cannot be undone.
 
@@ -180,20 +180,11 @@ class ArchivePlan(PlanData):
             RunStoppedError: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; the ledger can be resumed.
         """
-        options = Options(
-            canary=canary,
-            progress=progress,
-            on_event=on_event,
-            trust_contract=trust_contract,
-            allow_changes=allow_changes,
-            note=note,
-        )
         return apply_plan(
             self,
             self.selection,
             self.digest,
             client,
             ledger=ledger,
-            max_affected=max_affected,
             options=options,
         )

@@ -1,11 +1,11 @@
-"""Jobs, plans and results as a person reads them: the same lines and grids as text and as HTML."""
+"""Render jobs, plans and results for people: the same lines and grids as text and as HTML."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ _RECORD: Final = (
 
 @frozen
 class Line:
-    """A line of text; a strong one is what must not be overlooked."""
+    """A line of text; a strong line must not be overlooked."""
 
     text: str
     strong: bool = False
@@ -57,10 +57,10 @@ class Grid:
     """The first rows of a table.
 
     Attributes:
-        title: what they are, and how many of how many.
+        title: what the rows are, and how many of how many.
         header: the names of the columns.
         rows: the rows that are shown.
-        numbers: the columns that hold counts.
+        numbers: the columns with counts.
     """
 
     title: str
@@ -74,13 +74,13 @@ Part = Line | Grid
 
 def text(parts: Iterable[Part]) -> str:
     """Render a summary for a terminal; control characters in names are shown escaped."""
-    rows = (row for part in parts for row in _text_of(part))
-    return "\n".join(rows).replace("\n\n\n", "\n\n")
+    lines = chain.from_iterable(map(_text_of, parts))
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
 def html(parts: Iterable[Part]) -> str:
     """Render a summary for a notebook."""
-    return block(*(piece for part in parts for piece in _html_of(part)))
+    return block(*chain.from_iterable(map(_html_of, parts)))
 
 
 def _text_of(part: Part) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _html_of(part: Part) -> Iterator[str]:
 
 
 def job_summary(terms: Terms, selection: Selection) -> list[Part]:
-    """Summarize what is asked for, and on which terms."""
+    """Summarize the selection and the terms of a job."""
     parts: list[Part] = [Line(f"Job: archive and {terms.mode}", strong=True), *_terms(terms)]
     whole = [part for part in selection.parts if not isinstance(part, Rows)]
     parts += map(_whole, whole)
@@ -143,7 +143,7 @@ def part_name(part: Rows | Everything | Everywhere) -> str:
 
 
 def plan_summary(plan: PlanData) -> list[Part]:
-    """Summarize a plan: what a person reads before they say yes."""
+    """Summarize a plan, for the decision whether to apply it."""
     enrollments = _number(sum(map(len, plan.chunks)), "enrollment")
     targets = _targets(plan.chunks)
     kinds = Counter(target.kind.replace("_", " ") for target in targets)
@@ -179,22 +179,22 @@ def _terms(terms: Terms) -> Iterator[Line]:
 
 
 def _limits_of_records(chunks: Sequence[Chunk]) -> Iterator[Line]:
-    """Say what else is archived, and what the archived records will not hold."""
+    """Yield what else is archived, and what the archived records will not contain."""
     plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
     if plans:
         courses = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
         number = _number(courses, "enrollment")
         yield Line(f"Up to {number} in courses of the learning plans will be archived as well.")
-        yield Line("A learning plan's record does not hold scores, time spent or progress.")
+        yield Line("The record of a learning plan does not contain scores, time spent or progress.")
     if len(plans) < len(chunks):
         yield Line(
-            "As far as is known, a course's record does not hold the progress in its training "
-            "material."
+            "As far as is known, the record of a course does not contain the progress in its "
+            "training material."
         )
 
 
 def _targets(chunks: Iterable[Chunk]) -> dict[PlannedTarget, list[int]]:
-    """The sizes of the chunks of each target."""
+    """Return the sizes of the chunks of each target."""
     targets: dict[PlannedTarget, list[int]] = {}
     for chunk in chunks:
         targets.setdefault(chunk.target, []).append(len(chunk))
@@ -210,7 +210,7 @@ def _target_grid(targets: Mapping[PlannedTarget, Sequence[int]]) -> Grid:
 
 
 def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
-    """The first enrollments: an id that was meant as a name is seen by the name it has."""
+    """Show the first enrollments with their usernames, which reveal a misread id."""
     enrollments = ((chunk.target, member) for chunk in chunks for member in chunk.members)
     rows = [
         (target, member.user_id, member.username, member.status, member.enrolled_at)
@@ -221,7 +221,7 @@ def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
 
 
 def _skip_grid(skips: Sequence[Skip]) -> Grid:
-    """How many rows are skipped by each code, and the reason of the first of them."""
+    """Show how many rows are skipped with each code, and the reason of the first."""
     counts = Counter(skip.code for skip in skips)
     first = {skip.code: skip.reason for skip in reversed(skips)}
     rows = [(number, code, first[code]) for code, number in counts.most_common()]
@@ -230,7 +230,7 @@ def _skip_grid(skips: Sequence[Skip]) -> Grid:
 
 
 def result_lines(counts: Mapping[str, int], ledger: Path, notes: Iterable[str]) -> list[Part]:
-    """Summarize a result: its counts, its ledger, and what else must be known."""
+    """Summarize a result: its counts, its ledger, and notes."""
     by_kind = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
     return [Line(f"{by_kind} ({ledger})", strong=True), *map(Line, notes)]
 
@@ -248,9 +248,11 @@ def record_grid(records: Any) -> Grid:
 
 
 def _outcome(outcome: Outcome) -> tuple[Any, ...]:
-    at = outcome.record and outcome.record.archiving.archived_at
-    what = (outcome.line, outcome.kind, outcome.code, outcome.target, outcome.user)
-    return (*what, outcome.reason, at)
+    archived_at = outcome.record and outcome.record.archiving.archived_at
+    return (
+        *(outcome.line, outcome.kind, outcome.code, outcome.target, outcome.user),
+        *(outcome.reason, archived_at),
+    )
 
 
 def _record(record: ArchivedRecord) -> tuple[Any, ...]:
@@ -274,7 +276,7 @@ def _whole(part: Everything | Everywhere) -> Line:
         whose = f" of users inactive for {_period(since)}"
     where = part.where if isinstance(part, Everywhere) else part.target
     excluded = f", with {_number(len(part.exclude), 'user')} excluded" if part.exclude else ""
-    return Line(f"Every enrollment{whose} in {where}{excluded}; planning finds them.")
+    return Line(f"Every enrollment{whose} in {where}{excluded}; planning reads them.")
 
 
 def _number(count: int, word: str) -> str:

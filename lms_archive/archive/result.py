@@ -1,4 +1,4 @@
-"""What came of a job: read from its ledger when it is asked for."""
+"""The result of a job, read from its ledger on demand."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def _is_client(_: object, __: Attribute[Client | None], value: object) -> None:
 
 @frozen
 class ArchiveResult(Table):
-    """One outcome for every row asked for; the ledger is the evidence.
+    """The result of a job: an outcome for every row, read from the ledger.
 
     Attributes:
-        ledger: the file that holds it all.
-        client: the platform it came from, where certificates are asked for.
+        ledger: the file that holds the plan, the events and the outcomes.
+        client: the client of the platform, which `save_certificates` needs; or None.
     """
 
     ledger: Path = field(converter=ledger_path_from)
     client: Client | None = field(default=None, eq=False, repr=False, validator=_is_client)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled without its client: that would carry the login to wherever results are kept."""
+        """Pickle without the client, so that a stored result contains no login."""
         return ArchiveResult, (self.ledger,)
 
     @property
@@ -85,7 +85,7 @@ class ArchiveResult(Table):
 
     @property
     def failed(self) -> Outcomes:
-        """Rows that were sent and are still active; `to_csv` gives valid input again."""
+        """Rows that were sent and are still active; `to_csv` writes valid input for a new job."""
         return Outcomes(self.ledger, "failed")
 
     @property
@@ -95,7 +95,7 @@ class ArchiveResult(Table):
 
     @property
     def incomplete(self) -> Outcomes:
-        """Archived rows where something is not as asked: see `differences` and `reason`."""
+        """Archived rows that are not exactly as requested: see `differences` and `reason`."""
         return Outcomes(self.ledger, "archived", incomplete_only=True)
 
     @property
@@ -105,12 +105,12 @@ class ArchiveResult(Table):
 
     @property
     def pending(self) -> Pending:
-        """Rows that have no outcome yet: the job was interrupted, or still runs."""
+        """Rows that have no outcome yet: the job was interrupted, or is still running."""
         return Pending(self.ledger)
 
     @property
     def is_finished(self) -> bool:
-        """Whether every row has its final outcome; else `resume` goes on, or looks again."""
+        """Whether every row has its final outcome; if not, `resume` continues the job."""
         return standing_in(self.ledger).is_finished
 
     @property
@@ -128,12 +128,12 @@ class ArchiveResult(Table):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the plan warned of."""
+        """The warnings of the plan."""
         return texts_in(self.ledger, Warned)
 
     @property
     def note(self) -> str | None:
-        """What `apply` and each `resume` were given as `note`."""
+        """The notes passed to `apply` and each `resume`, or None."""
         return note_in(self.ledger)
 
     def to_pandas(self) -> Any:
@@ -147,30 +147,31 @@ class ArchiveResult(Table):
         return html([*self._lines(), outcome_grid(self.outcomes)])
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
-        """Save the certificates that were present at archive time (article), as PDFs.
+        """Save the certificates that were present at the time of archiving, as PDFs.
 
-        The folder is made where it is missing, for its owner alone. Links are followed to the
-        platform only. A certificate that cannot be had does not stop the others: it is told.
+        A missing folder is created, accessible to its owner alone. Only links to the platform are
+        followed. A certificate that cannot be saved does not stop the others; the returned value
+        lists it.
 
         Raises:
-            InvalidInputError: this result has no client: make it with `resume(ledger, client)`. Or
-                the folder cannot be made.
+            InvalidInputError: this result has no client (`resume(ledger, client)` returns a result
+                with a client), or the folder cannot be created.
             ApiError: the platform cannot be reached, or the login failed.
         """
         if self.client is None:
             raise InvalidInputError(
-                "this result has no client: resume(ledger, client) gives one that has"
+                "this result has no client: resume(ledger, client) returns one with a client"
             )
         return save_certificates(
             self.client, self.records, path_from(folder, "folder", "certificates", "folder")
         )
 
     def raise_for_failures(self) -> None:
-        """Do nothing where the job is finished, and every row that was sent is archived.
+        """Raise an error unless the job is finished and every row that was sent is archived.
 
         Raises:
-            RunStoppedError: rows failed, are unknown, or have no outcome yet; the first that
-                failed or are unknown are named.
+            RunStoppedError: rows failed, are unknown, or have no outcome yet; the message lists
+                the first rows that failed or are unknown.
         """
         counts, unfinished = self.counts, list(self._unfinished())
         if not (counts["failed"] or counts["unknown"] or unfinished):
@@ -185,7 +186,7 @@ class ArchiveResult(Table):
         raise error
 
     def _wrong(self) -> Iterator[str]:
-        """The rows that failed or are unknown, and why."""
+        """Yield the rows that failed or are unknown, and why."""
         for outcome in self.outcomes:
             if outcome.kind in ("failed", "unknown"):
                 where = f"line {outcome.line}: " if outcome.line else ""
@@ -198,16 +199,16 @@ class ArchiveResult(Table):
         return result_lines(self.counts, self.ledger, [*self._unfinished(), *self._trusted()])
 
     def _unfinished(self) -> Iterator[str]:
-        """What is left of a job that was interrupted, and what to type."""
+        """Yield how many rows are pending, and how to continue."""
         pending = pending_count_in(self.ledger)
         if pending:
             yield (
                 f"unfinished: {counted(pending, pending, 'row')} pending; "
-                f"resume({str(self.ledger)!r}, client) goes on"
+                f"resume({str(self.ledger)!r}, client) continues"
             )
 
     def _trusted(self) -> Iterable[str]:
-        """What went unconfirmed by the platform's swagger, and was sent all the same."""
+        """Return the calls that were sent although the platform's swagger does not confirm them."""
         events = read_events(self.ledger, ContractChecked)
         return dict.fromkeys(text for event in events for text in event.trusted)
 

@@ -1,4 +1,4 @@
-"""The views of a result: outcomes, pending rows and archived records, read as they are iterated."""
+"""The views of a result: outcomes, pending rows and archived records, read lazily."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from lms_archive.records.archived import (
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
 )
-from lms_archive.tables.columns import Column, columns_of, given_columns, rows_of
+from lms_archive.tables.columns import Column, columns_of, inferred_columns, rows_of
 from lms_archive.tables.frames import Table
 
 __all__ = ["Outcomes", "Pending", "Records", "ledger_path_from", "note_in", "texts_in"]
@@ -47,23 +47,23 @@ _RECORDS = {
 
 
 def ledger_path_from(value: str | os.PathLike[str]) -> Path:
-    """Return the path of a ledger, or refuse what is not one."""
+    """Return the path of a ledger, or raise an error for a value that is not a path."""
     return path_from(value, "ledger", "ledger.sqlite")
 
 
 @frozen
 class Outcomes(Table):
-    """Outcomes in input order, read from the ledger as they are iterated."""
+    """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
     kind: str | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
     def __iter__(self) -> Iterator[Outcome]:
-        found = outcomes_in(self.ledger, self.kind)
+        outcomes = outcomes_in(self.ledger, self.kind)
         if self.incomplete_only:
-            return (one for one in found if one.is_incomplete)
-        return found
+            return (outcome for outcome in outcomes if outcome.is_incomplete)
+        return outcomes
 
     def __len__(self) -> int:
         if self.incomplete_only:
@@ -74,8 +74,8 @@ class Outcomes(Table):
     def to_pandas(self) -> Any:
         """Return the rows as a DataFrame; needs the extra `pandas`.
 
-        A row that came from a DataFrame has its label there in the index, another its position
-        among the rows asked for, from 0: so a view can be joined to what was given.
+        The index holds the label of each row in its DataFrame, or for other rows the position in
+        the input, from 0, so that a view can be joined to the input.
 
         Raises:
             LmsArchiveError: pandas is not installed.
@@ -83,11 +83,10 @@ class Outcomes(Table):
         return indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        """The user's columns of all rows, so that an empty view is valid input too, and ours."""
+        """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
-        return with_outcomes(
-            given_columns(_samples(self.ledger)), ((one.row, _added(one, note)) for one in self)
-        )
+        rows = ((outcome.row, _added(outcome, note)) for outcome in self)
+        return with_outcomes(inferred_columns(_samples(self.ledger)), rows)
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -96,9 +95,9 @@ class Outcomes(Table):
 
 @frozen
 class Pending(Table):
-    """Rows without an outcome yet, in input order, read from the ledger as they are iterated.
+    """Rows without an outcome, in input order, read from the ledger during iteration.
 
-    Some of them may be on their way: `resume` settles them. Do not plan them again before.
+    Some of them may already have been sent: call `resume` before you plan them again.
     """
 
     ledger: Path = field(converter=ledger_path_from)
@@ -120,24 +119,24 @@ class Pending(Table):
         return indexed(super().to_pandas(), self)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        """The columns of the outcomes, so that it is known as a file of ours."""
-        rows = ((one.row, _added_while_pending(one)) for one in self)
-        return with_outcomes(given_columns(_samples(self.ledger)), rows)
+        """Return the columns of the outcomes, so that `from_csv` recognizes the file."""
+        rows = ((row.row, _added_while_pending(row)) for row in self)
+        return with_outcomes(inferred_columns(_samples(self.ledger)), rows)
 
 
 @frozen
 class Records(Table):
-    """The archived records of a result in input order, read from the ledger as it is iterated.
+    """The archived records of a result, in input order, read from the ledger during iteration.
 
-    As a table they have the columns of `ArchivedCourseEnrollment`, or those of
-    `ArchivedLearningPlanEnrollment`, or, where the job has targets of both kinds, both. The index
+    As a table they have the columns of `ArchivedCourseEnrollment` or of
+    `ArchivedLearningPlanEnrollment`, or of both where the job has targets of both kinds. The index
     of `to_pandas` is that of the outcomes.
     """
 
     ledger: Path = field(converter=ledger_path_from)
 
     def __iter__(self) -> Iterator[ArchivedRecord]:
-        return (one.record for one in Outcomes(self.ledger, "archived") if one.record is not None)
+        return (outcome.record for outcome in self._outcomes() if outcome.record is not None)
 
     def __len__(self) -> int:
         return counts_in(self.ledger)["archived"]
@@ -148,8 +147,11 @@ class Records(Table):
         Raises:
             LmsArchiveError: pandas is not installed.
         """
-        archived = Outcomes(self.ledger, "archived")
-        return indexed(super().to_pandas(), (one for one in archived if one.record is not None))
+        with_record = (outcome for outcome in self._outcomes() if outcome.record is not None)
+        return indexed(super().to_pandas(), with_record)
+
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(self.ledger, "archived")
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         kinds = target_kinds_in(self.ledger)
@@ -166,27 +168,28 @@ def texts_in(ledger: Path, cls: type[Noted | Warned]) -> tuple[str, ...]:
 
 
 def note_in(ledger: Path) -> str | None:
-    """Return what `apply` and each `resume` were given as `note`."""
+    """Return the notes passed to `apply` and each `resume`, or None."""
     return "; ".join(map(str, texts_in(ledger, Noted))) or None
 
 
 def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
-    """Rows with all the columns that were given, and in each a value of every type that is there.
+    """Yield rows from which the columns of the user can be inferred.
 
-    Of whole numbers the least and the largest: not all of them fit into a column.
+    They have every column, and in each column a value of every type in it. Of whole numbers they
+    have the smallest and the largest, because not all of them fit into a column.
     """
     for header, rows in cells_in(ledger):
         columns = list(zip_longest(*rows))
         yield dict.fromkeys(header[: len(columns)])
         for name, cells in zip(header, columns, strict=False):
             for kind in set(map(type, cells)):
-                of_kind: list[Any] = [one for one in cells if type(one) is kind]
-                ends = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
-                yield from ({name: one} for one in ends)
+                of_kind: list[Any] = [cell for cell in cells if type(cell) is kind]
+                samples = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
+                yield from ({name: cell} for cell in samples)
 
 
 def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
-    """What `OUTCOME_COLUMNS` hold of an outcome."""
+    """Return the values of `OUTCOME_COLUMNS` for an outcome."""
     record = outcome.record
     return (
         outcome.kind,
@@ -204,9 +207,9 @@ def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
 
 
 def _added_while_pending(row: PendingRow) -> list[Any]:
-    """What `OUTCOME_COLUMNS` hold of a row that has no outcome yet."""
-    known = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
-    return [known.get(column.name) for column in OUTCOME_COLUMNS]
+    """Return the values of `OUTCOME_COLUMNS` for a row that has no outcome yet."""
+    values = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
+    return [values.get(column.name) for column in OUTCOME_COLUMNS]
 
 
 def _differences(outcome: Outcome) -> str | None:

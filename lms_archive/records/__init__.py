@@ -1,4 +1,4 @@
-"""What the platform holds, as frozen, typed records."""
+"""The objects of the platform as frozen, typed records."""
 
 from lms_archive.records.active import (
     Account,

@@ -1,4 +1,4 @@
-"""What is on the platform now: users, courses, active enrollments, background jobs."""
+"""Records of users, courses, learning plans, active enrollments and background jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ __all__ = [
 
 @frozen(kw_only=True)
 class Account:
-    """The account that a client is logged in as (seen). `level` is the platform's own word."""
+    """The account that a client is logged in as. `level` is the platform's own word."""
 
     user_id: int | None = None
     username: str | None = None
@@ -30,17 +30,17 @@ class Account:
 
     @property
     def is_power_user(self) -> bool:
-        """Whether the platform calls it a Power User: `power_user` or `poweruser` (seen)."""
+        """Whether the account is a Power User: its level is `power_user` or `poweruser`."""
         letters = "".join(filter(str.isalpha, (self.level or "").lower()))
         return letters == "poweruser"
 
 
 @frozen(kw_only=True)
 class User(Record):
-    """An account on the platform (2017 and seen). Times are UTC.
+    """A user of the platform. Times are UTC.
 
-    `is_active` is False for a suspended account. `extra` holds the fields that this library
-    does not know, as they came.
+    `is_active` is False for a suspended user. `extra` holds the fields that this library does
+    not know, unchanged.
     """
 
     user_id: int
@@ -60,7 +60,7 @@ class User(Record):
 
 @frozen(kw_only=True)
 class Course(Record):
-    """A course as the list of courses shows it (seen)."""
+    """A course as the list of courses shows it."""
 
     course_id: int
     code: str | None = None
@@ -72,7 +72,7 @@ class Course(Record):
 
 @frozen(kw_only=True)
 class _Enrollment(Record):
-    """What an active enrollment tells, wherever it is."""
+    """The fields that active enrollments in courses and learning plans share."""
 
     user_id: int
     username: str | None = None
@@ -90,10 +90,10 @@ class _Enrollment(Record):
 
 @frozen(kw_only=True)
 class CourseEnrollment(_Enrollment):
-    """An active enrollment of a user in a course (seen; `username` in it: assumed).
+    """An active enrollment of a user in a course.
 
     Times are UTC; `time_spent` is in seconds. `status` and `level` are enum members where the
-    word is known, else the platform's own word; None where the item had none.
+    word is known, else the platform's own word; None where the item has none.
     """
 
     course_id: int
@@ -106,7 +106,7 @@ class CourseEnrollment(_Enrollment):
 
 @frozen(kw_only=True)
 class LearningPlan(Record):
-    """A learning plan as the list of plans shows it (seen)."""
+    """A learning plan as the list of learning plans shows it."""
 
     learning_plan_id: int
     code: str | None = None
@@ -122,7 +122,7 @@ class LearningPlan(Record):
 
 @frozen(kw_only=True)
 class LearningPlanCourse(Record):
-    """A course as a learning plan lists it (seen, weak)."""
+    """A course as a learning plan lists it."""
 
     course_id: int
     code: str | None = None
@@ -133,7 +133,7 @@ class LearningPlanCourse(Record):
 
 @frozen(kw_only=True)
 class LearningPlanEnrollment(_Enrollment):
-    """An active enrollment of a user in a learning plan (seen).
+    """An active enrollment of a user in a learning plan.
 
     Times are UTC; `time_spent` is in seconds. `status` and `level` are as in `CourseEnrollment`.
     """
@@ -146,9 +146,9 @@ class LearningPlanEnrollment(_Enrollment):
 
 @frozen(kw_only=True)
 class BackgroundJob(Record):
-    """Work that the platform does after it has answered (2017). Times are UTC.
+    """A background job of the platform. Times are UTC.
 
-    `errors` and `total` are counts of rows; which rows failed is named nowhere.
+    `errors` and `total` count rows; the platform does not say which rows failed.
     """
 
     job_id: str
@@ -165,5 +165,5 @@ class BackgroundJob(Record):
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still do something: an unknown status counts as open."""
+        """Whether the job may still be working: an unknown status counts as open."""
         return self.status not in (JobStatus.COMPLETED, JobStatus.ABORTED)

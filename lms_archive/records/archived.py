@@ -1,8 +1,8 @@
-"""What an archived enrollment holds: frozen by the platform at the time of the archive.
+"""Records of archived enrollments, which the platform froze when it archived them.
 
-The groups and fields follow the article's list of archived data (for courses: assumed to be the
-same four groups). A field that the article marks as saved but not returned via API is present,
-always None here, and carries `metadata={"returned": False}`.
+The groups and fields follow the article's list of archived data (for courses, the same four groups
+are assumed). A field that the article marks as saved but not returned by the API is always None,
+and has `metadata={"returned": False}`.
 """
 
 from datetime import datetime
@@ -32,7 +32,7 @@ _SAVED = {"returned": False}
 
 @frozen(kw_only=True)
 class ArchiveDetails:
-    """When it was archived (UTC), and by whom: a user id, or the word the platform gives."""
+    """When the enrollment was archived (UTC), and by whom: a user id, or the platform's word."""
 
     record_id: int
     archived_at: datetime | None = None
@@ -41,7 +41,7 @@ class ArchiveDetails:
 
 @frozen(kw_only=True)
 class ArchivedUser:
-    """The user as they were at the time of the archive (article)."""
+    """The user at the time of archiving."""
 
     user_id: int
     username: str | None = None
@@ -57,7 +57,7 @@ class ArchivedUser:
 
 @frozen(kw_only=True)
 class ArchivedCourse:
-    """The course as it was at the time of the archive (fields assumed, after the article)."""
+    """The course at the time of archiving. The fields are assumed, after those of the article."""
 
     course_id: int
     title: str | None = None
@@ -72,9 +72,9 @@ class ArchivedCourse:
 
 @frozen(kw_only=True)
 class ArchivedLearningPlan:
-    """The learning plan as it was at the time of the archive (article).
+    """The learning plan at the time of archiving.
 
-    `courses` holds the ids of its courses; `status` is where the learner stood in it.
+    `courses` holds the ids of its courses; `status` is the learner's status in the plan.
     """
 
     learning_plan_id: int
@@ -98,7 +98,7 @@ class ArchivedLearningPlan:
 
 @frozen(kw_only=True)
 class EnrollmentDetails:
-    """The enrollment in a learning plan that was archived (article)."""
+    """The enrollment in a learning plan at the time of archiving."""
 
     enrolled_at: datetime | None = None
     enrolled_by: int | str | None = None
@@ -111,7 +111,7 @@ class EnrollmentDetails:
 
 @frozen(kw_only=True)
 class CourseEnrollmentDetails(EnrollmentDetails):
-    """The enrollment in a course that was archived (assumed). `time_spent` is in seconds."""
+    """The enrollment in a course at the time of archiving. `time_spent` is in seconds."""
 
     level: EnrollmentLevel | str | None = None
     score: float | None = None
@@ -120,11 +120,11 @@ class CourseEnrollmentDetails(EnrollmentDetails):
 
 @frozen(kw_only=True)
 class ArchivedCourseEnrollment(Record):
-    """One archived enrollment in a course. Times are UTC; nothing in it can change any more.
+    """An archived enrollment in a course. Times are UTC.
 
-    `learning_plan_id` is set where the archive came with that of a learning plan (assumed).
-    `extra` holds the fields that this library does not know, as they came. `platform` is the base
-    URL that the record was read from, or None where that is not known.
+    `learning_plan_id` is set where the enrollment was archived with that of a learning plan
+    (assumed). `extra` holds the fields that this library does not know, unchanged. `platform` is
+    the base URL that the record was read from, or None where that is unknown.
     """
 
     archiving: ArchiveDetails
@@ -138,10 +138,10 @@ class ArchivedCourseEnrollment(Record):
 
 @frozen(kw_only=True)
 class ArchivedLearningPlanEnrollment(Record):
-    """One archived enrollment in a learning plan (article). Times are UTC.
+    """An archived enrollment in a learning plan. Times are UTC.
 
-    `extra` holds the fields that this library does not know, as they came. `platform` is the base
-    URL that the record was read from, or None where that is not known.
+    `extra` holds the fields that this library does not know, unchanged. `platform` is the base
+    URL that the record was read from, or None where that is unknown.
     """
 
     archiving: ArchiveDetails
@@ -153,7 +153,7 @@ class ArchivedLearningPlanEnrollment(Record):
 
 
 ArchivedRecord = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment
-"""An archived enrollment of a course or of a learning plan; `isinstance` tells them apart."""
+"""An archived enrollment in a course or in a learning plan; use `isinstance` to distinguish."""
 
 R = TypeVar("R", bound=ArchivedRecord)
 

@@ -1,7 +1,7 @@
-"""Converters for the values in the platform's JSON, one for each type of a record's field.
+"""Convert the values in the platform's JSON: a converter for each type of a record's field.
 
-A converter returns the value as its type, or raises `ValueError` with what was expected. It never
-guesses: a value of another form is an error, and an unknown word is kept as it came.
+A converter returns the value as its type, or raises `ValueError` with the expected form. It never
+guesses: a value of another form is an error, and an unknown word stays unchanged.
 """
 
 from __future__ import annotations
@@ -111,22 +111,22 @@ def _optional_text(value: object) -> str | None:
     return value if value is None or type(value) is str else _text(value)
 
 
-def _word(known: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
-    exact: dict[Any, Enum] = dict(known)
+def _word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
+    exact: dict[Any, Enum] = dict(members)
 
     def convert_word(value: object) -> Enum | str:
         try:
             return exact[value]
         except (KeyError, TypeError):
             text = _text(value)
-            return known.get(text) or known.get(text.strip().lower()) or text
+            return members.get(text) or members.get(text.strip().lower()) or text
 
     return convert_word
 
 
-def _optional_word(known: Mapping[str, Enum]) -> Callable[[object], Enum | str | None]:
-    convert = _word(known)
-    exact: dict[Any, Enum | None] = {**known, None: None, "": None}
+def _optional_word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str | None]:
+    convert = _word(members)
+    exact: dict[Any, Enum | None] = {**members, None: None, "": None}
 
     def convert_word(value: object) -> Enum | str | None:
         try:
@@ -151,12 +151,12 @@ def _optional_id_or_word(value: object) -> int | str | None:
 
 
 def _ids(value: object) -> tuple[int, ...]:
-    """Convert ids; on this platform they may be one text with commas."""
+    """Convert a list of ids, or a text of ids with commas."""
     if value is None:
         return ()
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)):
-        raise ValueError(  # noqa: TRY004  a fault of the data, as every other
+        raise ValueError(  # noqa: TRY004  a fault of the data, like every other
             "expected ids, such as '12,15,19'"
         )
     return tuple(
@@ -186,4 +186,4 @@ CONVERTERS: tuple[tuple[Any, Converter], ...] = (
 
 def converter_for(field_type: Any) -> Converter:
     """Return the converter for fields of this type."""
-    return next(convert for known, convert in CONVERTERS if known == field_type)
+    return next(convert for its_type, convert in CONVERTERS if its_type == field_type)

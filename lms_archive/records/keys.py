@@ -1,4 +1,4 @@
-"""Several JSON keys for one field: the first that holds something counts."""
+"""Fields with several JSON keys, of which the first with a value counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["JsonKey", "first_key", "key_in", "under_first_keys"]
 
 JsonKey = str | tuple[str, ...]
-"""The JSON key of a field, or several of which the first that holds something counts."""
+"""The JSON key of a field, or several keys, of which the first with a value counts."""
 
 
 def first_key(key: JsonKey) -> str:
@@ -17,15 +17,15 @@ def first_key(key: JsonKey) -> str:
 
 
 def key_in(item: Mapping[str, Any], key: JsonKey) -> str:
-    """Return the key under which an item holds a field; the first if there is none."""
+    """Return the key under which an item holds a field, or the first key if it does not."""
     if isinstance(key, str):
         return key
-    present = [one for one in key if one in item]
-    return next((one for one in present if item[one] is not None), next(iter(present), key[0]))
+    present = [name for name in key if name in item]
+    return next((name for name in present if item[name] is not None), next(iter(present), key[0]))
 
 
 def under_first_keys(item: Mapping[str, Any], keys: Iterable[JsonKey]) -> Mapping[str, Any]:
-    """Return an item that holds each field under the first of its keys."""
+    """Return the item with each field under the first of its keys."""
     firsts = {first_key(key): key_in(item, key) for key in keys}
     moved = {first: item[key] for first, key in firsts.items() if key in item}
     used = {*firsts.values()}

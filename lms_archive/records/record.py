@@ -1,4 +1,4 @@
-"""What every record can do: become plain JSON values, and be made of them again."""
+"""The base class of records, which convert to plain JSON values and back."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ class Record:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as nested dicts of JSON's own values; times in ISO 8601, UTC."""
+        """Return the record as nested dicts of JSON values; times are in ISO 8601, UTC."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The record of what `to_dict` gave.
+        """Build the record from the result of `to_dict`.
 
         Raises:
-            InvalidInputError: something is missing, unknown, or not of its type; each is named.
+            InvalidInputError: a field is missing, unknown, or of a wrong type; the message names
+                each.
         """
         try:
             return from_plain(cls, data)
         except StructureError as error:
-            raise InvalidInputError(f"no {cls.__name__}: {error}") from None
+            raise InvalidInputError(f"not a {cls.__name__}: {error}") from None

@@ -1,4 +1,4 @@
-"""The platform's words, each with one meaning here. An unknown word is kept as it came."""
+"""The platform's words for statuses and levels. An unknown word stays unchanged."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = [
 
 
 class _Word(str, Enum):
-    """A `str` that is one of a few: compares and prints as its word."""
+    """An enum of words that compares and prints as a `str`."""
 
     __str__ = str.__str__
 
 
 class ArchiveMode(_Word):
-    """What becomes of the learner after the archiving (article: one or the other)."""
+    """What happens to the learner after archiving: unenrolled, or enrolled again."""
 
     UNENROLL = "unenroll"
     RE_ENROLL = "re-enroll"
 
 
 class EnrollmentStatus(_Word):
-    """The state of an enrollment; only the first three can be archived."""
+    """The status of an enrollment; only the first three can be archived."""
 
     ENROLLED = "enrolled"
     IN_PROGRESS = "in_progress"
@@ -55,7 +55,7 @@ StatusWord = Literal[
 
 
 class EnrollmentLevel(_Word):
-    """The part a user plays in a course (seen)."""
+    """The role of a user in a course."""
 
     LEARNER = "learner"
     TUTOR = "tutor"
@@ -64,7 +64,7 @@ class EnrollmentLevel(_Word):
 
 
 class JobStatus(_Word):
-    """The state of a background job (2017)."""
+    """The status of a background job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -75,7 +75,7 @@ class JobStatus(_Word):
 ARCHIVABLE: Final = frozenset(
     {EnrollmentStatus.ENROLLED, EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED}
 )
-"""The states that can be archived (Docebo's pages on courses; for plans assumed)."""
+"""The statuses that can be archived (Docebo's pages on courses; for plans assumed)."""
 
 STATUS_WORDS: Final[dict[str, EnrollmentStatus]] = {
     **{word.value: word for word in EnrollmentStatus},

@@ -1,8 +1,8 @@
-"""Build records from JSON, and JSON from records. The only module that knows cattrs.
+"""Build records from JSON, and JSON from records. The only module that imports cattrs.
 
-The platform answers flat items whose keys are in the contract; records are typed and, where
-archived, grouped: `record_reader` reads those. Our own files (contract, plan, ledger) hold
-records in the form in which they are built: `to_plain` and `from_plain` write and read those.
+The platform sends flat items whose keys are in the contract; records are typed, and archived
+records have groups: `record_reader` builds them. The library's own files (contract, plan, ledger)
+hold records in their own form: `to_plain` and `from_plain` write and read it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FAULTS = (ValueError, TypeError, KeyError, OverflowError)
 
 
 class StructureError(ValueError):
-    """Some JSON is not what was expected.
+    """A JSON value does not have the expected form.
 
     Attributes:
         faults: one text for each fault, beginning with its JSON path.
@@ -51,7 +51,7 @@ class StructureError(ValueError):
 
 @define
 class _Slots:
-    """The slots of a record's class: what sets each, and the key and converter of its value."""
+    """The slots of a record's class: the setter of each, and the key and converter of its value."""
 
     texts: list[tuple[Any, str]] = field(factory=list)
     optional: list[tuple[Any, str, Converter]] = field(factory=list)
@@ -82,23 +82,23 @@ class _Slots:
 
 
 def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Reader[T]:
-    """Build the function that reads one flat API item into a frozen, slotted record.
+    """Build the function that turns a flat item of the API into a frozen, slotted record.
 
-    The values are set through the descriptors of the slots, because `__init__` of a frozen class
-    takes several times as long.
+    The values are set through the descriptors of the slots, because the `__init__` of a frozen
+    class takes several times as long.
 
     Args:
-        cls: the record's class. Its groups are read from the same item; its `extra` takes what is
-            under no key.
-        keys: for each field (`"user.user_id"` where grouped) the key that it is found under. A
-            field without a key is None.
-        group: the group that `cls` is, as `"user."`.
+        cls: the record's class. Its groups are read from the same item; its `extra` takes the
+            values of unknown keys.
+        keys: the JSON key of each field (`"user.user_id"` in a group). A field without a key is
+            None.
+        group: the prefix of the group if *cls* is a group, as `"user."`.
 
     Returns:
         The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
         item that is not such a record.
     """
-    slots, known = _Slots.of(cls, keys, group), frozenset(keys.values())
+    slots, mapped = _Slots.of(cls, keys, group), frozenset(keys.values())
     texts, optional, required = slots.texts, slots.optional, slots.required
     groups, empty, set_extra = slots.groups, slots.empty, slots.extra
     new, convert_text = object.__new__, converter_for(str | None)
@@ -119,19 +119,21 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         for set_slot in empty:
             set_slot(record, None)
         if set_extra is not None:
-            unknown = {} if item.keys() <= known else {k: item[k] for k in item if k not in known}
-            set_extra(record, unknown)
+            unmapped = (
+                {} if item.keys() <= mapped else {k: item[k] for k in item if k not in mapped}
+            )
+            set_extra(record, unmapped)
         return record
 
     return read
 
 
 class Structurer:
-    """Builds records from the platform's items by the keys of the contract.
+    """A builder of records from the platform's items, by the keys of the contract.
 
     Args:
-        keys: for each record's name, its fields (`"user.user_id"` where grouped) and the JSON key
-            that each is found under; of several keys, the first that holds something counts.
+        keys: for the name of each record, its fields (`"user.user_id"` in a group) and the JSON
+            key of each; of several keys, the first with a value counts.
     """
 
     def __init__(self, keys: Mapping[str, Mapping[str, JsonKey]]) -> None:
@@ -147,7 +149,7 @@ class Structurer:
         """Build the record of one item.
 
         Raises:
-            StructureError: the item's faults, all of them, each with its JSON path below `where`.
+            StructureError: the item has faults; the error lists all, each with its JSON path.
         """
         if not isinstance(item, Mapping):
             raise StructureError([f"{where}: expected an object, not {_shown(item)}"])
@@ -161,10 +163,10 @@ class Structurer:
         raise StructureError(texts, {fault.field for fault in faults})
 
     def many(self, cls: type[T], items: Sequence[Any], where: str = "$") -> list[T]:
-        """Build the records of a list's items.
+        """Build the records of the items of a list.
 
         Raises:
-            StructureError: the faults of the first item that has any.
+            StructureError: an item has faults; the error lists those of the first such item.
         """
         try:
             return list(map(self._reader(cls), items))
@@ -172,10 +174,10 @@ class Structurer:
             return [self(cls, item, f"{where}[{index}]") for index, item in enumerate(items)]
 
     def without_faults(self, cls: type[T], item: object) -> T | None:
-        """Build the record of an item that has faults, without the values that are at fault.
+        """Build the record of a faulty item without its faulty values.
 
-        Such a field is None, and its value stays in `extra` as it came. None where the record
-        cannot do without one of them.
+        A field with a fault is None, and its value is in `extra`, unchanged. Returns None where
+        such a field is required.
         """
         if not isinstance(item, Mapping):
             return None
@@ -188,7 +190,7 @@ class Structurer:
         return attrs.evolve(record, extra={**record.extra, **faulty})  # type: ignore[no-any-return]
 
     def value(self, cls: type, item: object, name: str) -> Any:
-        """Read one field of an item, in whichever group it is; None where it cannot be read."""
+        """Read one field of an item, from any group; None where it cannot be read."""
         for path, key in self._keys[cls.__name__].items():
             if path.rpartition(".")[2] == name and isinstance(item, Mapping):
                 with suppress(ValueError, TypeError, OverflowError):
@@ -224,7 +226,7 @@ def _reader_of_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[
 
 @frozen
 class _Fault:
-    """What is wrong with one value of an item."""
+    """A fault in one value of an item."""
 
     field: str
     key: str
@@ -272,7 +274,10 @@ _fast = _cattrs_converter(detailed_validation=False)
 
 
 def to_plain(value: Any) -> Any:
-    """Return the JSON form of a record or of a value that holds records; times in ISO 8601, UTC."""
+    """Return the JSON form of a record, or of a value that contains records.
+
+    Times are in ISO 8601, UTC.
+    """
     return _explaining.unstructure(value)
 
 
@@ -280,11 +285,11 @@ def from_plain(cls: type[T], value: object) -> T:
     """Build a record from its JSON form.
 
     Raises:
-        StructureError: every fault, each with its JSON path.
+        StructureError: the value has faults; the error lists all, each with its JSON path.
     """
     if attrs.has(cls) and not isinstance(value, Mapping):
         raise StructureError([f"$: expected an object, not {_shown(value)}"])
-    with suppress(Exception):  # what is wrong, and where, is found out by the slower converter
+    with suppress(Exception):  # the slower converter below reports the faults and their paths
         return _fast.structure(value, cls)
     try:
         return _explaining.structure(value, cls)
@@ -300,7 +305,7 @@ def _described(error: BaseException, _: object) -> str:
     if isinstance(error, KeyError):
         return "missing"
     if isinstance(error, (AttributeError, TypeError)):
-        return "not of the shape that belongs here"
+        return "has a wrong type"
     extra = getattr(error, "extra_fields", None)
     if extra:
         return f"unknown: {', '.join(sorted(extra))}"

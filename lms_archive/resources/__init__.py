@@ -1,4 +1,4 @@
-"""The nouns of a client: courses, learning plans, users, enrollments, background jobs."""
+"""The resources of a client: courses, learning plans, users, enrollments, background jobs."""
 
 from lms_archive.resources.check import ClientCheck
 from lms_archive.resources.deletion import Deletion

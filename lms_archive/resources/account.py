@@ -1,4 +1,4 @@
-"""The account that a client is logged in as, and what its role forbids."""
+"""Read the account that a client is logged in as, and refuse what its role forbids."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from lms_archive.wire.session import Session
 __all__ = ["known_account", "power_user_error", "refuse_power_user"]
 
 
-def known_account(wire: Session) -> Account | None:
+def known_account(session: Session) -> Account | None:
     """Return the account that is logged in, or None where the platform does not say.
 
-    A refusal, a missing call and an unreadable answer all mean that the role is not known.
+    After a refusal, a missing call or an unreadable answer the role is unknown.
 
     Raises:
-        ApiError: the login failed, the platform cannot be reached, or the hour's calls are used up.
+        ApiError: the login failed, the platform cannot be reached, or the rate limit was exceeded.
     """
     try:
-        return Users(wire).me()
+        return Users(session).me()
     except (AuthenticationError, PlatformUnavailableError, RateLimitError):
         raise
     except ApiError:
         return None
 
 
-def refuse_power_user(wire: Session, act: str) -> None:
-    """Refuse an act that Power Users may not do, before anything is sent.
+def refuse_power_user(session: Session, action: str) -> None:
+    """Raise an error if the account is a Power User, who may not do *action*.
 
     Raises:
         PermissionDeniedError: the account is a Power User.
         ApiError: as `known_account`.
     """
-    account = known_account(wire)
+    account = known_account(session)
     if account is not None and account.is_power_user:
-        raise power_user_error(wire, account, act)
+        raise power_user_error(session, account, action)
 
 
-def power_user_error(wire: Session, account: Account, act: str) -> PermissionDeniedError:
-    """Return the error that says who is refused, and what to do."""
-    row = wire.operation("session")
+def power_user_error(session: Session, account: Account, action: str) -> PermissionDeniedError:
+    """Return the error that names the account, the forbidden action, and the remedy."""
+    row = session.operation("session")
     return PermissionDeniedError(
         row.method,
         row.path,
         message=f"the account {account.username or account.user_id!r} is a Power User, and Power "
-        f"Users cannot {act}; log in as a Superadmin. Nothing was sent",
+        f"Users cannot {action}; log in as a Superadmin. Nothing was sent",
     )

@@ -1,4 +1,4 @@
-"""Archived enrollments: listed, downloaded, deleted; they can never be restored."""
+"""List and delete archived enrollments, and download their certificates."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["Archived", "certificate_of"]
 
 R = TypeVar("R", bound=ArchivedRecord)
 
-_AT_ONCE = 200
+_BATCH = 200
 UserStatus = Literal["0", "1"]
 
 
@@ -59,10 +59,10 @@ class ArchivedFilters(TypedDict, total=False):
 
 @short_tracebacks
 class Archived:
-    """`client.archived`: what has been archived.
+    """`client.archived`: the archived enrollments of the platform.
 
-    The lists take the filters of the screen (article), as far as the platform has them; a wrong
-    filter seems to be ignored, not refused (inferred): check what comes.
+    The lists take the filters of the platform's screen (article). The platform seems to ignore
+    an unknown filter instead of refusing it (inferred), so check the items.
     """
 
     def __init__(self, session: Session) -> None:
@@ -78,32 +78,32 @@ class Archived:
         archived_by: Iterable[int] | None = None,
         user_status: UserStatus | None = None,
     ) -> Listing[ArchivedCourseEnrollment]:
-        """The archived enrollments of a course, page by page.
+        """List the archived enrollments of a course, reading page by page.
 
         Calls `GET /course/v1/courses/{course_id}/enrollments/archived` (assumed; the filters
         exist on the screen: article).
 
         Args:
             course: its id (int), or its code (str), which `client.courses.find` looks up.
-            user_ids: only these users; at most 200 go well into one call.
-            archived_from: not before this aware time.
-            archived_to: not after this aware time.
-            archived_by: only what these users archived, by id.
-            user_status: only users in this state: `"1"` active, `"0"` suspended (assumed).
+            user_ids: only these users; use at most 200 in a call.
+            archived_from: only records archived at or after this aware time.
+            archived_to: only records archived at or before this aware time.
+            archived_by: only records archived by these users, by id.
+            user_status: only users with this status: `"1"` active, `"0"` suspended (assumed).
 
         Raises:
-            InvalidInputError: a time without a zone, or a period that ends before it begins.
-            NotFoundError: there is no such course, or the platform has no such list.
+            InvalidInputError: a time has no time zone, or the period ends before it begins.
+            NotFoundError: the course does not exist, or the platform has no such list.
             ApiError: a call failed.
         """
-        given: Any = _checked(
+        filters: Any = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
             archived_by=archived_by,
             user_status=user_status,
         )
-        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course, **given))
+        return Listing(ArchivedCourseEnrollment, lambda: self.pages_in_course(course, **filters))
 
     def in_learning_plan(
         self,
@@ -115,13 +115,13 @@ class Archived:
         archived_by: Iterable[int] | None = None,
         user_status: UserStatus | None = None,
     ) -> Listing[ArchivedLearningPlanEnrollment]:
-        """The archived enrollments of a learning plan, page by page.
+        """List the archived enrollments of a learning plan, reading page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`
         (assumed; that an API exists: article); a code is looked up by
         `client.learning_plans.find`. Arguments and errors are those of `in_course`.
         """
-        given: Any = _checked(
+        filters: Any = _checked(
             user_ids=user_ids,
             archived_from=archived_from,
             archived_to=archived_to,
@@ -130,7 +130,7 @@ class Archived:
         )
         return Listing(
             ArchivedLearningPlanEnrollment,
-            lambda: self.pages_in_learning_plan(learning_plan, **given),
+            lambda: self.pages_in_learning_plan(learning_plan, **filters),
         )
 
     @overload
@@ -140,14 +140,14 @@ class Archived:
     def get(
         self, record_id: int, *, course_id: int | None = None, learning_plan_id: int | None = None
     ) -> ArchivedRecord:
-        """The archived record of that id in a course or a learning plan.
+        """Get the archived record with this id in a course or a learning plan.
 
-        No call for one record is known, so the target's list is read until it is found. Calls
-        `GET /course/v1/courses/{course_id}/enrollments/archived` or
+        No call for a single record is known, so this reads the target's list until the record
+        appears. Calls `GET /course/v1/courses/{course_id}/enrollments/archived` or
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed).
 
         Raises:
-            InvalidInputError: neither a course nor a learning plan is given, or both.
+            InvalidInputError: neither or both of course and learning plan are given.
             NotFoundError: the target has no such record.
         """
         records: Iterable[ArchivedRecord]
@@ -156,25 +156,25 @@ class Archived:
         elif learning_plan_id is not None and course_id is None:
             records = self.in_learning_plan(learning_plan_id)
         else:
-            raise InvalidInputError("say where: course_id= or learning_plan_id=")
+            raise InvalidInputError("give either course_id= or learning_plan_id=")
         for record in records:
             if record.archiving.record_id == record_id:
                 return record
         raise NotFoundError(
-            "GET", "archived enrollments", message=f"there is no record {record_id}"
+            "GET", "archived enrollments", message=f"the record {record_id} does not exist"
         )
 
     def download_certificate(self, record: ArchivedRecord, path: str | os.PathLike[str]) -> Path:
         """Save the certificate that was present when the enrollment was archived.
 
-        Calls `GET` on the link in the record (that there is one: article), which must lead to
-        the platform itself. The file is private to its owner, and there only when it is whole.
+        Calls `GET` on the link in the record (article), which must lead to the platform itself.
+        The file is readable by its owner alone, and appears only when it is complete.
 
         Raises:
-            InvalidInputError: the record has no certificate, is another platform's, or does not
-                say which platform it was read from.
-            UnexpectedResponseError: the link leads elsewhere, or to something that is not a PDF.
-            NotFoundError: there is nothing behind the link.
+            InvalidInputError: the record has no certificate, belongs to another platform, or does
+                not say which platform it was read from.
+            UnexpectedResponseError: the link leads elsewhere, or to a file that is not a PDF.
+            NotFoundError: the file does not exist.
             ApiError: the call failed.
         """
         require_archived_record(self._session, record)
@@ -199,10 +199,10 @@ class Archived:
 
         Calls `DELETE /course/v1/courses/{course_id}/enrollments/archived` or
         `DELETE /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed;
-        that deletion exists: article), 200 records a call. Only records in hand are deleted, only
-        on the platform that they were read from, only where the platform's own swagger confirms
-        the call, and only where `GET /manage/v1/user/session` does not answer that the account is
-        a Power User. No job does this.
+        that deletion exists: article), 200 records a call. Deletes only records that you pass,
+        only on the platform that they were read from, only where the platform's own swagger
+        confirms the call, and only where `GET /manage/v1/user/session` does not answer that the
+        account is a Power User. No job deletes archived records.
 
         Args:
             records: the records, as they were read.
@@ -213,16 +213,18 @@ class Archived:
             TooManyAffectedError: there are more records than `max_affected`; nothing was sent.
             InvalidInputError: something is not an archived record, is another platform's, or does
                 not say which platform it was read from; nothing was sent.
+            InvalidInputError: a value is not an archived record, belongs to another platform, or
+                does not say which platform it was read from; nothing was sent.
             UnconfirmedContractError: the platform does not confirm the call; nothing was deleted.
-            PartialDeletionError: a call failed after records were, or may be, deleted; it says
-                which.
+            PartialDeletionError: a call failed after records were, or may be, deleted; the error
+                says which.
             PermissionDeniedError: Power Users cannot delete archived enrollments; nothing was
                 deleted.
             ApiError: the first call failed; nothing was deleted.
         """
         value: object = records
         if not isinstance(value, Iterable):
-            raise InvalidInputError(f"wanted a list of archived records, not {records!r:.60}")
+            raise InvalidInputError(f"expected a list of archived records, not {records!r:.60}")
         _check_options(dry_run, max_affected)
         # A dict: ordered, each id once.
         by_target: dict[tuple[str, int], dict[int, ArchivedRecord]] = {}
@@ -234,9 +236,9 @@ class Archived:
                 key = ("learning_plan", record.learning_plan.learning_plan_id)
             by_target.setdefault(key, {})[record.archiving.record_id] = record
         batches = [
-            (kind, target_id, [*ids][start : start + _AT_ONCE])
+            (kind, target_id, [*ids][start : start + _BATCH])
             for (kind, target_id), ids in by_target.items()
-            for start in range(0, len(ids), _AT_ONCE)
+            for start in range(0, len(ids), _BATCH)
         ]
         distinct = tuple(record for ids in by_target.values() for record in ids.values())
         deletion = Deletion(records=distinct, calls=len(batches), dry_run=dry_run)
@@ -285,7 +287,7 @@ class Archived:
         return deletion
 
     def _delete(self, name: str, **parameters: Any) -> None:
-        """Delete these records.
+        """Make one call that deletes records.
 
         Raises:
             ApiError: the call failed, or its answer says that it did not succeed.
@@ -303,11 +305,11 @@ class Archived:
         checked = _checked(**filters)
 
         def read(course_id: int) -> Iterator[Page[ArchivedCourseEnrollment]]:
-            given = {"course_id": course_id, **checked}
-            found = pages(
-                self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **given
+            parameters = {"course_id": course_id, **checked}
+            listed = pages(
+                self._session, "archived_course_enrollments", ArchivedCourseEnrollment, **parameters
             )
-            return self._read_here(of_target(found, course_id, attrgetter("course.course_id")))
+            return self._with_platform(of_target(listed, course_id, attrgetter("course.course_id")))
 
         return pages_of_course(self._session, course, read)
 
@@ -318,28 +320,28 @@ class Archived:
         checked = _checked(**filters)
 
         def read(learning_plan_id: int) -> Iterator[Page[ArchivedLearningPlanEnrollment]]:
-            given = {"learning_plan_id": learning_plan_id, **checked}
-            found = pages(
+            parameters = {"learning_plan_id": learning_plan_id, **checked}
+            listed = pages(
                 self._session,
                 "archived_learning_plan_enrollments",
                 ArchivedLearningPlanEnrollment,
-                **given,
+                **parameters,
             )
             get_id = attrgetter("learning_plan.learning_plan_id")
-            return self._read_here(of_target(found, learning_plan_id, get_id))
+            return self._with_platform(of_target(listed, learning_plan_id, get_id))
 
         return pages_of_learning_plan(self._session, learning_plan, read)
 
-    def _read_here(self, found: Iterator[Page[R]]) -> Iterator[Page[R]]:
-        """Note in each record which platform it was read from."""
-        for page in found:
+    def _with_platform(self, listed: Iterator[Page[R]]) -> Iterator[Page[R]]:
+        """Yield these pages after noting in each record which platform it was read from."""
+        for page in listed:
             for record in page.items:
                 read_from(record, self._session.settings.base_url)
             yield page
 
 
 def certificate_of(record: ArchivedRecord) -> str | None:
-    """The link to the certificate of an archived record, where it has one."""
+    """Return the link to the certificate of an archived record, or None."""
     if isinstance(record, ArchivedCourseEnrollment):
         return record.course.certificate_url or None
     return record.learning_plan.certificate_url or None
@@ -361,7 +363,7 @@ def _checked(**filters: Any) -> dict[str, Any]:
             as_utc(name, moment)
     (_, begin), (_, end) = times
     if begin is not None and end is not None and begin > end:
-        raise InvalidInputError(f"archived_from {begin} lies after archived_to {end}")
+        raise InvalidInputError(f"archived_from {begin} is after archived_to {end}")
     lists = ("user_ids", "archived_by")
     return {
         name: checked_ids(name, value) if name in lists else value

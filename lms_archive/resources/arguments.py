@@ -1,4 +1,4 @@
-"""Checks of arguments that several resources take."""
+"""Check arguments that several resources take."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["as_utc", "checked_code", "checked_ids"]
 
 
 def as_utc(name: str, moment: datetime) -> datetime:
-    """Return an aware time in UTC.
+    """Convert an aware time to UTC.
 
     Raises:
-        InvalidInputError: it has none, at either end of the calendar.
+        InvalidInputError: in UTC it is outside the years 1 to 9999.
     """
     try:
         return moment.astimezone(timezone.utc)
@@ -26,7 +26,7 @@ def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
     """Return ids as a list, or None for no filter.
 
     Raises:
-        InvalidInputError: they are not several ids; a str would be taken digit by digit.
+        InvalidInputError: this is not a list; a str would be read digit by digit.
     """
     if ids is None:
         return None

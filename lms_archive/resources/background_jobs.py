@@ -15,15 +15,15 @@ __all__ = ["BackgroundJobs"]
 
 @short_tracebacks
 class BackgroundJobs(Resource[BackgroundJob]):
-    """`client.background_jobs`: work that the platform does after it has answered."""
+    """`client.background_jobs`: the background jobs of the platform."""
 
     _record, _noun, _id = BackgroundJob, "background job", "job_id"
     _list, _get = "list_jobs", "get_job"
 
     def list(self) -> Listing[BackgroundJob]:
-        """List this account's own jobs, page by page; ended ones stay listed for 13 days (doc).
+        """List the jobs of this account, reading page by page.
 
-        Calls `GET /manage/v1/job` (2017).
+        Ended jobs stay listed for 13 days (doc). Calls `GET /manage/v1/job` (2017).
 
         Raises:
             ApiError: a call failed.
@@ -40,7 +40,7 @@ class BackgroundJobs(Resource[BackgroundJob]):
         Calls `GET /manage/v1/job/{hash}` (2017).
 
         Raises:
-            NotFoundError: there is no such job, or it has left the list.
+            NotFoundError: the job does not exist, or is no longer listed.
             UnexpectedResponseError: the answer is about another job.
         """
         return self._fetch(job_id)

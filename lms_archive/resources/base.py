@@ -1,4 +1,4 @@
-"""What courses, learning plans, users and background jobs have alike: list, get and find."""
+"""The base class of resources with list, get and find."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Resource(Generic[T]):
-    """One kind of record. Subclasses name its calls, and document them."""
+    """A kind of record on the platform. Subclasses name and document its calls."""
 
     _record: ClassVar[type]
     _noun: ClassVar[str]
@@ -25,35 +25,35 @@ class Resource(Generic[T]):
     _list: ClassVar[str]
     _get: ClassVar[str]
 
-    def __init__(self, wire: Session) -> None:
-        self._wire = wire
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def _listing(self, **filters: Any) -> Listing[T]:
         return Listing(self._record, lambda: self._pages(**filters))
 
     def _pages(self, **filters: Any) -> Iterator[Page[T]]:
-        return pages(self._wire, self._list, self._record, **filters)
+        return pages(self._session, self._list, self._record, **filters)
 
     def _fetch(self, identity: int | str) -> T:
-        """Return the record of that id, and no other: the answer has to name it."""
-        where = {self._id: identity}
-        reply = self._wire.call(self._get, **where)
-        record: T = structured(self._wire, self._get, self._record, reply.data, where)
-        require_same_id(self._wire, self._get, getattr(record, self._id), **where)
+        """Return the record with this id, after checking that the answer is about this id."""
+        parameters = {self._id: identity}
+        reply = self._session.call(self._get, **parameters)
+        record: T = structured(self._session, self._get, self._record, reply.data, parameters)
+        require_same_id(self._session, self._get, getattr(record, self._id), **parameters)
         return record
 
     def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
-        """Return the only record whose *attribute* is exactly *name*; a search finds more."""
+        """Return the only record whose *attribute* is exactly *name*; a search is not exact."""
         value: object = name
         if not isinstance(value, str):
-            raise InvalidInputError(f"{attribute} must be a text, not {name!r:.60}")
+            raise InvalidInputError(f"{attribute} must be text, not {name!r:.60}")
         records = {
             getattr(record, self._id): record
             for record in self._listing(**filters)
             if getattr(record, attribute) == name
         }
         if not records:
-            row = self._wire.operation(self._list)
+            row = self._session.operation(self._list)
             message = f"no {self._noun} with the {attribute} {name!r}"
             raise NotFoundError(row.method, row.path, message=message)
         if len(records) > 1:

@@ -1,4 +1,4 @@
-"""The check of a client: login, role, contract and archived lists, in one short report."""
+"""Check a client before its first job: login, role, contract and archived lists."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["ClientCheck", "check"]
 
 @frozen(kw_only=True)
 class ClientCheck:
-    """What `client.check()` found out. `print` shows it as a short report.
+    """The result of `client.check()`. `print` shows it as a short report.
 
     Attributes:
         platform: the address of the platform.
-        account: who is logged in, or None where the platform does not say.
-        contract: what the platform's swagger says of the contract, or None where the login failed.
-        archived_lists: for courses and learning plans, how reading an archived list went.
-        problems: what stands in the way of a job, one text for each; empty where nothing does.
+        account: the account that is logged in, or None where the platform does not say.
+        contract: the check of the contract, or None where the login failed.
+        archived_lists: for courses and learning plans, the result of reading an archived list.
+        problems: what prevents a job, one text for each problem.
     """
 
     platform: str
@@ -41,15 +41,15 @@ class ClientCheck:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found that stands in the way of a job."""
+        """Whether no problem was found that prevents a job."""
         return not self.problems
 
     def __str__(self) -> str:
-        """Return the report, its problems last."""
+        """Return the report, with the problems at the end."""
         lines = [self.platform]
         if self.contract is not None:
             account = self.account or Account()
-            name = account.username or "the platform does not say as whom"
+            name = account.username or "the platform does not say who is logged in"
             user_id = "" if account.user_id is None else f" (id {account.user_id})"
             lines += [
                 f"  login           {name}{user_id}",
@@ -62,19 +62,19 @@ class ClientCheck:
         return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
-def check(wire: Session) -> ClientCheck:
-    """Check what a job needs; reads only, and raises nothing of the platform."""
-    platform = wire.settings.base_url
+def check(session: Session) -> ClientCheck:
+    """Check what a job needs; only read, and report errors of the platform as problems."""
+    platform = session.settings.base_url
     try:
-        account = known_account(wire)
-        report = verify(wire)
+        account = known_account(session)
+        report = verify(session)
     except ApiError as error:
         return ClientCheck(platform=platform, problems=(str(error),))
     problems = []
     if account is not None and account.is_power_user:
         problems.append(
-            "the account is a Power User: it cannot archive in learning plans nor delete archived "
-            "enrollments, and needs a permission to archive in courses"
+            "the account is a Power User: it cannot archive in learning plans or delete archived "
+            "enrollments, and needs a permission to archive in courses; a Superadmin needs none"
         )
     open_rows = [
         f"{row.operation} ({row.state.replace('_', ' ')})" for row in report if _stops_jobs(row)
@@ -82,11 +82,11 @@ def check(wire: Session) -> ClientCheck:
     if open_rows:
         problems.append(
             f"not confirmed by the platform's swagger: {', '.join(open_rows)}; "
-            "print(client.verify_contract()) says what to do"
+            "print(client.verify_contract()) shows what to do"
         )
     archived_lists = {}
     for kind in ("course", "learning plan"):
-        archived_lists[kind], failure = _read_archived_list(wire, kind)
+        archived_lists[kind], failure = _read_archived_list(session, kind)
         if failure is not None:
             problems.append(f"the archived list of a {kind} cannot be read: {failure}")
     return ClientCheck(
@@ -99,23 +99,23 @@ def check(wire: Session) -> ClientCheck:
 
 
 def _stops_jobs(row: OperationCheck) -> bool:
-    """Whether it is a write of jobs that is not confirmed; no job deletes archived records."""
+    """Return whether a job needs this write, and it is not confirmed; jobs delete no records."""
     return row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
 
 
-def _read_archived_list(wire: Session, kind: str) -> tuple[str, ApiError | None]:
-    """Read a page of the archived list of the first course or learning plan there is."""
-    archived = Archived(wire)
+def _read_archived_list(session: Session, kind: str) -> tuple[str, ApiError | None]:
+    """Read a page of the archived list of the first course or learning plan."""
+    archived = Archived(session)
     if kind == "course":
-        ids = (course.course_id for course in Courses(wire).list())
+        ids = (course.course_id for course in Courses(session).list())
         pages: Callable[[int], Iterator[Page[ArchivedRecord]]] = archived.pages_in_course
     else:
-        ids = (plan.learning_plan_id for plan in LearningPlans(wire).list())
+        ids = (plan.learning_plan_id for plan in LearningPlans(session).list())
         pages = archived.pages_in_learning_plan
     try:
         target_id = next(ids, None)
         if target_id is None:
-            return f"not read: there is no {kind}", None
+            return f"{kind}: not checked, because the platform has none", None
         page = next(pages(target_id))
     except ApiError as error:
         return f"{kind}: cannot be read", error

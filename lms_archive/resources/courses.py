@@ -46,7 +46,7 @@ class Courses(Resource[Course]):
         Calls `GET /learn/v1/courses/{course_id}` (2017).
 
         Raises:
-            NotFoundError: there is no such course.
+            NotFoundError: the course does not exist.
             UnexpectedResponseError: the answer is about another course.
         """
         return self._fetch(course_id)
@@ -58,6 +58,6 @@ class Courses(Resource[Course]):
 
         Raises:
             NotFoundError: no course has this code.
-            InvalidInputError: several courses have it; only an id says which is meant.
+            InvalidInputError: several courses have this code; use the id.
         """
         return self._find_exact("code", code, search=code)

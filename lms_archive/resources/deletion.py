@@ -56,9 +56,10 @@ class Deletion(Table):
         return (time for time in times if time is not None)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        known = (ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
-        classes = [cls for cls in known if any(isinstance(one, cls) for one in self.records)]
-        return columns_of(*(classes or known)), rows_of(self.records)
+        kinds = (ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
+        classes_of_records = {type(record) for record in self.records}
+        classes = [cls for cls in kinds if cls in classes_of_records]
+        return columns_of(*(classes or kinds)), rows_of(self.records)
 
     def __str__(self) -> str:
         counts, total = self.counts, len(self.records)

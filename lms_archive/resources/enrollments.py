@@ -1,4 +1,4 @@
-"""Active enrollments, in courses and in learning plans."""
+"""List the active enrollments in courses and learning plans."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Statuses = EnrollmentStatus | StatusWord | Iterable[EnrollmentStatus | StatusWor
 
 @short_tracebacks
 class Enrollments:
-    """`client.enrollments`: who is enrolled now."""
+    """`client.enrollments`: the active enrollments of the platform."""
 
-    def __init__(self, wire: Session) -> None:
-        self._wire = wire
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def in_course(
         self,
@@ -35,22 +35,23 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Statuses | None = None,
     ) -> Listing[CourseEnrollment]:
-        """The active enrollments of a course, page by page.
+        """List the active enrollments of a course, reading page by page.
 
         Calls `GET /course/v1/courses/{course_id}/enrollments` (seen), 200 enrollments a call.
-        A wrong filter seems to be ignored, not refused (inferred): check what comes.
+        The platform seems to ignore an unknown filter instead of refusing it (inferred), so check
+        the items.
 
         Args:
             course: its id (int), or its code (str), which `client.courses.find` looks up.
-            user_ids: only these users; at most 200 go well into one call.
-            status: only these states, or this one.
+            user_ids: only these users; use at most 200 in a call.
+            status: only this status, or any of several.
 
         Raises:
-            NotFoundError: there is no such course.
+            NotFoundError: the course does not exist.
             ApiError: a call failed.
         """
-        given: Any = _filters(user_ids, status)
-        return Listing(CourseEnrollment, lambda: self.pages_in_course(course, **given))
+        filters: Any = _filters(user_ids, status)
+        return Listing(CourseEnrollment, lambda: self.pages_in_course(course, **filters))
 
     def in_learning_plan(
         self,
@@ -59,19 +60,19 @@ class Enrollments:
         user_ids: Iterable[int] | None = None,
         status: Statuses | None = None,
     ) -> Listing[LearningPlanEnrollment]:
-        """The active enrollments of a learning plan, page by page.
+        """List the active enrollments of a learning plan, reading page by page.
 
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments` (seen), 200
-        enrollments a call; a code is looked up by `client.learning_plans.find`. Otherwise as
-        `in_course`.
+        enrollments a call; a code is looked up by `client.learning_plans.find`. Arguments are those
+        of `in_course`.
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
             ApiError: a call failed.
         """
-        given: Any = _filters(user_ids, status)
+        filters: Any = _filters(user_ids, status)
         return Listing(
-            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan, **given)
+            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan, **filters)
         )
 
     def pages_in_course(
@@ -88,11 +89,11 @@ class Enrollments:
         filters = _filters(user_ids, status)
 
         def read(course_id: int) -> Iterator[Page[CourseEnrollment]]:
-            given = {"course_id": course_id, **filters}
-            found = pages(self._wire, "course_enrollments", CourseEnrollment, **given)
-            return of_target(found, course_id, attrgetter("course_id"))
+            parameters = {"course_id": course_id, **filters}
+            listed = pages(self._session, "course_enrollments", CourseEnrollment, **parameters)
+            return of_target(listed, course_id, attrgetter("course_id"))
 
-        return pages_of_course(self._wire, course, read)
+        return pages_of_course(self._session, course, read)
 
     def pages_in_learning_plan(
         self,
@@ -108,11 +109,13 @@ class Enrollments:
         filters = _filters(user_ids, status)
 
         def read(learning_plan_id: int) -> Iterator[Page[LearningPlanEnrollment]]:
-            given = {"learning_plan_id": learning_plan_id, **filters}
-            found = pages(self._wire, "learning_plan_enrollments", LearningPlanEnrollment, **given)
-            return of_target(found, learning_plan_id, attrgetter("learning_plan_id"))
+            parameters = {"learning_plan_id": learning_plan_id, **filters}
+            listed = pages(
+                self._session, "learning_plan_enrollments", LearningPlanEnrollment, **parameters
+            )
+            return of_target(listed, learning_plan_id, attrgetter("learning_plan_id"))
 
-        return pages_of_learning_plan(self._wire, learning_plan, read)
+        return pages_of_learning_plan(self._session, learning_plan, read)
 
 
 def _filters(

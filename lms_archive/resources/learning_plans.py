@@ -49,7 +49,7 @@ class LearningPlans(Resource[LearningPlan]):
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}` (path and title seen).
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
             UnexpectedResponseError: the answer is about another learning plan.
         """
         return self._fetch(learning_plan_id)
@@ -61,7 +61,7 @@ class LearningPlans(Resource[LearningPlan]):
 
         Raises:
             NotFoundError: no learning plan has this code.
-            InvalidInputError: several learning plans have it; only an id says which is meant.
+            InvalidInputError: several learning plans have this code; use the id.
         """
         return self._find_exact("code", code, search=code)
 
@@ -74,7 +74,7 @@ class LearningPlans(Resource[LearningPlan]):
             learning_plan: its id (int), or its code (str), which is looked up with `find`.
 
         Raises:
-            NotFoundError: there is no such learning plan.
+            NotFoundError: the learning plan does not exist.
         """
 
         def read() -> Iterator[Page[LearningPlanCourse]]:
@@ -83,7 +83,7 @@ class LearningPlans(Resource[LearningPlan]):
                 code = checked_code("learning plan", plan_id)
                 plan_id = self.find(code).learning_plan_id
             where = {"learning_plan_id": plan_id}
-            return pages(self._wire, "learning_plan_courses", LearningPlanCourse, **where)
+            return pages(self._session, "learning_plan_courses", LearningPlanCourse, **where)
 
         return Listing(LearningPlanCourse, read)
 
@@ -94,12 +94,14 @@ class LearningPlans(Resource[LearningPlan]):
         not only the caller's, is assumed).
 
         Raises:
-            NotFoundError: there is no such course.
+            NotFoundError: the course does not exist.
         """
-        row = self._wire.operation("get_course")
-        reply = self._wire.call("get_course", course_id=course_id)
-        course = structured(self._wire, "get_course", Course, reply.data, {"course_id": course_id})
-        require_same_id(self._wire, "get_course", course.course_id, course_id=course_id)
+        row = self._session.operation("get_course")
+        reply = self._session.call("get_course", course_id=course_id)
+        course = structured(
+            self._session, "get_course", Course, reply.data, {"course_id": course_id}
+        )
+        require_same_id(self._session, "get_course", course.course_id, course_id=course_id)
         plans = row.find(reply.data, "learning_plans")
         try:
             return tuple(int(str(row.find(plan, "learning_plan_id"))) for plan in plans)

@@ -1,4 +1,4 @@
-"""What a list of the platform is in a program: read when it is wanted, page by page."""
+"""Lists of the platform that are read lazily, page by page."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _SHOWN: Final[Mapping[str, str]] = {
 
 @short_tracebacks
 class Listing(Table, Generic[T]):
-    """Records of the platform, lazily: nothing is asked for until they are wanted.
+    """A list of records on the platform, which is read only when it is used.
 
-    Each loop over it, `to_csv`, `to_pandas` and `to_arrow` reads the list anew, one page in
-    memory at a time; `list(...)` keeps what was read. In a notebook it shows the first page.
+    Each loop over it, `to_csv`, `to_pandas` and `to_arrow` reads the list again, one page in
+    memory at a time; `list(...)` keeps the records. In a notebook it shows the first page.
     """
 
     __slots__ = ("_cls", "_pages")
@@ -47,7 +47,7 @@ class Listing(Table, Generic[T]):
         self._cls, self._pages = cls, pages
 
     def __iter__(self) -> Iterator[T]:
-        return (one for page in self._pages() for one in page.items)
+        return (record for page in self._pages() for record in page.items)
 
     def __repr__(self) -> str:
         return f"<Listing of {self._cls.__name__}: read when it is iterated>"

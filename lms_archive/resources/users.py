@@ -49,18 +49,18 @@ class Users(Resource[User]):
         return self._pages(search=search)
 
     def get(self, user_id: int) -> User:
-        """Get a user by the id.
+        """Get a user by id.
 
         Calls `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak).
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: the user does not exist.
             UnexpectedResponseError: the answer is about another user.
         """
         return self._fetch(user_id)
 
     def find(self, username: str) -> User:
-        """Find the user with exactly this username, in upper and lower case.
+        """Find the user with exactly this username; the case must match.
 
         Calls `GET /manage/v1/user` with the name as search text, `match_type=full` (seen).
 
@@ -78,7 +78,7 @@ class Users(Resource[User]):
             NotFoundError: the platform has no such call.
             ApiError: the call failed or was refused.
         """
-        row, answer = self._wire.operation("session"), self._wire.call("session").data
+        row, answer = self._session.operation("session"), self._session.call("session").data
         user_id, username, level = (
             str(row.find(answer, word) or "") for word in ("user_id", "username", "user_level")
         )
@@ -89,21 +89,20 @@ class Users(Resource[User]):
         )
 
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
-        """List the users whose last access is earlier than a time.
+        """List the users whose last access is before a time.
 
-        Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops
-        where the others are more recent; where the platform does not keep that order, all users
-        are read. Users without any login may be at either end of it.
+        Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops at
+        the first more recent user; if the platform does not keep the order, it reads all users.
+        Users who never logged in may be at either end of the order. A user whose last access
+        cannot be read is left out.
 
         Args:
-            since: a day (from its midnight, UTC), an aware time, or how long ago by the
-                platform's clock.
-            never_logged_in: whether to include users without any login, after the others.
-
-        A user whose last access cannot be read is left out.
+            since: a day (its midnight, UTC), an aware time, or how long ago by the platform's
+                clock.
+            never_logged_in: whether to include users who never logged in, after the others.
 
         Raises:
-            InvalidInputError: a time without a zone, or one in the future.
+            InvalidInputError: the time has no time zone, or is in the future.
             ApiError: a call failed.
         """
         moment = checked_since(since)
@@ -140,7 +139,7 @@ class Users(Resource[User]):
 
     def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
         parameters = {"sort": "last_access_date", "direction": direction}
-        listed = tolerant_pages(self._wire, "list_users", User, parameters)
+        listed = tolerant_pages(self._session, "list_users", User, parameters)
         return with_partial(listed, frozenset({"last_login_at"}))
 
 
@@ -149,15 +148,15 @@ def _of_unknown_total(page: Page[User], users: Sequence[User]) -> Page[User]:
 
 
 def checked_since(since: Since) -> datetime | timedelta:
-    """Return the time in UTC, or how long ago.
+    """Return the time in UTC, or how long ago it is.
 
     Raises:
-        InvalidInputError: a time without a zone, or not a time at all.
+        InvalidInputError: it is not a time, or has no time zone.
     """
     if isinstance(since, timedelta):
         if since < timedelta():
             raise InvalidInputError(
-                f"since={since} is in the future: say how long ago, as {-since}"
+                f"since={since} is in the future: give how long ago, as {-since}"
             )
         return since
     if isinstance(since, datetime):
@@ -174,7 +173,7 @@ def checked_since(since: Since) -> datetime | timedelta:
 def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
     """Return the time before which a last access counts as inactive."""
     if page.date is None:
-        faults = ["no Date header: without it no user can be called inactive"]
+        faults = ["no Date header: without it inactivity cannot be computed"]
         raise UnexpectedResponseError("GET", page.path, faults=faults)
     try:
         border = page.date - since if isinstance(since, timedelta) else since

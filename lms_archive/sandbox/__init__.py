@@ -1,8 +1,8 @@
-"""A stand-in platform for tutorials and tests: a real HTTP server over a SQLite file.
+"""The sandbox: a simulated platform for tutorials and tests, an HTTP server over a SQLite file.
 
-It keeps the rules of the platform, and shares no code with the library: only `Sandbox.client()`
-builds a client. `Sandbox` is loaded when it is first used, because the pytest plugin beside it is
-imported in every test run of every user who installed the package.
+It follows the rules of the platform, and shares no code with the library: only `Sandbox.client()`
+creates a client. `Sandbox` is imported at its first use, because the pytest plugin in this package
+is imported in every test run of every user who installed the package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Foreign", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:
-    """Load `Sandbox`, or say which extra is missing."""
+    """Import `Sandbox`, or raise an error that names the missing extra."""
     if name != "Sandbox":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -1,4 +1,4 @@
-"""Run a sandbox on its own until it is interrupted: `python -m lms_archive.sandbox serve`."""
+"""Run a sandbox until it is interrupted: `python -m lms_archive.sandbox serve`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILES = ("users", "courses", "learning_plans", "enrollments", "learning_plan_en
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve as the arguments say; return the exit code."""
+    """Run the command with these arguments; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         _serve(options)
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> None:
     with Sandbox(path=options.path, port=options.port, job_seconds=options.job_seconds) as sandbox:
         sandbox.load_csv(**{name: getattr(options, name) for name in _FILES})
-        with contextlib.suppress(KeyboardInterrupt):  # a reader of this may stop us at once
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C may come right after the first line
             print(f"Serving on {sandbox.url}, data in {sandbox.path}. Stop with Ctrl-C.")
             for name, value in sandbox.env().items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
@@ -43,17 +43,20 @@ def _wait() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lms_archive.sandbox", description=__doc__)
     serve = parser.add_subparsers(required=True, metavar="serve").add_parser(
-        "serve", help="answer on http://127.0.0.1 and print how to reach it"
+        "serve", help="serve on http://127.0.0.1 and print the environment variables to use it"
     )
-    serve.add_argument("--port", type=int, default=0, help="0 (default): a free one")
+    serve.add_argument("--port", type=int, default=0, help="the port; 0 (default): a free port")
     for name in _FILES:
         words = name.replace("_", " ")
         option = f"--{name.replace('_', '-')}"
-        serve.add_argument(option, metavar="FILE", help=f"CSV of {words} to load")
+        serve.add_argument(option, metavar="FILE", help=f"a CSV file of {words} to load")
     serve.add_argument(
-        "--job-seconds", type=float, default=0.2, help="how long a background job takes (0.2)"
+        "--job-seconds",
+        type=float,
+        default=0.2,
+        help="how many seconds a background job takes (default: 0.2)",
     )
-    serve.add_argument("--path", metavar="FILE", help="keep the SQLite file here")
+    serve.add_argument("--path", metavar="FILE", help="keep the data in this SQLite file")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Answers that are not data: refusals, pages for humans, and what faults answer."""
+"""Answers without data: refusals, HTML pages, and the answers of faults."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LOGIN_PAGE = (
 
 
 class Refusal(Exception):
-    """A request that a handler refuses.
+    """A handler refuses a request.
 
     Args:
         status: the HTTP status.
         message: text, or for validation errors an object: parameter -> list of texts.
-        headers: headers besides the usual ones.
+        headers: additional headers.
         body: replaces the usual body.
     """
 
@@ -46,14 +46,14 @@ class Refusal(Exception):
         self.body = body
 
     def answer(self, form: ErrorForm) -> Response:
-        """Return the answer, in the platform's form of errors."""
+        """Return the refusal as an answer, in the platform's form of errors."""
         if self.body is not None:
             return json_answer(self.status, self.body, self.headers)
         return error_answer(form, self.status, self.message, self.headers)
 
 
 def invalid(parameter: str, reason: str) -> Refusal:
-    """Return the 400 for one wrong parameter."""
+    """Return a refusal with 400 for a wrong parameter."""
     return Refusal(400, {parameter: [reason]})
 
 
@@ -64,7 +64,7 @@ def json_answer(status: int, body: Any, headers: Mapping[str, str] | None = None
 
 
 def html_answer(page: str, status: int = 200) -> Response:
-    """Return a page for humans."""
+    """Return an HTML page."""
     return Response(page, status, content_type="text/html; charset=utf-8")
 
 
@@ -83,7 +83,7 @@ def error_answer(
 
 
 def fault_answer(fault: Fault, form: ErrorForm) -> Response:
-    """Return what a fault answers; the answer of `cut_before` is never sent."""
+    """Return the answer of a fault; that of `cut_before` is never sent."""
     details = fault.details
     if fault.kind in ("html", "login_page"):
         page = _PROXY_PAGE if fault.kind == "html" else _LOGIN_PAGE

@@ -1,4 +1,4 @@
-"""The WSGI application: one call, from request to answer."""
+"""The WSGI application, which answers the calls."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _RULES = (
 
 @frozen
 class Call:
-    """One call that the sandbox received.
+    """A call that the sandbox received.
 
-    `operation` is its name in the contract table, None for an unknown path; `query` the
-    decoded pairs in order; `body` what was sent (never of a login); `status` None where the
-    connection was cut; `username` None where no account was signed in; `at` in UTC.
+    `operation` is its name in the contract table, or None for an unknown path; `query` holds the
+    decoded pairs in order; `body` the body (empty for a login); `status` is None where the
+    connection was cut; `username` is None where no account was signed in; `at` is in UTC.
     """
 
     method: str
@@ -59,12 +59,12 @@ class Call:
 
 
 class ConnectionCut(Exception):
-    """Makes the server close the connection without an answer."""
+    """Tells the server to close the connection without an answer."""
 
 
 @define
 class _Visit:
-    """A request being handled: its operation and, once known, its account."""
+    """A request that is being handled: its operation and, after login, its account."""
 
     request: Request
     now: datetime
@@ -95,7 +95,7 @@ class _Visit:
 
 
 class Application:
-    """Everything that answers. Hold `lock` while using `advance` or the file."""
+    """The application. Hold `lock` while you use `advance` or the file."""
 
     def __init__(
         self,
@@ -208,7 +208,7 @@ class Application:
         return json_answer(200, self._settings.foreign.answer(route.operation, answer))
 
     def _count(self, now: datetime) -> None:
-        """Refuse with 429 what is above the limit of any 3,600 seconds; logins count too."""
+        """Refuse calls above the limit for any 3,600 seconds with 429; logins count too."""
         limit, recent = self._settings.calls_per_hour, self._recent
         if limit is None:
             return
@@ -230,7 +230,7 @@ def _rule(route: Route) -> Rule:
 
 
 def _document(kind: SwaggerKind) -> Response | None:
-    """Return the page for humans or refuse, as this platform does; None where it serves JSON."""
+    """Return an HTML page, or refuse, as the platform is set up; None where it serves JSON."""
     if kind == "missing":
         raise Refusal(404, "Page not found.")
     if kind == "forbidden":

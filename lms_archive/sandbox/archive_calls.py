@@ -1,4 +1,4 @@
-"""The archive calls, and the lists of what they archived (paths and keys: assumed)."""
+"""Answer the archive calls, and list and delete archived records (paths and keys: assumed)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ _NO_POWER_USERS = (
 def archive_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
     """Answer the archive call of courses or of a plan.
 
-    Without `enrollment_mode` it is the plain "update multiple" (2017; of plans by analogy) that
-    archives nothing. One enrollment is done at once, from two on it is a background job (article).
+    Without `enrollment_mode` it is the plain "update multiple" (2017; for plans by analogy) that
+    archives nothing. One enrollment is archived immediately; two or more are a background job
+    (article).
     """
     foreign, mode = request.settings.foreign, request.args["enrollment_mode"]
     if foreign.effect == "unenrolls":
@@ -77,7 +78,7 @@ def _selected(kind: TargetKind, request: ApiRequest) -> list[Enrollment]:
 
 
 def _filtered(kind: TargetKind, request: ApiRequest, targets: list[int]) -> list[Enrollment]:
-    """Return the enrollments that pass the filters: at most the first 10,000 (assumed)."""
+    """Return the enrollments that match the filters: at most the first 10,000 (assumed)."""
     select = Select(f"{kind.column}, user_id", kind.enrollments, f"{kind.column}, user_id")
     select.where_in(kind.column, targets)
     if filters := request.list_filter("filters"):
@@ -92,8 +93,8 @@ def _result(*, success: bool, job: str | None = None) -> dict[str, Any]:
 def archived_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
     """Answer `GET .../enrollments/archived` of a course or plan, oldest first.
 
-    The filters are those of the screen (article). A date without a time counts from its
-    first second as `archived_from`, to its last as `archived_to`.
+    The filters are those of the screen (article). A date without a time means its first second
+    in `archived_from`, and its last in `archived_to`.
     """
     select = Select(RETURNED[kind], kind.archived, "id")
     select.where(f"{kind.column} = ?", find(kind, request)[kind.key])

@@ -1,11 +1,11 @@
-"""What an archived record holds: the columns, where each comes from, and what calls return."""
+"""The columns of archived records: the source of each, and which of them calls return."""
 
 from __future__ import annotations
 
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 ARCHIVABLE = "('enrolled', 'in_progress', 'completed')"
-"""The only statuses that can be archived: no waiting list (doc, of courses; of plans: assumed)."""
+"""The statuses that can be archived: no waiting list (doc for courses; assumed for plans)."""
 
 
 def _same(alias: str, names: str) -> dict[str, str]:
@@ -68,7 +68,7 @@ _SAVED = {
         **_SAVED_ALWAYS,
     },
 }
-"""Saved, not returned by the API (article: marked with a star); then the sandbox's own."""
+"""Columns that are saved but not returned by the API (article), and columns of the sandbox."""
 _SOURCES = {
     COURSE: "enrollments e JOIN users u USING (user_id)"
     " JOIN courses c ON c.id_course = e.course_id",
@@ -94,4 +94,4 @@ def _insert(kind: TargetKind) -> str:
 RETURNED = {kind: ", ".join(["id", *columns]) for kind, columns in _RETURNED.items()}
 """The columns that the archived list returns."""
 INSERT_RECORDS = {kind: _insert(kind) for kind in (COURSE, PLAN)}
-"""The statement that writes the archived records of what `archivable` selects."""
+"""The statements that write the archived records of the enrollments that `archivable` selects."""

@@ -1,4 +1,4 @@
-"""The rules of archiving: what may be archived, what goes with it, and what stays."""
+"""The rules of archiving: what may be archived, what is archived with it, and what stays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOTH = (COURSE, PLAN)
 
 @frozen
 class Order:
-    """What to do to enrollments, and on whose account.
+    """An order to archive: who asks for it, and in which way.
 
     `lag`: microseconds until the archived list shows the records (a fault).
     """
@@ -91,11 +91,11 @@ WHERE learning_plan_id = :plan AND user_id = :user
 
 
 def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: datetime) -> bool:
-    """Archive one enrollment at the time *at*; return False where nothing can be archived.
+    """Archive one enrollment at the time *at*; return False if it cannot be archived.
 
-    The user is unenrolled (`delete`) or enrolled again, dated *at*; validity always stays. In both
-    modes the tracking is kept unless it is reset (article): status, score and time spent, in the
-    new enrollment and in the table `tracking`, from which a later enrollment is loaded.
+    The user is unenrolled (`delete`) or enrolled again with the date *at*; the validity stays. In
+    both modes the tracking (status, score, time spent) is kept unless it is reset (article): in
+    the new enrollment, and in the table `tracking` for a later enrollment.
     """
     values = {
         "at": stamp(at),
@@ -116,7 +116,7 @@ def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: da
 
 
 def _is_in_a_plan(db: sqlite3.Connection, course: int) -> bool:
-    """Return whether a course is part of a plan: it cannot be unenrolled from alone (doc)."""
+    """Return whether a course is part of a plan, which excludes unenrolling from it (doc)."""
     sql = "SELECT 1 FROM learning_plan_courses WHERE course_id = ?"
     return db.execute(sql, [course]).fetchone() is not None
 
@@ -124,7 +124,7 @@ def _is_in_a_plan(db: sqlite3.Connection, course: int) -> bool:
 def _archive_plan(db: sqlite3.Connection, order: Order, values: dict[str, Any], plan: int) -> bool:
     """Archive a plan's enrollment and those in all its courses (article).
 
-    On unenrolling, courses of other plans are spared; read as "A", nothing happens at all.
+    Unenrolling spares courses of other plans; with the reading "A" nothing happens at all.
     """
     courses = [tuple(row) for row in db.execute(_COURSES_OF_PLAN, [plan])]
     taken = [course for course, shared in courses if not (shared and order.mode == "delete")]
@@ -156,7 +156,7 @@ def _archive_courses(
 def _apply(
     db: sqlite3.Connection, order: Order, kind: TargetKind, values: dict[str, Any], ids: list[int]
 ) -> bool:
-    """Write the records, then remove or renew the enrollments; False where there is none."""
+    """Write the records, then remove or renew the enrollments; return False if none exist."""
     values = {**values, "ids": json.dumps(ids)}
     if order.settings.foreign.effect == "archives":
         db.execute(INSERT_RECORDS[kind], values)
@@ -165,7 +165,7 @@ def _apply(
 
 
 def touch(db: sqlite3.Connection, enrollment: Enrollment, at: datetime) -> None:
-    """Change only the time of an enrollment's last update."""
+    """Set the time of the last update of an enrollment."""
     ids = json.dumps([enrollment.target_id])
     values = {"at": stamp(at), "ids": ids, "user": enrollment.user_id}
     db.execute(_TOUCH[enrollment.kind], values)

@@ -1,4 +1,4 @@
-"""Courses and learning plans."""
+"""Answer calls about courses and learning plans."""
 
 from __future__ import annotations
 

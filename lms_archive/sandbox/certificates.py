@@ -1,4 +1,4 @@
-"""Certificates: issued when enrollments are loaded, served to every account that is signed in."""
+"""Issue certificates when enrollments are loaded, and serve them to every signed-in account."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from lms_archive.sandbox.answers import Refusal
 
 
 def issue(db: sqlite3.Connection, host: str) -> str:
-    """Return the link to a new certificate; *host* is the platform's own address."""
+    """Create a certificate and return its link; *host* is the platform's own address."""
     name = f"{secrets.token_hex(12)}.pdf"
     db.execute("INSERT INTO certificates VALUES (?)", [name])
     return f"{host}/certificates/{name}"
 
 
 def read(db: sqlite3.Connection, name: str) -> bytes:
-    """Return the certificate of that name, a PDF, or refuse with 404."""
+    """Return the certificate with this name, a PDF, or refuse with 404."""
     if not db.execute("SELECT 1 FROM certificates WHERE name = ?", [name]).fetchone():
         raise Refusal(404, f"Certificate {name} not found.")
     return _pdf(f"Certificate {name.removesuffix('.pdf')}")
 
 
 def _pdf(text: str) -> bytes:
-    """Return a PDF of one page that says *text* (ASCII, no brackets)."""
+    """Return a PDF of one page with *text* (ASCII, no brackets)."""
     content = f"BT /F1 18 Tf 40 100 Td ({text}) Tj ET".encode("ascii")
     resources = b"/Resources << /Font << /F1 5 0 R >> >>"
     objects = (

@@ -1,4 +1,4 @@
-"""Time on the platform: one clock, and the two forms in which times are stored."""
+"""The clock of the platform, and the two forms in which times are stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Clock(Protocol):
-    """What the sandbox needs of a clock; it reads the time nowhere else."""
+    """The clock of a sandbox; every time comes from it."""
 
     def now(self) -> datetime:
         """Return the platform's wall-clock time, aware and in UTC."""
@@ -20,7 +20,7 @@ class Clock(Protocol):
 
 
 class WallClock:
-    """The real time."""
+    """A clock with the real time."""
 
     def now(self) -> datetime:
         """Return the current time, aware and in UTC."""
@@ -32,7 +32,7 @@ class WallClock:
 
 
 def stamp(at: datetime) -> str:
-    """Return *at* as the platform writes times: `YYYY-MM-DD HH:MM:SS`, UTC, floored (seen)."""
+    """Return *at* in the platform's form: `YYYY-MM-DD HH:MM:SS`, UTC, rounded down (seen)."""
     return at.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "seconds")
 
 

@@ -1,4 +1,4 @@
-"""The active enrollments in one course or learning plan, or in all of them."""
+"""List the active enrollments in one course or learning plan, or in all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ON_REQUEST = {
         "enrollment_time_spent",
     ),
 }
-"""Returned only when asked for in `extra_fields[]` (seen)."""
+"""The fields that are returned only if `extra_fields[]` asks for them (seen)."""
 _TARGET_FIELDS = {
     COURSE: "t.code AS course_code, t.name AS course_name, t.uidCourse AS course_uid,"
     " t.course_type",

@@ -1,4 +1,4 @@
-"""Scripted faults: what goes wrong, at which call, how often. Nothing here is random."""
+"""Scripted faults: what fails, at which call, and how often. Nothing is random."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ KINDS: dict[str, dict[str, Any]] = {
     "job_partial": {"errors": None, "every": None},
     "archived_lag": {"seconds": ...},
 }
-"""Each kind with its details and their defaults; `...` marks a detail that is required."""
+"""The details of each kind and their defaults; `...` marks a required detail."""
 _INSTEAD = frozenset({"429", "500", "503", "html", "redirect", "status", "cut_before"})
 _OF_WORK = frozenset({"job_late", "job_aborted", "job_partial", "archived_lag"})
-"""Faults of what an archive call starts, not of its answer."""
+"""Faults in the work that an archive call starts, not in its answer."""
 
 
 @frozen
 class Fault:
-    """A fault that fired: its kind and details, and the call that it hit."""
+    """A fault that occurred: its kind and details, and the call."""
 
     kind: str
     details: dict[str, Any]
@@ -73,7 +73,7 @@ class _Script:
 
 
 class Faults:
-    """The faults of a sandbox (`sandbox.faults`): those to come, and those that fired."""
+    """The faults of a sandbox (`sandbox.faults`): scripted faults, and the log of past ones."""
 
     def __init__(self, operations: Collection[str]) -> None:
         self._operations = operations
@@ -95,29 +95,29 @@ class Faults:
 
         Instead of the work: `429`, `500`, `503` (retry_after: seconds, an HTTP date, or None),
         `html` (a proxy's page; status), `login_page` (200 with the login page, which means "not
-        permitted"; with `done=True` the work is done all the same), `redirect` (location,
-        status), `status` (status, body: text or what becomes JSON, headers), `cut_before`. After
-        the work was done: `cut_after`, `error_after` (status), `slow` (seconds, slept on the
-        sandbox's clock). `expired_token` revokes the call's token, which answers 401. Of what an
-        archive call starts: `job_late` (seconds; the job begins and is listed only then, though
-        its hash finds it), `job_aborted` (fraction of its rows done before), `job_partial`
-        (errors: the first n rows, or every: each n-th row, stay active and count as errors),
-        `archived_lag` (seconds until the archived list shows the records).
+        permitted"; with `done=True` the work is still done), `redirect` (location, status),
+        `status` (status, body: text or a JSON value, headers), `cut_before`. After the work:
+        `cut_after`, `error_after` (status), `slow` (seconds, on the sandbox's clock).
+        `expired_token` revokes the token of the call, which is answered with 401. In the work that
+        an archive call starts: `job_late` (seconds; the job starts late and is not listed before,
+        but can be read by its hash), `job_aborted` (fraction of its rows done before),
+        `job_partial` (errors: the first n rows, or every: each n-th row, stay active and count as
+        errors), `archived_lag` (seconds until the archived list shows the records).
 
-        A call meets at most one fault of its answer, the one added first; those of jobs add up.
+        A call has at most one fault in its answer, the one added first; faults of jobs add up.
 
         Args:
-            kind: a word above.
-            operation: only calls of this name, as in the contract table (`list_courses`,
+            kind: one of the kinds above.
+            operation: only calls of this operation, as in the contract table (`list_courses`,
                 `token`), or `swagger`, `microservices`, `certificate` (its download).
-            method: only calls of this HTTP method.
+            method: only calls with this HTTP method.
             times: how many calls fail.
-            after: how many matching calls pass first; for a fault of jobs, only calls that
-                begin a job are counted.
-            **details: those of the kind.
+            after: how many matching calls succeed first; for a fault of jobs, only calls that
+                start a job are counted.
+            **details: the details of the kind.
 
         Raises:
-            ValueError: an unknown kind or operation, or details that do not fit.
+            ValueError: the kind or operation is unknown, or the details do not fit the kind.
         """
         if operation is not None and operation not in self._operations:
             raise ValueError(f"unknown operation {operation!r}: {', '.join(self._operations)}")
@@ -127,25 +127,25 @@ class Faults:
             self._scripts.append(script)
 
     def clear(self) -> None:
-        """Drop the faults that have not fired yet; the log stays."""
+        """Remove the scripted faults; the log stays."""
         with self._lock:
             self._scripts.clear()
 
     @property
     def log(self) -> list[Fault]:
-        """The faults that fired, in order."""
+        """The faults that occurred, in order."""
         with self._lock:
             return list(self._log)
 
     def of_answer(self, operation: str | None, method: str, at: datetime) -> Fault | None:
-        """Return the fault of the answer to this call, and count it."""
+        """Return the fault in the answer to this call, and count it."""
         kinds = frozenset(KINDS) - _OF_WORK
         return next(iter(self._take(kinds, operation, method, at, most=1)), None)
 
     def of_work(
         self, kinds: Collection[str], operation: str | None, method: str, at: datetime
     ) -> dict[str, dict[str, Any]]:
-        """Return the details of the faults of these *kinds* in what this call starts."""
+        """Return the details of the faults of these *kinds* in the work that this call starts."""
         fired = self._take(kinds, operation, method, at, most=len(KINDS))
         return {fault.kind: fault.details for fault in fired}
 
@@ -177,10 +177,11 @@ class Faults:
 def _check(kind: str, details: dict[str, Any]) -> None:
     if kind not in KINDS:
         raise ValueError(f"unknown fault {kind!r}: one of {', '.join(KINDS)}")
-    known = KINDS[kind]
-    if unknown := sorted(set(details) - set(known)):
+    defaults = KINDS[kind]
+    if unknown := sorted(set(details) - set(defaults)):
         raise ValueError(f"fault {kind!r} has no {', '.join(unknown)}")
-    if missing := [key for key, default in known.items() if default is ... and key not in details]:
+    required = [key for key, default in defaults.items() if default is ...]
+    if missing := [key for key in required if key not in details]:
         raise ValueError(f"fault {kind!r} needs {', '.join(missing)}")
     if kind == "job_partial" and bool(details.get("errors")) == bool(details.get("every")):
         raise ValueError("fault 'job_partial' needs either errors or every, 1 or more")

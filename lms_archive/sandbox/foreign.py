@@ -1,4 +1,4 @@
-"""How a platform can differ from the default one: data that overrides routes and rules."""
+"""Describe a platform that differs from the default: overrides of routes and rules."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ class Foreign:
     `operationId` made of method and path.
 
     Attributes:
-        calls: for an operation its method, path and, if it differs, its summary, as in
-            `"POST /enrollment/v1/archive Archive them"`; None: there is no such call. A
+        calls: the method, path and, if it differs, summary of an operation, as in
+            `"POST /enrollment/v1/archive Archive them"`; None: the call does not exist. A
             parameter whose name is in the path is sent there.
-        parameters: for an operation and a parameter its place and name, `"query ids[]"` or
-            `"body userIds"`; a name alone keeps the place. None: it is neither described nor
-            read.
-        answers: for an operation, where a key of its answer goes, both as dotted paths
+        parameters: the place and name of a parameter of an operation, `"query ids[]"` or
+            `"body userIds"`; a name alone keeps the place. None: the parameter is neither
+            described nor read.
+        answers: the new places of keys in the answer of an operation, as dotted paths
             (`"data.job_id": "data.background_job_id"`, `"data.items.user_id":
-            "data.items.idUser"`), in this order; None: it is left out.
-        modes: for a value of `enrollment_mode` the value that this platform takes instead.
+            "data.items.idUser"`), in this order; None: the key is left out.
+        modes: the platform's own values for values of `enrollment_mode`.
         effect: what an archive call does. `archives`: as requested. `unenrolls`: the same
-            without archiving; where no mode is sent, it unenrolls. `updates`: whatever the
-            mode, only the time of the last update changes. `nothing`: not even that.
-        keeps_date: an enrollment archived and re-enrolled keeps its date.
+            without archiving; without a mode it unenrolls. `updates`: with any mode, only the
+            time of the last update changes. `nothing`: not even that.
+        keeps_date: whether an enrollment that is archived and re-enrolled keeps its date.
         archived_lag: seconds until the archived list shows a record.
-        swagger: `missing` answers 404, `forbidden` 403, `html` a page for humans.
+        swagger: `missing` answers 404, `forbidden` 403, `html` an HTML page.
         microservices: the same for the list of services, from which the documents are discovered;
             None: as `swagger`.
         errors: the form of refusals. `message`: `{status, name, message}`; `code`:
@@ -66,21 +66,21 @@ class Foreign:
     totals: Totals = "always"
 
     def __attrs_post_init__(self) -> None:
-        """Refuse unknown words."""
+        """Check the words."""
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
-                value, known = getattr(self, name), ", ".join(filter(None, words))
-                raise ValueError(f"{name} cannot be {value!r}; known are {known}")
+                value, allowed = getattr(self, name), ", ".join(filter(None, words))
+                raise ValueError(f"{name} cannot be {value!r}; expected one of: {allowed}")
 
     def answer(self, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return *answer* in this platform's form; changes it in place."""
+        """Return *answer* in this platform's form, after changing it in place."""
         for old, new in self.answers.get(operation, {}).items():
             _move(answer, old.split("."), new.split(".") if new else [])
         return answer
 
 
 def _move(node: Any, old: list[str], new: list[str]) -> None:
-    """Move what is at *old*, in each item of a list; drop it if *new* is empty."""
+    """Move the value at *old*, in each item of a list; remove it if *new* is empty."""
     if isinstance(node, list):
         for item in node:
             _move(item, old, new)

@@ -1,7 +1,7 @@
-"""Background jobs: how one begins, what it does when, and how it is described (2017).
+"""Background jobs: start them, do their work, and describe them (2017).
 
 No thread does the work: each request first calls `advance`, and each row is archived with the
-time at which it fell due, so that no client can see a difference.
+time when it was due, so that no client can see a difference.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _DESCRIBED = (
 
 
 def begin_job(request: ApiRequest, order: Order, enrollments: list[Enrollment]) -> str:
-    """Queue a job over *enrollments*, all of one kind, and return its hash.
+    """Queue a job for *enrollments*, all of one kind, and return its hash.
 
-    Row i of n falls due at start + job_seconds * (i + 1) / n.
+    Row i of n is due at start + job_seconds * (i + 1) / n.
     """
     faults = request.faults.of_work(
         ("job_late", "job_aborted", "job_partial"), request.operation, request.method, request.now
@@ -76,7 +76,7 @@ def _spoiled(partial: dict[str, Any] | None, total: int) -> frozenset[int]:
 
 
 def advance(db: sqlite3.Connection, now: datetime, settings: Settings) -> None:
-    """Do the rows of jobs that have fallen due, in the order of their times."""
+    """Do the rows of jobs that are due, in the order of their times."""
     due = db.execute(
         "SELECT * FROM job_rows WHERE state IN ('waiting', 'spoiled') AND due_at <= ? "
         "ORDER BY due_at, job_number, position",
@@ -141,7 +141,7 @@ def get_job(request: ApiRequest) -> dict[str, Any]:
 
 
 def list_jobs(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /manage/v1/job`: newest first; without `id_author` the caller's own.
+    """Answer `GET /manage/v1/job`: newest first; without `id_author` the caller's own jobs.
 
     Ended jobs are listed for 13 days (doc).
     """

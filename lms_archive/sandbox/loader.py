@@ -1,4 +1,4 @@
-"""Load users, courses, plans and enrollments, from mappings or CSV files; change them."""
+"""Load users, courses, plans and enrollments from mappings or CSV files, and change them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from lms_archive.sandbox.tables import COURSES, ENROLLMENTS, PLANS, USERS, Table
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
-"""Rows, each with the words that name its place in an error."""
+"""Rows, each with a text that names its place in an error."""
 NAMES = ("users", "courses", "learning_plans", "enrollments", "learning_plan_enrollments")
-"""What can be loaded, in the order in which it is needed."""
+"""The tables that can be loaded, in the order of their dependencies."""
 _TRACKED = """
 enrollment_status, enrollment_score, enrollment_time_spent, enrollment_completion_date
 """
 _OLD = timedelta(days=365)
-"""How long ago a plan was created that does not say when: it is not among the recent changes."""
+"""The age of a plan without a date of creation, so that it is not a recent change."""
 
 
 def number_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
@@ -56,10 +56,10 @@ def read_csv(source: str | Path | TextIO | None) -> Iterator[tuple[str, Mapping[
 
 @frozen
 class Loader:
-    """Inserts rows; the caller's transaction undoes them after an error.
+    """A loader of rows; the caller's transaction undoes them after an error.
 
-    `author` enrolled, at `now`, where a row does not say who and when; `host` is the address
-    that certificates are served at.
+    `author` and `now` say who enrolled a user and when, where a row does not; `host` is the
+    address of the certificates.
     """
 
     db: sqlite3.Connection
@@ -68,7 +68,7 @@ class Loader:
     host: str
 
     def load(self, rows: Mapping[str, Rows]) -> None:
-        """Insert the rows of all tables, those that others need first."""
+        """Insert the rows of all tables, in the order of their dependencies."""
         tables = {"users": USERS, "courses": COURSES, "learning_plans": PLANS}
         for name in NAMES:
             if name in tables:
@@ -77,7 +77,7 @@ class Loader:
                 self._load_enrollments(COURSE if name == COURSE.enrollments else PLAN, rows[name])
 
     def _load_named(self, table: Table, rows: Rows) -> None:
-        """Insert users, courses or plans; assign the ids that they lack."""
+        """Insert users, courses or plans, and assign missing ids."""
         db, key = self.db, table.key
         (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table.name}").fetchone()  # noqa: S608  own names
         free = max(last + 1, table.first_id)
@@ -105,7 +105,7 @@ class Loader:
         return values
 
     def _load_enrollments(self, kind: TargetKind, rows: Rows) -> None:
-        """Insert active enrollments; in a course, kept tracking fills what they do not say."""
+        """Insert active enrollments; in a course, kept tracking supplies missing values."""
         table = ENROLLMENTS[kind]
         users = _Names(self.db, "user", "SELECT user_id, username FROM users")
         targets = _names(self.db, kind)
@@ -140,9 +140,9 @@ def change(
     columns: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Change columns of one course or plan, found by id (int) or code (str).
+    """Change columns of a course or plan, given by id (int) or code (str).
 
-    `updated_on` of a plan is *now*, unless it is among the columns.
+    `updated_on` of a plan becomes *now*, unless it is among the columns.
     """
     place = f"{kind.name} {target!r}"
     target_id = _names(db, kind).find_either(place, target)
@@ -159,15 +159,15 @@ def change(
 
 
 def _set_courses(
-    db: sqlite3.Connection, place: str, plan: int, known: _Names, courses: list[int | str]
+    db: sqlite3.Connection, place: str, plan: int, names: _Names, courses: list[int | str]
 ) -> None:
     """Put courses into a plan, each by its id (int) or code (str)."""
     for position, course in enumerate(courses, 1):
-        row = [plan, known.find_either(place, course), position]
+        row = [plan, names.find_either(place, course), position]
         try:
             db.execute("INSERT INTO learning_plan_courses VALUES (?, ?, ?)", row)
         except sqlite3.IntegrityError:
-            raise ValueError(f"{place}: course {course!r} is in it twice") from None
+            raise ValueError(f"{place}: course {course!r} is listed twice") from None
 
 
 def _tracked(db: sqlite3.Connection) -> dict[tuple[int, int], dict[str, Any]]:
@@ -180,32 +180,32 @@ def _names(db: sqlite3.Connection, kind: TargetKind) -> _Names:
 
 
 class _Names:
-    """Ids by name; the query returns (id, name) and runs at the first look-up."""
+    """The ids of names; the query returns (id, name) and runs at the first look-up."""
 
     def __init__(self, db: sqlite3.Connection, noun: str, query: str) -> None:
         self._db, self._noun, self._query = db, noun, query
         self._ids: dict[str, list[int]] | None = None
-        self._known: set[int] = set()
+        self._all_ids: set[int] = set()
 
     def find_either(self, place: str, target: int | str) -> int:
-        """Return the id of an id (int) or a name (str)."""
+        """Return the id for an id (int) or a name (str)."""
         by_name = isinstance(target, str)
         return self.find(place, None if by_name else target, target if by_name else None)  # type: ignore[arg-type]
 
     def find(self, place: str, number: int | None, name: str | None) -> int:
-        """Return the id that an id, a name or both stand for."""
+        """Return the id for an id, a name or both."""
         if self._ids is None:
             self._ids = defaultdict(list)
-            for known, its_name in self._db.execute(self._query):
-                self._ids[its_name].append(known)
-                self._known.add(known)
+            for its_id, its_name in self._db.execute(self._query):
+                self._ids[its_name].append(its_id)
+                self._all_ids.add(its_id)
         if number is None and name is None:
             raise ValueError(f"{place}: no {self._noun}")
-        candidates = list(self._known & {number}) if name is None else self._ids.get(name, [])
-        ids = [known for known in candidates if number in (None, known)]
+        candidates = list(self._all_ids & {number}) if name is None else self._ids.get(name, [])
+        ids = [candidate for candidate in candidates if number in (None, candidate)]
         if len(ids) == 1:
             return ids[0]
         shown = name if number is None else number
         if ids:
-            raise ValueError(f"{place}: {self._noun} {shown!r} stands for {len(ids)} ids")
+            raise ValueError(f"{place}: {self._noun} {shown!r} has {len(ids)} ids; give the id")
         raise ValueError(f"{place}: unknown {self._noun} {shown!r}")

@@ -1,4 +1,4 @@
-"""OAuth2: the accounts, the four grants, and the tokens in force."""
+"""OAuth2: the accounts, the four grants, and the valid tokens."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _RIGHTS = {
 }
 """For each role whether it may archive, and whether it is a Power User.
 
-That Power Users need a permission is Docebo's (doc); that none of them may archive enrollments
-of learning plans, nor delete archived enrollments, is from the article."""
+Evidence: Power Users need a permission (doc); none of them may archive enrollments of learning
+plans, or delete archived enrollments (article)."""
 
 
 @frozen
 class Account:
-    """An account that can sign in. Accounts are not rows of `users`; their ids are apart."""
+    """An account that can sign in. Accounts are not rows of `users`, and share no ids with them."""
 
     role: str
     user_id: int
@@ -38,7 +38,7 @@ class Account:
 
 
 class OAuth:
-    """The token endpoint and the tokens it issued. Tokens last *token_seconds*."""
+    """The token endpoint and its tokens, which are valid for *token_seconds*."""
 
     def __init__(self, token_seconds: float) -> None:
         self.client_id = "lms-archive-sandbox"
@@ -80,7 +80,7 @@ class OAuth:
         return account
 
     def revoke(self, bearer: str | None) -> None:
-        """Drop a token before its time."""
+        """Make a token invalid before it expires."""
         self._tokens.pop(bearer or "", None)
 
     def _issue(self, account: Account, now: datetime, *, refresh: bool) -> dict[str, Any]:

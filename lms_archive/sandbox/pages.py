@@ -1,4 +1,4 @@
-"""Lists: the platform's paging over one SELECT."""
+"""Answer lists in pages, from a SELECT."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CURSOR = (
     Parameter("get_cursor", "query", "boolean"),
     Parameter("cursor", "query", "string"),
 )
-"""Of enrollment and archived lists: with `get_cursor=1` the answer carries a cursor, to be passed
-with the next page (2017 + seen)."""
+"""The parameters of enrollment and archived lists: with `get_cursor=1` the answer has a cursor, to
+be sent with the next page (2017 + seen)."""
 
 
 @define
 class Select:
-    """A SELECT to be counted and paged. The texts are the sandbox's own, values are bound."""
+    """A SELECT that can be counted and paged. Its SQL is the sandbox's own; values are bound."""
 
     columns: str
     source: str
@@ -56,7 +56,7 @@ class Select:
             self.where(f"({condition})", *[text] * len(columns))
 
     def count(self, request: ApiRequest) -> int:
-        """Return how many rows there are in all."""
+        """Return the number of all rows."""
         (total,) = request.db.execute(self._sql("COUNT(*)"), self._values).fetchone()
         return int(total)
 
@@ -101,11 +101,11 @@ def read_page(
 
 
 def _cursor(request: ApiRequest) -> str | None:
-    """Return the cursor of this list: it only names path and filters, and freezes nothing."""
+    """Return the cursor of a list: it only identifies path and filters, and freezes nothing."""
     paging = {parameter.name for parameter in PAGING + CURSOR} - {"page_size"}
     filters = sorted((name, v) for name, v in request.args.items() if name not in paging)
     cursor = hashlib.sha256(json.dumps([request.path, filters]).encode()).hexdigest()[:32]
     sent = request.args.get("cursor")
     if sent not in (None, cursor):
-        raise invalid("cursor", "this cursor is not of this list with these filters")
+        raise invalid("cursor", "this cursor belongs to another list or to other filters")
     return cursor if sent or request.args.get("get_cursor") else None

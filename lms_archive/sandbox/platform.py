@@ -1,4 +1,4 @@
-"""The `Sandbox`: start it, load it, call it, break it, and look at the result."""
+"""The `Sandbox`: start it, load data, script faults, and check what calls did."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from lms_archive.sandbox.server import Server
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from lms_archive.client import Client
+    from lms_archive.wire.settings import ClientOptions
 
 Role = Literal["superadmin", "power_user", "power_user_without"]
 
 
 @frozen
 class _Run:
-    """What exists of a sandbox only while it runs."""
+    """The parts of a sandbox that exist only while it runs."""
 
     path: Path
     folder: tempfile.TemporaryDirectory[str] | None
@@ -43,31 +44,32 @@ class _Run:
 
 
 class Sandbox:
-    """A stand-in platform on `http://127.0.0.1`, over a SQLite file.
+    """A simulated platform on `http://127.0.0.1`, over a SQLite file.
 
-    A context manager, which starts and stops it. It answers every call of the contract table
-    and keeps the rules of archiving: permissions, statuses, at most 200 enrollments a call
-    (10,000 by `select_all`), a background job from two on, a plan's courses with the plan.
-    Three accounts can sign in: `superadmin`, `power_user` (may archive in courses, not in plans)
-    and `power_user_without` (may not archive).
+    Use it as a context manager, which starts and stops it. It answers every call of the contract
+    table and follows the rules of archiving: permissions, statuses, at most 200 enrollments in a
+    call (10,000 with `select_all`), a background job for two or more, and a plan's courses are
+    archived with the plan. Three accounts can sign in: `superadmin`, `power_user` (may archive in
+    courses, not in plans) and `power_user_without` (may not archive).
 
     Args:
-        path: where to keep the SQLite file; None: in a folder that is deleted when it stops.
-        port: 0 takes a free one.
-        job_seconds: how long a background job takes; 0: it is done at the next call.
-        clock: anything with `now()` (aware, UTC) and `sleep(seconds)`; every time, the `Date`
-            header too, comes from it. None: the real time.
-        calls_per_hour: above it 429 with Retry-After (1,000: doc). None: no limit.
-        token_seconds: how long a token lasts (3,600: doc).
+        path: the SQLite file; None: a file in a folder that is deleted when the sandbox stops.
+        port: the port; 0: a free port.
+        job_seconds: how many seconds a background job takes; 0: it is done at the next call.
+        clock: an object with `now()` (aware, UTC) and `sleep(seconds)`; every time, also in the
+            `Date` header, comes from it. None: the real time.
+        calls_per_hour: further calls are answered with 429 and Retry-After (1,000: doc). None: no
+            limit.
+        token_seconds: the lifetime of a token (3,600: doc).
         more_data_lies: `has_more_data` is true on the last page too (seen).
         shared_reading: what unenrolling from a plan does where courses are shared with other
-            plans (the article can be read both ways). A: nothing happens to such a plan's
-            enrollments, they are errors of the job. B: only the shared courses and the other
+            plans (the article can be read both ways). A: nothing happens to the enrollments of
+            such a plan; the job counts them as errors. B: only the shared courses and the other
             plans are spared.
-        ignores_filters: the filters of enrollment lists, of archived lists and of `select_all`
-            are ignored: everything is listed, or selected.
-        never_logged_in: where users without any login are, sorted upwards by last access.
-        foreign: a contract or rules of its own: see `Foreign`.
+        ignores_filters: whether to ignore the filters of enrollment lists, of archived lists and
+            of `select_all`, so that everything is listed or selected.
+        never_logged_in: the place of users without any login in ascending order of last access.
+        foreign: another contract or other rules: see `Foreign`.
 
     Raises:
         ValueError: `foreign` names an unknown operation or parameter.
@@ -101,7 +103,7 @@ class Sandbox:
             never_logged_in=never_logged_in,
             foreign=foreign or Foreign(),
         )
-        routes_of(self._settings.foreign)  # refuses now what `start` could not serve
+        routes_of(self._settings.foreign)  # raises now what `start` would raise
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
         self._run: _Run | None = None
@@ -118,7 +120,7 @@ class Sandbox:
         self.stop()
 
     def start(self) -> Self:
-        """Open the file, begin to answer, and return the sandbox itself."""
+        """Open the file, start the server, and return the sandbox."""
         if self._run:
             raise RuntimeError("this sandbox is already running")
         path, folder = self._path, None
@@ -146,7 +148,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close connections and file; delete a file of its own. Calling it twice is harmless."""
+        """Close connections and file; delete a temporary file. A second call does nothing."""
         run, self._run = self._run, None
         if run:
             run.server.stop()
@@ -157,18 +159,18 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The address it answers on: http, on loopback, without a slash at the end."""
+        """The base URL: http, on loopback, without a slash at the end."""
         return f"http://127.0.0.1:{self._running.server.port}"
 
     @property
     def path(self) -> Path:
-        """The SQLite file, up to date: due rows of background jobs are done."""
+        """The SQLite file, after doing the work of background jobs that is due."""
         self.advance()
         return self._running.path
 
     @property
     def calls(self) -> list[Call]:
-        """The calls that it received, in order."""
+        """The calls that the sandbox received, in order."""
         return list(self._calls)
 
     @property
@@ -178,7 +180,7 @@ class Sandbox:
 
     @property
     def notifications(self) -> int:
-        """How many were sent: one for each enrollment archived (article), courses of plans too."""
+        """The number of notifications: one for each archived enrollment (article)."""
         self.advance()
         sql = "SELECT COALESCE(SUM(seq), 0) FROM sqlite_sequence WHERE name IN (?, ?)"
         with self._running.application.lock:
@@ -186,13 +188,13 @@ class Sandbox:
         return int(count)
 
     def advance(self) -> None:
-        """Do the work of background jobs that is due; each request does so too."""
+        """Do the work of background jobs that is due; each request does this too."""
         with self._running.application.lock:
             self._running.application.advance(self._clock.now())
 
-    def client(self, role: Role = "superadmin", **options: Any) -> Client:
+    def client(self, role: Role = "superadmin", **options: Unpack[ClientOptions]) -> Client:
         """Return the SDK's client, signed in as *role*; *options* are those of `Client`."""
-        from lms_archive.client import Client  # noqa: PLC0415  the sandbox stands apart
+        from lms_archive.client import Client  # noqa: PLC0415  the sandbox is independent
         from lms_archive.wire.auth import PasswordGrant  # noqa: PLC0415
 
         account = self._oauth.accounts[role]
@@ -202,7 +204,7 @@ class Sandbox:
         return Client(self.url, grant, **options)
 
     def env(self, role: Role = "superadmin") -> dict[str, str]:
-        """Return the five environment variables with which `Client.from_env()` signs in."""
+        """Return the five environment variables that `Client.from_env()` needs."""
         account = self._oauth.accounts[role]
         return {
             "LMS_ARCHIVE_URL": self.url,
@@ -223,18 +225,19 @@ class Sandbox:
     ) -> None:
         """Add rows, all or none of them.
 
-        The keys are the columns of the tables of the same names. Required are only `username`;
-        `code`; and of enrollments `username` or `user_id` with `course_code` or `id_course`,
-        `learning_plan_code` or `learning_plan_id`. `courses` of a plan are codes separated by
-        commas, or a list of codes and ids. Missing ids are assigned; `None` and `""` mean none;
-        times are text in UTC or aware datetimes. A plan without `created_on` was created a year
-        ago, an enrollment without `enrollment_created_at` is dated now; in a course, tracking kept
-        from an archived one fills what it does not say. With `certificate` it gets one, served
-        here; `certificate_url` is a link of your own.
+        The keys are the columns of the tables with the same names. Users need a `username`;
+        courses and plans a `code`; enrollments a `username` or `user_id`, and a `course_code`,
+        `id_course`, `learning_plan_code` or `learning_plan_id`. `courses` of a plan are codes
+        separated by commas, or a list of codes and ids. Missing ids are assigned; `None` and `""`
+        mean no value; times are text in UTC or aware datetimes. A plan without `created_on` was
+        created a year ago; an enrollment without `enrollment_created_at` was created now; in a
+        course, tracking kept from an archived enrollment supplies missing values. `certificate`
+        gives an enrollment a certificate that the sandbox serves; `certificate_url` is your own
+        link.
 
         Raises:
-            ValueError: unknown key, user, course or plan; a value that cannot be; a second
-                user of a name or id, or a second active enrollment. Names the row.
+            ValueError: a key, user, course or plan is unknown; a value is invalid; a username or
+                id is in use; or there is an active enrollment already. The message names the row.
         """
         rows = (users, courses, learning_plans, enrollments, learning_plan_enrollments)
         self._load({name: number_rows(name, part) for name, part in zip(NAMES, rows, strict=True)})
@@ -251,7 +254,7 @@ class Sandbox:
         """Add the rows of CSV files (UTF-8, comma, a header with the keys of `load`).
 
         Raises:
-            ValueError: as `load`; names file and line.
+            ValueError: as for `load`; the message names file and line.
         """
         files = (users, courses, learning_plans, enrollments, learning_plan_enrollments)
         self._load({name: read_csv(file) for name, file in zip(NAMES, files, strict=True)})
@@ -265,15 +268,15 @@ class Sandbox:
         """Change a course, given by its id (int) or code (str); archived records stay.
 
         Raises:
-            ValueError: unknown course or column, or a value that cannot be.
+            ValueError: the course or a column is unknown, or a value is invalid.
         """
         self._change(COURSE, course, columns)
 
     def change_learning_plan(self, learning_plan: int | str, **columns: Any) -> None:
-        """Change a learning plan, given by its id (int) or code (str); it is updated now.
+        """Change a learning plan, given by its id (int) or code (str); `updated_on` becomes now.
 
         Raises:
-            ValueError: unknown plan, course or column, or a value that cannot be.
+            ValueError: the plan, a course or a column is unknown, or a value is invalid.
         """
         self._change(PLAN, learning_plan, columns)
 

@@ -1,4 +1,4 @@
-"""The pytest fixture `lms_sandbox`; installed with the package (entry point `pytest11`)."""
+"""The pytest plugin with the fixture `lms_sandbox` (entry point `pytest11`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One authenticated call, and the reading of its parameters as the route table declares them."""
+"""Authenticated calls, and their parameters as the route table declares them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 @frozen
 class Parameter:
-    """One parameter of a call, as its swagger describes it.
+    """A parameter of a call, as its swagger describes it.
 
-    A `moment` is a time or a date; `filters` an object of lists of words, by the names in `enum`.
-    Handlers know the parameter by `name`, callers by `sent_as` (empty: the same name), and its
-    values by those that `meanings` maps to. A parameter that is `nowhere` has its default.
+    A `moment` is a time or a date; `filters` is an object of lists of words, with the names in
+    `enum`. Handlers use `name`, callers `sent_as` (empty: the same name); `meanings` maps the
+    values of callers to those of handlers. A parameter that is `nowhere` has its default.
     """
 
     name: str
@@ -45,18 +45,18 @@ class Parameter:
 
     @property
     def shown(self) -> str:
-        """The name that callers know."""
+        """The name that callers use."""
         return self.sent_as or self.name
 
     @property
     def is_list(self) -> bool:
-        """Whether it takes several values; in a path it is one of them."""
+        """Whether it takes several values; in a path it takes one of them."""
         return self.type in ("integers", "strings")
 
 
 @frozen
 class Settings:
-    """How this platform behaves: see `Sandbox`."""
+    """The behaviour of the platform: see `Sandbox`."""
 
     job_seconds: float
     more_data_lies: bool
@@ -69,10 +69,10 @@ class Settings:
 
 @frozen
 class ApiRequest:
-    """One authenticated call: who asks for what, when, and what the handler may touch.
+    """An authenticated call: account, parameters, time, and what the handler may use.
 
     `args` holds each declared parameter, None where it was not sent; undeclared parameters are
-    dropped, because the platform ignores a wrong filter name (inferred).
+    ignored, because the platform ignores unknown filters (inferred).
     """
 
     operation: str
@@ -96,7 +96,7 @@ def read_parameters(
     query: MultiDict[str, str],
     body: bytes,
 ) -> dict[str, Any]:
-    """Return the values of *parameters*, converted; refuse a wrong one with 400."""
+    """Return the converted values of *parameters*; refuse a wrong value with 400."""
     content = _read_body(body) if any(p.place == "body" for p in parameters) else {}
     args: dict[str, Any] = {}
     for parameter in parameters:

@@ -1,4 +1,4 @@
-"""The one table of what this platform answers; its swagger is made from it."""
+"""The table of the platform's operations, from which its swagger is generated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Handler = Callable[[ApiRequest], dict[str, Any]]
 
 @frozen
 class Route:
-    """One operation: its name in the contract table, its call, and what answers it."""
+    """An operation: its name in the contract table, its call, and its handler."""
 
     operation: str
     method: str
@@ -47,7 +47,7 @@ class Route:
 
     @property
     def service(self) -> str:
-        """The service whose swagger describes it: the first part of its path."""
+        """The service whose swagger describes the call: the first segment of its path."""
         return self.path.split("/")[1]
 
 
@@ -100,7 +100,7 @@ _ARCHIVING = (
 
 
 def _enrollment_routes(kind: TargetKind, targets: str) -> Iterator[Route]:
-    """Yield the calls that courses and learning plans have alike."""
+    """Yield the calls that courses and learning plans have in common."""
     word, in_target = kind.name.replace(" ", "_"), f"{targets}/{{{kind.column}}}/enrollments"
     yield _route(
         f"{word}_enrollments",
@@ -180,14 +180,14 @@ OPERATIONS = (
     *("token", "swagger", "microservices", "certificate"),
     *(route.operation for route in ROUTES),
 )
-"""Every name that a call or a fault can have."""
+"""The operation names that calls and faults may have."""
 
 
 def routes_of(foreign: Foreign) -> tuple[Route, ...]:
-    """Return the routes of a platform that differs.
+    """Return the routes of a platform with another contract.
 
     Raises:
-        ValueError: an unknown operation or parameter, or a call that cannot be.
+        ValueError: an operation or parameter is unknown, or a call is malformed.
     """
     table = {route.operation: route for route in ROUTES}
     changed = [*foreign.calls, *foreign.parameters, *foreign.answers]
@@ -201,9 +201,9 @@ def routes_of(foreign: Foreign) -> tuple[Route, ...]:
 def _changed(route: Route, foreign: Foreign) -> Route:
     call = foreign.calls.get(route.operation) or f"{route.method} {route.path}"
     names = foreign.parameters.get(route.operation, {})
-    known = [parameter.name for parameter in route.parameters]
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(known)}")
+    parameter_names = [parameter.name for parameter in route.parameters]
+    if unknown := [name for name in names if name not in parameter_names]:
+        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(parameter_names)}")
     matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
     if matched is None:
         raise ValueError(
@@ -214,7 +214,8 @@ def _changed(route: Route, foreign: Foreign) -> Route:
     parameters = tuple(_renamed(p, names, in_path, foreign) for p in route.parameters)
     placed = [parameter.shown for parameter in parameters if parameter.place == "path"]
     if sorted(in_path) != sorted(placed):
-        raise ValueError(f"{route.operation}: {path} has no place for {placed}, or for nothing")
+        needed = ", ".join(f"{{{name}}}" for name in placed) or "no placeholder"
+        raise ValueError(f"{route.operation}: {path} must have exactly {needed}")
     words = re.findall(r"\w+", f"{method.lower()} {path}")
     operation_id = "_".join(words) if route.operation in foreign.calls else ""
     return Route(route.operation, method, path, summary, route.handler, parameters, operation_id)

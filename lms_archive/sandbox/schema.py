@@ -1,4 +1,4 @@
-"""The SQLite file: plain tables that anyone can query with SQL.
+"""The SQLite file of a sandbox: plain tables that you can query with SQL.
 
 Times are text, `YYYY-MM-DD HH:MM:SS` in UTC, NULL for none. Only the schedule of jobs
 (`due_at`, `starts_at`, `ends_at`, `hidden_until`) is in microseconds since 1970.

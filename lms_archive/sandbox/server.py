@@ -1,4 +1,4 @@
-"""The HTTP server: Werkzeug's, with connections kept alive, one Date header, and a clean stop."""
+"""The HTTP server: Werkzeug's, with persistent connections, one Date header, and a clean stop."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from lms_archive.sandbox.application import Application, ConnectionCut
 
 _JOIN = 1.0
-"""Seconds that `stop` waits for each thread; one that sleeps in a slow answer is left alone."""
+"""Seconds that `stop` waits for each thread; it does not wait longer for a slow answer."""
 _POLL = 0.01
-"""Seconds between two looks at whether to stop."""
+"""Seconds between two checks whether to stop."""
 
 
 class _Handler(WSGIRequestHandler):
-    """Keeps connections open (HTTP/1.1); Werkzeug's handler closes each after its answer."""
+    """A handler with persistent connections (HTTP/1.1), which Werkzeug's handler does not have."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -57,7 +57,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class Server(ThreadedWSGIServer):
-    """A server in threads of its own, on loopback."""
+    """A server on loopback that runs in its own threads."""
 
     def __init__(self, app: Application, port: int) -> None:
         self._connections: dict[threading.Thread, socket.socket] = {}
@@ -76,7 +76,7 @@ class Server(ThreadedWSGIServer):
         self.server_port: int = self.server_address[1]
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the server."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""The contract that the platform serves of itself: Swagger 2.0, from its own routes."""
+"""The platform's swagger (version 2.0), generated from its routes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def microservices(host: str, routes: Collection[Route]) -> list[dict[str, str]]:
 
 
 def swagger(service: str, routes: Collection[Route]) -> dict[str, Any]:
-    """Answer `GET /<service>/v1/swagger`; refuse with 404 where there is no such service."""
+    """Answer `GET /<service>/v1/swagger`; refuse an unknown service with 404."""
     if service not in _services(routes):
         raise Refusal(404, f"Service {service} not found.")
     base = f"/{service}/v1"

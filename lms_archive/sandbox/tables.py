@@ -1,4 +1,4 @@
-"""What can be loaded: the columns of each table, what they accept, and their defaults."""
+"""The tables that can be loaded: their columns, the accepted values, and the defaults."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 @frozen(eq=False)
 class Table:
-    """How loaded rows become rows of a table.
+    """A table that can be loaded, with the rules for its rows.
 
     Attributes:
-        name: the table.
-        columns: what each column accepts.
-        defaults: the columns that are never NULL, and their values where a row has none.
-        key: the id that is assigned where a row has none; empty: none is.
+        name: the name of the table.
+        columns: the converter of each column.
+        defaults: the columns that are never NULL, and their default values.
+        key: the column of the id that is assigned to rows without one; empty: no id is assigned.
         first_id: the lowest id to assign.
-        not_stored: columns that only name something else.
+        not_stored: columns that only refer to other tables.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Table:
     not_stored: Collection[str] = field(default=(), kw_only=True)
 
     def values(self, place: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values that *row* has, converted."""
+        """Return the converted values of a row."""
         values = {}
         for column, value in row.items():
             convert = self.columns.get(column)
             if convert is None:
-                known = ", ".join(self.columns)
-                raise ValueError(f"{place}: unknown column {column!r}; known are {known}")
+                columns = ", ".join(self.columns)
+                raise ValueError(f"{place}: unknown column {column!r}; the columns are: {columns}")
             try:
                 converted = None if value in (None, "") else convert(value)
             except (TypeError, ValueError):

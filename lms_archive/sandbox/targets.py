@@ -1,4 +1,4 @@
-"""The two kinds of target that users are enrolled in, courses and learning plans."""
+"""The two kinds of target: courses and learning plans."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lms_archive.sandbox.request import ApiRequest
 
 @frozen(kw_only=True)
 class TargetKind:
-    """The names in which courses and learning plans differ.
+    """A kind of target: the names that differ between courses and learning plans.
 
     Attributes:
-        name: in words.
-        table: of the courses or plans themselves.
-        key: their id in that table.
-        column: their id everywhere else, calls included.
-        code: their code in rows to be loaded.
+        name: the name of the kind, as text.
+        table: the table of the courses or plans.
+        key: the column of the id in that table.
+        column: the name of the id everywhere else, also in calls.
+        code: the column of the code in rows to be loaded.
         enrollments: the table of the active enrollments.
-        archived: the table of the archived ones.
+        archived: the table of the archived enrollments.
         users: the parameter of the archive call that lists users.
     """
 

@@ -1,4 +1,4 @@
-"""Users, and the account that is signed in."""
+"""Answer calls about users and about the account that is signed in."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def get_session(request: ApiRequest) -> dict[str, Any]:
 def list_users(request: ApiRequest) -> dict[str, Any]:
     """Answer `GET /manage/v1/user` (2017 + seen).
 
-    `search_text` is looked for in username, names and e-mail; with `match_type=full` it is the
-    username, exactly. An unknown `sort_attr` is ignored. Here `user_id` is a string.
+    `search_text` is searched in username, names and e-mail; with `match_type=full` it must be
+    exactly the username. An unknown `sort_attr` is ignored. Here `user_id` is a string.
     """
     select = Select("*", "users", _order(request))
     text = request.args["search_text"]
@@ -59,7 +59,7 @@ def _item(request: ApiRequest, row: Row) -> dict[str, Any]:
 
 
 def _order(request: ApiRequest) -> str:
-    """Return the order; `never_logged_in` places users without any login, counted upwards."""
+    """Return the order; `never_logged_in` places users without any login in ascending order."""
     attribute, direction = request.args["sort_attr"], request.args["sort_dir"].upper()
     column = attribute if attribute in SORTABLE else "user_id"
     never = request.settings.never_logged_in if column == "last_access_date" else "first"

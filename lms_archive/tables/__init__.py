@@ -1,1 +1,1 @@
-"""How records, plans and results become tables: columns, CSV, pandas, Arrow and HTML."""
+"""Tables of records, plans and results: columns, CSV, pandas, Arrow and HTML."""

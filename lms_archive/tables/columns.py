@@ -1,8 +1,8 @@
-"""The columns of a table: stable names, and what each may hold.
+"""The columns of a table: their names, and the kind of their values.
 
-A record's columns are its attributes. Those of its groups `archiving` and `enrollment` keep
-their names, those of `user`, `course` and `learning_plan` begin with the group's name, so that an
-archived record has the column names of an active one.
+The columns of a record are its attributes. Attributes of the groups `archiving` and `enrollment`
+keep their names; those of `user`, `course` and `learning_plan` begin with the name of the group,
+so that an archived record has the column names of an active one.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any, Final, Literal, get_args
 import attrs
 from attrs import frozen
 
-__all__ = ["Column", "Kind", "columns_of", "given_columns", "rows_of", "text_of"]
+__all__ = ["Column", "Kind", "columns_of", "inferred_columns", "rows_of", "text_of"]
 
 Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
-"""`word` is one of a few; `ids` are several whole numbers; `time` is aware, in UTC."""
+"""`word` is one of a few words; `ids` are several whole numbers; `time` is aware, in UTC."""
 
 _BARE_GROUPS: Final = ("archiving", "enrollment")
 _TOO_LARGE: Final = 2**63
@@ -38,7 +38,7 @@ _KINDS: Final[tuple[tuple[frozenset[Any], Kind], ...]] = (
 
 @frozen
 class Column:
-    """A column: its name, what it holds, and the known words of a `word`."""
+    """A column: its name, the kind of its values, and the known words of a `word`."""
 
     name: str
     kind: Kind
@@ -60,17 +60,17 @@ def rows_of(records: Iterable[Any]) -> Iterator[dict[str, Any]]:
 
 @cache
 def _fields(cls: Any) -> tuple[tuple[Column, Callable[[Any], Any]], ...]:
-    return tuple(_walk(cls, "", ""))
+    return tuple(_columns_in(cls, "", ""))
 
 
-def _walk(cls: Any, path: str, group: str) -> Iterator[tuple[Column, Callable[[Any], Any]]]:
+def _columns_in(cls: Any, path: str, group: str) -> Iterator[tuple[Column, Callable[[Any], Any]]]:
     for attribute in attrs.fields(cls):
-        if not attribute.init:  # where a record was read is not a column
+        if not attribute.init:  # the platform that a record was read from is not a column
             continue
         name = attribute.name
         if attrs.has(attribute.type):
             inner = "" if name in _BARE_GROUPS else name
-            yield from _walk(attribute.type, f"{name}.", inner)
+            yield from _columns_in(attribute.type, f"{name}.", inner)
             continue
         column = _column(name if name.startswith(group) else f"{group}_{name}", attribute)
         get = attrgetter(path + name)
@@ -99,15 +99,15 @@ def _as_text(get: Callable[[Any], Any]) -> Callable[[Any], str | None]:
     return text
 
 
-def given_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
-    """Find out the columns of a user's rows: a kind where all values have it, else text."""
+def inferred_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
+    """Return the columns of a user's rows; a column of mixed kinds is text."""
     kinds: dict[str, set[Kind]] = {}
     for row in rows:
         for name, value in row.items():
-            seen = kinds.setdefault(name, set())
+            of_column = kinds.setdefault(name, set())
             if value is not None:
-                seen.add(_kind_of(value))
-    return [Column(name, _common(seen)) for name, seen in kinds.items()]
+                of_column.add(_kind_of(value))
+    return [Column(name, _common(of_column)) for name, of_column in kinds.items()]
 
 
 def _kind_of(value: Any) -> Kind:
@@ -125,7 +125,7 @@ def _common(kinds: set[Kind]) -> Kind:
 
 
 def text_of(value: Any) -> str | None:
-    """Write a value as text that UTF-8 can hold: half a character is escaped."""
+    """Return a value as text that UTF-8 can encode: lone surrogates are escaped."""
     if value is None:
         return None
     text = str(value)

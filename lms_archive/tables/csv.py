@@ -1,4 +1,4 @@
-"""CSV whose cells a spreadsheet does not run, written whole or not at all."""
+"""Write CSV atomically, with cells that a spreadsheet does not run as formulas."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lms_archive.tables.columns import text_of
 __all__ = ["GUARD_HINT", "Destination", "guarded", "unguarded", "write_csv"]
 
 Destination = str | os.PathLike[str] | IO[str]
-"""Where a table is written: a path, or a file that is open for text."""
+"""The destination of a table: a path, or a file that is open for text."""
 
 GUARD_HINT = "the ' at the start is for spreadsheets, and not a part of the name: remove it"
-"""What to say of a name that may have been guarded, and is not found."""
+"""The advice for a name that is not found and may have been guarded."""
 
 _EXACT = 2**53
 _RUNS = re.compile(r"'*[=+\-@\t\r]")
@@ -26,12 +26,12 @@ _GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 
 def guarded(cell: str) -> str:
-    """Put a `'` before a cell that a spreadsheet would run, so that it is shown instead."""
+    """Put a `'` before a cell that a spreadsheet would run as a formula."""
     return "'" + cell if _RUNS.match(cell) else cell
 
 
 def unguarded(cell: str) -> str:
-    """Take off the `'` that `guarded` has put there."""
+    """Remove the `'` that `guarded` has added."""
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
@@ -42,7 +42,7 @@ def write_csv(
 
     Raises:
         InvalidInputError: the destination is not a path or a file open for text, or it cannot be
-            written. A file that was there before is then as it was.
+            written. An existing file is then left unchanged.
     """
     if isinstance(destination, (str, os.PathLike)):
         with whole_file(destination, newline="") as file:
@@ -52,24 +52,24 @@ def write_csv(
     try:
         _write(destination, header, rows)
     except UnicodeEncodeError as error:
-        what = f"cannot be written in {error.encoding}: open the file with encoding='utf-8'"
-        raise InvalidInputError(what, source=_name_of(destination)) from None
+        reason = f"cannot be written in {error.encoding}: open the file with encoding='utf-8'"
+        raise InvalidInputError(reason, source=_name_of(destination)) from None
     except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise InvalidInputError(what, source=_name_of(destination)) from None
+        reason = f"cannot be written: {error.strerror or error}"
+        raise InvalidInputError(reason, source=_name_of(destination)) from None
 
 
 def _check_text_file(file: Any) -> None:
-    """Refuse what takes no text, before anything is written."""
+    """Check that a file accepts text, before anything is written."""
     try:
         file.write("")
     except (AttributeError, TypeError):
-        what = f"to_csv takes a path, or a file that is open for text, not {file!r:.60}"
+        reason = f"to_csv takes a path, or a file that is open for text, not {file!r:.60}"
     except (OSError, ValueError) as error:  # closed, or open for reading
-        what = f"cannot be written: {error}"
+        reason = f"cannot be written: {error}"
     else:
         return
-    raise InvalidInputError(what, source=_name_of(file))
+    raise InvalidInputError(reason, source=_name_of(file))
 
 
 def _name_of(file: Any) -> str | None:
@@ -85,9 +85,9 @@ def _write(file: IO[str], header: Sequence[str], rows: Iterable[Mapping[str, Any
 
 
 def _cell(value: Any) -> str:
-    """Write a value; NUL, which the CSV of Python 3.10 refuses, is shown by its symbol.
+    """Return a value as a cell; NUL, which the csv of Python 3.10 refuses, becomes its symbol.
 
-    A whole number has no point: pandas makes floats of ids, and 71.0 is no id.
+    A whole number has no point: pandas turns ids into floats, and 71.0 is not an id.
     """
     if isinstance(value, tuple):
         return ",".join(map(str, value))

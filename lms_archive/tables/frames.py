@@ -1,6 +1,6 @@
-"""Tables for analysis: CSV row by row, pandas and Arrow with the types of the columns.
+"""Tables for analysis: CSV row by row, and pandas and Arrow with typed columns.
 
-pandas and Arrow are extras of their own: neither needs the other. Both take the same cells.
+pandas and Arrow are separate extras: neither needs the other.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _PANDAS: Final = {
 
 
 class Table:
-    """Rows of named, typed columns; what is empty is null, never NaN, and times are in UTC."""
+    """A table of rows with typed columns; an empty cell is null, never NaN; times are UTC."""
 
     __slots__ = ()
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-        """The columns, and the rows as they are read."""
+        """Return the columns, and an iterator over the rows."""
         raise NotImplementedError
 
     def to_csv(self, path: Destination) -> None:
         """Write the rows as CSV (UTF-8), one row in memory at a time.
 
-        A cell that a spreadsheet would run has a `'` before it, which `from_csv` takes off again.
+        A cell that a spreadsheet would run as a formula begins with `'`, which `from_csv` removes.
 
         Args:
-            path: where to; a file that is open for text is taken too.
+            path: the path of a file, or a file that is open for text.
 
         Raises:
-            InvalidInputError: it cannot be written there; a file that was there is as it was.
+            InvalidInputError: the file cannot be written; an existing file is left unchanged.
         """
         columns, rows = self._table()
         write_csv(path, [column.name for column in columns], rows)
@@ -53,8 +53,8 @@ class Table:
     def to_pandas(self) -> Any:
         """Return the rows as a DataFrame; needs the extra `pandas`.
 
-        Texts are `string`, whole numbers `Int64`, numbers `Float64`, flags `boolean`, times
-        `datetime64[us, UTC]`, and words categories.
+        Text columns have the dtype `string`, whole numbers `Int64`, numbers `Float64`, flags
+        `boolean`, times `datetime64[us, UTC]`, and words are categories.
 
         Raises:
             LmsArchiveError: pandas is not installed.
@@ -62,19 +62,19 @@ class Table:
         pd = _extra("pandas", "pandas")
         columns, rows = self._table()
         values: list[list[Any]] = [[] for _ in columns]
-        while part := list(islice(rows, _BATCH)):
+        while batch := list(islice(rows, _BATCH)):
             for column, collected in zip(columns, values, strict=True):
-                collected.extend(_cells(column, part))
+                collected.extend(_cells(column, batch))
         series = {}
         for column in columns:
             series[column.name] = _series(pd, column, values.pop(0))
         return pd.DataFrame(series, columns=list(series))
 
     def to_arrow(self) -> Any:
-        """Return the rows as a `pyarrow.Table`, made batch by batch; needs the extra `arrow`.
+        """Return the rows as a `pyarrow.Table`, built batch by batch; needs the extra `arrow`.
 
-        Where even that is too large, `pyarrow.RecordBatchReader.from_stream(this)` gives one
-        batch of 10,000 rows at a time.
+        If the table is too large for memory, `pyarrow.RecordBatchReader.from_stream(this)` reads
+        one batch of 10,000 rows at a time.
 
         Raises:
             LmsArchiveError: pyarrow is not installed.
@@ -82,7 +82,7 @@ class Table:
         return self._batches().read_all()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """Stream the rows in batches to whatever speaks Arrow (DuckDB, polars, ...)."""
+        """Stream the rows in batches to any library that reads Arrow (DuckDB, polars, ...)."""
         return self._batches().__arrow_c_stream__(requested_schema)
 
     def _batches(self) -> Any:
@@ -91,9 +91,9 @@ class Table:
         schema = pa.schema([(column.name, _arrow_type(pa, column)) for column in columns])
 
         def batches() -> Iterator[Any]:
-            while part := list(islice(rows, _BATCH)):
+            while batch := list(islice(rows, _BATCH)):
                 arrays = [
-                    _array(pa, field.type, _cells(column, part))
+                    _array(pa, field.type, _cells(column, batch))
                     for column, field in zip(columns, schema, strict=True)
                 ]
                 yield pa.record_batch(arrays, schema=schema)
@@ -110,7 +110,7 @@ def _extra(module: str, extra: str) -> Any:
 
 
 def _cells(column: Column, rows: Iterable[Mapping[str, Any]]) -> list[Any]:
-    """The values of a column as both libraries take them."""
+    """Return the values of a column in the form that both libraries accept."""
     values = [row.get(column.name) for row in rows]
     if column.kind in ("text", "word"):
         return [text_of(value) for value in values]
@@ -118,7 +118,7 @@ def _cells(column: Column, rows: Iterable[Mapping[str, Any]]) -> list[Any]:
 
 
 def _series(pd: Any, column: Column, values: list[Any]) -> Any:
-    if column.kind == "time":  # by way of microseconds, which hold the year 9999
+    if column.kind == "time":  # in microseconds: nanoseconds cannot hold the year 9999
         naive = [value and value.astimezone(timezone.utc).replace(tzinfo=None) for value in values]
         moments = _extra("numpy", "pandas").array(naive, dtype="datetime64[us]")
         return pd.Series(moments).dt.tz_localize("UTC")

@@ -1,4 +1,4 @@
-"""Tables for notebooks: plain HTML that takes the page's colours, everything escaped."""
+"""Tables for notebooks: plain, escaped HTML in the colours of the page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONG: Final = "white-space:normal;overflow-wrap:anywhere;min-width:16em;max-wid
 
 
 def counted(first: int, total: int | None, word: str) -> str:
-    """Say how many of how many are shown: `30 of 4,048 outcomes`, or `1 outcome`."""
+    """Return how many items of how many are shown: `30 of 4,048 outcomes`, or `1 outcome`."""
     words = word if (first if total is None else total) == 1 else f"{word}s"
     if total is None:
         return f"the first {first:,} {words}; the total is unknown"
@@ -29,12 +29,12 @@ def counted(first: int, total: int | None, word: str) -> str:
 
 
 def block(*parts: str) -> str:
-    """Put lines and tables together; they scroll where they are wider than the page."""
+    """Join lines and tables into a block that scrolls where it is wider than the page."""
     return f'<div style="max-width:100%;overflow-x:auto">{"".join(parts)}</div>'
 
 
 def line(text: str, *, strong: bool = False) -> str:
-    """Make a line of text."""
+    """Return a line of text."""
     content = f"<strong>{_escaped(text)}</strong>" if strong else _escaped(text)
     return f'<p style="margin:0.3em 0">{content}</p>'
 
@@ -42,9 +42,9 @@ def line(text: str, *, strong: bool = False) -> str:
 def table(
     header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Collection[str] = ()
 ) -> str:
-    """Make a table of at most 30 rows, without columns that are empty in all of them.
+    """Return a table of at most 30 rows, without columns that are empty in all of them.
 
-    The columns in `numbers` are counts.
+    The columns in *numbers* are counts.
     """
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")
@@ -62,7 +62,7 @@ def table(
 
 
 def shown(value: Any) -> str:
-    """Write a value for people: nothing for None, times in UTC to the second."""
+    """Return a value as text for people: empty for None, times in UTC to the second."""
     if value is None:
         return ""
     return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)

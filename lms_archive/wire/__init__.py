@@ -1,4 +1,4 @@
-"""HTTP: the table of calls, and how one call is made, repeated, paced and paged."""
+"""The HTTP client: the table of calls, login, retries, the call limit, and lists in pages."""
 
 from lms_archive.wire.auth import Auth, ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.calls import Call, OnCall

@@ -1,4 +1,4 @@
-"""Logins: the grants, and the one token that all threads share."""
+"""Log in: the OAuth2 grants, and the token that all threads share."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ Fetch = Callable[[Form], Mapping[str, Any]]
 
 
 class Auth(Protocol):
-    """A way to a bearer token: `form()` is what the token call sends."""
+    """A login that obtains a bearer token: the token call sends `form()`."""
 
     @property
     def client_id(self) -> str:
-        """The OAuth2 app."""
+        """The id of the OAuth2 app."""
         ...
 
     @property
     def client_secret(self) -> str | Secret:
-        """The app's secret."""
+        """The secret of the OAuth2 app."""
         ...
 
     def form(self) -> Mapping[str, str | Secret]:
-        """The fields of the token call."""
+        """Return the fields of the token call."""
         ...
 
 
@@ -54,7 +54,7 @@ def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
 
 @frozen
 class PasswordGrant:
-    """Log in as a user through an OAuth2 app (doc). The account's rights decide what works."""
+    """A login as a user through an OAuth2 app. The account's permissions decide what works."""
 
     client_id: str = field(validator=_is_text)
     client_secret: Secret = field(converter=secret, repr=False)
@@ -62,7 +62,7 @@ class PasswordGrant:
     password: Secret = field(converter=secret, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """The fields of the token call (doc)."""
+        """Return the fields of the token call."""
         return {
             "grant_type": "password",
             "client_id": self.client_id,
@@ -75,13 +75,13 @@ class PasswordGrant:
 
 @frozen
 class ClientCredentials:
-    """Log in as the OAuth2 app itself (doc)."""
+    """A login as the OAuth2 app itself."""
 
     client_id: str = field(validator=_is_text)
     client_secret: Secret = field(converter=secret, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """The fields of the token call (doc)."""
+        """Return the fields of the token call."""
         return {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -96,10 +96,11 @@ def _assertion(value: str | Secret | Callable[[], str]) -> Secret | Callable[[],
 
 @frozen
 class JwtBearer:
-    """Log in with a signed assertion (the grant: doc; that it works so: named by others).
+    """A login with a signed assertion.
 
-    `assertion` is the signed JWT, or a callable without arguments that returns one. It is called
-    for every login, since an assertion soon expires.
+    `assertion` is the signed JWT, or a callable without arguments that returns it. It is called
+    for every login, because an assertion soon expires. Evidence: the grant is in Docebo's pages;
+    the form of the call is only named by others.
     """
 
     client_id: str = field(validator=_is_text)
@@ -107,7 +108,7 @@ class JwtBearer:
     assertion: Secret | Callable[[], str] = field(converter=_assertion, repr=False)
 
     def form(self) -> Mapping[str, str | Secret]:
-        """The fields of the token call (named by others)."""
+        """Return the fields of the token call."""
         assertion = secret(self.assertion() if callable(self.assertion) else self.assertion)
         return {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -122,28 +123,28 @@ def _token(value: str | Secret) -> Secret:
     text = secret(value).reveal().strip()
     if not is_token(text):
         raise InvalidInputError(
-            "the token is empty or holds characters that no token holds (LMS_ARCHIVE_TOKEN)"
+            "the token is empty or contains characters that a token cannot have (LMS_ARCHIVE_TOKEN)"
         )
     return Secret(text)
 
 
 @frozen
 class StaticToken:
-    """A bearer token made elsewhere; it cannot be renewed."""
+    """A bearer token obtained elsewhere; it cannot be renewed."""
 
     token: Secret = field(converter=_token, repr=False)
 
 
 def is_token(value: object) -> bool:
-    """Whether a value can go into a header as a bearer token (RFC 6750)."""
+    """Return whether a value can be sent in a header as a bearer token (RFC 6750)."""
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 class TokenKeeper:
-    """One bearer token for all threads, renewed 60 s before it expires and after a 401.
+    """The bearer token of all threads, renewed 60 s before it expires and after a 401.
 
-    Where the platform gave a refresh token, that is used first (seen), and the grant where it is
-    refused.
+    Where the platform sent a refresh token, that is used first (seen), and the grant where the
+    platform refuses it.
     """
 
     def __init__(self, auth: Auth | StaticToken, clock: Clock) -> None:
@@ -159,11 +160,11 @@ class TokenKeeper:
         return not isinstance(self._auth, StaticToken)
 
     def token(self, fetch: Fetch, *, rejected: Secret | None = None) -> Secret:
-        """Return the current token; one that the platform has `rejected` is replaced, once for all.
+        """Return the current token; replace the one that the platform has *rejected*.
 
         Args:
             fetch: makes the token call with these fields, and returns its JSON.
-            rejected: the token that was answered with 401.
+            rejected: the token of a call that was answered with 401.
 
         Raises:
             ApiError: the token call failed.
@@ -203,7 +204,7 @@ class TokenKeeper:
 
 
 def _seconds(lifetime: object) -> float:
-    """Return how long a token lasts; an hour where the platform does not say (doc)."""
+    """Return the lifetime of a token; an hour where the platform does not say."""
     try:
         seconds = float(lifetime)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

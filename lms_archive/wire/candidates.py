@@ -1,9 +1,9 @@
-"""Name the operations of a platform that may be the one looked for, and the override for each.
+"""Find the operations of a platform that may be a row of the contract, and the override for each.
 
-The rule: a read is a candidate if its path is the same after service and version. A call on
-archived enrollments is one if its path speaks of archiving, enrollments, courses, learning plans
-and users, and of nothing else; one that archives also if it takes both `enrollment_mode` and
-`reset_tracking`. At most three are named, and none is ever used by itself.
+A read is a candidate if its path is the same after service and version. A call on archived
+enrollments is a candidate if its path consists of words for archiving, enrollments, courses,
+learning plans and users only; a call that archives also if it takes both `enrollment_mode` and
+`reset_tracking`. There are at most three candidates, and the library never uses one on its own.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from lms_archive.wire.openapi import ApiOperation, Parameter, Place, path_shape
 __all__ = ["LISTS", "PLACES", "Override", "candidates_for", "noun_of", "override_for"]
 
 PLACES: Mapping[str, Place] = {"query": "query", "json": "body", "form": "form"}
-"""Where the parameters of a row go, by its `sends`."""
+"""The place of the parameters of a row, by its `sends`."""
 
 LISTS = {"user_ids", "record_ids"}
-"""Our words that always stand for several values."""
+"""The parameters of the contract that always have several values."""
 
 _MOST = 3
 _NOUNS = {
@@ -56,13 +56,13 @@ _MODE_VALUES = {
 def candidates_for(
     name: str, row: Operation, described: Iterable[ApiOperation]
 ) -> list[ApiOperation]:
-    """Return the operations that may be a row of the contract, the most telling first."""
+    """Return the operations that may be a row of the contract, the most likely first."""
     fitting = {
         (operation.method, path_shape(operation.path)): operation
         for operation in described
         if _is_candidate(name, row, operation)
     }
-    ranked = sorted(fitting.values(), key=lambda one: (not _takes_both(one), one.path))
+    ranked = sorted(fitting.values(), key=lambda each: (not _takes_both(each), each.path))
     return ranked[:_MOST]
 
 
@@ -86,7 +86,7 @@ def _is_candidate(name: str, row: Operation, operation: ApiOperation) -> bool:
 
 
 def _is_of_archive(operation: ApiOperation) -> bool:
-    """Whether an operation is about archived enrollments, and about nothing else."""
+    """Return whether an operation is about archived enrollments only."""
     path = {word.removesuffix("s") for word in _words(_literals(_tail(operation.path)))}
     name = _words(operation.operation_id)
     of_enrollments = "enrollment" in "".join(_words(operation.path) + name)
@@ -94,32 +94,32 @@ def _is_of_archive(operation: ApiOperation) -> bool:
 
 
 def _takes_both(operation: ApiOperation) -> bool:
-    """Whether an operation takes both parameters that are known of archiving."""
+    """Return whether an operation takes both known parameters of archiving."""
     names = {_squash(name) for name in _names(operation)}
     return bool(names & _MODE) and "resettracking" in names
 
 
 def _targets(operation: ApiOperation) -> set[str]:
-    """Return what an operation is about: courses, learning plans, both, or empty if not known."""
+    """Return the kinds of target of an operation: courses, learning plans, both, or unknown."""
     words = {"course": "course", "learning_plan": "learningplan"}
     named = {*map(noun_of, _names(operation))}
 
-    def said(text: str) -> set[str]:
+    def mentioned_in(text: str) -> set[str]:
         return {target for target, word in words.items() if word in _squash(text)}
 
     of_parameters = {target for target in words if target in named}
-    service = operation.path.split("/")[1]
-    return said(_literals(_tail(operation.path))) or of_parameters or said(service)
+    service = mentioned_in(operation.path.split("/")[1])
+    return mentioned_in(_literals(_tail(operation.path))) or of_parameters or service
 
 
 @frozen
 class Override:
-    """What would have to change in the contract for a row to be an operation of the platform.
+    """The changes to the contract that make a row match an operation of the platform.
 
     Attributes:
         changes: the fields of `Contract.with_operation`.
         modes: the values of `Contract.with_enrollment_mode`.
-        obstacles: what no override can express; then the changes are of no use.
+        obstacles: differences that no override can express; with any, the changes are useless.
     """
 
     changes: dict[str, Any]
@@ -132,34 +132,34 @@ def override_for(row: Operation, contract: Contract, operation: ApiOperation) ->
     words = list(dict.fromkeys([*row.in_path, *row.params]))
     path, in_path, obstacles = _path(operation, words)
     left = [word for word in words if word not in in_path]
-    place, found = _parameters(row, operation, left)
+    place, matched = _parameters(row, operation, left)
     needed = ("page", "page_size", *row.in_path) if row.method == "GET" else left
-    missing = [word for word in left if word in needed and word not in found]
+    missing = [word for word in left if word in needed and word not in matched]
     obstacles += [f"it has no evident place for {word}" for word in missing]
-    modes, unclear = _modes(contract, found.get("mode"))
-    sends = next(sends for sends, one in PLACES.items() if one == place)
+    modes, unclear = _modes(contract, matched.get("mode"))
+    sends = next(sends for sends, its_place in PLACES.items() if its_place == place)
     changes: dict[str, Any] = {"method": operation.method, "path": path, "sends": sends}
     if row.path.split("/")[1] == row.service:
         changes["service"] = path.split("/")[1]
     changes = {name: value for name, value in changes.items() if getattr(row, name) != value}
-    params = {word: _spelling(word, found.get(word), place) for word in left}
+    params = {word: _spelling(word, matched.get(word), place) for word in left}
     params |= {word: None for word in in_path if word in row.params}
     params = {word: name for word, name in params.items() if row.params.get(word) != name}
-    taken = {one.plain_name for one in operation.parameters if one.place == place}
-    taken |= {"get_total_count"}  # never in the way: a list is read without a total as well
-    fixed = {name: None for name in row.fixed if name.removesuffix("[]") not in taken}
+    accepted = {each.plain_name for each in operation.parameters if each.place == place}
+    accepted |= {"get_total_count"}  # harmless: a list can be read without a total
+    fixed = {name: None for name in row.fixed if name.removesuffix("[]") not in accepted}
     changes |= {name: value for name, value in (("params", params), ("fixed", fixed)) if value}
     return Override(changes, modes, (*obstacles, *unclear))
 
 
 def _path(operation: ApiOperation, words: list[str]) -> tuple[str, list[str], list[str]]:
-    """Return its path with our words, the words in it, and the places that cannot be filled."""
+    """Return the path with the contract's words, the words in it, and the obstacles."""
     used, obstacles, path = list[str](), list[str](), operation.path
     for place, noun in zip(operation.placeholders, _nouns_in_path(operation), strict=True):
         left = [word for word in words if word not in {*LISTS, *used}]
         word = next((word for word in left if noun and noun_of(word) == noun), None)
         if word is None:
-            obstacles.append(f"its path asks for {{{place}}}")
+            obstacles.append(f"its path needs {{{place}}}")
         else:
             used.append(word)
             path = path.replace(f"{{{place}}}", f"{{{word}}}", 1)
@@ -167,7 +167,7 @@ def _path(operation: ApiOperation, words: list[str]) -> tuple[str, list[str], li
 
 
 def _nouns_in_path(operation: ApiOperation) -> list[str | None]:
-    """Return what each placeholder is about; a plain `{id}` is about the segment before it."""
+    """Return the noun of each placeholder; a plain `{id}` has that of the segment before it."""
     segments = operation.path.split("/")
     return [
         noun_of(place) or (noun_of(segments[at - 1]) if _squash(place) == "id" else None)
@@ -179,25 +179,25 @@ def _nouns_in_path(operation: ApiOperation) -> list[str | None]:
 def _parameters(
     row: Operation, operation: ApiOperation, words: list[str]
 ) -> tuple[Place, dict[str, Parameter]]:
-    """Return the place that takes most of our words, and which parameter is which word."""
+    """Return the place that takes the most words, and the parameter of each word."""
     places: list[Place] = ["query"] if row.method == "GET" else ["body", "form", "query"]
     places.sort(key=lambda place: place != PLACES[row.sends])
-    by_place = {place: dict(_found(row, operation, words, place)) for place in places}
+    by_place = {place: dict(_matches(row, operation, words, place)) for place in places}
     best = max(places, key=lambda place: len(by_place[place]))
     return best, by_place[best]
 
 
-def _found(
+def _matches(
     row: Operation, operation: ApiOperation, words: list[str], place: Place
 ) -> Iterator[tuple[str, Parameter]]:
-    """Yield for each word the parameter of that spelling, else the first of that meaning."""
-    here = [one for one in operation.parameters if one.place == place and "[]." not in one.name]
+    """Yield for each word the parameter with its spelling, else the first with its meaning."""
+    here = [p for p in operation.parameters if p.place == place and "[]." not in p.name]
     for word in words:
         ours = row.params.get(word, word)
-        same = [one for one in here if _squash(_last(one.name)) == _squash(_last(ours))]
-        same.sort(key=lambda one: (one.name != ours, one.name.count(".")))
-        alike = [one for one in here if _means(_last(one.plain_name), word)]
-        alike.sort(key=lambda one: (one.name.count("."), one.is_list is False))
+        same = [p for p in here if _squash(_last(p.name)) == _squash(_last(ours))]
+        same.sort(key=lambda p: (p.name != ours, p.name.count(".")))
+        alike = [p for p in here if _means(_last(p.plain_name), word)]
+        alike.sort(key=lambda p: (p.name.count("."), p.is_list is False))
         for parameter in [*same, *alike][:1]:
             yield word, parameter
 
@@ -223,33 +223,33 @@ def _spelling(word: str, parameter: Parameter | None, place: Place) -> str | Non
 
 
 def _modes(contract: Contract, parameter: Parameter | None) -> tuple[dict[str, str], list[str]]:
-    """Return the platform's value for each mode whose value is not listed, and what is unclear."""
+    """Return the platform's value for each mode whose own value is not listed, and obstacles."""
     values = parameter.values if parameter else ()
     modes, unclear = dict[str, str](), list[str]()
     for mode, value in contract.enrollment_mode.items():
         if values and value not in values:
-            fitting = [one for one in values if re.match(_MODE_VALUES[mode], _squash(one))]
+            fitting = [text for text in values if re.match(_MODE_VALUES[mode], _squash(text))]
             if len(fitting) == 1:
                 modes[mode] = fitting[0]
             else:
                 listed = ", ".join(values[:10])
-                unclear.append(f"which of its values means {mode} is not evident: {listed}")
+                unclear.append(f"none of its values clearly means {mode}: {listed}")
     return modes, unclear
 
 
 def noun_of(name: str) -> str | None:
-    """Return what an id or a list of ids is about: `id_users`, `userIds[]` and `user` are one."""
+    """Return the noun of an id or a list of ids: `user` for `id_users`, `userIds[]` and `user`."""
     words = "".join(word for word in _words(name) if word not in ("id", "ids"))
     return _NOUNS.get(words) or _NOUNS.get(re.sub(r"(ids?|s)$", "", words))
 
 
 def _tail(path: str) -> str:
-    """Return what follows service and version in a path."""
+    """Return the part of a path after service and version."""
     return re.sub(r"^/[^/]+/v\d+/", "", path_shape(path))
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a name or path in lower case; `archiveEnrollments` has two."""
+    """Return the words of a name or path in lower case; `archiveEnrollments` has two words."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text).lower())
     return [word.replace("enrolment", "enrollment") for word in words]
 
@@ -264,8 +264,8 @@ def _literals(path: str) -> str:
 
 def _names(operation: ApiOperation) -> Iterator[str]:
     yield from operation.placeholders
-    here = (one for one in operation.parameters if one.place != "elsewhere")
-    yield from (_last(one.plain_name) for one in here)
+    named = (p.plain_name for p in operation.parameters if p.place != "elsewhere")
+    yield from map(_last, named)
 
 
 def _last(name: str) -> str:

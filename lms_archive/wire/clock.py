@@ -1,4 +1,4 @@
-"""Time, in one place, so that a test can pass an hour in a moment."""
+"""The clock of a client, which tests replace so that they need not wait."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["Clock"]
 
 @frozen
 class Clock:
-    """Seconds that only go forward, and a way to let them pass.
+    """A monotonic clock, in seconds, and a way to sleep.
 
-    No date is ever taken from here: dates are the platform's, by its `Date` header.
+    Dates never come from here: they are the platform's, by its `Date` header.
     """
 
     monotonic: Callable[[], float] = time.monotonic

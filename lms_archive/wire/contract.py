@@ -1,7 +1,7 @@
-"""The one table of calls: every path, parameter and JSON key of the platform stands here.
+"""The contract: the table of every path, parameter and JSON key of the platform.
 
-`contract.json` beside this file is the default, each row with its evidence. A platform that
-differs is an override, not a change of code.
+`contract.json` beside this file is the default; each row has its evidence. A platform that
+differs needs an override, not a change of code.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _ANSWER = {
 
 @frozen
 class Request:
-    """One call as it goes out: path filled in, query and form as pairs, or JSON.
+    """A call that is ready to be sent: a complete path, and query, form or JSON.
 
-    `raw` asks for the bytes of a file instead of JSON; `headers` are sent beside those of every
-    call; `with_token` False sends it without saying who is calling.
+    `raw` asks for the bytes of a file instead of JSON; `headers` are sent in addition to those of
+    every call; `with_token=False` sends the call without the bearer token.
     """
 
     method: str
@@ -58,18 +58,18 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """Whether sending it twice could do something twice."""
+        """Whether the call changes something, so that it must not be sent twice."""
         return self.method not in ("GET", "HEAD")
 
 
 def _is_method(_: Any, __: Any, value: str) -> None:
     if value not in _METHODS:
-        raise ValueError(f"method {value!r:.60} is none of {', '.join(_METHODS)}")
+        raise ValueError(f"method {value!r:.60} is not one of {', '.join(_METHODS)}")
 
 
 def _is_path(_: Any, __: Any, value: str) -> None:
     if not re.fullmatch(r"/[^/?#\s][^?#\s]*", value):
-        raise ValueError(f"path {value!r:.60} must begin with one / and hold no ?, # or space")
+        raise ValueError(f"path {value!r:.60} must begin with one / and contain no ?, # or space")
 
 
 @frozen(kw_only=True)
@@ -79,13 +79,13 @@ class Operation:
     Attributes:
         method: the HTTP method.
         path: the path; `{course_id}`, `{learning_plan_id}`, `{job_id}`, `{service}` are filled in.
-        service: the part of the platform whose swagger describes the call.
-        evidence: where the row comes from, and how well it is known.
-        params: our words and the platform's names for them; a name with `[]` takes several, and
-            in a JSON body a dot leads into an object.
-        sends: where the parameters go.
+        service: the service of the platform whose swagger describes the call.
+        evidence: the source of the row, and how reliable it is.
+        params: the contract's words and the platform's names for them. A name with `[]` takes
+            several values; in a JSON body a dot leads into an object.
+        sends: the part of the call that holds the parameters.
         fixed: parameters that are always sent, under the platform's names.
-        answer: our words and the dotted paths at which the answer holds them.
+        answer: the contract's words and their dotted paths in the answer.
     """
 
     method: str = field(validator=_is_method)
@@ -97,13 +97,13 @@ class Operation:
     fixed: Mapping[str, Any] = field(factory=dict)
     answer: Mapping[str, str] = field(factory=dict)
 
-    def request(self, **given: Any) -> Request:
-        """The call for these values, by our words; a None is left out."""
-        used = {word: value for word, value in given.items() if value is not None}
+    def request(self, **values: Any) -> Request:
+        """Return the call with these values, under the contract's words; None is left out."""
+        used = {word: value for word, value in values.items() if value is not None}
         path = self.path
         for word in self.in_path:
             path = path.replace("{" + word + "}", _in_path(word, used.pop(word, None)))
-        # A filter that the platform does not have is left out; what a write says never is.
+        # A read leaves out a filter that the platform does not have; a write leaves out nothing.
         if self.method == "GET":
             used = {word: value for word, value in used.items() if word in self.params}
         named = {self.params[word]: value for word, value in used.items()} | dict(self.fixed)
@@ -122,11 +122,11 @@ class Operation:
 
     @property
     def in_path(self) -> list[str]:
-        """Our words that stand in the path."""
+        """The contract's words in the path."""
         return re.findall(r"{(\w+)}", self.path)
 
     def find(self, answer: Any, word: str) -> Any:
-        """What the answer holds for our word, or None."""
+        """Return the value in an answer for a word of the contract, or None."""
         for key in self.answer.get(word, _ANSWER.get(word, word)).split("."):
             answer = answer.get(key) if isinstance(answer, Mapping) else None
         return answer
@@ -134,19 +134,19 @@ class Operation:
 
 def _pairs(named: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in named.items():
-        for one in value if isinstance(value, (list, tuple)) else (value,):
-            yield name, _as_text(one)
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            yield name, _as_text(item)
 
 
 def _in_path(word: str, value: Any) -> str:
-    """Return a value, a whole number or a text, as a part of a path."""
+    """Return a whole number or a text as a segment of a path."""
     text = str(value)
     is_number = not isinstance(value, bool) and text.isascii() and text.isdigit()
     try:
         if is_number or (isinstance(value, str) and value.strip()):
             return quote(text, safe="")
     except UnicodeError:
-        pass  # half a character
+        pass  # a lone surrogate
     raise InvalidInputError(f"{word} must be an id, not {value!r:.60}")
 
 
@@ -166,17 +166,17 @@ def _as_text(value: Any) -> str:
 
 @frozen(kw_only=True)
 class Contract:
-    """What the library believes about the platform's API, row by row.
+    """The library's assumptions about the platform's API, row by row.
 
-    A platform that differs is an override: `with_operation`, `with_record`,
+    A platform that differs needs an override: `with_operation`, `with_record`,
     `with_enrollment_mode`, or all of them in a file (`load`).
 
     Attributes:
-        operations: the calls by name.
+        operations: the calls, by name.
         records: for each record, its attributes and the JSON key of each; of several keys the
-            first that holds something counts.
-        enrollment_mode: the platform's value for each archive mode (`"delete"`: reply;
-            the one for archive and re-enroll: assumed).
+            first with a value counts.
+        enrollment_mode: the platform's value for each archive mode. `"delete"` for archive and
+            unenroll comes from a user's reply; the value for archive and re-enroll is assumed.
     """
 
     operations: Mapping[str, Operation]
@@ -190,22 +190,22 @@ class Contract:
 
     @classmethod
     def default(cls) -> Contract:
-        """The best public evidence (see the contract page of the docs)."""
+        """Return the default contract: the best public evidence (see the docs)."""
         return _default()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Contract:
         """Return the default contract with the overrides of a JSON file.
 
-        The file has the shape of the contract itself, and holds only what differs::
+        The file has the shape of the contract itself, and contains only the differences::
 
             {"operations": {"archive_course_enrollments": {"path": "/course/v1/archive"}},
              "records": {"CourseEnrollment": {"status": "state"}},
              "enrollment_mode": {"unenroll": "archive"}}
 
         Raises:
-            InvalidInputError: the file cannot be read, or something in it is not of a contract;
-                each fault is named with its JSON path.
+            InvalidInputError: the file cannot be read, or does not fit a contract; the message
+                has each fault with its JSON path.
         """
         place = path_from(path, "path", "contract.json")
         source = str(place)
@@ -223,7 +223,7 @@ class Contract:
         return cls.default().merged(data, source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what differs from the default contract to a JSON file, for `load`.
+        """Write the differences from the default contract to a JSON file, for `load`.
 
         Raises:
             InvalidInputError: the file exists, or cannot be written.
@@ -235,19 +235,19 @@ class Contract:
             with place.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{text}\n")
         except FileExistsError:
-            raise InvalidInputError("exists; name another file", source=str(place)) from None
+            raise InvalidInputError("already exists; name a new file", source=str(place)) from None
         except OSError as error:
             reason = f"cannot be written: {error.strerror}"
             raise InvalidInputError(reason, source=str(place)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
-        """A copy with overrides in the contract's own shape; `source` names them in errors.
+        """Return a copy with overrides in the shape of the contract; *source* is for errors.
 
         Raises:
-            InvalidInputError: something in them is not of a contract.
+            InvalidInputError: the overrides do not fit a contract.
         """
         if not isinstance(data, Mapping):
-            raise InvalidInputError("a contract is a JSON object", source=source)
+            raise InvalidInputError("expected a JSON object", source=source)
         plain = to_plain(self)
         faults = list(_merge(plain, data, "$"))
         if not faults:
@@ -258,12 +258,12 @@ class Contract:
         return merged
 
     def with_operation(self, name: str, /, **changes: Any) -> Contract:
-        """A copy in which one row is changed.
+        """Return a copy in which one row is changed.
 
         Args:
             name: the operation, as in `Contract.operations`.
-            **changes: fields of `Operation`; `params`, `fixed` and `answer` are merged into the
-                row's own, and a None takes an entry out.
+            **changes: fields of `Operation`; `params`, `fixed` and `answer` are merged into those
+                of the row, and None removes an entry.
 
         Raises:
             InvalidInputError: the name or a field is unknown.
@@ -273,12 +273,12 @@ class Contract:
         return self.merged({"operations": {name: changes}})
 
     def with_record(self, name: str, /, **keys: str | Sequence[str]) -> Contract:
-        """Return a copy in which a record's attributes are found under other JSON keys.
+        """Return a copy in which a record's attributes have other JSON keys.
 
         Args:
             name: the record, as in `Contract.records`.
-            **keys: for an attribute its key, or several of which the first that is present
-                counts; one in a group is written with its dot, as in
+            **keys: the key of each attribute, or several keys of which the first that is present
+                counts; an attribute of a group is written with a dot, as in
                 `**{"user.user_id": "idUser"}`.
 
         Raises:
@@ -288,10 +288,10 @@ class Contract:
         return self.merged({"records": {name: keys}})
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
-        """A copy in which the platform has another value for an archive mode.
+        """Return a copy in which the platform has another value for an archive mode.
 
         Raises:
-            InvalidInputError: there is no such mode.
+            InvalidInputError: the mode does not exist.
         """
         _check_name(mode)
         return self.merged({"enrollment_mode": {mode: value}})
@@ -302,18 +302,20 @@ _OPEN = ("fixed", "answer")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise InvalidInputError(f"a row of the contract is named by a str, not {name!r:.60}")
+        raise InvalidInputError(
+            f"the name of a row of the contract must be a str, not {name!r:.60}"
+        )
 
 
 def _merge(
     into: dict[str, Any], changes: Mapping[str, Any], where: str, also: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Lay the changes over the contract; what it has no place for is a fault."""
+    """Merge changes into the contract, and yield a fault for each that does not fit."""
     in_path = re.findall(r"{(\w+)}", str(into.get("path")))  # these may become parameters
     for name, value in changes.items():
         path, old = f"{where}.{name}", into.get(name)
         if name not in into and name not in also and not where.endswith(_OPEN):
-            yield f"{path}: unknown; there are: {', '.join(into) or 'none'}"
+            yield f"{path}: unknown; expected one of: {', '.join(into) or 'none'}"
         elif isinstance(old, dict) and isinstance(value, Mapping):
             yield from _merge(old, value, path, in_path if name == "params" else ())
         elif isinstance(old, dict):
@@ -334,7 +336,7 @@ def _are_keys(value: Any) -> bool:
 
 
 def _difference(old: Any, new: Any) -> dict[str, Any]:
-    """Return the changes that `_merge` makes `new` of `old` with."""
+    """Return the changes with which `_merge` turns *old* into *new*."""
     changes: dict[str, Any] = {name: None for name in old if name not in new}
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
@@ -345,19 +347,19 @@ def _difference(old: Any, new: Any) -> dict[str, Any]:
 
 
 def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
-    """Rows that lost the place of something they cannot do without, or have one for nothing."""
+    """Yield a fault for each row that lacks a required value, or has an unknown placeholder."""
     for name, row in new.operations.items():
         before = old.operations[name]
-        # A filter of a read may be left out, so that it cannot stand in the path.
-        known = {*before.in_path} if row.method == "GET" else {*before.in_path, *before.params}
+        # A filter of a read may be left out, so it cannot be in the path.
+        required = {*before.in_path} if row.method == "GET" else {*before.in_path, *before.params}
         for word in row.in_path:
-            if word not in known:
-                places = ", ".join(sorted(known)) or "nothing"
-                yield f"$.operations.{name}.path: {{{word}}} is none of: {places}"
+            if word not in required:
+                allowed = ", ".join(sorted(required)) or "nothing"
+                yield f"$.operations.{name}.path: {{{word}}} is not one of: {allowed}"
         if row.method == "GET" and before.method != "GET":
-            yield f"$.operations.{name}.method: what changes something cannot be a GET"
-        for word in sorted(known - {*row.in_path, *row.params}):
-            yield f"$.operations.{name}: no place for {word!r}, in path or params"
+            yield f"$.operations.{name}.method: a call that changes something cannot be a GET"
+        for word in sorted(required - {*row.in_path, *row.params}):
+            yield f"$.operations.{name}: {word!r} is missing from path and params"
 
 
 @cache
@@ -367,11 +369,11 @@ def _default() -> Contract:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object of these pairs; JSON's own reader would keep the last of two silently."""
+    """Return the object of these pairs; the default would silently keep the last duplicate."""
     names = [name for name, _ in pairs]
     duplicate = next((name for name in names if names.count(name) > 1), None)
     if duplicate is not None:
-        raise ValueError(f"{duplicate!r:.60} is there twice in one object; remove or merge one")
+        raise ValueError(f"{duplicate!r:.60} occurs twice in one object; remove or merge one")
     return dict(pairs)
 
 

@@ -1,4 +1,4 @@
-"""Find the swagger documents of a platform and read them; or read those kept in a folder."""
+"""Find and read the swagger documents of a platform, or read documents saved in a folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _Listed = tuple[tuple[tuple[str, Request], ...], str]
 
 @frozen
 class Document:
-    """The swagger document of one service: what it describes, or why it could not be read."""
+    """The swagger document of a service: its operations, or why it could not be read."""
 
     service: str
     address: str
@@ -49,42 +49,44 @@ class Document:
 
 
 class Documents(Protocol):
-    """Where documents come from; those that were `read` so far, by their addresses."""
+    """A source of documents; `read` holds those that were read so far, by address."""
 
     read: dict[str, Document]
 
     @property
     def source(self) -> str:
-        """How the documents were found, in words."""
+        """How the documents were found, as text."""
 
     def of(self, *services: str) -> Iterator[Document]:
         """Read the documents of these services, one after the other."""
 
 
 class PlatformDocuments:
-    """The documents of a platform, each read when it is wanted; copies of a client share them.
+    """The documents of a platform, each read when it is needed; copies of a client share them.
 
-    Their addresses come from the operation `microservices`. A service that is not listed there is
-    asked for at `/<service>/v1/swagger`, as are all of them where the list is refused.
+    Their addresses come from the operation `microservices`. A service that it does not list is
+    looked for at `/<service>/v1/swagger`, as are all services where the list is refused.
 
     Args:
         session: the platform.
-        folder: where each document is written as it came; None: nowhere.
+        folder: the folder to save each document in; None: do not save them.
 
     Raises:
-        InvalidInputError: the folder holds documents already.
+        InvalidInputError: the folder already holds documents.
     """
 
     def __init__(self, session: Session, folder: Path | None = None) -> None:
         if folder is not None and any(folder.glob("*.json")):
-            raise InvalidInputError("holds documents already: name a new one", source=str(folder))
+            raise InvalidInputError(
+                "already holds documents: name a new folder", source=str(folder)
+            )
         self.read: dict[str, Document] = {}
         self._session, self._shared, self._folder = session, session.documents, folder
         self._row = session.operation("microservices")
 
     @property
     def source(self) -> str:
-        """How the documents were found, in words."""
+        """How the documents were found, as text."""
         _, refusal = self._listed
         default = self._session.operation("swagger").path
         if refusal:
@@ -95,8 +97,8 @@ class PlatformDocuments:
         """Read the documents of these services, one after the other.
 
         Raises:
-            ApiError: the platform cannot be reached, the login failed, or it was 429 for too
-                long. Any other refusal is kept in the document.
+            ApiError: the platform cannot be reached, the login failed, or the rate limit was
+                exceeded for too long. Any other refusal is recorded in the document.
         """
         for service in dict.fromkeys(services):
             requests = [
@@ -120,12 +122,12 @@ class PlatformDocuments:
     @cached_property
     def _listed(self) -> _Listed:
         """The address of each document that the platform lists, or why it lists none."""
-        known: _Listed | None = self._shared.get(self._row.path)
-        if known is not None:
-            return known
+        cached: _Listed | None = self._shared.get(self._row.path)
+        if cached is not None:
+            return cached
         headers = {"X-Requested-With": "XMLHttpRequest"}
         request = evolve(self._row.request(), headers=headers)
-        found, others = list[tuple[str, Request]](), set[str]()
+        addresses, others = list[tuple[str, Request]](), set[str]()
         refusal, is_final = "", True
         try:
             entries = self._row.find(self._session.send(request, "microservices").data, "items")
@@ -137,19 +139,19 @@ class PlatformDocuments:
                 if isinstance(name, str) and isinstance(url, str):
                     address = self._address(url)
                     if isinstance(address, Request):
-                        found.append((name, address))
+                        addresses.append((name, address))
                     elif address:
                         others.add(address)
-            if not found:
+            if not addresses:
                 elsewhere = f" on this host, but on {', '.join(sorted(others))}" if others else ""
                 refusal = f"{request.method} {request.path} lists no documents{elsewhere}"
-        listed: _Listed = (tuple(found), refusal[:_LONGEST])
+        listed: _Listed = (tuple(addresses), refusal[:_LONGEST])
         if is_final:
             self._shared[self._row.path] = listed
         return listed
 
     def _address(self, url: str) -> Request | str:
-        """Return the request for an address, or the other host that it is on."""
+        """Return the request for an address, or the name of its host if that is another one."""
         base = urlsplit(self._session.settings.base_url)
         try:
             parts = urlsplit(urljoin(f"{base.geturl()}/", url))
@@ -176,7 +178,7 @@ class PlatformDocuments:
         return document
 
     def _fetch(self, service: str, request: Request) -> tuple[Document, bool]:
-        """Read a document; return whether the answer would be the same another time, too."""
+        """Read a document; return also whether the result may be cached."""
         refusal = ""
         try:
             data = self._send(request)
@@ -193,7 +195,7 @@ class PlatformDocuments:
         return Document(service, request.path, operations), True
 
     def _send(self, request: Request) -> Any:
-        """Ask without the token, and with it only where that is refused."""
+        """Send the request without the token, and with it only where that is refused."""
         if _NEED_LOGIN not in self._shared:
             try:
                 return self._session.send(evolve(request, with_token=False), "swagger").data
@@ -206,7 +208,7 @@ class PlatformDocuments:
 
 
 class FolderDocuments:
-    """Documents kept in a folder: judged without a platform or a login.
+    """Documents saved in a folder, which can be checked without a platform or a login.
 
     Raises:
         InvalidInputError: the folder holds no document.
@@ -220,11 +222,11 @@ class FolderDocuments:
             raise InvalidInputError("holds no swagger documents (*.json)", source=str(folder))
 
     def of(self, *services: str) -> Iterator[Document]:
-        """Return the documents of these services; a service without one is refused."""
+        """Yield the documents of these services; a missing document has a refusal."""
         for service in services:
-            found = [one for one in self.read.values() if _is_of(one, service)]
-            yield from found
-            if not found:
+            documents = [document for document in self.read.values() if _is_of(document, service)]
+            yield from documents
+            if not documents:
                 yield Document(service, "", refusal=f"the folder has no document of {service}")
 
 
@@ -244,7 +246,7 @@ def _of_file(path: Path) -> Document:
 
 
 def _write(folder: Path, service: str, number: int, data: Any) -> None:
-    """Write a document under the name of its service, or with a number where that is taken.
+    """Write a document under the name of its service, with a number if the name is in use.
 
     Raises:
         InvalidInputError: it cannot be written.
@@ -266,10 +268,10 @@ def _may_pass(error: ApiError) -> bool:
 
 
 def _refusal(request: Request, error: ApiError) -> str:
-    """Return why something could not be read.
+    """Return why a document or the list of documents could not be read.
 
     Raises:
-        ApiError: there was no answer at all, or it was about the login or the hour's calls.
+        ApiError: there was no answer, the login failed, or the rate limit was exceeded.
     """
     if error.status is None or isinstance(error, RateLimitError) or error.path != request.path:
         raise error

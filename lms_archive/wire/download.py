@@ -1,4 +1,4 @@
-"""Files of the platform, by a link in an answer: the token never goes to another host."""
+"""Download files by a link in an answer, without sending the token to another host."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ __all__ = ["download"]
 
 
 def download(session: Session, link: str, name: str) -> bytes:
-    """Return the bytes behind a link of the platform, absolute or relative; counted as `name`.
+    """Download the file behind a link of the platform; the call is counted as *name*.
+
+    The link may be absolute or relative.
 
     Raises:
-        UnexpectedResponseError: the link leads to another host, which gets neither a call nor
-            the token; or the file is larger than any answer may be.
+        UnexpectedResponseError: the link leads to another host, which is sent neither a call nor
+            the token; or the file is larger than an answer may be.
         ApiError: the call failed.
     """
     base = urlsplit(session.settings.base_url)
     try:
         parts = urlsplit(urljoin(f"{session.settings.base_url}/", link))
         same = _origin(parts) == _origin(base) and parts.username is None
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         parts, same = base, False
     inside = parts.path.startswith(f"{base.path}/") and ".." not in unquote(parts.path).split("/")
     if not (same and inside):
-        faults = [f"a link to another place: {link[:200]!r}; it was not followed"]
+        faults = [f"the link {link[:200]!r} leads outside the platform; it was not followed"]
         raise UnexpectedResponseError("GET", f"the link of {name}", faults=faults)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     path = parts.path.removeprefix(base.path)

@@ -1,4 +1,4 @@
-"""The address, the account and the contract that the environment names."""
+"""Read the address, the account and the contract from environment variables."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ _LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
 def address_and_auth(
     base_url: str | None = None, prefix: str = PREFIX
 ) -> tuple[str, PasswordGrant | StaticToken]:
-    """The base URL, unless given, and who is calling. No variable here holds a secret.
+    """Return the base URL (*base_url*, if there is one) and the login.
+
+    No local variable holds a secret in plain text, because a traceback may show it.
 
     Raises:
-        InvalidInputError: variables are missing; all of them are named.
+        InvalidInputError: variables are missing; the message names all of them.
     """
     value: object = prefix
     if not isinstance(value, str):

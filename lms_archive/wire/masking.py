@@ -1,4 +1,4 @@
-"""Secrets: values that never print, and their removal from text that the platform sends back."""
+"""Keep secrets out of text: values that never print, and masks for the platform's text."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["MASK", "Mask", "Secret", "secret"]
 MASK = "[secret]"
 _MAX_TEXT = 300
 _TOKEN = 16
-"""A value at least this long, of a field such as `access_token`, is a secret, known or not."""
+"""The shortest value of a field such as `access_token` that is masked, whatever it is."""
 _FIELD = re.compile(
     r"""((?:access_token|refresh_token|id_token|client_secret|token|password|assertion)"""
     r"""[\\"']*\s*[:=]\s*[\\"']*)([^\\"'&\s,;}<]+)""",
     re.IGNORECASE,
 )
-"""`name=value` or `"name": "value"`, where the name is one of a secret."""
+"""`name=value` or `"name": "value"`, where the name is that of a secret."""
 
 
 @frozen(repr=False)
 class Secret:
-    """A text that is printed only on request: `reveal()`."""
+    """A text that only `reveal()` returns; its repr is masked."""
 
     _value: str = field()
 
@@ -44,7 +44,7 @@ def secret(value: str | Secret) -> Secret:
     """Wrap a text that must not be printed.
 
     Raises:
-        InvalidInputError: it is not a text; it is not quoted.
+        InvalidInputError: it is not a text; the message does not quote it.
     """
     if isinstance(value, Secret):
         return value
@@ -54,12 +54,12 @@ def secret(value: str | Secret) -> Secret:
 
 
 class Mask:
-    """Removes secrets from text that the platform sent.
+    """A filter that removes secrets from text that the platform sent.
 
-    A secret is removed wherever it occurs, in each encoding in which it may be quoted. One that
-    could be part of an ordinary sentence (letters and digits only, and short, or a plain word) is
-    removed only where it is the value of a field that is named as a secret; so is any long value of
-    a field such as `access_token`.
+    A secret is removed wherever it occurs, in each encoding in which it may be quoted. A secret
+    that could be part of an ordinary sentence (short letters and digits, or a plain word) is
+    removed only where it is the value of a field whose name says that it is secret; so is any long
+    value of a field such as `access_token`.
     """
 
     def __init__(self, secrets: Iterable[Secret | None] = ()) -> None:
@@ -82,7 +82,7 @@ class Mask:
         return name + MASK if named or value in self._common else name + value
 
     def in_bytes(self, body: bytes, shortest: int) -> bytes:
-        """Return the bytes without secrets of at least `shortest` characters."""
+        """Return the bytes without secrets of at least *shortest* characters."""
         for value in self._strong:
             if len(value) >= shortest:
                 body = body.replace(value.encode(errors="replace"), MASK.encode())
@@ -96,8 +96,8 @@ class Mask:
 
 
 def _is_common(value: str) -> bool:
-    """Whether a sentence of the platform may hold this text by chance."""
-    if len(value) < 4:  # noqa: PLR2004  hides nothing, and occurs everywhere
+    """Return whether a sentence of the platform may contain this text by chance."""
+    if len(value) < 4:  # noqa: PLR2004  too short to be a secret, and occurs everywhere
         return True
     return re.fullmatch(r"[^\W_]{1,7}|[^\W\d_]{1,15}", value) is not None
 

@@ -1,14 +1,14 @@
-"""Read a platform's own description of its calls: Swagger 2.0 or OpenAPI 3, as JSON.
+"""Read a platform's description of its own calls: Swagger 2.0 or OpenAPI 3, as JSON.
 
-A document is untrusted text of any size and shape: only references inside it are followed, loops
-end, and whatever is not of the expected type is left out.
+A document is untrusted and may have any size and shape: only references inside it are followed,
+loops end, and values of an unexpected type are ignored.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -37,12 +37,12 @@ class Parameter:
     """A value that an operation takes.
 
     Attributes:
-        name: as the platform spells it, its `[]` included. A property inside an object of the
-            body has a dot (`"filters.enrollment_status"`), one inside a list `[].`.
-        place: where it goes; headers, cookies and other bodies are "elsewhere".
+        name: as the platform spells it, with its `[]`. A property inside an object of the body
+            has a dot (`"filters.enrollment_status"`), a property inside a list has `[].`.
+        place: the part of the call; headers, cookies and other bodies are "elsewhere".
         required: whether the call needs it.
-        is_list: whether a list is expected; None where the document leaves it open.
-        values: those that are allowed, as text; empty where they are not listed.
+        is_list: whether a list is expected; None where the document does not say.
+        values: the allowed values, as text; empty where they are not listed.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Parameter:
 
 @frozen
 class ApiOperation:
-    """A call as a platform describes it, its path from the platform's root."""
+    """An operation as the platform describes it; its path begins at the platform's root."""
 
     method: str
     path: str
@@ -87,10 +87,10 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
         root: the path of the platform's base URL, which operations do not repeat.
 
     Raises:
-        NotOpenApiError: it is something else.
+        NotOpenApiError: the document is neither Swagger 2.0 nor OpenAPI 3.
     """
     if isinstance(data, dict) and "paths" not in data:
-        data = data.get("data")  # in the envelope of every other answer
+        data = data.get("data")  # some services use the envelope of their other answers
     if not isinstance(data, dict):
         raise NotOpenApiError("not a JSON object")
     version = str(data.get("openapi") or data.get("swagger"))[:9]
@@ -123,10 +123,10 @@ class _Document:
                     )
 
     def _bases(self) -> list[str]:
-        """Return the paths under which the operations are found; every host is ignored."""
+        """Return the base paths of the operations; hosts are ignored."""
         if isinstance(self.data.get("basePath"), str):
             return [self.data["basePath"]]
-        urls = [_mapping(one).get("url") for one in _list(self.data.get("servers"))[:_HOPS]]
+        urls = [_mapping(node).get("url") for node in _list(self.data.get("servers"))[:_HOPS]]
         bases = [self._path_of(url) for url in urls if isinstance(url, str)]
         return list(dict.fromkeys(base for base in bases if base is not None)) or [""]
 
@@ -138,19 +138,19 @@ class _Document:
 
     def _join(self, base: str, path: str) -> str:
         base = f"/{base.strip('/')}".rstrip("/")
-        # Some documents give a base and whole paths as well.
+        # Some documents have a base path, and repeat it in each path.
         full = path if base and path.startswith(f"{base}/") else f"{base}/{path.lstrip('/')}"
         return full.removeprefix(self.root) if full.startswith(f"{self.root}/") else full
 
     def _parameters(self, *holders: Mapping[str, Any]) -> tuple[Parameter, ...]:
-        """Return what an operation takes; its own parameters hide those of its path."""
-        found = dict[tuple[str, str], Parameter]()
+        """Return the parameters of an operation; its own override those of its path."""
+        parameters = dict[tuple[str, str], Parameter]()
         for parameter in islice(self._every_parameter(*holders), _MOST):
-            found.setdefault((parameter.name, parameter.place), parameter)
-        return tuple(found.values())
+            parameters.setdefault((parameter.name, parameter.place), parameter)
+        return tuple(parameters.values())
 
     def _every_parameter(self, *holders: Mapping[str, Any]) -> Iterator[Parameter]:
-        for node in (one for holder in holders for one in _list(holder.get("parameters"))):
+        for node in chain.from_iterable(_list(holder.get("parameters")) for holder in holders):
             parameter = self._resolve(node)
             name, where = parameter.get("name"), str(parameter.get("in"))
             if where == "body":
@@ -166,7 +166,7 @@ class _Document:
             yield from self._body(_mapping(media).get("schema"), place)
 
     def _body(self, schema: Any, place: Place) -> list[Parameter]:
-        """Return the properties of a body; many operations share one."""
+        """Return the properties of a body, which many operations may share."""
         part = self._resolve(schema)
         if (id(part), place) not in self.bodies:
             self.bodies[id(part), place] = list(islice(self._properties(part, place), _MOST))
@@ -175,20 +175,20 @@ class _Document:
     def _properties(self, schema: Any, place: Place) -> Iterator[Parameter]:
         """Read the properties of a body, the outermost first."""
         nodes: list[tuple[Any, str, bool]] = [(schema, "", True)]
-        seen = set[tuple[int, str]]()
+        visited = set[tuple[int, str]]()
         for node, prefix, is_certain in nodes:  # grows while it is read
             part = self._resolve(node)
-            if (id(part), prefix) in seen or prefix.count(".") > _DEPTH:
+            if (id(part), prefix) in visited or prefix.count(".") > _DEPTH:
                 continue
-            seen.add((id(part), prefix))
+            visited.add((id(part), prefix))
             needed = _list(part.get("required")) if is_certain else []
             for name, value in _mapping(part.get("properties")).items():
                 if _is_word(name):
                     yield self._parameter(prefix + name, place, value, name in needed)
                     nodes.append((value, f"{prefix}{name}.", False))
-            nodes += [(one, prefix, is_certain) for one in _list(part.get("allOf"))]
+            nodes += [(inner, prefix, is_certain) for inner in _list(part.get("allOf"))]
             for kind in ("oneOf", "anyOf"):
-                nodes += [(one, prefix, False) for one in _list(part.get(kind))]
+                nodes += [(inner, prefix, False) for inner in _list(part.get(kind))]
             if "items" in part:
                 nodes.append((part["items"], f"{prefix.removesuffix('.')}[].", False))
 
@@ -199,25 +199,25 @@ class _Document:
         values = dict[str, None]()
         for part in parts:
             kind = part.get("type")
-            kinds.update(one for one in _list(kind) or [kind] if isinstance(one, str))
-        for part in [*parts, *(one for item in items for one in self._alternatives(item))]:
+            kinds.update(name for name in _list(kind) or [kind] if isinstance(name, str))
+        for part in [*parts, *chain.from_iterable(map(self._alternatives, items))]:
             listed = [*_list(part.get("enum"))[:_MOST_VALUES], part.get("const")]
-            values.update((str(one), None) for one in listed if type(one) in (str, int, float))
+            values.update((str(v), None) for v in listed if type(v) in (str, int, float))
         kinds.discard("null")
         is_list = "array" in kinds if len(kinds) == 1 else None
         return Parameter(name, place, required, is_list, tuple(filter(_is_word, values)))
 
     def _alternatives(self, schema: Any) -> list[Mapping[str, Any]]:
-        """Return a schema and those that it is combined of."""
+        """Return a schema and the schemas that it combines."""
         parts = [self._resolve(schema)]
         for part in parts:  # grows while it is read
-            combined = [one for kind in _COMBINED if kind in part for one in _list(part[kind])]
-            new = [one for one in map(self._resolve, combined) if one not in parts]
+            combined = chain.from_iterable(_list(part[kind]) for kind in _COMBINED if kind in part)
+            new = [inner for inner in map(self._resolve, combined) if inner not in parts]
             parts += new[: _MOST_VALUES - len(parts)]
         return parts
 
     def _resolve(self, node: Any) -> Mapping[str, Any]:
-        """Return the object itself, or the one that its reference inside the document names."""
+        """Return the object itself, or the object that its reference inside the document names."""
         for _ in range(_HOPS):
             reference = _mapping(node).get("$ref")
             if not isinstance(reference, str):
@@ -237,7 +237,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _is_word(value: Any) -> TypeGuard[str]:
-    """Whether it can be shown and sent: text of one line, not too long."""
+    """Return whether a value can be shown and sent: a text of one line, not too long."""
     return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
 
 

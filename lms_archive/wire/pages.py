@@ -1,4 +1,4 @@
-"""Read the platform's lists page by page, and notice where a page is missing."""
+"""Read the platform's lists page by page, and detect missing pages."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 MAX_PAGES = 10_000
-"""No list is followed further: two million items at 200 a page."""
+"""The most pages that are read of a list: two million items at 200 a page."""
 _ATTEMPTS = 3
-"""How often a page is read that has fewer items than it should have."""
+"""How often to read a page that has fewer items than it should have."""
 
 
 class IncompleteListError(UnexpectedResponseError):
-    """A list is not whole: a page is missing, or is shorter than the platform's own totals say."""
+    """A list is incomplete: a page is missing, or is shorter than the platform's totals say."""
 
 
 @frozen
 class UnreadableItem(Generic[T_co]):
-    """An item of a list in which a value is not what the contract says.
+    """An item of a list that has a value which does not match the contract.
 
     Attributes:
-        faults: one text for each fault: JSON path, what was expected, page, user.
+        faults: one text for each fault: JSON path, expected value, page, user.
         fields: the fields of the record that have a fault, as in the contract.
-        partial: the record without these values, which are in its `extra` as they came; None
-            where it cannot do without one of them.
-        user_id: whose item it is; None where that cannot be read.
-        username: likewise.
+        partial: the record without these values, which its `extra` holds unchanged; None where
+            one of them is required.
+        user_id: the id of the item's user; None where it cannot be read.
+        username: the name of the item's user; None where it cannot be read.
     """
 
     faults: tuple[str, ...]
@@ -65,12 +65,12 @@ class Page(Generic[T_co]):
     """One page of a list.
 
     Attributes:
-        items: its records.
-        total: how many items the whole list has, where the platform says so.
-        last: how many pages the whole list has, likewise.
-        date: the platform's clock (UTC) when it answered.
+        items: the records of the page.
+        total: how many items the whole list has; None where the platform does not say.
+        last: how many pages the whole list has; None where the platform does not say.
+        date: the platform's time (UTC) when it answered.
         path: the path that was called.
-        unreadable: the items of which a value is not what the contract says.
+        unreadable: the items with a value that does not match the contract.
     """
 
     items: Sequence[T_co]
@@ -81,57 +81,57 @@ class Page(Generic[T_co]):
     unreadable: Sequence[UnreadableItem[T_co]] = ()
 
 
-def pages(wire: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
-    """Yield the pages of a list, each read when it is wanted.
+def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
+    """Yield the pages of a list; each is read when it is asked for.
 
     Args:
-        wire: makes the calls.
+        session: the platform.
         name: the operation of the contract.
         cls: the class of the records.
-        **parameters: the operation's parameters, by the words of the contract.
+        **parameters: the operation's parameters, under the contract's own names.
 
     Raises:
         IncompleteListError: a page is missing or too short, however often it is read.
-        UnexpectedResponseError: an item is not what the contract says, or the list has no end.
+        UnexpectedResponseError: an item does not match the contract, or the list never ends.
         ApiError: a call failed.
     """
-    return _read_pages(wire, name, cls, parameters, unreadable=0)
+    return _read_pages(session, name, cls, parameters, unreadable=0)
 
 
 def tolerant_pages(
-    wire: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
+    session: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
-    """Yield the pages of a list as `pages` does, with the items that have faults set apart.
+    """Yield the pages of a list as `pages` does, with faulty items in `Page.unreadable`.
 
     Raises:
-        UnexpectedResponseError: there is no list in the answer, the list has no end, or a page has
-            more items with faults than a page has items.
+        UnexpectedResponseError: the answer holds no list, the list never ends, or a page has more
+            faulty items than the page size.
         ApiError: as for `pages`.
     """
-    size = wire.settings.limits.page_size
-    return _read_pages(wire, name, cls, parameters, unreadable=size)
+    size = session.settings.limits.page_size
+    return _read_pages(session, name, cls, parameters, unreadable=size)
 
 
 def _read_pages(
-    wire: Session, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
+    session: Session, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
 ) -> Iterator[Page[T]]:
-    """Yield the pages of a list, each with so many unreadable items at most.
+    """Yield the pages of a list, each with at most *unreadable* faulty items.
 
     Pages start at 1; where the list has a cursor, it is passed on. A list ends where every total
-    that the platform gives says so (`total_page_count`, `total_count`); where it gives none, at a
-    page without `has_more_data`, or at an empty page after one that has it, because it has been
-    seen true on the last page. A page with fewer items than it should have is read again.
+    of the platform (`total_page_count`, `total_count`) is reached. Without totals it ends at a
+    page without `has_more_data`, or at an empty page after a page with it, because the last page
+    may claim more data. A page with fewer items than it should have is read again.
 
-    A filter that is an empty list lets nothing through: nothing is read, because without the
-    filter everything would come.
+    For a filter that is an empty list nothing is read: an empty filter would not be sent, and
+    everything would be listed.
     """
     if [] in parameters.values():
         return
-    reading = _Reading(wire, name, parameters)
-    progress = Progress(wire.settings.limits.page_size)
+    reading = _Reading(session, name, parameters)
+    progress = Progress(session.settings.limits.page_size)
     for _ in range(MAX_PAGES):
         answer = reading.next_page(progress)
-        records, faulty = _records(wire, name, cls, answer, most=unreadable)
+        records, faulty = _records(session, name, cls, answer, most=unreadable)
         if len(faulty) > unreadable:
             reading.fail(*faulty[0].faults)
         last = progress.last_page(answer)
@@ -141,18 +141,18 @@ def _read_pages(
             reading.fail(missing, incomplete=True)
         if progress.ended:
             return
-        if answer.total is not None and progress.seen > answer.total + progress.size:
+        if answer.total is not None and progress.items_read > answer.total + progress.size:
             reading.fail(
-                f"$: {progress.seen:,} items and more to come, where it counts {answer.total:,}"
+                f"$: {progress.items_read:,} items so far, but total_count is {answer.total:,}"
             )
-    reading.fail(f"$: more than {MAX_PAGES:,} pages: a list without an end")
+    reading.fail(f"$: more than {MAX_PAGES:,} pages: the list does not end")
 
 
 @define
 class _Reading:
-    """Calls for the pages of one list, one after the other."""
+    """A list that is being read, page after page."""
 
-    wire: Session
+    session: Session
     name: str
     parameters: Mapping[str, Any]
     path: str = field(init=False)
@@ -161,10 +161,10 @@ class _Reading:
     _before: list[Any] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        self.path = self.wire.operation(self.name).request(**self.parameters).path
+        self.path = self.session.operation(self.name).request(**self.parameters).path
 
     def next_page(self, progress: Progress) -> ListAnswer:
-        """Read the next page, and read it again where it has fewer items than it should have."""
+        """Read the next page; read it again where it has fewer items than it should have."""
         self._number += 1
         answer = self._read()
         for _ in range(_ATTEMPTS - 1):
@@ -172,30 +172,30 @@ class _Reading:
                 break
             answer = self._read()
         if answer.items and answer.items == self._before:
-            self.fail(f"$: page {self._number} is page {self._number - 1} again")
-        row = self.wire.operation(self.name)
+            self.fail(f"$: page {self._number} repeats page {self._number - 1}")
+        row = self.session.operation(self.name)
         self._cursor = answer.cursor if "cursor" in row.params else None
         self._before = answer.items
         return answer
 
     def _read(self) -> ListAnswer:
-        row = self.wire.operation(self.name)
-        size = self.wire.settings.limits.page_size
-        reply = self.wire.call(
+        row = self.session.operation(self.name)
+        size = self.session.settings.limits.page_size
+        reply = self.session.call(
             self.name, page=self._number, page_size=size, cursor=self._cursor, **self.parameters
         )
         items = row.find(reply.data, "items")
         if not isinstance(items, list):
-            self.fail(f"$.{row.answer.get('items', 'data.items')}: no list")
+            self.fail(f"$.{row.answer.get('items', 'data.items')}: not a list")
         count, total = (read_total(row.find(reply.data, word)) for word in ("count", "total"))
         if total is None and count is not None and count > max(size, len(items)):
-            total = count  # more than a page can have: of the whole list, then
+            total = count  # more than fit on a page: it counts the whole list
         page_size = read_total(row.find(reply.data, "size"))
         return ListAnswer(
             number=self._number,
             items=items,
             count=count,
-            more=row.find(reply.data, "more"),
+            has_more=row.find(reply.data, "more"),
             last=read_total(row.find(reply.data, "pages")),
             total=total,
             size=page_size if page_size and page_size <= size else None,
@@ -204,16 +204,16 @@ class _Reading:
         )
 
     def fail(self, *faults: str, incomplete: bool = False) -> NoReturn:
-        """Raise what is wrong with the list."""
+        """Raise an error with the faults of the list."""
         error = IncompleteListError if incomplete else UnexpectedResponseError
-        method = self.wire.operation(self.name).method
+        method = self.session.operation(self.name).method
         raise error(method, self.path, status=200, faults=faults)
 
 
 def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[Page[T]]:
-    """Yield these pages; what is needed decides whether an item can be read.
+    """Yield these pages with partial records among the items.
 
-    The record of an item in which other values have faults is among the items.
+    An item whose faults do not concern the *needed* fields becomes a partial record.
     """
     for page in listed:
         items, unreadable = [*page.items], []
@@ -228,30 +228,32 @@ def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[
 def of_target(
     listed: Iterator[Page[T]], target_id: int, target: Callable[[T], int]
 ) -> Iterator[Page[T]]:
-    """Yield these pages as long as every item is of that course or learning plan.
+    """Yield these pages after checking that every item belongs to this course or learning plan.
 
     Raises:
-        UnexpectedResponseError: an item is not: nothing in such a list can be trusted.
+        UnexpectedResponseError: an item belongs to another one; such a list cannot be trusted.
     """
     for page in listed:
         partial = [item.partial for item in page.unreadable if item.partial is not None]
         for other in set(map(target, [*page.items, *partial])) - {target_id}:
-            faults = [f"an item of {other} in the list of {target_id}"]
+            faults = [f"the list of {target_id} has an item of {other}"]
             raise UnexpectedResponseError("GET", page.path, status=200, faults=faults)
         yield page
 
 
 def structured(
-    wire: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
+    session: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
 ) -> T:
-    """Build the record of an answer that holds one.
+    """Build the record from an answer that holds a single item.
 
     Raises:
-        UnexpectedResponseError: the item has faults, each named with its JSON path.
+        UnexpectedResponseError: the item has faults; the message gives the JSON path of each.
     """
-    row = wire.operation(name)
+    row = session.operation(name)
     try:
-        return wire.structure(cls, row.find(answer, "item"), f"$.{row.answer.get('item', 'item')}")
+        return session.structure(
+            cls, row.find(answer, "item"), f"$.{row.answer.get('item', 'item')}"
+        )
     except StructureError as error:
         request = row.request(**parameters)
         raise UnexpectedResponseError(
@@ -260,20 +262,20 @@ def structured(
 
 
 def _records(
-    wire: Session, name: str, cls: type[T], answer: ListAnswer, *, most: int
+    session: Session, name: str, cls: type[T], answer: ListAnswer, *, most: int
 ) -> tuple[list[T], list[UnreadableItem[T]]]:
-    """Build the records of a page, and say what is wrong with those that cannot be built.
+    """Build the records of a page, and return the items that have faults beside them.
 
-    It ends where more than *most* of them cannot be.
+    Stops after more than *most* faulty items.
     """
-    row = wire.operation(name)
+    row = session.operation(name)
     where = f"$.{row.answer.get('items', 'data.items')}"
     wrapper = row.answer.get("item")
     if wrapper is None:
         try:
-            return wire.structure.many(cls, answer.items, where), []
+            return session.structure.many(cls, answer.items, where), []
         except StructureError:
-            pass  # item by item, so that one does not cost the others
+            pass  # build them one by one, so that a faulty item does not lose the others
     records: list[T] = []
     unreadable: list[UnreadableItem[T]] = []
     for index, item in enumerate(answer.items):
@@ -281,19 +283,19 @@ def _records(
         if wrapper is not None and isinstance(item, Mapping) and wrapper in item:
             path, value = f"{path}.{wrapper}", item[wrapper]
         try:
-            records.append(wire.structure(cls, value, path))
+            records.append(session.structure(cls, value, path))
         except StructureError as error:
-            unreadable.append(_unreadable(wire, cls, value, error, answer.number))
+            unreadable.append(_unreadable(session, cls, value, error, answer.number))
             if len(unreadable) > most:
                 break
     return records, unreadable
 
 
 def _unreadable(
-    wire: Session, cls: type[T], item: Any, error: StructureError, page: int
+    session: Session, cls: type[T], item: Any, error: StructureError, page: int
 ) -> UnreadableItem[T]:
-    user_id = wire.structure.value(cls, item, "user_id")
-    username = wire.structure.value(cls, item, "username")
+    user_id = session.structure.value(cls, item, "user_id")
+    username = session.structure.value(cls, item, "username")
     where = [f"page {page}"] if page > 1 or user_id is not None else []
     if user_id is not None:
         where.append(f"user {user_id}" + (f", {username!r}" if username else ""))
@@ -301,7 +303,7 @@ def _unreadable(
     return UnreadableItem(
         faults=tuple(f"{fault}{suffix}" for fault in error.faults),
         fields=error.fields,
-        partial=wire.structure.without_faults(cls, item),
+        partial=session.structure.without_faults(cls, item),
         user_id=user_id,
         username=username,
     )

@@ -1,4 +1,4 @@
-"""State that no two processes share: a child of a fork makes its own."""
+"""State of one process: a forked child creates its own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A value that is made once in each process, when it is first asked for.
+    """A value that each process creates once, at its first use.
 
-    After a fork the parent's connections, and locks that one of its threads holds, exist in the
-    child as well; neither may be used there.
+    After a fork the child has copies of the parent's connections, and of locks that a thread of
+    the parent may hold; the child must use neither.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -23,8 +23,8 @@ class PerProcess(Generic[T]):
         self._values: dict[int, T] = {}
 
     def get(self) -> T:
-        """Return this process's value."""
+        """Return the value of this process."""
         pid = os.getpid()
         if pid not in self._values:
-            self._values.setdefault(pid, self._make())  # atomic: threads get the same one
+            self._values.setdefault(pid, self._make())  # atomic: all threads get the same value
         return self._values[pid]

@@ -1,4 +1,4 @@
-"""What the platform's own description says about the contract."""
+"""The report of a check of the contract: operations, candidates and overrides."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ State = Literal["confirmed", "differs", "not_listed", "unreadable"]
 _PROPOSED = "proposed from the platform's own swagger"
 _WIDTH = 80
 _FOLLOWS = {
-    ("not_listed", True): "A write that is not listed may exist all the same: documents can leave "
-    "out calls. It is refused; apply(trust_contract=True) makes it, with one enrollment first that "
-    "is read back.",
-    ("not_listed", False): "A read that is not listed is made all the same; where the platform "
-    "does not have it, the error says so before anything is sent.",
-    ("differs", True): "A write that is described differently is refused, with "
-    "trust_contract=True too: override the contract to match the description.",
-    ("differs", False): "A read that is described differently is made all the same, and each item "
-    "of its answer is checked.",
+    ("not_listed", True): "A write that is not listed may still exist, because documents can leave "
+    "out calls. It is refused; apply(trust_contract=True) sends it, first for one enrollment, "
+    "which is read back.",
+    ("not_listed", False): "A read that is not listed is still made; if the platform does not "
+    "have it, an error says so before anything is sent.",
+    ("differs", True): "A write that is described differently is refused, even with "
+    "trust_contract=True: override the contract to match the description.",
+    ("differs", False): "A read that is described differently is still made, and each item of its "
+    "answer is checked.",
     ("unreadable", True): "A write whose document cannot be read is refused; "
-    "apply(trust_contract=True) makes it, with one enrollment first that is read back.",
+    "apply(trust_contract=True) sends it, first for one enrollment, which is read back.",
 }
-"""What a state means, for a write (True) and for a read."""
+"""The consequences of a state, for a write (True) and for a read."""
 
 
 @frozen(kw_only=True)
 class Candidate:
-    """An operation of the platform that may be the one looked for. It is never used by itself.
+    """An operation of the platform that may be a row of the contract. It is only a proposal.
 
     Attributes:
-        operation: the row of the contract it is proposed for.
+        operation: the row of the contract that it is proposed for.
         method: its HTTP method.
         path: its path, with the platform's placeholders.
-        summary: the platform's line about it, or empty.
+        summary: the platform's description of it, or empty.
         changes: the fields for `Contract.with_operation`; None where no override can express it.
-        modes: archive modes and the platform's value for each, where the contract's value is not
-            among those that it lists.
-        obstacles: what no override can express.
+        modes: archive modes and the platform's value for each, where the platform does not list
+            the contract's value.
+        obstacles: differences that no override can express.
     """
 
     operation: str
@@ -61,7 +61,7 @@ class Candidate:
 
     @property
     def override(self) -> str:
-        """The calls on a `Contract` that make it match, ready to paste; empty where none can."""
+        """The calls on a `Contract` that select this operation, ready to paste, or empty."""
         return "\n".join(self.calls)
 
     @property
@@ -69,8 +69,8 @@ class Candidate:
         """The calls of the override, one by one."""
         if self.changes is None:
             return []
-        given = [f"{name}={_literal(value)}" for name, value in self.changes.items()]
-        calls = [_call("with_operation", [_literal(self.operation), *given])] if given else []
+        fields = [f"{name}={_literal(value)}" for name, value in self.changes.items()]
+        calls = [_call("with_operation", [_literal(self.operation), *fields])] if fields else []
         calls += [_call("with_enrollment_mode", map(_literal, pair)) for pair in self.modes.items()]
         return calls
 
@@ -82,11 +82,11 @@ class Candidate:
 
 
 def _call(name: str, arguments: Iterable[str]) -> str:
-    given = list(arguments)
-    flat = f".{name}({', '.join(given)})"
+    texts = list(arguments)
+    flat = f".{name}({', '.join(texts)})"
     if len(flat) <= _WIDTH:
         return flat
-    return "\n".join([f".{name}(", *(f"    {argument}," for argument in given), ")"])
+    return "\n".join([f".{name}(", *(f"    {text}," for text in texts), ")"])
 
 
 def _literal(value: Any) -> str:
@@ -97,21 +97,20 @@ def _literal(value: Any) -> str:
 
 @frozen(kw_only=True)
 class OperationCheck:
-    """What the platform says about one row of the contract.
+    """The check of one row of the contract against the platform's swagger.
 
     Attributes:
         operation: the name of the row.
-        state: `confirmed`: method, path, every parameter that is sent and every value that is
-            fixed are described; `differs`: the call is described differently; `not_listed`: it is
-            not described, which does not mean that it does not exist; `unreadable`: the document
-            could not be read.
+        state: `confirmed`: method, path, every parameter that is sent and every fixed value are
+            described; `differs`: the call is described differently; `not_listed`: it is not
+            described, but may still exist; `unreadable`: the document could not be read.
         method: the HTTP method of the row.
-        path: the path of the row, with our placeholders.
-        faults: what differs, one text for each, or why the document could not be read.
-        candidates: operations of the platform that may be the one, at most three. They are
-            proposals: nothing here is ever used by itself.
-        notes: what the platform leaves open although the row is confirmed.
-        modes: the archive modes whose value is not among those that the platform lists.
+        path: the path of the row, with the contract's placeholders.
+        faults: the differences, one text for each, or why the document could not be read.
+        candidates: at most three operations of the platform that may be meant. They are
+            proposals: the library never uses one on its own.
+        notes: what the platform does not describe although the row is confirmed.
+        modes: the archive modes whose value the platform does not list.
     """
 
     operation: str
@@ -130,7 +129,7 @@ class OperationCheck:
 
     @property
     def is_needed(self) -> bool:
-        """Whether it is a write other than the select-all form, which is only used on request."""
+        """Whether it is a write, but not the select-all form, which is only used on request."""
         return self.is_write and not self.operation.endswith("_select_all")
 
     def confirmed(self, mode: str | None = None) -> bool:
@@ -142,8 +141,8 @@ class OperationCheck:
     def __str__(self) -> str:
         shown = self.state.replace("_", " ")
         lines = [f"{self.operation:<44} {shown:<10} {self.method} {self.path}"]
-        said = (*self.faults, *self.notes)
-        lines += [f"    {text}" for text in said if text != "not listed in the swagger"]
+        texts = (*self.faults, *self.notes)
+        lines += [f"    {text}" for text in texts if text != "not listed in the swagger"]
         lines += [indent(str(candidate), "    ") for candidate in self.candidates]
         if self.state in ("differs", "not_listed") and not self.candidates:
             lines.append("    no candidate")
@@ -152,13 +151,13 @@ class OperationCheck:
 
 @frozen
 class ContractReport:
-    """What the platform's own swagger says about the contract. `print` shows it as a table.
+    """The check of a contract against the platform's own swagger. `print` shows it as a table.
 
     Attributes:
         contract: the contract that was checked.
-        checks: one for each operation, in the contract's order.
+        checks: one check for each operation, in the contract's order.
         source: how the documents were found.
-        documents: each document that was read, or the reason why it was not, one line each.
+        documents: a line for each document: that it was read, or why it was not.
         unreadable: the services whose document could not be read, and why.
     """
 
@@ -173,10 +172,10 @@ class ContractReport:
         return iter(self.checks)
 
     def __getitem__(self, name: str) -> OperationCheck:
-        """Return the check of that operation.
+        """Return the check of an operation.
 
         Raises:
-            KeyError: it was not checked.
+            KeyError: the operation was not checked.
         """
         for check in self.checks:
             if check.operation == name:
@@ -187,22 +186,23 @@ class ContractReport:
         """Return whether an operation is confirmed; with an archive mode, for that mode at least.
 
         Raises:
-            KeyError: it was not checked.
+            KeyError: the operation was not checked.
         """
         return self[name].confirmed(mode)
 
     def require(self, *names: str, mode: str | None = None, trust: bool = False) -> None:
-        """Do nothing if these operations are confirmed.
+        """Raise an error unless these operations are confirmed.
 
         Args:
             *names: operations of the contract.
             mode: the archive mode that is needed; None: all of them.
-            trust: accept what is not listed or cannot be read, but nothing that differs.
+            trust: accept operations that are not listed or whose document cannot be read, but
+                none that differs.
 
         Raises:
             UnconfirmedContractError: an operation is not confirmed; the text names candidates and
                 their overrides.
-            KeyError: one was not checked.
+            KeyError: an operation was not checked.
         """
         refused = [self[name] for name in names if not self.confirmed(name, mode)]
         if trust:
@@ -220,16 +220,16 @@ class ContractReport:
             )
 
     def suggested_contract(self) -> Contract:
-        """Return the contract with the first candidate of each operation laid over it.
+        """Return the contract with the override of the first candidate of each operation.
 
-        A human reads and decides: the library never uses a candidate by itself. Where there is no
-        candidate, or no override can express it, the row is left as it is.
+        Read it before you use it: the library never uses a candidate on its own. Where there is
+        no candidate, or no override can express it, the row stays unchanged.
         """
         return self._suggestion[0]
 
     @property
     def overrides(self) -> str:
-        """The first candidates as one expression to paste; empty where there is none."""
+        """The overrides of the first candidates as one expression to paste, or empty."""
         calls = self._suggestion[1]
         start = "Contract.default()" if self.contract == Contract.default() else "contract"
         lines = indent("\n".join([start, *calls]), "    ")
@@ -237,11 +237,11 @@ class ContractReport:
 
     @property
     def _suggestion(self) -> tuple[Contract, list[str]]:
-        """The suggested contract, and the calls that make it."""
+        """The suggested contract, and the calls that produce it."""
         contract, calls = self.contract, dict[str, None]()
         for check in self.checks:
-            for candidate in filter(lambda one: one.override, check.candidates):
-                with suppress(InvalidInputError):  # it does not fit those before it
+            for candidate in filter(lambda candidate: candidate.override, check.candidates):
+                with suppress(InvalidInputError):  # it contradicts an earlier override
                     contract = proposed(contract, candidate)
                     calls |= dict.fromkeys(candidate.calls)
                     break
@@ -270,11 +270,11 @@ class ContractReport:
                 check.state.replace("_", " "),
                 f"{check.method} {check.path}",
                 "; ".join((*check.faults, *check.notes)),
-                "; ".join(f"{one.method} {one.path}" for one in check.candidates),
+                "; ".join(f"{operation.method} {operation.path}" for operation in check.candidates),
             )
             for check in self.checks
         )
-        header = ("operation", "state", "call", "what is open", "candidates")
+        header = ("operation", "state", "call", "differences", "candidates")
         shown = counted(min(len(self.checks), MAX_ROWS), len(self.checks), "operation")
         return block(line(self._head(), strong=True), line(shown), table(header, rows))
 
@@ -285,10 +285,10 @@ def _consequences(checks: Iterable[OperationCheck]) -> list[str]:
 
 
 def proposed(contract: Contract, candidate: Candidate) -> Contract:
-    """Return the contract with a candidate laid over it.
+    """Return the contract with the override of a candidate.
 
     Raises:
-        InvalidInputError: it does not fit.
+        InvalidInputError: the contract cannot have this override.
     """
     if candidate.changes:
         changes = {"evidence": _PROPOSED, **candidate.changes}

@@ -1,4 +1,4 @@
-"""From an answer to a value or an error: what status, headers and body say."""
+"""Turn an answer into a value or an error, by its status, headers and body."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lms_archive.wire.transport import MAX_BODY, Response
 __all__ = ["Payload", "parse_response"]
 
 _TOKEN = 16
-"""A secret at least this long is removed from good answers too: records are kept on disk."""
+"""The shortest secret that is removed from good answers too: records are stored on disk."""
 _MAY_NOT = (
     "the account may not do this. Power Users cannot archive learning plan enrollments, nor delete "
     "archived ones, and need a permission to archive in courses; log in as a Superadmin"
@@ -36,18 +36,18 @@ _MAY_NOT = (
 _BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
     401: (
         AuthenticationError,
-        "the token is not accepted; a static one (LMS_ARCHIVE_TOKEN) must be made again",
+        "the token is not accepted; a static token (LMS_ARCHIVE_TOKEN) must be replaced",
     ),
     403: (PermissionDeniedError, "the account may not do this"),
     404: (NotFoundError, ""),
-    408: (PlatformUnavailableError, "the platform gave up waiting"),
-    429: (RateLimitError, "the hour's calls are used up; other integrations share them"),
+    408: (PlatformUnavailableError, "the platform timed out waiting for the request"),
+    429: (RateLimitError, "the calls of this hour are used up; other integrations share them"),
 }
 
 
 @frozen
 class Payload:
-    """A good answer: its JSON or `Response`, and the platform's clock (UTC), if it says."""
+    """The JSON of a good answer, or the `Response`, and its time on the platform (UTC), or None."""
 
     data: Any = field(repr=False)
     date: datetime | None
@@ -55,7 +55,7 @@ class Payload:
 
 @frozen
 class _Answer:
-    """An answer to a request, and how to show it."""
+    """An answer, with its request and the mask for messages about it."""
 
     request: Request
     response: Response
@@ -76,19 +76,19 @@ class _Answer:
 
 
 def parse_response(request: Request, response: Response, mask: Mask | None = None) -> Payload:
-    """Return the JSON of a 2xx (a `Response` where `raw`), or raise the error that it means.
+    """Return the JSON of a 2xx answer (a `Response` where `raw`), or raise the error for another.
 
     Args:
-        request: what was sent.
-        response: what came.
-        mask: removes secrets from what an error quotes.
+        request: the request that was sent.
+        response: the answer.
+        mask: removes secrets from the parts of the answer that an error quotes.
 
     Raises:
-        ApiError: what the platform said, by family.
+        ApiError: the platform refused or failed; the class depends on the status.
     """
     headers = response.headers
     answer = _Answer(request, response, headers, mask or Mask())
-    if not 200 <= response.status < 300:  # noqa: PLR2004  HTTP's own
+    if not 200 <= response.status < 300:  # noqa: PLR2004  statuses of HTTP
         _raise_refusal(answer)
     return Payload(_decode(answer), _date(headers.get("date")))
 
@@ -112,7 +112,7 @@ def _decode(answer: _Answer) -> Any:
 
 def _json(answer: _Answer) -> Any:
     body, is_login = answer.response.body, answer.request.form is not None
-    if not is_login:  # the answer to a login may give the same refresh token again
+    if not is_login:  # the answer to a login may hold the same refresh token again
         body = answer.mask.in_bytes(body, _TOKEN)
     try:
         return json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
@@ -121,7 +121,7 @@ def _json(answer: _Answer) -> Any:
     except ValueError as error:
         kind = answer.mask.line(answer.headers.get("content-type", "no content type"))
         fault = f"not JSON ({kind}): {_message(answer)!r}; {error}"
-    # Not raised from the error of json: that holds the whole body.
+    # Not raised from the error of json, which holds the whole body.
     raise _web_page(answer) if answer.is_html and not is_login else _unreadable(answer, fault)
 
 
@@ -130,7 +130,10 @@ def _unreadable(answer: _Answer, message: str) -> ApiError:
 
 
 def _web_page(answer: _Answer) -> ApiError:
-    """Return the refusal that a page in place of data means: a redirect to the login (seen)."""
+    """Return the error for HTML instead of data: the platform refused, and showed its login page.
+
+    Evidence: seen.
+    """
     return answer.error(
         PermissionDeniedError,
         message=f"the platform answered with a web page: {answer.mask.line(_title(_text(answer)))}",
@@ -174,7 +177,7 @@ def _raise_refusal(answer: _Answer) -> NoReturn:
 
 
 def _message(answer: _Answer) -> str:
-    """Return what the platform says, on one line and without secrets."""
+    """Return the platform's message on one line, without secrets."""
     text = _text(answer)
     message = _json_message(text)
     if message is None and (answer.is_html or text.lstrip()[:1] == "<"):
@@ -192,7 +195,7 @@ def _title(html: str) -> str:
 
 
 def _json_message(text: str) -> str | None:
-    """Return what the JSON object of an error says, with its code; None for any other text.
+    """Return the message and code of an error in JSON; None for any other text.
 
     Forms: `{"status", "name", "message", "code"}`, where `message` may be an object (seen),
     `{"success", "error", "errorCode"}` (seen), and OAuth2's `{"error", "error_description"}`.
@@ -226,7 +229,7 @@ def _date(value: str | None) -> datetime | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return seconds to wait; a date is measured against the answer's own `Date`, if it has one."""
+    """Return the seconds to wait; a date counts from the answer's own `Date`, if it has one."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         return float(value)

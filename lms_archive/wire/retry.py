@@ -1,7 +1,7 @@
-"""When a call is made again: the only module that knows backoff.
+"""Retry calls. The only module that imports backoff.
 
-The waits are backoff's; the loop is ours, so that every wait goes through the client's clock,
-where a test can fake it.
+Backoff computes the waits; the loop is ours, so that every wait goes through the client's clock,
+which tests replace.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ __all__ = ["LONGEST_WAIT", "with_retry"]
 T = TypeVar("T")
 
 LONGEST_WAIT = 3600.0
-"""Seconds that one call waits at the platform's request (429, Retry-After), in all."""
+"""The most seconds in all that a call waits at the platform's request (429, Retry-After)."""
 
 
 def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, clock: Clock) -> T:
-    """Call `send`, and again where that is safe.
+    """Call *send*, and repeat it where that is safe.
 
-    A read is made `policy.attempts` times on a lost connection, 408 and 5xx. A write is sent
-    again only where it surely did not start: the connection was never established, or 429. A 429
-    costs no attempt. Retry-After is a lower bound, obeyed up to an hour for one call.
+    A read is attempted `policy.attempts` times on a lost connection, 408 and 5xx. A write is sent
+    again only where it certainly did not start: the connection was never established, or the
+    answer was 429. A 429 does not count as an attempt. Retry-After is a lower bound, obeyed up to
+    an hour for one call.
 
     Raises:
         ApiError: the last error.

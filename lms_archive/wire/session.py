@@ -1,4 +1,4 @@
-"""One platform, as calls: contract, login, pace, retry and transport put together."""
+"""Make calls: a session combines contract, login, throttle, retries and transport."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
 
 @frozen
 class SharedConnection:
-    """What the copies of a client share: transport, the hour's calls, token, swagger."""
+    """The state that copies of a client share: transport, call history, token, swagger."""
 
     transport: Transport
     throttle: Throttle
@@ -66,7 +66,7 @@ class SharedConnection:
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock) -> SharedConnection:
-        """Return a connection that shares nothing."""
+        """Return a new connection."""
         return cls(
             settings.transport or RequestsTransport(),
             Throttle(settings.calls_per_hour, clock),
@@ -74,7 +74,7 @@ class SharedConnection:
         )
 
     def changed(self, old: Settings, new: Settings, clock: Clock) -> SharedConnection:
-        """Return this connection for other settings; what they do not touch stays shared."""
+        """Return a connection for *new* settings; it shares what they leave unchanged."""
         fresh = SharedConnection.open(new, clock)
         same_transport, same_account = new.transport is old.transport, new.auth == old.auth
         same_platform = same_transport and same_account and new.contract == old.contract
@@ -90,12 +90,12 @@ class SharedConnection:
 
 
 class Session:
-    """Makes the calls of the contract; counts them in `calls`, by operation.
+    """A platform, its contract and a login; makes calls, and counts them in `calls` by operation.
 
     Args:
         settings: the arguments of the client.
-        clock: how time passes.
-        shared: what is shared with other sessions of the same platform, process by process.
+        clock: the clock; tests replace it.
+        shared: the state shared with other sessions of the same platform, for each process.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Session:
         self._date: datetime | None = None
 
     def with_settings(self, settings: Settings) -> Session:
-        """Return a session with other settings and counts of its own, on the same connection."""
+        """Return a session with other settings and its own counts, on the same connection."""
 
         def changed() -> SharedConnection:
             return self._shared.get().changed(self.settings, settings, self.clock)
@@ -123,7 +123,7 @@ class Session:
         return Session(settings, clock=self.clock, shared=PerProcess(changed))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without what is shared: neither token nor connections nor the hour's calls."""
+        """Pickle without the shared state: no token, no connections, no call history."""
         check_pickled("clock", self.clock)
         return _session, (self.settings, self.clock)
 
@@ -132,18 +132,18 @@ class Session:
         return self.settings.contract.operations[name]
 
     def call(self, name: str, **parameters: Any) -> Payload:
-        """Make a call of the contract, its parameters under our names.
+        """Make a call of the contract; the parameters have the contract's own names.
 
         Raises:
-            ApiError: it failed after all attempts that are safe, or was refused.
+            ApiError: the call failed after every attempt that was safe, or was refused.
         """
         return self.send(self.operation(name).request(**parameters), name)
 
     def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Payload:
-        """Send a request; `repeat=False` sends it at most once.
+        """Send a request; `repeat=False` never retries it.
 
         Raises:
-            ApiError: it failed, or was refused.
+            ApiError: the call failed or was refused.
         """
         attempts = count(1)
         if not repeat:
@@ -171,12 +171,12 @@ class Session:
 
     @property
     def documents(self) -> dict[str, Any]:
-        """What `wire.documents` has read of the platform's swagger, shared by all copies."""
+        """The platform's swagger as far as `wire.documents` has read it, shared by all copies."""
         return self._shared.get().documents
 
     @property
     def ignored_filters(self) -> set[str]:
-        """The lists, by operation, of which the platform ignores the filter of users."""
+        """The operations of lists whose user filter the platform ignores."""
         return self._shared.get().ignored_filters
 
     @property
@@ -185,31 +185,31 @@ class Session:
         return self._shared.get().missing_lists
 
     def keep_reading(self, plan: object) -> None:
-        """Remember that the enrollments of this plan were read here and not used yet."""
+        """Record that this session read the enrollments of a plan that is not applied yet."""
         self._shared.get().unused_readings[id(plan)] = plan
 
     def use_reading(self, plan: object) -> bool:
-        """Return whether the enrollments of this plan were read here and not used until now."""
+        """Return whether `keep_reading` recorded this plan, and forget it."""
         return self._shared.get().unused_readings.pop(id(plan), None) is plan
 
     def expect(self, calls: int) -> None:
-        """Announce a number of calls: the throttle spreads them if need be."""
+        """Announce a number of calls, so that the throttle can spread them."""
         self._shared.get().throttle.expect(calls)
 
     def platform_time(self) -> datetime:
-        """Return the platform's clock (UTC) at its last good answer to this session.
+        """Return the platform's time (UTC) at its last good answer to this session.
 
         Raises:
             UnexpectedResponseError: no answer had a date.
         """
         if self._date is None:
-            faults = ["no Date header: nothing can be proven without"]
+            faults = ["no Date header: without it the time of an archive cannot be verified"]
             raise UnexpectedResponseError("GET", self.settings.base_url, faults=faults)
         return self._date
 
     @property
     def calls_left(self) -> int | None:
-        """Calls left of the hour's budget, or None where nothing limits them."""
+        """The calls that the throttle allows now, or None where nothing limits them."""
         return self._shared.get().throttle.left
 
     def close(self) -> None:
@@ -303,10 +303,10 @@ class Session:
     def _transmit(
         self, transport: Transport, request: Request, token: Secret | None
     ) -> Response | OSError:
-        """Carry the exchange.
+        """Carry one exchange, and return the answer or the error of the transport.
 
-        Its error is returned: neither that of the transport, which may hold the whole request,
-        nor this frame, which holds the token, becomes part of a traceback.
+        The error is returned, not raised, so that no traceback contains this frame, which holds
+        the token, or the transport's own error, which may hold the whole request.
         """
         headers = {
             "Accept": "*/*" if request.raw else "application/json",
@@ -356,17 +356,17 @@ def _revealed(value: str | Secret) -> str:
 
 
 def _where_to_look(message: str, grant: str, prefix: str) -> str:
-    """Return which setting a refused login points at; the error codes are OAuth2's own."""
+    """Return which setting to check after a refused login, by the error codes of OAuth2."""
     text = message.lower()
     app = f"client_id and client_secret ({prefix}CLIENT_ID, _CLIENT_SECRET)"
     account = {
         "password": f"username and password ({prefix}USERNAME, _PASSWORD)",
         "client_credentials": app,
-    }.get(grant, "the assertion: who signed it, for whom, until when")
+    }.get(grant, "the assertion: its issuer, its audience and its expiry")
     if "client" in text:
-        return f"look at {app}: the platform does not know this OAuth2 app"
+        return f"check {app}: the platform does not know this OAuth2 app"
     if "grant_type" in text or "grant type" in text:
-        return f"the OAuth2 app does not allow the grant {grant!r}: look there"
+        return f"the OAuth2 app does not allow the grant {grant!r}: enable it there"
     if any(word in text for word in ("grant", "user", "password", "credential")):
-        return f"look at {account}"
-    return f"look at {app}, then at {account}"
+        return f"check {account}"
+    return f"check {app}, then {account}"

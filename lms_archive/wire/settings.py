@@ -1,4 +1,4 @@
-"""The settings of a client, checked."""
+"""Check and hold the settings of a client."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def checked_base_url(url: str) -> str:
-    """Return the platform's address in one form: host in lower case, no default port, no slash.
+    """Return the platform's address with the host in lower case, and no default port or last slash.
 
     Raises:
         InvalidInputError: it is not an https address of a host (http is for loopback only), or it
-            carries a user, a query or a fragment.
+            contains a user, a query or a fragment.
     """
     if not isinstance(url, str):
         raise InvalidInputError(f"base_url must be a str, not {type(url).__name__}")
@@ -55,11 +55,11 @@ def checked_base_url(url: str) -> str:
     address = f"{parts.scheme}://{name}{shown_port}{parts.path}".rstrip("/")
     if parts.username is not None or parts.query or parts.fragment:
         raise InvalidInputError(
-            f"the base URL must hold no user, query or fragment; give {address!r}"
+            f"the base URL must not contain a user, a query or a fragment; give {address!r}"
         )
     if parts.scheme == "http" and not _is_loopback(host):
         raise InvalidInputError(
-            f"plain http would show the token to the network: use https://{name}"
+            f"plain http would expose the token on the network: use https://{name}"
         )
     return address
 
@@ -72,15 +72,15 @@ def _is_loopback(host: str) -> bool:
 
 
 def checked_timeout(timeout: float | tuple[float, float]) -> tuple[float, float]:
-    """Return seconds to connect and seconds to read; one number stands for both.
+    """Return seconds to connect and seconds to read; one number sets both.
 
     Raises:
-        InvalidInputError: one of them is not a number above 0, or has no end.
+        InvalidInputError: one of them is not a finite number above 0.
     """
     pair: Any = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
     if len(pair) != 2 or not all(_is_seconds(value) for value in pair):  # noqa: PLR2004
         raise InvalidInputError(
-            "timeout must be seconds above 0, or a pair of them (to connect, to read), "
+            "timeout must be a number of seconds above 0, or a pair of them (to connect, to read), "
             f"not {timeout!r:.60}"
         )
     return float(pair[0]), float(pair[1])
@@ -105,10 +105,10 @@ def checked_calls_per_hour(calls: int | None) -> int | None:
 
 
 def checked_app_info(app_info: str | None) -> str | None:
-    """Return the name as it can stand in a header.
+    """Return the name if it can be sent in a header, or None for an empty one.
 
     Raises:
-        InvalidInputError: it cannot.
+        InvalidInputError: it cannot be sent in a header.
     """
     if app_info is None or app_info == "":
         return None
@@ -122,10 +122,11 @@ def checked_app_info(app_info: str | None) -> str | None:
 
 
 def checked_auth(auth: Auth | StaticToken) -> Auth | StaticToken:
-    """Return the login.
+    """Return the login if it is one of the four kinds, or has their methods.
 
     Raises:
-        InvalidInputError: it cannot log in; its value is not quoted, because it may be a secret.
+        InvalidInputError: it is not a login. The message does not quote the value, which may be a
+            secret.
     """
     value: Any = auth
     if isinstance(value, StaticToken):
@@ -139,7 +140,7 @@ def checked_auth(auth: Auth | StaticToken) -> Auth | StaticToken:
 
 
 def checked_transport(transport: Transport | None) -> Transport | None:
-    """Return the transport.
+    """Return the transport if it can be called.
 
     Raises:
         InvalidInputError: it cannot be called.
@@ -228,12 +229,12 @@ class Settings:
 
     @property
     def user_agent(self) -> str:
-        """Library, Python, and the tool built on top."""
+        """The versions of the library and of Python, and the tool built on the library."""
         own = f"lms-archive/{__version__} python/{platform.python_version()}"
         return f"{own} {self.app_info}" if self.app_info else own
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without what comes from the environment: that is read again."""
+        """Pickle without the settings from the environment, which unpickling reads again."""
         kept = asdict(self, recurse=False, filter=lambda field, _: field.name not in self.from_env)
         for name in ("auth", "transport", "on_call"):
             check_pickled(name, kept.get(name))
@@ -248,15 +249,15 @@ def _settings(kept: dict[str, Any]) -> Settings:
 
 
 def check_pickled(name: str, value: object) -> None:
-    """Refuse what cannot go to another process.
+    """Check that a value can be pickled.
 
     Raises:
-        InvalidInputError: this cannot be pickled.
+        InvalidInputError: it cannot be pickled.
     """
     try:
         pickle.dumps(value)
-    except Exception as error:  # noqa: BLE001  pickling runs the code of what is pickled
+    except Exception as error:  # noqa: BLE001  pickling runs code of the value
         raise InvalidInputError(
-            f"a client with this {name} cannot be pickled ({type(error).__name__}): create it "
-            f"where it is used, or give it a {name} of a class at the top of a module"
+            f"a client with this {name} cannot be pickled ({type(error).__name__}): create the "
+            f"client where it is used, or give it a {name} whose class is at the top of a module"
         ) from None

@@ -1,4 +1,4 @@
-"""Calls an hour: the platform's limit is shared with every other integration."""
+"""Limit the calls in an hour: other integrations share the platform's limit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ HOUR = 3600.0
 
 @define
 class _History:
-    """When the calls of the last hour were made."""
+    """The times of the calls of the last hour."""
 
     times: deque[float] = field(factory=deque)
     lock: threading.Lock = field(factory=threading.Lock)
 
 
 class Throttle:
-    """At most `calls_per_hour` calls within any hour, over all clients that share this budget.
+    """A limit of `calls_per_hour` calls within any hour, for all clients that share it.
 
     The platform's own limit is 1,000 an hour for each IP address (doc, older).
     """
@@ -36,14 +36,14 @@ class Throttle:
         self._spacing = 0.0
 
     def expect(self, calls: int) -> None:
-        """Choose the pace for that many calls: full speed if they fit the hour, else spread."""
+        """Set the pace for a number of calls: full speed if the limit allows it, else spread."""
         if self._limit is None:
             return
         self._spacing = 0.0 if calls <= (self.left or 0) else HOUR / self._limit
 
     @property
     def left(self) -> int | None:
-        """Calls that may be made at once, or None where nothing limits them."""
+        """The calls that may be made now, or None where nothing limits them."""
         if self._limit is None:
             return None
         with self._history.lock:

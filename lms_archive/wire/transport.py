@@ -1,4 +1,4 @@
-"""One HTTP exchange: the only module that knows requests."""
+"""Carry one HTTP exchange. The only module that imports requests."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ __all__ = [
 ]
 
 MAX_BODY = 16 * 1024 * 1024
-"""No answer is read beyond this many bytes, unpacked."""
+"""The most bytes that are read of an answer, after decompression."""
 
 
 class RequestNotSentError(OSError):
-    """The connection was never established: the platform has seen nothing of the call."""
+    """The connection was never established: the platform has not received the call."""
 
 
 class UnusableConnectionError(RequestNotSentError):
-    """No connection can be established with these settings, however often it is tried.
+    """No connection is possible with these settings, however often it is attempted.
 
-    A certificate or a bundle of certificates that cannot be used, or a proxy that refuses.
+    A certificate or a bundle of certificates cannot be used, or a proxy refuses.
     """
 
 
@@ -59,7 +59,7 @@ def _any_case(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 @frozen
 class Response:
-    """What came back: status, headers, and the body, unpacked and whole.
+    """The answer to a request: status, headers, and the whole body, decompressed.
 
     Header names may be looked up in upper or lower case.
     """
@@ -70,10 +70,10 @@ class Response:
 
 
 class Transport(Protocol):
-    """Anything that carries one exchange, without following redirects and without retrying.
+    """A callable that carries one exchange, without following redirects and without retrying.
 
     It raises `RequestNotSentError` (or `ConnectionRefusedError`, `socket.gaierror`) where the call
-    surely never left, and any other `OSError` where the answer was lost.
+    was certainly never sent, and any other `OSError` where the answer was lost.
     """
 
     def __call__(
@@ -91,7 +91,7 @@ class Transport(Protocol):
 
 
 class _OwnHeaders(AuthBase):
-    """Keeps `.netrc`, and what a session holds, from replacing the bearer or adding one."""
+    """An auth that keeps requests from using an entry of `.netrc`, with or without a token."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._authorization = headers.get("Authorization")
@@ -104,7 +104,7 @@ class _OwnHeaders(AuthBase):
 
 
 class _Sessions:
-    """The sessions of one process: one for each thread."""
+    """The sessions of one process, one for each thread."""
 
     def __init__(self, factory: Callable[[], requests.Session]) -> None:
         self._factory = factory
@@ -186,10 +186,10 @@ class RequestsTransport:
         body: bytes | None,
         timeout: tuple[float, float],
     ) -> Response:
-        """Carry one exchange; its body is read whole, up to `MAX_BODY`, within the read time-out.
+        """Carry one exchange, and read its whole body (up to `MAX_BODY`) within the read time-out.
 
         Raises:
-            UnusableConnectionError: the connection cannot be established with these settings.
+            UnusableConnectionError: no connection is possible with these settings.
             RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
@@ -234,7 +234,7 @@ class RequestsTransport:
 def _read(response: requests.Response, seconds: float) -> bytes:
     end = time.monotonic() + seconds
     content = bytearray()
-    # Not iter_content: it waits until a part is full, however slowly that arrives.
+    # Not iter_content: it waits until a block is full, however slowly the bytes arrive.
     read = getattr(response.raw, "read1", response.raw.read)
     while part := read(64 * 1024, decode_content=True):
         content += part
@@ -246,10 +246,10 @@ def _read(response: requests.Response, seconds: float) -> bytes:
 
 
 def plain_error(error: OSError | HTTPError) -> OSError:
-    """Return Python's own error for one of requests, its text the cause in plain words.
+    """Return a built-in error for an error from requests, with the cause in plain words.
 
-    Requests raises one error for a refused and for a cut connection, and its text names classes of
-    urllib3: what happened is inside.
+    Requests raises the same error for a refused and for a lost connection, and its text names
+    classes of urllib3; the cause is nested inside.
     """
     chain = list(_chain(error))
     cause = chain[-1]
@@ -283,7 +283,7 @@ _CACHED = (
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it wraps, down to the one that says what happened."""
+    """Yield an error and the errors that it wraps, down to the original cause."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -294,10 +294,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str | None:
-    """Return what has to be set right before any connection can be established."""
+    """Return what must be corrected before any connection is possible, or None."""
     if isinstance(cause, SSLCertVerificationError):
         reason = f"certificate verify failed: {cause.verify_message}"
-        return f"{reason}; an authority of your own is named in {_VARIABLES}"
+        return f"{reason}; for your own certificate authority set {_VARIABLES}"
     if bundle := _NO_BUNDLE.match(str(cause)):
         return f"the CA bundle {bundle[1]!r} does not exist; see {_VARIABLES}"
     if _BAD_CERTIFICATE.search(str(cause)):
@@ -317,7 +317,7 @@ def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str
 
 def _words(cause: BaseException, chain: Sequence[BaseException]) -> str:
     if isinstance(cause, HTTPError) or any(isinstance(link, DecodeError) for link in chain):
-        return "the answer broke off, or cannot be unpacked"
+        return "the answer is incomplete, or cannot be decompressed"
     if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
         return f"the answer is not HTTP: {str(cause).strip()}"
     text = str(getattr(cause, "strerror", None) or cause)

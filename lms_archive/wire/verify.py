@@ -1,4 +1,4 @@
-"""Compare the contract with what the platform says about its own calls; reads only."""
+"""Check the contract against the platform's own swagger; only reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lms_archive.wire.session import Session
 __all__ = ["check_contract", "verify"]
 
 SEARCHED = ("enrollment", "course", "learn", "learningplan")
-"""The services in which an operation is looked for that is not where it should be."""
+"""The services to search for an operation that its own service does not list."""
 
 _NOT_CHECKED = ("token", "microservices", "swagger")
 _SHOWN = 10
@@ -26,14 +26,13 @@ _SHOWN = 10
 def verify(session: Session, names: Iterable[str] | None = None) -> ContractReport:
     """Check these rows of the contract, or all of them, against the platform's swagger.
 
-    Asks for each document once as long as the client lives: the one of each row's service, and
-    four more where a row is not confirmed. The rows that find the documents, and `token`, are not
-    checked.
+    Reads each document once for a client: that of the service of each row, and four more where a
+    row is not confirmed. `token` and the rows that find the documents are not checked.
 
     Raises:
-        InvalidInputError: the contract has no row of that name, or it is not checked.
-        ApiError: the platform cannot be reached, the login failed, or it was 429 for too long.
-            Any other refusal of a document makes rows unreadable.
+        InvalidInputError: the contract has no such row, or the row cannot be checked.
+        ApiError: the platform cannot be reached, the login failed, or the rate limit was exceeded
+            for too long. Any other refusal of a document makes rows unreadable.
     """
     return check_contract(session.settings.contract, PlatformDocuments(session), names)
 
@@ -41,10 +40,10 @@ def verify(session: Session, names: Iterable[str] | None = None) -> ContractRepo
 def check_contract(
     contract: Contract, documents: Documents, names: Iterable[str] | None = None
 ) -> ContractReport:
-    """Check these rows of a contract, or all of them, against documents from anywhere.
+    """Check these rows of a contract, or all of them, against swagger documents.
 
     Raises:
-        InvalidInputError: the contract has no row of that name, or it is not checked.
+        InvalidInputError: the contract has no such row, or the row cannot be checked.
     """
     checks = tuple(_check(name, contract, documents) for name in _names(contract, names))
     read = documents.read.values()
@@ -53,13 +52,13 @@ def check_contract(
 
 
 def _names(contract: Contract, names: Iterable[str] | None) -> list[str]:
-    known = [name for name in contract.operations if name not in _NOT_CHECKED]
-    asked = known if names is None else list(dict.fromkeys(names))
-    for name in asked:
-        if name not in known:
-            listed = ", ".join(known)
-            raise InvalidInputError(f"no operation {name!r} to verify; there are: {listed}")
-    return asked
+    checkable = [name for name in contract.operations if name not in _NOT_CHECKED]
+    requested = checkable if names is None else list(dict.fromkeys(names))
+    for name in requested:
+        if name not in checkable:
+            listed = ", ".join(checkable)
+            raise InvalidInputError(f"operation {name!r} cannot be verified; these can: {listed}")
+    return requested
 
 
 def _check(name: str, contract: Contract, documents: Documents) -> OperationCheck:
@@ -86,7 +85,7 @@ def _operations(documents: Iterable[Document]) -> Iterator[ApiOperation]:
 
 
 def _compare(name: str, contract: Contract, documents: Iterable[Document]) -> OperationCheck:
-    """Compare a row with the operation of its method and path that has the fewest faults."""
+    """Compare a row with the operations of its method and path; return the best check."""
     row, checks, methods = contract.operations[name], list[OperationCheck](), set[str]()
     shape = path_shape(row.path)
     for operation in _operations(documents):
@@ -127,57 +126,61 @@ def _compare_with(name: str, contract: Contract, operation: ApiOperation) -> Ope
 
 
 def _faults(row: Operation, operation: ApiOperation) -> Iterator[str]:
-    """Compare a row with an operation of the same method and path."""
+    """Yield the differences between a row and an operation of the same method and path."""
     place = PLACES[row.sends]
     sent = {name: word for word, name in row.params.items() if word not in row.in_path}
-    # A list that does not know how to count is read without a total.
+    # A list that does not take `get_total_count` is read without a total.
     sent |= dict.fromkeys((name for name in row.fixed if name != "get_total_count"), "")
     for word, placeholder in zip(row.in_path, operation.placeholders, strict=False):
         if noun_of(placeholder) not in (None, noun_of(word)):
-            yield f"our {{{word}}} is {{{placeholder}}} in its path"
+            yield f"its path has {{{placeholder}}} instead of {{{word}}}"
     absent = [name for name in sent if _parameter(operation, name, place) is None]
     if absent:
         plain = ", ".join(name.removesuffix("[]") for name in absent)
         verb = "is" if len(absent) == 1 else "are"
-        yield f"{plain} {verb} not in its {place}; it takes {_taken(operation)}"
+        yield f"{plain} {verb} not in its {place}; it takes {_accepted(operation)}"
     for name, word in sent.items():
         parameter = _parameter(operation, name, place)
         several = name.endswith("[]") or word in LISTS or isinstance(row.fixed.get(name), list)
         if parameter and several and parameter.is_list is False:
-            yield f"{parameter.name} takes one value, a list is sent"
+            yield f"{parameter.name} takes one value, but a list is sent"
         elif parameter and not several and parameter.is_list and place == "body":
-            yield f"{parameter.name} takes a list, one value is sent"
+            yield f"{parameter.name} takes a list, but one value is sent"
     yield from _missing(row, operation, sent)
 
 
 def _missing(row: Operation, operation: ApiOperation, sent: Iterable[str]) -> Iterator[str]:
-    """Yield what the operation needs and the row does not send: parameters, and fixed values."""
+    """Yield the required parameters that the row does not send, and wrong fixed values."""
     place = PLACES[row.sends]
     for parameter in operation.parameters:
         needed = parameter.required and parameter.place in ("query", place)
         is_top = place != "body" or "." not in parameter.name
-        if needed and is_top and not any(_is(parameter, name, place) for name in sent):
-            yield f"{parameter.name} is required, and not sent"
+        if needed and is_top and not any(_matches(parameter, name, place) for name in sent):
+            yield f"{parameter.name} is required, but not sent"
     for name, value in row.fixed.items():
         fixed = _parameter(operation, name, place)
-        values = [str(one) for one in (value if isinstance(value, list) else [value])]
+        values = [str(item) for item in (value if isinstance(value, list) else [value])]
         if fixed and fixed.values and not {*values} <= {*fixed.values}:
             yield f"{name} takes {_values(fixed)}, not all of {', '.join(values)}"
 
 
 def _parameter(operation: ApiOperation, name: str, place: Place) -> Parameter | None:
-    return next((one for one in operation.parameters if _is(one, name, place)), None)
+    matching = (each for each in operation.parameters if _matches(each, name, place))
+    return next(matching, None)
 
 
-def _is(parameter: Parameter, name: str, place: Place) -> bool:
-    """Whether this is the parameter that is sent: in JSON the `[]` of a name is ours alone."""
+def _matches(parameter: Parameter, name: str, place: Place) -> bool:
+    """Return whether a parameter is the one that is sent under this name.
+
+    In JSON the `[]` of a name belongs to the contract, not to the platform's name.
+    """
     if place == "body":
         return parameter.place == place and parameter.plain_name == name.removesuffix("[]")
     return parameter.place == place and parameter.name == name
 
 
-def _taken(operation: ApiOperation) -> str:
-    """Return the names of everything that an operation takes, by place."""
+def _accepted(operation: ApiOperation) -> str:
+    """Return the names of all parameters of an operation, by place."""
     places = dict[str, list[str]]()
     for parameter in operation.parameters:
         places.setdefault(parameter.place, []).append(parameter.name)
@@ -193,7 +196,7 @@ def _values(parameter: Parameter) -> str:
 
 
 def _candidate(name: str, contract: Contract, operation: ApiOperation) -> Candidate:
-    """Return a candidate, with its override if the row that it makes would be confirmed."""
+    """Return a candidate, with an override if the overridden row would be confirmed."""
     override = override_for(contract.operations[name], contract, operation)
     candidate = Candidate(
         operation=name,

@@ -41,7 +41,11 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "user_id two words": (",1 01,SAFE,,x", "bad_row", "user_id '1 01' is not an id"),
     "user_id thousands": (',"1,001",SAFE,,x', "bad_row", "user_id '1,001' is not an id"),
     "user_id formula": (",=101,SAFE,,x", "bad_row", "user_id '=101' is not an id"),
-    "user_id fullwidth": (",\uff11\uff10\uff11,SAFE,,x", "bad_row", "is not an id as the platform"),
+    "user_id fullwidth": (
+        ",\uff11\uff10\uff11,SAFE,,x",
+        "bad_row",
+        "is not an id: give a whole number",
+    ),
     "user_id too large": (f",1{'0' * 18},SAFE,,x", "bad_row", "is not an id"),
     "user_id of 5,000 digits": (f",{'7' * 5000},SAFE,,x", "bad_row", "is not an id"),
     "course_id 071": ("alice,,,071,x", "bad_row", "course_id '071' is not an id"),
@@ -108,8 +112,8 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "long course_code": (f"alice,,{LONG},,x", "bad_row", "course_code has 200,000 characters"),
     "long user_id": (f",{LONG},SAFE,,x", "bad_row", "is not an id"),
     "long note": (f"noone,,SAFE,,{LONG}", "not_enrolled", "not checked: spelling"),
-    "NUL in username": ("al\0ice,,SAFE,,x", "bad_row", "username holds a NUL byte"),
-    "NUL in course_code": ("alice,,SA\0FE,,x", "bad_row", "course_code holds a NUL byte"),
+    "NUL in username": ("al\0ice,,SAFE,,x", "bad_row", "username contains a NUL byte"),
+    "NUL in course_code": ("alice,,SA\0FE,,x", "bad_row", "course_code contains a NUL byte"),
     "NUL in user_id": (",10\x001,SAFE,,x", "bad_row", "is not an id"),
     "SQL as user": ("' OR '1'='1,,SAFE,,x", "not_enrolled", "not checked: spelling"),
     "SQL as course": ("alice,,SAFE'; DROP TABLE courses;--,,x", "unknown_course", "DROP TABLE"),
@@ -320,16 +324,26 @@ HEAD = b"username,course_code\nbob,FIRE\n"
 
 # A file that cannot be read, the arguments of from_csv, a piece of the message, and the line.
 UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
-    "empty": (b"", {}, "it is empty", 1),
-    "BOM only": (codecs.BOM_UTF8, {}, "it is empty", 1),
-    "UTF-16 BOM only": (codecs.BOM_UTF16, {}, "it is empty", 1),
-    "blank lines only": (b"\n\n \n", {}, "it is empty", 1),
-    "separators only": (b",,,\n", {}, "wanted: username or user_id, and course_code,", 1),
-    "no header": (b"bob,FIRE\n", {}, "columns found: 'bob', 'FIRE'; wanted: username", 1),
-    "no course column": (b"username,title\n", {}, "columns found: 'username', 'title'; wanted", 1),
+    "empty": (b"", {}, "the file is empty", 1),
+    "BOM only": (codecs.BOM_UTF8, {}, "the file is empty", 1),
+    "UTF-16 BOM only": (codecs.BOM_UTF16, {}, "the file is empty", 1),
+    "blank lines only": (b"\n\n \n", {}, "the file is empty", 1),
+    "separators only": (b",,,\n", {}, "columns needed: username or user_id, and course_code,", 1),
+    "no header": (b"bob,FIRE\n", {}, "columns found: 'bob', 'FIRE'; columns needed: username", 1),
+    "no course column": (
+        b"username,title\n",
+        {},
+        "columns found: 'username', 'title'; columns needed",
+        1,
+    ),
     "no user column": (b"e-mail,course_id\n", {}, "columns found: 'e-mail', 'course_id'", 1),
-    "two separators": (b"username;course_code,x\n", {}, "'username', 'course_code,x'; wanted", 1),
-    "username twice": (b"username,course_id,User Name\n", {}, "name the same thing", 1),
+    "two separators": (
+        b"username;course_code,x\n",
+        {},
+        "'username', 'course_code,x'; columns needed",
+        1,
+    ),
+    "username twice": (b"username,course_id,User Name\n", {}, "have the same meaning", 1),
     "course_id twice": (b"username,course_id,course_id\n", {}, "'course_id' and 'course_id'", 1),
     "extra column twice": (b"username,x,course_id,x\n", {}, "remove or rename one", 1),
     "a header of 200,000 characters": (LONG.encode(), {}, "columns found: 'xxxx", 1),
@@ -342,11 +356,21 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "not the encoding named": (UMLAUT.encode(), {"encoding": "ascii"}, "not text in ascii", 2),
     "no UTF-16 at all": (HEAD, {"encoding": "utf-16"}, "not text in utf-16", None),
     "half a letter of UTF-16": (UMLAUT.encode("utf-16") + b"x", {}, "not text in utf-16", 5),
-    "wrong encoding name": (HEAD, {"encoding": "utf8-excel"}, "no encoding 'utf8-excel'", None),
-    "an encoding not of text": (HEAD, {"encoding": "base64"}, "no encoding 'base64'", None),
+    "wrong encoding name": (
+        HEAD,
+        {"encoding": "utf8-excel"},
+        "the encoding 'utf8-excel' is unknown",
+        None,
+    ),
+    "an encoding not of text": (
+        HEAD,
+        {"encoding": "base64"},
+        "the encoding 'base64' is unknown",
+        None,
+    ),
     "an encoding of host names": (UMLAUT.encode(), {"encoding": "idna"}, "not text in", None),
     "UTF-16 without BOM": (TWO.encode("utf-16-le"), {}, "encoding='utf-16-le'", 1),
-    "UTF-32": (TWO.encode("utf-32"), {}, "it holds NUL bytes", 1),
+    "UTF-32": (TWO.encode("utf-32"), {}, "it contains NUL bytes", 1),
     "a PNG": (PNG, {}, "not text in utf-8 (byte 1)", 1),
     "a PNG as cp437": (PNG, {"encoding": "cp437"}, "columns found: 'ëPNG'", 1),
     "a workbook (xlsx)": (
@@ -359,11 +383,11 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "compressed": (b"\x1f\x8b\x08\0", {}, "give gzip.open(path)", None),
     "the header below rows": (
         *(b"ada,SAFE\n" + HEAD, {}),
-        *("line 2 names the columns, and this line above it is not a title", 1),
+        *("line 2 is the header, but this line above it is not a title", 1),
     ),
     "another separator than it says": (
         *(b"sep=;\n" + HEAD, {}),
-        *("columns found: 'username,course_code'; wanted", 2),
+        *("columns found: 'username,course_code'; columns needed", 2),
     ),
     "JSON": (b'{"username": "bob"}', {}, "columns found", 1),
     "unclosed quote": (HEAD + b'alice,FIRE\n"carol,SAFE\nx,y\n', {}, "quote that is not closed", 4),
@@ -372,7 +396,7 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
         *("quote that is not closed", 3),
     ),
     "unclosed quote in the header": (b'username,"course_code\nbob,FIRE\n', {}, "not closed", 1),
-    "text after a quote": (HEAD + b'"bob"by,FIRE\n', {}, "the CSV breaks off here", 3),
+    "text after a quote": (HEAD + b'"bob"by,FIRE\n', {}, "the CSV cannot be read from here on", 3),
 }
 
 
@@ -410,7 +434,7 @@ def test_directory(tmp_path: Path) -> None:
 def test_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
     """Opening a pipe that nobody writes to would wait without end."""
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidInputError, match=r"is a pipe or a device.*give the open file"):
+    with pytest.raises(InvalidInputError, match=r"is a pipe or a device.*give an open file"):
         from_csv(tmp_path / "pipe")
 
 
@@ -469,7 +493,7 @@ def closed() -> io.StringIO:
         (closed(), {}, "cannot be read: I/O operation on closed file"),
         (Unreadable(), {}, "cannot be read: "),
         (Strange(), {}, "read() returned int"),
-        (io.StringIO(""), {}, "it is empty"),
+        (io.StringIO(""), {}, "the file is empty"),
         (io.BytesIO(PNG), {}, "not text in utf-8 (byte 1)"),
         (io.StringIO(TWO), {"encoding": "utf-8"}, "this file is open as text: leave it out"),
         (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), {}, "or is not text"),

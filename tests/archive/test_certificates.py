@@ -78,7 +78,7 @@ def test_a_link_elsewhere_is_not_followed(stage: Stage, tmp_path: Path, link: st
     before = len(stage.line.exchanges)
     saved = result.save_certificates(tmp_path / "pdf")
     assert list(saved.failed) == [1]
-    assert "another place" in saved.failed[1]
+    assert "leads outside the platform" in saved.failed[1]
     assert len(saved.saved) == 1
     assert len(stage.line.exchanges) == before + 1
 
@@ -102,7 +102,7 @@ def test_one_by_one(stage: Stage, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"%PDF-")
     with pytest.raises(InvalidInputError, match="record 2 has no certificate"):
         stage.client.archived.download_certificate(bob, tmp_path / "bob.pdf")
-    with pytest.raises(UnexpectedResponseError, match="another place"):
+    with pytest.raises(UnexpectedResponseError, match="leads outside the platform"):
         stage.client.archived.download_certificate(cleo, tmp_path / "cleo.pdf")
     stage.sandbox.faults.add("status", operation="certificate", status=404)
     with pytest.raises(NotFoundError):

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from lms_archive import Client, Limits
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
+from lms_archive.archive.values.chunks import (
+    Chunk,
+    PlannedEnrollment,
+    PlannedTarget,
+    split_into_chunks,
+)
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")
@@ -40,7 +45,7 @@ def chunks(
     found: list[PlannedEnrollment], size: int, target: PlannedTarget = TARGET, terms: Terms = TERMS
 ) -> list[Chunk]:
     """The chunks of these members."""
-    return list(cut(target, found, size=size, terms=terms, read_at=AT))
+    return list(split_into_chunks(target, found, size=size, terms=terms, read_at=AT))
 
 
 @given(members, sizes)
@@ -69,7 +74,9 @@ def test_ids_depend_on_content_only(found: list[PlannedEnrollment], size: int, b
     """Line, name, score, title and time of reading may change: the ids stay."""
     told_otherwise = [evolve(one, row=one.row + by, username=None, score=3.5) for one in found]
     target = evolve(TARGET, code=None, title="Another", listed=by)
-    later = cut(target, told_otherwise, size=size, terms=TERMS, read_at=AT + timedelta(days=by))
+    later = split_into_chunks(
+        target, told_otherwise, size=size, terms=TERMS, read_at=AT + timedelta(days=by)
+    )
     assert [one.chunk_id for one in later] == [one.chunk_id for one in chunks(found, size)]
 
 

@@ -210,7 +210,7 @@ def test_odd_scalars(value: Any, name: Any, number: Any) -> None:
     (row,) = for_course(71).users([value]).selection
     assert (row.user, row.fault is None) == (expected, expected is not None)
     if expected is None:
-        with pytest.raises(InvalidInputError, match="exclude holds ids"):
+        with pytest.raises(InvalidInputError, match="exclude takes ids"):
             excluded([value])
     else:
         assert excluded([value]) == {expected}
@@ -221,7 +221,7 @@ def test_a_value_that_cannot_be_shown(value: Any) -> None:
     """It is a fault of its own row, or an error in words."""
     job = for_course(71).users(["ada", value])
     assert asked(job) == [(71, None, "ada"), ("bad_row",)]
-    with pytest.raises(InvalidInputError, match="cannot be kept"):
+    with pytest.raises(InvalidInputError, match="cannot be stored"):
         from_rows([{"user_id": value, "course_id": 71}])
     with pytest.raises(InvalidInputError):
         from_csv(value)
@@ -321,7 +321,7 @@ def test_lists_of_whom_to_leave_alone(names: Any, meant: set[int | str]) -> None
 
 def test_columns_with_one_name_are_refused() -> None:
     """A column that would take the place of another is not lost without a word."""
-    with pytest.raises(InvalidInputError, match="row 1 has two columns whose names are the same"):
+    with pytest.raises(InvalidInputError, match="row 1 has two columns with the same name"):
         from_rows([{1: "a", "1": "b", "username": "ada", "course_id": 7}])
 
 
@@ -398,7 +398,7 @@ def test_an_open_file_is_read_from_where_it_stands() -> None:
     """What was read of it is not there any more."""
     file = by_csv([["ada", "", "SAFE", "", ""]])
     assert from_csv(file).row_count == 1
-    with pytest.raises(InvalidInputError, match="open file, line 1: it is empty"):
+    with pytest.raises(InvalidInputError, match="open file, line 1: the file is empty"):
         from_csv(file)
 
 
@@ -421,12 +421,15 @@ def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ("Benutzername", "columns is a mapping such as"),
-        ({"user": "Benutzername"}, "'user' is not a column of ours; there are username, user_id"),
-        ({"username": 3}, "username is the name of a column (str), not 3"),
-        ({"username": " "}, "username is the name of a column (str), not ' '"),
-        ({"username": "Wer", "user_id": "wer"}, "'wer' stands for two things"),
-        ({"username": "Konto"}, "columns found: 'Wer', 'Kurs'; wanted: username by the names"),
+        ("Benutzername", "columns must be a mapping such as"),
+        ({"user": "Benutzername"}, "'user' is unknown; expected one of: username, user_id"),
+        ({"username": 3}, "username must be the name of a column (str), not 3"),
+        ({"username": " "}, "username must be the name of a column (str), not ' '"),
+        ({"username": "Wer", "user_id": "wer"}, "'wer' has two meanings"),
+        (
+            {"username": "Konto"},
+            "columns found: 'Wer', 'Kurs'; columns needed: username by the names",
+        ),
         (None, "for other names give columns={'username': 'Benutzername', ...}"),
     ],
     ids=str,

@@ -107,7 +107,7 @@ def test_courses_and_plans_in_one_file(stage: Stage, make_csv: MakeCsv) -> None:
     planned = from_csv(path).plan(stage.client)
     assert [(one.line, one.code) for one in planned.skipped] == [(4, "bad_row"), (5, "bad_row")]
     assert planned.skipped[0].reason == (
-        "course 'C7' and learning plan 'P50': give one of them in a row"
+        "the row names course 'C7' and learning plan 'P50': give one target in a row"
     )
     result = planned.apply(stage.client, ledger=stage.ledger)
     assert result.counts == {"archived": 2, "skipped": 2, "failed": 0, "unknown": 0}
@@ -345,7 +345,7 @@ def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
     assert "3 enrollments in 1 learning plan of" in text
     assert "Up to 6 enrollments in courses of the learning plans will be archived as well." in text
     assert "RESET" in text
-    assert "does not hold scores, time spent or progress" in text
+    assert "does not contain scores, time spent or progress" in text
     assert "Plan 50" in text
 
 

@@ -180,7 +180,7 @@ def test_another_programs_database_is_left_alone(stage: Stage, schema: str) -> N
     [
         ("meta", "9", "a ledger of a newer version of lms_archive (format 9; this version reads"),
         ("meta", "new", "not a ledger, or damaged"),
-        ("head", "2", "a ledger of lms_archive 0.1.0 (format 2; this version reads format 3 only)"),
+        ("head", "2", "a ledger of lms_archive 0.1.0 (format 2; this version reads only format 3)"),
     ],
 )
 def test_a_ledger_of_another_version(stage: Stage, table: str, version: str, said: str) -> None:
@@ -211,9 +211,9 @@ NO_LEDGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a folder": (lambda folder: folder, "is a folder: give a file in it, such as "),
     "in a missing folder": (
         lambda folder: folder / "nowhere" / "ledger.sqlite",
-        "there is no folder '{0}/nowhere': create it, or name another place",
+        "the folder '{0}/nowhere' does not exist: create it, or choose another path",
     ),
-    "in a file": (lambda folder: folder / "file" / "ledger.sqlite", "there is no folder"),
+    "in a file": (lambda folder: folder / "file" / "ledger.sqlite", "does not exist: create it"),
 }
 DOORS: dict[str, Callable[[Stage, ArchivePlan, Any], object]] = {
     "apply": lambda stage, plan, path: plan.apply(stage.client, ledger=path),
@@ -308,10 +308,14 @@ def test_a_lock_that_would_block(book: Path, number: int, monkeypatch: pytest.Mo
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(lock, "_lock", refuse)
-    with pytest.raises(LedgerError, match="in use by pid 17 on some-host; one process at a time"):
+    with pytest.raises(
+        LedgerError, match="in use by pid 17 on some-host; wait until that process ends"
+    ):
         Ledger.open(book)
     Path(f"{book}.lock").write_text("")
-    with pytest.raises(LedgerError, match="in use by another process; one process at a time"):
+    with pytest.raises(
+        LedgerError, match="in use by another process; wait until that process ends"
+    ):
         Ledger.open(book)
 
 
@@ -482,7 +486,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "new.sqlite: the ledger cannot be locked: Permission denied" in words[0]
     assert "old.sqlite: the ledger cannot be locked: Permission denied" in words[1]
     assert "old.sqlite: attempt to write a readonly database" in words[2]
-    assert "copy it" in words[2]
+    assert "copy the ledger into" in words[2]
 
 
 def test_results_are_read_one_by_one(tmp_path: Path) -> None:

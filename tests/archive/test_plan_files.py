@@ -28,7 +28,7 @@ from virtual_time import Stage
 from lms_archive import ArchivePlan, Client, InvalidInputError, redact, resume
 from lms_archive.archive import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.values.chunks import cut as split
+from lms_archive.archive.values.chunks import split_into_chunks as split
 from lms_archive.archive.values.outcomes import CODES, Skip
 from lms_archive.errors import LedgerError
 from lms_archive.records import EnrollmentLevel, EnrollmentStatus
@@ -283,7 +283,7 @@ def test_a_plan_is_not_written_over_a_ledger(stage: Stage) -> None:
     plan = stage.plan()
     stage.apply(plan)
     before = stage.ledger.read_bytes()
-    with pytest.raises(InvalidInputError, match="is the ledger of a job, and is not replaced"):
+    with pytest.raises(InvalidInputError, match="is the ledger of a job and is not overwritten"):
         plan.save(stage.ledger)
     assert stage.ledger.read_bytes() == before
     plan.save(stage.folder / "plan.sqlite")
@@ -315,7 +315,7 @@ def test_rows_that_were_changed_since(stage: Stage) -> None:
     plan = stage.plan(1, users=[1001, 1002])
     object.__setattr__(plan, "warnings", ("other",))  # no part of the digest
     object.__setattr__(plan, "skips", (Skip(0, "status", "other"),))
-    with pytest.raises(InvalidInputError, match="were changed since it was made: plan again"):
+    with pytest.raises(InvalidInputError, match="have changed since planning: plan again"):
         plan.apply(stage.client, ledger=stage.ledger)
     assert stage.writes == []
     assert not stage.ledger.exists()

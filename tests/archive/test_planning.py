@@ -187,7 +187,7 @@ def test_no_level(otherwise: Otherwise) -> None:
 def test_items_of_another_course(otherwise: Otherwise) -> None:
     """A list that holds another course's enrollments is believed in nothing."""
     client = otherwise(lambda item: item.update(course_id=72))
-    with pytest.raises(UnexpectedResponseError, match="of 72 in the list of 71"):
+    with pytest.raises(UnexpectedResponseError, match="the list of 71 has an item of 72"):
         for_course(71).users(["alice"]).plan(client)
 
 

@@ -132,7 +132,7 @@ def test_a_call_that_is_not_listed_can_be_trusted(stage: Stage) -> None:
     client = stage.connect(transport=unlisting(stage))
     plan = stage.job().plan(client)
     assert any("(not listed): apply will refuse it" in text for text in plan.warnings)
-    with pytest.raises(UnconfirmedContractError, match="not listed may exist all the same"):
+    with pytest.raises(UnconfirmedContractError, match="not listed may still exist"):
         plan.apply(client, ledger=stage.ledger)
     result = plan.apply(client, ledger=stage.ledger, trust_contract=True)
     stage.check(result, archived=3)

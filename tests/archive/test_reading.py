@@ -240,7 +240,8 @@ def test_a_cell_that_cannot_be_kept(cell: Any) -> None:
     """It is told at once, by row and column, and not when the ledger is to be made."""
     rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
     with pytest.raises(
-        InvalidInputError, match=r"rows, column 'note': row 2: cannot be kept: .*as text"
+        InvalidInputError,
+        match=r"rows, column 'note': row 2: the value cannot be stored: .*as text",
     ):
         from_rows(rows)
 
@@ -274,7 +275,7 @@ def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
         ({"username": b"a", "course_id": 71}, "username b'a' is of type bytes: give it as text"),
         ({"username": " ", "course_id": 71}, "no user"),
         ({"username": None, "course_id": 71}, "no user"),
-        ({"username": "a\ud83d", "course_id": 71}, "username holds half a character"),
+        ({"username": "a\ud83d", "course_id": 71}, "username contains an incomplete character"),
         ({"username": "a" * 501, "course_id": 71}, "username has 501 characters"),
         ({"course_id": 71}, "no user"),
         ({"username": "a"}, "no course or learning plan"),
@@ -284,7 +285,7 @@ def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
         ({"username": "a", "course_id": True}, "course_id True is not an id"),
         ({"username": "a", "course_id": 0}, "course_id 0 is not an id"),
         ({"username": "a", "course_id": -7}, "course_id -7 is not an id"),
-        ({"username": "a", "course_id": 10**40}, "is not an id as the platform writes it"),
+        ({"username": "a", "course_id": 10**40}, "is not an id: give a whole number"),
         ({"username": "a", "course_id": "071"}, "course_id '071' is not an id"),
         ({"username": "a", "course_id": Decimal(71)}, "course_id Decimal('71') is not an id"),
         ({"username": "a", "course_id": [71]}, "course_id [71] is not an id"),
@@ -330,19 +331,22 @@ def letters() -> Iterator[str]:
         ([("alice", 71)], "row 1 is a tuple; expected a mapping"),
         ([Enrollment(1, 2)], "row 1 is an Enrollment; expected a mapping"),
         ([{"username": "a", "course_id": 1}, None], "row 2 is a NoneType; expected a mapping"),
-        ([{"user": "alice", "course": 71}], "columns found: 'user', 'course'; wanted: username"),
-        ([{}], "columns found: none; wanted"),
+        (
+            [{"user": "alice", "course": 71}],
+            "columns found: 'user', 'course'; columns needed: username",
+        ),
+        ([{}], "columns found: none; columns needed"),
         ([{"username": "a", "User": 1}], "and course_code, course_id, learning_plan_code"),
         (
             [{"username": "a", "course_id": 1}, {"User Name": "a", "course_id": 1}],
-            "'username' and 'User Name' name the same thing",
+            "'username' and 'User Name' have the same meaning",
         ),
-        (pd.DataFrame({"user": []}), "columns found: 'user'; wanted"),
+        (pd.DataFrame({"user": []}), "columns found: 'user'; columns needed"),
         (
             pd.DataFrame([["a", "b", 71]], columns=["username", "username", "course_id"]),
-            "'username' and 'username' name the same thing",
+            "'username' and 'username' have the same meaning",
         ),
-        (pd.DataFrame({0: ["alice"], 1: [71]}), "columns found: '0', '1'; wanted"),
+        (pd.DataFrame({0: ["alice"], 1: [71]}), "columns found: '0', '1'; columns needed"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

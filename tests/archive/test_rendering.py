@@ -117,12 +117,12 @@ def test_a_job_on_everything() -> None:
     assert first.startswith(
         "Every enrollment of users inactive since 2025-01-01 00:00:00Z in course"
     )
-    assert first.endswith("course 'C1', with 2 users excluded; planning finds them.")
+    assert first.endswith("course 'C1', with 2 users excluded; planning reads them.")
     assert (
         second
-        == "Every enrollment of users inactive for 365 days in course 2; planning finds them."
+        == "Every enrollment of users inactive for 365 days in course 2; planning reads them."
     )
-    assert third == "Every enrollment in course 3; planning finds them."
+    assert third == "Every enrollment in course 3; planning reads them."
     assert found.tables == []
     assert seen(for_course(1)).lines[-1] == "0 rows"
 
@@ -131,7 +131,7 @@ DRY_RUN = r"""Plan: archive and unenroll 4 enrollments in 3 courses of http://PL
 THIS CANNOT BE UNDONE: archived enrollments cannot be restored.
 Includes completed enrollments of learners.
 Tracking of the training material is kept.
-As far as is known, a course's record does not hold the progress in its training material.
+As far as is known, the record of a course does not contain the progress in its training material.
 
 3 targets
   target       title              to archive  chunks

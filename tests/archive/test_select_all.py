@@ -11,7 +11,7 @@ from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
 FORM = "archive_course_enrollments_select_all"
 
 
-def _plan(stage: Stage, mode: str = "unenroll", **options: Any) -> ArchivePlan:
+def _plan(stage: Stage, mode: Any = "unenroll", **options: Any) -> ArchivePlan:
     job = ArchiveJob.for_course(1, mode=mode, reset_tracking=False)
     return job.all_enrollments(form="select_all", **options).plan(stage.client)
 

@@ -101,7 +101,11 @@ def _plan(count: int) -> Any:
 
 
 def _chunks(rows: Any, terms: Any) -> Iterator[Any]:
-    from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget, cut  # noqa: PLC0415
+    from lms_archive.archive.values.chunks import (  # noqa: PLC0415
+        PlannedEnrollment,
+        PlannedTarget,
+        split_into_chunks,
+    )
     from lms_archive.records import EnrollmentLevel, EnrollmentStatus  # noqa: PLC0415
 
     for number, (target, places) in enumerate(rows.by_target(), start=1):
@@ -121,7 +125,7 @@ def _chunks(rows: Any, terms: Any) -> Iterator[Any]:
             for row in places
             if row % 2 == 0
         ]
-        yield from cut(found, members, size=_SIZE, terms=terms, read_at=_AT)
+        yield from split_into_chunks(found, members, size=_SIZE, terms=terms, read_at=_AT)
 
 
 def main() -> None:

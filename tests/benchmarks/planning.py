@@ -119,10 +119,10 @@ def _pre_images(path: str) -> dict[str, Any]:
 
 
 def _cut(*given: Any) -> list[Any]:
-    from lms_archive.archive.values.chunks import cut  # noqa: PLC0415
+    from lms_archive.archive.values.chunks import split_into_chunks  # noqa: PLC0415
 
     target, members, terms = given
-    return list(cut(target, members, size=_SIZE, terms=terms, read_at=_ENROLLED))
+    return list(split_into_chunks(target, members, size=_SIZE, terms=terms, read_at=_ENROLLED))
 
 
 def _enrolled(course_id: int, names: set[str]) -> Iterator[Any]:

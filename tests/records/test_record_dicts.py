@@ -90,10 +90,10 @@ def test_every_time_comes_back(moment: datetime) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"username": "a"}, r"no User: .*user_id: missing"),
+        ({"username": "a"}, r"not a User: .*user_id: missing"),
         ({"user_id": "x", "username": "a"}, r"user_id: expected a whole number"),
         ({"user_id": 1, "username": "a", "nick": "b"}, r"unknown: nick"),
-        ([], r"no User: \$: expected an object"),
+        ([], r"not a User: \$: expected an object"),
     ],
 )
 def test_what_is_wrong_is_named(data: Any, words: str) -> None:

@@ -89,14 +89,14 @@ def test_get(archived: Sandbox) -> None:
         assert client.archived.get(record.archiving.record_id, course_id=1) == record
     for plan in client.archived.in_learning_plan(5):
         assert client.archived.get(plan.archiving.record_id, learning_plan_id=5) == plan
-    with pytest.raises(NotFoundError, match="there is no record 99"):
+    with pytest.raises(NotFoundError, match="the record 99 does not exist"):
         client.archived.get(99, course_id=1)
 
 
 @pytest.mark.parametrize("where", [{}, {"course_id": 1, "learning_plan_id": 5}])
 def test_get_needs_one_place(archived: Sandbox, where: dict[str, int]) -> None:
     """A record's id says nothing without its target."""
-    with pytest.raises(InvalidInputError, match="say where"):
+    with pytest.raises(InvalidInputError, match="give either course_id="):
         archived.client().archived.get(1, **where)
 
 
@@ -206,10 +206,12 @@ def test_delete_as_a_power_user(archived: Sandbox) -> None:
 def test_delete_takes_records_only(archived: Sandbox) -> None:
     """An id is not enough: whoever deletes must have the record in hand."""
     client = archived.client()
-    with pytest.raises(InvalidInputError, match="wanted archived records, not 7"):
+    with pytest.raises(InvalidInputError, match="expected archived records, not 7"):
         client.archived.delete([7])  # type: ignore[list-item]
     (first, *_) = client.archived.in_course(1)
-    with pytest.raises(InvalidInputError, match="wanted a list of archived records, not Archived"):
+    with pytest.raises(
+        InvalidInputError, match="expected a list of archived records, not Archived"
+    ):
         client.archived.delete(first)  # type: ignore[arg-type]
     assert _left(archived) == (2, 2)
 
@@ -262,7 +264,7 @@ def test_get_knows_the_platform_too(archived: Sandbox) -> None:
 
 
 STRANGE: dict[str, tuple[Callable[[Client], list[ArchivedRecord]], str]] = {
-    "another platform's": (records_of, "was read from http.*, and this client is http.*'s: use"),
+    "another platform's": (records_of, "was read from http.*, but this client is for http.*: use"),
     "from a dict": (
         lambda client: [type(one).from_dict(one.to_dict()) for one in records_of(client)],
         "does not say which platform it was read from, .* read it again with client.archived",
@@ -273,7 +275,7 @@ STRANGE: dict[str, tuple[Callable[[Client], list[ArchivedRecord]], str]] = {
     ),
     "one of many": (
         lambda client: records_of(client)[:1],
-        "was read from http.*, and this client is",
+        "was read from http.*, but this client is",
     ),
 }
 

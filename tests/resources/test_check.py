@@ -84,7 +84,7 @@ def test_a_write_that_is_not_confirmed_is_a_problem(foreign: Foreign, state: str
     with Sandbox(foreign=foreign) as sandbox:
         (problem,) = sandbox.client().check().problems
     assert f"archive_course_enrollments ({state})" in problem
-    assert problem.endswith("print(client.verify_contract()) says what to do")
+    assert problem.endswith("print(client.verify_contract()) shows what to do")
 
 
 def test_what_the_platform_says_cannot_write_to_the_terminal(platform: Sandbox) -> None:
@@ -127,7 +127,9 @@ def test_an_unknown_role_an_unconfirmed_write_and_a_missing_list_are_named() -> 
     assert check.account is None
     assert "the platform does not say" in str(check)
     assert "  archived list   course: cannot be read" in str(check)
-    assert "  archived list   not read: there is no learning plan" in str(check)
+    assert "  archived list   learning plan: not checked, because the platform has none" in str(
+        check
+    )
     contract, archived = check.problems
     assert contract.startswith("not confirmed by the platform's swagger: ")
     assert "archive_course_enrollments (unreadable)" in contract

@@ -238,7 +238,7 @@ def test_who_archived(client: Client) -> None:
 @pytest.mark.parametrize(
     ("filters", "words"),
     [
-        ({"archived_from": DAYS[2], "archived_to": DAYS[1]}, "lies after archived_to"),
+        ({"archived_from": DAYS[2], "archived_to": DAYS[1]}, "is after archived_to"),
         ({"archived_from": datetime(2026, 1, 1)}, "archived_from needs a time zone"),  # noqa: DTZ001
         ({"archived_to": datetime(2026, 1, 1)}, "archived_to needs a time zone"),  # noqa: DTZ001
     ],

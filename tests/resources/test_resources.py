@@ -342,7 +342,7 @@ def test_an_answer_about_something_else_is_refused(
     """Whatever mixed the answers up: nothing is taken for what it is not."""
     client, _ = scripted(answer({"data": data}))
     with pytest.raises(
-        UnexpectedResponseError, match=f"asked for {other} 7, and the answer is about 8"
+        UnexpectedResponseError, match=f"asked for {other} 7, but the answer is about 8"
     ):
         get(client)
 

@@ -289,7 +289,7 @@ def test_errors_have_the_form_of_the_platform(form: str, body: object) -> None:
         ({"answers": {"token": {"access_token": None}}}, "unknown operation 'token'"),
         ({"calls": {CALL: "/learn/v1/x"}}, "'/learn/v1/x' is not a call"),
         ({"calls": {PLAN_CALL: "PUT /learn/v1/x"}}, "learning_plan_id"),
-        ({"calls": {CALL: "PUT /learn/v1/{id}"}}, "for nothing"),
+        ({"calls": {CALL: "PUT /learn/v1/{id}"}}, "must have exactly no placeholder"),
         ({"parameters": {CALL: {"users": "ids"}}}, "has no 'users'"),
         ({"parameters": {CALL: {"user_id": "header ids"}}}, "'header ids' is not a parameter"),
         ({"effect": "deletes"}, "effect cannot be 'deletes'"),

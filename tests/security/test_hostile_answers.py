@@ -165,9 +165,7 @@ def test_pages_without_end() -> None:
         return items(*found, has_more_data=True, total_count=400, total_page_count=9999)
 
     client, script = scripted(page)
-    with pytest.raises(
-        UnexpectedResponseError, match="800 items and more to come, where it counts 400"
-    ):
+    with pytest.raises(UnexpectedResponseError, match="800 items so far, but total_count is 400"):
         list(client.courses.list())
     assert len(script.sent) == 4
 
@@ -183,7 +181,7 @@ def test_a_list_that_grows_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         return items({"id_course": number, "name": "C"}, **paging)
 
     client, script = scripted(page)
-    with pytest.raises(UnexpectedResponseError, match="a list without an end"):
+    with pytest.raises(UnexpectedResponseError, match="the list does not end"):
         list(client.courses.list())
     assert len(script.sent) == 50
 

@@ -123,7 +123,7 @@ def test_certificate_links(link: str) -> None:
     with other_host() as (evil, got), other_host() as (home, calls):
         client = make_client(f"http://{home}", "fixed token")
         full = link.format(evil=evil, home=home, home_host=home.split(":")[0])
-        with pytest.raises(UnexpectedResponseError, match="a link to another place"):
+        with pytest.raises(UnexpectedResponseError, match="leads outside the platform"):
             download(client.session, full, "certificate")
     assert got == calls == []
 
@@ -280,7 +280,7 @@ def test_there_is_no_switch() -> None:
     for switch in (False, True):
         with pytest.raises(InvalidInputError, match="certificates are always verified"):
             RequestsTransport(verify=switch)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError, match="no option 'verify'"):
+    with pytest.raises(InvalidInputError, match="unknown option 'verify'"):
         Client("https://acme.example.com", PasswordGrant("a", "b", "c", "d")).with_options(
             verify=False  # type: ignore[call-arg]
         )

@@ -298,7 +298,7 @@ def test_a_pickled_client_logs_in_anew(auth: str) -> None:
     again = pickle.loads(pickled)  # noqa: S301  our own
     assert again.session.settings == kept.session.settings
     assert again.session._shared.get().tokens._token is None
-    assert again.courses._wire is again.session
+    assert again.courses._session is again.session
 
 
 def test_a_pickled_client_works(stage: Stage) -> None:

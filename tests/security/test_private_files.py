@@ -106,7 +106,7 @@ def test_through_no_link(write: Any, to: str, done: Done, pdfs: Client, tmp_path
     link = tmp_path / "it"
     link.symlink_to(theirs)
     with pytest.raises(
-        InvalidInputError, match="is a symbolic link, and nothing is written through one"
+        InvalidInputError, match="is a symbolic link, and files are not written through links"
     ):
         write(done, pdfs, link)
     assert link.is_symlink()
@@ -119,7 +119,7 @@ def test_no_device(write: Any, done: Done, pdfs: Client, tmp_path: Path) -> None
     """A pipe or a device is not replaced by a file: as root that would be /dev/null."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(InvalidInputError, match="is no ordinary file"):
+    with pytest.raises(InvalidInputError, match="is not an ordinary file"):
         write(done, pdfs, pipe)
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
@@ -299,7 +299,7 @@ def test_names_that_collide(pdfs: Client, tmp_path: Path) -> None:
     again = [record(1, "Anna"), record(1, "anna"), record(2, "anna")]
     saved = save_certificates(pdfs, again, tmp_path / "c")
     assert names(saved, tmp_path / "c") == ["1_course_Anna.pdf", "2_course_anna.pdf"]
-    assert saved.failed == {1: "1_course_anna.pdf is another certificate of this result already"}
+    assert saved.failed == {1: "1_course_anna.pdf is already the file of another certificate"}
 
 
 def test_a_link_among_the_certificates(pdfs: Client, tmp_path: Path) -> None:

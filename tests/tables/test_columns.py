@@ -18,7 +18,7 @@ from lms_archive.records import (
     CourseEnrollmentDetails,
     Record,
 )
-from lms_archive.tables.columns import Column, columns_of, given_columns, rows_of
+from lms_archive.tables.columns import Column, columns_of, inferred_columns, rows_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "columns.md").read_text(encoding="utf-8")
 WORDS = {"integer": "whole number"}
@@ -124,4 +124,4 @@ def test_row_of_a_record() -> None:
 )
 def test_kind_of_what_was_given(values: list[object], kind: str) -> None:
     """A column of which nobody has said what it holds is what all of its values are, else text."""
-    assert given_columns({"a": one} for one in values) == [Column("a", kind)]  # type: ignore[arg-type]
+    assert inferred_columns({"a": one} for one in values) == [Column("a", kind)]  # type: ignore[arg-type]

@@ -115,7 +115,9 @@ def test_a_file_that_is_mounted_on_its_own(tmp_path: Path, monkeypatch: pytest.M
         raise OSError(errno.EBUSY, "Device or resource busy")
 
     monkeypatch.setattr(Path, "replace", busy)
-    with pytest.raises(InvalidInputError, match=r"out\.csv: .* name a file in a folder"):
+    with pytest.raises(
+        InvalidInputError, match=r"out\.csv: .* name a file inside a mounted folder"
+    ):
         write_csv(path, ["a"], [])
     monkeypatch.undo()
     assert path.read_text(encoding="utf-8") == "old"
@@ -125,7 +127,7 @@ def test_a_file_that_is_mounted_on_its_own(tmp_path: Path, monkeypatch: pytest.M
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """A file that stands where the folder should be is named."""
     (tmp_path / "file").touch()
-    with pytest.raises(InvalidInputError, match="file/in: the folder cannot be made: Not a dir"):
+    with pytest.raises(InvalidInputError, match="file/in: the folder cannot be created: Not a dir"):
         private_folder(tmp_path / "file" / "in")
 
 
@@ -140,12 +142,15 @@ class _Closed(io.StringIO):
 
 Destinations = dict[str, tuple[Callable[[Path], Any], str]]
 UNUSABLE: Destinations = {
-    "a missing folder": (lambda at: at / "no" / "such" / "x.csv", "no folder .*such; make it"),
-    "a folder": (lambda at: at, "is no ordinary file"),
+    "a missing folder": (
+        lambda at: at / "no" / "such" / "x.csv",
+        "the folder .*such does not exist; create it",
+    ),
+    "a folder": (lambda at: at, "is not an ordinary file"),
     "a file as folder": (lambda at: at / "file" / "x.csv", "file/x.csv: cannot be written: Not a"),
     "a NUL": (lambda _: "a\0b", "cannot be written: .*null"),
     "a name that is too long": (lambda at: at / ("x" * 300), "too long"),
-    "a device": (lambda _: "/dev/null", "is no ordinary file"),
+    "a device": (lambda _: "/dev/null", "is not an ordinary file"),
     "nothing": (lambda _: None, "a path, or a file that is open for text, not None"),
     "a number": (lambda _: 7, "a path, or a file that is open for text, not 7"),
     "bytes": (lambda _: b"x.csv", "a path, or a file that is open for text, not b'x.csv'"),
@@ -211,7 +216,7 @@ def test_a_file_object_takes_what_a_path_takes(stage: Stage, tmp_path: Path, tab
 def test_a_saved_plan_is_refused_in_the_same_words(stage: Stage, tmp_path: Path) -> None:
     """What holds of tables holds of the other files that are written whole."""
     stage.load(1)
-    with pytest.raises(InvalidInputError, match=r"there is no folder .*no': create it"):
+    with pytest.raises(InvalidInputError, match=r"the folder .*no' does not exist: create it"):
         stage.plan().save(tmp_path / "no" / "plan.json")
     with pytest.raises(InvalidInputError, match="plan is None: give the path of a file"):
         stage.plan().save(None)  # type: ignore[arg-type]

@@ -8,10 +8,12 @@ ArchiveJob.from_csv("a.csv", reset_tracking=False)  # type: ignore[call-arg]  # 
 
 
 def refused(plan: ArchivePlan, client: Client, result: ArchiveResult) -> None:
-    """The ledger is required, values are frozen, and a record may be of either kind."""
+    """The ledger is required, values are frozen, options are spelt right, a record has a kind."""
     plan.apply(client)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     plan.apply("client", ledger="a.sqlite")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     plan.warnings = ()  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    client.with_options(time_out=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Client.from_env(call_per_hour=5)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Limits(200)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     for record in result.records:
         _ = record.course  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]

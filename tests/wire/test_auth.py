@@ -328,20 +328,20 @@ def refused(error: str, words: str = "", status: int = 400) -> Any:
 
 
 WHERE: dict[str, tuple[Any, Any, str]] = {
-    "unknown app": (PASSWORD, refused("invalid_client"), f"look at {APP_SETTINGS}: the platform"),
-    "unknown app, 401": (APP, refused("invalid_client", status=401), f"look at {APP_SETTINGS}"),
+    "unknown app": (PASSWORD, refused("invalid_client"), f"check {APP_SETTINGS}: the platform"),
+    "unknown app, 401": (APP, refused("invalid_client", status=401), f"check {APP_SETTINGS}"),
     "wrong password": (
         PASSWORD,
         refused("invalid_grant", "Invalid username and password combination", 401),
-        f"look at {USER_SETTINGS}",
+        f"check {USER_SETTINGS}",
     ),
-    "wrong password, bare": (PASSWORD, refused("invalid_grant"), f"look at {USER_SETTINGS}"),
+    "wrong password, bare": (PASSWORD, refused("invalid_grant"), f"check {USER_SETTINGS}"),
     "wrong password, in words": (
         PASSWORD,
         answer({"message": "Bad credentials"}, 401),
-        f"look at {USER_SETTINGS}",
+        f"check {USER_SETTINGS}",
     ),
-    "locked user": (PASSWORD, answer({"message": "User locked"}, 403), f"look at {USER_SETTINGS}"),
+    "locked user": (PASSWORD, answer({"message": "User locked"}, 403), f"check {USER_SETTINGS}"),
     "grant not allowed": (
         PASSWORD,
         refused("unsupported_grant_type", "Grant type 'password' not supported"),
@@ -350,14 +350,14 @@ WHERE: dict[str, tuple[Any, Any, str]] = {
     "grant not for this app": (
         APP,
         refused("unauthorized_client", "not allowed"),
-        f"look at {APP_SETTINGS}",
+        f"check {APP_SETTINGS}",
     ),
-    "assertion expired": (JWT, refused("invalid_grant"), "look at the assertion: who signed it"),
-    "no words": (PASSWORD, answer(b"", 401), f"look at {APP_SETTINGS}, then at {USER_SETTINGS}"),
+    "assertion expired": (JWT, refused("invalid_grant"), "check the assertion: its issuer"),
+    "no words": (PASSWORD, answer(b"", 401), f"check {APP_SETTINGS}, then {USER_SETTINGS}"),
     "an HTML 403": (
         PASSWORD,
         answer(b"<html><title>Blocked</title></html>", 403, Content_Type="text/html"),
-        f"look at {APP_SETTINGS}, then at {USER_SETTINGS}",
+        f"check {APP_SETTINGS}, then {USER_SETTINGS}",
     ),
     "no such page": (PASSWORD, answer({"message": "Page not found."}, 404), "See LMS_ARCHIVE_URL"),
     "a redirect": (PASSWORD, answer(b"", 302, Location="https://x.example"), "See LMS_ARCHIVE_URL"),
@@ -401,7 +401,7 @@ def test_one_wrong_setting(
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN", raising=False)
     with Client.from_env() as client, pytest.raises(AuthenticationError) as caught:
         list(client.courses.list())
-    assert f"look at {look}" in str(caught.value)
+    assert f"check {look}" in str(caught.value)
     assert "the login failed: " in str(caught.value)
 
 

@@ -155,7 +155,7 @@ def test_save_never_writes_over_a_file(tmp_path: Path) -> None:
     """A contract that was edited by hand is not lost; a folder that is missing is named."""
     path = tmp_path / "contract.json"
     path.write_text("{}", encoding="utf-8")
-    with pytest.raises(InvalidInputError, match=r"contract\.json: exists; name another file"):
+    with pytest.raises(InvalidInputError, match=r"contract\.json: already exists; name a new file"):
         DEFAULT.with_enrollment_mode("unenroll", "x").save(path)
     assert path.read_text(encoding="utf-8") == "{}"
     with pytest.raises(InvalidInputError, match="cannot be written: No such file"):
@@ -179,14 +179,14 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, text: str) -> Non
     """JSON's own reader would keep one of two overrides, and lose the other silently."""
     path = tmp_path / "contract.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidInputError, match="is there twice in one object; remove or merge"):
+    with pytest.raises(InvalidInputError, match="occurs twice in one object; remove or merge"):
         Contract.load(path)
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "list": ([], "a contract is a JSON object"),
-    "text": ("x", "a contract is a JSON object"),
-    "unknown part": ({"operation": {}}, "$.operation: unknown; there are: operations, "),
+    "list": ([], "expected a JSON object"),
+    "text": ("x", "expected a JSON object"),
+    "unknown part": ({"operation": {}}, "$.operation: unknown; expected one of: operations, "),
     "operations a list": ({"operations": []}, "$.operations: expected an object, not []"),
     "unknown operation": ({"operations": {"archive": {}}}, "$.operations.archive: unknown; "),
     "operation null": ({"operations": {"get_job": None}}, "$.operations.get_job: expected an obj"),
@@ -198,7 +198,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "a write by GET": (
         {"operations": {WRITE: {"method": "GET", "sends": "query"}}},
-        f"$.operations.{WRITE}.method: what changes something cannot be a GET",
+        f"$.operations.{WRITE}.method: a call that changes something cannot be a GET",
     ),
     "path without slash": ({"operations": {WRITE: {"path": "learn"}}}, "path 'learn' must begin"),
     "path to another host": ({"operations": {WRITE: {"path": "//evil/x"}}}, "path '//evil/x' must"),
@@ -206,27 +206,27 @@ WRONG: dict[str, tuple[Any, str]] = {
     "path with space": ({"operations": {WRITE: {"path": "/x y"}}}, "path '/x y' must begin"),
     "place for nothing": (
         {"operations": {WRITE: {"path": "/x/{plan}"}}},
-        f"$.operations.{WRITE}.path: {{plan}} is none of: course_id, mode, ",
+        f"$.operations.{WRITE}.path: {{plan}} is not one of: course_id, mode, ",
     ),
     "place for a filter": (
         {"operations": {"course_enrollments": {"path": "/x/{course_id}/{user_ids}"}}},
-        "$.operations.course_enrollments.path: {user_ids} is none of: course_id",
+        "$.operations.course_enrollments.path: {user_ids} is not one of: course_id",
     ),
     "no place for the course": (
         {"operations": {"course_enrollments": {"path": "/x"}}},
-        "$.operations.course_enrollments: no place for 'course_id', in path or params",
+        "$.operations.course_enrollments: 'course_id' is missing from path and params",
     ),
     "no place for the users": (
         {"operations": {WRITE: {"params": {"user_ids": None}}}},
-        f"$.operations.{WRITE}: no place for 'user_ids', in path or params",
+        f"$.operations.{WRITE}: 'user_ids' is missing from path and params",
     ),
     "nor in the query": (
         {"operations": {WRITE: {"params": {"user_ids": None}, "sends": "query"}}},
-        f"$.operations.{WRITE}: no place for 'user_ids', in path or params",
+        f"$.operations.{WRITE}: 'user_ids' is missing from path and params",
     ),
     "unknown param": (
         {"operations": {WRITE: {"params": {"who": "user"}}}},
-        f"$.operations.{WRITE}.params.who: unknown; there are: course_id, ",
+        f"$.operations.{WRITE}.params.who: unknown; expected one of: course_id, ",
     ),
     "param a number": (
         {"operations": {WRITE: {"params": {"mode": 5}}}},
@@ -244,11 +244,14 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "fixed a list": ({"operations": {WRITE: {"fixed": [1]}}}, ".fixed: expected an object"),
     "evidence null": ({"operations": {WRITE: {"evidence": None}}}, ".evidence: expected text"),
-    "unknown record": ({"records": {"Plan": {}}}, "$.records.Plan: unknown; there are: User, "),
+    "unknown record": (
+        {"records": {"Plan": {}}},
+        "$.records.Plan: unknown; expected one of: User, ",
+    ),
     "unknown attribute": ({"records": {"User": {"name": "x"}}}, "$.records.User.name: unknown"),
     "group without dot": (
         {"records": {"ArchivedCourseEnrollment": {"username": "x"}}},
-        "$.records.ArchivedCourseEnrollment.username: unknown; there are: archiving.record_id, ",
+        "$.records.ArchivedCourseEnrollment.username: unknown; expected one of: archiving",
     ),
     "key a number": (
         {"records": {"User": {"user_id": 3}}},
@@ -329,11 +332,11 @@ def test_fixed_parameters() -> None:
 def test_with_operation_refuses() -> None:
     """An unknown operation or field is refused with the names there are."""
     with pytest.raises(
-        InvalidInputError, match=r"\$\.operations\.nope: unknown; there are: token, "
+        InvalidInputError, match=r"\$\.operations\.nope: unknown; expected one of: token, "
     ):
         DEFAULT.with_operation("nope", path="/x")
     with pytest.raises(
-        InvalidInputError, match=r"\$\.operations\.get_job\.route: unknown; there are: meth"
+        InvalidInputError, match=r"\$\.operations\.get_job\.route: unknown; expected one of: meth"
     ):
         DEFAULT.with_operation("get_job", route="/x")
 
@@ -391,5 +394,5 @@ def test_find(answer: Any, found: Any) -> None:
 
 def test_an_operation_of_its_own() -> None:
     """An operation checks itself, wherever it is made."""
-    with pytest.raises(ValueError, match="method 'get' is none of GET"):
+    with pytest.raises(ValueError, match="method 'get' is not one of GET"):
         Operation(method="get", path="/x", service="s", evidence="e", params={})

@@ -233,7 +233,7 @@ def test_documents_are_never_written_over(tmp_path: Path) -> None:
     """A folder that holds documents is refused before anything is asked."""
     (tmp_path / "learn.json").write_text("{}", encoding="utf-8")
     with serving(own_documents()) as platform, platform.client() as client:
-        with pytest.raises(InvalidInputError, match="holds documents already"):
+        with pytest.raises(InvalidInputError, match="already holds documents"):
             PlatformDocuments(client.session, tmp_path)
         assert platform.asked == []
 

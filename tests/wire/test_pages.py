@@ -359,7 +359,7 @@ def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         return items(course(int(dict(sent.params)["page"])), has_more_data=True)
 
     client, script = scripted(page)
-    with pytest.raises(UnexpectedResponseError, match="more than 30 pages: a list without an end"):
+    with pytest.raises(UnexpectedResponseError, match="more than 30 pages: the list does not end"):
         ids(courses(client))
     assert len(script.sent) == 30
 
@@ -367,19 +367,19 @@ def test_a_list_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_page_that_comes_twice() -> None:
     """A platform that ignores the page number is found out at the second page."""
     error = fault_of(items(course(1), course(2), has_more_data=True))
-    assert error.faults == ("$: page 2 is page 1 again",)
+    assert error.faults == ("$: page 2 repeats page 1",)
 
 
 SHAPES: dict[str, tuple[Response, str]] = {
-    "empty": (answer(b""), "$.data.items: no list"),
-    "null": (answer(None), "$.data.items: no list"),
-    "list": (answer([course(1)]), "$.data.items: no list"),
-    "text": (answer("items"), "$.data.items: no list"),
-    "no data": (answer({"items": [course(1)]}), "$.data.items: no list"),
-    "no items": (answer({"data": {"count": 0}}), "$.data.items: no list"),
-    "items null": (answer({"data": {"items": None}}), "$.data.items: no list"),
-    "items an object": (answer({"data": {"items": {"0": course(1)}}}), "$.data.items: no list"),
-    "items a text": (answer({"data": {"items": "abc"}}), "$.data.items: no list"),
+    "empty": (answer(b""), "$.data.items: not a list"),
+    "null": (answer(None), "$.data.items: not a list"),
+    "list": (answer([course(1)]), "$.data.items: not a list"),
+    "text": (answer("items"), "$.data.items: not a list"),
+    "no data": (answer({"items": [course(1)]}), "$.data.items: not a list"),
+    "no items": (answer({"data": {"count": 0}}), "$.data.items: not a list"),
+    "items null": (answer({"data": {"items": None}}), "$.data.items: not a list"),
+    "items an object": (answer({"data": {"items": {"0": course(1)}}}), "$.data.items: not a list"),
+    "items a text": (answer({"data": {"items": "abc"}}), "$.data.items: not a list"),
     "an item null": (items(course(1), None), "$.data.items[1]: expected an object, not None"),
     "an item a list": (items([1]), "$.data.items[0]: expected an object, not [1]"),
     "an item a number": (items(7), "$.data.items[0]: expected an object, not 7"),
@@ -420,7 +420,7 @@ def test_an_item_of_another_course() -> None:
     mine, other = {"user_id": 1, "course_id": 7}, {"user_id": 2, "course_id": 8}
     client, _ = scripted(items(mine, other))
     with pytest.raises(
-        UnexpectedResponseError, match=r"an item of (course )?8 in the list of (course )?7"
+        UnexpectedResponseError, match=r"the list of (course )?7 has an item of (course )?8"
     ) as caught:
         next(iter(client.enrollments.in_course(7)))
     assert caught.value.path == "/course/v1/courses/7/enrollments"
@@ -430,7 +430,7 @@ def test_an_archived_item_of_another_course() -> None:
     """The same holds for archived enrollments."""
     client, _ = scripted(items({"id": 1, "user_id": 1, "course_id": 8}))
     with pytest.raises(
-        UnexpectedResponseError, match=r"an item of (course )?8 in the list of (course )?7"
+        UnexpectedResponseError, match=r"the list of (course )?7 has an item of (course )?8"
     ):
         next(iter(client.archived.in_course(7)))
 

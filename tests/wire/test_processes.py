@@ -189,7 +189,7 @@ OTHERS: dict[str, tuple[Callable[[Client], object], dict[str, Any]]] = {
 def test_an_answer_about_another_id(ask: Callable[[Client], object], body: dict[str, Any]) -> None:
     """`get(id)` never returns another course, user, plan or job than the one asked for."""
     client, _ = scripted(answer(body))
-    with pytest.raises(UnexpectedResponseError, match=r"and the answer is about (9|def)$"):
+    with pytest.raises(UnexpectedResponseError, match=r"but the answer is about (9|def)$"):
         ask(client)
 
 

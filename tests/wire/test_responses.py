@@ -131,7 +131,7 @@ FAULTS: dict[str, Fault] = {
     "308": Fault(refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
     "302 to nowhere": Fault(refusal(302, b""), ApiError, "302: redirects to nowhere"),
     # too many calls: nothing was done, and it passes
-    "429": Fault(refusal(429), RateLimitError, "the hour's calls are used up"),
+    "429": Fault(refusal(429), RateLimitError, "the calls of this hour are used up"),
     "429 seconds": Fault(refusal(429, Retry_After="7"), RateLimitError, "m-429"),
     "429 garbage": Fault(refusal(429, Retry_After="soon"), RateLimitError, "m-429"),
     "429 negative": Fault(refusal(429, Retry_After="-7"), RateLimitError, "m-429"),
@@ -140,7 +140,7 @@ FAULTS: dict[str, Fault] = {
         refusal(429, Retry_After="Sun, 01 Mar 2026 12:00:30 GMT"), RateLimitError, "m-429"
     ),
     # no good answer: a write may have been carried out
-    "408": Fault(refusal(408), PlatformUnavailableError, "gave up waiting", in_doubt=True),
+    "408": Fault(refusal(408), PlatformUnavailableError, "timed out waiting", in_doubt=True),
     "500": Fault(refusal(500), PlatformUnavailableError, "500: m-500", in_doubt=True),
     "502 HTML": Fault(
         html(502),
@@ -240,8 +240,8 @@ FAULTS: dict[str, Fault] = {
     "a certificate that is not trusted": Fault(
         untrusted(),
         ConnectionSettingsError,
-        "no connection is possible: certificate verify failed: self-signed certificate; an "
-        "authority of your own is named in REQUESTS_CA_BUNDLE",
+        "no connection is possible: certificate verify failed: self-signed certificate; for "
+        "your own certificate authority set REQUESTS_CA_BUNDLE",
     ),
     "a CA bundle that is not there": Fault(
         OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"),
@@ -552,7 +552,8 @@ def test_no_date() -> None:
     client, _ = scripted(Response(200, {}, b"{}"))
     client.request("GET", "/x")
     with pytest.raises(
-        UnexpectedResponseError, match="no Date header: nothing can be proven without"
+        UnexpectedResponseError,
+        match="no Date header: without it the time of an archive cannot be verified",
     ):
         client.session.platform_time()
 

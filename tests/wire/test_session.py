@@ -56,24 +56,24 @@ UNUSABLE = {
     "https://acme.example.com:port": "must look like",
     "https://acme.example.com:99999": "must look like",
     "https://[::1": "must look like",
-    "http://acme.example.com": "plain http would show the token to the network: use https://acme",
-    "http://localhost.example.com": "plain http would show the token",
-    "http://localhost.": "plain http would show the token",
-    "http://notlocalhost": "plain http would show the token",
-    "http://127.0.0.1.example.com": "plain http would show the token",
-    "http://128.0.0.1": "plain http would show the token",
-    "http://0.0.0.0": "plain http would show the token",
-    "http://10.0.0.1": "plain http would show the token",
-    "http://[::2]": "plain http would show the token",
-    "http://0x7f000001": "plain http would show the token",
+    "http://acme.example.com": "plain http would expose the token on the network: use https://acme",
+    "http://localhost.example.com": "plain http would expose the token",
+    "http://localhost.": "plain http would expose the token",
+    "http://notlocalhost": "plain http would expose the token",
+    "http://127.0.0.1.example.com": "plain http would expose the token",
+    "http://128.0.0.1": "plain http would expose the token",
+    "http://0.0.0.0": "plain http would expose the token",
+    "http://10.0.0.1": "plain http would expose the token",
+    "http://[::2]": "plain http would expose the token",
+    "http://0x7f000001": "plain http would expose the token",
     "http://localhost\\.example.com": "must look like",
-    "https://ada:hush@acme.example.com": "no user, query or fragment; give 'https://acme.exa",
+    "https://ada:hush@acme.example.com": "must not contain a user, a query or a fragment; give 'https://acme.exa",
     "https://ada@acme.example.com:8443/x": "give 'https://acme.example.com:8443/x'",
-    "https://@acme.example.com": "no user, query or fragment",
-    "http://ada:hush@localhost": "no user, query or fragment",
-    "http://localhost@example.com": "no user, query or fragment",
-    "https://acme.example.com?token=hush": "no user, query or fragment",
-    "https://acme.example.com/#hush": "no user, query or fragment",
+    "https://@acme.example.com": "must not contain a user, a query or a fragment",
+    "http://ada:hush@localhost": "must not contain a user, a query or a fragment",
+    "http://localhost@example.com": "must not contain a user, a query or a fragment",
+    "https://acme.example.com?token=hush": "must not contain a user, a query or a fragment",
+    "https://acme.example.com/#hush": "must not contain a user, a query or a fragment",
     "ada:hush@acme.example.com": "must look like 'https://acme.example.com', not this value",
     "acme.example.com?token=hush": "not this value",
 }
@@ -158,7 +158,7 @@ def test_timeouts(given: Any, used: tuple[float, float]) -> None:
 def test_no_wait_without_an_end(given: Any) -> None:
     """A time-out that never comes is refused."""
     with pytest.raises(
-        InvalidInputError, match=r"timeout must be seconds above 0, or a pair of them"
+        InvalidInputError, match=r"timeout must be a number of seconds above 0, or a pair of them"
     ):
         Client(URL, TOKEN, timeout=given)
 

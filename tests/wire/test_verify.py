@@ -148,7 +148,7 @@ def test_placeholders_of_other_names() -> None:
         documents = {"course": swagger2({path: {"get": described}}, "/course/v1")}
         judgement = judged(documents, "course_enrollments")
         assert judgement.state == state, place
-    assert judgement.faults == ("our {course_id} is {user_id} in its path",)
+    assert judgement.faults == ("its path has {user_id} instead of {course_id}",)
 
 
 def without(name: str) -> dict[str, Any]:
@@ -181,12 +181,12 @@ DIFFERENT: dict[str, tuple[Any, str]] = {
     "inside": (json_body(data={"properties": archive_body()}),
         "are not in its body; it takes data, data.course_id, data.user_id, "),
     "one user": (json_body(**{**archive_body(), "user_id": {"type": "integer"}}),
-        "user_id takes one value, a list is sent"),
+        "user_id takes one value, but a list is sent"),
     "several modes": (json_body(**{**archive_body(), "enrollment_mode": ids()}),
-        "enrollment_mode takes a list, one value is sent"),
+        "enrollment_mode takes a list, but one value is sent"),
     "another value": (json_body(**archive_body(("archive", "re_enroll"))),
         "enrollment_mode takes archive, re_enroll, not delete (unenroll)"),
-    "needs more": (needing("notify", "user_id"), "notify is required, and not sent"),
+    "needs more": (needing("notify", "user_id"), "notify is required, but not sent"),
     "another spelling": (json_body(**{**without("user_id"), "userId": ids()}),
         "user_id is not in its body; it takes course_id, enrollment_mode, reset_tracking, userId"),
     "many others": (json_body(**{f"p{n}": text() for n in range(5_000)}), "p8, p9, ... (body)"),
@@ -356,7 +356,7 @@ def test_what_is_not_judged(name: str) -> None:
     """Token, swagger and unknown names are refused before anything is asked."""
     with serving({}) as platform, platform.client() as client:
         with pytest.raises(
-            InvalidInputError, match=f"no operation '{name}' to verify; there are: "
+            InvalidInputError, match=f"operation '{name}' cannot be verified; these can: "
         ):
             client.verify_contract([name])
         assert platform.asked == []
@@ -372,7 +372,9 @@ def test_modes_are_judged_one_by_one() -> None:
     assert report.confirmed(ARCHIVE, "unenroll")
     assert not report.confirmed(ARCHIVE, "re-enroll")
     report.require(ARCHIVE, mode="unenroll")
-    with pytest.raises(UnconfirmedContractError, match="which of its values means re-enroll"):
+    with pytest.raises(
+        UnconfirmedContractError, match="none of its values clearly means re-enroll"
+    ):
         report.require(ARCHIVE, mode="re-enroll")
     worse = judged(archive_call(row=json_body(**{**archive_body(("delete",)), "user_id": text()})))
     assert not worse.confirmed("unenroll")
@@ -544,7 +546,7 @@ def _all_moved() -> ContractReport:
 
 INEXPRESSIBLE: dict[str, tuple[str, Any, str]] = {
     "one user a call": ("/learn/v1/courses/{course_id}/users/{user_id}/enrollments/archive",
-        json_body(enrollment_mode=text(), reset_tracking=text()), "its path asks for {user_id}"),
+        json_body(enrollment_mode=text(), reset_tracking=text()), "its path needs {user_id}"),
     "ids of enrollments": ("/enrollment/v1/enrollments/archive",
         json_body(enrollment_ids=ids(), enrollment_mode=text(), reset_tracking=text()),
         "it has no evident place for user_ids"),
@@ -596,8 +598,8 @@ def test_values_that_could_be_either() -> None:
     (near,) = judgement.candidates
     assert (near.override, near.modes) == ("", {})
     assert near.obstacles == (
-        "which of its values means unenroll is not evident: unenroll, remove, again",
-        "which of its values means re-enroll is not evident: unenroll, remove, again",
+        "none of its values clearly means unenroll: unenroll, remove, again",
+        "none of its values clearly means re-enroll: unenroll, remove, again",
     )
 
 

@@ -1,4 +1,4 @@
-"""SQLite files that are ledgers or saved plans: the only module that knows sqlite3."""
+"""Open SQLite files that are ledgers or saved plans. The only module that imports sqlite3."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _UNREADABLE: Final = (
     OverflowError,
     RecursionError,
 )
-"""What reading a damaged file can raise: SQLite's own errors, and values of no kind we wrote."""
+"""The errors of reading a damaged file: SQLite's own, and those caused by unexpected values."""
 
 
 def connect(path: Path) -> Connection:
-    """Open the database of that name; a missing one is not made, and no link is followed.
+    """Open an existing database, without following a symbolic link.
 
     Raises:
         LedgerError: it cannot be opened.
@@ -55,14 +55,14 @@ def connect(path: Path) -> Connection:
 
 
 def connect_unchanging(path: Path) -> Connection:
-    """Open a database for reading, without what lies beside it: of a plan nothing does."""
+    """Open a saved plan for reading; it has no journal files."""
     return _connect(path, "mode=ro&immutable=1")
 
 
 def _connect(path: Path, options: str) -> Connection:
     try:
         uri = f"{path.absolute().as_uri()}?{options}"
-        # A half-read result may be let go of by another thread than the one that read it.
+        # Another thread than the reader may close a partly read result.
         return sqlite3.connect(
             uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False
         )
@@ -71,12 +71,12 @@ def _connect(path: Path, options: str) -> Connection:
 
 
 def new_file(path: Path) -> None:
-    """Make an empty file, its owner's alone, which SQLite fills; what has its name must be gone."""
+    """Create an empty file for SQLite, accessible to its owner alone; it must not exist yet."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def format_of(path: Path, database: Connection) -> int | None:
-    """The number of a file's form, or None where it is no ledger; nothing is written to it.
+    """Return the format number of a file without writing to it; None if it is not a ledger.
 
     Raises:
         LedgerError: it cannot be read.
@@ -86,21 +86,21 @@ def format_of(path: Path, database: Connection) -> int | None:
         table = next((name for name in ("meta", "head") if name in tables), None)
         if table is None:
             return None
-        query = f"SELECT value FROM {table} WHERE name = 'schema'"  # noqa: S608  one of two
+        query = f"SELECT value FROM {table} WHERE name = 'schema'"  # noqa: S608  one of two names
         version = database.execute(query).fetchone()
         return None if version is None else int(version[0])
     except (sqlite3.Error, ValueError, TypeError) as error:
         if "readonly" in str(error):
-            advice = "even reading needs a folder that can be written: copy it into one"
+            advice = "reading needs a writable folder: copy the ledger into one"
             raise LedgerError(f"{path}: {error}; {advice}") from error
         raise LedgerError(f"{path}: not a ledger, or damaged: {error}") from error
 
 
 def ledger_at(path: Path) -> Connection:
-    """Open a file that is a ledger, or a saved plan, of this version.
+    """Open a ledger or a saved plan of this version's format.
 
     Raises:
-        LedgerError: it is of another version, not a ledger, or cannot be read.
+        LedgerError: it has another format, is not a ledger, or cannot be read.
     """
     database = connect(path)
     try:
@@ -119,23 +119,23 @@ def _other_format(version: int | None) -> str:
         return "not a ledger"
     writer = "lms_archive 0.1.0" if version < FORMAT else "a newer version of lms_archive"
     return (
-        f"a ledger of {writer} (format {version}; this version reads format {FORMAT} only): finish "
-        "and read it with the version that wrote it, and begin new jobs with a new ledger"
+        f"a ledger of {writer} (format {version}; this version reads only format {FORMAT}): finish "
+        "and read it with the version that wrote it, and use a new ledger for new jobs"
     )
 
 
 def sound(path: Path, database: Connection) -> None:
-    """Check that no page is damaged: what is sent next depends on all of them.
+    """Check that no page of the file is damaged, because the next calls depend on all of them.
 
     Raises:
-        LedgerError: one is.
+        LedgerError: a page is damaged.
     """
     try:
-        (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        (status,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        found = str(error)
-    if found != "ok":
-        raise _damaged(path, found)
+        status = str(error)
+    if status != "ok":
+        raise _damaged(path, status)
 
 
 def durable(path: Path, database: Connection) -> None:
@@ -152,23 +152,22 @@ def durable(path: Path, database: Connection) -> None:
 
 
 def to_main_file(database: Connection) -> None:
-    """Bring what is committed into the main file, as far as other readers let it.
+    """Move committed changes from the `-wal` file to the main file, as far as readers allow.
 
-    All of it is on the disk already, in the `-wal` beside it; a copy that lacks that file, which
-    is easily made, then still holds it.
+    The changes are on disk already; after this, a copy of the main file alone holds them too.
     """
     try:
         database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     except sqlite3.Error:
-        return  # a full disk, for instance: the commit itself is not lost
+        return  # for example on a full disk; the commit itself is safe
 
 
 @contextmanager
 def transaction(path: Path, database: Connection) -> Iterator[None]:
-    """Commit what is done within, or nothing of it.
+    """Commit all changes of the block, or none of them.
 
     Raises:
-        LedgerError: it cannot be written.
+        LedgerError: the file cannot be written.
     """
     try:
         try:
@@ -185,29 +184,29 @@ def transaction(path: Path, database: Connection) -> Iterator[None]:
 
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
-    """Give the database of a ledger, to be read only; nobody is kept from it meanwhile."""
-    place = ledger_path(path)
-    if not place.is_file():  # opening a pipe would wait without end
-        what = "is not an ordinary file" if place.exists() else "there is no such ledger"
-        raise LedgerError(f"{place}: {what}")
-    with closing(ledger_at(place)) as database, readable(place):
+    """Open a ledger for reading, without locking it; a job may write to it meanwhile."""
+    file = ledger_path(path)
+    if not file.is_file():  # opening a pipe would wait without end
+        reason = "is not an ordinary file" if file.exists() else "there is no such ledger"
+        raise LedgerError(f"{file}: {reason}")
+    with closing(ledger_at(file)) as database, readable(file):
         query = "SELECT value FROM meta WHERE name = 'purpose'"
         if database.execute(query).fetchone() == ("plan",):
-            raise LedgerError(f"{place}: is a saved plan, not a ledger: use ArchivePlan.load")
+            raise LedgerError(f"{file}: is a saved plan, not a ledger: use ArchivePlan.load")
         yield database
 
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say what is wrong with a ledger that cannot be read: nothing is sent on half of one."""
+    """Turn the errors of reading a damaged ledger into `LedgerError`."""
     try:
         yield
     except _UNREADABLE as error:
         raise _damaged(path, error) from error
 
 
-def _damaged(path: Path, why: Any) -> LedgerError:
+def _damaged(path: Path, reason: Any) -> LedgerError:
     return LedgerError(
-        f"{path}: the ledger is damaged, or cannot be read: {why}. Take it from a copy; without "
-        "one, wait until none of its jobs is open on the platform, then plan again"
+        f"{path}: the ledger is damaged, or cannot be read: {reason}. Restore it from a copy; "
+        "without one, wait until none of its jobs is open on the platform, then plan again"
     )

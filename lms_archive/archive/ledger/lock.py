@@ -1,7 +1,7 @@
-"""One process at a time: a lock beside the ledger, freed by the operating system on death.
+"""Lock a ledger, so that one process at a time runs its job.
 
-The lock file holds the pid and the host of the process that has it. The file stays; the lock
-goes.
+The lock is a file beside the ledger that holds the pid and the host of the process. The operating
+system releases the lock when the process ends; the file stays.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from lms_archive.files import path_from
 __all__ = ["BESIDE", "hold", "ledger_path", "refuse_links"]
 
 BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite puts beside a database."""
+"""The suffixes of the files that SQLite creates beside a database."""
 
 _IN_USE = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})
-"""How a system says that another process has the lock; any other error is not about that."""
+"""The error numbers that mean that another process holds the lock."""
 
 _WINDOWS_BYTE = 4096
-"""The byte that is locked on Windows, where a locked byte cannot be read: far behind the text."""
+"""The byte to lock on Windows, where a locked byte cannot be read: far behind the text."""
 
 
 def ledger_path(value: Any, name: str = "ledger") -> Path:
-    """The whole path of a file that is there, or can be made.
+    """Return the absolute path of a file that exists or can be created.
 
     Raises:
-        InvalidInputError: no file can have this path; the text says what to give.
+        InvalidInputError: no file can have this path; the message says what to give.
     """
     path = path_from(value, name, f"{name}.sqlite").absolute()
     try:
@@ -39,7 +39,7 @@ def ledger_path(value: Any, name: str = "ledger") -> Path:
         path.exists()
     except OSError as error:  # the name is too long, or a folder above is closed to this account
         raise InvalidInputError(
-            f"cannot be used: {error.strerror}; name another place", source=str(path)
+            f"cannot be used: {error.strerror}; choose another path", source=str(path)
         ) from None
     if is_folder:
         example = str(path / f"{name}.sqlite")
@@ -48,27 +48,29 @@ def ledger_path(value: Any, name: str = "ledger") -> Path:
         )
     if not has_folder:
         raise InvalidInputError(
-            f"there is no folder {str(path.parent)!r}: create it, or name another place",
+            f"the folder {str(path.parent)!r} does not exist: create it, or choose another path",
             source=str(path),
         )
     return path
 
 
 def refuse_links(path: Path, *beside: str) -> None:
-    """Refuse a ledger where a symbolic link has its name, or the name of a file beside it.
+    """Raise an error if a ledger, or a file beside it, is a symbolic link.
 
-    Another user may have put it there; and under two names a ledger would have two locks.
+    Another user may have created the link; and under two names a ledger would have two locks.
 
     Raises:
-        LedgerError: there is one.
+        LedgerError: a file is a symbolic link.
     """
-    for place in (path, *(Path(f"{path}{rest}") for rest in beside)):
-        if place.is_symlink():
-            raise LedgerError(f"{place}: is a symbolic link: name the ledger itself, remove others")
+    for file in (path, *(Path(f"{path}{suffix}") for suffix in beside)):
+        if file.is_symlink():
+            raise LedgerError(
+                f"{file}: is a symbolic link: name the ledger itself, and remove links beside it"
+            )
 
 
 def hold(path: Path) -> IO[str]:
-    """Hold a ledger until the file returned is closed, or this process ends.
+    """Lock a ledger until the returned file is closed, or this process ends.
 
     Raises:
         LedgerInUseError: another process holds it; its pid and host are named.
@@ -90,7 +92,7 @@ def hold(path: Path) -> IO[str]:
         with file:
             holder = file.read().strip() if error.errno in _IN_USE else ""
         if error.errno in _IN_USE:
-            in_use = f"in use by {holder or 'another process'}; one process at a time"
+            in_use = f"in use by {holder or 'another process'}; wait until that process ends"
             raise LedgerInUseError(f"{path}: {in_use}") from None
         raise LedgerError(
             f"{path}: the ledger cannot be locked here ({error.strerror}): a ledger needs a local "
@@ -100,7 +102,7 @@ def hold(path: Path) -> IO[str]:
 
 
 def _lock(file: IO[str]) -> None:
-    """Lock an open file, at once or not at all."""
+    """Lock an open file without waiting."""
     try:
         import fcntl  # noqa: PLC0415  not on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""Between a plan and the tables that hold it, in a ledger or alone; and its digest."""
+"""Convert a plan to rows of tables and back, and compute its digest."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ TABLES: Final = {
 }
 """The tables that hold a plan, in the order in which they are written and hashed.
 
-For each, how many of its columns the digest covers, of how many; not covered are the times of
-reading, and how many enrollments were listed then. Of the outcomes, those without a
-`recorded_at` are the plan's.
+Each has two numbers: how many of its columns the digest covers, and how many there are. The digest
+does not cover the times of reading, and how many enrollments were listed then. The outcomes
+without a `recorded_at` belong to the plan.
 """
 
 _TERMS: Final = ("platform", "mode", "reset_tracking", "include_staff", "only")
@@ -69,10 +69,10 @@ _LEVELS: Final[dict[Any, EnrollmentLevel]] = {word.value: word for word in Enrol
 
 
 class ContentDigest:
-    """SHA-256 over the terms of a plan, and over the rows of its tables.
+    """The SHA-256 over the terms of a plan and the rows of its tables.
 
-    Each table is one line of JSON, `["rows",[[0,0,2,...],[1,0,3,...]]]`, in UTF-8 and without
-    spaces, so that other tools can compute it too.
+    Each table is one line of JSON, `["rows",[[0,0,2,...],[1,0,3,...]]]`, in UTF-8 without spaces,
+    so that other tools can compute it too.
     """
 
     def __init__(self, meta: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ class ContentDigest:
         self._hash.update(f"{terms}\n".encode())
 
     def passing(self, table: str, rows: Iterable[Values]) -> Iterator[Values]:
-        """Pass the rows of a table on, and hash what of each belongs to the digest."""
+        """Yield the rows of a table, and hash the columns that the digest covers."""
         before, rows, (width, _) = f'["{table}",[', iter(rows), TABLES[table]
         while block := list(islice(rows, _BLOCK)):
             hashed = block if len(block[0]) == width else [values[:width] for values in block]
@@ -91,7 +91,7 @@ class ContentDigest:
         self._end(before)
 
     def add(self, table: str, blocks: Iterable[str]) -> None:
-        """Hash a table whose rows are JSON already, some of them in each block."""
+        """Hash a table whose rows are JSON already, in blocks of several rows."""
         before = f'["{table}",['
         for block in blocks:
             self._hash.update(f"{before}{block}".encode())
@@ -107,23 +107,23 @@ class ContentDigest:
         self._hash.update(f"{before.removeprefix(',')}]]\n".encode())
 
     def hexdigest(self) -> str:
-        """The digest of all that has passed."""
+        """Return the digest of everything that was hashed so far."""
         return self._hash.hexdigest()
 
 
 def digest_of(plan: PlanData, selection: Selection) -> str:
-    """The digest of a plan: equal plans do the same, whenever they were read."""
+    """Return the digest of a plan; plans that do the same have the same digest."""
     digest = ContentDigest(plan_meta(plan))
     for table, rows in plan_content(plan, selection):
         digest.add_rows(table, rows)
     return digest.hexdigest()
 
 
-# What is known of a plan as a whole
+# The metadata of a plan
 
 
 def plan_meta(plan: PlanData) -> dict[str, Any]:
-    """What is known of a plan as a whole, by name."""
+    """Return the metadata of a plan as texts, by name."""
     terms = plan.terms
     meta: dict[str, Any] = {
         "platform": plan.platform,
@@ -139,23 +139,23 @@ def plan_meta(plan: PlanData) -> dict[str, Any]:
 
 
 def plan_from(meta: Mapping[str, Any], chunks: Iterable[Chunk], skips: Iterable[Skip]) -> PlanData:
-    """The plan of which this is known."""
-    known = dict(sorted(meta.items()))
-    calls = {name: int(count) for name, count in known.items() if name.startswith("calls/")}
+    """Build a plan from its metadata, chunks and skips."""
+    texts = dict(sorted(meta.items()))
+    calls = {name: int(count) for name, count in texts.items() if name.startswith("calls/")}
     return PlanData(
-        platform=known["platform"],
+        platform=texts["platform"],
         terms=Terms(
-            mode=known["mode"],
-            reset_tracking=json.loads(known["reset_tracking"]),
-            only=known["only"].split(","),
-            include_staff=json.loads(known["include_staff"]),
+            mode=texts["mode"],
+            reset_tracking=json.loads(texts["reset_tracking"]),
+            only=texts["only"].split(","),
+            include_staff=json.loads(texts["include_staff"]),
         ),
         chunks=tuple(chunks),
         skips=tuple(skips),
-        warnings=tuple(text for name, text in known.items() if name.startswith("warning/")),
+        warnings=tuple(text for name, text in texts.items() if name.startswith("warning/")),
         calls={name.removeprefix("calls/"): count for name, count in calls.items()},
-        duration=timedelta(seconds=json.loads(known["duration"])),
-        read_at=time_from(known.get("read_at")),
+        duration=timedelta(seconds=json.loads(texts["duration"])),
+        read_at=time_from(texts.get("read_at")),
     )
 
 
@@ -163,17 +163,17 @@ def plan_from(meta: Mapping[str, Any], chunks: Iterable[Chunk], skips: Iterable[
 
 
 def plan_content(plan: PlanData, selection: Selection) -> Iterator[tuple[str, Iterable[Values]]]:
-    """The rows of each of the `TABLES`; each is to be read before the next one is asked for."""
-    found: dict[PlannedTarget, int] = {}
+    """Return each of the `TABLES` with its rows; read them before you ask for the next table."""
+    planned: dict[PlannedTarget, int] = {}
     for chunk in plan.chunks:
-        found.setdefault(chunk.target, len(found) + 1)
-    asked: dict[Target, int] = {}
+        planned.setdefault(chunk.target, len(planned) + 1)
+    requested: dict[Target, int] = {}
     tables: tuple[Iterable[Values], ...] = (
         _columns(selection),
-        _rows(selection, asked, len(found)),
-        _targets(found, asked),
+        _rows(selection, requested, len(planned)),
+        _targets(planned, requested),
         (
-            (number, chunk.chunk_id, found[chunk.target], chunk.form, to_time(chunk.read_at))
+            (number, chunk.chunk_id, planned[chunk.target], chunk.form, to_time(chunk.read_at))
             for number, chunk in enumerate(plan.chunks, 1)
         ),
         _planned(plan.chunks),
@@ -188,19 +188,19 @@ def _columns(selection: Selection) -> Iterator[Values]:
             yield part, position, to_text(name)
 
 
-def _rows(selection: Selection, asked: dict[Target, int], before: int) -> Iterator[Values]:
-    """The rows asked for; each target that they name gets a number behind those found."""
+def _rows(selection: Selection, requested: dict[Target, int], before: int) -> Iterator[Values]:
+    """Yield the rows of a selection, and number the targets that they name from *before* + 1."""
     each = iter(selection)
     for part, rows in enumerate(selection.rows):
         for row in islice(each, len(rows)):
             number = None
             if row.target is not None:
-                number = asked.setdefault(row.target, before + len(asked) + 1)
+                number = requested.setdefault(row.target, before + len(requested) + 1)
             yield _row_values(row, part, number)
 
 
 def _row_values(row: Row, part: int, target: int | None) -> Values:
-    """A row asked for, as the table `rows` holds it; `row_from` is the way back."""
+    """Return a row of a selection as a row of the table `rows`; `row_from` is the inverse."""
     user_id, username = (
         row.user
         if isinstance(row.user, tuple)
@@ -210,24 +210,26 @@ def _row_values(row: Row, part: int, target: int | None) -> Values:
     )
     fault = (None, None) if row.fault is None else (row.fault.code, to_text(row.fault.reason))
     cells = as_json(list(row.cells.values()))
-    asked = (row.index, part, row.line, target, user_id, username, cells, *fault)
+    values = (row.index, part, row.line, target, user_id, username, cells, *fault)
     label = to_label(row.label)
-    return *asked, row.position, to_text(label) if isinstance(label, str) else label
+    return *values, row.position, to_text(label) if isinstance(label, str) else label
 
 
-def _targets(found: Mapping[PlannedTarget, int], asked: Mapping[Target, int]) -> Iterator[Values]:
-    """The targets as found on the platform, then as the rows name them."""
-    for target, number in found.items():
+def _targets(
+    planned: Mapping[PlannedTarget, int], requested: Mapping[Target, int]
+) -> Iterator[Values]:
+    """Yield the planned targets, then the targets as the rows name them."""
+    for target, number in planned.items():
         names = (_text(target.code), _text(target.title))
         credit = None if target.credits is None else float(target.credits)
         courses = ",".join(map(str, target.courses))
         yield number, target.kind, target.target_id, *names, credit, courses, target.listed
-    for name, number in asked.items():
+    for name, number in requested.items():
         yield number, name.kind, name.target_id, name.code, None, None, None, None
 
 
 def _planned(chunks: Sequence[Chunk]) -> Iterator[Values]:
-    """The enrollments to archive, in the order of their rows."""
+    """Yield the enrollments to archive, in the order of their rows."""
     numbered = (
         (number, member) for number, chunk in enumerate(chunks, 1) for member in chunk.members
     )
@@ -251,8 +253,8 @@ def _text(value: str | None) -> str | None:
 
 
 def _skip(skip: Skip, number: int) -> Values:
-    told = (CODES[skip.code], skip.code, to_text(skip.reason), skip.user_id)
-    planned = (*told, _text(skip.username), skip.along, skip.course_id)
+    outcome = (CODES[skip.code], skip.code, to_text(skip.reason), skip.user_id)
+    planned = (*outcome, _text(skip.username), skip.along, skip.course_id)
     return (number, skip.row, *planned, None, None, None, None, None)
 
 
@@ -262,11 +264,11 @@ def _skip(skip: Skip, number: int) -> Values:
 def row_from(
     values: Sequence[Any], headers: Sequence[Sequence[str]], targets: Mapping[int, Target]
 ) -> Row:
-    """The row asked for that these values of the table `rows` are."""
-    index, part, line, target, user_id, username, cells_json, *more = values
-    fault_code, fault, position, label = more
+    """Build a row of a selection from its values in the table `rows`."""
+    index, part, line, target, user_id, username, cells_json, *others = values
+    fault_code, fault, position, label = others
     cells = json.loads(cells_json)
-    if username is not None:  # a name that stands in a cell as well is kept once
+    if username is not None:  # share the text of a name that is in a cell as well
         username = next((cell for cell in cells if cell == username), username)
     user = username if user_id is None else user_id if username is None else (user_id, username)
     return Row(
@@ -282,13 +284,13 @@ def row_from(
 
 
 def selection_from(headers: Sequence[Sequence[str]], rows: Iterable[tuple[int, Row]]) -> Selection:
-    """The selection of these rows, each with the number of its part."""
+    """Build the selection of these rows, each of which comes with the number of its part."""
     builders = [RowsBuilder(header) for header in headers]
     begins: dict[int, int] = {}
-    given = 0
+    next_position = 0
     for part, row in rows:
-        begin, position = begins.setdefault(part, given), row.position or 0
-        given = position + 1
+        begin, position = begins.setdefault(part, next_position), row.position or 0
+        next_position = position + 1
         builders[part].add(
             list(row.cells.values()),
             row.line,
@@ -304,14 +306,14 @@ def selection_from(headers: Sequence[Sequence[str]], rows: Iterable[tuple[int, R
 def targets_from(
     rows: Iterable[Sequence[Any]],
 ) -> tuple[dict[int, PlannedTarget], dict[int, Target]]:
-    """The targets as found on the platform, and as the rows name them, by number."""
-    found: dict[int, PlannedTarget] = {}
-    asked: dict[int, Target] = {}
+    """Return the planned targets, and the targets as the rows name them, by number."""
+    planned: dict[int, PlannedTarget] = {}
+    requested: dict[int, Target] = {}
     for number, kind, target_id, code, title, credit, courses, listed in rows:
         if courses is None:
-            asked[number] = Target(kind, target_id, code)
+            requested[number] = Target(kind, target_id, code)
             continue
-        found[number] = PlannedTarget(
+        planned[number] = PlannedTarget(
             kind=kind,
             target_id=target_id,
             code=code,
@@ -320,7 +322,7 @@ def targets_from(
             credits=credit,
             listed=listed,
         )
-    return found, asked
+    return planned, requested
 
 
 def chunks_from(
@@ -328,7 +330,7 @@ def chunks_from(
     planned: Iterable[Sequence[Any]],
     targets: Mapping[int, PlannedTarget],
 ) -> Iterator[Chunk]:
-    """The chunks of these rows of the tables `chunks` and `planned`."""
+    """Build the chunks from rows of the tables `chunks` and `planned`."""
     chunks = list(rows)
     members: dict[int, list[PlannedEnrollment]] = {number: [] for number, *_ in chunks}
     for row, chunk, user_id, name, at, status, level, done, score, spent in planned:
@@ -355,6 +357,6 @@ def chunks_from(
 
 
 def skip_from(values: Sequence[Any]) -> Skip:
-    """The skip that these values of the table `outcomes` are."""
+    """Build a skip from its values in the table `outcomes`."""
     _, row, _, code, reason, user_id, username, along, course_id, *_ = values
     return Skip(row, code, reason, user_id, along, course_id, username)

@@ -1,4 +1,4 @@
-"""A plan in its tables: written, checked and read, in a ledger or in a file of its own."""
+"""Write, verify and read the tables of a plan, in a ledger or in a file of its own."""
 
 from __future__ import annotations
 
@@ -74,41 +74,41 @@ def write_plan(
     digest: str,
     meta: Mapping[str, str],
 ) -> None:
-    """Make the tables of an empty file, and write a plan into them, within a transaction.
+    """Create the tables in an empty file and write a plan into them, within a transaction.
 
     Raises:
-        InvalidInputError: it is not the plan any more that has this digest.
+        InvalidInputError: the plan was changed and no longer has this digest.
     """
     for statement in CREATE:
         database.execute(statement)
     parts = str(len(list(selection.rows)))
-    known = {"schema": str(FORMAT), "version": __version__, "parts": parts, **meta}
-    known |= plan_meta(plan)
-    content = ContentDigest(known)
+    stored = {"schema": str(FORMAT), "version": __version__, "parts": parts, **meta}
+    stored |= plan_meta(plan)
+    content = ContentDigest(stored)
     for table, rows in plan_content(plan, selection):
         _, width = TABLES[table]
         insert = f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608
         database.executemany(insert, content.passing(table, rows))
     if content.hexdigest() != digest:
-        raise InvalidInputError("rows of the plan were changed since it was made: plan again")
-    known |= {"digest": digest, "content": digest}
-    known["checksum"] = checksum(database, known)
-    database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(known.items()))
+        raise InvalidInputError("rows of the plan have changed since planning: plan again")
+    stored |= {"digest": digest, "content": digest}
+    stored["checksum"] = checksum(database, stored)
+    database.executemany("INSERT INTO meta VALUES (?, ?)", sorted(stored.items()))
     for trigger in APPEND_ONLY:
         database.execute(trigger)
 
 
 def meta_of(database: Connection) -> dict[str, Any]:
-    """What the file holds as a whole, by name."""
+    """Return the metadata of a file, by name."""
     return dict(database.execute("SELECT name, value FROM meta").fetchall())
 
 
 def content_digest(
     database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False
 ) -> str:
-    """The digest of the plan that the tables hold now.
+    """Return the digest of the plan that the tables hold now.
 
-    SQLite makes the JSON of the largest tables in a third of the time, where it is asked to.
+    With *by_sqlite*, SQLite writes the JSON of the largest tables, in a third of the time.
     """
     digest = ContentDigest(meta)
     for table in TABLES:
@@ -120,7 +120,7 @@ def content_digest(
 
 
 def _json_blocks(database: Connection, table: str) -> Iterator[str]:
-    """The rows of a plan's table as JSON, about a thousand in each block."""
+    """Yield the rows of a plan's table as JSON, in blocks of about a thousand rows."""
     names = [column for column, *_ in database.execute(f"SELECT * FROM {table}").description]  # noqa: S608
     covered = [_FLOAT if name == "score" else name for name in names[: TABLES[table][0]]]
     cells, where = ", ".join(covered), _where(table)
@@ -137,17 +137,17 @@ def _json_blocks(database: Connection, table: str) -> Iterator[str]:
 
 
 def checksum(database: Connection, meta: Mapping[str, Any]) -> str:
-    """The hash of all that the file was begun with; of the plan's content by its digest."""
+    """Return the hash of the metadata, and of the columns that the digest does not cover."""
     listed = database.execute("SELECT listed FROM targets ORDER BY target").fetchall()
     read_at = database.execute("SELECT read_at FROM chunks ORDER BY chunk").fetchall()
-    known = sorted((name, value) for name, value in meta.items() if name != "checksum")
-    return hashlib.sha256(JSON.encode([known, listed, read_at]).encode()).hexdigest()
+    pairs = sorted((name, value) for name, value in meta.items() if name != "checksum")
+    return hashlib.sha256(JSON.encode([pairs, listed, read_at]).encode()).hexdigest()
 
 
 def plan_rows(
     database: Connection, table: str, where: str = "1", *values: int
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of a plan's table, in order."""
+    """Return the rows of a plan's table, in order."""
     query = f"SELECT * FROM {table} WHERE {where}{_where(table)} ORDER BY 1, 2"  # noqa: S608
     return iter(database.execute(query, values))
 
@@ -157,20 +157,20 @@ def _where(table: str) -> str:
 
 
 def verify(database: Connection) -> None:
-    """Check that the plan in a file is as it was written.
+    """Check that the plan in a file has not changed since it was written.
 
     Raises:
-        ValueError: it was changed.
+        ValueError: it has changed.
     """
     meta = meta_of(database)
     same = _is_content(database, meta, by_sqlite=True) or _is_content(database, meta)
     signed = meta["digest"] == meta["content"] or "redacted" in meta
     if not (same and signed) or meta["checksum"] != checksum(database, meta):
-        raise ValueError("the plan in it was changed")
+        raise ValueError("its plan was changed")
 
 
 def _is_content(database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False) -> bool:
-    """Whether the plan is what it was; an SQLite that makes other JSON, or none, says no."""
+    """Return whether the plan is unchanged; False also where SQLite writes JSON differently."""
     try:
         return content_digest(database, meta, by_sqlite=by_sqlite) == str(meta["content"])
     except DatabaseError:
@@ -181,11 +181,12 @@ def _is_content(database: Connection, meta: Mapping[str, Any], *, by_sqlite: boo
 
 @frozen
 class StoredRows:
-    """The rows asked for, read one by one from the tables.
+    """The rows of a job's selection, read one by one from the tables.
 
     Attributes:
+        database: the file.
         headers: the names of the columns, by part.
-        targets: what the rows name, by number.
+        targets: the targets that the rows name, by number.
     """
 
     database: Connection
@@ -194,7 +195,7 @@ class StoredRows:
 
     @classmethod
     def of(cls, database: Connection) -> StoredRows:
-        """The rows in this file."""
+        """Return the rows in a file."""
         headers: list[list[str]] = [[] for _ in range(int(meta_of(database)["parts"]))]
         for part, _, name in plan_rows(database, "columns"):
             headers[part].append(name)
@@ -208,24 +209,24 @@ class StoredRows:
         return self.row(values)
 
     def row(self, values: Sequence[Any]) -> Row:
-        """The row that these values of the table are."""
+        """Build a row from its values in the table."""
         return row_from(values, self.headers, self.targets)
 
     def numbered(self) -> Iterator[tuple[int, Row]]:
-        """All rows, each with the number of its part."""
+        """Yield all rows, each with the number of its part."""
         return ((values[1], self.row(values)) for values in plan_rows(self.database, "rows"))
 
 
 def read_plan(database: Connection, *, with_skips: bool = True) -> PlanData:
-    """The plan in a file, without its rows."""
-    found, _ = targets_from(plan_rows(database, "targets"))
-    chunks = chunks_from(plan_rows(database, "chunks"), plan_rows(database, "planned"), found)
+    """Read the plan in a file, without its rows."""
+    targets, _ = targets_from(plan_rows(database, "targets"))
+    chunks = chunks_from(plan_rows(database, "chunks"), plan_rows(database, "planned"), targets)
     skips = map(skip_from, plan_rows(database, "outcomes")) if with_skips else ()
     return plan_from(meta_of(database), chunks, skips)
 
 
 def skips_along(database: Connection) -> list[Skip]:
-    """The rows that are not sent because the row of a learning plan archives them as well."""
+    """Return the skips of rows that the row of a learning plan archives as well."""
     return [skip_from(row) for row in plan_rows(database, "outcomes", "along_row IS NOT NULL")]
 
 
@@ -233,16 +234,16 @@ def skips_along(database: Connection) -> list[Skip]:
 
 
 def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> None:
-    """Write a plan into a file of its own, which appears under its name when it is whole.
+    """Write a plan into its own file, which appears under its name when it is complete.
 
     Raises:
-        InvalidInputError: no plan can be written there, or a ledger has that name.
+        InvalidInputError: the file cannot be written, or is the ledger of a job.
         OSError: it cannot be written.
     """
     place = ledger_path(path, "plan")
     if _is_ledger(place):
         raise InvalidInputError(
-            "is the ledger of a job, and is not replaced: give the plan another name",
+            "is the ledger of a job and is not overwritten: give the plan another name",
             source=str(place),
         )
     with (
@@ -271,10 +272,10 @@ def _is_ledger(place: Path) -> bool:
 
 
 def load_plan(path: Any) -> tuple[PlanData, Selection]:
-    """Read the plan of a file, or of a ledger, and its rows.
+    """Read the plan and its rows from a file or a ledger.
 
     Raises:
-        InvalidInputError: there is no plan, or it was changed.
+        InvalidInputError: the file does not hold a plan, or the plan was changed.
     """
     place = ledger_path(path, "plan")
     if place.exists() and not place.is_file():  # opening a pipe would wait without end
@@ -294,8 +295,8 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
                 return _load(database, str(path))
     except LedgerError as error:
         raise InvalidInputError(f"not a plan: {error}", source=str(path)) from None
-    why = "not a plan" if version is None else f"not a plan of this version (format {FORMAT})"
-    raise InvalidInputError(why, source=str(path))
+    reason = "not a plan" if version is None else f"not a plan of this version (format {FORMAT})"
+    raise InvalidInputError(reason, source=str(path))
 
 
 def _load(database: Connection, source: str) -> tuple[PlanData, Selection]:

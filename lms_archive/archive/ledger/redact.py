@@ -1,4 +1,4 @@
-"""A finished ledger without names: ids, counts, dates and codes stay as the evidence."""
+"""Redact a finished ledger: remove names; keep ids, counts, dates and codes as evidence."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _NAMES: Final = {
     "learning_plan": ("certificate_url",),
     "enrollment": ("enrolled_by",),
 }
-"""What of a record is taken out, unless it is a number: an id."""
+"""The fields of a record that are removed, unless the value is a number, which is an id."""
 
 _UNNAMED: Final = {"bad_row", "unknown_course", "unknown_learning_plan"}
 
 _UPDATES: Final = (
-    # The code of a target that the platform does not have may be anything, a name for instance.
+    # The code of a target that the platform does not have may be anything, for example a name.
     """UPDATE targets SET code = 'redacted' WHERE code IS NOT NULL AND target IN (
         SELECT rows.target FROM rows JOIN latest USING (row)
         WHERE latest.code IN ('unknown_course', 'unknown_learning_plan'))""",
@@ -65,25 +65,25 @@ _UPDATES: Final = (
 
 
 def redact(ledger: str | os.PathLike[str]) -> None:
-    """Take the names out of a finished ledger, permanently.
+    """Remove the names from a finished ledger, permanently.
 
-    What goes: usernames, first and last names, every cell given but ids and codes of targets,
-    unknown fields, links to certificates, and every free text (reasons, warnings, notes). What
-    stays: ids of users, targets, records and jobs, dates, statuses, scores, kinds and codes: the
-    counts and the evidence. A user's id is personal data still, as long as the platform knows it.
+    Removed are usernames, first and last names, all cells except ids and codes of targets, unknown
+    fields, links to certificates, and every free text (reasons, warnings, notes). The evidence
+    stays: ids of users, targets, records and jobs, dates, statuses, scores, kinds, codes and
+    counts. The id of a user is still personal data while the platform knows the user.
 
-    A copy without names takes the ledger's place, so that no byte of a name is left in the file.
-    Plans, outcome files, certificates and backups are yours to delete.
+    A redacted copy replaces the ledger, so that no byte of a name is left in the file. Saved plans,
+    outcome files, certificates and backups are not redacted: delete them yourself.
 
     Raises:
-        LedgerError: it is not finished (names are needed to finish it), is missing, in use, or
-            cannot be written.
+        LedgerError: the ledger is not finished (finishing needs the names), does not exist, is in
+            use, or cannot be written.
     """
     with Ledger.open(ledger) as book:
         _check_finished(book.path)
         new = book.path.with_name(f".{book.path.name}.redacted")
         try:
-            new.unlink(missing_ok=True)  # what an interrupted one left
+            new.unlink(missing_ok=True)  # left by an interrupted redaction
             new_file(new)
             book.copy_to(new)
             _redact_copy(new)
@@ -99,10 +99,10 @@ def _check_finished(place: Path) -> None:
     left = standing.pending + standing.counts["unknown"]
     if left:
         rows = standing.pending + sum(standing.counts.values())
-        are = "row is" if left == 1 else "rows are"
         raise LedgerError(
-            f"{place}: not finished: {left:,} of {rows:,} {are} open, and names are needed "
-            "to settle them. resume() first, then redact()"
+            f"{place}: not finished: {left:,} of {rows:,} row{'s' * (rows != 1)} "
+            f"{'is' if left == 1 else 'are'} open, and settling them needs the names. Call "
+            "resume() first, then redact()"
         )
 
 
@@ -126,7 +126,7 @@ def _redact_copy(new: Path) -> None:
 
 
 def _seal(database: Connection) -> None:
-    """Say that it is redacted, and what its plan is without names; the digest stays as signed."""
+    """Mark the ledger as redacted, and hash its plan without names; the digest stays unchanged."""
     database.execute("INSERT OR REPLACE INTO meta VALUES ('redacted', 'true')")
     meta = meta_of(database)
     meta["content"] = content_digest(database, meta)
@@ -141,7 +141,7 @@ def _cells(header: tuple[str, ...], text: str, *, named: bool) -> str:
 
 
 def _cell(name: str, value: Any, *, named: bool) -> Any:
-    """A cell, where it is an id, or the code of a target that the platform has."""
+    """Return a cell that is an id or the code of an existing target, or a placeholder."""
     word = column_word(name)
     number = int(value) if isinstance(value, str) and _is_number(value) else value
     kept = (word in _IDS and is_id(number)) or (word in _CODES and named)
@@ -153,7 +153,7 @@ def _is_number(text: str) -> bool:
 
 
 def _record(text: str) -> str:
-    """An archived record without names, and without what may hold any."""
+    """Return an archived record without names and without fields that may contain names."""
     record = json.loads(text)
     for group, names in _NAMES.items():
         for name in names:

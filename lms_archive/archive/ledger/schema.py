@@ -1,4 +1,4 @@
-"""The tables of a ledger, and of a saved plan. `docs/how-to/evidence.md` explains them."""
+"""The tables of a ledger and of a saved plan. `docs/how-to/evidence.md` explains them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["APPEND_ONLY", "CREATE", "FORMAT", "MUTABLE", "TABLES"]
 
 FORMAT: Final = 3
-"""The number of this form of the file. Lms_archive 0.1.0 wrote form 2, in other tables."""
+"""The number of this file format. Version 0.1.0 wrote format 2, with other tables."""
 
 CREATE: Final = tuple(
     """
@@ -65,10 +65,10 @@ CREATE VIEW latest AS SELECT * FROM outcomes AS o
     WHERE outcome = (SELECT max(outcome) FROM outcomes WHERE row = o.row)
 """.strip().split(";\n")
 )
-"""`latest` has the outcome that counts, for every row that has one.
+"""The view `latest` has the current outcome of every row that has an outcome.
 
-`outcomes.event` and `.recorded_at` are empty for what the plan itself decided: those rows are never
-sent.
+`outcomes.event` and `.recorded_at` are empty for outcomes that the plan decided: those rows are
+never sent.
 `events.recorded_at` is this machine's time (UTC), `sent_at` the platform's.
 """
 
@@ -86,4 +86,4 @@ APPEND_ONLY: Final = tuple(
 MUTABLE: Final = tuple(
     f"DROP TRIGGER {table}_{verb}" for table in TABLES for verb in ("update", "delete")
 )
-"""Takes the triggers away again, in a copy that is redacted."""
+"""The statements that drop the triggers, in a copy that is redacted."""

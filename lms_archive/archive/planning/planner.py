@@ -45,7 +45,12 @@ from lms_archive.archive.selection import (
 )
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG, TargetLists
-from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget, cut
+from lms_archive.archive.values.chunks import (
+    Chunk,
+    PlannedEnrollment,
+    PlannedTarget,
+    split_into_chunks,
+)
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
@@ -259,7 +264,7 @@ def _cut(
             reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
             form = SELECT_ALL.name if reason is None else form
             draft.warnings += _told_of_form(draft, target, members, reason)
-        yield from cut(
+        yield from split_into_chunks(
             target,
             members,
             size=FORMS[form].chunk_size(len(members), draft.client.limits),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import dropwhile
 
 from attrs import evolve, field, frozen
@@ -27,9 +26,9 @@ __all__ = ["Batches", "is_fresh"]
 
 @frozen
 class _Ahead:
-    """The active enrollments of a small target, and the platform's time (UTC) before reading."""
+    """The active enrollments of a small target, and when reading began, by the client's clock."""
 
-    read_at: datetime
+    read_at: float
     active: Mapping[int, Active]
 
 
@@ -122,7 +121,7 @@ class Batches:
         ahead = self._ahead.get(queue.target.key)
         if ahead is None:
             return False
-        age = (self.client.session.platform_time() - ahead.read_at).total_seconds()
+        age = self.client.session.clock.monotonic() - ahead.read_at
         return is_fresh(age, self.client.limits.freshness)
 
     def _read_ahead(self, queue: TargetQueue) -> None:
@@ -138,7 +137,7 @@ class Batches:
             if left < 0:
                 break
             wanted[other.target] = users
-        read_at = self.client.session.platform_time()
+        read_at = self.client.session.clock.monotonic()
         if queue.target in wanted:
             read = read_active_of_many(self.client, wanted)
             self._ahead.update((key, _Ahead(read_at, active)) for key, active in read.items())

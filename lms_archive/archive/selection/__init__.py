@@ -1,4 +1,4 @@
-"""What is asked for: rows of a file or of a program, users of a target, and whom to leave alone."""
+"""The selection of a job: rows from a file or in memory, users of a target, and exclusions."""
 
 from lms_archive.archive.selection.cells import comparable_name, is_id
 from lms_archive.archive.selection.columns import column_word, contradicted_terms

@@ -1,4 +1,4 @@
-"""Which columns name the target and the user, and what a row's cells name."""
+"""Find the columns that name users and targets, and read them from the cells of a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _USERS = ("username", "user_id")
 _TARGETS = ("course_code", "course_id", "learning_plan_code", "learning_plan_id")
 _WORDS = {
     **{word.replace("_", ""): word for word in (*_USERS, *_TARGETS)},
-    "courseinternalid": "course_id",  # the platform's own reports; a "unique ID" is another thing
+    "courseinternalid": "course_id",  # in the platform's reports; a "unique ID" is not this id
 }
 _WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
 
@@ -37,7 +37,7 @@ _FLAGS = {
 
 
 def column_word(name: str) -> str | None:
-    """Return what a column's name stands for, such as `"course_code"`, or None."""
+    """Return the meaning of a column's name, such as `"course_code"`, or None."""
     return _WORDS.get(_squashed(name))
 
 
@@ -51,16 +51,16 @@ AddedIn = Callable[[Sequence[str]], frozenset[str] | None]
 
 
 class Headings:
-    """What the names of columns stand for in one source.
+    """The meaning of the names of columns in one source.
 
     Args:
         source: the file or argument, for errors.
-        columns: the names of translated columns by the words that they stand for.
-        added_in: returns the columns of a header that this library has added, or None where the
-            file is not one of ours.
+        columns: the source's own name for each column, by its meaning.
+        added_in: returns the columns of a header that this library has added, or None for a file
+            of another origin.
 
     Raises:
-        InvalidInputError: *columns* is no such mapping.
+        InvalidInputError: *columns* is not such a mapping.
     """
 
     def __init__(
@@ -77,24 +77,25 @@ class Headings:
         known = (*_USERS, *_TARGETS)
         if not isinstance(columns, Mapping):
             raise InvalidInputError(
-                f"columns is a mapping such as {{'username': 'Benutzername'}}, not {shown(columns)}"
+                "columns must be a mapping such as {'username': 'Benutzername'}, "
+                f"not {shown(columns)}"
             )
         items: Iterable[tuple[Any, Any]] = columns.items()
         for word, name in items:
             if word not in known:
                 raise InvalidInputError(
-                    f"columns: {shown(word)} is not a column of ours; there are {', '.join(known)}"
+                    f"columns: {shown(word)} is unknown; expected one of: {', '.join(known)}"
                 )
             if not isinstance(name, str) or not name.strip():
                 raise InvalidInputError(
-                    f"columns: {word} is the name of a column (str), not {shown(name)}"
+                    f"columns: {word} must be the name of a column (str), not {shown(name)}"
                 )
             if _squashed(name) in self._renamed:
-                raise InvalidInputError(f"columns: {name!r:.60} stands for two things")
+                raise InvalidInputError(f"columns: {name!r:.60} has two meanings; give each once")
             self._renamed[_squashed(name)] = word
 
     def word(self, name: str) -> str | None:
-        """Return what a column's name stands for, or None."""
+        """Return the meaning of a column's name, or None."""
         renamed = self._renamed.get(_squashed(name))
         if renamed is not None:
             return renamed
@@ -102,7 +103,7 @@ class Headings:
         return None if word in self._renamed.values() else word
 
     def are_complete(self, header: Iterable[str]) -> bool:
-        """Whether a header names a user and a target."""
+        """Return whether a header names a user and a target."""
         words = set(map(self.word, header))
         return not (words.isdisjoint(_USERS) or words.isdisjoint(_TARGETS))
 
@@ -113,11 +114,11 @@ class Headings:
 
         Args:
             header: the names of all columns.
-            line: the line of the file where they are, for errors.
-            least: how many cells a row has at least; all of them by default.
+            line: the line of the header in the file, for errors.
+            least: the fewest cells of a row; by default, one for each column.
 
         Raises:
-            InvalidInputError: one is missing, or two have the same name.
+            InvalidInputError: a column is missing, or two have the same meaning.
         """
         places: dict[str, int] = {}
         names: dict[str, int] = {}
@@ -128,7 +129,7 @@ class Headings:
             )
             if first != index:
                 raise InvalidInputError(
-                    f"{header[first]!r:.60} and {name!r:.60} name the same thing: remove or "
+                    f"{header[first]!r:.60} and {name!r:.60} have the same meaning: remove or "
                     "rename one",
                     source=self._source,
                     line=line,
@@ -141,7 +142,7 @@ class Headings:
             if missing:
                 wanted = f"{', '.join(missing)} by the names in columns="
             raise InvalidInputError(
-                f"columns found: {found}; wanted: {wanted}",
+                f"columns found: {found}; columns needed: {wanted}",
                 source=self._source,
                 line=line,
             )
@@ -154,8 +155,8 @@ class Columns:
 
     Attributes:
         header: the names of all columns.
-        places: the place of each column that matters, by its word.
-        least: how many cells a row has at least.
+        places: the index of each column that names users or targets, by its meaning.
+        least: the fewest cells of a row.
     """
 
     header: tuple[str, ...]
@@ -164,19 +165,19 @@ class Columns:
 
     @property
     def only_username(self) -> int | None:
-        """The place of the usernames, where no other column names users."""
+        """The index of the username column, if no other column names users."""
         return None if "user_id" in self.places else self.places["username"]
 
     @property
     def only_target(self) -> int | None:
-        """The place of the column that names targets, where there is one only."""
+        """The index of the column that names targets, if there is only one."""
         places = [place for word, place in self.places.items() if word in _TARGETS]
         return places[0] if len(places) == 1 else None
 
     def fitted(self, cells: Sequence[Any]) -> Sequence[Any]:
         """Return the cells of a row, one for each column.
 
-        A row may end with a delimiter too many, or before columns that have no name.
+        A row may end with surplus delimiters, or before columns without a name.
 
         Raises:
             BadRow: it has more or fewer cells.
@@ -187,13 +188,14 @@ class Columns:
         if self.least <= end <= width:
             return [*cells[:end], *[None] * (width - end)]
         cause = "a quote" if end > width else "a delimiter or a quote"
-        raise BadRow(f"expected {width} cells, found {len(cells)}; is {cause} missing?")
+        expected = f"{width} cell{'s' * (width != 1)}"
+        raise BadRow(f"expected {expected}, found {len(cells)}; is {cause} missing?")
 
     def target(self, cells: Sequence[Any]) -> Target:
         """Return the target that a row names.
 
         Raises:
-            BadRow: it names none, or two.
+            BadRow: it names no target, or two.
         """
         targets = []
         for kind in KINDS:
@@ -207,14 +209,14 @@ class Columns:
         if not targets:
             raise BadRow(f"no course or learning plan: fill in {self._names(_TARGETS)}")
         if len(targets) > 1:
-            raise BadRow(f"{targets[0]} and {targets[1]}: give one of them in a row")
+            raise BadRow(f"the row names {targets[0]} and {targets[1]}: give one target in a row")
         return targets[0]
 
     def user(self, cells: Sequence[Any]) -> UserKey:
         """Return the user that a row names.
 
         Raises:
-            BadRow: it names none.
+            BadRow: it does not name a user.
         """
         user_id = read_id(*self._cell(cells, "user_id"))
         username = read_name(*self._cell(cells, "username"))
@@ -236,10 +238,10 @@ class Columns:
 
 
 def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
-    """Yield a warning for each column that asks for something else than the job does.
+    """Yield a warning for each column that contradicts the terms of the job.
 
-    `mode`, `reset_tracking` and `include_staff` are arguments of the job: a column of that name is
-    not read.
+    `mode`, `reset_tracking` and `include_staff` are arguments of the job: columns with these names
+    are not read.
     """
     for place, name in enumerate(rows.header):
         word = _squashed(name)

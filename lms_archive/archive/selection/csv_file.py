@@ -1,4 +1,4 @@
-"""Read a CSV file: its encoding, its delimiter and its header are found, its rows judged."""
+"""Read a CSV file: detect its encoding, delimiter and header, and check its rows."""
 
 from __future__ import annotations
 
@@ -50,11 +50,12 @@ def read_csv(
     columns: Mapping[str, str] | None = None,
     added_in: AddedIn | None = None,
 ) -> Rows:
-    """Return the rows of a CSV file, or of an open file.
+    """Read the rows of a CSV file, or of an open file.
 
-    Comma, semicolon or tab; UTF-8 with or without BOM, UTF-16 with BOM, or *encoding*. Lines
-    above the header are passed over. Blank lines and lines of empty cells ask for nothing. A row
-    that cannot be used is kept with its reason. *added_in* recognizes the files of this library.
+    The delimiter is a comma, a semicolon or a tab; the encoding is UTF-8 with or without BOM,
+    UTF-16 with BOM, or *encoding*. Titles above the header, blank lines and lines of empty cells
+    are ignored. A row that cannot be used is kept with its reason. *added_in* recognizes the files
+    of this library.
 
     Raises:
         InvalidInputError: the file cannot be read at all, or lacks a column.
@@ -72,9 +73,9 @@ def read_csv(
 
 
 def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
-    """Open a file; return it, and its name for errors.
+    """Open a file, and return it with its name for errors.
 
-    A file that is open already is read whole: it may be a pipe, which can be read only once.
+    An open file is read completely, because it may be a pipe, which can be read only once.
     """
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
@@ -98,20 +99,20 @@ def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
         raise InvalidInputError(f"is not a path: {error}", source=path) from None
     if file is None:
         raise InvalidInputError(
-            "is a pipe or a device, not an ordinary file: save it first, or give the open file "
-            "(sys.stdin, for example)",
+            "is a pipe or a device, not an ordinary file: save it to a file, or give an open file "
+            "such as sys.stdin",
             source=path,
         )
     return file, path
 
 
 def _content(file: Any, name: str) -> str | bytes:
-    """Return what an open file holds from where it stands."""
+    """Return the rest of an open file from its current position."""
     try:
         content = file.read()
     except UnicodeError as error:
         raise InvalidInputError(
-            f"is open in another encoding than its own, or is not text: {error}", source=name
+            f"is open with a wrong encoding, or is not text: {error}", source=name
         ) from None
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"cannot be read: {error}", source=name) from None
@@ -142,7 +143,7 @@ def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings)
     try:
         text = io.TextIOWrapper(file, encoding, newline="")
     except (LookupError, TypeError, ValueError):
-        raise InvalidInputError(f"there is no encoding {encoding!r}", source=name) from None
+        raise InvalidInputError(f"the encoding {encoding!r} is unknown", source=name) from None
     try:
         return _read(text, name, headings)
     except UnicodeError:
@@ -154,7 +155,7 @@ def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings)
 
 
 def _not_text(file: BinaryIO, encoding: str, name: str) -> InvalidInputError:
-    """Return the error with its place, which a decoder that is fed in blocks does not know."""
+    """Return the error with its line and byte, which a decoder of blocks does not know."""
     file.seek(0)
     data, line, place = file.read(), None, ""
     with suppress(UnicodeError):
@@ -164,8 +165,8 @@ def _not_text(file: BinaryIO, encoding: str, name: str) -> InvalidInputError:
             place = f" (byte {error.start + 1:,})"
             line = 1 + data[: error.start].decode(encoding, "ignore").count("\n")
     return InvalidInputError(
-        f"not text in {encoding}{place}. Save it as 'CSV UTF-8', or name its encoding: "
-        "from_csv(..., encoding='cp1252') for a file of a Western Windows",
+        f"not text in {encoding}{place}. Save it as 'CSV UTF-8', or give its encoding: "
+        "from_csv(..., encoding='cp1252') for a file from Windows in Western Europe or America",
         source=name,
         line=line,
     )
@@ -173,7 +174,7 @@ def _not_text(file: BinaryIO, encoding: str, name: str) -> InvalidInputError:
 
 @contextmanager
 def _any_length() -> Iterator[None]:
-    """Let a cell be as long as it is: one that is too long is a bad row, not a bad file."""
+    """Allow cells of any length: a cell that is too long is a bad row, not a bad file."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield
@@ -182,7 +183,7 @@ def _any_length() -> Iterator[None]:
 
 
 def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
-    if sys.version_info < (3, 11):  # its csv module takes no NUL
+    if sys.version_info < (3, 11):  # its csv module refuses NUL
         text = (line.replace("\0", NUL_IN_CSV) for line in text)
     lines = iter(text)
     head = list(islice(lines, _LINES_TO_HEADER))
@@ -196,7 +197,7 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
             raise broken_off(error, name, above + 1) from None
         header = [cell if cell.strip() else f"column {at}" for at, cell in enumerate(names, 1)]
         added = headings.added_in(list(map(unguarded, names)))
-        if added is not None:  # a file of ours: each name is as it was given
+        if added is not None:  # this library wrote the file: restore the user's names
             header = list(map(unguarded, names))
         named = [at for at, cell in enumerate(names, 1) if cell.strip()]
         columns = headings.columns(header, above + 1, least=max(named, default=0))
@@ -209,8 +210,8 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
         )
         if titles:
             reader.note(
-                f"{Path(name).name}: line {above + 1} names the columns; the titles above it were "
-                "not read"
+                f"{Path(name).name}: line {above + 1} is the header; the titles above it were not "
+                "read"
             )
         reader.add_csv(csv_reader, above)
     return reader.rows()
@@ -219,17 +220,18 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
 def _find_header(
     head: Sequence[str], name: str, headings: Headings
 ) -> tuple[int, str, Sequence[str]]:
-    """Return how many lines are above the header, the delimiter, and the titles among them.
+    """Return how many lines are above the header, the delimiter, and the titles in these lines.
 
     The header is the first line that names a user and a target. Above it there may be a line such
-    as `sep=;` and titles, which have fewer cells. Where no line is a header, the first one is
-    returned as such, so that the error can show its columns.
+    as `sep=;` and titles, which have fewer cells. If no line is a header, return the first line as
+    the header, so that the error can show its columns.
     """
     if not any(map(str.strip, head)):
-        raise InvalidInputError("it is empty", source=name, line=1)
+        raise InvalidInputError("the file is empty", source=name, line=1)
     if NUL_IN_CSV in head[0]:
         raise InvalidInputError(
-            "not a CSV file: it holds NUL bytes. UTF-16 without BOM? encoding='utf-16-le'",
+            "not a CSV file: it contains NUL bytes. For UTF-16 without BOM give "
+            "encoding='utf-16-le'",
             source=name,
             line=1,
         )
@@ -253,8 +255,8 @@ def _find_header(
             for number, title in enumerate(head[first:above], start=first + 1):
                 if len(cells(title, delimiter)) >= width:
                     raise InvalidInputError(
-                        f"line {above + 1} names the columns, and this line above it is not a "
-                        "title: remove what is above the header",
+                        f"line {above + 1} is the header, but this line above it is not a title: "
+                        "remove the lines above the header",
                         source=name,
                         line=number,
                     )

@@ -1,4 +1,4 @@
-"""Read rows, users and exclusions that a program has in memory."""
+"""Read rows, users and exclusions from objects in memory."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ __all__ = ["read_exclusions", "read_people", "read_places", "read_rows", "read_u
 
 _SOURCE = "rows"
 _SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IGNORECASE)
-"""A text that holds several names, or is the path of a file."""
+"""Matches a text that contains several names, or is the path of a file."""
 
 
 def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) -> Rows:
-    """Return the rows of mappings, a DataFrame, an Arrow table, or records with their ids.
+    """Read rows from mappings, a DataFrame, an Arrow table, or records of enrollments.
 
     Raises:
-        InvalidInputError: they are not rows, name no user or target, or a cell cannot be kept.
+        InvalidInputError: they are not rows, lack a column, or a cell cannot be stored.
     """
     headings = Headings(_SOURCE, columns)
     table = _column_names(rows)
@@ -72,7 +72,7 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
             reader.note(note)
     for number, (cells, surplus) in enumerate(given, start=1):
         values = [*map(cells.get, header), *surplus]
-        while dict_reader and values and values[-1] is None:  # what csv fills a short row with
+        while dict_reader and values and values[-1] is None:  # csv fills a short row with None
             values.pop()
         reader.add_values(values, number, labels[number - 1] if labels else None)
     return reader.rows()
@@ -99,12 +99,12 @@ def _each_row(rows: Any) -> Iterable[Any]:
 
 
 def _cells(row: Any, number: int) -> dict[Any, Any]:
-    """Return the cells of a row by column; those beyond its columns have the name None."""
+    """Return the cells of a row by column; surplus cells have the name None."""
     if isinstance(row, Mapping):
         cells = {name if name is None else str(name): value for name, value in row.items()}
         if len(cells) < len(row):
             raise InvalidInputError(
-                f"row {number} has two columns whose names are the same text", source=_SOURCE
+                f"row {number} has two columns with the same name as text", source=_SOURCE
             )
         return cells
     if attrs.has(type(row)) and hasattr(row, "user_id"):
@@ -112,7 +112,7 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
             if hasattr(row, f"{kind}_id"):
                 cells = {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
                 name = getattr(row, "username", None)
-                # A record of another platform has ids that are somebody else's here.
+                # The ids in a record of another platform belong to other users here.
                 return cells if name is None else {**cells, "username": name}
     raise InvalidInputError(
         f"row {number} is {_a(row)}; expected a mapping of columns, or a record of "
@@ -122,7 +122,7 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
 
 
 def read_users(target: Target, users: Iterable[Any]) -> Rows:
-    """Return a row for each user of a target: an `int` is an id, a `str` a username.
+    """Build a row for each user of a target: an `int` is an id, a `str` a username.
 
     Raises:
         InvalidInputError: this is not a list of users.
@@ -142,8 +142,8 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
             builder.add(cells, None, None, None, Fault("bad_row", str(error)))
     if numbers and numbers == count:
         builder.notes.append(
-            f"{target}: all users were given as numbers ({count:,}), so each is taken as a user "
-            "id; usernames are given as text"
+            f"{target}: all users are numbers ({count:,}), so each is read as a user id; give "
+            "usernames as text"
         )
     return builder.rows()
 
@@ -198,10 +198,10 @@ def _cell(value: Any) -> Any:
 
 
 def read_exclusions(exclude: Any) -> frozenset[int | str]:
-    """Return the ids and usernames that are left alone.
+    """Return the ids and usernames to leave alone.
 
     Raises:
-        InvalidInputError: this is not a list of ids and usernames, or one of them cannot be.
+        InvalidInputError: this is not a list of ids and usernames, or an item cannot be used.
     """
     exclude = to_python(exclude)
     if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
@@ -217,29 +217,29 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
             excluded.add(user.strip() if isinstance(user, str) else user)
     except BadRow as error:
         raise InvalidInputError(
-            f"exclude holds ids (int) and usernames (str), and one of them cannot be: {error}"
+            f"exclude takes ids (int) and usernames (str), but an item cannot be used: {error}"
         ) from None
     return frozenset(excluded)
 
 
 def _user(value: Any) -> int | str:
-    """Return the user that a value stands for.
+    """Return the user that a value names.
 
     Raises:
-        BadRow: it stands for none.
+        BadRow: it does not name a user.
     """
     name = read_name(value, "username") if isinstance(value, str) else None
     user = read_id(value, "user_id") if name is None else name
     if user is None:
-        raise BadRow("no user: it is blank")
+        raise BadRow("no user: the value is blank")
     return user
 
 
 def _listed(items: Any, argument: str) -> Iterable[Any]:
-    """Return what can be a list of ids and usernames.
+    """Return the items if they can be a list of ids and usernames.
 
     Raises:
-        InvalidInputError: it is a text, a table, an open file, or not iterable.
+        InvalidInputError: this is a text, a table, an open file, or not iterable.
     """
     expected = f"{argument} takes a list of ids (int) and usernames (str)"
     if hasattr(items, "columns") or hasattr(items, "column_names"):

@@ -1,7 +1,7 @@
-"""The labels in the index of a DataFrame: read, kept in one column of a ledger, and restored.
+"""Read the labels in the index of a DataFrame, store them in a ledger, and restore them.
 
 A label is a whole number, a text, a number, a flag, a day, a time or a duration, or several of
-these in an index of several levels. A missing one is NaN. Aware times are kept in UTC.
+these in an index of several levels. A missing label is NaN. Aware times are stored in UTC.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Label", "Levels", "indexed", "label_from", "read_labels", "to_label"]
 
 Label = int | str | float | date | timedelta | tuple[Any, ...]
-"""What can be kept of an index; `date` includes `datetime`, `int` includes `bool`."""
+"""A label that can be stored; `date` includes `datetime`, `int` includes `bool`."""
 
 _MARK: Final = "label:"
-"""Before the JSON of a label that is neither a whole number nor an ordinary text."""
+"""The prefix of the JSON of a label that is neither a whole number nor an ordinary text."""
 _LARGEST: Final = 2**63
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Levels(tuple[Any, ...]):  # noqa: SLOT001  a tuple cannot have slots
-    """A label in an index of several levels, and the names of these levels."""
+    """A label in an index of several levels, with the names of the levels."""
 
     names: Sequence[str | None]
 
@@ -41,9 +41,9 @@ class Levels(tuple[Any, ...]):  # noqa: SLOT001  a tuple cannot have slots
 
 
 def read_labels(frame: Any) -> tuple[list[Label], str | None]:
-    """Return the labels of a DataFrame, where they say more than the position, and a note.
+    """Return the labels of a DataFrame, unless they are plain positions, and a note.
 
-    Where they cannot be kept there are none, and the note says so.
+    If the labels cannot be stored, return none, and a note that says so.
     """
     index = frame.index
     names = [name if isinstance(name, str) else None for name in index.names]
@@ -55,8 +55,8 @@ def read_labels(frame: Any) -> tuple[list[Label], str | None]:
         ]
     except ValueError:
         return [], (
-            f"the index of the DataFrame ({type(index).__name__}) cannot be kept: the index of "
-            "to_pandas() is the position of each row, from 0"
+            f"the index of the DataFrame ({type(index).__name__}) cannot be stored: the index of "
+            "to_pandas() will be the position of each row, from 0"
         )
     if all(type(label) is int for label in labels) and labels == list(range(len(labels))):
         return [], None
@@ -64,10 +64,10 @@ def read_labels(frame: Any) -> tuple[list[Label], str | None]:
 
 
 def _checked(value: Any) -> Label:
-    """Return a value of an index as it is kept.
+    """Return a value of an index in the form that is stored.
 
     Raises:
-        ValueError: it cannot be kept whole.
+        ValueError: it cannot be stored without loss.
     """
     if getattr(value, "nanosecond", 0) > 0 or getattr(value, "nanoseconds", 0) > 0:
         raise ValueError(value)
@@ -88,7 +88,7 @@ def _checked(value: Any) -> Label:
 
 
 def to_label(label: Label | None) -> int | str | None:
-    """Return a label as a column holds it; `label_from` is the way back."""
+    """Return a label as the value of a column; `label_from` is the inverse."""
     if label is None or type(label) is int:
         return label
     if type(label) is str and not label.startswith(_MARK):
@@ -109,7 +109,7 @@ def _plain(label: Any) -> list[Any]:
 
 
 def label_from(kept: int | str | None) -> Label | None:
-    """Return the label that a column holds."""
+    """Return the label from the value of a column."""
     if not isinstance(kept, str) or not kept.startswith(_MARK):
         return kept
     label: Label = _label(*json.loads(kept.removeprefix(_MARK)))
@@ -129,7 +129,7 @@ def _label(kind: str, value: Any, names: Sequence[str | None] = ()) -> Any:
 
 
 def indexed(frame: Any, rows: Iterable[Any]) -> Any:
-    """Give a DataFrame the `label` of each row, or else its `position`, as its index."""
+    """Set the index of a DataFrame to the `label` of each row, or else its `position`."""
     places = [row.position if row.label is None else row.label for row in rows]
     levels = [place for place in places if isinstance(place, Levels)]
     if levels and len(levels) == len(places):

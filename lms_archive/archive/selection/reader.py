@@ -1,4 +1,4 @@
-"""Judge rows as they come, and collect them."""
+"""Check rows one by one, and collect them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _MOST_SHARED = 2**16
 
 
 class RowReader:
-    """Judge rows by one set of rules, whatever they come from.
+    """A reader that checks the rows of any source by the same rules.
 
-    Blank rows ask for nothing. A row that cannot be used is kept with its reason.
+    Blank rows are skipped. A row that cannot be used is kept with its reason.
 
     Args:
         columns: the columns of the source.
-        source: where the rows come from, for errors.
-        name: the same, for the job's repr.
-        dropped: names of columns that are read and not kept.
-        change: what is done to each text before it is read.
+        source: the source of the rows, for errors.
+        name: the source of the rows, for the job's repr.
+        dropped: names of columns that are not kept.
+        change: a function that is applied to each text first.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RowReader:
         self._shared: dict[str, str] = {}
 
     def note(self, text: str) -> None:
-        """Keep a text for the plan's warnings."""
+        """Add a text to the plan's warnings."""
         self._builder.notes.append(text)
 
     def rows(self) -> Rows:
@@ -59,31 +59,31 @@ class RowReader:
         return self._builder.rows()
 
     def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:
-        """Add a row of values of any kind; it is the *number*-th one.
+        """Add row *number*, whose values may be of any type.
 
         Raises:
-            InvalidInputError: a value cannot be kept.
+            InvalidInputError: a value cannot be stored.
         """
         values, cells = list(map(to_python, values)), []
         try:
             for value in values:
-                cells.append(to_cell(value))  # noqa: PERF401  its length says where it failed
+                cells.append(to_cell(value))  # noqa: PERF401  its length shows where it failed
         except ValueError as error:
             raise InvalidInputError(
-                f"row {number}: cannot be kept: {error}; give it as text",
+                f"row {number}: the value cannot be stored: {error}; give it as text",
                 source=self._source,
                 column=self._columns.header[len(cells)],
             ) from None
         self._add(values, cells, None, label)
 
     def add_csv(self, reader: Any, above: int) -> None:
-        """Add all rows of a `csv.reader`; *above* lines are before those that it reads.
+        """Add all rows of a `csv.reader`; the file has *above* lines before those that it reads.
 
-        Where one column names the user and one the target, most rows go a short way, which is
-        four times as fast. It decides nothing: a row that is not as usual goes the long way.
+        Where one column names the user and one column the target, ordinary rows take a fast path
+        (four times as fast); it makes no decisions, and every unusual row takes the slow path.
 
         Raises:
-            InvalidInputError: the text breaks off.
+            InvalidInputError: the CSV cannot be read to its end.
         """
         columns = self._columns
         add_entry, add_line = self._builder.entries.append, self._builder.lines.append
@@ -119,7 +119,7 @@ class RowReader:
         return self._add(cells, list(map(self._share, cells)), line)
 
     def _share(self, text: str) -> str:
-        """Return a text that is equal and the same each time: what is often equal is kept once."""
+        """Return one shared object for equal texts, to save memory."""
         if len(self._shared) > _MOST_SHARED:
             self._shared.clear()
         return self._shared.setdefault(text, text)
@@ -131,7 +131,7 @@ class RowReader:
         line: int | None,
         label: Label | None = None,
     ) -> int | None:
-        """Judge one row by its values, add its cells, and return the number of its target."""
+        """Check one row by its values, add its cells, and return the number of its target."""
         if all(map(is_blank, values)):
             self._builder.skip_blank()
             return None
@@ -147,9 +147,9 @@ class RowReader:
 
 
 def broken_off(error: csv.Error, source: str, line: int) -> InvalidInputError:
-    """Return the error for CSV that cannot be read on from a line."""
+    """Return the error for CSV that cannot be read from a line on."""
     return InvalidInputError(
-        f"the CSV breaks off here: {error}. Look for a quote that is not closed",
+        f"the CSV cannot be read from here on: {error}. Look for a quote that is not closed",
         source=source,
         line=line,
     )

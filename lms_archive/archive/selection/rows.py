@@ -1,4 +1,4 @@
-"""What is asked for: rows that name a target and a user, and whole targets."""
+"""The parts of a selection: rows that name a target and a user, and whole targets."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ Form = Literal["hand_picked", "select_all"]
 Targets = Literal["courses", "learning_plans"]
 
 UserKey = int | str | tuple[int, str]
-"""A user as asked for: an id, a username, or both, which must then agree."""
+"""A user as a row names it: an id, a username, or both, which must then agree."""
 
 Entry = tuple[Any, ...]
-"""A row as it is kept: the number of its target or -1, its user or None, then its cells."""
+"""The stored form of a row: the number of its target or -1, its user or None, then its cells."""
 
 _NO_TARGET = -1
 
 
 @frozen
 class Target:
-    """Where enrollments are archived, as asked for: an id, a code, or both, which must agree."""
+    """A course or learning plan as a row names it: an id, a code, or both, which must agree."""
 
     kind: TargetKind
     target_id: int | None = None
@@ -56,7 +56,7 @@ class Target:
 
     @classmethod
     def of(cls, kind: TargetKind, key: int | str) -> Target:
-        """Return the target that a user names: an `int` is an id, a `str` is a code, always."""
+        """Return the target with this key: an `int` is always an id, a `str` always a code."""
         key = to_python(key)
         if is_id(key):
             return cls(kind, target_id=key)
@@ -72,7 +72,7 @@ class Target:
 
 @frozen
 class Fault:
-    """Why a row cannot be used as it stands."""
+    """The reason why a row cannot be used."""
 
     code: str
     reason: str
@@ -80,17 +80,17 @@ class Fault:
 
 @frozen
 class Row:
-    """One row asked for.
+    """A row of a job.
 
     Attributes:
-        index: its place in the job, from 0.
+        index: its index in the job, from 0.
         line: the line of the file where it begins, or None for rows in memory.
         target: the target that it names, or None where it has a fault.
-        user: the user that it names, likewise.
-        cells: what was given, by column.
+        user: the user that it names, or None where it has a fault.
+        cells: its cells, unchanged, by column.
         fault: why it cannot be used, or None.
-        position: its place among the rows that were given, from 0, blank rows counted.
-        label: its label in the index of the DataFrame that it came from, if that has labels.
+        position: its position in the input, from 0, blank rows included.
+        label: its label in the index of its DataFrame, or None.
     """
 
     index: int
@@ -105,20 +105,21 @@ class Row:
 
 @frozen
 class Rows:
-    """The rows of one source, in its order; `RowsBuilder` makes them.
+    """The rows of one source, in its order; `RowsBuilder` builds them.
 
-    A row is kept as one short tuple of numbers and texts, so that a million of them are small.
+    A row is stored as a short tuple of numbers and texts, so that a million rows need little
+    memory.
 
     Attributes:
         header: the names of the columns.
         targets: the targets that the rows name, each once.
-        entries: the rows, see `Entry`; one that ends early has fewer cells than the header.
+        entries: the rows, see `Entry`; a short row has fewer cells than the header.
         lines: for each row the line of the file where it begins, or 0.
-        faults: why rows cannot be used, by their place: such a row has no target and no user.
-        blanks: for each blank row that was given, how many rows are before it.
-        labels: the labels of rows in the index of a DataFrame, by their place.
-        source: where they come from: the name of a file, a target, or nothing.
-        notes: what to tell in the plan's warnings.
+        faults: why rows cannot be used, by index: such a row has no target and no user.
+        blanks: for each blank row of the input, how many rows are before it.
+        labels: the labels of rows in the index of a DataFrame, by index.
+        source: the name of the file, the target, or empty.
+        notes: texts for the plan's warnings.
     """
 
     header: tuple[str, ...]
@@ -135,7 +136,7 @@ class Rows:
         return len(self.entries)
 
     def row(self, index: int, offset: int = 0, given: int = 0) -> Row:
-        """Return a row; before these rows the job has *offset* rows, of *given* that were given."""
+        """Return a row; the job has *offset* rows before these, from *given* input rows."""
         number, user, *cells = self.entries[index]
         return Row(
             index + offset,
@@ -149,7 +150,7 @@ class Rows:
         )
 
     def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
-        """Yield each target with the places of the rows that name it."""
+        """Return each target with the indexes of the rows that name it."""
         places = [array("I") for _ in self.targets]
         for index, entry in enumerate(self.entries):
             if entry[0] != _NO_TARGET:
@@ -164,16 +165,16 @@ class Rows:
         return user if isinstance(user, int) else None
 
     def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
-        """Return the users that the rows at these places name."""
+        """Return the users that the rows at these indexes name."""
         return [self.entries[place][1] for place in places]
 
 
 class RowsBuilder:
-    """Collect rows, and make a `Rows` of them.
+    """A builder of `Rows`.
 
     Args:
         header: the names of the columns.
-        source: where the rows come from, for the job's repr.
+        source: the source of the rows, for the job's repr.
     """
 
     def __init__(self, header: Iterable[str], source: str = "") -> None:
@@ -200,8 +201,7 @@ class RowsBuilder:
     ) -> int:
         """Add one row, and return the number of its target.
 
-        A row without target and user comes with the fault that says why. Its position is the next
-        one, unless it is given.
+        A row without target and user needs a fault. The position is the next one by default.
         """
         while position is not None and position > len(self.entries) + len(self._blanks):
             self.skip_blank()
@@ -217,11 +217,11 @@ class RowsBuilder:
         return number
 
     def skip_blank(self) -> None:
-        """Count a row that asks for nothing."""
+        """Count a blank row."""
         self._blanks.append(len(self.entries))
 
     def rows(self) -> Rows:
-        """Return all that was added."""
+        """Return all rows that were added."""
         return Rows(
             header=self.header,
             targets=tuple(self._numbers),
@@ -237,12 +237,13 @@ class RowsBuilder:
 
 @frozen
 class Everything:
-    """All enrollments of a target that a job takes; a plan makes rows of them.
+    """All enrollments of a target that match the terms of a job; planning turns them into rows.
 
     Attributes:
-        target: where they are.
-        inactive_since: only users whose last access lies before this (aware), or so long ago.
-        exclude: ids and usernames that are left alone.
+        target: the course or learning plan.
+        inactive_since: only users whose last access is before this (aware), or at least this long
+            ago.
+        exclude: ids and usernames to leave alone.
         form: `"select_all"` asks for the platform's select-all form where it is safe.
     """
 
@@ -322,7 +323,7 @@ class Selection:
         return tuple(accumulate(given, initial=0))
 
     def __len__(self) -> int:
-        """Return the number of rows that are known before planning."""
+        """Return the number of rows before planning, without those of whole targets."""
         return sum(len(part) for part in self.rows)
 
     @property
@@ -331,7 +332,7 @@ class Selection:
         return (part for part in self.parts if isinstance(part, Rows))
 
     def where(self, index: int) -> str:
-        """Return the words for a row's place."""
+        """Return the place of a row, as text for messages."""
         row = self[index]
         return f"line {row.line}" if row.line else f"row {(row.position or 0) + 1}"
 

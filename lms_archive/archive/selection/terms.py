@@ -1,27 +1,37 @@
-"""What a job does with its rows, and which enrollments it takes."""
+"""The terms of a job: the mode, the tracking, and which enrollments it includes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypedDict
 
 from attrs import Attribute, field, fields, frozen
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.records.status import ARCHIVABLE, STATUS_WORDS, ArchiveMode, EnrollmentStatus
+from lms_archive.records.status import (
+    ARCHIVABLE,
+    STATUS_WORDS,
+    ArchiveMode,
+    EnrollmentStatus,
+    StatusWord,
+)
 
-__all__ = ["Terms"]
+__all__ = ["TERM_DEFAULTS", "TermOptions", "Terms"]
+
+Status = EnrollmentStatus | StatusWord | Literal["any"]
 
 
 def _mode(value: ArchiveMode | str) -> ArchiveMode:
     try:
         return ArchiveMode(value)
     except ValueError:
-        raise InvalidInputError(f"mode is 'unenroll' or 're-enroll', not {value!r}") from None
+        raise InvalidInputError(f"mode must be 'unenroll' or 're-enroll', not {value!r}") from None
 
 
 def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{attribute.name} is a decision: True or False, not {value!r}")
+        raise InvalidInputError(f"{attribute.name} must be True or False, not {value!r}")
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
@@ -34,20 +44,38 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
         status = STATUS_WORDS.get(str(word))
         if status not in ARCHIVABLE:
             known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
-            raise InvalidInputError(f"only={word!r}: what can be archived is {known}, or 'any'")
+            raise InvalidInputError(f"only={word!r} is not possible: give {known}, or 'any' alone")
         found.append(status)
     if not found:
-        raise InvalidInputError("only names no status")
+        raise InvalidInputError("only is empty: give a status, several, or 'any'")
     return tuple(sorted(set(found)))
+
+
+class _Decisions(TypedDict):
+    mode: ArchiveMode | Literal["unenroll", "re-enroll"]
+    reset_tracking: bool
+
+
+class TermOptions(_Decisions, total=False):
+    """The terms of a job, as its builders take them; see `ArchiveJob`."""
+
+    only: Status | Iterable[Status]
+    include_staff: bool
+
+
+TERM_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"only": "completed", "include_staff": False}
+)
+"""The terms that need not be given."""
 
 
 @frozen(kw_only=True)
 class Terms:
-    """What a job does with each of its rows, and which enrollments it takes."""
+    """The rules that apply to every row of a job, and which enrollments it includes."""
 
     mode: ArchiveMode = field(converter=_mode)
     reset_tracking: bool = field(validator=_decided)
-    only: tuple[EnrollmentStatus, ...] = field(converter=_only)
+    only: tuple[EnrollmentStatus, ...] = field(default="completed", converter=_only)
     include_staff: bool = field(default=False, validator=_decided)
 
     def difference(self, other: Terms) -> str:

@@ -1,1 +1,1 @@
-"""Values that the phases of a job exchange: chunks, outcomes, what a plan decides."""
+"""Values that planning, running and the ledger exchange: chunks, outcomes, plan data."""

@@ -1,4 +1,4 @@
-"""Cutting a selection into chunks: pure, the same chunks for the same rows."""
+"""Split the planned enrollments of a target into chunks: the same rows make the same chunks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lms_archive.archive.selection import Form
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "cut"]
+__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "split_into_chunks"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNIT = timedelta(microseconds=1)
@@ -21,10 +21,10 @@ _UNIT = timedelta(microseconds=1)
 
 @frozen(kw_only=True)
 class PlannedTarget:
-    """A target as found on the platform.
+    """A course or learning plan as it was read from the platform.
 
-    `courses` and `credits` are those of a learning plan; `listed` is how many enrollments were
-    read in the target.
+    `courses` and `credits` are those of a learning plan; `listed` is how many enrollments the
+    target had when it was read.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class PlannedTarget:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from every other target."""
+        """The kind and id, which identify the target."""
         return self.kind, self.target_id
 
     def __str__(self) -> str:
@@ -68,10 +68,10 @@ class Chunk:
 
     Attributes:
         chunk_id: the hash of its content: the same rows make the same chunk.
-        target: where they are.
-        members: the pre-images, in input order.
-        read_at: the platform's time (UTC) at which the reading of the pre-images began.
-        form: `"select_all"` where one call names no users but takes all of the target.
+        target: the course or learning plan.
+        members: the planned enrollments, in input order.
+        read_at: the platform's time (UTC) when the reading of the enrollments began.
+        form: `"select_all"` where the call names no users, but takes all of the target.
     """
 
     chunk_id: str
@@ -84,7 +84,7 @@ class Chunk:
         return len(self.members)
 
 
-def cut(
+def split_into_chunks(
     target: PlannedTarget,
     members: Sequence[PlannedEnrollment],
     *,
@@ -95,11 +95,11 @@ def cut(
 ) -> Iterator[Chunk]:
     """Cut the rows of one target into chunks of at most *size*, in their order."""
     for start in range(0, len(members), size):
-        part = tuple(members[start : start + size])
+        own_members = tuple(members[start : start + size])
         yield Chunk(
-            chunk_id=_chunk_id(target, part, terms, form),
+            chunk_id=_chunk_id(target, own_members, terms, form),
             target=target,
-            members=part,
+            members=own_members,
             read_at=read_at,
             form=form,
         )
@@ -110,7 +110,7 @@ def _chunk_id(
 ) -> str:
     content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
-        [[one.user_id, one.enrolled_at and (one.enrolled_at - _EPOCH) // _UNIT] for one in members],
+        [[m.user_id, m.enrolled_at and (m.enrolled_at - _EPOCH) // _UNIT] for m in members],
     ]
     if form != "hand_picked":
         content.append([form])

@@ -1,4 +1,4 @@
-"""What became of a row: four kinds, a stable code, a reason that says what to do."""
+"""The outcome of a row: one of four kinds, a stable code, and a reason that says what to do."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ CODES: Final[Mapping[str, str]] = {
     "job_not_ended": "unknown",
     "unreadable": "unknown",
 }
-"""Every code and the kind it belongs to. `docs/reference/outcomes.md`: causes and cures."""
+"""The kind of each code. `docs/reference/outcomes.md` explains causes and remedies."""
 
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
-"""What may become of a course without the row being incomplete."""
+"""The statuses of a course with which the row of its learning plan is complete."""
 
 
 @frozen
 class CourseOutcome:
-    """What became of a user's enrollment in one course of the learning plan.
+    """The outcome of a user's enrollment in one course of the learning plan.
 
     Attributes:
         course_id: the course.
-        status: `"archived"`: as asked. `"not_enrolled"`: neither enrolled nor archived now.
-            `"not_archived"`: still as it was. `"still_enrolled"`: archived, and active all the
-            same. `"not_re_enrolled"`: archived, and not enrolled again. `"missing"`: the
-            course was deleted meanwhile, and its lists are not found any more.
-        record_id: the archived record, where there is one.
+        status: `"archived"`: as requested. `"not_enrolled"`: the user was not enrolled, and
+            nothing was archived. `"not_archived"`: the enrollment is unchanged.
+            `"still_enrolled"`: archived, but still active. `"not_re_enrolled"`: archived, but not
+            enrolled again. `"missing"`: the course was deleted meanwhile, and its lists are gone.
+        record_id: the id of the archived record, or None.
     """
 
     course_id: int
@@ -75,25 +75,25 @@ class CourseOutcome:
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of one row asked for.
+    """The outcome of one row of a job.
 
     Attributes:
         kind: `"archived"`: an archived record of exactly this enrollment was read back.
-            `"skipped"`: never sent. `"failed"`: sent, and the enrollment is still active.
-            `"unknown"`: sent, and not settled yet: `resume` looks again.
+            `"skipped"`: never sent. `"failed"`: sent, but the enrollment is still active.
+            `"unknown"`: sent, but not settled yet: `resume` looks again.
         code: a stable word for the reason.
         reason: a sentence that says what to do.
-        line: where the row begins in its file (the header is line 1), or None.
-        row: the row as given.
-        target: the course or learning plan asked for, or None where the row names none.
-        user: the user asked for: an id (int) or a username (str), or None likewise.
-        record: the archived enrollment, where there is one.
-        courses: for a learning plan: what became of each of its courses.
-        differences: where what was archived disagrees with what was read before.
-        user_id: the user's id, where it was found out.
-        position: the place of the row among the rows that were given, from 0, blank rows counted.
-        label: its label in the index of the DataFrame that it came from, if that has labels:
-            a tuple where the index has several levels, NaN where it is missing there.
+        line: the line of the file where the row begins (the header is line 1), or None.
+        row: the cells of the row, unchanged, by column.
+        target: the course or learning plan that the row names, or None.
+        user: the user that the row names: an id (int), a username (str), or None.
+        record: the archived enrollment, or None.
+        courses: for a learning plan, the outcome of each of its courses.
+        differences: differences between the archived record and the enrollment as planned.
+        user_id: the user's id, or None where it is unknown.
+        position: the position of the row in the input, from 0, blank rows included.
+        label: the label of the row in the index of its DataFrame, or None: a tuple where the
+            index has several levels, NaN for a missing label.
     """
 
     kind: str
@@ -112,18 +112,18 @@ class Outcome:
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether it is archived, and something is not as asked all the same."""
+        """Whether the row is archived, but not exactly as requested."""
         if self.kind != "archived":
             return False
-        courses = any(one.status not in AS_ASKED for one in self.courses)
+        courses = any(course.status not in AS_ASKED for course in self.courses)
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
 
     @classmethod
-    def of(cls, row: Row, code: str, reason: str, **more: Any) -> Outcome:
-        """The outcome of a row; its kind is that of the code.
+    def of(cls, row: Row, code: str, reason: str, **details: Any) -> Outcome:
+        """Return an outcome of a row; the code determines the kind.
 
-        Half a character, which a platform's words may hold and no file can, is shown escaped.
+        Lone surrogates, which the platform may send but no file can hold, are escaped.
         """
         reason = reason.encode("utf-8", "backslashreplace").decode()
         user = row.user[1] if isinstance(row.user, tuple) else row.user
@@ -137,7 +137,7 @@ class Outcome:
             row=row.cells,
             target=row.target,
             user=user,
-            **more,
+            **details,
         )
 
 
@@ -146,12 +146,12 @@ class PendingRow:
     """A row that has no outcome yet.
 
     Attributes:
-        line: where the row begins in its file (the header is line 1), or None.
-        row: the row as given.
-        target: the course or learning plan asked for.
-        user: the user asked for: an id (int) or a username (str).
-        position: the place of the row among the rows that were given, as in `Outcome`.
-        label: its label in the index of a DataFrame, as in `Outcome`.
+        line: the line of the file where the row begins (the header is line 1), or None.
+        row: the cells of the row, unchanged, by column.
+        target: the course or learning plan that the row names.
+        user: the user that the row names: an id (int) or a username (str).
+        position: the position of the row in the input, as in `Outcome`.
+        label: the label of the row in the index of its DataFrame, as in `Outcome`.
     """
 
     line: int | None
@@ -164,9 +164,10 @@ class PendingRow:
 
 @frozen
 class Skip:
-    """A row that is not sent, and why; `username` is the name that was found for its user.
+    """A row that is not sent, and why; `username` is the name that the platform has for its user.
 
-    A course row that is carried along names the `along` row of the plan, and its course.
+    Where the row of a learning plan archives a course row as well, `along` is the index of the
+    plan's row, and `course_id` the course.
     """
 
     row: int

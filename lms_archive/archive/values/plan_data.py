@@ -1,4 +1,4 @@
-"""What a plan decides: what is sent, what is not, and what that costs."""
+"""The decisions of a plan: chunks to send, rows to skip, warnings and costs."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["PlanData", "RowLookup"]
 
 
 class RowLookup(Protocol):
-    """Rows by their index in the job, wherever they are kept."""
+    """A mapping from the index of a row in the job to the row."""
 
     def __getitem__(self, index: int, /) -> Row: ...
 
 
 @frozen(kw_only=True)
 class PlanData:
-    """The decisions of a plan, without the rows that they are about.
+    """The decisions of a plan, without its rows.
 
     Attributes:
-        platform: the base URL that the plan was read from.
-        terms: what is done with each row.
-        chunks: what is sent, in this order, each at most `Limits.hand_picked` rows.
-        skips: rows that are not sent, and why.
-        warnings: what to consider before the plan is applied.
-        calls: the calls that `apply` will make, by operation; polls of jobs not counted.
-        duration: how long that takes at least.
+        platform: the base URL of the platform that was read.
+        terms: the mode and the rules that apply to every row.
+        chunks: the chunks to send, in this order, each of at most `Limits.hand_picked` rows.
+        skips: the rows that are not sent, and why.
+        warnings: what to consider before applying the plan.
+        calls: the calls that `apply` will make, by operation, without the polls of jobs.
+        duration: the least time that `apply` will take.
         read_at: the platform's time (UTC) when the reading began.
     """
 

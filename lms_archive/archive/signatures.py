@@ -1,0 +1,56 @@
+"""Show keyword options that are declared once, in a TypedDict, as arguments of each function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+__all__ = ["shows_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F]:
+    """Let `help()` and the API page show the items of *options* in place of `**options`.
+
+    A missing or unknown argument is the usual TypeError.
+
+    Args:
+        options: a TypedDict with the type of each option.
+        defaults: the default of each option that has one.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function)
+        *own, _ = signature.parameters.values()
+        shown = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=defaults.get(name, inspect.Parameter.empty),
+                annotation=getattr(annotation, "__forward_arg__", annotation),
+            )
+            for name, annotation in _annotations_of(options).items()
+        ]
+        positional = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
+        whole = signature.replace(parameters=[*positional, *shown, *own[len(positional) :]])
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            try:
+                whole.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__qualname__}(): {error}") from None
+            return function(*args, **kwargs)
+
+        checked.__signature__ = whole  # type: ignore[attr-defined]
+        return cast("F", checked)
+
+    return decorate
+
+
+def _annotations_of(options: type) -> dict[str, Any]:
+    annotations: dict[str, Any] = options.__annotations__  # with those of its bases
+    return annotations
