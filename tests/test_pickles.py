@@ -22,7 +22,6 @@ from lms_archive import (
     ArchiveJob,
     Client,
     ClientCredentials,
-    InvalidInputError,
     JwtBearer,
     LmsArchiveError,
     PasswordGrant,
@@ -194,12 +193,3 @@ def test_a_result_finds_its_ledger_from_another_folder(
         check=True,
     )
     assert done.stdout.strip() == "1 ['alice'] None"
-
-
-def test_what_cannot_go_says_why(archivist: Client) -> None:
-    """A client with a transport that Python cannot pickle says so, and what to do."""
-    client = archivist.with_options(transport=lambda *_: Response(200, {}, b""))
-    with pytest.raises(InvalidInputError, match="this transport cannot be pickled"):
-        pickle.dumps(client)
-    with pytest.raises(InvalidInputError, match="pickle the client, or list"):
-        pickle.dumps(client.courses.list())

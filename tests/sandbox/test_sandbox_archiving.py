@@ -142,8 +142,6 @@ def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:
         ("in_progress", True),
         ("completed", True),
         ("waiting", False),
-        ("to_confirm", False),
-        ("overbooking", False),
         ("suspended", False),
         ("expelled", False),
     ],
@@ -181,44 +179,6 @@ def test_two_enrollments_are_a_job_that_takes_its_time(
     assert [text[-2:] for (text,) in at] == ["02", "06"]
 
 
-def test_the_file_is_brought_up_to_date_without_a_call(
-    sandbox: Sandbox, http: Http, clock: FakeClock
-) -> None:
-    """SQL on `.path` shows the present, though no client has called meanwhile."""
-    http.archive([3], [100, 101, 102])
-    clock.sleep(2)
-    assert rows(sandbox, COUNTS) == [(11, 1)]
-    clock.sleep(60)
-    assert rows(sandbox, COUNTS) == [(9, 3)]
-    ended = rows(sandbox, "SELECT status, last_update FROM jobs")
-    assert ended == [("completed", "2026-03-01 12:00:06")]
-
-
-def test_a_job_of_no_time_is_done_at_the_next_call() -> None:
-    """With job_seconds=0."""
-    with Sandbox(clock=FakeClock(), job_seconds=0) as sandbox, Http(sandbox) as http:
-        job_hash = http.archive([7], fill(sandbox)).json()["data"]["job_id"]
-        assert http.job(job_hash)["status"] == "completed"
-
-
-def test_every_pair_of_a_course_and_a_user_is_meant_once(sandbox: Sandbox, http: Http) -> None:
-    """Ids that are listed twice count once."""
-    http.archive([3, 4], [100, 101, 100])
-    pairs = rows(sandbox, "SELECT course_id, user_id FROM job_rows")
-    assert pairs == [(3, 100), (3, 101), (4, 100), (4, 101)]
-
-
-def test_re_enrolling_dates_the_enrollment_now_and_keeps_tracking(
-    sandbox: Sandbox, http: Http
-) -> None:
-    """Status, score and time stay when tracking is not reset."""
-    http.archive([3], [100], enrollment_mode="re_enroll")
-    tracked = "enrollment_created_at, enrollment_status, enrollment_time_spent"
-    now = rows(sandbox, f"SELECT {tracked} FROM enrollments WHERE course_id = 3 AND user_id = 100")
-    assert now == [("2026-03-01 12:00:00", "completed", 60)]
-    assert rows(sandbox, COUNTS) == [(12, 1)]
-
-
 def test_the_same_call_again_archives_the_new_enrollment_too(
     sandbox: Sandbox, http: Http, target: Target, clock: FakeClock
 ) -> None:
@@ -241,13 +201,10 @@ def test_without_a_mode_nothing_is_archived(sandbox: Sandbox, http: Http, target
     [
         ({"users": list(range(201))}, "users"),
         ({"users": []}, "users"),
-        ({"users": "100"}, "users"),
         ({"users": [True]}, "users"),
         ({"enrollment_mode": "archive"}, "enrollment_mode"),
-        ({"enrollment_mode": 5}, "enrollment_mode"),
         ({"reset_tracking": "perhaps"}, "reset_tracking"),
         ({"select_all": True, "users": [1]}, "users"),
-        ({"select_all": True, "filters": "completed"}, "filters"),
         ({"select_all": True, "filters": {"enrollment_status": "completed"}}, "filters"),
     ],
 )
@@ -262,13 +219,6 @@ def test_a_bad_body_is_refused_by_name(
     assert (answer.status_code, list(answer.json()["message"])) == (400, [expected])
     assert target.archived(sandbox) == []
     assert rows(sandbox, "SELECT COUNT(*) FROM jobs") == [(0,)]
-
-
-@pytest.mark.parametrize("body", [b"{", b"[]"])
-def test_a_body_that_is_not_a_json_object_is_refused(http: Http, body: bytes) -> None:
-    """400, whatever it is."""
-    answer = http.session.put(f"{http.url}/learn/v1/enrollments", data=body, timeout=5)
-    assert answer.status_code == 400
 
 
 def test_unknown_targets_are_refused_and_two_hundred_users_are_accepted(
@@ -304,15 +254,6 @@ def test_select_all_archives_what_passes_the_filters(
     assert data["background_job"] is True
     assert target.archived(sandbox) == expected
     assert http.job(data["job_id"])["total"] == len(expected)
-
-
-def test_select_all_can_ignore_its_filters(target: Target) -> None:
-    """With the setting everything is archived."""
-    with Sandbox(job_seconds=0, ignores_filters=True) as sandbox, Http(sandbox) as http:
-        fill_plans(sandbox)
-        sandbox.change_learning_plan(60, courses=[])
-        target.select_all(http, filters={"enrollment_status": ["waiting"]})
-        assert target.archived(sandbox) == [100, 101, 102]
 
 
 def test_select_all_takes_the_first_ten_thousand(
