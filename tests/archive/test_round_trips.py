@@ -123,25 +123,7 @@ def test_rows_come_back_and_ask_the_same(
             assert not [cell for cell in cells_of(path) if cell.startswith(RISKY)]
 
 
-@any_files
-@given_any(code=names, usernames=st.lists(names, min_size=1, max_size=4, unique=True))
-@example(code="SAFE ", usernames=["ada ", "+39333100200", "'quoted"])
-def test_lists_are_input(stage: Stage, code: str, usernames: list[str]) -> None:
-    """Enrollments as they were listed, active or archived, name the same users and courses."""
-    load(stage, code, usernames)
-    stage.client.enrollments.in_course(1).to_csv(stage.folder / "active.csv")
-    plan = from_csv(stage.folder / "active.csv").plan(stage.client)
-    assert members(plan) == list(range(1001, 1001 + len(usernames)))
-    result = stage.apply(plan)
-    for number, table in enumerate([stage.client.archived.in_course(1), result.records]):
-        table.to_csv(stage.folder / f"{number}.csv")
-        again = from_csv(stage.folder / f"{number}.csv")
-        assert sorted(asked(again)) == sorted(
-            (1, code, (1001 + i, name)) for i, name in enumerate(usernames)
-        )
-
-
-def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
+def test_an_id_of_another_platform_is_checked_by_the_username(stage: Stage) -> None:
     """The id of a record may be another person's here: the username tells."""
     load(stage, "SAFE", ["ada", "ben", "cy"])
     records = list(stage.client.enrollments.in_course(1))
@@ -155,7 +137,7 @@ def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
     ]
 
 
-def test_parts_that_spell_a_column_differently(stage: Stage, make_csv: MakeCsv) -> None:
+def test_parts_that_spell_a_column_differently_share_it(stage: Stage, make_csv: MakeCsv) -> None:
     """They are one column, under its first name, so that the file can be read."""
     load(stage, "SAFE", ["ada", "ben"])
     job = from_csv(make_csv("Username,Course Code,team\nada,SAFE,red\n"))
@@ -183,15 +165,6 @@ def test_ids_that_pandas_made_floats(stage: Stage) -> None:
     assert members(plan) == [1001, 1002]
 
 
-def test_bad_rows_stay_bad(stage: Stage) -> None:
-    """A row that cannot be used is not lost in a file of ours; a blank one asks for nothing."""
-    load(stage, "SAFE", ["ada"])
-    rows = [{"username": None, "course_code": None}, {"username": " ", "course_code": "SAFE"}]
-    job = from_rows(rows)
-    job.plan(stage.client).to_csv(stage.folder / "plan.csv")
-    assert asked(from_csv(stage.folder / "plan.csv")) == asked(job) == [("bad_row",)]
-
-
 @pytest.mark.parametrize("columns", [OUTCOME_COLUMNS, PLAN_COLUMNS], ids=["outcome", "plan"])
 def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -> None:
     """Without all of them a file is another's, and its apostrophes are its own."""
@@ -213,7 +186,7 @@ def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -
 def test_a_file_that_a_spreadsheet_has_saved(
     stage: Stage, separator: str, make_csv: MakeCsv
 ) -> None:
-    """With its separator, a BOM and a column that somebody added, it is still ours."""
+    """With its separator, a BOM and an added column, it is still ours."""
     load(stage, "SAFE", ["=a"])
     plan = from_rows([{"username": "=a", "course_code": "SAFE"}]).plan(stage.client)
     plan.to_csv(stage.folder / "plan.csv")
@@ -247,16 +220,10 @@ def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> No
         pd.Index([7, 3, 9, 1]),
         pd.Index(list("dcba")),
         pd.Index([5, 5, 6, 7]),
-        pd.Index(["label:1", "label:", "", " "]),
         pd.Index([0.5, None, 2.0, -1.5]),
-        pd.Index([True, False, True, True]),
-        pd.Index([date(2026, 1, day) for day in (4, 3, 2, 1)]),
         pd.Index([1, "a", 2.5, date(2026, 1, 1)]),
-        pd.date_range("2026-01-01", periods=4, freq="h"),
         pd.date_range("2026-03-28", periods=4, tz="Europe/Rome"),
         pd.DatetimeIndex(["2026-01-01", "2026-01-02", None, "2026-01-03"]),
-        pd.to_timedelta([4, 3, 2, 1], unit="s"),
-        pd.CategoricalIndex(list("dcba")),
         pd.MultiIndex.from_tuples(
             [(1, "a"), (1, "b"), (2, "a"), (2, None)], names=["site", "desk"]
         ),
@@ -313,20 +280,3 @@ def test_rows_without_a_label_have_their_position(stage: Stage, index: Any) -> N
     result = stage.apply(plan)
     assert list(result.to_pandas().index) == [0, 1, 2]
     assert list(result.archived.to_pandas().index) == [1, 2]
-
-
-def test_incomplete_rows_say_what_differs(stage: Stage) -> None:
-    """Differences of the record stand in a column of their own."""
-    load(stage, "SAFE", ["ada"])
-    plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(stage.client)
-    stage.line.once(
-        lambda one: one.is_write,
-        lambda: stage.change("UPDATE enrollments SET enrollment_score = 12"),
-    )
-    result = stage.apply(plan)
-    result.incomplete.to_csv(stage.folder / "incomplete.csv")
-    with (stage.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
-        (row,) = csv.DictReader(file)
-    (outcome,) = result.incomplete
-    assert row["outcome_differences"] == "; ".join(outcome.differences)
-    assert "score" in row["outcome_differences"]
