@@ -170,10 +170,10 @@ def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]])
 
 
 def test_a_result_finds_its_ledger_from_another_folder(
-    fresh_town: Sandbox, archivist: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_platform: Sandbox, archivist: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A result of a ledger named by a relative path is read in a process that stands elsewhere."""
-    assert fresh_town.url == archivist.base_url
+    assert fresh_platform.url == archivist.base_url
     monkeypatch.chdir(tmp_path)
     job = ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False).users(["alice"])
     result = job.plan(archivist).apply(archivist, ledger="relative.sqlite")

@@ -158,9 +158,9 @@ Time: at least 7 seconds.
 This is a dry run: nothing was sent."""  # noqa: E501
 
 
-def test_the_dry_run_as_text(fresh_town: Sandbox, archivist: Client, make_csv: MakeCsv) -> None:
+def test_the_dry_run_as_text(fresh_platform: Sandbox, archivist: Client, make_csv: MakeCsv) -> None:
     """A plan word for word, with escapes for the terminal shown and not obeyed."""
-    fresh_town.load(
+    fresh_platform.load(
         courses=[{"id_course": 80, "code": "E\x1b[2JVIL", "name": "\x1b]0;x\x07\nred"}],
         enrollments=[
             {
