@@ -1,4 +1,4 @@
-"""One set of rules: a row is judged alike, whichever way it comes in."""
+"""One set of rules: a row is checked alike, whichever way it comes in."""
 
 import csv
 import io
@@ -87,7 +87,7 @@ def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
 @settings(max_examples=60, deadline=None)
 @given_any(NAMES | BLANKS | texts)
 def test_a_user_is_the_same_at_every_door(name: str) -> None:
-    """A username is trimmed and judged in a list of users, and of exclusions, as in a CSV file."""
+    """A username is trimmed and checked in a list of users, and of exclusions, as in a CSV file."""
     (row,) = from_csv(by_csv([[name, "", "SAFE", "", ""]])).selection
     (listed,) = for_course("SAFE").users([name]).selection
     assert (listed.user, listed.fault is None) == (row.user, row.fault is None)

@@ -438,7 +438,7 @@ def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
 
 
 def test_a_kept_date_stops_the_canary(on_platform: OnPlatform) -> None:
-    """Re-enrolled with the old date, what is enrolled cannot be told from what was archived."""
+    """Re-enrolled with the old date, the new enrollment looks like the archived one."""
     stage = on_platform(Foreign(keeps_date=True))
     with pytest.raises(CanaryFailedError, match="look at the enrollment date"):
         run(stage, job("re-enroll").plan(stage.client), stage.client)

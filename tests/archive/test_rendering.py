@@ -297,13 +297,13 @@ def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
 
 def test_a_contract_report_shows_thirty_rows() -> None:
     """A hostile swagger's words are words, and thirty rows are enough."""
-    judgements = [
+    checks = [
         OperationCheck(
             operation=f"o{i}", state="not_listed", method="PUT", path="/x", faults=(HOSTILE[0],)
         )
         for i in range(31)
     ]
-    report = ContractReport(None, tuple(judgements))  # type: ignore[arg-type]
+    report = ContractReport(None, tuple(checks))  # type: ignore[arg-type]
     found = seen(report)
     assert found.lines == ["0 of 31 operations confirmed, 0 of 31 writes", "30 of 31 operations"]
     assert found.tables[0][1] == ["o0", "not listed", "PUT /x", HOSTILE[0]]

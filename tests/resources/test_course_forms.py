@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lms_archive import ArchiveJob, Contract, InvalidInputError
+from lms_archive import Contract, InvalidInputError
 from lms_archive.records.active import Course
 from lms_archive.records.structure import Structurer
 from lms_archive.sandbox import Foreign, Sandbox
@@ -54,16 +54,6 @@ def test_a_course_is_the_same_in_both_forms(platform: Sandbox) -> None:
         assert (course.course_id, course.code) == (71, "SAFE")
         assert (course.title, course.type) == ("Safety", "elearning")
         assert not {*KEYS, *KEYS.values()} & {*course.extra}
-
-
-def test_a_job_by_code_finds_its_course_in_both_forms(platform: Sandbox) -> None:
-    """A job by code finds its course, and archives in it."""
-    rows = [{"course_code": "SAFE", "username": "ada"}]
-    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    with platform.client() as client:
-        plan = job.plan(client)
-    assert plan.counts["to_archive"] == 1
-    assert plan.chunks[0].target.target_id == 71
 
 
 def test_several_keys_are_an_override_like_any_other() -> None:

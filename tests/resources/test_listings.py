@@ -128,16 +128,6 @@ def test_a_list_shows_a_page(client: Client, name: str) -> None:
     assert repr(found) == f"<Listing of {cls}: read when it is iterated>"
 
 
-def test_a_page_of_200_is_not_shown_whole(platform: tuple[Sandbox, VirtualTime]) -> None:
-    """A page of 200 is not shown whole."""
-    sandbox, time = platform
-    with time.wire(sandbox.client(calls_per_hour=None)) as client:
-        html = client.users.list()._repr_html_()
-    assert "User: 30 of 45 records" in html
-    assert html.count("<tr>") == 31
-    assert "&lt;b&gt;bold&lt;/b&gt;" in html
-
-
 def test_an_empty_list_has_columns_and_types(client: Client) -> None:
     """It has columns and types, and says that it is empty; no filter that lets nothing in asks."""
     for empty in (
@@ -162,9 +152,3 @@ def test_a_list_that_fails_is_no_short_table(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NotFoundError):
         client.archived.in_course(99).to_pandas()
-
-
-def test_an_iterator_of_ids_serves_every_reading(client: Client) -> None:
-    """Ids that can be iterated once only are kept."""
-    found = client.enrollments.in_course(1, user_ids=iter(USERS[8:12]))
-    assert [one.user_id for one in found] == [one.user_id for one in found] == [1011, 1012]

@@ -7,16 +7,6 @@ from lms_archive.sandbox import Sandbox
 JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def test_the_password_grant_answers_as_documented(lms_sandbox: Sandbox) -> None:
-    """Token, type, lifetime, scope and refresh token."""
-    with Http(lms_sandbox) as http:
-        answer = http.token(**http.login)
-    token = answer.json()
-    assert answer.status_code == 200
-    assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 3600, "api")
-    assert set(token) == {"access_token", "refresh_token", "token_type", "expires_in", "scope"}
-
-
 def test_a_refresh_token_works_once(lms_sandbox: Sandbox) -> None:
     """It gives a new pair of tokens of the same account, and is spent then."""
     with Http(lms_sandbox, "power_user") as http:

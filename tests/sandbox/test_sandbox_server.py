@@ -96,19 +96,6 @@ def test_its_own_file_is_deleted_and_a_given_one_stays(tmp_path: Path) -> None:
         assert sandbox.path == path
 
 
-def test_a_sandbox_starts_once_and_can_start_again() -> None:
-    """A sandbox starts once, stops twice, and can be started again."""
-    sandbox = Sandbox()
-    with pytest.raises(RuntimeError, match="not running"):
-        _ = sandbox.url
-    with sandbox.start():
-        with pytest.raises(RuntimeError, match="already running"):
-            sandbox.start()
-        sandbox.stop()
-    with sandbox:
-        assert sandbox.calls == []
-
-
 def test_a_missing_extra_is_named_with_the_command_to_type() -> None:
     """Without Werkzeug the error is the line to type."""
     code = "import sys; sys.modules['werkzeug'] = None; from lms_archive.sandbox import Sandbox"

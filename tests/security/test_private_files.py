@@ -266,17 +266,6 @@ def test_certificates_do_not_overwrite_each_other(pdfs: Client, tmp_path: Path) 
     assert saved.failed == {1: "1_course_anna.pdf is another certificate of this result already"}
 
 
-def test_a_link_does_not_stop_the_other_certificates(pdfs: Client, tmp_path: Path) -> None:
-    """A link under the name of one does not stop the others; nothing is written through it."""
-    folder, theirs = tmp_path / "c", tmp_path / "theirs"
-    folder.mkdir()
-    (folder / "1_course_ada.pdf").symlink_to(theirs)
-    saved = save_certificates(pdfs, [record(1, "ada"), record(2, "bob")], folder)
-    assert [path.name for path in saved.saved] == ["2_course_bob.pdf"]
-    assert "is a symbolic link" in saved.failed[1]
-    assert not theirs.exists()
-
-
 def test_the_folder_of_certificates_is_private(pdfs: Client, tmp_path: Path) -> None:
     """Every folder that is made is its owner's alone; one that is there stays as it is."""
     top, theirs = tmp_path / "a", tmp_path / "theirs"

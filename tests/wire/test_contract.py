@@ -9,7 +9,6 @@ import pytest
 
 from lms_archive import Contract, InvalidInputError
 from lms_archive.records.structure import from_plain, to_plain
-from lms_archive.wire import Operation
 
 DEFAULT = Contract.default()
 WRITE = "archive_course_enrollments"
@@ -114,12 +113,6 @@ def test_a_file_holds_only_what_differs(make: Make) -> None:
     assert found.enrollment_mode == {"unenroll": "archive", "re-enroll": "re_enroll"}
     assert found.operations["get_job"] == DEFAULT.operations["get_job"]
     assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
-
-
-def test_a_byte_order_mark_is_allowed(make: Make) -> None:
-    """A byte order mark, as Windows editors write it, does no harm."""
-    path = make(b'\xef\xbb\xbf{"enrollment_mode": {"unenroll": "x"}}')
-    assert Contract.load(str(path)).enrollment_mode["unenroll"] == "x"
 
 
 def test_save_writes_what_load_reads(tmp_path: Path) -> None:
@@ -338,9 +331,3 @@ def test_the_value_of_a_mode_can_be_changed() -> None:
 def test_what_an_answer_does_not_hold_is_none(answer: Any, found: Any) -> None:
     """What an answer does not hold is None, whatever stands in its place."""
     assert DEFAULT.operations["list_courses"].find(answer, "items") == found
-
-
-def test_an_operation_checks_its_method() -> None:
-    """An operation checks itself, wherever it is made."""
-    with pytest.raises(ValueError, match="method 'get' is none of GET"):
-        Operation(method="get", path="/x", service="s", evidence="e", params={})

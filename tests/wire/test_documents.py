@@ -176,15 +176,6 @@ def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path
     assert f"read from {folder}" in str(offline)
 
 
-def test_without_a_list_the_documents_of_the_contract_are_kept(tmp_path: Path) -> None:
-    """A platform that refuses the list still gives its documents."""
-    with serving(own_documents()) as platform, platform.client() as client:
-        PlatformDocuments(client.session, tmp_path).read_all()
-    assert {path.stem for path in tmp_path.iterdir()} == {
-        "course", "learn", "learningplan", "manage",
-    }  # fmt: skip
-
-
 def test_a_folder_that_holds_documents_is_refused_before_any_call(tmp_path: Path) -> None:
     """A folder that holds documents is refused before anything is asked."""
     (tmp_path / "learn.json").write_text("{}", encoding="utf-8")
@@ -192,17 +183,6 @@ def test_a_folder_that_holds_documents_is_refused_before_any_call(tmp_path: Path
         with pytest.raises(InvalidInputError, match="holds documents already"):
             PlatformDocuments(client.session, tmp_path)
         assert platform.asked == []
-
-
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """What is in the way is named."""
-    (tmp_path / "file").write_text("", encoding="utf-8")
-    with (
-        serving(own_documents()) as platform,
-        platform.client() as client,
-        pytest.raises(InvalidInputError, match="file: cannot be written: "),
-    ):
-        PlatformDocuments(client.session, tmp_path / "file").read_all()
 
 
 def test_a_folder_without_documents_is_refused(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_each_method_of_a_path_is_an_operation() -> None:
 
 
 def test_where_swagger_2_sends_a_parameter() -> None:
-    """Query, path, form and header are told apart; a path's parameters are its operations' too."""
+    """Query, path, form and header differ; a path's parameters are its operations' too."""
     item = {
         "parameters": [
             {"name": "id", "in": "path", "type": "integer", "required": True},
@@ -110,7 +110,7 @@ def test_where_swagger_2_sends_a_parameter() -> None:
 
 
 def test_where_openapi_3_sends_a_parameter() -> None:
-    """JSON and form bodies are told apart; the same names may stand in both."""
+    """JSON and form bodies differ; the same names may be in both."""
     schema = {"properties": {"a": text(), "b": ids()}, "required": ["a"]}
     kinds = ("application/json; charset=utf-8", "application/x-www-form-urlencoded",
              "multipart/form-data")  # fmt: skip

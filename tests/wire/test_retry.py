@@ -227,7 +227,7 @@ TOKEN_FAULTS: dict[str, tuple[list[Scripted], type[ApiError]]] = {
 def test_a_login_that_fails_leaves_no_write_in_doubt(
     tokens: list[Scripted], family: type[ApiError]
 ) -> None:
-    """The token call comes before the write: whatever becomes of it, nothing was archived."""
+    """The token call comes before the write: whatever happens to it, nothing was archived."""
     client, script = scripted(GOOD, auth=AUTH, tokens=tokens)
     with pytest.raises(family) as caught:
         client.session.send(WRITE)

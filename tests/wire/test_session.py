@@ -19,7 +19,6 @@ from lms_archive import (
     __version__,
 )
 from lms_archive.errors import NotFoundError, PlatformUnavailableError, UnexpectedResponseError
-from lms_archive.sandbox import Sandbox
 from lms_archive.wire import RequestNotSentError, Response
 
 TOKEN = StaticToken("t")
@@ -87,14 +86,6 @@ def test_unusable_addresses(given: str, why: str) -> None:
         Client(given, TOKEN)
     assert why in str(caught.value)
     assert "hush" not in str(caught.value)
-
-
-def test_a_platform_may_live_below_a_path() -> None:
-    """A platform may live below a path."""
-    _, script = scripted(GOOD)
-    below = Client(f"{URL}/lms/", TOKEN, transport=script)
-    below.request("GET", "/x")
-    assert script.sent[0].url == f"{URL}/lms/x"
 
 
 def test_headers_name_the_library_and_ask_for_json() -> None:
@@ -216,17 +207,6 @@ def test_a_block_counts_the_calls_of_its_own_thread() -> None:
         thread.join()
     assert sorted(counted) == [0, 50, 100, 150]
     assert client.session.calls == {"request": 300}
-
-
-def test_calls_agree_with_the_platform() -> None:
-    """What we count is what the platform was asked."""
-    with Sandbox() as sandbox, sandbox.client() as client:
-        sandbox.faults.add("expired_token", operation="list_users")
-        list(client.courses.list())
-        list(client.users.list())
-        asked = [call.operation for call in sandbox.calls]
-        counted = dict(client.session.calls)
-    assert counted == {name: asked.count(name) for name in set(asked)}
 
 
 def test_calls_that_never_left_count_too() -> None:
