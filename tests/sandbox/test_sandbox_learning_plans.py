@@ -196,6 +196,13 @@ def test_tracking_is_kept_unless_it_is_reset(mode: str, kind: str) -> None:
         assert rows(sandbox, now)[:2] == [("completed", 60), ("enrolled", 0)]
 
 
+def test_a_reset_forgets_what_was_kept_before(sandbox: Sandbox, http: Http) -> None:
+    """Tracking kept by one archiving is forgotten by the next that resets."""
+    http.archive_plan(50, [100], enrollment_mode="re_enroll")
+    http.archive_plan(50, [100], enrollment_mode="re_enroll", reset_tracking=True)
+    assert rows(sandbox, "SELECT * FROM tracking") == []
+
+
 def test_read_as_a_unenrolling_from_a_plan_with_a_shared_course_does_nothing(
     sandbox: Sandbox, http: Http, clock: FakeClock
 ) -> None:
