@@ -57,15 +57,6 @@ def test_confirmed_writes_end_with_0(capsys: Out) -> None:
     assert printed.err == ""
 
 
-def test_save_writes_the_contract_that_is_confirmed(capsys: Out, tmp_path: Path) -> None:
-    """The file is written all the same, and there is nothing to compare."""
-    file = tmp_path / "contract.json"
-    with serving(own_documents()) as platform:
-        assert main(["verify", platform.url, "--save", str(file)]) == 0
-    assert Contract.load(file) == Contract.default()
-    assert f"Nothing is suggested: {file} holds the contract" in capsys.readouterr().out
-
-
 def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
     """It is only used on request: the command ends with 0, and names what is not confirmed."""
     documents = own_documents()
@@ -235,17 +226,6 @@ def test_a_wrong_address_ends_with_2(capsys: Out, url: str) -> None:
     """What is no address of a platform ends with 2 and one line."""
     said = fails(capsys, "verify", url)
     assert "base URL" in said or "plain http" in said
-
-
-def test_a_failed_login_ends_with_2(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A login that fails ends with 2 and says which setting to look at."""
-    with Sandbox() as sandbox:
-        monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
-        for name, value in sandbox.env().items():
-            monkeypatch.setenv(name, "wrong" if name.endswith("PASSWORD") else value)
-        said = fails(capsys, "verify", sandbox.url)
-    assert "the login failed" in said
-    assert "LMS_ARCHIVE_USERNAME, _PASSWORD" in said
 
 
 def test_a_refused_token_ends_with_2(capsys: Out) -> None:

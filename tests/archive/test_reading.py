@@ -77,23 +77,6 @@ def test_cells_come_as_written_each_row_on_its_line(
     ]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("username", "course_code"),
-        ("User Name", "Course_Code"),
-        ("user-name", "  course-code  "),
-    ],
-)
-def test_case_and_spaces_in_column_names_do_not_matter(
-    names: tuple[str, str], make_csv: MakeCsv
-) -> None:
-    """Case, spaces, `_` and `-` in the names of columns do not matter."""
-    job = from_csv(make_csv(f"{names[1]},{names[0]}\nSAFE,alice\n"))
-    assert asked(job) == [(None, "SAFE", "alice")]
-    assert list(given(job)[0]) == [names[1], names[0]]
-
-
 def test_id_and_name_are_both_kept(make_csv: MakeCsv) -> None:
     """Where a row gives id and name both are kept; where one is empty the other counts."""
     header = "user_id,username,course_id,course_code\n"

@@ -29,7 +29,7 @@ columns = (
     texts | st.builds(str.__add__, st.sampled_from(OURS), st.sampled_from(["", "_2", " "]))
 ).filter(lambda name: column_word(name) is None)
 any_files = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -1,7 +1,6 @@
 """Loading from mappings and CSV files, and changing what was loaded."""
 
 import io
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +56,6 @@ def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(tmp_path: Path) ->
             (2, 10_001, "enrolled", 0),
         ],
     ]
-
-
-def test_mappings_accept_ids_aware_datetimes_and_none(lms_sandbox: Sandbox) -> None:
-    """An id that is missing is the next free one; None keeps an enrollment undated."""
-    at = datetime(2024, 5, 6, 9, tzinfo=timezone(timedelta(hours=2)))
-    lms_sandbox.load(users=[{"username": "ann", "user_id": 5, "last_access_date": at}])
-    lms_sandbox.load(users=[{"username": "bob"}], courses=[{"code": "B", "id_course": 70}])
-    lms_sandbox.load(
-        enrollments=[{"user_id": 5, "id_course": 70, "enrollment_created_at": None}],
-        courses=[{"code": "C"}],
-    )
-    assert rows(lms_sandbox, "SELECT user_id, last_access_date FROM users ORDER BY 1") == [
-        (5, "2024-05-06 07:00:00"),
-        (10_001, None),
-    ]
-    assert rows(lms_sandbox, "SELECT id_course FROM courses") == [(70,), (71,)]
-    assert rows(lms_sandbox, "SELECT enrollment_created_at FROM enrollments") == [(None,)]
 
 
 @pytest.mark.parametrize(

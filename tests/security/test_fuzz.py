@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from virtual_time import Stage, VirtualTime
-from wire_tools import Sent, answer, scripted, token
+from wire_tools import answer, scripted, token
 
 from lms_archive import (
     ArchiveJob,
@@ -256,33 +256,6 @@ def test_a_damaged_ledger_is_read_or_refused(
 
 
 # Answers
-
-
-@pytest.fixture(scope="module")
-def documents() -> dict[str, Any]:
-    """The sandbox's own documents, by service."""
-    found = {}
-    with Sandbox() as sandbox, sandbox.client() as client:
-        for service in ("manage", "learn", "course", "learningplan"):
-            found[service] = client.request("GET", f"/{service}/v1/swagger")
-    return found
-
-
-@several
-@given(data=st.data())
-def test_any_swagger_document_makes_a_report_that_can_be_shown(
-    data: st.DataObject, documents: dict[str, Any]
-) -> None:
-    """A document of any shape makes a report, whose proposals fit, and that can be shown."""
-
-    def document(sent: Sent) -> Response:
-        service = sent.url.split("/")[3]
-        return answer(data.draw(changed(documents.get(service, {}))))
-
-    client, _ = scripted(document)
-    report = client.verify_contract()
-    assert shown(str(report))
-    assert isinstance(report.suggested_contract(), Contract)
 
 
 ITEM = {
