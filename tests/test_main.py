@@ -57,6 +57,15 @@ def test_confirmed_writes_end_with_0(capsys: Out) -> None:
     assert printed.err == ""
 
 
+def test_save_writes_the_contract_that_is_confirmed(capsys: Out, tmp_path: Path) -> None:
+    """The file is written all the same, and nobody is asked to compare it."""
+    file = tmp_path / "contract.json"
+    with serving(own_documents()) as platform:
+        assert main(["verify", platform.url, "--save", str(file)]) == 0
+    assert Contract.load(file) == Contract.default()
+    assert f"Nothing is suggested: {file} holds the contract" in capsys.readouterr().out
+
+
 def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
     """It is only used on request: the command ends with 0, and names what is not confirmed."""
     documents = own_documents()
@@ -71,6 +80,13 @@ def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
         "\nEvery write is confirmed but archive_course_enrollments_select_all, "
         "archive_learning_plan_enrollments_select_all, which are only used on request.\n"
     )
+
+
+def test_an_unconfirmed_read_ends_with_0(capsys: Out) -> None:
+    """A read that is not confirmed is shown, and does not change the exit code."""
+    with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
+        assert main(["verify", platform.url]) == 0
+    assert "unreadable" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("documents", [moved(), forms()])
@@ -236,3 +252,11 @@ def test_a_refused_token_ends_with_2(capsys: Out) -> None:
     with serving({**own_documents(), "learn": refused}) as platform:
         assert main(["verify", platform.url]) == 1
     assert "unreadable" in capsys.readouterr().out
+
+
+def test_missing_variables_end_with_2(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing variables are named; the URL is none of them."""
+    monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
+    said = fails(capsys, "verify", "https://acme.example.com")
+    assert "LMS_ARCHIVE_CLIENT_ID" in said
+    assert "LMS_ARCHIVE_URL" not in said

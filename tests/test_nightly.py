@@ -131,6 +131,14 @@ def test_a_list_without_enrollments_is_reported_once(stage: Stage, night: Night)
     assert night() == DONE
 
 
+def test_unusable_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> None:
+    """The others are archived, and the code says to look."""
+    path = stage.folder / "inactive.csv"
+    path.write_text("username,course_code\nu1001,C1\nu1002,NOPE\n", encoding="utf-8")
+    assert night() == LOOK
+    assert list(stage.archived) == [(1, 1001)]
+
+
 def test_more_than_the_limit_waits_for_a_person(stage: Stage, night: Night) -> None:
     """Nothing is sent."""
     assert night(max_affected=2) == STOPPED

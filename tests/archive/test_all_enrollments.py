@@ -159,6 +159,22 @@ def test_an_empty_selection_is_an_empty_plan_with_a_warning(
     assert sent(stage) == []
 
 
+@pytest.mark.parametrize(
+    "since",
+    [
+        datetime(2025, 6, 1),  # noqa: DTZ001  that is the point
+        timedelta(days=-1),
+        "2025-06-01",
+        20250601,
+    ],
+)
+def test_a_time_that_means_nothing_is_refused_at_once(since: Any) -> None:
+    """Naive times, times ahead and what is no time are refused before anything is read."""
+    job = ArchiveJob.for_course(9, **UNENROLL)
+    with pytest.raises(InvalidInputError, match=r"needs a time zone|in the future|must be a date"):
+        job.all_enrollments(inactive_since=since)
+
+
 @pytest.mark.parametrize("since", [date(2026, 3, 2), datetime(2026, 3, 1, 12, 0, 1, tzinfo=utc)])
 def test_a_time_in_the_future_is_refused(stage: Stage, since: Any) -> None:
     """By the platform's clock: everybody would be inactive."""

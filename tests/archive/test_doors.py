@@ -279,6 +279,20 @@ def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[int | str]) 
     assert excluded(names) == meant
 
 
+def test_columns_with_one_name_are_refused() -> None:
+    """A column that would take the place of another is not lost without a word."""
+    with pytest.raises(InvalidInputError, match="row 1 has two columns whose names are the same"):
+        from_rows([{1: "a", "1": "b", "username": "ada", "course_id": 7}])
+
+
+def test_a_table_without_rows_needs_its_columns_too() -> None:
+    """Its columns are wrong even so."""
+    for rows in (pd.DataFrame({"x": []}), pa.table({"x": []})):
+        with pytest.raises(InvalidInputError, match="columns found: 'x'"):
+            from_rows(rows)
+    assert from_rows(pa.table({"username": [], "course_id": []})).row_count == 0
+
+
 @pytest.mark.parametrize("opened", ["text", "binary", "pipe"])
 def test_an_open_file_is_as_good_as_its_path(opened: str, make_csv: MakeCsv) -> None:
     """Rows, lines and source are those of the file."""
@@ -299,6 +313,14 @@ def test_an_open_file_is_as_good_as_its_path(opened: str, make_csv: MakeCsv) -> 
             rows = list(from_csv(pipe_end).selection)
     assert rows == expected
     assert [row.line for row in rows] == [2, 5]
+
+
+def test_an_open_file_is_read_from_where_it_stands() -> None:
+    """What was read of it is not there any more."""
+    file = by_csv([["ada", "", "SAFE", "", ""]])
+    assert from_csv(file).row_count == 1
+    with pytest.raises(InvalidInputError, match="open file, line 1: it is empty"):
+        from_csv(file)
 
 
 def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:

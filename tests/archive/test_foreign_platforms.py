@@ -439,6 +439,12 @@ def test_a_tracking_that_is_not_reset_stops_the_canary(on_platform: OnPlatform) 
     assert sends(stage) == 1
 
 
+def test_a_kept_date_does_not_matter_to_unenroll(on_platform: OnPlatform) -> None:
+    """To unenroll on such a platform is as safe as on any other."""
+    stage = on_platform(Foreign(keeps_date=True))
+    check(stage, run(stage, job().plan(stage.client), stage.client))
+
+
 # An archived list that lags
 
 

@@ -54,6 +54,15 @@ def test_an_odd_value_costs_only_its_enrollment(
         assert {user for _, _, user in planned(plan)} == {*range(1001, 1006)}
 
 
+def test_the_job_goes_on_without_an_unreadable_enrollment(stage: Stage) -> None:
+    """The job goes on without the enrollment that cannot be read."""
+    stage.load(25)
+    client = connect(stage, alter=odd(1013, enrollment_score="88,5"))
+    result = for_course(1).all_enrollments().plan(client).apply(client, ledger=stage.ledger)
+    assert result.counts == {"archived": 24, "skipped": 1, "failed": 0, "unknown": 0}
+    assert stage.active == {(1, 1013)}
+
+
 def test_a_plain_list_names_page_item_and_user_of_an_odd_value(stage: Stage) -> None:
     """A list that is read as such says which page, item, field and user."""
     stage.load(25)
@@ -87,6 +96,17 @@ def test_an_item_without_a_user_is_a_warning(stage: Stage) -> None:
         assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
         text = "an enrollment cannot be read, and so not archived: $.data.items[2].user_id"
         assert any(text in warning for warning in plan.warnings)
+
+
+def test_an_excluded_enrollment_is_left_alone_however_unreadable(stage: Stage) -> None:
+    """Who is excluded is found by name or id, whatever is odd about the enrollment."""
+    stage.load(5)
+    client = connect(stage, alter=odd(1003, enrollment_score="88,5"))
+    for exclude in (["u1003"], [1003]):
+        plan = for_course(1).all_enrollments(exclude=exclude).plan(client)
+        assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
+        assert not plan.skipped
+        assert any("1 left alone" in warning for warning in plan.warnings)
 
 
 def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:
@@ -150,6 +170,13 @@ def test_ignored_filters_cost_as_many_calls_as_planned(
     assert planned_calls == pytest.approx(made, rel=0.1)
     archived_pages = sum(-(-(size + history) // 10) for size in sizes)
     assert result.calls["archived_course_enrollments"] <= 2 * archived_pages
+
+
+def test_filters_are_not_tried_where_lists_are_short(stage: Stage) -> None:
+    """A job whose lists are a page long needs no call to know whether filters work."""
+    stage.load(150, 150)
+    for_course(1).users(range(1001, 1151)).plan(stage.client)
+    assert stage.operations.count("course_enrollments") == 1
 
 
 def test_an_empty_page_is_read_again_or_stops_the_plan(stage: Stage) -> None:

@@ -77,6 +77,23 @@ def test_cells_come_as_written_each_row_on_its_line(
     ]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("username", "course_code"),
+        ("User Name", "Course_Code"),
+        ("user-name", "  course-code  "),
+    ],
+)
+def test_case_and_spaces_in_column_names_do_not_matter(
+    names: tuple[str, str], make_csv: MakeCsv
+) -> None:
+    """Case, spaces, `_` and `-` in the names of columns do not matter."""
+    job = from_csv(make_csv(f"{names[1]},{names[0]}\nSAFE,alice\n"))
+    assert asked(job) == [(None, "SAFE", "alice")]
+    assert list(given(job)[0]) == [names[1], names[0]]
+
+
 def test_id_and_name_are_both_kept(make_csv: MakeCsv) -> None:
     """Where a row gives id and name both are kept; where one is empty the other counts."""
     header = "user_id,username,course_id,course_code\n"
@@ -96,6 +113,12 @@ def test_other_columns_are_kept_as_given(make_csv: MakeCsv) -> None:
     ]
 
 
+def test_short_and_long_rows_show_what_they_have(make_csv: MakeCsv) -> None:
+    """A row that is too short or too long is shown as far as it fits the header."""
+    job = from_csv(make_csv("username,course_code\nalice\nalice,SAFE,x\n"))
+    assert given(job) == [{"username": "alice"}, {"username": "alice", "course_code": "SAFE"}]
+
+
 def test_the_separator_is_that_of_the_header(make_csv: MakeCsv) -> None:
     """The separator is the one that parts most names of the header, quoted ones aside."""
     job = from_csv(make_csv('username;"note, in, short";course_code\nalice;a,b,c;SAFE\n'))
@@ -109,6 +132,11 @@ def test_the_limit_of_the_csv_module_is_unchanged(make_csv: MakeCsv) -> None:
     with pytest.raises(InvalidInputError):
         from_csv(make_csv('"'))
     assert csv.field_size_limit() == before < len(given(long)[0]["note"])
+
+
+def test_a_path_may_be_text(make_csv: MakeCsv) -> None:
+    """A path may be text as well."""
+    assert from_csv(str(make_csv("username,course_code\nalice,SAFE\n"))).row_count == 1
 
 
 def rows_of(kind: str) -> Any:
@@ -194,6 +222,16 @@ def test_a_cell_that_no_file_holds_is_an_error_at_once(cell: Any) -> None:
         InvalidInputError, match=r"rows, column 'note': row 2: cannot be kept: .*as text"
     ):
         from_rows(rows)
+
+
+def test_no_rows_ask_for_nothing(reader: Client) -> None:
+    """No rows, or a DataFrame of none, ask for nothing."""
+    frame = pd.DataFrame({"username": [], "course_code": []})
+    nothing: list[Any] = [[], iter(()), frame]
+    for rows in nothing:
+        plan = from_rows(rows).plan(reader)
+        assert plan.counts["rows"] == 0
+        assert "Nothing to archive." in str(plan)
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,15 @@ def test_ids_that_pandas_made_floats(stage: Stage) -> None:
     assert members(plan) == [1001, 1002]
 
 
+def test_bad_rows_stay_bad(stage: Stage) -> None:
+    """A row that cannot be used is not lost in a file of ours; a blank one asks for nothing."""
+    load(stage, "SAFE", ["ada"])
+    rows = [{"username": None, "course_code": None}, {"username": " ", "course_code": "SAFE"}]
+    job = from_rows(rows)
+    job.plan(stage.client).to_csv(stage.folder / "plan.csv")
+    assert asked(from_csv(stage.folder / "plan.csv")) == asked(job) == [("bad_row",)]
+
+
 @pytest.mark.parametrize("columns", [OUTCOME_COLUMNS, PLAN_COLUMNS], ids=["outcome", "plan"])
 def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -> None:
     """Without all of them a file is another's, and its apostrophes are its own."""
@@ -280,3 +289,20 @@ def test_rows_without_a_label_have_their_position(stage: Stage, index: Any) -> N
     result = stage.apply(plan)
     assert list(result.to_pandas().index) == [0, 1, 2]
     assert list(result.archived.to_pandas().index) == [1, 2]
+
+
+def test_incomplete_rows_say_what_differs(stage: Stage) -> None:
+    """Differences of the record stand in a column of their own."""
+    load(stage, "SAFE", ["ada"])
+    plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(stage.client)
+    stage.line.once(
+        lambda one: one.is_write,
+        lambda: stage.change("UPDATE enrollments SET enrollment_score = 12"),
+    )
+    result = stage.apply(plan)
+    result.incomplete.to_csv(stage.folder / "incomplete.csv")
+    with (stage.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    (outcome,) = result.incomplete
+    assert row["outcome_differences"] == "; ".join(outcome.differences)
+    assert "score" in row["outcome_differences"]

@@ -9,6 +9,7 @@ import pytest
 
 from lms_archive import Contract, records
 from lms_archive.records import (
+    ArchiveMode,
     EnrollmentLevel,
     EnrollmentStatus,
     JobStatus,
@@ -98,6 +99,14 @@ def test_a_field_that_no_call_returns_stays_none() -> None:
     record = Structurer(CONTRACT.records)(archived.ArchivedCourseEnrollment, item)
     assert record.user.last_login_at is None
     assert record.extra == {"last_login_at": "2026-01-01 00:00:00"}
+
+
+@pytest.mark.parametrize("word", [ArchiveMode.RE_ENROLL, EnrollmentStatus.COMPLETED])
+def test_a_word_is_a_text(word: Any) -> None:
+    """A word is a `str`: it compares, prints and formats as itself."""
+    assert word == word.value
+    assert str(word) == f"{word}" == word.value
+    assert type(word)(word.value) is word
 
 
 def test_every_member_of_an_enum_is_read() -> None:

@@ -62,6 +62,15 @@ def test_a_power_user_is_a_problem(platform: Sandbox) -> None:
     )
 
 
+def test_a_call_that_no_job_makes_is_not_a_problem() -> None:
+    """Deleting archived records is not part of a job."""
+    names = ("delete_archived_course_enrollments", "delete_archived_learning_plan_enrollments")
+    with Sandbox(foreign=Foreign(calls=dict.fromkeys(names))) as sandbox:
+        check = load(sandbox).client().check()
+    assert check.ok
+    assert "20 of 22 operations confirmed, 4 of 6 writes" in str(check)
+
+
 @pytest.mark.parametrize(
     ("foreign", "state"),
     [

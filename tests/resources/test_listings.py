@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from virtual_time import VirtualTime
 
-from lms_archive import ApiError, Client, Limits
+from lms_archive import ApiError, ArchiveJob, Client, InvalidInputError, Limits
 from lms_archive.errors import NotFoundError
 from lms_archive.records import Record
 from lms_archive.resources import Listing
@@ -152,3 +152,30 @@ def test_a_list_that_fails_is_no_short_table(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(NotFoundError):
         client.archived.in_course(99).to_pandas()
+
+
+def test_an_iterator_of_ids_serves_every_reading(client: Client) -> None:
+    """Ids that can be iterated once only are kept."""
+    found = client.enrollments.in_course(1, user_ids=iter(USERS[8:12]))
+    assert [one.user_id for one in found] == [one.user_id for one in found] == [1011, 1012]
+
+
+def test_a_list_is_input_of_a_job(client: Client) -> None:
+    """A list, or the table of it, is what a job is made of."""
+    found = client.enrollments.in_course(1, user_ids=[1011, 1012])
+    terms: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
+    table = found.to_pandas()[["user_id", "course_id", "status"]]
+    for rows in (found, table):
+        plan = ArchiveJob.from_rows(rows, **terms).plan(client)
+        assert plan.counts["to_archive"] == 2
+    users = client.users.inactive(since=timedelta(days=3650))
+    job = ArchiveJob.for_course(1, **terms).users(users)
+    assert job.row_count == 34
+
+
+def test_arguments_are_checked_at_once(client: Client) -> None:
+    """What cannot be asked is refused where it is written, not where it is read."""
+    with pytest.raises(InvalidInputError):
+        client.users.inactive(since=timedelta(days=-1))
+    with pytest.raises(InvalidInputError):
+        client.archived.in_course(1, archived_from="yesterday")  # type: ignore[arg-type]

@@ -234,6 +234,16 @@ def test_an_answer_about_something_else_is_refused(
 # All of them
 
 
+def test_a_course_that_is_listed_twice_is_found() -> None:
+    """A list that shifts while it is read can show a course on two pages."""
+    twin = {"id": 1, "code": "A", "title": "A"}
+    client, _ = scripted(
+        items(twin, {**twin, "id": 3, "code": "C"}, has_more_data=True),
+        items(twin, {**twin, "id": 2, "code": "B"}),
+    )
+    assert client.courses.find("A").course_id == 1
+
+
 @pytest.mark.parametrize("kind", ["cut_before", "429"])
 def test_a_list_that_fails_in_the_middle_raises(
     client: Client, platform: Sandbox, kind: str

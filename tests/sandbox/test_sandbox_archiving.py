@@ -179,6 +179,26 @@ def test_two_enrollments_are_a_job_that_takes_its_time(
     assert [text[-2:] for (text,) in at] == ["02", "06"]
 
 
+def test_the_file_is_brought_up_to_date_without_a_call(
+    sandbox: Sandbox, http: Http, clock: FakeClock
+) -> None:
+    """SQL on `.path` shows the present, though no client has called meanwhile."""
+    http.archive([3], [100, 101, 102])
+    clock.sleep(2)
+    assert rows(sandbox, COUNTS) == [(11, 1)]
+    clock.sleep(60)
+    assert rows(sandbox, COUNTS) == [(9, 3)]
+    ended = rows(sandbox, "SELECT status, last_update FROM jobs")
+    assert ended == [("completed", "2026-03-01 12:00:06")]
+
+
+def test_every_pair_of_a_course_and_a_user_is_meant_once(sandbox: Sandbox, http: Http) -> None:
+    """Ids that are listed twice count once."""
+    http.archive([3, 4], [100, 101, 100])
+    pairs = rows(sandbox, "SELECT course_id, user_id FROM job_rows")
+    assert pairs == [(3, 100), (3, 101), (4, 100), (4, 101)]
+
+
 def test_the_same_call_again_archives_the_new_enrollment_too(
     sandbox: Sandbox, http: Http, target: Target, clock: FakeClock
 ) -> None:
@@ -219,6 +239,13 @@ def test_a_bad_body_is_refused_by_name(
     assert (answer.status_code, list(answer.json()["message"])) == (400, [expected])
     assert target.archived(sandbox) == []
     assert rows(sandbox, "SELECT COUNT(*) FROM jobs") == [(0,)]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]"])
+def test_a_body_that_is_not_a_json_object_is_refused(http: Http, body: bytes) -> None:
+    """400, whatever it is."""
+    answer = http.session.put(f"{http.url}/learn/v1/enrollments", data=body, timeout=5)
+    assert answer.status_code == 400
 
 
 def test_unknown_targets_are_refused_and_two_hundred_users_are_accepted(

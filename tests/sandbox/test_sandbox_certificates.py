@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from sandbox_tools import PLANS, Http
+from sandbox_tools import PLANS, Http, rows
 
 from lms_archive.sandbox import Sandbox
 
@@ -59,3 +59,17 @@ def test_a_certificate_is_a_sound_pdf_for_who_is_signed_in(sandbox: Sandbox) -> 
     assert pdf[start:].startswith(b"xref\n0 6\n")
     offsets = [int(line[:10]) for line in pdf[start:].split(b"\n")[3:8]]
     assert [pdf[at : at + 7] for at in offsets] == [b"%d 0 obj" % n for n in range(1, 6)]
+
+
+def test_a_new_enrollment_has_no_certificate_yet(sandbox: Sandbox) -> None:
+    """It stays with the archived record; a certificate without a date gets today's."""
+    with Http(sandbox) as http:
+        http.archive_plan(50, [101], enrollment_mode="re_enroll")
+    renewed = "SELECT certificate_url, certificate_date FROM enrollments WHERE user_id = 101"
+    assert rows(sandbox, renewed) == [(None, None)]
+    sandbox.load(
+        users=[{"username": "late", "user_id": 200}],
+        enrollments=[{"user_id": 200, "id_course": 7, "certificate": 1}],
+    )
+    dated = "SELECT certificate_date > '2026' FROM enrollments WHERE user_id = 200"
+    assert rows(sandbox, dated) == [(1,)]

@@ -1,6 +1,7 @@
 """Archiving in learning plans: what goes with an enrollment, and what stays."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sandbox_tools import PLANS, FakeClock, Http, fill_plans, rows
@@ -227,6 +228,18 @@ def test_read_as_b_only_shared_courses_and_other_plans_are_spared() -> None:
         assert rows(sandbox, f"{IN_PLANS} WHERE user_id = 100") == [(50, 100), (70, 100)]
         status = "SELECT enrollment_status FROM enrollments WHERE course_id = 4"
         assert rows(sandbox, status) == [("completed",)] * 3
+
+
+@pytest.mark.parametrize("reading", ["A", "B"])
+def test_shared_courses_do_not_hinder_re_enrolling(reading: Any) -> None:
+    """The warning is about unenrolling only; two plans archive a shared course twice."""
+    with Sandbox(shared_reading=reading) as sandbox, Http(sandbox) as http:
+        fill_plans(sandbox, 1)
+        sandbox.load(learning_plan_enrollments=[{"user_id": 100, "learning_plan_id": 70}])
+        for plan in (60, 70):
+            http.archive_plan(plan, [100], enrollment_mode="re_enroll")
+        assert rows(sandbox, ARCHIVED_COURSES) == [(3, 100, 60), (4, 100, 60), (4, 100, 70)]
+        assert rows(sandbox, ARCHIVED_PLANS) == [(60, 100), (70, 100)]
 
 
 def test_a_course_of_a_plan_cannot_be_unenrolled_from_alone(

@@ -1,13 +1,15 @@
 """Lists: paging, cursor, totals, filters, items; and the errors of every call."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sandbox_tools import COURSES, PLANS, FakeClock, Http, fill, fill_plans
 
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import Foreign, Sandbox
 
 ENROLLMENTS = f"{COURSES}/7/enrollments"
+WITH_TOTAL = {"get_total_count": 1}
 EXTRA = {
     "course": ("enrollment_status", "enrollment_time_spent"),
     "plan": (
@@ -72,6 +74,19 @@ def test_a_cursor_continues_its_own_list_only(http: Http) -> None:
     other = http.get(f"{ENROLLMENTS}/archived", page=2, cursor=first["cursor"])
     assert (second["cursor"], second["count"]) == (first["cursor"], 2)
     assert (other.status_code, list(other.json()["message"])) == (400, ["cursor"])
+
+
+def test_settings_make_lists_less_reliable() -> None:
+    """More data on the last page, ignored filters, and totals only on request."""
+    foreign = Foreign(totals="on_request")
+    settings: dict[str, Any] = {"more_data_lies": True, "ignores_filters": True}
+    with Sandbox(foreign=foreign, **settings) as sandbox, Http(sandbox) as http:
+        fill(sandbox)
+        lies = [http.data(ENROLLMENTS, page=page)["has_more_data"] for page in (1, 2)]
+        assert lies == [True, False]
+        assert len(http.items(ENROLLMENTS, **{"user_id[]": [100]})) == 6
+        totals = [http.data(ENROLLMENTS, **query).get("total_count") for query in ({}, WITH_TOTAL)]
+        assert totals == [None, 6]
 
 
 @pytest.mark.parametrize("path", [ENROLLMENTS, f"{COURSES}/enrollments"])

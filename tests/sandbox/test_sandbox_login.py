@@ -1,6 +1,6 @@
 """Signing in: four grants, refusals, tokens that expire, and the session."""
 
-from sandbox_tools import COURSES, Http
+from sandbox_tools import COURSES, FakeClock, Http
 
 from lms_archive.sandbox import Sandbox
 
@@ -51,3 +51,13 @@ def test_a_call_without_a_valid_token_is_refused(lms_sandbox: Sandbox) -> None:
             answer = http.get(COURSES)
             assert (answer.status_code, answer.json()["name"]) == (401, "Unauthorized")
     assert lms_sandbox.calls[-1].username is None
+
+
+def test_a_token_expires_by_the_clock() -> None:
+    """A token is good until `token_seconds` have passed on the sandbox's clock."""
+    clock = FakeClock()
+    with Sandbox(clock=clock, token_seconds=60) as sandbox, Http(sandbox) as http:
+        clock.sleep(59)
+        assert http.get(COURSES).status_code == 200
+        clock.sleep(1)
+        assert http.get(COURSES).status_code == 401

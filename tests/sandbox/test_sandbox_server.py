@@ -4,6 +4,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -94,6 +95,28 @@ def test_its_own_file_is_deleted_and_a_given_one_stays(tmp_path: Path) -> None:
     with Sandbox(path=path) as sandbox:
         assert rows(sandbox, "SELECT COUNT(*) FROM enrollments") == [(6,)]
         assert sandbox.path == path
+
+
+def test_a_sandbox_starts_once_and_can_start_again() -> None:
+    """A sandbox starts once, stops twice, and can be started again."""
+    sandbox = Sandbox()
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = sandbox.url
+    with sandbox.start():
+        with pytest.raises(RuntimeError, match="already running"):
+            sandbox.start()
+        sandbox.stop()
+    with sandbox:
+        assert sandbox.calls == []
+
+
+def test_a_port_that_is_taken_is_an_error() -> None:
+    """A port that is taken is an error, not the end of the program."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RuntimeError, match="port"):
+            Sandbox(port=taken.getsockname()[1]).start()
 
 
 def test_a_missing_extra_is_named_with_the_command_to_type() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from virtual_time import Stage
 
 from lms_archive import ArchiveJob, InvalidInputError
+from lms_archive.files import private_folder
 from lms_archive.tables.csv import guarded, unguarded, write_csv
 
 RISKY = "=+-@\t\r"
@@ -155,3 +156,19 @@ def test_a_file_object_takes_what_a_path_takes(stage: Stage, tmp_path: Path, tab
     written = (tmp_path / "path.csv").read_bytes()
     assert written.count(b"\r\n") == {"plan": 3, "result": 3, "list": 2}[table]
     assert (tmp_path / "file.csv").read_bytes() == memory.getvalue().encode() == written
+
+
+def test_a_saved_plan_is_refused_in_the_same_words(stage: Stage, tmp_path: Path) -> None:
+    """What holds of tables holds of the other files that are written whole."""
+    stage.load(1)
+    with pytest.raises(InvalidInputError, match=r"there is no folder .*no': create it"):
+        stage.plan().save(tmp_path / "no" / "plan.json")
+    with pytest.raises(InvalidInputError, match="plan is None: give the path of a file"):
+        stage.plan().save(None)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file that stands where the folder should be is named."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInputError, match="file/in: the folder cannot be made: Not a dir"):
+        private_folder(tmp_path / "file" / "in")

@@ -109,6 +109,25 @@ def test_each_grant_sends_its_own_fields_and_the_app(auth: Any, grant: str, keys
     assert login.form["client_secret"] == "app-secret-1"
 
 
+def test_a_callable_assertion_is_called_for_every_login() -> None:
+    """An assertion soon expires: each login gets a new one, and no login none."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"assertion-{len(made) + 1}")
+        return made[-1]
+
+    time = FakeTime()
+    client, script = scripted(GOOD, time=time, auth=JwtBearer("the-app", "s", make))
+    client.request("GET", "/x")
+    client.request("GET", "/x")
+    assert made == ["assertion-1"]
+    time.at += 3600
+    client.request("GET", "/x")
+    assert made == ["assertion-1", "assertion-2"]
+    assert [login.form["assertion"] for login in script.logins] == made
+
+
 # One token for all
 
 

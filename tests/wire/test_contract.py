@@ -115,6 +115,12 @@ def test_a_file_holds_only_what_differs(make: Make) -> None:
     assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
 
 
+def test_a_byte_order_mark_is_allowed(make: Make) -> None:
+    """A byte order mark, as Windows editors write it, does no harm."""
+    path = make(b'\xef\xbb\xbf{"enrollment_mode": {"unenroll": "x"}}')
+    assert Contract.load(str(path)).enrollment_mode["unenroll"] == "x"
+
+
 def test_save_writes_what_load_reads(tmp_path: Path) -> None:
     """A file holds only what differs, taken-out entries too, and gives the contract back."""
     changed = (

@@ -26,6 +26,8 @@ HTML = b"<!doctype html><html><head><title>Sign in</title></head></html>"
 
 ADDRESSES = {
     "absolute": "{url}/docs/learn.json",
+    "absolute, of another scheme": "https://127.0.0.1/docs/learn.json",
+    "relative to the platform": "docs/learn.json",
     "from the root": "/docs/learn.json",
     "in capitals": "HTTP://127.0.0.1/docs/learn.json",
 }
@@ -42,6 +44,15 @@ def test_the_platform_says_where_a_document_is(address: str) -> None:
     assert report.confirmed(ARCHIVE)
     assert "found by GET /manage/v1/site/microservices" in str(report)
     assert "/docs/learn.json (1 operation)" in str(report)
+
+
+def test_an_address_with_a_query_is_asked_with_it() -> None:
+    """What follows the question mark belongs to the address."""
+    document = json.dumps(archive_call()["learn"]).encode()
+    listed = {"learn": "{url}/swagger?service=learn&format=json"}
+    with serving({}, listed=listed) as platform, platform.client() as client:
+        platform.answers["GET /swagger?service=learn&format=json"] = Served(document)
+        assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
 
 
 def test_a_service_may_be_listed_under_any_name() -> None:
@@ -174,6 +185,26 @@ def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path
     assert offline.checks == online.checks
     assert offline.suggested_contract() == online.suggested_contract() != Contract.default()
     assert f"read from {folder}" in str(offline)
+
+
+def test_without_a_list_the_documents_of_the_contract_are_kept(tmp_path: Path) -> None:
+    """A platform that refuses the list still gives its documents."""
+    with serving(own_documents()) as platform, platform.client() as client:
+        PlatformDocuments(client.session, tmp_path).read_all()
+    assert {path.stem for path in tmp_path.iterdir()} == {
+        "course", "learn", "learningplan", "manage",
+    }  # fmt: skip
+
+
+def test_two_documents_of_one_service_are_both_kept(tmp_path: Path) -> None:
+    """A name that is taken is given a number."""
+    answer = {
+        "data": [{"app": "learn", "url": f"/{part}/v1/swagger"} for part in ("learn", "course")]
+    }
+    listed = Served(json.dumps(answer).encode())
+    with serving(own_documents(), listed=listed) as platform, platform.client() as client:
+        PlatformDocuments(client.session, tmp_path).read_all()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_holds_documents_is_refused_before_any_call(tmp_path: Path) -> None:

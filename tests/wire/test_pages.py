@@ -91,6 +91,18 @@ def test_the_cursor_is_passed_on(full: Sandbox) -> None:
     assert {one["get_cursor"] for one in asked} == {"1"}
 
 
+def test_no_cursor_where_the_list_has_none() -> None:
+    """A list whose row has no cursor is not sent one."""
+    client, script = scripted(
+        items(course(1), has_more_data=True, cursor="abc"), items(course(2), has_more_data=False)
+    )
+    assert ids(courses(client)) == [1, 2]
+    assert [dict(sent.params) for sent in script.sent] == [
+        {"page": "1", "page_size": "200", "get_total_count": "1"},
+        {"page": "2", "page_size": "200", "get_total_count": "1"},
+    ]
+
+
 @pytest.mark.parametrize("paging", [{}, {"total_count": 0}, {"total_page_count": 1}])
 def test_an_empty_list_is_one_empty_page(paging: dict[str, Any]) -> None:
     """Where its totals say so, whatever `has_more_data` says."""
@@ -205,6 +217,13 @@ def test_a_short_page_is_read_again(left: int, paging: dict[str, Any]) -> None:
         return (whole if asked.count(2) > 1 else listed(short, paging))(sent)
 
     assert read(page) == (list(range(1, 13)), [1, 2, 2, 3, 4])
+
+
+def test_a_short_page_that_a_total_vouches_for() -> None:
+    """Where all that is counted came, a page may be shorter than the others."""
+    parts = [FULL[:3], FULL[3:5], FULL[5:8]]
+    found, asked = read(listed(parts, {"total_count": 8, "total_page_count": 3}))
+    assert (found, asked) == (list(range(1, 9)), [1, 2, 2, 2, 3])
 
 
 def test_a_page_with_fewer_items_than_it_counts_is_an_error() -> None:

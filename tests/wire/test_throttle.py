@@ -78,6 +78,17 @@ def test_calls_of_the_last_hour_count() -> None:
     assert len(time.slept) == 1
 
 
+def test_calls_that_are_far_apart_do_not_wait() -> None:
+    """Calls that are far enough apart anyway are not held back."""
+    time = FakeTime()
+    throttle = Throttle(10, time.clock)
+    throttle.expect(1000)
+    for _ in range(50):
+        throttle.take()
+        time.at += 361
+    assert time.slept == []
+
+
 def test_without_a_limit_nothing_waits() -> None:
     """None lets everything through, and expects nothing."""
     time = FakeTime()

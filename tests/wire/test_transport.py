@@ -81,6 +81,19 @@ def test_unknown_host_is_not_sent(
         get(transport, "http://no-such-host.example.com/")
 
 
+def test_a_connect_timeout_is_not_sent(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the connection took too long to come about, nothing was sent."""
+
+    def silent(*_: object, **__: object) -> Any:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", silent)
+    with pytest.raises(RequestNotSentError, match="timed out"):
+        get(transport, "http://127.0.0.1:9/")
+
+
 def silence_after(head: bytes) -> Callable[[socket.socket], None]:
     """A play that sends this, and then nothing for longer than we wait."""
 

@@ -86,6 +86,7 @@ SAME: dict[str, Any] = {
     "a slash at the end": archive_call(path="/learn/v1/enrollments/"),
     "a base path": archive_call(path="/enrollments", base="/learn/v1"),
     "more parameters": archive_call(row=json_body(**archive_body(notify={"type": "boolean"}))),
+    "a mode more": archive_call(row=json_body(**archive_body(("keep", "re_enroll", "delete")))),
     "another service's document": {
         **own_documents(),
         "learn": swagger2({}),
