@@ -88,9 +88,10 @@ def main() -> None:
         "pydantic": by_pydantic(),
     }
     ours, theirs = (make(items[0]) for make in makers.values())
-    if (theirs.enrollment.enrolled_at, theirs.user.user_id, theirs.extra) != (
-        *(ours.enrollment.enrolled_at, ours.user.user_id, ours.extra),
-    ):
+    own, other = (
+        (one.enrollment.enrolled_at, one.user.user_id, one.extra) for one in (ours, theirs)
+    )
+    if own != other:
         raise RuntimeError("the sides do not make the same record")
 
     def measure(make: Callable[[dict[str, Any]], Any]) -> Callable[[], float]:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lms_archive import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment, Contract
@@ -229,6 +229,7 @@ json_values = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(item=st.dictionaries(st.sampled_from(list(KEYS["ArchivedCourseEnrollment"].values())),
                             json_values))  # fmt: skip
 def test_any_item_is_a_record_or_faults_with_a_path(item: dict[Any, Any]) -> None:
