@@ -224,6 +224,13 @@ def test_a_cell_that_no_file_holds_is_an_error_at_once(cell: Any) -> None:
         from_rows(rows)
 
 
+def test_blank_rows_count_for_the_positions_of_the_others() -> None:
+    """A row is found again in the table that it came from."""
+    blank: dict[str, Any] = {"username": None, "course_id": None}
+    rows = [blank, {"username": "ada", "course_id": 7}, blank, {"username": "ben", "course_id": 7}]
+    assert [row.position for row in from_rows(rows).selection] == [1, 3]
+
+
 def test_no_rows_ask_for_nothing(reader: Client) -> None:
     """No rows, or a DataFrame of none, ask for nothing."""
     frame = pd.DataFrame({"username": [], "course_code": []})
