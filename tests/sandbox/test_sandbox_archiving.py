@@ -223,6 +223,8 @@ def test_without_a_mode_nothing_is_archived(sandbox: Sandbox, http: Http, target
         ({"users": []}, "users"),
         ({"users": [True]}, "users"),
         ({"enrollment_mode": "archive"}, "enrollment_mode"),
+        ({"enrollment_mode": 5}, "enrollment_mode"),
+        ({"select_all": True, "filters": "completed"}, "filters"),
         ({"reset_tracking": "perhaps"}, "reset_tracking"),
         ({"select_all": True, "users": [1]}, "users"),
         ({"select_all": True, "filters": {"enrollment_status": "completed"}}, "filters"),

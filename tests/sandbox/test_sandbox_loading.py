@@ -64,6 +64,7 @@ def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(tmp_path: Path) ->
         ("username,course_code,shoe\nann,B,44\n", r"line 2: unknown column 'shoe'"),
         ("username,course_code\nann,B\n\nzoe,B\n", r"line 4: unknown user 'zoe'"),
         ("username,id_course\nann,99\n", r"line 2: unknown course 99"),
+        ("username,course_code\n,B\n", r"line 2: no user"),
         ("username,course_code\nann,A\n", r"line 2: course 'A' stands for 2 ids"),
         ("username,course_code\nann,B\nann,B\n", r"line 3: UNIQUE constraint failed"),
         (
@@ -91,6 +92,7 @@ def test_a_bad_csv_row_loads_nothing_and_names_file_and_line(
     [
         ("users", {"username": "u100"}, "UNIQUE constraint failed: users.username"),
         ("users", {"username": "zoe", "status": 2}, "status cannot be 2"),
+        ("learning_plans", {"code": "X", "is_published": "maybe"}, "is_published cannot be"),
         ("learning_plans", {"code": "X", "courses": "C9"}, "unknown course 'C9'"),
         ("learning_plans", {"code": "X", "courses": "C1,C1"}, "'C1' is in it twice"),
         (

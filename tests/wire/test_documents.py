@@ -216,6 +216,17 @@ def test_a_folder_that_holds_documents_is_refused_before_any_call(tmp_path: Path
         assert platform.asked == []
 
 
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """What is in the way is named."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with (
+        serving(own_documents()) as platform,
+        platform.client() as client,
+        pytest.raises(InvalidInputError, match="file: cannot be written: "),
+    ):
+        PlatformDocuments(client.session, tmp_path / "file").read_all()
+
+
 def test_a_folder_without_documents_is_refused(tmp_path: Path) -> None:
     """An empty folder, or none at all, is refused with its name."""
     for folder in (tmp_path, tmp_path / "nowhere"):
