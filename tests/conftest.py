@@ -21,7 +21,7 @@ settings.register_profile(
     "fuzz", max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
-collect_ignore = ["stranger"]  # somebody else's project, with an environment of its own
+collect_ignore = ["third_party_project"]  # it has an environment of its own
 
 COURSES = {71: "SAFE", 72: "FIRE", 73: "TWIN", 74: "TWIN", 75: "71", 76: "EMPTY"}
 COMPLETED = {
@@ -64,7 +64,7 @@ def _enrolled(user_id: int, course_id: int, status: str, level: str) -> dict[str
 
 
 def fill(sandbox: Sandbox) -> None:
-    """Load the town: SAFE has everybody, FIRE alice and bob, both TWINs alice."""
+    """Load the platform: all users are in SAFE, alice and bob in FIRE, alice in both TWINs."""
     names = {**COMPLETED, **{user_id: one[0] for user_id, one in OTHERS.items()}, 301: "dave"}
     learner = ("completed", "student")
     sandbox.load(
@@ -83,7 +83,7 @@ def fill(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture(scope="module")
-def town() -> Iterator[Sandbox]:
+def small_platform() -> Iterator[Sandbox]:
     """A platform of a few users and courses, for tests that only read."""
     with Sandbox(job_seconds=0) as sandbox:
         fill(sandbox)
@@ -91,24 +91,24 @@ def town() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def reader(town: Sandbox) -> Iterator[Client]:
-    """A client of the town."""
-    with quick_client(town) as client:
+def reader(small_platform: Sandbox) -> Iterator[Client]:
+    """A client of the small platform."""
+    with quick_client(small_platform) as client:
         yield client
 
 
 @pytest.fixture
-def fresh_town() -> Iterator[Sandbox]:
-    """A town of its own for a test that archives."""
+def fresh_platform() -> Iterator[Sandbox]:
+    """A platform of its own for a test that archives."""
     with Sandbox(job_seconds=0) as sandbox:
         fill(sandbox)
         yield sandbox
 
 
 @pytest.fixture
-def archivist(fresh_town: Sandbox) -> Iterator[Client]:
-    """A client of the fresh town."""
-    with quick_client(fresh_town) as client:
+def archivist(fresh_platform: Sandbox) -> Iterator[Client]:
+    """A client of the fresh platform."""
+    with quick_client(fresh_platform) as client:
         yield client
 
 
@@ -121,7 +121,7 @@ def quick_client(sandbox: Sandbox) -> Client:
 
 @pytest.fixture
 def make_csv(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """Write a file of these bytes, or of this text as UTF-8, and tell where."""
+    """Write a file of these bytes, or of this text as UTF-8; return its path."""
 
     def make(content: str | bytes) -> Path:
         path = tmp_path / "input.csv"

@@ -28,7 +28,6 @@ from lms_archive.errors import (
     RateLimitError,
 )
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire import Response
 from lms_archive.wire.transport import RequestsTransport
 
 NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")
@@ -157,18 +156,10 @@ def test_an_empty_variable_is_missing(env: pytest.MonkeyPatch) -> None:
         Client.from_env()
 
 
-def test_from_env_on_a_platform(env: pytest.MonkeyPatch, platform: Sandbox) -> None:
-    """The sandbox's own variables sign in."""
-    for name, value in platform.env().items():
-        env.setenv(name, value)
-    with Client.from_env() as client:
-        assert [course.code for course in client.courses.list()] == ["A", "B", "C"]
-
-
 # Copies
 
 
-def test_with_options_leaves_the_first_as_it_was() -> None:
+def test_a_copy_has_other_settings_and_changes_nothing() -> None:
     """A copy has other settings; the client it came from has not changed."""
     client, _ = scripted(GOOD)
     copy = client.with_options(limits=Limits(page_size=7), app_info="x")
@@ -176,18 +167,13 @@ def test_with_options_leaves_the_first_as_it_was() -> None:
     assert client.limits.page_size == 200
     assert copy.base_url == client.base_url
     assert client.session.settings.app_info is None
-
-
-def test_with_options_reaches_the_resources() -> None:
-    """The nouns of a copy use the copy's settings."""
-    client, script = scripted(answer({"data": {"items": []}}))
-    copy = client.with_options(limits=Limits(page_size=7))
-    list(copy.courses.list())
-    list(client.courses.list())
+    other, script = scripted(answer({"data": {"items": []}}))
+    list(other.with_options(limits=Limits(page_size=7)).courses.list())
+    list(other.courses.list())
     assert [dict(sent.params)["page_size"] for sent in script.sent] == ["7", "200"]
 
 
-def test_with_options_shares_token_hour_and_connections() -> None:
+def test_a_copy_shares_login_hour_and_connections() -> None:
     """What a copy does not change it shares: the login, the hour, the transport."""
     time = FakeTime()
     client, script = scripted(GOOD, time=time, auth=ClientCredentials("app", "s"), calls_per_hour=3)
@@ -203,7 +189,7 @@ def test_with_options_shares_token_hour_and_connections() -> None:
     assert sum(time.slept) == pytest.approx(3600)
 
 
-def test_a_copy_for_another_account() -> None:
+def test_a_copy_for_another_account_shares_the_hour() -> None:
     """Another account has a token of its own, and still shares the hour."""
     time = FakeTime()
     client, script = scripted(GOOD, time=time, auth=ClientCredentials("one", "s"), calls_per_hour=4)
@@ -216,16 +202,8 @@ def test_a_copy_for_another_account() -> None:
     assert sum(time.slept) == pytest.approx(3600)
 
 
-def test_a_copy_with_another_transport() -> None:
-    """A copy may travel another way."""
-    client, script = scripted(GOOD)
-    copy = client.with_options(transport=lambda *_: answer({"data": 2}))
-    assert copy.request("GET", "/x") == {"data": 2}
-    assert script.sent == []
-
-
-@pytest.mark.parametrize("name", ["base_url", "url", "timeouts", "call_per_hour", "session"])
-def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
+@pytest.mark.parametrize("name", ["base_url", "timeouts"])
+def test_an_unknown_option_is_refused(name: str) -> None:
     """A misspelt option is an error that names those there are."""
     client, _ = scripted(GOOD)
     with pytest.raises(
@@ -236,34 +214,21 @@ def test_with_options_refuses_what_it_does_not_know(name: str) -> None:
 
 WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "limits as a dict": ({"limits": {"page_size": 50}}, "limits must be a Limits, such as Limits"),
-    "limits, empty": ({"limits": {}}, "limits must be a Limits"),
-    "limits, the class": ({"limits": Limits}, "limits must be a Limits"),
     "contract as a name": ({"contract": "x"}, "contract must be a Contract, such as Contract.def"),
-    "contract, empty": ({"contract": ""}, "contract must be a Contract"),
-    "contract as a dict": ({"contract": {"operations": {}}}, "contract must be a Contract"),
     "transport as a name": ({"transport": "x"}, "transport must be a callable"),
     "transport, the class": ({"transport": RequestsTransport}, "transport must be a callable"),
-    "timeout as text": ({"timeout": "10"}, "timeout must be a number of seconds above 0"),
-    "timeout of three": ({"timeout": (1, 2, 3)}, "timeout must be a number of seconds above 0"),
-    "timeout negative": ({"timeout": (1, -1)}, "timeout must be a number of seconds above 0"),
-    "timeout true": ({"timeout": True}, "timeout must be a number of seconds above 0"),
     "retry as a number": ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy"),
-    "retry, none at all": ({"retry": 0}, "retry must be a RetryPolicy"),
     "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
-    "calls as a fraction": ({"calls_per_hour": 1.5}, "calls_per_hour must be a whole number"),
-    "calls true": ({"calls_per_hour": True}, "calls_per_hour must be a whole number"),
     "no calls": ({"calls_per_hour": 0}, "calls_per_hour must be a whole number, at least 1, or No"),
-    "app_info of two lines": ({"app_info": "a\nb"}, "app_info goes into the user agent"),
     "app_info as a number": ({"app_info": 7}, "app_info goes into the user agent"),
     "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
     "auth, the class": ({"auth": StaticToken}, "not the class StaticToken"),
-    "auth, none": ({"auth": None}, "auth must be a PasswordGrant"),
     "auth as a pair": ({"auth": ("ada", "hush")}, "auth must be .* not tuple"),
 }
 
 
 @pytest.mark.parametrize(("wrong", "text"), WRONG_TYPES.values(), ids=WRONG_TYPES.keys())
-def test_arguments_of_a_wrong_type(wrong: dict[str, Any], text: str) -> None:
+def test_an_argument_of_a_wrong_type_is_refused_at_once(wrong: dict[str, Any], text: str) -> None:
     """An argument of a wrong type is refused in the constructor, and nothing is sent."""
     client, script = scripted(GOOD)
     options: dict[str, Any] = {"auth": StaticToken("a-token"), "transport": script, **wrong}
@@ -279,8 +244,8 @@ def test_arguments_of_a_wrong_type(wrong: dict[str, Any], text: str) -> None:
     assert (script.sent, script.logins) == ([], [])
 
 
-@pytest.mark.parametrize("url", [None, 7, b"https://acme.example.com", Path("acme")])
-def test_a_base_url_of_a_wrong_type(url: Any) -> None:
+@pytest.mark.parametrize("url", [None, b"https://acme.example.com"])
+def test_a_base_url_must_be_text(url: Any) -> None:
     """An address that is not text is refused in words."""
     with pytest.raises(InvalidInputError, match="base_url must be a str"):
         Client(url, StaticToken("t"))
@@ -288,23 +253,21 @@ def test_a_base_url_of_a_wrong_type(url: Any) -> None:
 
 WRONG_LOGINS: dict[str, Callable[[], object]] = {
     "no password": lambda: PasswordGrant("app", "s", "ada", None),  # type: ignore[arg-type]
-    "no secret": lambda: ClientCredentials("app", None),  # type: ignore[arg-type]
     "an app that is a number": lambda: ClientCredentials(7, "s"),  # type: ignore[arg-type]
-    "a user that is a number": lambda: PasswordGrant("app", "s", 7, "p"),  # type: ignore[arg-type]
     "no assertion": lambda: JwtBearer("app", "s", None),  # type: ignore[arg-type]
     "a token in bytes": lambda: StaticToken(b"hush"),  # type: ignore[arg-type]
 }
 
 
 @pytest.mark.parametrize("make", WRONG_LOGINS.values(), ids=WRONG_LOGINS.keys())
-def test_logins_of_a_wrong_type(make: Callable[[], object]) -> None:
+def test_a_login_must_be_text_and_is_not_quoted(make: Callable[[], object]) -> None:
     """A login that is not text is refused where it is made, and is not quoted."""
     with pytest.raises(InvalidInputError, match="must be a str, not") as caught:
         make()
     assert "hush" not in str(caught.value)
 
 
-def test_defaults() -> None:
+def test_the_defaults_of_a_client() -> None:
     """Without a word a client has the default contract, limits and tries, and 800 calls an hour."""
     settings = Client(URL, StaticToken("t")).session.settings
     assert settings.contract is Contract.default()
@@ -313,24 +276,19 @@ def test_defaults() -> None:
 
 
 LIMITS: list[dict[str, Any]] = [
-    {"hand_picked": 0},
     {"hand_picked": 201},
     {"select_all": 10_001},
     {"page_size": 201},
     {"page_size": 2.5},
-    {"page_size": "50"},
     {"page_size": True},
-    {"first_poll": "2"},
-    {"freshness": None},
     {"max_open_jobs": 0},
     {"first_poll": -1},
     {"job_timeout": float("inf")},
-    {"freshness": float("nan")},
 ]
 
 
 @pytest.mark.parametrize("wrong", LIMITS, ids=str)
-def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
+def test_impossible_limits_are_refused(wrong: dict[str, Any]) -> None:
     """A limit above the platform's, or a wait without an end, is refused."""
     with pytest.raises(InvalidInputError, match=f"^{next(iter(wrong))} must be"):
         Limits(**wrong)
@@ -341,7 +299,7 @@ def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
     [{"attempts": 0}, {"attempts": "3"}, {"settle": -1}, {"settle": float("inf")}],
     ids=str,
 )
-def test_policies_that_cannot_be(wrong: dict[str, Any]) -> None:
+def test_impossible_policies_are_refused(wrong: dict[str, Any]) -> None:
     """Every call is made at least once, and every wait ends."""
     with pytest.raises(InvalidInputError, match=r"must be"):
         RetryPolicy(**wrong)
@@ -350,7 +308,7 @@ def test_policies_that_cannot_be(wrong: dict[str, Any]) -> None:
 # The low-level door
 
 
-def test_request_on_a_platform(platform: Sandbox) -> None:
+def test_any_call_can_be_made(platform: Sandbox) -> None:
     """Any call of the platform can be made, and its JSON comes decoded."""
     with platform.client() as client:
         found = client.request("get", "/course/v1/courses", params={"search_text": "B", "page": 1})
@@ -361,8 +319,8 @@ def test_request_on_a_platform(platform: Sandbox) -> None:
             client.request("POST", "/course/v1/courses", json={})
 
 
-@pytest.mark.parametrize("kind", ["500", "503", "429", "cut_before", "cut_after"])
-def test_a_read_is_tried_again(platform: Sandbox, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["503", "cut_after"])
+def test_a_read_is_repeated(platform: Sandbox, kind: str) -> None:
     """A read through the low-level door is made again like any other."""
     with on_time(platform.client(), FakeTime()) as client:
         platform.faults.add(kind, operation="list_courses", times=2)
@@ -378,25 +336,14 @@ FAULTS: dict[str, tuple[Any, type[ApiError]]] = {
 }
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize(("fault", "family"), FAULTS.values(), ids=FAULTS.keys())
 def test_a_write_is_sent_once(fault: Any, family: type[ApiError], method: str) -> None:
-    """A write through the low-level door is never sent again, whatever becomes of it."""
+    """A write through the low-level door is never sent again, whatever happens to it."""
     client, script = scripted(fault, GOOD)
     with pytest.raises(family):
         client.request(method, WRITE_PATH, json={"user_id": [1]})
     assert len(script.sent) == 1
-
-
-def test_writes_on_a_platform(platform: Sandbox) -> None:
-    """A write reaches the platform once, and a redirect of it ends there."""
-    with platform.client() as client:
-        platform.faults.add("redirect", method="PUT", location="/course/v1/courses")
-        with pytest.raises(ApiError, match="302: redirects to /course/v1/courses"):
-            client.request("PUT", WRITE_PATH, json={})
-        puts = [call for call in platform.calls if call.method == "PUT"]
-        assert len(puts) == 1
-        assert platform.calls[-1].method == "PUT"
 
 
 PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
@@ -410,7 +357,9 @@ PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize(("given", "sent"), PARAMS.values(), ids=PARAMS.keys())
-def test_params(given: dict[str, Any], sent: list[tuple[str, str]]) -> None:
+def test_parameters_go_out_under_the_names_given(
+    given: dict[str, Any], sent: list[tuple[str, str]]
+) -> None:
     """Parameters go out under the names they are given, a list once for each item."""
     client, script = scripted(GOOD)
     client.request("GET", "/x", params=given)
@@ -420,10 +369,7 @@ def test_params(given: dict[str, Any], sent: list[tuple[str, str]]) -> None:
 WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
     "method": (("FETCH", "/x"), {}),
     "path without slash": (("GET", "x"), {}),
-    "another host": (("GET", "//evil.example.com/x"), {}),
     "a whole URL": (("GET", "https://evil.example.com/x"), {}),
-    "query in the path": (("GET", "/x?a=1"), {}),
-    "space in the path": (("GET", "/x y"), {}),
     "line break in the path": (("GET", "/x\r\nHost: evil"), {}),
     "a place in the path": (("GET", "/x/{course_id}"), {}),
     "NaN": (("PUT", "/x"), {"json": {"a": float("nan")}}),
@@ -432,7 +378,9 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("call", "more"), WRONG_CALLS.values(), ids=WRONG_CALLS.keys())
-def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) -> None:
+def test_an_impossible_call_is_refused_before_it_is_sent(
+    call: tuple[str, str], more: dict[str, Any]
+) -> None:
     """What is no call is refused before anything is sent."""
     client, script = scripted(GOOD)
     with pytest.raises(InvalidInputError, match="the call cannot be made: "):
@@ -443,7 +391,7 @@ def test_calls_that_cannot_be_made(call: tuple[str, str], more: dict[str, Any]) 
 # Opening and closing
 
 
-def test_context_manager(platform: Sandbox) -> None:
+def test_a_block_closes_the_connections(platform: Sandbox) -> None:
     """A client closes its connections at the end of its block, also after an error."""
     closed: list[str] = []
 
@@ -452,7 +400,9 @@ def test_context_manager(platform: Sandbox) -> None:
             closed.append("closed")
             super().close()
 
-    with platform.client(transport=Closing()) as client:
+    own = platform.client(transport=Closing())
+    with own as client:
+        assert client is own
         list(client.courses.list())
     assert closed == ["closed"]
     with pytest.raises(RuntimeError), platform.client(transport=Closing()) as client:
@@ -462,46 +412,22 @@ def test_context_manager(platform: Sandbox) -> None:
     client.close()
 
 
-def test_the_same_client_in_its_block() -> None:
-    """`with client as c` gives the client itself."""
-    client, _ = scripted(GOOD)
-    with client as same:
-        assert same is client
-
-
-def test_repr() -> None:
+def test_the_repr_shows_where_and_as_whom() -> None:
     """A client shows where and as whom, and no secret."""
     client = Client(URL, PasswordGrant("app", "s-1", "ada", "s-2"))
     assert repr(client) == f"Client({URL!r}, PasswordGrant(client_id='app', username='ada'))"
 
 
-def test_own_transport() -> None:
-    """Any callable carries the calls, and sees no more than one exchange at a time."""
-    seen: list[str] = []
-
-    def carry(method: str, url: str, *_: object) -> Response:
-        seen.append(f"{method} {url}")
-        return answer({"data": {"items": [{"id_course": 1, "code": "A"}]}})
-
-    client = Client(URL, StaticToken("t"), transport=carry)
-    assert client.courses.find("A").course_id == 1
-    assert seen == [f"GET {URL}/course/v1/courses"]
-
-
-@pytest.mark.parametrize("role", ["superadmin", "power_user"])
-def test_sandbox_clients(platform: Sandbox, role: Any) -> None:
-    """The sandbox gives a client for each of its roles, with the options asked for."""
+@pytest.mark.parametrize("role", ["superadmin", "power_user", "power_user_without"])
+def test_the_sandbox_gives_a_client_for_each_role(platform: Sandbox, role: Any) -> None:
+    """With the options asked for; without the permission a Power User may not archive."""
     with platform.client(role, calls_per_hour=5) as client:
         assert client.base_url == platform.url
         assert client.session.settings.calls_per_hour == 5
         assert len(list(client.courses.list())) == 3
-        client.request("PUT", WRITE_PATH, json=ARCHIVE)
-    assert platform.calls[-1].username == role
-
-
-def test_a_sandbox_client_without_the_right(platform: Sandbox) -> None:
-    """A Power User without the permission reads, but may not archive."""
-    with platform.client("power_user_without") as client:
-        assert len(list(client.courses.list())) == 3
-        with pytest.raises(PermissionDeniedError, match="PUT /learn/v1/enrollments: 403: "):
+        if role == "power_user_without":
+            with pytest.raises(PermissionDeniedError, match="PUT /learn/v1/enrollments: 403: "):
+                client.request("PUT", WRITE_PATH, json=ARCHIVE)
+        else:
             client.request("PUT", WRITE_PATH, json=ARCHIVE)
+    assert platform.calls[-1].username == role

@@ -65,7 +65,9 @@ def test_a_good_night_and_one_with_nothing_to_do(stage: Stage, night: Night) -> 
 
 
 @pytest.mark.parametrize("after", [1, 2])
-def test_what_passes_is_taken_up_by_the_next_night(stage: Stage, night: Night, after: int) -> None:
+def test_a_passing_error_is_resumed_by_the_next_night(
+    stage: Stage, night: Night, after: int
+) -> None:
     """A platform that is down ends the run; the next one ends the job, and no one is sent twice."""
     stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=after)
     assert night() == LATER
@@ -75,7 +77,7 @@ def test_what_passes_is_taken_up_by_the_next_night(stage: Stage, night: Night, a
     assert len(stage.archived) == 3
 
 
-def test_what_does_not_pass_waits_for_a_person(stage: Stage, night: Night) -> None:
+def test_a_lasting_error_waits_for_a_person(stage: Stage, night: Night) -> None:
     """The next nights ask nothing of the platform until the file is deleted."""
     assert night("power_user_without") == STOPPED
     calls = len(stage.sandbox.calls)
@@ -88,7 +90,7 @@ def test_what_does_not_pass_waits_for_a_person(stage: Stage, night: Night) -> No
     assert len(stage.archived) == 3
 
 
-def test_rows_that_failed_are_to_be_looked_at(stage: Stage, night: Night) -> None:
+def test_failed_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> None:
     """One of the chunk's rows stays active."""
     stage.sandbox.faults.add("job_partial", errors=1)
     assert night() == LOOK
@@ -99,11 +101,10 @@ def test_rows_that_failed_are_to_be_looked_at(stage: Stage, night: Night) -> Non
     ("rows", "codes"),
     [
         ("u1001,NOPE\n,C1\n", ["unknown_course", "bad_row"]),
-        ("u1001,NOPE\nnobody,C1\n", ["unknown_course", "not_enrolled"]),
         ("nobody,C1\n", ["not_enrolled"]),
     ],
 )
-def test_a_list_of_which_no_row_can_be_used(
+def test_an_unusable_list_ends_with_the_code_to_look(
     stage: Stage, night: Night, caplog: pytest.LogCaptureFixture, rows: str, codes: list[str]
 ) -> None:
     """The reasons are kept as CSV, a warning names the file, and the code says to look."""
@@ -119,18 +120,18 @@ def test_a_list_of_which_no_row_can_be_used(
     assert stage.writes == []
 
 
-def test_a_list_in_which_nobody_is_enrolled_is_reported_once(stage: Stage, night: Night) -> None:
+def test_a_list_without_enrollments_is_reported_once(stage: Stage, night: Night) -> None:
     """The second night with the same list is quiet; another list is reported again."""
     path = stage.folder / "inactive.csv"
     path.write_text("username,course_code\nnobody,C1\n", encoding="utf-8")
     assert [night(), night()] == [LOOK, DONE]
-    path.write_text("username,course_code\nsomebody,C1\n", encoding="utf-8")
+    path.write_text("username,course_code\nnoone,C1\n", encoding="utf-8")
     assert [night(), night()] == [LOOK, DONE]
     path.write_text("username,course_code\n", encoding="utf-8")
     assert night() == DONE
 
 
-def test_rows_that_cannot_be_used_beside_others(stage: Stage, night: Night) -> None:
+def test_unusable_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> None:
     """The others are archived, and the code says to look."""
     path = stage.folder / "inactive.csv"
     path.write_text("username,course_code\nu1001,C1\nu1002,NOPE\n", encoding="utf-8")
@@ -171,16 +172,9 @@ def test_as_cron_starts_it(tmp_path: Path) -> None:
     assert "'to_archive': 1" in (tmp_path / "evidence" / "nightly.log").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "arguments", [["in.csv", "evidence", "--max-affected", "many"], ["in.csv"]]
-)
-def test_wrong_arguments(tmp_path: Path, arguments: list[str]) -> None:
-    """They have the exit code that the table says."""
-    assert _start(tmp_path, {}, arguments).returncode == UNUSABLE
-
-
-def test_no_settings(tmp_path: Path) -> None:
-    """So has an environment without a platform, which is named."""
+def test_wrong_arguments_and_settings_have_their_exit_code(tmp_path: Path) -> None:
+    """What is missing is named."""
+    assert _start(tmp_path, {}, ["in.csv"]).returncode == UNUSABLE
     done = _start(tmp_path, {})
     assert done.returncode == UNUSABLE
     assert "LMS_ARCHIVE_URL" in done.stderr

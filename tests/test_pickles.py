@@ -22,7 +22,6 @@ from lms_archive import (
     ArchiveJob,
     Client,
     ClientCredentials,
-    InvalidInputError,
     JwtBearer,
     LmsArchiveError,
     PasswordGrant,
@@ -174,10 +173,10 @@ def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]])
 
 
 def test_a_result_finds_its_ledger_from_another_folder(
-    fresh_town: Sandbox, archivist: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_platform: Sandbox, archivist: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A result of a ledger named by a relative path is read in a process that stands elsewhere."""
-    assert fresh_town.url == archivist.base_url
+    assert fresh_platform.url == archivist.base_url
     monkeypatch.chdir(tmp_path)
     job = ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False).users(["alice"])
     result = job.plan(archivist).apply(archivist, ledger="relative.sqlite")
@@ -197,12 +196,3 @@ def test_a_result_finds_its_ledger_from_another_folder(
         check=True,
     )
     assert done.stdout.strip() == "1 ['alice'] None"
-
-
-def test_what_cannot_go_says_why(archivist: Client) -> None:
-    """A client with a transport that Python cannot pickle says so, and what to do."""
-    client = archivist.with_options(transport=lambda *_: Response(200, {}, b""))
-    with pytest.raises(InvalidInputError, match="this transport cannot be pickled"):
-        pickle.dumps(client)
-    with pytest.raises(InvalidInputError, match="pickle the client, or list"):
-        pickle.dumps(client.courses.list())

@@ -125,8 +125,9 @@ class ArchiveJob:
             InvalidInputError: it is not such a CSV file, or an argument cannot be used. A single
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
+        checked = Terms(**terms)
         rows = read_csv(path, encoding=encoding, columns=columns, added_in=added_in)
-        return cls(terms=Terms(**terms), selection=Selection((rows,)))
+        return cls(terms=checked, selection=Selection((rows,)))
 
     @classmethod
     @shows_options(TermOptions, TERM_DEFAULTS)
@@ -150,7 +151,8 @@ class ArchiveJob:
         Raises:
             InvalidInputError: they are not rows, or an argument cannot be used.
         """
-        return cls(terms=Terms(**terms), selection=Selection((read_rows(rows, columns=columns),)))
+        checked = Terms(**terms)
+        return cls(terms=checked, selection=Selection((read_rows(rows, columns=columns),)))
 
     @classmethod
     @shows_options(TermOptions, TERM_DEFAULTS)
@@ -177,9 +179,10 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
+        checked = Terms(**terms)
         places = read_places(targets, courses, exclude_courses)
         part = evolve(places, users=read_people(users))
-        return cls(terms=Terms(**terms), selection=Selection((part,)))
+        return cls(terms=checked, selection=Selection((part,)))
 
     @classmethod
     @shows_options(TermOptions, TERM_DEFAULTS)
@@ -210,10 +213,11 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
+        checked = Terms(**terms)
         places = read_places(targets, courses, exclude_courses)
         inactive, left_alone = checked_since(since), read_exclusions(exclude)
         part = evolve(places, inactive_since=inactive, exclude=left_alone)
-        return cls(terms=Terms(**terms), selection=Selection((part,)))
+        return cls(terms=checked, selection=Selection((part,)))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.

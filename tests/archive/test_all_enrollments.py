@@ -48,7 +48,9 @@ def _taken(planned: ArchivePlan) -> list[int]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("terms", [UNENROLL, AGAIN])
-def test_all_of_them(stage: Stage, kind: str, terms: Mapping[str, Any]) -> None:
+def test_all_who_have_completed_are_taken(
+    stage: Stage, kind: str, terms: Mapping[str, Any]
+) -> None:
     """Without more said, everyone who has completed is taken, each with a row of their own."""
     _load(stage)
     stage.change(
@@ -83,19 +85,19 @@ def test_all_of_them(stage: Stage, kind: str, terms: Mapping[str, Any]) -> None:
         ),
     ],
 )
-def test_only_inactive_users(stage: Stage, kind: str, since: Any, words: str) -> None:
+def test_only_inactive_users_are_taken(stage: Stage, kind: str, since: Any, words: str) -> None:
     """A day is its midnight, UTC; the border itself is not before it; never logged in stays."""
     _load(stage)
     planned = _plan(stage, kind, inactive_since=since)
     assert _taken(planned) == [1002, 1003]
-    (told,) = [text for text in planned.warnings if text.startswith("inactive")]
-    assert words in told
-    assert "2 users" in told
+    (text,) = [text for text in planned.warnings if text.startswith("inactive")]
+    assert words in text
+    assert "2 users" in text
     assert words in str(planned)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_is_left_alone(stage: Stage, kind: str) -> None:
+def test_excluded_users_are_left_alone(stage: Stage, kind: str) -> None:
     """Ids and usernames, together with inactivity; a name is never an id."""
     _load(stage)
     planned = _plan(stage, kind, exclude=[1002, "u1004", "1003", " u1005\n"])
@@ -106,7 +108,7 @@ def test_who_is_left_alone(stage: Stage, kind: str) -> None:
 
 
 class Nameless:
-    """A transport under which the active lists tell no usernames."""
+    """A transport under which the active lists have no usernames."""
 
     def __init__(self, stage: Stage) -> None:
         self._line = stage.line
@@ -131,7 +133,7 @@ class Nameless:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_are_left_alone_where_lists_tell_none(stage: Stage, kind: str) -> None:
+def test_excluded_names_are_looked_up_where_lists_have_none(stage: Stage, kind: str) -> None:
     """`username` in the list is assumed: without it the names left alone are looked up."""
     _load(stage)
     client = stage.connect(transport=Nameless(stage))
@@ -141,7 +143,9 @@ def test_names_are_left_alone_where_lists_tell_none(stage: Stage, kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", [{"inactive_since": date(2020, 1, 1)}, {"exclude": range(1, 2000)}])
-def test_nobody_matches(stage: Stage, kind: str, how: dict[str, Any]) -> None:
+def test_an_empty_selection_is_an_empty_plan_with_a_warning(
+    stage: Stage, kind: str, how: dict[str, Any]
+) -> None:
     """An empty plan with a warning; applying it does nothing, and is whole."""
     _load(stage)
     planned = _plan(stage, kind, **how)
@@ -164,7 +168,7 @@ def test_nobody_matches(stage: Stage, kind: str, how: dict[str, Any]) -> None:
         20250601,
     ],
 )
-def test_a_time_that_means_nothing(since: Any) -> None:
+def test_a_time_that_means_nothing_is_refused_at_once(since: Any) -> None:
     """Naive times, times ahead and what is no time are refused before anything is read."""
     job = ArchiveJob.for_course(9, **UNENROLL)
     with pytest.raises(InvalidInputError, match=r"needs a time zone|in the future|must be a date"):
@@ -172,19 +176,12 @@ def test_a_time_that_means_nothing(since: Any) -> None:
 
 
 @pytest.mark.parametrize("since", [date(2026, 3, 2), datetime(2026, 3, 1, 12, 0, 1, tzinfo=utc)])
-def test_a_time_that_is_still_to_come(stage: Stage, since: Any) -> None:
+def test_a_time_in_the_future_is_refused(stage: Stage, since: Any) -> None:
     """By the platform's clock: everybody would be inactive."""
     _load(stage)
     with pytest.raises(InvalidInputError, match="is in the future"):
         _plan(stage, "course", inactive_since=since)
     assert _plan(stage, "course", inactive_since=date(2026, 3, 1)).counts["to_archive"] == 5
-
-
-def test_longer_ago_than_there_is_time(stage: Stage) -> None:
-    """A span before the year 1 is refused in words."""
-    _load(stage)
-    with pytest.raises(InvalidInputError, match="1000000 days"):
-        _plan(stage, "course", inactive_since=timedelta(days=1_000_000))
 
 
 def test_users_are_read_once_for_several_targets(stage: Stage) -> None:
@@ -200,7 +197,7 @@ def test_users_are_read_once_for_several_targets(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_and_some_rows_of_one_target(stage: Stage, kind: str) -> None:
+def test_a_user_asked_for_twice_is_archived_once(stage: Stage, kind: str) -> None:
     """A user asked for twice is archived once; the target is read once."""
     _load(stage)
     make = BY_KIND[kind]
@@ -232,12 +229,8 @@ SIMILAR = [
     ("u1003", "U1003"),
     ("u1003", "u 1003"),
     ("u1003", "u1003\u200b"),
-    ("u1003", "\ufeffu1003"),
-    ("u1003", "u1\xa0003"),
     ("u1003", "\uff551003"),
-    ("u1003\u200b", "u1003"),
     ("zo\xeb", "zoe\u0308"),
-    ("ZOE\u0308", "zo\xeb"),
     ("stra\xdfe", "STRASSE"),
     ("ad a", "ada"),
 ]
@@ -273,9 +266,7 @@ def test_several_names_in_one_text_stop_the_plan(stage: Stage, given: str) -> No
     ("exclude", "words"),
     [
         (["1003", "1004"], r"'1003' \(it is the id of a user there: give ids as int\)"),
-        (["1003", "u1001", "1004"], "give ids as int"),
         ([77], r"77 \(it is the username of a user there: give usernames as str\)"),
-        ([77, 78, 1002], "give usernames as str"),
     ],
     ids=str,
 )

@@ -1,14 +1,12 @@
-"""One set of rules: a row is judged alike, whichever way it comes in."""
+"""One set of rules: a row is checked alike, whichever way it comes in."""
 
 import csv
 import io
 import os
-import sys
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from archive_tools import MakeCsv, asked, for_course, from_csv, from_rows, given
-from hypothesis import HealthCheck, assume, example, settings
+from hypothesis import assume, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
@@ -26,23 +24,10 @@ from lms_archive.records import User
 
 COLUMNS = ("username", "user_id", "course_code", "course_id", "note")
 NAMES = st.sampled_from(
-    [
-        *(
-            "ada",
-            "Ada",
-            " ada\t",
-            "ada\xa0",
-            "ada\u200b",
-            "\ufeffada",
-            "a da",
-            "007",
-            "ä",
-            "a\u0308",
-        ),
-        *("+39 33", "x" * 500, "x" * 501, "a\x07b", "'=1", '"', "a,b", "a;b", "a\nb", "\u202egnp"),
-        *("None", "nan"),
-    ]
-)
+    ["ada", "Ada", " ada\t", "ada\xa0", "ada\u200b", "\ufeffada", "a da", "007", "\xe4", "a\u0308",
+     "+39 33", "x" * 500, "x" * 501, "a\x07b", "'=1", '"', "a,b", "a;b", "a\nb", "\u202egnp",
+     "None", "nan"]
+)  # fmt: skip
 BLANKS = st.sampled_from(["", " ", "\t", "\xa0", "\u3000"])
 IDS = st.sampled_from(
     ["7", " 7 ", "07", "7.0", "+7", "-7", "1e3", "0", "9" * 18, "9" * 19, "\u0667", "x"]
@@ -101,7 +86,7 @@ def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
 @settings(max_examples=60, deadline=None)
 @given_any(NAMES | BLANKS | texts)
 def test_a_user_is_the_same_at_every_door(name: str) -> None:
-    """A username is trimmed and judged in a list of users, and of exclusions, as in a CSV file."""
+    """A username is trimmed and checked in a list of users, and of exclusions, as in a CSV file."""
     (row,) = from_csv(by_csv([[name, "", "SAFE", "", ""]])).selection
     (listed,) = for_course("SAFE").users([name]).selection
     assert (listed.user, listed.fault is None) == (row.user, row.fault is None)
@@ -160,33 +145,23 @@ SCALARS: dict[str, tuple[Any, Any, Any]] = {
     "Arrow str": (pa.scalar("ada"), "ada", None),
     "int": (7, None, 7),
     "numpy int": (np.int16(7), None, 7),
-    "numpy uint": (np.uint64(7), None, 7),
-    "numpy 0-d": (np.array(7), None, 7),
     "Arrow int": (pa.scalar(7), None, 7),
     "enum int": (Number.SEVEN, None, 7),
     "float": (7.0, None, 7),
     "numpy float": (np.float32(7), None, 7),
     "large float": (float(2**53), None, None),
     "part": (7.5, None, None),
-    "endless": (float("-inf"), None, None),
     "bool": (True, None, None),
-    "numpy bool": (np.bool_(1), None, None),
     "enum": (Colour.RED, None, None),
     "decimal": (Decimal(7), None, None),
-    "date": (date(2025, 1, 31), None, None),
     "datetime": (datetime(2025, 1, 31), None, None),  # noqa: DTZ001
     "pandas time": (pd.Timestamp("2025-01-31"), None, None),
     "numpy time": (np.datetime64("1980-01-31", "ns"), None, None),
-    "numpy span": (np.timedelta64(7, "s"), None, None),
     "bytes": (b"ada", None, None),
     "list": (["ada"], None, None),
-    "array of one": (np.array([7]), None, None),
     "dict": ({"ada": 7}, None, None),
-    "an object": (object(), None, None),
     "None": (None, "blank", "blank"),
     "NaN": (float("nan"), "blank", "blank"),
-    "numpy NaN": (np.float64("nan"), "blank", "blank"),
-    "decimal NaN": (Decimal("NaN"), "blank", "blank"),
     "NA": (pd.NA, "blank", "blank"),
     "NaT": (pd.NaT, "blank", "blank"),
     "numpy NaT": (np.datetime64("NaT"), "blank", "blank"),
@@ -197,7 +172,7 @@ SCALARS: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize(("value", "name", "number"), SCALARS.values(), ids=SCALARS.keys())
-def test_odd_scalars(value: Any, name: Any, number: Any) -> None:
+def test_a_value_of_any_library_is_a_user_or_a_fault(value: Any, name: Any, number: Any) -> None:
     """A value of any library is one username, one id, nothing, or a fault: at every door."""
     for column, user in (("username", name), ("user_id", number)):
         (row,) = from_rows([{column: value, "course_id": 71}]).selection
@@ -217,7 +192,7 @@ def test_odd_scalars(value: Any, name: Any, number: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [10**5000, Hostile()], ids=["number", "object"])
-def test_a_value_that_cannot_be_shown(value: Any) -> None:
+def test_a_value_without_a_repr_is_a_fault_of_its_row(value: Any) -> None:
     """It is a fault of its own row, or an error in words."""
     job = for_course(71).users(["ada", value])
     assert asked(job) == [(71, None, "ada"), ("bad_row",)]
@@ -252,37 +227,26 @@ def test_a_short_row_and_a_long_one_at_every_door(make_csv: MakeCsv) -> None:
     "names",
     [
         "ada,ben",
-        "ada;ben",
         "ada ben",
-        "ada\nben\n",
         b"ada",
-        bytearray(b"ada"),
         None,
         5.5,
         True,
         {"ada": 1},
         pd.DataFrame({"username": ["ada"]}),
-        pd.DataFrame({"user_id": [7]}),
         pa.table({"username": ["ada"]}),
         io.StringIO("ada\nben\n"),
         [None],
-        [1.5],
         [["ada", "ben"]],
         [10**5000],
         [Hostile()],
         Hostile(),
         ["ada", ""],
         "exclude.csv",
-        "lists/exclude",
-        [b"ada"],
-        [("ada",)],
         [{"username": "ada"}],
         list(pd.DataFrame({"username": ["ada"]}).to_numpy()),
-        list(pd.DataFrame({"username": ["ada"]}).itertuples()),
-        list(pd.MultiIndex.from_tuples([("ada", 1)])),
         ["ada", float("nan")],
         csv.reader(["ada"]),
-        csv.DictReader(["username", "ada"]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -302,19 +266,15 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
         ("ada\nben\n".splitlines(keepends=True), {"ada", "ben"}),
         (("ada", 7), {"ada", 7}),
         (pd.Series(["ada", "ben"]), {"ada", "ben"}),
-        (pd.Series([7, 8]), {7, 8}),
         (pa.array(["ada"]), {"ada"}),
         (np.array([7, 8]), {7, 8}),
         (iter([User(user_id=7, username="ada")]), {7}),
         ("ada", {"ada"}),
-        (" ada ", {"ada"}),
         (7, {7}),
-        (np.int64(7), {7}),
-        ((), frozenset()),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_lists_of_whom_to_leave_alone(names: Any, meant: set[int | str]) -> None:
+def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[int | str]) -> None:
     """Names are trimmed as the cells of a CSV file are."""
     assert excluded(names) == meant
 
@@ -325,7 +285,7 @@ def test_columns_with_one_name_are_refused() -> None:
         from_rows([{1: "a", "1": "b", "username": "ada", "course_id": 7}])
 
 
-def test_a_table_of_no_rows_is_looked_at_as_well() -> None:
+def test_a_table_without_rows_needs_its_columns_too() -> None:
     """Its columns are wrong even so."""
     for rows in (pd.DataFrame({"x": []}), pa.table({"x": []})):
         with pytest.raises(InvalidInputError, match="columns found: 'x'"):
@@ -333,41 +293,8 @@ def test_a_table_of_no_rows_is_looked_at_as_well() -> None:
     assert from_rows(pa.table({"username": [], "course_id": []})).row_count == 0
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given_any(
-    st.lists(texts.filter(str.strip), max_size=4, unique=True),
-    st.lists(st.tuples(NAMES | texts, NAMES | texts, texts, texts), min_size=1, max_size=4),
-)
-@example([" note", "note", "=x", "column 3"], [("+39333100200", "SAFE ", "'=1", "\r\n")])
-@example(["line", "position", "mode_", "Plan"], [("ada ", "SAFE", "", " ")])
-def test_what_goes_in_comes_back(
-    tmp_path: Path, more: list[str], rows: list[tuple[str, ...]]
-) -> None:
-    """For any names of columns, users and courses, the cells of a row are what was given."""
-    header = ["username", "course_code", *more[:2]]
-    try:
-        job = from_csv(by_csv([], header))
-    except InvalidInputError:  # two columns that name the same thing
-        assume(False)  # noqa: FBT003
-    asked_for = [row[: len(header)] for row in rows]
-    path = tmp_path / "input.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *asked_for])
-    expected = [
-        dict(zip(header, row, strict=True)) for row in asked_for if any(map(str.strip, row))
-    ]
-    mappings = [dict(zip(header, row, strict=True)) for row in asked_for]
-    for job in (from_csv(path), from_rows(mappings), from_rows(pd.DataFrame(mappings))):
-        assert given(job) == expected
-        assert [list(cells) for cells in given(job)] == [header] * len(expected)
-
-
-@pytest.mark.parametrize("opened", ["text", "binary", "text of another encoding", "pipe", "stdin"])
-def test_an_open_file_is_as_good_as_its_path(
-    opened: str, make_csv: MakeCsv, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("opened", ["text", "binary", "pipe"])
+def test_an_open_file_is_as_good_as_its_path(opened: str, make_csv: MakeCsv) -> None:
     """Rows, lines and source are those of the file."""
     text = 'username,course_code,note\nZoë,SAFE,"a\r\nb"\n\nbob,,\n'
     path = make_csv(text)
@@ -378,18 +305,12 @@ def test_an_open_file_is_as_good_as_its_path(
     elif opened == "binary":
         with path.open("rb") as binary:
             rows = list(from_csv(binary, encoding="utf-8").selection)
-    elif opened == "text of another encoding":
-        path.write_bytes(text.encode("cp1252"))
-        with path.open(encoding="cp1252", newline="") as file:
-            rows = list(from_csv(file).selection)
     else:
         reading, writing = os.pipe()
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(path.read_bytes())
         with os.fdopen(reading, encoding="utf-8", newline="") as pipe_end:
-            if opened == "stdin":
-                monkeypatch.setattr(sys, "stdin", pipe_end)
-            rows = list(from_csv(sys.stdin if opened == "stdin" else pipe_end).selection)
+            rows = list(from_csv(pipe_end).selection)
     assert rows == expected
     assert [row.line for row in rows] == [2, 5]
 
@@ -434,8 +355,8 @@ def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:
     ],
     ids=str,
 )
-def test_columns_that_cannot_be(columns: Any, words: str, make_csv: MakeCsv) -> None:
-    """A slip in `columns=` is told, and no column is guessed."""
+def test_a_slip_in_columns_is_an_error(columns: Any, words: str, make_csv: MakeCsv) -> None:
+    """A slip in `columns=` is an error, and no column is guessed."""
     for build, source in (
         (from_csv, make_csv("Wer,Kurs\nada,SAFE\n")),
         (from_rows, [{"Wer": "ada", "Kurs": "SAFE"}]),
@@ -445,7 +366,7 @@ def test_columns_that_cannot_be(columns: Any, words: str, make_csv: MakeCsv) -> 
         assert words in str(caught.value)
 
 
-def test_columns_by_other_names(make_csv: MakeCsv) -> None:
+def test_a_column_named_in_columns_counts(make_csv: MakeCsv) -> None:
     """A column that is named in `columns=` counts, and one of our name beside it does not."""
     names = {"username": "Benutzername", "course_code": "Kurs-Code"}
     text = "Benutzername,kurscode,username,user_id\nada,SAFE,other,\n,SAFE,,\n"

@@ -266,10 +266,10 @@ def test_how_the_jobs_show_themselves() -> None:
         "all enrollments of inactive users in all learning plans>",
     ]
     lines = (
-        "Every enrollment of 2 users in all courses; planning finds them.",
-        "Every enrollment of 1 user in 1 course; planning finds them.",
-        "since 2025-06-01 00:00:00Z in all courses but 2, with 1 user excluded; planning finds",
-        "Every enrollment of users inactive for 365 days in all learning plans; planning finds",
+        "Every enrollment of 2 users in all courses; planning reads them.",
+        "Every enrollment of 1 user in 1 course; planning reads them.",
+        "since 2025-06-01 00:00:00Z in all courses but 2, with 1 user excluded; planning reads",
+        "Every enrollment of users inactive for 365 days in all learning plans; planning reads",
     )
     for job, line in zip(jobs, lines, strict=True):
         assert line in job._repr_html_()
@@ -292,7 +292,7 @@ def test_users_of_the_platform(town: Stage) -> None:
         ({"users": [1], "courses": [1.5]}, "a course is an id"),
         ({"users": [1], "exclude_courses": 3}, "exclude_courses takes a list"),
         ({"users": [1], "targets": "learning_plans", "courses": [1]}, "need targets='courses'"),
-        ({"users": [1], "only": "waiting"}, "what can be archived"),
+        ({"users": [1], "only": "waiting"}, "is not possible: give 'completed'"),
     ],
     ids=str,
 )

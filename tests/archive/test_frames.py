@@ -4,13 +4,12 @@ import csv
 import re
 import sys
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from archive_tools import begin
-from virtual_time import START, Stage
+from virtual_time import Stage
 
 from lms_archive import (
     ArchivedCourseEnrollment,
@@ -19,7 +18,6 @@ from lms_archive import (
     ArchiveResult,
     LmsArchiveError,
 )
-from lms_archive.archive import Records
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.tables import frames
 from lms_archive.tables.columns import columns_of
@@ -58,7 +56,7 @@ def result(stage: Stage) -> ArchiveResult:
     return stage.apply(job.plan(stage.client), note="TICKET-7")
 
 
-def test_outcomes_have_types(result: ArchiveResult) -> None:
+def test_columns_of_outcomes_have_their_types(result: ArchiveResult) -> None:
     """Ours are those of the page; what was given keeps whole numbers, numbers and flags."""
     frame = result.to_pandas()
     assert types(frame) == {
@@ -76,7 +74,7 @@ def test_outcomes_have_types(result: ArchiveResult) -> None:
     assert list(frame["outcome_note"]) == ["TICKET-7"] * 3
 
 
-def test_nothing_is_nan(result: ArchiveResult) -> None:
+def test_whole_numbers_stay_whole_beside_missing_ones(result: ArchiveResult) -> None:
     """A whole number that is missing is missing, and the others stay whole."""
     ids = result.to_pandas()["outcome_record_id"]
     assert ids[2] is pd.NA
@@ -92,7 +90,7 @@ def test_views_have_the_types_of_the_whole(result: ArchiveResult, view: str) -> 
     assert len(frame) == len(getattr(result, view))
 
 
-def test_records_have_types(result: ArchiveResult) -> None:
+def test_columns_of_records_have_their_types(result: ArchiveResult) -> None:
     """UTC whatever the hour, known words as categories, numbers that can be missing."""
     frame = result.records.to_pandas()
     found = types(frame)
@@ -106,20 +104,6 @@ def test_records_have_types(result: ArchiveResult) -> None:
     assert [one.to_pydatetime() for one in frame["completed_at"]] == [DONE, DONE]
     assert list(frame["status"].cat.categories)[:3] == ["enrolled", "in_progress", "completed"]
     assert list(frame["user_is_active"].isna()) == [True, True]
-
-
-def test_outcomes_and_records_join(result: ArchiveResult) -> None:
-    """The ids are equal in type too."""
-    left, right = result.to_pandas(), result.records.to_pandas()
-    both = left.merge(right, left_on="outcome_record_id", right_on="record_id")
-    assert list(both["username"]) == ["u1001", "u1002"]
-
-
-def test_records_can_be_read_again(result: ArchiveResult) -> None:
-    """A list that is iterated anew each time, and knows how long it is."""
-    records = result.records
-    assert isinstance(records, Records)
-    assert len(records) == len(list(records)) == len(list(records)) == 2
 
 
 def odd(stage: Stage) -> ArchiveResult:
@@ -156,7 +140,7 @@ def test_odd_values_are_kept(stage: Stage) -> None:
     assert frame["score"][0] is pd.NA
 
 
-def test_csv_of_records(stage: Stage) -> None:
+def test_the_csv_of_records_has_the_same_columns(stage: Stage) -> None:
     """The same columns and values, and no cell that runs."""
     result = odd(stage)
     result.records.to_csv(stage.folder / "records.csv")
@@ -192,7 +176,7 @@ def plans(stage: Stage) -> ArchiveResult:
     return stage.apply(job.plan(stage.client))
 
 
-def test_records_of_both_kinds(plans: ArchiveResult) -> None:
+def test_records_of_both_kinds_have_the_columns_of_both(plans: ArchiveResult) -> None:
     """A job on courses and plans has the columns of both; ids that are missing are missing."""
     frame = plans.records.to_pandas()
     names = [
@@ -214,7 +198,7 @@ def test_records_of_both_kinds(plans: ArchiveResult) -> None:
         ("learning_plan", ArchivedLearningPlanEnrollment),
     ],
 )
-def test_no_records_have_columns(stage: Stage, kind: str, cls: type) -> None:
+def test_an_empty_table_has_typed_columns(stage: Stage, kind: str, cls: type) -> None:
     """Where nothing was archived the table is empty, of the kind that was asked for, and typed."""
     stage.load(1)
     stage.sandbox.load(learning_plans=[{"learning_plan_id": 1, "code": "P1", "courses": []}])
@@ -260,7 +244,7 @@ def rows_of_both(one: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("view", ["outcomes", "skipped", "failed", "records"])
-def test_arrow_says_what_pandas_says(result: ArchiveResult, arrow: Any, view: str) -> None:
+def test_arrow_has_the_rows_of_pandas(result: ArchiveResult, arrow: Any, view: str) -> None:
     """Row by row, of the same columns."""
     one = getattr(result, view)
     table = one.to_arrow()
@@ -270,15 +254,9 @@ def test_arrow_says_what_pandas_says(result: ArchiveResult, arrow: Any, view: st
     assert arrow.types.is_dictionary(result.to_arrow().schema.field("outcome_code").type)
 
 
-@pytest.mark.usefixtures("arrow")
-def test_arrow_of_both_kinds(plans: ArchiveResult) -> None:
-    """Ids of courses are lists of whole numbers."""
-    got, expected = rows_of_both(plans.records)
-    assert got == expected
-    assert [row["learning_plan_courses"] for row in got] == [(2, 3), None]
-
-
-def test_arrow_has_types_where_nothing_is(result: ArchiveResult, arrow: Any) -> None:
+def test_an_empty_arrow_table_has_the_schema_of_a_full_one(
+    result: ArchiveResult, arrow: Any
+) -> None:
     """An empty table has the schema of a full one."""
     empty = result.failed.to_arrow()
     assert empty.num_rows == 0
@@ -298,17 +276,3 @@ def test_arrow_comes_in_batches(
     table = arrow.Table.from_batches(batches)
     assert table.column("outcome_code").to_pylist() == ["archived", "archived", "not_enrolled"]
     assert table.to_pylist() == result.to_arrow().to_pylist()
-
-
-def test_parquet_there_and_back(stage: Stage, arrow: Any, tmp_path: Path) -> None:
-    """A file of the evidence holds types and values, odd ones too."""
-    parquet = pytest.importorskip("pyarrow.parquet")
-    table = odd(stage).records.to_arrow()
-    parquet.write_table(table, tmp_path / "records.parquet")
-    back = parquet.read_table(tmp_path / "records.parquet")
-    assert back.to_pylist() == table.to_pylist()
-    (row,) = back.to_pylist()
-    assert (row["status"], row["user_first_name"]) == ("expelled", "half \\ud83d")
-    assert row["archived_at"] >= START.replace(tzinfo=timezone.utc)
-    assert arrow.types.is_timestamp(back.schema.field("archived_at").type)
-    assert back.schema.field("archived_at").type.tz == "UTC"

@@ -57,7 +57,7 @@ Otherwise = Callable[..., Client]
 
 @pytest.fixture
 def otherwise(reader: Client) -> Iterator[Otherwise]:
-    """A client that sees the town altered."""
+    """A client that sees the small_platform altered."""
     made: list[Altered] = []
 
     def make(alter: Alter = id, dropped: tuple[str, ...] = ()) -> Client:
@@ -69,13 +69,13 @@ def otherwise(reader: Client) -> Iterator[Otherwise]:
         transport.close()
 
 
-def calls_since(town: Sandbox, before: int) -> Counter[str | None]:
+def calls_since(small_platform: Sandbox, before: int) -> Counter[str | None]:
     """The calls since then, by operation; login, role, swagger and the look for plans aside."""
     aside = ("token", "session", "microservices", "swagger")
-    made = [call for call in town.calls[before:] if call.operation not in aside]
+    made = [call for call in small_platform.calls[before:] if call.operation not in aside]
     assert {call.method for call in made} <= {"GET"}
     plans = [call for call in made if call.operation == "list_learning_plans"]
-    assert len(plans) <= 1  # the town has none, which one call tells
+    assert len(plans) <= 1  # the small_platform has none, which one call tells
     made = [call for call in made if call not in plans]
     return Counter(call.operation for call in made)
 
@@ -97,10 +97,10 @@ REASONS = {
 }
 
 
-def test_reason_of_each_skip(make_csv: MakeCsv, town: Sandbox, reader: Client) -> None:
+def test_reason_of_each_skip(make_csv: MakeCsv, small_platform: Sandbox, reader: Client) -> None:
     """Each skip has its code, line and whole sentence; counts add up; nothing was written."""
     rows = "\n".join(row for row, _ in REASONS.values())
-    before = len(town.calls)
+    before = len(small_platform.calls)
     job = from_csv(make_csv(f"username,user_id,course_code,course_id\nalice,,FIRE,\n{rows}\n"))
     plan = job.plan(reader)
     assert [(one.line, one.code, one.reason) for one in plan.skipped] == [
@@ -109,7 +109,7 @@ def test_reason_of_each_skip(make_csv: MakeCsv, town: Sandbox, reader: Client) -
     assert {one.kind for one in plan.skipped} == {"skipped"}
     assert plan.counts == {"rows": 8, "to_archive": 1, "skipped": 7, "chunks": 1}
     assert [one.user_id for one in plan.skipped] == [None, 101, None, None, None, None, 201]
-    assert calls_since(town, before) == {"list_courses": 1, "all_course_enrollments": 1}
+    assert calls_since(small_platform, before) == {"list_courses": 1, "all_course_enrollments": 1}
 
 
 def test_ignored_filter(otherwise: Otherwise) -> None:
@@ -191,7 +191,7 @@ def test_items_of_another_course(otherwise: Otherwise) -> None:
         for_course(71).users(["alice"]).plan(client)
 
 
-def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
+def test_lists_without_usernames(small_platform: Sandbox, otherwise: Otherwise) -> None:
     """Where the list tells no usernames they are looked up, exactly, and still have to agree."""
     rows: list[dict[str, Any]] = [
         {"username": "anna"},
@@ -203,7 +203,7 @@ def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
         {"user_id": 106},
     ]
     client = otherwise(lambda item: item.pop("username"))
-    before = len(town.calls)
+    before = len(small_platform.calls)
     plan = from_rows([{**row, "course_id": 71} for row in rows]).plan(client)
     assert planned(plan) == [(None, 71, 105), (None, 71, 101), (None, 71, 106)]
     names = [one.username for chunk in plan.chunks for one in chunk.members]
@@ -214,7 +214,7 @@ def test_lists_without_usernames(town: Sandbox, otherwise: Otherwise) -> None:
         ("disagree", "user 103 is not 'bob'"),
         ("disagree", "user 102 is not 'nobody'"),
     ]
-    assert calls_since(town, before) == {"course_enrollments": 1, "list_users": 1}
+    assert calls_since(small_platform, before) == {"course_enrollments": 1, "list_users": 1}
 
 
 # Rows, page size, and the calls that the plan takes. SAFE has 15 completed, the list 6 courses.
@@ -281,26 +281,28 @@ ECONOMY: dict[str, tuple[list[dict[str, Any]], int, dict[str, int]]] = {
 
 @pytest.mark.parametrize("case", ECONOMY.values(), ids=ECONOMY.keys())
 def test_economy(
-    case: tuple[list[dict[str, Any]], int, dict[str, int]], town: Sandbox, reader: Client
+    case: tuple[list[dict[str, Any]], int, dict[str, int]], small_platform: Sandbox, reader: Client
 ) -> None:
     """A plan asks in the way that takes fewer calls, and never per user."""
     rows, size, calls = case
-    before = len(town.calls)
+    before = len(small_platform.calls)
     plan = from_rows(rows).plan(reader.with_options(limits=Limits(page_size=size)))
-    assert calls_since(town, before) == calls
+    assert calls_since(small_platform, before) == calls
     assert plan.counts["rows"] == len(rows)
 
 
-def test_names_without_usernames_are_searched(town: Sandbox, otherwise: Otherwise) -> None:
+def test_names_without_usernames_are_searched(
+    small_platform: Sandbox, otherwise: Otherwise
+) -> None:
     """One name is searched, a few on a long list too; many are found in the list of users."""
     client = otherwise(lambda item: item.pop("username"))
     found = {}
     for names, size in ((["anna"], 200), (["anna", "bob"], 5), (["anna", "bob"], 200)):
-        before = len(town.calls)
+        before = len(small_platform.calls)
         job = for_course(71).users(names)
         plan = job.plan(client.with_options(limits=Limits(page_size=size)))
         assert plan.counts["to_archive"] == len(names)
-        found[len(names), size] = calls_since(town, before)["list_users"]
+        found[len(names), size] = calls_since(small_platform, before)["list_users"]
     assert found == {(1, 200): 1, (2, 5): 3, (2, 200): 1}
 
 

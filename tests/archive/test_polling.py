@@ -204,9 +204,10 @@ def test_reading_goes_on_while_jobs_run(stage: Stage) -> None:
             ((number,),) = stage.sql("SELECT COUNT(*) FROM jobs WHERE ends_at > ?", now)
             open_jobs.append(number)
 
-    plan = stage.plan()
+    client = stage.connect(limits=Limits(page_size=5))  # each of them is read on its own
+    plan = stage.job(*range(1, 8)).plan(client)
     stage.line.before.append(look)
-    stage.check(stage.apply(plan), archived=35)
+    stage.check(plan.apply(client, ledger=stage.ledger), archived=35)
     # Seen that there is a list, the canary, the first chunk; then six targets, five at once.
     assert open_jobs == [0, 0, 0, 1, 1, 1, 1, 1, 0]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plan_tools import AGAIN, load_plans, of_many, plan
+from plan_tools import AGAIN, of_many
 from virtual_time import Stage
 
 from lms_archive import (
@@ -24,10 +24,8 @@ from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
     PermissionDeniedError,
-    PlanChangedError,
     PlatformUnavailableError,
     TooManyAffectedError,
-    UnconfirmedContractError,
     UnexpectedArchiveError,
 )
 
@@ -97,7 +95,7 @@ def test_an_error_says_where_the_job_stands(
         assert _note(stage, done) in (str(error) if not HAS_NOTES else "\n".join(error.__notes__))
 
 
-def test_each_resume_says_it_once_and_anew(stage: Stage) -> None:
+def test_each_stop_has_its_own_note(stage: Stage) -> None:
     """A second stop has its own note, and only that."""
     stage.load(4, 4)
     planned = stage.plan()
@@ -161,7 +159,6 @@ def test_the_ledger_is_named_as_it_was_given(stage: Stage, monkeypatch: pytest.M
     [
         ({"max_affected": 1}, TooManyAffectedError),
         ({"canary": -1}, InvalidInputError),
-        ({"note": 7}, InvalidInputError),
     ],
 )
 def test_a_resume_that_is_refused_says_it_too(
@@ -189,33 +186,6 @@ def test_before_there_is_a_ledger_there_is_nothing_to_resume(stage: Stage) -> No
     assert caught.value.ledger is None
     assert "nothing is lost" not in "".join(traceback.format_exception(caught.value))
     assert not stage.ledger.exists()
-
-
-def test_a_plan_that_changed_says_it(stage: Stage) -> None:
-    """The error of a changed plan carries counts, ledger and note."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
-    stage.sandbox.change_learning_plan(50, title="Other")
-    with pytest.raises(PlanChangedError) as caught:
-        planned.apply(stage.client, ledger=stage.ledger)
-    assert caught.value.counts == {"archived": 0, "skipped": 0, "failed": 0, "unknown": 0}
-    assert _last_line(caught.value) == _note(stage, "0 of 3 done")
-
-
-def test_another_contract_says_it(stage: Stage) -> None:
-    """A resume that the contract refuses leaves the ledger, and says how far it is."""
-    stage.load(4, 4)
-    planned = stage.plan()
-    stage.line.once(of_many, _interrupt, after=True)
-    with pytest.raises(KeyboardInterrupt):
-        stage.apply(planned)
-    contract = stage.client.session.settings.contract.with_operation(
-        "archive_course_enrollments", path="/learn/v1/elsewhere"
-    )
-    with pytest.raises(UnconfirmedContractError) as caught:
-        resume(stage.ledger, stage.connect(contract=contract))
-    assert caught.value.ledger == stage.ledger
-    assert _last_line(caught.value) == _note(stage, "1 of 8 done")
 
 
 def test_a_second_run_with_a_finished_ledger(stage: Stage) -> None:

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 
 from lms_archive import Client, InvalidInputError
 from lms_archive.records import EnrollmentStatus
-from lms_archive.sandbox import Sandbox
 
 HEADER = ("username", "note", "course_code", "=sum")
 texts = st.text(
@@ -52,7 +51,7 @@ def written(cells: tuple[str, ...], delimiter: str, quotes: bool) -> str:  # noq
     st.booleans(),
 )
 @example([("a", "\r", "c", "\r\n"), ("d", "", "", "")], ";", "\r", "utf-16", True)  # noqa: FBT003
-def test_cells_and_lines_as_they_stand(
+def test_cells_come_as_written_each_row_on_its_line(
     tmp_path: Path,
     rows: list[tuple[str, ...]],
     delimiter: str,
@@ -78,38 +77,24 @@ def test_cells_and_lines_as_they_stand(
     ]
 
 
-@one_file
-@given_any(st.binary(max_size=60), st.booleans())
-def test_any_bytes(tmp_path: Path, content: bytes, with_header: bool) -> None:  # noqa: FBT001
-    """Whatever a file holds, it is read or refused with its name: no other error."""
-    path = tmp_path / "input.csv"
-    path.write_bytes(b"username,course_id\nbob,71\n" * with_header + content)
-    try:
-        job = from_csv(path)
-    except InvalidInputError as error:
-        assert str(path) in str(error)  # noqa: PT017  either outcome is right
-    else:
-        assert all(row.fault or (row.user and row.target) for row in job.selection)
-
-
 @pytest.mark.parametrize(
     "names",
     [
         ("username", "course_code"),
-        ("USERNAME", "COURSE CODE"),
         ("User Name", "Course_Code"),
         ("user-name", "  course-code  "),
-        ("user name", "coursecode"),
     ],
 )
-def test_names_of_columns(names: tuple[str, str], make_csv: MakeCsv) -> None:
+def test_case_and_spaces_in_column_names_do_not_matter(
+    names: tuple[str, str], make_csv: MakeCsv
+) -> None:
     """Case, spaces, `_` and `-` in the names of columns do not matter."""
     job = from_csv(make_csv(f"{names[1]},{names[0]}\nSAFE,alice\n"))
     assert asked(job) == [(None, "SAFE", "alice")]
     assert list(given(job)[0]) == [names[1], names[0]]
 
 
-def test_either_id_or_name(make_csv: MakeCsv) -> None:
+def test_id_and_name_are_both_kept(make_csv: MakeCsv) -> None:
     """Where a row gives id and name both are kept; where one is empty the other counts."""
     header = "user_id,username,course_id,course_code\n"
     job = from_csv(make_csv(f"{header}101,,71,\n,alice,,SAFE\n101,alice,71,SAFE\n"))
@@ -120,7 +105,7 @@ def test_either_id_or_name(make_csv: MakeCsv) -> None:
     ]
 
 
-def test_other_columns_are_carried(make_csv: MakeCsv) -> None:
+def test_other_columns_are_kept_as_given(make_csv: MakeCsv) -> None:
     """Other columns stand in the row as given, those without a name by their number."""
     job = from_csv(make_csv("username,,e-mail,course_code\n alice ,x,A@x.org ,SAFE\n"))
     assert given(job) == [
@@ -134,13 +119,13 @@ def test_short_and_long_rows_show_what_they_have(make_csv: MakeCsv) -> None:
     assert given(job) == [{"username": "alice"}, {"username": "alice", "course_code": "SAFE"}]
 
 
-def test_separator_of_the_header_counts(make_csv: MakeCsv) -> None:
+def test_the_separator_is_that_of_the_header(make_csv: MakeCsv) -> None:
     """The separator is the one that parts most names of the header, quoted ones aside."""
     job = from_csv(make_csv('username;"note, in, short";course_code\nalice;a,b,c;SAFE\n'))
     assert given(job) == [{"username": "alice", "note, in, short": "a,b,c", "course_code": "SAFE"}]
 
 
-def test_limit_of_csv_is_left_alone(make_csv: MakeCsv) -> None:
+def test_the_limit_of_the_csv_module_is_unchanged(make_csv: MakeCsv) -> None:
     """Python's limit on the length of a cell is as before, after a good file and a bad one."""
     before = csv.field_size_limit()
     long = from_csv(make_csv(f"username,course_code,note\nalice,SAFE,{'x' * 200_000}\n"))
@@ -149,7 +134,7 @@ def test_limit_of_csv_is_left_alone(make_csv: MakeCsv) -> None:
     assert csv.field_size_limit() == before < len(given(long)[0]["note"])
 
 
-def test_path_as_text(make_csv: MakeCsv) -> None:
+def test_a_path_may_be_text(make_csv: MakeCsv) -> None:
     """A path may be text as well."""
     assert from_csv(str(make_csv("username,course_code\nalice,SAFE\n"))).row_count == 1
 
@@ -164,11 +149,8 @@ def rows_of(kind: str) -> Any:
         "other mappings": [ChainMap(row) for row in rows],
         "DictReader": csv.DictReader(["username,course_id", "alice,71", "007,71"]),
         "DataFrame": pd.DataFrame(rows),
-        "DataFrame of objects": pd.DataFrame(rows, dtype=object),
         "DataFrame with pandas' own types": pd.DataFrame(rows).convert_dtypes(),
-        "DataFrame with an index": pd.DataFrame(rows, index=["x", "y"]),
         "DataFrame of floats": pd.DataFrame(rows).astype({"course_id": float}),
-        "records of a DataFrame": pd.DataFrame(rows).to_dict("records"),
         "numpy numbers": [{**row, "course_id": np.int32(71)} for row in rows],
     }[kind]
 
@@ -182,22 +164,19 @@ def rows_of(kind: str) -> Any:
         "other mappings",
         "DictReader",
         "DataFrame",
-        "DataFrame of objects",
         "DataFrame with pandas' own types",
-        "DataFrame with an index",
         "DataFrame of floats",
-        "records of a DataFrame",
         "numpy numbers",
     ],
 )
-def test_rows_in_every_form(kind: str, reader: Client) -> None:
+def test_rows_of_every_form_name_the_same_enrollments(kind: str, reader: Client) -> None:
     """Mappings, a generator and a DataFrame name the same enrollments."""
     plan = from_rows(rows_of(kind)).plan(reader)
     assert planned(plan) == [(None, 71, 101), (None, 71, 106)]
     assert plan.skipped == ()
 
 
-def test_data_frame_with_gaps() -> None:
+def test_gaps_of_a_data_frame_are_empty() -> None:
     """In a DataFrame NaN, None and NA are empty, and an id that became 7.0 is still 7."""
     frame = pd.DataFrame(
         {
@@ -236,8 +215,8 @@ def test_cells_are_kept_as_json_has_them(given_: Any, kept: Any) -> None:
 
 
 @pytest.mark.parametrize("cell", [{(1, 2): 3}, 10**5000], ids=["key", "number"])
-def test_a_cell_that_cannot_be_kept(cell: Any) -> None:
-    """It is told at once, by row and column, and not when the ledger is to be made."""
+def test_a_cell_that_no_file_holds_is_an_error_at_once(cell: Any) -> None:
+    """The error comes at once, with row and column, and not when the ledger is made."""
     rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
     with pytest.raises(
         InvalidInputError,
@@ -246,7 +225,14 @@ def test_a_cell_that_cannot_be_kept(cell: Any) -> None:
         from_rows(rows)
 
 
-def test_empty_rows(reader: Client) -> None:
+def test_blank_rows_count_for_the_positions_of_the_others() -> None:
+    """A row is found again in the table that it came from."""
+    blank: dict[str, Any] = {"username": None, "course_id": None}
+    rows = [blank, {"username": "ada", "course_id": 7}, blank, {"username": "ben", "course_id": 7}]
+    assert [row.position for row in from_rows(rows).selection] == [1, 3]
+
+
+def test_no_rows_ask_for_nothing(reader: Client) -> None:
     """No rows, or a DataFrame of none, ask for nothing."""
     frame = pd.DataFrame({"username": [], "course_code": []})
     nothing: list[Any] = [[], iter(()), frame]
@@ -256,44 +242,31 @@ def test_empty_rows(reader: Client) -> None:
         assert "Nothing to archive." in str(plan)
 
 
-def test_records_of_the_platform(town: Sandbox, reader: Client) -> None:
-    """What `client.enrollments` gives can be asked for as it is, filtered at will."""
-    records = [one for one in reader.enrollments.in_course(71) if one.user_id < 104]
-    plan = from_rows(records).plan(reader)
-    assert planned(plan) == [(None, 71, user) for user in (12, 101, 102, 103)]
-    row = {"course_id": 71, "user_id": 12, "username": "twelve"}
-    assert given(from_rows(records))[0] == row
-    assert town.calls
-
-
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
         ({"username": 12, "course_id": 71}, "username 12 is of type int: give it as text (pandas"),
-        ({"username": 7.0, "course_id": 71}, "username 7.0 is of type float: give it as text"),
         ({"username": "a", "course_code": 71}, "course_code 71 is of type int: give it as text"),
         ({"username": b"a", "course_id": 71}, "username b'a' is of type bytes: give it as text"),
         ({"username": " ", "course_id": 71}, "no user"),
-        ({"username": None, "course_id": 71}, "no user"),
         ({"username": "a\ud83d", "course_id": 71}, "username contains an incomplete character"),
         ({"username": "a" * 501, "course_id": 71}, "username has 501 characters"),
         ({"course_id": 71}, "no user"),
         ({"username": "a"}, "no course or learning plan"),
         ({"username": "a", "course_id": 71.5}, "course_id 71.5 is not an id"),
         ({"username": "a", "course_id": float("inf")}, "course_id inf is not an id"),
-        ({"username": "a", "course_id": 1e300}, "is not an id"),
         ({"username": "a", "course_id": True}, "course_id True is not an id"),
         ({"username": "a", "course_id": 0}, "course_id 0 is not an id"),
-        ({"username": "a", "course_id": -7}, "course_id -7 is not an id"),
         ({"username": "a", "course_id": 10**40}, "is not an id: give a whole number"),
-        ({"username": "a", "course_id": "071"}, "course_id '071' is not an id"),
         ({"username": "a", "course_id": Decimal(71)}, "course_id Decimal('71') is not an id"),
         ({"username": "a", "course_id": [71]}, "course_id [71] is not an id"),
         ({"username": "a", "course_id": np.array([71, 72])}, "is not an id"),
     ],
     ids=repr,
 )
-def test_bad_mapping(row: dict[str, Any], reason: str, reader: Client) -> None:
+def test_a_bad_mapping_is_skipped_with_the_reason(
+    row: dict[str, Any], reason: str, reader: Client
+) -> None:
     """A mapping that cannot be used is skipped with the reason; the rows beside it are planned."""
     good = {"username": "alice", "course_id": 71, "course_code": "SAFE"}
     plan = from_rows([good, row, {**good, "username": "bob"}]).plan(reader)
@@ -305,7 +278,7 @@ def test_bad_mapping(row: dict[str, Any], reason: str, reader: Client) -> None:
 
 @dataclass
 class Enrollment:
-    """Somebody's own record, which is none of ours."""
+    """A record of another library."""
 
     user_id: int
     course_id: int
@@ -320,9 +293,7 @@ def letters() -> Iterator[str]:
     ("rows", "words"),
     [
         (None, "expected an iterable of rows, not a NoneType"),
-        (5, "expected an iterable of rows, not an int"),
         ("alice", "expected an iterable of rows, not a str: put it in a list"),
-        (b"alice", "expected an iterable of rows, not a bytes"),
         (
             {"username": "alice", "course_id": 71},
             "expected an iterable of rows, not a dict: put it in a list",
@@ -341,7 +312,6 @@ def letters() -> Iterator[str]:
             [{"username": "a", "course_id": 1}, {"User Name": "a", "course_id": 1}],
             "'username' and 'User Name' have the same meaning",
         ),
-        (pd.DataFrame({"user": []}), "columns found: 'user'; columns needed"),
         (
             pd.DataFrame([["a", "b", 71]], columns=["username", "username", "course_id"]),
             "'username' and 'username' have the same meaning",
@@ -350,7 +320,7 @@ def letters() -> Iterator[str]:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_no_rows(rows: Any, words: str) -> None:
+def test_what_is_not_rows_is_refused(rows: Any, words: str) -> None:
     """What are no rows, or rows that name no user and course, are refused: never half read."""
     with pytest.raises(InvalidInputError) as caught:
         from_rows(rows)

@@ -29,7 +29,7 @@ columns = (
     texts | st.builds(str.__add__, st.sampled_from(OURS), st.sampled_from(["", "_2", " "]))
 ).filter(lambda name: column_word(name) is None)
 any_files = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
@@ -123,25 +123,7 @@ def test_rows_come_back_and_ask_the_same(
             assert not [cell for cell in cells_of(path) if cell.startswith(RISKY)]
 
 
-@any_files
-@given_any(code=names, usernames=st.lists(names, min_size=1, max_size=4, unique=True))
-@example(code="SAFE ", usernames=["ada ", "+39333100200", "'quoted"])
-def test_lists_are_input(stage: Stage, code: str, usernames: list[str]) -> None:
-    """Enrollments as they were listed, active or archived, name the same users and courses."""
-    load(stage, code, usernames)
-    stage.client.enrollments.in_course(1).to_csv(stage.folder / "active.csv")
-    plan = from_csv(stage.folder / "active.csv").plan(stage.client)
-    assert members(plan) == list(range(1001, 1001 + len(usernames)))
-    result = stage.apply(plan)
-    for number, table in enumerate([stage.client.archived.in_course(1), result.records]):
-        table.to_csv(stage.folder / f"{number}.csv")
-        again = from_csv(stage.folder / f"{number}.csv")
-        assert sorted(asked(again)) == sorted(
-            (1, code, (1001 + i, name)) for i, name in enumerate(usernames)
-        )
-
-
-def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
+def test_an_id_of_another_platform_is_checked_by_the_username(stage: Stage) -> None:
     """The id of a record may be another person's here: the username tells."""
     load(stage, "SAFE", ["ada", "ben", "cy"])
     records = list(stage.client.enrollments.in_course(1))
@@ -155,7 +137,7 @@ def test_records_of_another_platform_name_somebody_else(stage: Stage) -> None:
     ]
 
 
-def test_parts_that_spell_a_column_differently(stage: Stage, make_csv: MakeCsv) -> None:
+def test_parts_that_spell_a_column_differently_share_it(stage: Stage, make_csv: MakeCsv) -> None:
     """They are one column, under its first name, so that the file can be read."""
     load(stage, "SAFE", ["ada", "ben"])
     job = from_csv(make_csv("Username,Course Code,team\nada,SAFE,red\n"))
@@ -213,7 +195,7 @@ def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -
 def test_a_file_that_a_spreadsheet_has_saved(
     stage: Stage, separator: str, make_csv: MakeCsv
 ) -> None:
-    """With its separator, a BOM and a column that somebody added, it is still ours."""
+    """With its separator, a BOM and an added column, it is still ours."""
     load(stage, "SAFE", ["=a"])
     plan = from_rows([{"username": "=a", "course_code": "SAFE"}]).plan(stage.client)
     plan.to_csv(stage.folder / "plan.csv")
@@ -247,16 +229,10 @@ def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> No
         pd.Index([7, 3, 9, 1]),
         pd.Index(list("dcba")),
         pd.Index([5, 5, 6, 7]),
-        pd.Index(["label:1", "label:", "", " "]),
         pd.Index([0.5, None, 2.0, -1.5]),
-        pd.Index([True, False, True, True]),
-        pd.Index([date(2026, 1, day) for day in (4, 3, 2, 1)]),
         pd.Index([1, "a", 2.5, date(2026, 1, 1)]),
-        pd.date_range("2026-01-01", periods=4, freq="h"),
         pd.date_range("2026-03-28", periods=4, tz="Europe/Rome"),
         pd.DatetimeIndex(["2026-01-01", "2026-01-02", None, "2026-01-03"]),
-        pd.to_timedelta([4, 3, 2, 1], unit="s"),
-        pd.CategoricalIndex(list("dcba")),
         pd.MultiIndex.from_tuples(
             [(1, "a"), (1, "b"), (2, "a"), (2, None)], names=["site", "desk"]
         ),

@@ -8,10 +8,7 @@ from importlib import import_module
 
 from .common import say
 
-NAMES = (
-    *("calls", "walk", "structure", "planning", "memory", "plan_memory"),
-    *("importing", "ledger_share", "end_to_end"),
-)
+NAMES = ("calls", "csv_rows", "structure", "importing", "ledger_share", "job")
 
 
 def main(names: list[str]) -> int:

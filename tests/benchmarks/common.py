@@ -1,4 +1,4 @@
-"""What the benchmarks share: sides that alternate, children that are measured, made-up items."""
+"""What the benchmarks share: sides that alternate, measured child processes, made-up items."""
 
 import json
 import random
@@ -14,25 +14,25 @@ ROOT = Path(__file__).parents[2]
 
 
 def say(text: str) -> None:
-    """A line of the report."""
+    """Print a line of the report."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 def figure(name: str, value: float, unit: str = "x", goal: str = "") -> None:
-    """One figure of the report, with its goal."""
+    """Print one figure of the report, with its goal."""
     say(f"  {name:<58} {value:>9.2f} {unit:<4} {goal and f'(goal {goal})'}")
 
 
 def cpu_seconds(do: Callable[[], object]) -> float:
-    """The CPU time of this process that a piece of work takes."""
+    """Return the CPU time of this process that a piece of work takes."""
     begun = time.process_time()
     do()
     return time.process_time() - begun
 
 
 def alternating(sides: Mapping[str, Callable[[], float]], rounds: int = 5) -> dict[str, float]:
-    """The median of each side's figure, the sides taking turns; the first round does not count."""
+    """Return the median of each side's figure; sides take turns, the first round is dropped."""
     seen: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds + 1):
         for name, measure in sides.items():
@@ -41,23 +41,23 @@ def alternating(sides: Mapping[str, Callable[[], float]], rounds: int = 5) -> di
 
 
 def in_child(module: str, *arguments: object) -> dict[str, Any]:
-    """What a module's `child` tells of itself, run in a process of its own."""
-    code = f"from tests.benchmarks import {module}, common; common.tell({module}.child)"
+    """Return what a module's `child` reports, run in a process of its own."""
+    code = f"from tests.benchmarks import {module}, common; common.report({module}.child)"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise RuntimeError(done.stderr)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def tell(child: Callable[..., Mapping[str, Any]]) -> None:
-    """The other end of `in_child`."""
+def report(child: Callable[..., Mapping[str, Any]]) -> None:
+    """Print what a child has measured, for `in_child`."""
     say(json.dumps(child(*sys.argv[1:])))
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MiB (Linux).
+    """Return the most memory that this process has held, in MiB (Linux).
 
     Not `ru_maxrss`: a child begins with what its parent had there.
     """
@@ -65,39 +65,8 @@ def peak() -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
 
 
-def resident() -> float:
-    """The memory that this process holds now, in MiB (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 2**20
-
-
-def active_items(count: int, course_id: int = 1, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Enrollments as the platform lists them."""
-    rng = random.Random(seed)  # noqa: S311  no secret
-    for number in range(count):
-        yield {
-            "user_id": 1_000 + number,
-            "username": f"learner{number:06d}@example.com",
-            "course_id": course_id,
-            "course_code": f"COURSE-{course_id:04d}",
-            "course_name": f"Safety at work, part {course_id}",
-            "course_uid": f"E-{course_id:06X}",
-            "course_type": "elearning",
-            "enrollment_status": rng.choice(("completed", "completed", "in_progress")),
-            "enrollment_level": "student",
-            "enrollment_score": rng.randrange(50, 100),
-            "enrollment_time_spent": rng.randrange(60, 36_000),
-            "enrollment_created_at": _time(rng),
-            "enrollment_created_by": 12,
-            "enrollment_completion_date": _time(rng),
-            "enrollment_date_last_updated": _time(rng),
-            "enrollment_validity_begin_datetime": None,
-            "enrollment_validity_end_datetime": None,
-        }
-
-
 def archived_items(count: int, course_id: int = 1, seed: int = 1) -> Iterator[dict[str, Any]]:
-    """Archived enrollments as the platform lists them, with a field that nobody knows."""
+    """Yield archived enrollments as the platform lists them, with an unknown field."""
     rng = random.Random(seed)  # noqa: S311  no secret
     for number in range(count):
         yield {

@@ -19,7 +19,7 @@ from lms_archive.wire import Response
 from lms_archive.wire.transport import RequestsTransport
 
 from .common import figure, say
-from .end_to_end import PER_COURSE, serving
+from .job import PER_COURSE, serving
 
 _CALL = 0.02
 _COURSES, _ROUNDS = 8, 5
@@ -57,7 +57,7 @@ def _timed(spent: list[tuple[float, float]]) -> Callable[..., None]:
 
 
 def _once(folder: Path, first_poll: float) -> tuple[float, float, float, float]:
-    with serving(_COURSES) as (client_with, _):
+    with serving(_COURSES) as client_with:
         client = client_with(Limits(first_poll=first_poll), _SlowCalls())
         rows = [
             {"course_code": f"C{course:03d}", "username": f"learner{user:05d}"}
@@ -79,7 +79,7 @@ def _once(folder: Path, first_poll: float) -> tuple[float, float, float, float]:
 
 
 def main() -> None:
-    """A few runs in which jobs are polled as soon as they have ended, and one as by default."""
+    """Measure runs that poll jobs as soon as they have ended, and one with the default waits."""
     say(f"  {_COURSES * PER_COURSE:,} rows in {_COURSES} courses")
     for first_poll, rounds in ((0.05, _ROUNDS), (Limits().first_poll, 1)):
         seen = []

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lms_archive import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment, InvalidInputError
@@ -59,7 +59,7 @@ RECORDS: list[Record] = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda one: type(one).__name__)
-def test_there_and_back(record: Record) -> None:
+def test_a_dict_makes_an_equal_record(record: Record) -> None:
     """The dict is JSON's own, with times in ISO 8601, and makes an equal record again."""
     plain = record.to_dict()
     assert json.loads(json.dumps(plain)) == plain
@@ -67,7 +67,7 @@ def test_there_and_back(record: Record) -> None:
     assert record.to_dict() == plain
 
 
-def test_the_shape() -> None:
+def test_the_dict_of_a_record_keeps_its_groups() -> None:
     """Groups stay, words are texts, times carry their zone."""
     plain = RECORDS[7].to_dict()
     assert plain["archiving"] == {
@@ -79,6 +79,7 @@ def test_the_shape() -> None:
     assert plain["extra"] == EXTRA
 
 
+@settings(max_examples=30)
 @given(st.datetimes(timezones=st.timezones()))
 def test_every_time_comes_back(moment: datetime) -> None:
     """Whatever zone a time was in, it is the same moment in UTC."""
@@ -96,7 +97,7 @@ def test_every_time_comes_back(moment: datetime) -> None:
         ([], r"not a User: \$: expected an object"),
     ],
 )
-def test_what_is_wrong_is_named(data: Any, words: str) -> None:
+def test_a_wrong_dict_is_refused_with_the_fault(data: Any, words: str) -> None:
     """An error says what is missing, unknown or of another type."""
     with pytest.raises(InvalidInputError, match=words):
         User.from_dict(data)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lms_archive import Client, PasswordGrant, RetryPolicy
+from lms_archive import Client, PasswordGrant
 from lms_archive.sandbox import Foreign, Sandbox
 
 
@@ -108,13 +108,6 @@ def test_a_refused_login_is_a_problem_not_an_exception(platform: Sandbox) -> Non
     (problem,) = check.problems
     assert "the login failed" in problem
     assert str(check).splitlines()[:2] == [platform.url, "1 problem"]
-
-
-def test_a_platform_that_cannot_be_reached_is_a_problem_not_an_exception() -> None:
-    """One call is tried, as often as the client's policy says."""
-    grant = PasswordGrant("app", "secret", "ada", "password")
-    client = Client("http://127.0.0.1:9", grant, retry=RetryPolicy(attempts=1))
-    assert not client.check().ok
 
 
 def test_an_unknown_role_an_unconfirmed_write_and_a_missing_list_are_named() -> None:

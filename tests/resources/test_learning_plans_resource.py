@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
-from itertools import islice
 from typing import Any
 
 import pytest
@@ -72,11 +71,7 @@ def client(platform: tuple[Sandbox, VirtualTime]) -> Iterator[Client]:
         yield time.wire(one)
 
 
-def _calls(platform: tuple[Sandbox, VirtualTime], operation: str) -> int:
-    return sum(one.operation == operation for one in platform[0].calls)
-
-
-def test_list_and_get(client: Client) -> None:
+def test_every_plan_is_listed_and_read_by_its_id(client: Client) -> None:
     """Every plan once, page by page; one by id alike."""
     plans = {one.learning_plan_id: one for one in client.learning_plans.list()}
     assert list(plans) == [50, 60, 70, 71]
@@ -87,21 +82,7 @@ def test_list_and_get(client: Client) -> None:
         client.learning_plans.get(99)
 
 
-def test_lists_are_lazy(client: Client, platform: tuple[Sandbox, VirtualTime]) -> None:
-    """Nothing is read before it is asked for, and no page more than needed."""
-    for operation, ask in (
-        ("list_learning_plans", client.learning_plans.list),
-        ("learning_plan_enrollments", lambda: client.enrollments.in_learning_plan(60)),
-        ("archived_learning_plan_enrollments", lambda: client.archived.in_learning_plan(50)),
-    ):
-        before = _calls(platform, operation)
-        found = iter(ask())
-        assert _calls(platform, operation) == before
-        assert len(list(islice(found, 2))) == 2
-        assert _calls(platform, operation) == before + 1
-
-
-def test_find(client: Client) -> None:
+def test_a_code_finds_exactly_its_plan(client: Client) -> None:
     """A code exactly: not another's part, not in other case, and never one of two."""
     assert client.learning_plans.find("OWN").learning_plan_id == 50
     for code in ("own", "OW", "Plan 50", ""):
@@ -157,7 +138,7 @@ def test_plans_of_a_course_that_cannot_be_read(
             client.learning_plans.of_course(2)
 
 
-def test_who_is_enrolled(client: Client) -> None:
+def test_the_enrollments_of_a_plan(client: Client) -> None:
     """Status, date, time spent and percentage come, though only on demand (seen)."""
     found = list(client.enrollments.in_learning_plan(60))
     assert [one.user_id for one in found] == [*range(1001, 1008), 1100]
@@ -183,12 +164,11 @@ def test_who_is_enrolled(client: Client) -> None:
     ("filters", "users"),
     [
         ({"user_ids": [1003, 1100, 9]}, [1003, 1100]),
-        ({"status": ["in_progress"]}, [1100]),
         ({"status": EnrollmentStatus.IN_PROGRESS}, [1100]),
         ({"status": "in_progress", "user_ids": [1001]}, []),
     ],
 )
-def test_who_is_enrolled_filtered(
+def test_the_enrollments_of_a_plan_are_filtered(
     client: Client, filters: dict[str, Any], users: list[int]
 ) -> None:
     """By user and by state."""
@@ -201,10 +181,8 @@ def test_who_is_enrolled_filtered(
 ARCHIVED: list[tuple[dict[str, Any], list[int]]] = [
     ({}, [1001, 1002, 1003, 1004]),
     ({"archived_from": DAYS[1]}, [1002, 1003, 1004]),
-    ({"archived_from": DAYS[1] + timedelta(seconds=1)}, [1003, 1004]),
     ({"archived_to": DAYS[1]}, [1001, 1002]),
     ({"archived_from": DAYS[1], "archived_to": DAYS[2]}, [1002, 1003]),
-    ({"archived_from": DAYS[2], "archived_to": DAYS[2]}, [1003]),
     ({"archived_from": DAYS[1].astimezone(timezone(timedelta(hours=9)))}, [1002, 1003, 1004]),
     ({"user_ids": [1001, 1004, 1007]}, [1001, 1004]),
     ({"user_status": "1"}, [1001, 1003, 1004]),
@@ -215,7 +193,7 @@ ARCHIVED: list[tuple[dict[str, Any], list[int]]] = [
 
 
 @pytest.mark.parametrize(("filters", "users"), ARCHIVED)
-def test_archived_filters_of_a_plan(
+def test_archived_enrollments_have_the_filters_of_the_screen(
     client: Client, filters: dict[str, Any], users: list[int]
 ) -> None:
     """Every filter of the screen, of the plan and of a course that went with it alike."""
@@ -224,15 +202,9 @@ def test_archived_filters_of_a_plan(
     assert {one.learning_plan.learning_plan_id for one in plans} <= {50}
     courses = list(client.archived.in_course(1, **filters))
     assert [one.user.user_id for one in courses] == users
+    with pytest.raises(NotFoundError):
+        next(iter(client.archived.in_learning_plan(99)))
     assert {one.learning_plan_id for one in courses} <= {50}
-
-
-def test_who_archived(client: Client) -> None:
-    """The archiver's own id finds all of theirs."""
-    everything = list(client.archived.in_learning_plan(50))
-    (author,) = {one.archiving.archived_by for one in everything}
-    assert isinstance(author, int)
-    assert list(client.archived.in_learning_plan(50, archived_by=[author])) == everything
 
 
 @pytest.mark.parametrize(
@@ -243,7 +215,7 @@ def test_who_archived(client: Client) -> None:
         ({"archived_to": datetime(2026, 1, 1)}, "archived_to needs a time zone"),  # noqa: DTZ001
     ],
 )
-def test_periods_that_are_none(
+def test_a_wrong_period_is_refused_before_any_call(
     client: Client, platform: tuple[Sandbox, VirtualTime], filters: dict[str, Any], words: str
 ) -> None:
     """Refused before any call."""
@@ -253,10 +225,3 @@ def test_periods_that_are_none(
     with pytest.raises(InvalidInputError, match=words):
         next(iter(client.archived.in_course(1, **filters)))
     assert len(platform[0].calls) == before
-
-
-def test_archived_in_no_plan(client: Client) -> None:
-    """A plan that is not there is an error; one where nothing was archived is empty."""
-    assert list(client.archived.in_learning_plan(60)) == []
-    with pytest.raises(NotFoundError):
-        next(iter(client.archived.in_learning_plan(99)))

@@ -202,8 +202,6 @@ def test_a_reset_forgets_what_was_kept_before(sandbox: Sandbox, http: Http) -> N
     http.archive_plan(50, [100], enrollment_mode="re_enroll")
     http.archive_plan(50, [100], enrollment_mode="re_enroll", reset_tracking=True)
     assert rows(sandbox, "SELECT * FROM tracking") == []
-    statuses = rows(sandbox, "SELECT enrollment_status FROM archived_learning_plan_enrollments")
-    assert statuses == [("completed",), ("completed",)]
 
 
 def test_read_as_a_unenrolling_from_a_plan_with_a_shared_course_does_nothing(
@@ -254,23 +252,3 @@ def test_a_course_of_a_plan_cannot_be_unenrolled_from_alone(
     assert http.job(job_hash)["errors"] == 2
     assert http.archive([1], [100], enrollment_mode="re_enroll").json()["data"]["success"] is True
     assert rows(sandbox, ARCHIVED_COURSES) == [(1, 100, None)]
-
-
-def test_faults_of_jobs_concern_the_courses_too(
-    sandbox: Sandbox, http: Http, clock: FakeClock
-) -> None:
-    """Half-failed, aborted and lagging at once."""
-    write = "archive_learning_plan_enrollments"
-    sandbox.faults.add("job_partial", operation=write, errors=1)
-    sandbox.faults.add("job_aborted", operation=write, fraction=0.7)
-    sandbox.faults.add("archived_lag", operation=write, seconds=60)
-    job_hash = http.archive_plan(50, [100, 101, 102]).json()["data"]["job_id"]
-    clock.sleep(6)
-    job = http.job(job_hash)
-    assert (job["status"], job["errors"]) == ("aborted", 1)
-    assert rows(sandbox, ARCHIVED_PLANS) == [(50, 101)]
-    assert sorted(rows(sandbox, ARCHIVED_COURSES)) == [(1, 101, 50), (2, 101, 50)]
-    lists = (ARCHIVED, "/course/v1/courses/1/enrollments/archived")
-    assert [http.items(path) for path in lists] == [[], []]
-    clock.sleep(60)
-    assert [len(http.items(path)) for path in lists] == [1, 1]

@@ -1,11 +1,9 @@
 """What the tests of leaks share: secrets that can be found again, and ways for a call to fail."""
 
-import gzip
 import json
 import re
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -73,23 +71,9 @@ def first_of(sent: bytes, word: bytes) -> bytes:
     return found[1] if found else sent.rpartition(b"\r\n\r\n")[2]
 
 
-def moved(sent: bytes) -> bytes:
-    """A redirect that quotes token or form in its address."""
-    return http(
-        b"", "Location: /?" + first_of(sent, b"authorization").decode("latin-1"), status="302 Found"
-    )
-
-
 def bare(sent: bytes) -> bytes:
     """The token or the form, and nothing of HTTP."""
     return first_of(sent, b"authorization") + b"\r\n\r\n"
-
-
-def as_headers(sent: bytes) -> bytes:
-    """What was sent, among the headers."""
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + sent.replace(b"\r\n\r\n", b"\r\n") + b"\r\n"
-    )
 
 
 TOKEN = {"access_token": SECRETS["token"], "refresh_token": SECRETS["refresh token"]}
@@ -99,32 +83,22 @@ ECHOES: dict[str, Play] = {
     "echoed oauth error": as_json(
         "401 Unauthorized", lambda sent: {"error": "no", "error_description": said(sent)}
     ),
-    "echoed objects": as_json("403 Forbidden", lambda sent: {"message": {"you": said(sent)}}),
     "echoed html": lambda sent: http(
         b"<html><title>" + sent + b"</title>", "Content-Type: text/html", status="404 Not Found"
     ),
     "echoed by a proxy": lambda sent: http(sent, status="502 Bad Gateway"),
-    "echoed with 200": lambda sent: http(b"<p>" + sent, "Content-Type: text/html"),
     "echoed content type": lambda sent: http(
         b"{", "Content-Type: " + said(first_of(sent, b"authorization"))
     ),
-    "echoed list": as_json("200 OK", lambda sent: {"data": {"items": [{"id_course": said(sent)}]}}),
-    "echoed without end": lambda sent: http(b'{"message": "' + sent * 300, status="409 Conflict"),
     "echoed, no http": bare,
-    "echoed as headers": as_headers,
-    "redirect": moved,
     "no gzip": lambda sent: http(sent, "Content-Encoding: gzip"),
-    "packed": lambda sent: http(gzip.compress(sent), "Content-Encoding: gzip"),
     "cut": lambda _: b"",
-    "cut in the body": lambda sent: b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + sent,
     "silence": lambda _: None,
 }
 LOGINS: dict[str, Play] = {
     "token in an error": as_json("500 Internal Server Error", lambda _: TOKEN),
-    "token as a form": lambda _: http("&".join(f"{k}={v}" for k, v in TOKEN.items()).encode()),
     "token in the text": lambda _: http(json.dumps(json.dumps(TOKEN)).encode()[:-1]),
     "no token": as_json("200 OK", lambda _: {**TOKEN, "access_token": SECRETS["token"] + " x"}),
-    "a list": as_json("200 OK", lambda _: [TOKEN]),
 }
 
 
@@ -203,17 +177,6 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             seen.append(one)
             yield one
             left += [one.__cause__, one.__context__]
-
-
-def with_variables(error: BaseException) -> str:
-    """The traceback with the variables of every frame."""
-    told = traceback.format_exception(error)
-    for one in chain(error):
-        for frame, _ in traceback.walk_tb(one.__traceback__):
-            for name, value in frame.f_locals.items():
-                with suppress(AttributeError):  # an object that is not finished has no repr
-                    told.append(f"{name} = {value!r}\n")
-    return "".join(told)
 
 
 def texts_of(one: object) -> Mapping[str, str]:

@@ -80,7 +80,7 @@ def finished(stage: Stage) -> ArchiveResult:
 
 
 def left(ledger: Path) -> list[str]:
-    """The names that any byte of the ledger, or of what lies beside it, still tells."""
+    """The names that any byte of the ledger, or of what lies beside it, still holds."""
     files = [path for path in ledger.parent.iterdir() if ledger.name in path.name]
     assert ledger in files
     held = b"".join(path.read_bytes() for path in files).lower()
@@ -89,7 +89,7 @@ def left(ledger: Path) -> list[str]:
 
 @pytest.mark.usefixtures("finished")
 def test_no_name_is_left(stage: Stage) -> None:
-    """Before, the file tells names; afterwards no byte of it, nor of any file beside it, does."""
+    """Before, the file holds names; afterwards no byte of it, nor of a file beside it, does."""
     assert len(left(stage.ledger)) >= 12
     redact(stage.ledger)
     assert left(stage.ledger) == []
@@ -133,35 +133,29 @@ def _states(ledger: Path) -> list[tuple[Any, ...]]:
         return database.execute("SELECT chunk_id, type FROM events ORDER BY event").fetchall()
 
 
-def test_it_can_be_resumed_and_applied(stage: Stage, finished: ArchiveResult) -> None:
-    """A redacted ledger is finished still: `resume` makes no call, and gives the same counts."""
+def test_it_is_finished_and_append_only_still(stage: Stage, finished: ArchiveResult) -> None:
+    """`resume` makes no call; the digest is the one that was signed; there is no plan in it."""
+    counts, before, calls = finished.counts, _meta(stage.ledger), len(stage.line.exchanges)
     redact(stage.ledger)
-    before = len(stage.line.exchanges)
-    result = resume(stage.ledger, stage.client)
-    assert result.counts == finished.counts
-    assert len(stage.line.exchanges) == before
-    redact(stage.ledger)  # twice does no harm
-    assert result.counts == finished.counts
-
-
-def test_it_stays_append_only(stage: Stage, finished: ArchiveResult) -> None:
-    """Nothing in it can be changed by hand, as before; that it was redacted stands in it.
-
-    The digest stays the one that was signed.
-    """
-    with closing(sqlite3.connect(stage.ledger)) as database:
-        before = dict(database.execute("SELECT name, value FROM meta").fetchall())
-    redact(stage.ledger)
-    with closing(sqlite3.connect(stage.ledger)) as database:
-        with pytest.raises(sqlite3.Error, match="append-only"):
-            database.execute("UPDATE outcomes SET kind = 'failed'")
-        meta = dict(database.execute("SELECT name, value FROM meta").fetchall())
+    assert resume(stage.ledger, stage.client).counts == counts
+    assert len(stage.line.exchanges) == calls
+    meta = _meta(stage.ledger)
     assert meta["redacted"] == "true"
-    assert (before["digest"], before["digest"]) == (meta["digest"], before["content"])
-    assert meta["content"] != meta["digest"]
+    assert before["content"] == before["digest"] == meta["digest"] != meta["content"]
+    with (
+        closing(sqlite3.connect(stage.ledger)) as database,
+        pytest.raises(sqlite3.Error, match="append-only"),
+    ):
+        database.execute("UPDATE outcomes SET kind = 'failed'")
     with pytest.raises(InvalidInputError, match="is a redacted ledger: its plan has no names"):
         ArchivePlan.load(stage.ledger)
-    assert finished.counts["archived"] == 3
+    redact(stage.ledger)  # twice does no harm
+    assert finished.counts == counts
+
+
+def _meta(ledger: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(ledger)) as database:
+        return dict(database.execute("SELECT name, value FROM meta").fetchall())
 
 
 def test_names_in_the_texts_of_events(stage: Stage, finished: ArchiveResult) -> None:
@@ -175,7 +169,7 @@ def test_names_in_the_texts_of_events(stage: Stage, finished: ArchiveResult) -> 
     assert read_events(stage.ledger, Proven) == [Proven("canary"), Proven("first_chunk")]
 
 
-def test_an_unfinished_one_is_refused(stage: Stage) -> None:
+def test_an_unfinished_ledger_is_refused(stage: Stage) -> None:
     """Where rows are open names are needed: it says so, and the ledger is as it was."""
     stage.load(5)
     plan = stage.plan()
@@ -192,7 +186,9 @@ def test_an_unfinished_one_is_refused(stage: Stage) -> None:
     assert b"u1001" not in stage.ledger.read_bytes()
 
 
-def test_one_that_is_read_at_the_time(stage: Stage, finished: ArchiveResult) -> None:
+def test_a_ledger_that_another_program_reads_is_refused(
+    stage: Stage, finished: ArchiveResult
+) -> None:
     """Another program's reading keeps the write-ahead log alive: it is refused, nothing is lost."""
     with closing(sqlite3.connect(stage.ledger)) as database:
         database.execute("BEGIN").execute("SELECT count(*) FROM outcomes").fetchall()
@@ -203,20 +199,17 @@ def test_one_that_is_read_at_the_time(stage: Stage, finished: ArchiveResult) -> 
     assert left(stage.ledger) == []
 
 
-@pytest.mark.parametrize("when", ["missing", "in use"])
-def test_one_that_cannot_be_had(stage: Stage, when: str) -> None:
-    """A missing ledger, and one that a job holds, are refused."""
-    if when == "in use":
-        stage.load(1)
-        stage.line.once(lambda one: one.is_write, lambda: redact(stage.ledger))
-        with pytest.raises(LedgerError, match="in use by"):
-            stage.apply()
-        return
+def test_a_missing_ledger_and_one_in_use_are_refused(stage: Stage) -> None:
+    """A job that holds it goes on afterwards."""
     with pytest.raises(LmsArchiveError, match="no such ledger"):
         redact(stage.ledger)
+    stage.load(1)
+    stage.line.once(lambda exchange: exchange.is_write, lambda: redact(stage.ledger))
+    with pytest.raises(LedgerError, match="in use by"):
+        stage.apply()
 
 
-def test_of_learning_plans(stage: Stage) -> None:
+def test_records_of_learning_plans_lose_their_names(stage: Stage) -> None:
     """The records of learning plans, too, keep their ids and lose their names."""
     done = {"enrollment_status": "completed", "enrollment_created_at": ENROLLED_AT}
     people = (1001, 1002)

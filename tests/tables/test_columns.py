@@ -30,13 +30,13 @@ CLASSES = [
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
 
-def told(heading: str) -> list[tuple[str, str]]:
+def columns_on_page(heading: str) -> list[tuple[str, str]]:
     """The columns that the page lists below a heading."""
     section = re.split(r"^#+ ", PAGE.split(f"# {heading}\n")[1], flags=re.MULTILINE)[0]
     return re.findall(r"^\| `(\w+)`(?: \*)? \| ([\w ]+) \|", section, re.MULTILINE)
 
 
-def held(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
+def as_on_page(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
     """The columns as the page writes them."""
     return [(one.name, WORDS.get(one.kind, one.kind)) for one in columns]
 
@@ -44,13 +44,13 @@ def held(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("cls", CLASSES)
 def test_the_page_lists_the_columns(cls: type) -> None:
     """Names, kinds and order of a record's columns are those of the page."""
-    assert told(cls.__name__) == held(columns_of(cls))
+    assert columns_on_page(cls.__name__) == as_on_page(columns_of(cls))
 
 
 def test_the_page_lists_the_columns_that_are_added() -> None:
     """Those of results and of plans are on the page as well."""
-    assert told("Outcomes") == held(OUTCOME_COLUMNS)
-    assert told("Plans") == held(PLAN_COLUMNS)
+    assert columns_on_page("Outcomes") == as_on_page(OUTCOME_COLUMNS)
+    assert columns_on_page("Plans") == as_on_page(PLAN_COLUMNS)
 
 
 def test_every_record_has_a_heading() -> None:
@@ -69,7 +69,7 @@ def test_active_and_archived_share_names() -> None:
     assert all(active[name] == archived[name] for name in active)
 
 
-def test_columns_of_both_kinds() -> None:
+def test_a_table_of_both_kinds_has_each_column_once() -> None:
     """A table of both kinds has each column once."""
     both = columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
     names = [one.name for one in both]
@@ -80,7 +80,7 @@ def test_columns_of_both_kinds() -> None:
     )
 
 
-def test_row_of_a_record() -> None:
+def test_a_record_is_one_flat_row() -> None:
     """Groups are flat, words are plain texts, unknown fields are JSON, and what is not is None."""
     record = ArchivedCourseEnrollment(
         archiving=ArchiveDetails(record_id=1, archived_at=AT, archived_by=13),
@@ -122,6 +122,6 @@ def test_row_of_a_record() -> None:
         ([None], "text"),
     ],
 )
-def test_kind_of_what_was_given(values: list[object], kind: str) -> None:
+def test_a_given_column_is_of_the_kind_of_all_its_values(values: list[object], kind: str) -> None:
     """A column of which nobody has said what it holds is what all of its values are, else text."""
     assert inferred_columns({"a": one} for one in values) == [Column("a", kind)]  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 import csv
 import errno
 import io
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from virtual_time import Stage
 
 from lms_archive import ArchiveJob, InvalidInputError
-from lms_archive.files import private_folder, whole_file
+from lms_archive.files import private_folder
 from lms_archive.tables.csv import guarded, unguarded, write_csv
 
 RISKY = "=+-@\t\r"
@@ -41,9 +40,11 @@ def test_a_guarded_cell_does_not_run(cell: str) -> None:
     assert not guarded(cell).startswith(tuple(RISKY))
     if not cell.lstrip("'").startswith(tuple(RISKY)):
         assert guarded(cell) == cell
+    for sign in RISKY:
+        assert guarded(sign + cell) == f"'{sign}{cell}"
 
 
-def test_cells_as_they_are_written() -> None:
+def test_how_cells_are_written() -> None:
     """Names and cells are guarded, None is empty, ids are joined, whole numbers have no point."""
     file = io.StringIO()
     rows: list[dict[str, object]] = [
@@ -66,47 +67,9 @@ def test_cells_as_they_are_written() -> None:
 # Files
 
 
-def write_and_fail(path: Path, error: BaseException) -> None:
-    """Write half of a file."""
-    with whole_file(path) as file:
-        file.write("new")
-        raise error
-
-
-def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
-    """It is readable by its owner alone, and nothing else is left."""
-    path = tmp_path / "out.csv"
-    with whole_file(path) as file:
-        file.write("Zoë")
-        assert not path.exists()
-    assert path.read_bytes() == "Zoë".encode()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=repr)
-def test_after_a_failure_the_old_file_is_as_it_was(tmp_path: Path, error: BaseException) -> None:
-    """Nothing else is left behind."""
-    path = tmp_path / "out.csv"
-    path.write_text("old", encoding="utf-8")
-    with pytest.raises(type(error)):
-        write_and_fail(path, error)
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_old_file_is_replaced(tmp_path: Path) -> None:
-    """One that everybody could read becomes one that only its owner can read."""
-    path = tmp_path / "out.csv"
-    path.write_text("old", encoding="utf-8")
-    path.chmod(0o644)
-    with whole_file(path) as file:
-        file.write("new")
-    assert path.read_text(encoding="utf-8") == "new"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_a_file_that_is_mounted_on_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_replaced_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It cannot be replaced (EBUSY): the error says what to name instead, the old file stays."""
     path = tmp_path / "out.csv"
     path.write_text("old", encoding="utf-8")
@@ -124,13 +87,6 @@ def test_a_file_that_is_mounted_on_its_own(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """A file that stands where the folder should be is named."""
-    (tmp_path / "file").touch()
-    with pytest.raises(InvalidInputError, match="file/in: the folder cannot be created: Not a dir"):
-        private_folder(tmp_path / "file" / "in")
-
-
 # Where tables are written
 
 
@@ -142,19 +98,12 @@ class _Closed(io.StringIO):
 
 Destinations = dict[str, tuple[Callable[[Path], Any], str]]
 UNUSABLE: Destinations = {
-    "a missing folder": (
-        lambda at: at / "no" / "such" / "x.csv",
-        "the folder .*such does not exist; create it",
-    ),
+    "a missing folder": (lambda at: at / "no" / "such" / "x.csv", "such does not exist; create it"),
     "a folder": (lambda at: at, "is not an ordinary file"),
-    "a file as folder": (lambda at: at / "file" / "x.csv", "file/x.csv: cannot be written: Not a"),
-    "a NUL": (lambda _: "a\0b", "cannot be written: .*null"),
     "a name that is too long": (lambda at: at / ("x" * 300), "too long"),
     "a device": (lambda _: "/dev/null", "is not an ordinary file"),
     "nothing": (lambda _: None, "a path, or a file that is open for text, not None"),
-    "a number": (lambda _: 7, "a path, or a file that is open for text, not 7"),
     "bytes": (lambda _: b"x.csv", "a path, or a file that is open for text, not b'x.csv'"),
-    "a binary file": (lambda _: io.BytesIO(), "a file that is open for text, not <_io.BytesIO"),
     "a closed file": (lambda _: _Closed(), "cannot be written: I/O operation on closed file"),
     "a file to be read": (lambda at: (at / "file").open(encoding="utf-8"), "not writable"),
     "a file in ASCII": (
@@ -164,7 +113,7 @@ UNUSABLE: Destinations = {
 }
 
 
-@pytest.mark.parametrize("table", ["plan", "result", "view", "records", "list"])
+@pytest.mark.parametrize("table", ["plan", "result", "list"])
 def test_what_cannot_be_written_is_refused_in_words(
     stage: Stage, tmp_path: Path, table: str
 ) -> None:
@@ -178,8 +127,6 @@ def test_what_cannot_be_written_is_refused_in_words(
     tables: dict[str, Any] = {
         "plan": plan,
         "result": result,
-        "view": result.archived,
-        "records": result.records,
         "list": stage.client.archived.in_course(1),
     }
     (tmp_path / "file").touch()
@@ -220,3 +167,10 @@ def test_a_saved_plan_is_refused_in_the_same_words(stage: Stage, tmp_path: Path)
         stage.plan().save(tmp_path / "no" / "plan.json")
     with pytest.raises(InvalidInputError, match="plan is None: give the path of a file"):
         stage.plan().save(None)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file that stands where the folder should be is named."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInputError, match="file/in: the folder cannot be created: Not a dir"):
+        private_folder(tmp_path / "file" / "in")

@@ -1,6 +1,5 @@
 """Who is calling: four ways to log in, one token for all, and nothing of it ever shown."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 import responses
-from wire_tools import URL, FakeTime, Scripted, answer, on_time, scripted, token
+from wire_tools import URL, FakeTime, Scripted, answer, scripted, token
 
 from lms_archive import (
     ApiError,
@@ -23,15 +22,12 @@ from lms_archive import (
 from lms_archive.errors import (
     AuthenticationError,
     PermissionDeniedError,
-    PlatformUnavailableError,
-    UnexpectedResponseError,
 )
 from lms_archive.sandbox import Sandbox
 
 PASSWORD = PasswordGrant("the-app", "app-secret-1", "ada", "pass-word-1")
 APP = ClientCredentials("the-app", "app-secret-1")
 JWT = JwtBearer("the-app", "app-secret-1", "the.jwt-assertion.1")
-TOKEN = StaticToken("static-token-1")
 SECRETS = ("app-secret-1", "pass-word-1", "jwt-assertion", "static-token-1", "token-1")
 GOOD = answer({"data": 1})
 
@@ -58,8 +54,8 @@ def logins(platform: Sandbox) -> int:
 
 
 @pytest.mark.parametrize("role", ["superadmin", "power_user", "power_user_without"])
-def test_password(platform: Sandbox, role: Any) -> None:
-    """A user logs in through an OAuth2 app, and is that user."""
+def test_a_user_logs_in_through_an_app(platform: Sandbox, role: Any) -> None:
+    """The calls are made as that user."""
     env = platform.env(role)
     grant = PasswordGrant(*app(platform), env["LMS_ARCHIVE_USERNAME"], env["LMS_ARCHIVE_PASSWORD"])
     with Client(platform.url, grant) as client:
@@ -67,28 +63,23 @@ def test_password(platform: Sandbox, role: Any) -> None:
     assert platform.calls[-1].username == role
 
 
-def test_client_credentials(platform: Sandbox) -> None:
-    """The app logs in as itself."""
-    with Client(platform.url, ClientCredentials(*app(platform))) as client:
-        assert list(client.courses.list()) == []
-
-
-def test_jwt_bearer(platform: Sandbox) -> None:
-    """A signed assertion logs in, given as it is or made by a callable."""
-    for assertion in (platform.assertion, lambda: platform.assertion):
-        with Client(platform.url, JwtBearer(*app(platform), assertion)) as client:
+def test_an_app_logs_in_as_itself_or_with_an_assertion(platform: Sandbox) -> None:
+    """The assertion is given as it is, or made by a callable."""
+    for auth in (
+        ClientCredentials(*app(platform)),
+        JwtBearer(*app(platform), platform.assertion),
+        JwtBearer(*app(platform), lambda: platform.assertion),  # called for each login
+    ):
+        with Client(platform.url, auth) as client:
             assert list(client.courses.list()) == []
 
 
-def test_static_token(platform: Sandbox) -> None:
-    """A token made elsewhere is used without any login."""
-    with platform.client() as client:
-        list(client.courses.list())
-        bearer = client.session._shared.get().tokens.token(lambda _: {}).reveal()
-    before = logins(platform)
-    with Client(platform.url, StaticToken(f"  {bearer}\n")) as client:
-        assert list(client.courses.list()) == []
-    assert logins(platform) == before
+def test_a_token_made_elsewhere_needs_no_login() -> None:
+    """White space around it is dropped."""
+    client, script = scripted(GOOD, auth=StaticToken("  a-bearer\n"))
+    client.request("GET", "/x")
+    assert script.sent[0].headers["Authorization"] == "Bearer a-bearer"
+    assert script.logins == []
 
 
 # The form of each grant
@@ -103,7 +94,7 @@ def test_static_token(platform: Sandbox) -> None:
     ],
     ids=["password", "client credentials", "jwt"],
 )
-def test_forms(auth: Any, grant: str, keys: set[str]) -> None:
+def test_each_grant_sends_its_own_fields_and_the_app(auth: Any, grant: str, keys: set[str]) -> None:
     """Each grant sends its name, the app, the scope, and what is its own."""
     form = auth.form()
     assert (form["grant_type"], form["scope"]) == (grant, "api")
@@ -140,7 +131,7 @@ def test_a_callable_assertion_is_called_for_every_login() -> None:
 # One token for all
 
 
-def test_one_token_for_many_threads(platform: Sandbox) -> None:
+def test_threads_share_one_login(platform: Sandbox) -> None:
     """Eight threads that begin at once make one token call."""
     before = logins(platform)
     barrier, failed = threading.Barrier(8), []
@@ -159,7 +150,7 @@ def test_one_token_for_many_threads(platform: Sandbox) -> None:
     assert logins(platform) == before + 1
 
 
-def test_one_renewal_for_many_threads() -> None:
+def test_threads_share_one_renewal() -> None:
     """Where eight threads are answered 401 with one token, it is renewed once."""
     barrier = threading.Barrier(8)
 
@@ -184,17 +175,6 @@ def run_all(work: list[Callable[[], object]]) -> None:
         thread.join()
 
 
-def test_copies_share_the_token(platform: Sandbox) -> None:
-    """A copy logs in no second time; one with another account does."""
-    before = logins(platform)
-    with platform.client() as client:
-        list(client.courses.list())
-        list(client.with_options(timeout=5).courses.list())
-        assert logins(platform) == before + 1
-        list(client.with_options(auth=ClientCredentials(*app(platform))).courses.list())
-        assert logins(platform) == before + 2
-
-
 # Renewal
 
 
@@ -203,16 +183,13 @@ def test_copies_share_the_token(platform: Sandbox) -> None:
     [
         (3600, 3540),
         ("3600", 3540),
-        (90, 45),
         (10, 5),
         (None, 3540),
-        ("soon", 3540),
         (0, 3540),
-        ({}, 3540),
         (-5, 3540),
     ],
 )
-def test_renewed_before_its_end(lasts: Any, renewed_after: float) -> None:
+def test_a_token_is_renewed_before_its_end(lasts: Any, renewed_after: float) -> None:
     """A token is renewed 60 s before its end; a short one at half its time."""
     time = FakeTime()
     script_token = token(expires_in=lasts)
@@ -226,45 +203,29 @@ def test_renewed_before_its_end(lasts: Any, renewed_after: float) -> None:
     assert len(script.logins) == 2
 
 
-def test_renewed_on_the_sandboxes_clock() -> None:
-    """Against a real server a token that lasts an hour is renewed on a fake clock."""
-    time = FakeTime()
-    with Sandbox() as sandbox, on_time(sandbox.client(), time) as client:
-        list(client.courses.list())
-        time.at += 3541
-        list(client.courses.list())
-        assert [call.status for call in sandbox.calls] == [200] * 4
-        assert logins(sandbox) == 2
-
-
-def test_renewed_once_on_a_401(platform: Sandbox) -> None:
+def test_a_revoked_token_is_replaced_and_the_call_made_again(platform: Sandbox) -> None:
     """A token that was revoked is replaced, and the call made again."""
     before = logins(platform)
     with platform.client() as client:
         platform.faults.add("expired_token", operation="list_courses")
         assert list(client.courses.list()) == []
         assert client.session.calls["token"] == 2
-    assert logins(platform) == before + 2
-
-
-def test_a_second_401_stands(platform: Sandbox) -> None:
-    """Where the new token is refused as well, that is the answer."""
-    with platform.client() as client:
+        assert logins(platform) == before + 2
         platform.faults.add("expired_token", operation="list_courses", times=2)
         with pytest.raises(AuthenticationError, match="GET /course/v1/courses: 401: "):
             list(client.courses.list())
-        assert client.session.calls == {"token": 2, "list_courses": 2}
+        assert client.session.calls == {"token": 3, "list_courses": 4}
 
 
-def test_a_static_token_is_not_renewed() -> None:
-    """A static token that is refused is told as that, after one call."""
+def test_a_static_token_that_is_refused_is_not_renewed() -> None:
+    """The error says which setting holds it, after one call."""
     client, script = scripted(answer({"message": "expired"}, 401))
     with pytest.raises(AuthenticationError, match="LMS_ARCHIVE_TOKEN"):
         client.request("GET", "/x")
     assert (len(script.sent), len(script.logins)) == (1, 0)
 
 
-def test_the_refresh_token_is_used(platform: Sandbox) -> None:
+def test_the_refresh_token_is_used() -> None:
     """Where the platform gave a refresh token, the password is not sent again."""
     client, script = scripted(
         answer({}, 401),
@@ -282,14 +243,10 @@ def test_the_refresh_token_is_used(platform: Sandbox) -> None:
         "refresh_token": "r-1",
     }
     assert script.sent[-1].headers["Authorization"] == "Bearer t-2"
-    with platform.client() as real:  # the sandbox refuses a refresh token that it did not give
-        platform.faults.add("expired_token", operation="list_courses")
-        list(real.courses.list())
-        assert real.session.calls["token"] == 2
 
 
-def test_the_grant_again_where_the_refresh_token_is_refused() -> None:
-    """A refresh token that is refused costs a call, and then the grant is made anew."""
+def test_a_refused_refresh_token_is_followed_by_the_grant() -> None:
+    """A refresh token that is refused costs one call."""
     refused = answer({"error": "invalid_grant", "error_description": "Invalid refresh token"}, 400)
     client, script = scripted(
         answer({}, 401),
@@ -303,7 +260,7 @@ def test_the_grant_again_where_the_refresh_token_is_refused() -> None:
     assert script.sent[-1].headers["Authorization"] == "Bearer t-3"
 
 
-def test_a_refresh_that_is_lost() -> None:
+def test_a_lost_refresh_call_is_followed_by_the_grant() -> None:
     """A refresh call that is lost is not made a second time: the grant is surer."""
     client, script = scripted(
         answer({}, 401),
@@ -329,13 +286,11 @@ def refused(error: str, words: str = "", status: int = 400) -> Any:
 
 WHERE: dict[str, tuple[Any, Any, str]] = {
     "unknown app": (PASSWORD, refused("invalid_client"), f"check {APP_SETTINGS}: the platform"),
-    "unknown app, 401": (APP, refused("invalid_client", status=401), f"check {APP_SETTINGS}"),
     "wrong password": (
         PASSWORD,
         refused("invalid_grant", "Invalid username and password combination", 401),
         f"check {USER_SETTINGS}",
     ),
-    "wrong password, bare": (PASSWORD, refused("invalid_grant"), f"check {USER_SETTINGS}"),
     "wrong password, in words": (
         PASSWORD,
         answer({"message": "Bad credentials"}, 401),
@@ -359,20 +314,15 @@ WHERE: dict[str, tuple[Any, Any, str]] = {
         answer(b"<html><title>Blocked</title></html>", 403, Content_Type="text/html"),
         f"check {APP_SETTINGS}, then {USER_SETTINGS}",
     ),
-    "no such page": (PASSWORD, answer({"message": "Page not found."}, 404), "See LMS_ARCHIVE_URL"),
-    "a redirect": (PASSWORD, answer(b"", 302, Location="https://x.example"), "See LMS_ARCHIVE_URL"),
     "a page": (PASSWORD, answer(b"<html>Welcome</html>"), "See LMS_ARCHIVE_URL"),
     "no token": (PASSWORD, answer({"ok": True}), "$.access_token: missing, or not a token"),
-    "token null": (PASSWORD, answer({"access_token": None}), "See LMS_ARCHIVE_URL"),
-    "token empty": (PASSWORD, answer({"access_token": ""}), "See LMS_ARCHIVE_URL"),
     "token of two lines": (PASSWORD, answer({"access_token": "a\nb: c"}), "See LMS_ARCHIVE_URL"),
-    "a list": (PASSWORD, answer(["token-1"]), "See LMS_ARCHIVE_URL"),
     "nobody there": (PASSWORD, ConnectionRefusedError("refused"), f"is {URL} reachable from here?"),
 }
 
 
 @pytest.mark.parametrize(("auth", "said", "look"), WHERE.values(), ids=WHERE.keys())
-def test_where_to_look(auth: Any, said: Scripted, look: str) -> None:
+def test_a_failed_login_says_which_setting_to_look_at(auth: Any, said: Scripted, look: str) -> None:
     """A login that fails says which of the five settings to look at, and quotes no secret."""
     client, script = scripted(GOOD, auth=auth, tokens=[said], retry=RetryPolicy(attempts=1))
     with pytest.raises(ApiError) as caught:
@@ -383,81 +333,8 @@ def test_where_to_look(auth: Any, said: Scripted, look: str) -> None:
     assert (len(script.logins), script.sent) == (1, [])
 
 
-SETTINGS = {
-    "LMS_ARCHIVE_CLIENT_ID": APP_SETTINGS,
-    "LMS_ARCHIVE_CLIENT_SECRET": APP_SETTINGS,
-    "LMS_ARCHIVE_USERNAME": USER_SETTINGS,
-    "LMS_ARCHIVE_PASSWORD": USER_SETTINGS,
-}
-
-
-@pytest.mark.parametrize(("name", "look"), SETTINGS.items())
-def test_one_wrong_setting(
-    platform: Sandbox, monkeypatch: pytest.MonkeyPatch, name: str, look: str
-) -> None:
-    """Against a real platform each wrong setting is pointed at."""
-    for variable, value in {**platform.env(), name: "wrong-value"}.items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.delenv("LMS_ARCHIVE_TOKEN", raising=False)
-    with Client.from_env() as client, pytest.raises(AuthenticationError) as caught:
-        list(client.courses.list())
-    assert f"check {look}" in str(caught.value)
-    assert "the login failed: " in str(caught.value)
-
-
-def test_the_wrong_address(platform: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fifth setting is the address: a path too much, and there is no login page."""
-    for variable, value in platform.env().items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setenv("LMS_ARCHIVE_URL", f"{platform.url}/learn")
-    monkeypatch.delenv("LMS_ARCHIVE_TOKEN", raising=False)
-    with Client.from_env() as client, pytest.raises(ApiError, match="See LMS_ARCHIVE_URL"):
-        list(client.courses.list())
-
-
-# Nothing is shown
-
-
-@pytest.mark.parametrize("auth", [PASSWORD, APP, JWT, TOKEN], ids=lambda auth: type(auth).__name__)
-def test_no_secret_in_a_repr(auth: Any) -> None:
-    """Neither an auth value nor what holds it shows a secret."""
-    client, script = scripted(GOOD, auth=auth)
-    client.request("GET", "/x")
-    shown = [
-        repr(auth),
-        str(auth),
-        repr(client),
-        repr(client.session.settings),
-        repr(client.session._shared.get()),
-        repr(client.session._shared.get().tokens),
-        repr(client.session.operation("token").request()),
-        json.dumps(client.session.calls),
-    ]
-    assert not any(secret in text for text in shown for secret in SECRETS)
-    assert script.sent[0].headers["Authorization"].startswith("Bearer ")
-
-
-ECHOES = [
-    lambda sent: answer({"message": f"got {(sent.body or b'').decode()}"}, 400),
-    lambda sent: answer({"message": f"got {(sent.body or b'').decode()}"}, 500),
-    lambda sent: answer(f"<html>{(sent.body or b'').decode()}</html>".encode()),
-    lambda sent: answer({"message": [sent.form.get("password"), sent.form["client_secret"]]}, 422),
-]
-
-
-@pytest.mark.parametrize("echo", ECHOES, ids=["400", "500", "HTML", "422"])
-@pytest.mark.parametrize("auth", [PASSWORD, APP, JWT], ids=lambda auth: type(auth).__name__)
-def test_no_secret_in_an_error_that_quotes_it(auth: Any, echo: Scripted) -> None:
-    """A platform that sends back what it got does not get it printed."""
-    client, _ = scripted(GOOD, auth=auth, tokens=[echo], retry=RetryPolicy(attempts=1))
-    with pytest.raises(ApiError) as caught:
-        client.request("GET", "/x")
-    shown = f"{caught.value} {caught.value!r} {caught.value.message} {vars(caught.value)}"
-    assert not any(secret in shown for secret in SECRETS)
-
-
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "Bearer x", "t\u00f6ken", "a\x00b"])
-def test_what_is_no_token(text: str) -> None:
+def test_a_token_that_fits_no_header_is_refused_and_not_quoted(text: str) -> None:
     """What cannot stand in a header is refused before it goes anywhere, and is not quoted."""
     with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_TOKEN") as caught:
         StaticToken(text)
@@ -477,7 +354,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("netrc")
-def test_netrc_replaces_nothing() -> None:
+def test_netrc_does_not_replace_the_bearer() -> None:
     """An entry in `.netrc` neither replaces the bearer nor joins the token call."""
     with responses.RequestsMock() as mock:
         mock.add("POST", f"{URL}/oauth2/token", body=token("t-1").body)
@@ -491,43 +368,9 @@ def test_netrc_replaces_nothing() -> None:
     assert [one["Authorization"] for one in headers[1:]] == ["Bearer t-1"] * 2
 
 
-@pytest.mark.usefixtures("netrc")
-def test_netrc_on_a_real_server(platform: Sandbox) -> None:
-    """The same over a real connection."""
-    with platform.client() as client:
-        assert list(client.courses.list()) == []
-
-
-# Rights
-
-
-def test_403_is_no_login(platform: Sandbox) -> None:
-    """Who is logged in and may not is told so, without another login."""
-    with platform.client("power_user_without") as client:
-        with pytest.raises(PermissionDeniedError):
-            client.request(
-                "PUT",
-                "/learn/v1/enrollments",
-                json={"course_id": [1], "user_id": [1], "enrollment_mode": "delete"},
-            )
-        assert client.session.calls["token"] == 1
-
-
-def test_token_faults_of_a_real_platform(platform: Sandbox) -> None:
-    """A token call that is lost is made again; one that a proxy answers is told."""
-    time = FakeTime()
-    with on_time(platform.client(), time) as client:
-        platform.faults.add("cut_before", operation="token")
-        platform.faults.add("429", operation="token", retry_after=9)
-        platform.faults.add("503", operation="token")
-        assert list(client.courses.list()) == []
-        assert client.session.calls["token"] == 4
-        assert sum(time.slept) >= 9
-    with platform.client() as client:
-        platform.faults.add("html", operation="token")
-        with pytest.raises(UnexpectedResponseError, match="See LMS_ARCHIVE_URL"):
-            list(client.courses.list())
-    with on_time(platform.client(), time) as client:
-        platform.faults.add("500", operation="token", times=6)
-        with pytest.raises(PlatformUnavailableError, match="POST /oauth2/token: 500"):
-            list(client.courses.list())
+def test_a_403_is_not_answered_by_another_login() -> None:
+    """Who is logged in and may not do it gets that error."""
+    client, script = scripted(answer({"message": "no"}, 403), auth=APP)
+    with pytest.raises(PermissionDeniedError):
+        client.request("PUT", "/x", json={})
+    assert (len(script.logins), len(script.sent)) == (1, 1)

@@ -9,7 +9,6 @@ import pytest
 
 from lms_archive import Contract, InvalidInputError
 from lms_archive.records.structure import from_plain, to_plain
-from lms_archive.wire import Operation
 
 DEFAULT = Contract.default()
 WRITE = "archive_course_enrollments"
@@ -32,26 +31,21 @@ def make(tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("name", DEFAULT.operations)
-def test_evidence(name: str) -> None:
-    """Every row says where it comes from, in the words of the platform's notes."""
-    assert any(mark in DEFAULT.operations[name].evidence for mark in MARKS)
-
-
-@pytest.mark.parametrize("name", DEFAULT.operations)
-def test_rows(name: str) -> None:
-    """Every row names a service's path; a read sends its parameters in the query."""
+def test_every_row_has_its_evidence_and_its_service(name: str) -> None:
+    """A read sends its parameters in the query."""
     row = DEFAULT.operations[name]
+    assert any(mark in row.evidence for mark in MARKS)
     assert row.path.split("/")[1] == row.service
     assert row.sends == {"GET": "query", "POST": "form"}.get(row.method, "json")
 
 
-def test_default_is_one_value() -> None:
+def test_the_default_is_one_value_and_survives_json() -> None:
     """The default is read once, and its JSON form gives it back."""
     assert Contract.default() is DEFAULT
     assert from_plain(Contract, to_plain(DEFAULT)) == DEFAULT
 
 
-def test_the_archive_call() -> None:
+def test_the_archive_call_has_the_form_of_the_reply() -> None:
     """The call that cannot be undone is built as the reply and the contract of 2017 have it."""
     request = DEFAULT.operations[WRITE].request(
         course_id=71, user_ids=[1, 2], mode="delete", reset_tracking=False
@@ -66,7 +60,7 @@ def test_the_archive_call() -> None:
     assert request.is_write
 
 
-def test_a_read() -> None:
+def test_a_read_sends_lists_and_escapes_its_path() -> None:
     """A read puts lists in the query one by one, leaves out None, and escapes its path."""
     row = DEFAULT.operations["course_enrollments"]
     request = row.request(course_id="a/b?", user_ids=[1, 2], status=None, page=1)
@@ -83,7 +77,7 @@ def test_a_read() -> None:
     assert not request.is_write
 
 
-def test_a_filter_that_the_platform_has_not() -> None:
+def test_a_read_leaves_out_an_unknown_filter_and_a_write_refuses_it() -> None:
     """A read leaves out what its row has no name for; a write refuses to."""
     without = DEFAULT.with_operation("course_enrollments", params={"status": None})
     read = without.operations["course_enrollments"].request(course_id=1, status=["completed"])
@@ -102,7 +96,7 @@ def test_a_write_in_the_query_leaves_nothing_out_either() -> None:
         row.request(course_id=1, dry_run=True)
 
 
-def test_load(make: Make) -> None:
+def test_a_file_holds_only_what_differs(make: Make) -> None:
     """A file holds only what differs, and all the rest is the default."""
     path = make(
         {
@@ -121,7 +115,7 @@ def test_load(make: Make) -> None:
     assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
 
 
-def test_load_with_bom(make: Make) -> None:
+def test_a_byte_order_mark_is_allowed(make: Make) -> None:
     """A byte order mark, as Windows editors write it, does no harm."""
     path = make(b'\xef\xbb\xbf{"enrollment_mode": {"unenroll": "x"}}')
     assert Contract.load(str(path)).enrollment_mode["unenroll"] == "x"
@@ -151,7 +145,7 @@ def test_save_writes_what_load_reads(tmp_path: Path) -> None:
     assert (tmp_path / "default.json").read_text(encoding="utf-8") == "{}\n"
 
 
-def test_save_never_writes_over_a_file(tmp_path: Path) -> None:
+def test_save_does_not_overwrite_a_file(tmp_path: Path) -> None:
     """A contract that was edited by hand is not lost; a folder that is missing is named."""
     path = tmp_path / "contract.json"
     path.write_text("{}", encoding="utf-8")
@@ -162,16 +156,10 @@ def test_save_never_writes_over_a_file(tmp_path: Path) -> None:
         DEFAULT.save(tmp_path / "none" / "contract.json")
 
 
-def test_an_empty_override(make: Make) -> None:
-    """A file that changes nothing gives the default."""
-    assert Contract.load(make({})) == DEFAULT
-
-
 @pytest.mark.parametrize(
     "text",
     [
         '{"operations": {"get_job": {"path": "/a"}, "get_job": {"path": "/b"}}}',
-        '{"enrollment_mode": {"unenroll": "a"}, "enrollment_mode": {"unenroll": "b"}}',
         '{"records": {"Course": {"code": "a", "code": "b"}}}',
     ],
 )
@@ -185,17 +173,10 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path, text: str) -> Non
 
 WRONG: dict[str, tuple[Any, str]] = {
     "list": ([], "expected a JSON object"),
-    "text": ("x", "expected a JSON object"),
     "unknown part": ({"operation": {}}, "$.operation: unknown; expected one of: operations, "),
-    "operations a list": ({"operations": []}, "$.operations: expected an object, not []"),
     "unknown operation": ({"operations": {"archive": {}}}, "$.operations.archive: unknown; "),
-    "operation null": ({"operations": {"get_job": None}}, "$.operations.get_job: expected an obj"),
     "unknown field": ({"operations": {WRITE: {"metod": "PUT"}}}, f"$.operations.{WRITE}.metod: "),
     "unknown method": ({"operations": {WRITE: {"method": "SEND"}}}, f"{WRITE}: method 'SEND' is"),
-    "method a number": (
-        {"operations": {WRITE: {"method": 1}}},
-        f"$.operations.{WRITE}.method: expected text, not 1",
-    ),
     "a write by GET": (
         {"operations": {WRITE: {"method": "GET", "sends": "query"}}},
         f"$.operations.{WRITE}.method: a call that changes something cannot be a GET",
@@ -203,14 +184,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "path without slash": ({"operations": {WRITE: {"path": "learn"}}}, "path 'learn' must begin"),
     "path to another host": ({"operations": {WRITE: {"path": "//evil/x"}}}, "path '//evil/x' must"),
     "path with query": ({"operations": {WRITE: {"path": "/x?a=1"}}}, "path '/x?a=1' must begin"),
-    "path with space": ({"operations": {WRITE: {"path": "/x y"}}}, "path '/x y' must begin"),
     "place for nothing": (
         {"operations": {WRITE: {"path": "/x/{plan}"}}},
         f"$.operations.{WRITE}.path: {{plan}} is not one of: course_id, mode, ",
-    ),
-    "place for a filter": (
-        {"operations": {"course_enrollments": {"path": "/x/{course_id}/{user_ids}"}}},
-        "$.operations.course_enrollments.path: {user_ids} is not one of: course_id",
     ),
     "no place for the course": (
         {"operations": {"course_enrollments": {"path": "/x"}}},
@@ -220,17 +196,9 @@ WRONG: dict[str, tuple[Any, str]] = {
         {"operations": {WRITE: {"params": {"user_ids": None}}}},
         f"$.operations.{WRITE}: 'user_ids' is missing from path and params",
     ),
-    "nor in the query": (
-        {"operations": {WRITE: {"params": {"user_ids": None}, "sends": "query"}}},
-        f"$.operations.{WRITE}: 'user_ids' is missing from path and params",
-    ),
     "unknown param": (
         {"operations": {WRITE: {"params": {"who": "user"}}}},
         f"$.operations.{WRITE}.params.who: unknown; expected one of: course_id, ",
-    ),
-    "param a number": (
-        {"operations": {WRITE: {"params": {"mode": 5}}}},
-        f"$.operations.{WRITE}.params.mode: expected text, not 5",
     ),
     "params a list": ({"operations": {WRITE: {"params": []}}}, ".params: expected an object"),
     "sends": ({"operations": {WRITE: {"sends": "xml"}}}, f"$.operations.{WRITE}.sends: xml"),
@@ -238,17 +206,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         {"operations": {WRITE: {"answer": {"job_id": 7}}}},
         f"$.operations.{WRITE}.answer.job_id: expected text, not 7",
     ),
-    "new answer a list": (
-        {"operations": {"get_job": {"answer": {"items": ["a"]}}}},
-        "$.operations.get_job.answer.items: expected text",
-    ),
-    "fixed a list": ({"operations": {WRITE: {"fixed": [1]}}}, ".fixed: expected an object"),
-    "evidence null": ({"operations": {WRITE: {"evidence": None}}}, ".evidence: expected text"),
-    "unknown record": (
-        {"records": {"Plan": {}}},
-        "$.records.Plan: unknown; expected one of: User, ",
-    ),
-    "unknown attribute": ({"records": {"User": {"name": "x"}}}, "$.records.User.name: unknown"),
+    "unknown record": ({"records": {"Plan": {}}}, "$.records.Plan: unknown; expected one of"),
     "group without dot": (
         {"records": {"ArchivedCourseEnrollment": {"username": "x"}}},
         "$.records.ArchivedCourseEnrollment.username: unknown; expected one of: archiving",
@@ -257,23 +215,21 @@ WRONG: dict[str, tuple[Any, str]] = {
         {"records": {"User": {"user_id": 3}}},
         "$.records.User.user_id: expected text, not 3",
     ),
-    "key null": ({"records": {"User": {"user_id": None}}}, "$.records.User.user_id: expected text"),
     "unknown mode": ({"enrollment_mode": {"delete": "x"}}, "$.enrollment_mode.delete: unknown"),
     "mode a truth value": (
         {"enrollment_mode": {"unenroll": True}},
         "$.enrollment_mode.unenroll: expected text, not True",
     ),
-    "mode a text": ({"enrollment_mode": "x"}, "$.enrollment_mode: expected an object, not 'x'"),
     "no JSON": (b"{'operations': {}}", "not JSON: Expecting property name"),
-    "cut JSON": (b'{"operations": {', "not JSON: "),
-    "empty": (b"", "not JSON: "),
     "latin-1": (b'{"records": "\xe9"}', "not JSON: "),
     "deep": (b"[" * 100_000, "not JSON: "),
 }
 
 
 @pytest.mark.parametrize(("content", "fragment"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
+def test_a_wrong_file_is_refused_with_the_path_of_the_fault(
+    make: Make, content: Any, fragment: str
+) -> None:
     """A wrong file gives its name and the JSON path of the fault."""
     path = make(content)
     with pytest.raises(InvalidInputError) as caught:
@@ -283,9 +239,8 @@ def test_wrong_file(make: Make, content: Any, fragment: str) -> None:
     assert caught.value.source == str(path)
 
 
-@pytest.mark.parametrize("value", ["9" * 5_000, {"a": "9" * 5_000}], ids=["text", "object"])
-@pytest.mark.parametrize("name", ["path", "method", "params"])
-def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "value"), [("path", "9" * 5_000), ("method", {"a": "9" * 5_000})])
+def test_a_long_value_is_shortened(make: Make, name: str, value: Any) -> None:
     """A wrong value is quoted, but never as a whole screen."""
     with pytest.raises(InvalidInputError) as caught:
         Contract.load(make({"operations": {WRITE: {name: value}}}))
@@ -293,8 +248,8 @@ def test_a_long_value_is_cut_short(make: Make, name: str, value: Any) -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_every_fault_of_a_file(make: Make) -> None:
-    """All faults of a file are told at once."""
+def test_all_faults_of_a_file_are_reported_at_once(make: Make) -> None:
+    """They are in one error."""
     path = make({"enrollment_mode": {"x": "y"}, "records": {"User": {"user_id": 3}, "Z": {}}})
     with pytest.raises(InvalidInputError) as caught:
         Contract.load(path)
@@ -302,15 +257,15 @@ def test_every_fault_of_a_file(make: Make) -> None:
     assert paths == ["$.enrollment_mode.x", "$.records.User.user_id", "$.records.Z"]
 
 
-def test_no_file(tmp_path: Path) -> None:
-    """A file that is not there, and a folder, are told by name."""
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A file that is not there, and a folder, are named."""
     with pytest.raises(InvalidInputError, match=r"nowhere\.json: cannot be read: No such file"):
         Contract.load(tmp_path / "nowhere.json")
     with pytest.raises(InvalidInputError, match="cannot be read"):
         Contract.load(tmp_path)
 
 
-def test_with_operation() -> None:
+def test_an_override_changes_one_row_of_a_copy() -> None:
     """One row is changed, the contract it came from is not, and the row says so."""
     other = DEFAULT.with_operation("get_job", path="/job/{job_id}", answer={"item": "job"})
     row = other.operations["get_job"]
@@ -320,7 +275,7 @@ def test_with_operation() -> None:
     assert said.evidence == "seen by us"
 
 
-def test_fixed_parameters() -> None:
+def test_fixed_parameters_can_be_changed_and_removed() -> None:
     """Fixed parameters can be added, changed and, with None, taken out."""
     other = DEFAULT.with_operation(
         "course_enrollments", fixed={"get_cursor": None, "view": "full", "extra_fields[]": ["a"]}
@@ -329,7 +284,7 @@ def test_fixed_parameters() -> None:
     assert query == (("extra_fields[]", "a"), ("get_total_count", "1"), ("view", "full"))
 
 
-def test_with_operation_refuses() -> None:
+def test_an_unknown_operation_or_field_is_refused() -> None:
     """An unknown operation or field is refused with the names there are."""
     with pytest.raises(
         InvalidInputError, match=r"\$\.operations\.nope: unknown; expected one of: token, "
@@ -341,7 +296,7 @@ def test_with_operation_refuses() -> None:
         DEFAULT.with_operation("get_job", route="/x")
 
 
-def test_with_record() -> None:
+def test_keys_of_a_record_can_be_changed() -> None:
     """JSON keys of a record are changed, those in a group with their dot."""
     name = "ArchivedCourseEnrollment"
     other = DEFAULT.with_record(name, **{"user.user_id": "idUser", "learning_plan_id": "lp"})
@@ -361,7 +316,7 @@ def test_a_repr_shows_only_what_differs_from_the_default() -> None:
     )
 
 
-def test_with_enrollment_mode() -> None:
+def test_the_value_of_a_mode_can_be_changed() -> None:
     """The platform's value for a mode is changed; there are no other modes."""
     other = DEFAULT.with_enrollment_mode("re-enroll", "reset")
     assert other.enrollment_mode == {"unenroll": "delete", "re-enroll": "reset"}
@@ -369,30 +324,16 @@ def test_with_enrollment_mode() -> None:
         DEFAULT.with_enrollment_mode("purge", "x")
 
 
-def test_merged_names_its_source() -> None:
-    """Overrides from elsewhere are told under the name they are given."""
-    with pytest.raises(InvalidInputError, match=r"^the swagger: not a contract:\n  \$\.x: unknown"):
-        DEFAULT.merged({"x": 1}, "the swagger")
-
-
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
         ({"data": {"items": [1]}}, [1]),
         ({"data": {}}, None),
-        ({"data": []}, None),
         ({"data": None}, None),
-        ([], None),
         (None, None),
         ("data", None),
     ],
 )
-def test_find(answer: Any, found: Any) -> None:
+def test_what_an_answer_does_not_hold_is_none(answer: Any, found: Any) -> None:
     """What an answer does not hold is None, whatever stands in its place."""
     assert DEFAULT.operations["list_courses"].find(answer, "items") == found
-
-
-def test_an_operation_of_its_own() -> None:
-    """An operation checks itself, wherever it is made."""
-    with pytest.raises(ValueError, match="method 'get' is not one of GET"):
-        Operation(method="get", path="/x", service="s", evidence="e", params={})

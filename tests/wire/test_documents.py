@@ -14,7 +14,6 @@ from swagger_documents import (
     moved,
     own_documents,
     serving,
-    swagger2,
     without_archive,
 )
 
@@ -79,12 +78,8 @@ ELSEWHERE = [
     "https://127.0.0.1@evil.example/learn/v1/swagger",
     "http://user@127.0.0.1/docs",
     "http://127.0.0.1:1/docs",
-    "ftp://evil.example",
-    "javascript:alert(1)",
-    "http://[",
     "http://127.0.0.1:99999/docs",
     "http://127.0.0.1//evil.example/docs",
-    "http://127.0.0.1/a b",
     "",
 ]
 
@@ -110,14 +105,11 @@ def test_documents_on_another_host_only_are_named() -> None:
 
 REFUSED: dict[str, tuple[Served, str]] = {
     "forbidden": (Served(b'{"message": "not for you"}', 403), "403 not for you"),
-    "not signed in": (Served(b'{"message": "who are you"}', 401), "401 who are you"),
     "missing": (Served(b"", 404), "404"),
     "a page": (Served(HTML, kind="text/html"), "200"),
     "a redirect": (Served(b"", 302, headers={"Location": "/login"}), "302"),
-    "broken": (Served(b"oops", 500), "500 oops"),
     "another shape": (Served(b'{"data": {"items": []}}'), "lists no documents"),
     "nothing": (Served(b""), "lists no documents"),
-    "an empty list": (Served(b'{"data": []}'), "lists no documents"),
     "odd entries": (Served(b'{"data": [1, {"app": 5, "url": null}, {}]}'), "lists no documents"),
 }
 
@@ -135,7 +127,7 @@ def test_without_a_list_the_usual_addresses_are_asked(answer: Served, reason: st
     assert reason in line
 
 
-def test_who_asks() -> None:
+def test_the_list_is_asked_for_with_the_token_and_documents_without() -> None:
     """The list is asked for with the token, like a page of the platform; documents are not."""
     listed = {"learn": "{url}/learn/v1/swagger"}
     with serving(own_documents(), listed=listed) as platform, platform.client() as client:
@@ -147,7 +139,7 @@ def test_who_asks() -> None:
     assert "Authorization" not in second
 
 
-@pytest.mark.parametrize("name", ["forbidden", "not signed in", "a page", "a redirect"])
+@pytest.mark.parametrize("name", ["forbidden", "a page", "a redirect"])
 def test_the_token_is_sent_only_where_it_is_asked_for(name: str) -> None:
     """A document that is refused without a token is asked for with it, as are those after it."""
     documents = {
@@ -167,20 +159,6 @@ def test_a_document_that_is_missing_is_not_asked_for_twice() -> None:
         client.verify_contract([ARCHIVE])
         asked = [one.path for one in platform.asked]
     assert asked.count("/learn/v1/swagger") == 1
-
-
-SEEN = swagger2(
-    {"/enrollments": {"put": archive_call()["learn"]["paths"]["/learn/v1/enrollments"]["put"]}},
-    "/learn/v1",
-    host=False,
-    schemes=["https"],
-)
-
-
-def test_a_document_in_the_form_that_was_seen() -> None:
-    """Swagger 2.0 with `host: false` and a base path is read like any other."""
-    with serving({"learn": SEEN}) as platform, platform.client() as client:
-        assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
 
 
 # Kept in a folder
@@ -229,7 +207,7 @@ def test_two_documents_of_one_service_are_both_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_documents_are_never_written_over(tmp_path: Path) -> None:
+def test_a_folder_that_holds_documents_is_refused_before_any_call(tmp_path: Path) -> None:
     """A folder that holds documents is refused before anything is asked."""
     (tmp_path / "learn.json").write_text("{}", encoding="utf-8")
     with serving(own_documents()) as platform, platform.client() as client:
@@ -249,7 +227,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         PlatformDocuments(client.session, tmp_path / "file").read_all()
 
 
-def test_a_folder_without_documents(tmp_path: Path) -> None:
+def test_a_folder_without_documents_is_refused(tmp_path: Path) -> None:
     """An empty folder, or none at all, is refused with its name."""
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InvalidInputError, match=f"{folder}: holds no swagger documents"):
@@ -260,7 +238,6 @@ KEPT: dict[str, tuple[bytes, str]] = {
     "not JSON": (b"swagger: 2.0", "learn.json: Expecting value"),
     "not a swagger": (b'{"a": 1}', "learn.json: not a JSON object"),
     "not text": (b"\xff\xfe\x00", "learn.json: 'utf-8' codec"),
-    "deep": (b"[" * 100_000, "learn.json: "),
 }
 
 

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from wire_tools import answer, scripted
 
-from lms_archive import Client
-from lms_archive.errors import UnexpectedResponseError
-from lms_archive.records import BackgroundJob
+from lms_archive import ClientCredentials
 from lms_archive.sandbox import Sandbox
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
@@ -54,7 +52,7 @@ def _work(work: Callable[[int], Any], number: int, answers: Any) -> None:
         answers.put(repr(error))
 
 
-def test_forked_children_get_their_own_answers(platform: Sandbox) -> None:
+def test_forked_children_read_at_once_with_connections_of_their_own(platform: Sandbox) -> None:
     """Three children of a process whose client was used read what they ask for, at once."""
     with platform.client(calls_per_hour=None) as client:
         assert client.courses.get(1).code == "C1"
@@ -86,7 +84,7 @@ def test_a_child_logs_in_by_itself(platform: Sandbox) -> None:
         assert sum(call.operation == "token" for call in platform.calls) == before + 2
 
 
-def test_a_fork_while_a_thread_logs_in() -> None:
+def test_a_fork_during_a_login_does_not_block_the_child() -> None:
     """A lock that a thread of the parent holds at the fork does not stop the child."""
     asked, go_on = threading.Event(), threading.Event()
 
@@ -97,8 +95,6 @@ def test_a_fork_while_a_thread_logs_in() -> None:
         return answer({"access_token": "t", "expires_in": 3600})
 
     parent = os.getpid()
-    from lms_archive import ClientCredentials  # noqa: PLC0415  only here
-
     client, _ = scripted(
         answer({"data": 1}), auth=ClientCredentials("app", "s"), tokens=[slow_login]
     )
@@ -112,91 +108,4 @@ def test_a_fork_while_a_thread_logs_in() -> None:
         thread.join(10)
 
 
-def test_a_fork_while_the_throttle_is_held() -> None:
-    """Nor does the throttle's lock, or the one under which calls are counted."""
-    client, _ = scripted(answer({"data": 1}), calls_per_hour=5)
-    shared = client.session._shared.get()
-    with shared.throttle._history.lock, shared.counting:
-        assert in_children(lambda _: client.request("GET", "/x"), 1) == [{"data": 1}]
-
-
-def test_a_grandchild(platform: Sandbox) -> None:
-    """What a child's child inherits is not used either."""
-    with platform.client(calls_per_hour=None) as client:
-        client.courses.get(1)
-
-        def work(_: int) -> list[str | None]:
-            client.courses.get(2)
-            read, write = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                os.write(write, (client.courses.get(4).code or "").encode())
-                os._exit(0)
-            mine = client.courses.get(3).code
-            os.waitpid(pid, 0)
-            return [mine, os.read(read, 10).decode()]
-
-        assert in_children(work, 1) == [["C3", "C4"]]
-
-
-def read_codes(client: Client, number: int) -> str | None:
-    """Read one course."""
-    return client.courses.get(1 + number).code
-
-
-def _spawned(client: Client, number: int, answers: Any) -> None:
-    answers.put(read_codes(client, number))
-
-
-def test_spawned_children(platform: Sandbox) -> None:
-    """A client that is pickled for a spawned child works there, with a login of its own."""
-    context = multiprocessing.get_context("spawn")
-    answers: Any = context.Queue()
-    with platform.client(calls_per_hour=None) as client:
-        client.courses.get(1)
-        child = context.Process(target=_spawned, args=(client, 4, answers))
-        child.start()
-        try:
-            assert answers.get(timeout=60) == "C5"
-        finally:
-            child.join(10)
-
-
 # An answer about something else
-
-OTHERS: dict[str, tuple[Callable[[Client], object], dict[str, Any]]] = {
-    "course": (lambda client: client.courses.get(7), {"data": {"id_course": 9, "name": "C"}}),
-    "user": (
-        lambda client: client.users.get(7),
-        {"data": {"user_data": {"user_id": "9", "username": "eve"}}},
-    ),
-    "learning plan": (
-        lambda client: client.learning_plans.get(7),
-        {"data": {"learning_plan_id": 9, "title": "P"}},
-    ),
-    "job": (
-        lambda client: client.background_jobs.get("abc"),
-        {"data": {"job_descriptor": {"hash": "def", "name": "x", "status": "queued"}}},
-    ),
-    "plans of a course": (
-        lambda client: client.learning_plans.of_course(7),
-        {"data": {"id_course": 9, "name": "C", "learningplans": [{"id": 1}]}},
-    ),
-}
-
-
-@pytest.mark.parametrize(("ask", "body"), OTHERS.values(), ids=OTHERS.keys())
-def test_an_answer_about_another_id(ask: Callable[[Client], object], body: dict[str, Any]) -> None:
-    """`get(id)` never returns another course, user, plan or job than the one asked for."""
-    client, _ = scripted(answer(body))
-    with pytest.raises(UnexpectedResponseError, match=r"but the answer is about (9|def)$"):
-        ask(client)
-
-
-def test_an_answer_about_the_same_id() -> None:
-    """An id may come as text or as a number."""
-    client, _ = scripted(answer({"data": {"id_course": "7", "name": "C"}}))
-    assert client.courses.get(7).course_id == 7
-    job = {"hash": "abc", "name": "x", "status": "queued"}
-    client, _ = scripted(answer({"data": {"job_descriptor": job}}))
-    assert isinstance(client.background_jobs.get("abc"), BackgroundJob)

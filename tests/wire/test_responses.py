@@ -4,7 +4,6 @@ Each row is played as a read and as a write. `in_doubt` is what matters most: Tr
 write may have been carried out, so that it is never sent again blindly.
 """
 
-import gzip
 import json
 import socket
 import ssl
@@ -19,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, ProxyError
 from urllib3.exceptions import SSLError as Urllib3SSLError
-from wire_tools import DATE, URL, FakeTime, Scripted, answer, bare_server, on_time, says, scripted
+from wire_tools import DATE, Scripted, answer, scripted
 
 from lms_archive import ApiError, Client, RetryPolicy, StaticToken
 from lms_archive.errors import (
@@ -36,7 +35,6 @@ from lms_archive.wire import responses as module
 from lms_archive.wire.contract import Request
 from lms_archive.wire.masking import Mask, Secret
 from lms_archive.wire.responses import parse_response
-from lms_archive.wire.transport import RequestsTransport
 
 HTML = b"<!DOCTYPE html><html><head><title>Scheduled\n maintenance</title></head></html>"
 READ = Request("GET", "/course/v1/courses")
@@ -45,13 +43,12 @@ WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
 
 @frozen
 class Fault:
-    """What comes from the wire, and what is to be said of it."""
+    """What comes from the wire, and what is said of it."""
 
     plays: Scripted
     family: type[ApiError]
     fragment: str
-    in_doubt: bool = False
-    status: int | None = None
+    in_doubt: bool
 
 
 def refusal(status: int, body: Any = None, **headers: str) -> Response:
@@ -63,6 +60,11 @@ def refusal(status: int, body: Any = None, **headers: str) -> Response:
 def html(status: int, body: bytes = HTML) -> Response:
     """The page of a proxy."""
     return Response(status, {**DATE, "Content-Type": "text/html; charset=utf-8"}, body)
+
+
+def of_type(kind: str | None, body: bytes) -> Response:
+    """A 200 with this content type."""
+    return Response(200, {**DATE, **({} if kind is None else {"Content-Type": kind})}, body)
 
 
 def nested(depth: int) -> bytes:
@@ -83,220 +85,124 @@ def tunnel(status: str) -> OSError:
     return requests.exceptions.ProxyError(MaxRetryError(None, "/", cause))  # type: ignore[arg-type]
 
 
-FAULTS: dict[str, Fault] = {
-    # refused: the platform says no, nothing was done
-    "400 message": Fault(refusal(400), ApiError, "400: m-400"),
-    "400 message an object": Fault(
-        refusal(400, {"message": {"user_id": ["not a number"]}}),
-        ApiError,
-        '400: {"user_id": ["not a number"]}',
-    ),
-    "400 with code": Fault(
-        refusal(400, {"message": "no such mode", "code": 1008}),
-        ApiError,
-        "no such mode [code 1008]",
-    ),
-    "400 message deep": Fault(
-        refusal(400, b'{"message": ' + nested(900) + b"}"), ApiError, "400: [[["
-    ),
-    "400 success false": Fault(
+#: The platform says no: nothing was done.
+REFUSED: dict[str, tuple[Scripted, type[ApiError], str]] = {
+    "400 message": (refusal(400), ApiError, "400: m-400"),
+    "400 message an object": (
+        refusal(400, {"message": {"user_id": ["x"]}}), ApiError, '400: {"user_id": ["x"]}'),
+    "400 with code": (
+        refusal(400, {"message": "no mode", "code": 1008}), ApiError, "no mode [code 1008]"),
+    "400 message deep": (
+        refusal(400, b'{"message": ' + nested(900) + b"}"), ApiError, "400: [[["),
+    "400 success false": (
         refusal(400, {"success": False, "error": "No such user", "errorCode": "E12"}),
-        ApiError,
-        "400: No such user [code E12]",
-    ),
-    "400 plain text": Fault(refusal(400, b"Bad\r\nmode"), ApiError, "400: Bad mode"),
-    "400 other keys": Fault(refusal(400, {"why": "no"}), ApiError, '400: {"why": "no"}'),
-    "400 a list": Fault(refusal(400, ["no"]), ApiError, '400: ["no"]'),
-    "400 empty": Fault(refusal(400, b""), ApiError, ": 400"),
-    "401": Fault(refusal(401), AuthenticationError, "LMS_ARCHIVE_TOKEN"),
-    "403": Fault(refusal(403), PermissionDeniedError, "the account may not do this"),
-    "404": Fault(refusal(404), NotFoundError, "404: m-404"),
-    "405": Fault(refusal(405), ApiError, "405: m-405"),
-    "409": Fault(refusal(409), ApiError, "409: m-409"),
-    "413": Fault(html(413, b"<h1>Too large</h1>"), ApiError, "413: an HTML page: Too large"),
-    "422": Fault(refusal(422), ApiError, "422: m-422"),
-    "418 not UTF-8": Fault(refusal(418, b"caf\xe9"), ApiError, "418: caf\ufffd"),
-    "451 control characters": Fault(
-        refusal(451, {"message": "a\x1b[31m\r\nb\u202ec"}), ApiError, "451: a [31m b c"
-    ),
-    "400 long": Fault(refusal(400, {"message": "x" * 5000}), ApiError, "xxx..."),
-    "301": Fault(refusal(301, b"", Location="/new"), ApiError, "301: redirects to /new"),
-    "302": Fault(
-        refusal(302, b"", Location="https://evil.example.com/login"),
-        ApiError,
-        "302: redirects to https://evil.example.com/login (redirects are not followed",
-    ),
-    "303": Fault(refusal(303, b"", Location="/x"), ApiError, "303: redirects to /x"),
-    "307": Fault(refusal(307, b"", Location="/x"), ApiError, "307: redirects to /x"),
-    "308": Fault(refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
-    "302 to nowhere": Fault(refusal(302, b""), ApiError, "302: redirects to nowhere"),
-    # too many calls: nothing was done, and it passes
-    "429": Fault(refusal(429), RateLimitError, "the calls of this hour are used up"),
-    "429 seconds": Fault(refusal(429, Retry_After="7"), RateLimitError, "m-429"),
-    "429 garbage": Fault(refusal(429, Retry_After="soon"), RateLimitError, "m-429"),
-    "429 negative": Fault(refusal(429, Retry_After="-7"), RateLimitError, "m-429"),
-    "429 beyond an hour": Fault(refusal(429, Retry_After="3601"), RateLimitError, "m-429"),
-    "429 a date": Fault(
-        refusal(429, Retry_After="Sun, 01 Mar 2026 12:00:30 GMT"), RateLimitError, "m-429"
-    ),
-    # no good answer: a write may have been carried out
-    "408": Fault(refusal(408), PlatformUnavailableError, "timed out waiting", in_doubt=True),
-    "500": Fault(refusal(500), PlatformUnavailableError, "500: m-500", in_doubt=True),
-    "502 HTML": Fault(
-        html(502),
-        PlatformUnavailableError,
-        "502: an HTML page: Scheduled maintenance",
-        in_doubt=True,
-    ),
-    "503": Fault(
-        refusal(503, Retry_After="1"), PlatformUnavailableError, "503: m-503", in_doubt=True
-    ),
-    "504 empty": Fault(refusal(504, b""), PlatformUnavailableError, "504", in_doubt=True),
-    "599": Fault(refusal(599), PlatformUnavailableError, "599: m-599", in_doubt=True),
-    "200 HTML": Fault(
-        html(200),
-        PermissionDeniedError,
-        "200: the platform answered with a web page: Scheduled maintenance "
-        "(the account is not permitted to do this, or is not logged in)",
-        in_doubt=True,
-    ),
-    "200 HTML called JSON": Fault(
-        answer(HTML), PermissionDeniedError, "the platform answered with a web page", in_doubt=True
-    ),
-    "200 success false": Fault(
+        ApiError, "400: No such user [code E12]"),
+    "400 plain text": (refusal(400, b"Bad\r\nmode"), ApiError, "400: Bad mode"),
+    "400 other keys": (refusal(400, {"why": "no"}), ApiError, '400: {"why": "no"}'),
+    "400 a list": (refusal(400, ["no"]), ApiError, '400: ["no"]'),
+    "400 empty": (refusal(400, b""), ApiError, ": 400"),
+    "400 long": (refusal(400, {"message": "x" * 5000}), ApiError, "xxx..."),
+    "401": (refusal(401), AuthenticationError, "LMS_ARCHIVE_TOKEN"),
+    "403": (refusal(403), PermissionDeniedError, "the account may not do this"),
+    "404": (refusal(404), NotFoundError, "404: m-404"),
+    "413": (html(413, b"<h1>Too large</h1>"), ApiError, "413: an HTML page: Too large"),
+    "418 not UTF-8": (refusal(418, b"caf\xe9"), ApiError, "418: caf\ufffd"),
+    "451 control characters": (
+        refusal(451, {"message": "a\x1b[31m\r\nb\u202ec"}), ApiError, "451: a [31m b c"),
+    "302": (
+        refusal(302, b"", Location="https://evil.example.com/login"), ApiError,
+        "302: redirects to https://evil.example.com/login (redirects are not followed"),
+    "308": (refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
+    "302 to nowhere": (refusal(302, b""), ApiError, "302: redirects to nowhere"),
+    "429": (refusal(429), RateLimitError, "the calls of this hour are used up"),
+    "429 seconds": (refusal(429, Retry_After="7"), RateLimitError, "m-429"),
+    "429 beyond an hour": (refusal(429, Retry_After="3601"), RateLimitError, "m-429"),
+}  # fmt: skip
+
+#: No good answer: a write may have been carried out.
+IN_DOUBT: dict[str, tuple[Scripted, type[ApiError], str]] = {
+    "408": (refusal(408), PlatformUnavailableError, "timed out waiting"),
+    "500": (refusal(500), PlatformUnavailableError, "500: m-500"),
+    "502 HTML": (
+        html(502), PlatformUnavailableError, "502: an HTML page: Scheduled maintenance"),
+    "503": (refusal(503, Retry_After="1"), PlatformUnavailableError, "503: m-503"),
+    "599": (refusal(599), PlatformUnavailableError, "599: m-599"),
+    "200 HTML": (
+        html(200), PermissionDeniedError,
+        "web page: Scheduled maintenance (the account is not permitted to do this, or is not "),
+    "200 HTML called JSON": (
+        answer(HTML), PermissionDeniedError, "the platform answered with a web page"),
+    "203 HTML": (html(203), PermissionDeniedError, "203: the platform"),
+    "200 success false": (
         answer({"success": False, "error": "Not for you", "errorCode": 1008}),
-        ApiError,
-        "200: Not for you [code 1008]",
-        in_doubt=True,
-    ),
-    "200 success false, only a code": Fault(
+        ApiError, "200: Not for you [code 1008]"),
+    "200 success false, only a code": (
         answer({"success": False, "errorCode": 1008}),
-        ApiError,
-        '200: {"success": false, "errorCode": 1008}',
-        in_doubt=True,
-    ),
-    "200 success false, a message": Fault(
-        answer({"success": False, "message": "Not for you", "data": None}),
-        ApiError,
-        "200: Not for you",
-        in_doubt=True,
-    ),
-    "200 truncated": Fault(
-        answer(b'{"data": {"it'),
-        UnexpectedResponseError,
-        "not JSON (application/json)",
-        in_doubt=True,
-    ),
-    "200 two values": Fault(answer(b"{}{}"), UnexpectedResponseError, "not JSON", in_doubt=True),
-    "200 text": Fault(
-        Response(200, {**DATE, "Content-Type": "text/plain"}, b"OK"),
-        UnexpectedResponseError,
-        "not JSON (text/plain): 'OK'",
-        in_doubt=True,
-    ),
-    "200 no content type": Fault(
-        Response(200, DATE, b"OK"), UnexpectedResponseError, "(no content type)", in_doubt=True
-    ),
-    "200 NaN": Fault(
-        answer(b'{"data": NaN}'), UnexpectedResponseError, "NaN is not a JSON number", in_doubt=True
-    ),
-    "200 Infinity": Fault(
-        answer(b'{"data": -Infinity}'),
-        UnexpectedResponseError,
-        "-Infinity is not a JSON",
-        in_doubt=True,
-    ),
-    "200 very deep": Fault(
-        answer(nested(10**6)), UnexpectedResponseError, "JSON nested too deeply", in_doubt=True
-    ),
-    "200 wrong charset": Fault(
-        answer(b'{"a": "caf\xe9"}'), UnexpectedResponseError, "not JSON", in_doubt=True
-    ),
-    "200 a number of 5,000 digits": Fault(
-        answer(b'{"data": ' + b"9" * 5000 + b"}"),
-        UnexpectedResponseError,
-        "not JSON",
-        in_doubt=True,
-    ),
-    "203 HTML": Fault(html(203), PermissionDeniedError, "203: the platform", in_doubt=True),
-    "cut": Fault(
-        requests.ConnectionError("Connection aborted."),
-        PlatformUnavailableError,
-        ": the connection was lost: Connection aborted. (is https://acme.example.com reachable",
-        in_doubt=True,
-    ),
-    "read time-out": Fault(
-        requests.ReadTimeout("timed out"),
-        PlatformUnavailableError,
-        ": no complete answer within 60 s (",
-        in_doubt=True,
-    ),
-    "TLS failure": Fault(
+        ApiError, '200: {"success": false, "errorCode": 1008}'),
+    "200 truncated": (
+        answer(b'{"data": {"it'), UnexpectedResponseError, "not JSON (application/json)"),
+    "200 two values": (answer(b"{}{}"), UnexpectedResponseError, "not JSON"),
+    "200 text": (
+        of_type("text/plain", b"OK"), UnexpectedResponseError, "not JSON (text/plain): 'OK'"),
+    "200 no content type": (of_type(None, b"OK"), UnexpectedResponseError, "(no content type)"),
+    "200 NaN": (
+        answer(b'{"data": NaN}'), UnexpectedResponseError, "NaN is not a JSON number"),
+    "200 Infinity": (
+        answer(b'{"data": -Infinity}'), UnexpectedResponseError, "-Infinity is not a JSON"),
+    "200 1e999": (answer(b"1e999"), UnexpectedResponseError, "1e999 is too large a number"),
+    "200 very deep": (answer(nested(10**6)), UnexpectedResponseError, "JSON nested too deeply"),
+    "200 wrong charset": (answer(b'{"a": "caf\xe9"}'), UnexpectedResponseError, "not JSON"),
+    "200 a number of 5,000 digits": (answer(b"9" * 5000), UnexpectedResponseError, "not JSON"),
+    "cut": (
+        requests.ConnectionError("Connection aborted."), PlatformUnavailableError,
+        ": the connection was lost: Connection aborted. (is https://acme.example.com reachable"),
+    "read time-out": (
+        requests.ReadTimeout("timed out"), PlatformUnavailableError,
+        ": no complete answer within 60 s ("),
+    "TLS failure": (
         requests.exceptions.SSLError("[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"),
-        PlatformUnavailableError,
-        "the connection was lost: bad record mac",
-        in_doubt=True,
-    ),
-    "a certificate that is not trusted": Fault(
-        untrusted(),
-        ConnectionSettingsError,
-        "no connection is possible: certificate verify failed: self-signed certificate; for "
-        "your own certificate authority set REQUESTS_CA_BUNDLE",
-    ),
-    "a CA bundle that is not there": Fault(
+        PlatformUnavailableError, "the connection was lost: bad record mac"),
+    "cut in the body": (
+        requests.exceptions.ChunkedEncodingError("IncompleteRead"),
+        PlatformUnavailableError, "the connection was lost: IncompleteRead"),
+    "OSError": (OSError("the tunnel fell"), PlatformUnavailableError, "the tunnel fell"),
+    "TimeoutError": (TimeoutError("too slow"), PlatformUnavailableError, "no complete answer"),
+    "reset": (ConnectionResetError("reset"), PlatformUnavailableError, "connection was lost"),
+}  # fmt: skip
+
+#: No connection: nothing was done.
+NOT_SENT: dict[str, tuple[Scripted, type[ApiError], str]] = {
+    "a certificate that is not trusted": (
+        untrusted(), ConnectionSettingsError,
+        "certificate verify failed: self-signed certificate; for your own certificate authority"),
+    "a CA bundle that is not there": (
         OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"),
         ConnectionSettingsError,
-        "no connection is possible: the CA bundle '/no.pem' does not exist; see REQUESTS_CA",
-    ),
-    "a proxy that refuses": Fault(
-        tunnel("407 Proxy Authentication Required"),
-        ConnectionSettingsError,
-        "the proxy refuses: 407 Proxy Authentication Required; see HTTPS_PROXY",
-    ),
-    "a proxy that does not reach the platform": Fault(
-        tunnel("502 Bad Gateway"),
-        PlatformUnavailableError,
-        "no connection could be made: the proxy answered: 502 Bad Gateway",
-    ),
-    "a proxy whose address is wrong": Fault(
-        requests.exceptions.InvalidProxyURL("Please check proxy URL."),
-        ConnectionSettingsError,
-        "an address cannot be used: Please check proxy URL.; see HTTPS_PROXY",
-    ),
-    "cut in the body": Fault(
-        requests.exceptions.ChunkedEncodingError("IncompleteRead"),
-        PlatformUnavailableError,
-        "the connection was lost: IncompleteRead",
-        in_doubt=True,
-    ),
-    "own transport: OSError": Fault(
-        OSError("the tunnel fell"), PlatformUnavailableError, "the tunnel fell", in_doubt=True
-    ),
-    "own transport: TimeoutError": Fault(
-        TimeoutError("too slow"), PlatformUnavailableError, "no complete answer", in_doubt=True
-    ),
-    "own transport: reset": Fault(
-        ConnectionResetError("reset"),
-        PlatformUnavailableError,
-        "connection was lost",
-        in_doubt=True,
-    ),
-    # never connected: nothing was done
-    "own transport: RequestNotSentError": Fault(
-        RequestNotSentError("no route"),
-        PlatformUnavailableError,
-        "no connection could be made: no route",
-    ),
-    "own transport: refused": Fault(
-        ConnectionRefusedError("nobody there"),
-        PlatformUnavailableError,
-        "no connection could be made",
-    ),
-    "own transport: no such name": Fault(
-        socket.gaierror(-2, "Name or service not known"),
-        PlatformUnavailableError,
-        "no connection could be made",
-    ),
+        "no connection is possible: the CA bundle '/no.pem' does not exist; see REQUESTS_CA"),
+    "a proxy that refuses": (
+        tunnel("407 Proxy Authentication Required"), ConnectionSettingsError,
+        "the proxy refuses: 407 Proxy Authentication Required; see HTTPS_PROXY"),
+    "a proxy that does not reach the platform": (
+        tunnel("502 Bad Gateway"), PlatformUnavailableError,
+        "no connection could be made: the proxy answered: 502 Bad Gateway"),
+    "a proxy whose address is wrong": (
+        requests.exceptions.InvalidProxyURL("Please check proxy URL."), ConnectionSettingsError,
+        "an address cannot be used: Please check proxy URL.; see HTTPS_PROXY"),
+    "RequestNotSentError": (
+        RequestNotSentError("no route"), PlatformUnavailableError,
+        "no connection could be made: no route"),
+    "refused": (
+        ConnectionRefusedError("nobody there"), PlatformUnavailableError,
+        "no connection could be made"),
+    "no such name": (
+        socket.gaierror(-2, "Name or service not known"), PlatformUnavailableError,
+        "no connection could be made"),
+}  # fmt: skip
+
+FAULTS = {
+    name: Fault(*fault, in_doubt=table is IN_DOUBT)
+    for table in (REFUSED, IN_DOUBT, NOT_SENT)
+    for name, fault in table.items()
 }
 
 
@@ -309,14 +215,11 @@ def error_of(request: Request, plays: Scripted) -> ApiError:
     return caught.value
 
 
-def test_the_table_is_long_enough() -> None:
-    """At least forty faults of the wire stand in the table."""
-    assert len(FAULTS) >= 40
-
-
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_faults(fault: Fault, request_: Request) -> None:
+def test_an_error_says_what_happened_and_whether_a_write_may_be_done(
+    fault: Fault, request_: Request
+) -> None:
     """Each fault has its family, its words, and its doubt."""
     error = error_of(request_, fault.plays)
     assert type(error) is fault.family
@@ -336,7 +239,7 @@ def test_writes_are_sent_again_only_where_nothing_was_done(fault: Fault) -> None
     """A write that may have been carried out, or was refused, is never sent a second time."""
     client, script = scripted(fault.plays, answer({}))
     again = fault.family in (RateLimitError, PlatformUnavailableError) and not fault.in_doubt
-    if again and "beyond" not in str(fault.plays) and _asked(fault) <= 3600:
+    if again and (error_of(READ, fault.plays).retry_after or 0) <= 3600:
         client.session.send(WRITE)
         assert len(script.sent) == 2
         return
@@ -345,64 +248,13 @@ def test_writes_are_sent_again_only_where_nothing_was_done(fault: Fault) -> None
     assert len(script.sent) == 1
 
 
-def _asked(fault: Fault) -> float:
-    error = error_of(READ, fault.plays)
-    return error.retry_after or 0.0
+def test_a_write_that_is_not_permitted_says_what_power_users_may_not_do() -> None:
+    """A read that is not permitted says nothing of archiving."""
+    assert "Power Users cannot archive" in str(error_of(WRITE, refusal(403)))
+    assert "Power Users" not in str(error_of(READ, refusal(403)))
 
 
-REAL: dict[str, tuple[list[bytes], type[ApiError], str]] = {
-    "cut before the answer": ([], PlatformUnavailableError, "the connection was lost"),
-    "cut after the headers": (
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"],
-        PlatformUnavailableError,
-        "the connection was lost",
-    ),
-    "cut in the body": (
-        [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"],
-        PlatformUnavailableError,
-        "the connection was lost",
-    ),
-    "garbage for chunks": (
-        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n"],
-        PlatformUnavailableError,
-        "the connection was lost",
-    ),
-    "garbage for HTTP": (
-        [b"220 smtp ready\r\n"],
-        PlatformUnavailableError,
-        "the connection was lost",
-    ),
-    "garbage for gzip": (
-        [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}"],
-        PlatformUnavailableError,
-        "the connection was lost",
-    ),
-    "half a gzip": (
-        [
-            b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n",
-            gzip.compress(json.dumps(list(range(99))).encode())[:60],
-        ],
-        UnexpectedResponseError,
-        "not JSON",
-    ),
-}
-
-
-@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
-@pytest.mark.parametrize(("parts", "family", "fragment"), REAL.values(), ids=REAL.keys())
-def test_faults_of_real_sockets(
-    parts: list[bytes], family: type[ApiError], fragment: str, request_: Request
-) -> None:
-    """What a real server can do to an answer leaves a write in doubt."""
-    with bare_server(says(*parts)) as url, Client(url, StaticToken("t"), timeout=1) as client:
-        with pytest.raises(ApiError) as caught:
-            client.session.send(request_, repeat=False)
-        assert type(caught.value) is family
-        assert fragment in str(caught.value)
-        assert caught.value.in_doubt
-
-
-def test_refused_over_a_real_socket() -> None:
+def test_where_nobody_listens_no_write_is_in_doubt() -> None:
     """Where nobody listens, the error says where it looked, and no write is in doubt."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -412,7 +264,7 @@ def test_refused_over_a_real_socket() -> None:
     assert f"is {url} reachable from here?" in str(caught.value)
 
 
-def test_a_body_over_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_over_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that was cut at the limit is not read as if it were whole."""
     monkeypatch.setattr(module, "MAX_BODY", 2**20)
     error = error_of(WRITE, answer(b"1" * (2**20 + 1)))
@@ -424,7 +276,6 @@ GOOD: dict[str, tuple[Response, Any]] = {
     "JSON": (answer({"data": [1]}), {"data": [1]}),
     "201": (answer({"data": 1}, 201), {"data": 1}),
     "202": (answer({"data": 1}, 202), {"data": 1}),
-    "empty": (answer(b""), None),
     "blank": (answer(b" \r\n"), None),
     "204": (answer(b"", 204), None),
     "null": (answer(b"null"), None),
@@ -440,7 +291,7 @@ GOOD: dict[str, tuple[Response, Any]] = {
 
 
 @pytest.mark.parametrize(("given_", "data"), GOOD.values(), ids=GOOD.keys())
-def test_good_answers(given_: Response, data: Any) -> None:
+def test_the_json_of_a_2xx_is_returned_as_it_is(given_: Response, data: Any) -> None:
     """A 2xx with JSON, or with nothing, is taken as it is."""
     assert parse_response(WRITE, given_).data == data
 
@@ -448,34 +299,29 @@ def test_good_answers(given_: Response, data: Any) -> None:
 RETRY_AFTER: dict[str, tuple[Mapping[str, str], float | None]] = {
     "none": ({}, None),
     "seconds": ({"Retry-After": "120"}, 120.0),
-    "zero": ({"Retry-After": "0"}, 0.0),
     "spaces": ({"Retry-After": " 5 "}, 5.0),
-    "any case": ({"RETRY-AFTER": "5"}, 5.0),
     "fractions": ({"Retry-After": "1.5"}, 1.5),
-    "days": ({"Retry-After": "864000"}, 864000.0),
     "date": ({**DATE, "Retry-After": "Sun, 01 Mar 2026 12:01:30 GMT"}, 90.0),
     "date with zone": ({**DATE, "Retry-After": "Sun, 01 Mar 2026 13:01:30 +0100"}, 90.0),
     "date past": ({**DATE, "Retry-After": "Sun, 01 Mar 2026 11:00:00 GMT"}, 0.0),
-    "date past, no Date": ({"Retry-After": "Sun, 01 Mar 2020 11:00:00 GMT"}, 0.0),
     "negative": ({"Retry-After": "-1"}, None),
     "word": ({"Retry-After": "soon"}, None),
-    "empty": ({"Retry-After": ""}, None),
     "not a number": ({"Retry-After": "nan"}, None),
-    "Arabic digits": ({"Retry-After": "\u0663"}, None),
     "beyond the calendar": ({**DATE, "Retry-After": "Fri, 31 Dec 9999 23:59:59 -0100"}, None),
-    "no such date": ({**DATE, "Retry-After": "Sun, 99 Mar 2026 12:01:30 GMT"}, None),
 }
 
 
 @pytest.mark.parametrize(("headers", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
-def test_retry_after(headers: Mapping[str, str], seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date_by_the_platforms_clock(
+    headers: Mapping[str, str], seconds: float | None
+) -> None:
     """Seconds or a date, measured by the platform's own clock; anything else says nothing."""
     with pytest.raises(RateLimitError) as caught:
         parse_response(READ, Response(429, headers, b""))
     assert caught.value.retry_after == seconds
 
 
-def test_a_date_without_the_platforms_clock() -> None:
+def test_a_retry_date_without_a_date_header_is_measured_by_our_clock() -> None:
     """Without a `Date` a date to wait for is measured by ours, rather than not at all."""
     with pytest.raises(RateLimitError) as caught:
         parse_response(READ, Response(429, {"Retry-After": "Fri, 01 Jan 2100 00:00:00 GMT"}, b""))
@@ -485,11 +331,14 @@ def test_a_date_without_the_platforms_clock() -> None:
 @given(
     status=st.integers(100, 599),
     headers=st.dictionaries(
-        st.sampled_from(["Retry-After", "Date", "Location", "Content-Type"]), st.text(max_size=40)
+        st.sampled_from(["Retry-After", "Date", "Location", "Content-Type"]),
+        st.text(max_size=40) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+]?\w*"),
     ),
     body=st.binary(max_size=80) | st.text(max_size=80).map(lambda text: json.dumps(text).encode()),
 )
-def test_anything_may_come(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_any_response_is_a_value_or_an_api_error(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
     """Whatever comes is a value or an `ApiError`, never another exception."""
     found: object = None
     try:
@@ -501,77 +350,10 @@ def test_anything_may_come(status: int, headers: dict[str, str], body: bytes) ->
     )
 
 
-@given(date=st.text(max_size=40) | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ [-+]?\w*"))
-def test_any_date_may_come(date: str) -> None:
-    """A `Date` that cannot be read is none, whatever it is."""
-    reply = parse_response(READ, Response(200, {"Date": date}, b"{}"))
-    assert reply.date is None or reply.date.utcoffset() == timedelta(0)
-
-
-SECRET = "s3cret&\"<'é +/%"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        json.dumps({"message": f"got {SECRET}"}).encode(),
-        json.dumps({"message": f"got {SECRET}"}, ensure_ascii=False).encode(),
-        f"got {SECRET}".encode(),
-        b"got s3cret%26%22%3C%27%C3%A9+%2B%2F%25",
-        "<p>got s3cret&amp;&quot;&lt;&#x27;é +/%</p>".encode(),
-    ],
-    ids=["JSON", "JSON in UTF-8", "text", "form", "HTML"],
-)
-@pytest.mark.parametrize("status", [400, 500, 302, 200])
-def test_no_error_quotes_a_secret(body: bytes, status: int) -> None:
-    """What we sent in confidence is taken out of whatever the platform quotes."""
-    given_ = Response(status, {}, body + (b"]" if status == 200 else b""))
-    with pytest.raises(ApiError) as caught:
-        parse_response(READ, given_, Mask([None, Secret(SECRET)]))
-    assert "s3cret" not in str(caught.value)
-
-
-def test_a_token_that_is_quoted() -> None:
-    """A page that quotes our headers does not show the token."""
-    error = error_of(READ, html(500, b"<h1>Debug</h1> Authorization: Bearer a-static-token"))
-    assert "a-static-token" not in str(error)
-    assert "[secret]" in str(error)
-
-
-def test_a_long_secret_is_not_cut_and_shown() -> None:
+def test_secrets_are_removed_before_a_message_is_cut() -> None:
     """Words are shortened only after the secrets are out."""
     secret = "x" * 900
     answered = Response(400, {}, f"bad assertion {secret}".encode())
     with pytest.raises(ApiError) as caught:
         parse_response(READ, answered, Mask([Secret(secret)]))
     assert str(caught.value) == "GET /course/v1/courses: 400: bad assertion [secret]"
-
-
-def test_no_date() -> None:
-    """Where no answer has told the time, nothing is guessed."""
-    client, _ = scripted(Response(200, {}, b"{}"))
-    client.request("GET", "/x")
-    with pytest.raises(
-        UnexpectedResponseError,
-        match="no Date header: without it the time of an archive cannot be verified",
-    ):
-        client.session.platform_time()
-
-
-def test_the_address_stays_out_of_paths() -> None:
-    """An error's path holds neither host nor query; the host is named where none answers."""
-    client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=1))
-    with pytest.raises(PlatformUnavailableError) as caught:
-        client.request("GET", "/x", params={"q": "1"})
-    assert caught.value.path == "/x"
-    assert URL in str(caught.value)
-
-
-def test_real_time_is_not_needed() -> None:
-    """The default transport takes a client's fake time as well as any."""
-    time = FakeTime()
-    with bare_server(says(b"")) as url:
-        client = on_time(Client(url, StaticToken("t"), transport=RequestsTransport()), time)
-        with client, pytest.raises(PlatformUnavailableError):
-            client.request("GET", "/x")
-    assert len(time.slept) == 5

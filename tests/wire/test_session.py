@@ -1,6 +1,5 @@
 """Calls put together: addresses that may be used, headers, counts, the platform's clock."""
 
-import logging
 import math
 import platform
 import threading
@@ -8,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from wire_tools import URL, Sent, answer, bare_server, http, items, says, scripted
+from wire_tools import URL, Sent, answer, items, scripted
 
 from lms_archive import (
     ApiError,
@@ -20,7 +19,6 @@ from lms_archive import (
     __version__,
 )
 from lms_archive.errors import NotFoundError, PlatformUnavailableError, UnexpectedResponseError
-from lms_archive.sandbox import Sandbox
 from lms_archive.wire import RequestNotSentError, Response
 
 TOKEN = StaticToken("t")
@@ -31,13 +29,10 @@ USABLE = {
     "https://acme.example.com/": "https://acme.example.com",
     "  https://acme.example.com \n": "https://acme.example.com",
     "HTTPS://Acme.example.com": "https://acme.example.com",
-    "https://acme.example.com:443": "https://acme.example.com",
     "https://acme.example.com:443/LMS/": "https://acme.example.com/LMS",
     "https://acme.example.com:8443/lms/": "https://acme.example.com:8443/lms",
     "https://acme.example.com?": "https://acme.example.com",
-    "https://10.0.0.1": "https://10.0.0.1",
     "http://localhost": "http://localhost",
-    "http://LOCALHOST:80": "http://localhost",
     "http://127.0.0.1:5000": "http://127.0.0.1:5000",
     "http://127.8.9.10": "http://127.8.9.10",
     "http://[::1]:5000": "http://[::1]:5000",
@@ -46,31 +41,30 @@ USABLE = {
 UNUSABLE = {
     "": "must look like",
     "acme.example.com": "must look like 'https://acme.example.com', not 'acme.example.com'",
-    "acme": "must look like",
     "ftp://acme.example.com": "must look like",
     "file:///etc/passwd": "must look like",
     "https://": "must look like",
-    "https:///path": "must look like",
     "https:acme.example.com": "must look like",
-    "https://acme example.com": "must look like",
-    "https://acme.example.com:port": "must look like",
     "https://acme.example.com:99999": "must look like",
     "https://[::1": "must look like",
     "http://acme.example.com": "plain http would expose the token on the network: use https://acme",
     "http://localhost.example.com": "plain http would expose the token",
-    "http://localhost.": "plain http would expose the token",
-    "http://notlocalhost": "plain http would expose the token",
     "http://127.0.0.1.example.com": "plain http would expose the token",
     "http://128.0.0.1": "plain http would expose the token",
-    "http://0.0.0.0": "plain http would expose the token",
     "http://10.0.0.1": "plain http would expose the token",
+    "http://0177.0.0.1": "plain http would expose the token",
+    "http://2130706433": "plain http would expose the token",
+    "http://[::ffff:10.0.0.1]": "plain http would expose the token",
+    "http://[::1%25eth0]": "",
+    "https://acme.example.com\t.evil.example.com": "must look like",
+    "https://acme.example.com\x00.evil.example.com": "must look like",
+    "//acme.example.com": "must look like",
     "http://[::2]": "plain http would expose the token",
     "http://0x7f000001": "plain http would expose the token",
     "http://localhost\\.example.com": "must look like",
     "https://ada:hush@acme.example.com": "must not contain a user, a query or a fragment; give 'https://acme.exa",
     "https://ada@acme.example.com:8443/x": "give 'https://acme.example.com:8443/x'",
     "https://@acme.example.com": "must not contain a user, a query or a fragment",
-    "http://ada:hush@localhost": "must not contain a user, a query or a fragment",
     "http://localhost@example.com": "must not contain a user, a query or a fragment",
     "https://acme.example.com?token=hush": "must not contain a user, a query or a fragment",
     "https://acme.example.com/#hush": "must not contain a user, a query or a fragment",
@@ -94,15 +88,7 @@ def test_unusable_addresses(given: str, why: str) -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_a_base_with_a_path() -> None:
-    """A platform may live below a path."""
-    _, script = scripted(GOOD)
-    below = Client(f"{URL}/lms/", TOKEN, transport=script)
-    below.request("GET", "/x")
-    assert script.sent[0].url == f"{URL}/lms/x"
-
-
-def test_headers() -> None:
+def test_headers_name_the_library_and_ask_for_json() -> None:
     """Each call names library, Python and the tool on top, and asks for JSON."""
     client, script = scripted(GOOD)
     client.request("GET", "/x")
@@ -121,7 +107,7 @@ def test_headers() -> None:
 
 
 @pytest.mark.parametrize("name", ["two\nlines", "caf\u00e9", "\u5de5\u5177", "tab\t"])
-def test_app_info_that_fits_no_header(name: str) -> None:
+def test_an_app_name_that_fits_no_header_is_refused(name: str) -> None:
     """A name that cannot stand in a header is refused at once, not in the first call."""
     with pytest.raises(InvalidInputError, match="app_info goes into the user agent"):
         Client(URL, TOKEN, app_info=name)
@@ -130,11 +116,12 @@ def test_app_info_that_fits_no_header(name: str) -> None:
 @pytest.mark.parametrize(
     ("given", "used"), [((3, 7), (3.0, 7.0)), (5, (5.0, 5.0)), (0.5, (0.5, 0.5))]
 )
-def test_timeouts(given: Any, used: tuple[float, float]) -> None:
+def test_timeouts_go_with_each_call(given: Any, used: tuple[float, float]) -> None:
     """Seconds to connect and to read, or one number for both, go with each call."""
     client, script = scripted(GOOD, timeout=given)
     client.request("GET", "/x")
     assert script.sent[0].timeout == used
+    assert scripted(GOOD)[0].session.settings.timeout == (10.0, 60.0)
 
 
 @pytest.mark.parametrize(
@@ -144,30 +131,19 @@ def test_timeouts(given: Any, used: tuple[float, float]) -> None:
         0,
         -1,
         (1, None),
-        (1, 0),
         (1, 2, 3),
-        (1,),
         math.inf,
-        math.nan,
         "soon",
         "10",
         True,
-        ("1", "2"),
     ],
 )
-def test_no_wait_without_an_end(given: Any) -> None:
+def test_a_timeout_without_an_end_is_refused(given: Any) -> None:
     """A time-out that never comes is refused."""
     with pytest.raises(
         InvalidInputError, match=r"timeout must be a number of seconds above 0, or a pair of them"
     ):
         Client(URL, TOKEN, timeout=given)
-
-
-def test_default_timeouts() -> None:
-    """Without a word, calls end after 10 s and 60 s."""
-    client, script = scripted(GOOD)
-    client.request("GET", "/x")
-    assert script.sent[0].timeout == (10.0, 60.0)
 
 
 def test_calls_are_counted_by_operation() -> None:
@@ -211,7 +187,7 @@ def test_counting_ends_with_an_error() -> None:
     assert calls == {"request": 1}
 
 
-def test_threads_count_apart() -> None:
+def test_a_block_counts_the_calls_of_its_own_thread() -> None:
     """A block counts the calls of its own thread; the session counts those of all."""
     client, _ = scripted(GOOD)
     counted: list[int] = []
@@ -233,17 +209,6 @@ def test_threads_count_apart() -> None:
     assert client.session.calls == {"request": 300}
 
 
-def test_calls_agree_with_the_platform() -> None:
-    """What we count is what the platform was asked."""
-    with Sandbox() as sandbox, sandbox.client() as client:
-        sandbox.faults.add("expired_token", operation="list_users")
-        list(client.courses.list())
-        list(client.users.list())
-        asked = [call.operation for call in sandbox.calls]
-        counted = dict(client.session.calls)
-    assert counted == {name: asked.count(name) for name in set(asked)}
-
-
 def test_calls_that_never_left_count_too() -> None:
     """A call is counted before it is made: better one too many than one too few."""
     client, _ = scripted(RequestNotSentError("x"), retry=RetryPolicy(attempts=2))
@@ -252,7 +217,7 @@ def test_calls_that_never_left_count_too() -> None:
     assert client.session.calls == {"request": 2}
 
 
-def test_the_platforms_time() -> None:
+def test_the_platforms_time_is_the_date_of_its_last_good_answer() -> None:
     """The clock that proofs rest on is the `Date` of the last good answer, in UTC."""
     later = answer({}, Date="Sun, 01 Mar 2026 14:30:00 +0200")
     client, _ = scripted(GOOD, later, answer({}, 404), Response(200, {}, b"{}"))
@@ -267,57 +232,21 @@ def test_the_platforms_time() -> None:
     assert client.session.platform_time() == at + timedelta(minutes=30)
 
 
-def test_no_time_yet() -> None:
-    """Before any answer nobody knows the platform's time; ours is not taken for it."""
-    client, _ = scripted(GOOD)
-    with pytest.raises(UnexpectedResponseError, match="no Date header"):
-        client.session.platform_time()
-
-
 @pytest.mark.parametrize("date", ["yesterday", "", "2026-03-01T12:00:00Z"])
-def test_a_date_that_cannot_be_read(date: str) -> None:
-    """A `Date` of another form is none."""
+def test_without_a_date_the_platforms_time_is_not_known(date: str) -> None:
+    """Ours is not taken for it."""
     client, _ = scripted(answer({}, Date=date))
-    client.request("GET", "/x")
-    with pytest.raises(UnexpectedResponseError, match="no Date header"):
-        client.session.platform_time()
+    for _ in range(2):  # before any answer, and after one
+        with pytest.raises(UnexpectedResponseError, match="no Date header: without it"):
+            client.session.platform_time()
+        client.request("GET", "/x")
 
 
-def test_the_token_stays_with_its_host() -> None:
-    """A redirect to another host is an error, and that host is never asked."""
-    asked: list[bytes] = []
-    with bare_server(lambda connection: asked.append(connection.recv(1))) as evil:
-        moved = http(b"", f"Location: {evil}/learn/v1/enrollments", status="302 Found")
-        with bare_server(says(moved)) as url, Client(url, TOKEN) as client:
-            for method in ("GET", "PUT"):
-                with pytest.raises(ApiError, match=f"302: redirects to {evil}"):
-                    client.request(method, "/learn/v1/enrollments")
-    assert asked == []
-
-
-def test_nothing_is_logged_of_secrets(caplog: pytest.LogCaptureFixture) -> None:
-    """Not even at the finest level does the log hold a secret."""
-    caplog.set_level(logging.DEBUG)
-    with Sandbox() as sandbox, sandbox.client() as client:
-        list(client.courses.list())
-        env = sandbox.env()
-        bearer = client.session._shared.get().tokens.token(lambda _: {}).reveal()
-    for secret in (env["LMS_ARCHIVE_CLIENT_SECRET"], env["LMS_ARCHIVE_PASSWORD"], bearer):
-        assert secret not in caplog.text
-
-
-def test_a_transport_without_close() -> None:
-    """A transport is any callable: it need not be closable."""
+def test_a_transport_is_closed_with_its_client_where_it_can_be() -> None:
+    """Any callable is a transport."""
 
     def carry(*_: object) -> Response:
         return GOOD
-
-    with Client(URL, TOKEN, transport=carry) as client:
-        assert client.request("GET", "/x") == {"data": 1}
-
-
-def test_a_transport_that_is_closed() -> None:
-    """One that can be closed is closed with its client."""
 
     class Closable:
         closed = 0
@@ -329,12 +258,12 @@ def test_a_transport_that_is_closed() -> None:
             self.closed += 1
 
     transport = Closable()
-    with Client(URL, TOKEN, transport=transport):
+    with Client(URL, TOKEN, transport=carry), Client(URL, TOKEN, transport=transport):
         pass
     assert transport.closed == 1
 
 
-def test_what_a_transport_gets() -> None:
+def test_a_transport_gets_the_whole_exchange() -> None:
     """A transport gets method, URL without query, headers, pairs, bytes and time-outs."""
     got: list[Sent] = []
 

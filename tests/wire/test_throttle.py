@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import FakeTime, answer, scripted
 
+from lms_archive import ClientCredentials
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.throttle import HOUR, Throttle
 
@@ -22,7 +23,9 @@ def most_in_an_hour(times: list[float]) -> int:
     pauses=st.lists(st.floats(0, 3000) | st.just(0.0), min_size=1, max_size=60),
     expected=st.integers(0, 30),
 )
-def test_never_more_in_any_hour(limit: int, pauses: list[float], expected: int) -> None:
+def test_no_hour_holds_more_calls_than_allowed(
+    limit: int, pauses: list[float], expected: int
+) -> None:
     """However the calls come, no 3,600 s hold more of them than allowed."""
     time = FakeTime()
     throttle = Throttle(limit, time.clock)
@@ -35,7 +38,7 @@ def test_never_more_in_any_hour(limit: int, pauses: list[float], expected: int) 
     assert most_in_an_hour(taken) <= limit
 
 
-def test_full_speed_while_it_fits() -> None:
+def test_calls_that_fit_into_the_hour_do_not_wait() -> None:
     """A job whose calls fit into what is left of the hour waits for nothing."""
     time = FakeTime()
     throttle = Throttle(100, time.clock)
@@ -49,7 +52,7 @@ def test_full_speed_while_it_fits() -> None:
     assert time.at == pytest.approx(1000 + HOUR)
 
 
-def test_evenly_spread_where_it_does_not() -> None:
+def test_calls_that_do_not_fit_are_spread_evenly() -> None:
     """A job of more calls spreads them, instead of an hour's silence in the middle."""
     time = FakeTime()
     throttle = Throttle(100, time.clock)
@@ -60,7 +63,7 @@ def test_evenly_spread_where_it_does_not() -> None:
     assert time.slept == pytest.approx([36.0] * 100)
 
 
-def test_what_was_used_counts() -> None:
+def test_calls_of_the_last_hour_count() -> None:
     """What others of the same client have used up of the hour is taken off, and comes back."""
     time = FakeTime()
     throttle = Throttle(100, time.clock)
@@ -75,7 +78,7 @@ def test_what_was_used_counts() -> None:
     assert len(time.slept) == 1
 
 
-def test_slow_work_is_not_slowed_down() -> None:
+def test_calls_that_are_far_apart_do_not_wait() -> None:
     """Calls that are far enough apart anyway are not held back."""
     time = FakeTime()
     throttle = Throttle(10, time.clock)
@@ -86,7 +89,7 @@ def test_slow_work_is_not_slowed_down() -> None:
     assert time.slept == []
 
 
-def test_no_throttle() -> None:
+def test_without_a_limit_nothing_waits() -> None:
     """None lets everything through, and expects nothing."""
     time = FakeTime()
     throttle = Throttle(None, time.clock)
@@ -96,46 +99,22 @@ def test_no_throttle() -> None:
     assert time.slept == []
 
 
-def test_copies_share_the_hour() -> None:
-    """A copy with another limit sees the calls of the first, also where that has no limit."""
+@pytest.mark.parametrize("limit", [3, None])
+def test_copies_of_a_client_share_the_hour(limit: int | None) -> None:
+    """`with_options` gives no second budget, also where the original has no limit."""
     time = FakeTime()
-    first = Throttle(None, time.clock)
-    copy = first.with_limit(3)
-    for _ in range(2):
-        first.take()
-    copy.take()
-    assert time.slept == []
-    copy.take()
-    assert time.slept == pytest.approx([HOUR])
-
-
-def test_copies_of_a_client_share_the_hour() -> None:
-    """`with_options` gives no second budget."""
-    time = FakeTime()
-    client, script = scripted(answer({}), time=time, calls_per_hour=3)
-    copy = client.with_options(timeout=5)
-    for one in (client, copy, client):
+    auth = ClientCredentials("id", "secret")  # a login is a call as well
+    client, script = scripted(answer({}), time=time, calls_per_hour=limit, auth=auth)
+    copy = client.with_options(calls_per_hour=3)
+    for one in (client, copy):
         one.request("GET", "/x")
     assert time.slept == []
     copy.request("GET", "/x")
-    assert time.slept == pytest.approx([HOUR])
-    assert len(script.sent) == 4
-
-
-def test_logins_count() -> None:
-    """The platform counts token calls too, and so do we."""
-    from lms_archive import ClientCredentials  # noqa: PLC0415  only here
-
-    time = FakeTime()
-    auth = ClientCredentials("id", "secret")
-    client, _ = scripted(answer({}), time=time, calls_per_hour=2, auth=auth)
-    client.request("GET", "/x")
-    assert time.slept == []
-    client.request("GET", "/x")
     assert sum(time.slept) == pytest.approx(HOUR)
+    assert len(script.sent) == 3
 
 
-def test_the_wire_expects() -> None:
+def test_the_session_announces_calls_to_its_throttle() -> None:
     """`wire.expect` reaches the throttle of that client."""
     time = FakeTime()
     client, _ = scripted(answer({}), time=time, calls_per_hour=36)
@@ -145,7 +124,7 @@ def test_the_wire_expects() -> None:
     assert time.slept == pytest.approx([100.0])
 
 
-def test_many_threads() -> None:
+def test_threads_are_counted_one_by_one() -> None:
     """Threads that call at once are counted one by one."""
     lock, now, taken = threading.Lock(), [0.0], []
 
