@@ -18,6 +18,7 @@ __all__ = ["FRESH", "Windows"]
 FRESH = 900.0
 """`Limits.freshness`; a write may wait this long for a 429, too."""
 _ACTIVE = re.compile(r"/(courses|learningplans)/(\d+)/enrollments$")
+_SHARED = re.compile(r"/(courses|learningplans)/enrollments$")
 
 
 class Windows:
@@ -33,9 +34,9 @@ class Windows:
         for index, one in enumerate(exchanges):
             if one.is_write:
                 self._writes.append((index, _keys(one)))
-            elif (found := _ACTIVE.search(one.path)) is not None:
-                users = {int(value) for name, value in one.query if name == "user_id[]"}
-                self._reads.append((index, (_KINDS[found[1]], int(found[2])), users or None))
+            else:
+                users = _ids(one, "user_id[]") or None
+                self._reads += ((index, target, users) for target in _targets(one))
 
     def holds(self, record: Record, deeds: Iterable[Deed]) -> bool:
         """Whether what was archived had been made by another client in that window."""
@@ -60,6 +61,20 @@ class Windows:
             return all(one.is_write or one.path == "/oauth2/token" for one in between)
         first = next(index for index, keys in self._writes if index > reads[-1] and key in keys)
         return self._times[first] - self._times[reads[-1]] <= FRESH
+
+
+def _targets(read: Exchange) -> Iterable[tuple[str, int]]:
+    """The targets whose active enrollments are read: one, or those that a shared list names."""
+    if (found := _ACTIVE.search(read.path)) is not None:
+        return [(_KINDS[found[1]], int(found[2]))]
+    if (found := _SHARED.search(read.path)) is not None:
+        kind = _KINDS[found[1]]
+        return [(kind, target) for target in _ids(read, f"{kind}_id[]")]
+    return []
+
+
+def _ids(exchange: Exchange, name: str) -> set[int]:
+    return {int(value) for key, value in exchange.query if key == name}
 
 
 _EVERYBODY = range(FIRST_USER, FIRST_USER + 100)
