@@ -138,11 +138,11 @@ def record_json(record: ArchivedRecord) -> str:
 def _known(value: attrs.AttrsInstance) -> dict[str, Any]:
     """What is known of a record, by name: None is the default of all that may be None."""
     own, groups = _shape(type(value))
-    known = {name: cell for name in own if (cell := getattr(value, name)) is not None}
+    values = {name: cell for name in own if (cell := getattr(value, name)) is not None}
     for group, names, get in groups:
         pairs = zip(names, get(value), strict=True)
-        known[group] = {name: cell for name, cell in pairs if cell is not None}
-    return known
+        values[group] = {name: cell for name, cell in pairs if cell is not None}
+    return values
 
 
 @cache
@@ -212,9 +212,9 @@ def event_from(
         codes: the code of each outcome that was written with it, by row.
     """
     name, chunk_id, job_id, sent_at, text = values
-    known: dict[str, Any] = {"chunk_id": chunk_id, "job_id": job_id, **dict.fromkeys(_TEXTS, text)}
-    known |= {"sent_at": sent_at and datetime.fromisoformat(sent_at)}
-    known |= {"rows": tuple(rows), "codes": codes}
+    fields: dict[str, Any] = {"chunk_id": chunk_id, "job_id": job_id, **dict.fromkeys(_TEXTS, text)}
+    fields |= {"sent_at": sent_at and datetime.fromisoformat(sent_at)}
+    fields |= {"rows": tuple(rows), "codes": codes}
     listed: dict[str, list[Any]] = {}
     single: dict[str, Any] = {}
     for detail, position, value in details:
@@ -222,10 +222,10 @@ def event_from(
             single[detail] = value
         else:
             listed.setdefault(detail, []).append(value)
-    known |= {**single, **{detail: tuple(items) for detail, items in listed.items()}}
-    known["calls"] = single
+    fields |= {**single, **{detail: tuple(items) for detail, items in listed.items()}}
+    fields["calls"] = single
     cls: Any = EVENT_TYPES[name]
-    return cast("Event", cls(**{key: known[key] for key in _names_of(cls) if key in known}))
+    return cast("Event", cls(**{key: fields[key] for key in _names_of(cls) if key in fields}))
 
 
 def _cell(value: Any) -> Any:

@@ -113,8 +113,8 @@ class Ledger:
         """
         place = ledger_path(path)
         if not place.is_file():
-            what = "is not an ordinary file" if place.exists() else "there is no such ledger"
-            raise LedgerError(f"{place}: {what}")
+            reason = "is not an ordinary file" if place.exists() else "there is no such ledger"
+            raise LedgerError(f"{place}: {reason}")
         with ExitStack() as stack:
             lock = stack.enter_context(hold(place))
             database = stack.enter_context(closing(ledger_at(place)))

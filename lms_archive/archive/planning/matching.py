@@ -21,7 +21,7 @@ from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel,
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "who_is_left_alone"]
+__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "resolve_excluded"]
 
 Person = Active | UnreadableItem[Active]
 """An enrollment that was read, or one that cannot be archived because of a value in it."""
@@ -87,14 +87,14 @@ class Match:
         def named(name: str) -> Person | None:  # exactly, or else without the spaces around it
             return by_name.get(name) or by_name.get(name.strip())
 
-        seen: dict[object, int] = {}
+        first_rows: dict[object, int] = {}
         for index, key in rows:
             person = named(key) if isinstance(key, str) else by_id.get(_user_id(key))
             if isinstance(key, tuple) and person is not named(key[1]):
                 self._skip(index, ("disagree", _disagree(key, person)))
                 continue
             user_id = None if person is None else person.user_id
-            first = seen.setdefault((key,) if user_id is None else user_id, index)
+            first = first_rows.setdefault((key,) if user_id is None else user_id, index)
             if first != index:
                 reason = f"asked for already in {self.where(first)}: archived at most once"
                 self._skip(index, ("duplicate", reason), person)
@@ -160,8 +160,8 @@ def _username(key: UserKey) -> str | None:
 
 
 def _disagree(key: tuple[int, str], person: Person | None) -> str:
-    known = f"{person.username!r}, not " if person and person.username else "not "
-    return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
+    actual = f"{person.username!r}, not " if person and person.username else "not "
+    return f"user {key[0]} is {actual}{key[1]!r}: correct one of the two"
 
 
 def _unreadable(item: UnreadableItem[Active]) -> str:
@@ -216,7 +216,7 @@ def _staff(level: str | None) -> str:
     return f"is {'an' if level[:1] in 'aeiou' else 'a'} {level}, not a learner"
 
 
-def who_is_left_alone(
+def resolve_excluded(
     exclude: Collection[int | str],
     items: Sequence[Any],
     find: Callable[[Collection[str]], Mapping[str, int]],
@@ -239,7 +239,7 @@ def who_is_left_alone(
     """
     if not exclude:
         return set(), []
-    people = [(one.user_id, one.username) for one in items if one.user_id is not None]
+    people = [(item.user_id, item.username) for item in items if item.user_id is not None]
     enrolled = {user_id for user_id, _ in people}
     named: dict[str, set[int]] = defaultdict(set)
     for user_id, username in people:
@@ -258,9 +258,9 @@ def who_is_left_alone(
         text += ", all given as ids"
     if nobody:
         shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
-        more = ", ..." if shown[_SHOWN:] else ""
+        ellipsis = ", ..." if shown[_SHOWN:] else ""
         text += "; exclude also names nobody who would be taken there: "
-        text += ", ".join(shown[:_SHOWN]) + more
+        text += ", ".join(shown[:_SHOWN]) + ellipsis
     return set().union(*meant.values()), [text]
 
 
@@ -300,9 +300,9 @@ def _check_kinds(
     other kind than name an enrolled user as they were given.
     """
     for kind in (str, int):
-        given = [key for key in exclude if isinstance(key, kind)]
-        wrong = [key for key in nobody if key in given and _id_or_name(key, ids, names)]
-        if len(wrong) > len(given) - sum(key in nobody for key in given):
+        of_kind = [key for key in exclude if isinstance(key, kind)]
+        wrong = [key for key in nobody if key in of_kind and _id_or_name(key, ids, names)]
+        if len(wrong) > len(of_kind) - sum(key in nobody for key in of_kind):
             first = min(wrong, key=repr)
             raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
 

@@ -58,7 +58,7 @@ class Draft:
 
     client: Client
     terms: Terms
-    found: dict[Target, PlannedTarget | UnresolvedTarget]
+    resolved: dict[Target, PlannedTarget | UnresolvedTarget]
     snapshots: dict[tuple[str, int], Snapshot] = field(factory=dict)
     inactive: dict[datetime | timedelta, dict[int, str | None]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)
@@ -80,8 +80,8 @@ class Draft:
             code, title = name_in(read.items[0])
             target = evolve(target, code=code, title=title)
         snapshot = Snapshot(evolve(target, listed=read.listed), read, users)
-        known = self.snapshots.get(target.key)
-        if known is None or known.users is not None:
+        earlier = self.snapshots.get(target.key)
+        if earlier is None or earlier.users is not None:
             self.snapshots[target.key] = snapshot
         return snapshot
 
@@ -106,13 +106,13 @@ def read_targets(
             del alone[target]
             yield target, draft.keep(target, read, ids[target])
     for target, users in alone.items():
-        found: Snapshot | NotFoundError
+        snapshot_or_error: Snapshot | NotFoundError
         try:
-            found = draft.keep(target, _read_alone(draft, target, users), ids[target])
+            snapshot_or_error = draft.keep(target, _read_alone(draft, target, users), ids[target])
         except NotFoundError as error:
             require_endpoint(draft.client, f"{target.kind}_enrollments", error)
-            found = error
-        yield target, found
+            snapshot_or_error = error
+        yield target, snapshot_or_error
 
 
 def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
@@ -130,9 +130,9 @@ def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
         }
         if _saves_calls(draft, SharedList(draft.client, kind), named):
             names = {user for users in named.values() for user in users if isinstance(user, str)}
-            known = resolve_usernames(draft.client, names)
+            ids_by_name = resolve_usernames(draft.client, names)
             for target, users in named.items():
-                keys = (known.get(user) if isinstance(user, str) else user for user in users)
+                keys = (ids_by_name.get(user) if isinstance(user, str) else user for user in users)
                 changed[target] = [user for user in keys if user is not None]
     return changed
 

@@ -129,7 +129,7 @@ class Batches:
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
-        for other in dropwhile(lambda one: one is not queue, queues):
+        for other in dropwhile(lambda candidate: candidate is not queue, queues):
             if len(other.pending) != 1 or other.pending[0][0].form == "select_all":
                 continue
             users = [member.user_id for member in other.pending[0][1]]

@@ -40,7 +40,7 @@ def course_outcomes(
     """
     if not plan.courses:
         return {}
-    outcomes: dict[int, dict[int, CourseOutcome]] = {one.user_id: {} for one in members}
+    outcomes: dict[int, dict[int, CourseOutcome]] = {member.user_id: {} for member in members}
     lagging: dict[int, list[PlannedEnrollment]] = {}
     for course_id in plan.courses:
         for member, outcome, may_lag in _read_course(client, course_id, members, since, terms):
@@ -70,11 +70,13 @@ def _read_course(
     except NotFoundError as error:
         if not concerns_target(client, error):
             raise
-        yield from ((one, CourseOutcome(course_id, "missing"), False) for one in members)
+        yield from ((member, CourseOutcome(course_id, "missing"), False) for member in members)
         return
     for member in members:
         own = records.get(member.user_id, ())
-        record = max(own, key=lambda one: one.archiving.record_id, default=None)
+        record = max(
+            own, key=lambda archived_record: archived_record.archiving.record_id, default=None
+        )
         now = active.get(member.user_id)
         if record is None:
             status = "not_enrolled" if now is None else "not_archived"
@@ -109,7 +111,9 @@ def settle_course_rows(ledger: Ledger) -> None:
 
 def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
     """Return the code and the reason of a course row, from the outcome of the plan's row."""
-    course = next((one for one in plan.courses if one.course_id == skip.course_id), None)
+    course = next(
+        (candidate for candidate in plan.courses if candidate.course_id == skip.course_id), None
+    )
     if course is not None and course.record_id is not None:
         return skip.code, skip.reason  # archived, whatever happened to the plan's row
     if plan.kind == "archived" and (course is None or course.status in AS_ASKED):

@@ -35,7 +35,7 @@ __all__ = [
     "active_or_missing",
     "check_platform",
     "concerns_target",
-    "finding",
+    "make_finding",
     "is_missing",
     "is_seen",
     "look_together",
@@ -99,7 +99,9 @@ class Finding:
     @property
     def differences(self) -> tuple[str, ...]:
         """Where the archived record disagrees with the enrollment as it was planned."""
-        records = ((one.archiving.record_id, one.enrollment.enrolled_at) for one in self.others)
+        records = (
+            (other.archiving.record_id, other.enrollment.enrolled_at) for other in self.others
+        )
         surplus = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
         if self.record is None:
             return surplus
@@ -140,8 +142,8 @@ def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[s
     """
     archived: dict[TargetQueue, dict[int, list[Archived]]] = {}
     for queue in queues:
-        members = [member for one in queue.unverified for member in one.members]
-        since = min(one.chunk.read_at for one in queue.unverified) - GRACE
+        members = [member for submission in queue.unverified for member in submission.members]
+        since = min(submission.chunk.read_at for submission in queue.unverified) - GRACE
         try:
             archived[queue] = read_archived(client, queue.target, members, since)
         except ApiError as error:
@@ -160,7 +162,9 @@ def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[s
 def wanted_of(queues: Iterable[TargetQueue]) -> dict[PlannedTarget, list[int]]:
     """Return the users, by id, that were sent to each target and are unverified."""
     return {
-        queue.target: [member.user_id for one in queue.unverified for member in one.members]
+        queue.target: [
+            member.user_id for submission in queue.unverified for member in submission.members
+        ]
         for queue in queues
     }
 
@@ -186,29 +190,33 @@ def read_findings(
         records: what is known of the target's archived list already, by user id.
         look: the first look, where it was made already.
     """
-    target, read_at = queue.target, min(one.chunk.read_at for one in submissions)
-    sent_at = {member.row: one.sent_at for one in submissions for member in one.members}
-    members = [member for one in submissions for member in one.members]
+    target, read_at = queue.target, min(submission.chunk.read_at for submission in submissions)
+    sent_at = {
+        member.row: submission.sent_at
+        for submission in submissions
+        for member in submission.members
+    }
+    members = [member for submission in submissions for member in submission.members]
 
     def look_at(
         wanted: Sequence[PlannedEnrollment],
-        known: Mapping[int, Sequence[Archived]],
+        earlier: Mapping[int, Sequence[Archived]],
         **options: Any,
     ) -> Look:
-        unseen = [one for one in wanted if not is_seen(one, known, sent_at[one.row])]
-        archived = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
+        unseen = [member for member in wanted if not is_seen(member, earlier, sent_at[member.row])]
+        archived = {**earlier, **read_archived(client, target, unseen, read_at - GRACE)}
         return Look(archived, active_or_missing(client, target, wanted, **options))
 
     def findings_of(wanted: Sequence[PlannedEnrollment], look: Look) -> dict[int, Finding]:
         return {
-            one.row: finding(
-                one,
-                look.archived.get(one.user_id, ()),
+            member.row: make_finding(
+                member,
+                look.archived.get(member.user_id, ()),
                 look.active,
-                sent_at[one.row],
+                sent_at[member.row],
                 terms.mode,
             )
-            for one in wanted
+            for member in wanted
         }
 
     if look is None:
@@ -218,7 +226,7 @@ def read_findings(
     findings = findings_of(members, look)
     wait, waited = 1.0, 0.0
     while waited < LAG and (
-        unsettled := [found.member for found in findings.values() if not found.settled]
+        unsettled := [current.member for current in findings.values() if not current.settled]
     ):
         wait = min(wait * 2, LAG - waited)
         client.session.clock.sleep(wait)
@@ -243,9 +251,11 @@ def finding(
     own = own_records(member, records, gone=gone)
     record = own[0] if own else None
     others = tuple(
-        one
-        for one in records
-        if one is not record and one.archiving.archived_at and one.archiving.archived_at >= sent_at
+        other
+        for other in records
+        if other is not record
+        and other.archiving.archived_at
+        and other.archiving.archived_at >= sent_at
     )
     at = None if record is None else record.archiving.archived_at
     before = at is not None and at < sent_at
@@ -269,7 +279,7 @@ def own_records(
     """
     if member.enrolled_at is None and not (gone and len(records) == 1):
         return ()
-    return [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
+    return [record for record in records if record.enrollment.enrolled_at == member.enrolled_at]
 
 
 def is_seen(
@@ -277,10 +287,10 @@ def is_seen(
 ) -> bool:
     """Return whether the record of exactly this enrollment is among them, made since the call."""
     return member.enrolled_at is not None and any(
-        one.enrollment.enrolled_at == member.enrolled_at
-        and one.archiving.archived_at is not None
-        and one.archiving.archived_at >= sent_at
-        for one in records.get(member.user_id, ())
+        record.enrollment.enrolled_at == member.enrolled_at
+        and record.archiving.archived_at is not None
+        and record.archiving.archived_at >= sent_at
+        for record in records.get(member.user_id, ())
     )
 
 
@@ -288,7 +298,7 @@ def read_archived(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
     """Read the archived records of these users since then, by user id."""
-    users = [one.user_id for one in members]
+    users = [member.user_id for member in members]
     return TargetLists(client, target).archived(users=users, since=since)
 
 
@@ -310,7 +320,7 @@ def read_active(
             calls; an enrollment whose status changed meanwhile is then not seen.
         left: how many enrollments that list is expected to have.
     """
-    users = [one.user_id for one in members]
+    users = [member.user_id for member in members]
     return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
 
 

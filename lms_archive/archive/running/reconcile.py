@@ -95,18 +95,20 @@ class Reconciler:
         gone = [member for member, change in changes if change.is_gone]
         records = read_archived(self.client, chunk.target, gone, since)
         findings = [
-            finding(member, records.get(member.user_id, ()), active, now, self.terms.mode)
+            make_finding(member, records.get(member.user_id, ()), active, now, self.terms.mode)
             for member in gone
         ]
-        archived_rows = {one.member.row: one for one in findings if one.record is not None}
+        archived_rows = {
+            finding.member.row: finding for finding in findings if finding.record is not None
+        }
         courses = self._courses(chunk.target, list(archived_rows.values()), since)
         outcomes = []
         for member, change in changes:
-            found, own = archived_rows.get(member.row), courses.get(member.user_id, ())
+            finding, own = archived_rows.get(member.row), courses.get(member.user_id, ())
             decided = "changed", f"changed since the plan: {change.reason}; not sent"
-            if found is not None:
-                decided = archived(found, reset=self.terms.reset_tracking, now=now, sent=False)
-            outcome = self._outcome(member, *_with_courses(decided, own), found, own)
+            if finding is not None:
+                decided = archived(finding, reset=self.terms.reset_tracking, now=now, sent=False)
+            outcome = self._outcome(member, *_with_courses(decided, own), finding, own)
             outcomes.append((member.row, outcome))
         self.record(Settled(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
 
@@ -191,7 +193,7 @@ class Reconciler:
         return Reconciled(
             [outcome for _, outcome in outcomes.values()],
             alarm,
-            any(found.target_missing for found in findings),
+            any(finding.target_missing for finding in findings),
         )
 
     def _all_records(
@@ -219,9 +221,9 @@ class Reconciler:
         if any(submission.problem for submission in submissions):
             groups = [(submission,) for submission in submissions]
         return [
-            found
+            finding
             for group in groups
-            for found in read_findings(
+            for finding in read_findings(
                 self.client, queue, group, self.terms, records=records, look=look
             )
         ]
@@ -236,10 +238,10 @@ class Reconciler:
         now = self.client.session.platform_time()
         next_round = self._rows_of_next_round(findings, by_row)
         outcomes: dict[int, tuple[Submission, Outcome]] = {}
-        for found in findings:
-            row, submission = found.member.row, by_row[found.member.row]
+        for finding in findings:
+            row, submission = finding.member.row, by_row[finding.member.row]
             decided = verdict(
-                found,
+                finding,
                 submission,
                 reset=self.terms.reset_tracking,
                 tries=self._state.tries[row],
@@ -247,8 +249,8 @@ class Reconciler:
                 more_rounds=row in next_round,
             )
             if decided is not None:
-                own = courses.get(found.member.user_id, ())
-                outcome = self._outcome(found.member, *_with_courses(decided, own), found, own)
+                own = courses.get(finding.member.user_id, ())
+                outcome = self._outcome(finding.member, *_with_courses(decided, own), finding, own)
                 outcomes[row] = submission, outcome
         return outcomes
 
@@ -256,7 +258,9 @@ class Reconciler:
         self, findings: Sequence[Finding], by_row: Mapping[int, Submission]
     ) -> frozenset[int]:
         """Return the rows that a select-all call has left for its next round."""
-        done = Counter(id(by_row[one.member.row]) for one in findings if one.record is not None)
+        done = Counter(
+            id(by_row[finding.member.row]) for finding in findings if finding.record is not None
+        )
         limit = self.client.limits.select_all
         return frozenset(
             row
@@ -268,10 +272,10 @@ class Reconciler:
         self, target: PlannedTarget, findings: Sequence[Finding]
     ) -> Iterable[UnexpectedRecords]:
         """Yield other records of users who were sent: more was archived of them than asked for."""
-        for found in findings:
-            records = [record.archiving.record_id for record in found.others]
+        for finding in findings:
+            records = [record.archiving.record_id for record in finding.others]
             if not self._state.known_records.issuperset(records):
-                text = f"user {found.member.user_id} in {target}, records {_shown(records)}"
+                text = f"user {finding.member.user_id} in {target}, records {_shown(records)}"
                 yield UnexpectedRecords(text, tuple(records))
 
     def _surplus_of_others(
@@ -284,15 +288,15 @@ class Reconciler:
     ) -> Iterable[UnexpectedRecords]:
         """Yield records of users who were not sent, or not yet."""
         for submission in _watched(queue, submissions, alone=alone):
-            since, seen = submission.sent_at, records
-            if not all(is_seen(member, seen, since) for member in submission.members):
+            since, archived = submission.sent_at, records
+            if not all(is_seen(member, archived, since) for member in submission.members):
                 # What was seen came too early.
-                seen = TargetLists(self.client, queue.target).archived(since=since)
+                archived = TargetLists(self.client, queue.target).archived(since=since)
             if submission.is_for_all:
-                surplus = unnamed_records(seen, submission.chunk.members, since)
+                surplus = unnamed_records(archived, submission.chunk.members, since)
             else:
                 users = {member.user_id for _, members in queue.pending for member in members}
-                surplus = unnamed_records(seen, submission.members, since, among=users)
+                surplus = unnamed_records(archived, submission.members, since, among=users)
             unknown = [record for record in surplus if record not in self._state.known_records]
             if unknown:
                 by = "beside one that was sent alone" if alone else "by the call for all"
@@ -319,8 +323,8 @@ class Reconciler:
         return course_outcomes(
             self.client,
             target,
-            [found.member for found in findings],
-            archived={found.member.user_id for found in findings if found.record is not None},
+            [finding.member for finding in findings],
+            archived={finding.member.user_id for finding in findings if finding.record is not None},
             since=since,
             terms=self.terms,
         )
@@ -330,7 +334,7 @@ class Reconciler:
         member: PlannedEnrollment,
         code: str,
         reason: str,
-        found: Finding | None = None,
+        finding: Finding | None = None,
         courses: tuple[CourseOutcome, ...] = (),
     ) -> Outcome:
         return Outcome.of(
@@ -338,8 +342,8 @@ class Reconciler:
             code,
             reason,
             user_id=member.user_id,
-            record=found.record if found else None,
-            differences=found.differences if found else (),
+            record=finding.record if finding else None,
+            differences=finding.differences if finding else (),
             courses=courses,
         )
 
@@ -348,14 +352,20 @@ def _watched(
     queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
 ) -> list[Submission]:
     """Return the submissions whose calls may have archived others too."""
-    return [one for one in submissions if one.is_for_all or (alone and queue.pending)]
+    return [
+        submission
+        for submission in submissions
+        if submission.is_for_all or (alone and queue.pending)
+    ]
 
 
 def _read_back_events(
     submissions: Sequence[Submission], outcomes: Mapping[int, tuple[Submission, Outcome]]
 ) -> list[Event]:
     """Return an event for each chunk, with the outcomes of its rows."""
-    rows: dict[str, list[tuple[int, Outcome]]] = {one.chunk.chunk_id: [] for one in submissions}
+    rows: dict[str, list[tuple[int, Outcome]]] = {
+        submission.chunk.chunk_id: [] for submission in submissions
+    }
     for row, (submission, outcome) in outcomes.items():
         rows[submission.chunk.chunk_id].append((row, outcome))
     return [ReadBack(chunk_id=chunk, outcomes=tuple(own)) for chunk, own in rows.items()]

@@ -121,7 +121,9 @@ class RunState:
         self.tries.clear()
         for queue in self.queues.values():
             left = [*queue.in_flight, *queue.unverified]
-            queue.in_flight = [evolve(one, problem=None, is_resumed=True) for one in left]
+            queue.in_flight = [
+                evolve(submission, problem=None, is_resumed=True) for submission in left
+            ]
             queue.unverified.clear()
             self._reopen_unknown(queue)
             self._note_open(queue)
@@ -206,7 +208,11 @@ class RunState:
     def _read_back(self, event: ReadBack) -> None:
         self._settle(event)
         queue = self.queue_of(event.chunk_id or "")
-        again = [one for one in queue.unverified if one.chunk.chunk_id == event.chunk_id]
+        again = [
+            submission
+            for submission in queue.unverified
+            if submission.chunk.chunk_id == event.chunk_id
+        ]
         for submission in again:
             queue.unverified.remove(submission)
             self._put_back(queue, submission)
@@ -292,11 +298,15 @@ def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an ass
 def _of_job(
     submissions: Iterable[Submission], chunk_id: str, job_id: str | None
 ) -> list[Submission]:
-    return [one for one in submissions if one.chunk.chunk_id == chunk_id and one.job_id == job_id]
+    return [
+        submission
+        for submission in submissions
+        if submission.chunk.chunk_id == chunk_id and submission.job_id == job_id
+    ]
 
 
-def _same_call(one: Chunk, other: Chunk) -> bool:
-    return (one.chunk_id, one.form) == (other.chunk_id, other.form)
+def _same_call(chunk: Chunk, other: Chunk) -> bool:
+    return (chunk.chunk_id, chunk.form) == (other.chunk_id, other.form)
 
 
 def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:

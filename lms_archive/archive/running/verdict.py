@@ -75,7 +75,7 @@ SENDS = 3
 
 
 def verdict(  # noqa: PLR0911  one case after the other
-    found: Finding,
+    finding: Finding,
     submission: Submission,
     *,
     reset: bool,
@@ -90,19 +90,19 @@ def verdict(  # noqa: PLR0911  one case after the other
     since. `reset` is what was asked of the tracking, `now` the platform's time; with
     `more_rounds`, a call that takes a limited number at once is not done yet.
     """
-    if found.enrolled_meanwhile and submission.problem is not None:
+    if finding.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
             f"archived, and enrolled again by another person while {submission.problem}: "
             "resume looks again"
         )
-    if found.record is not None:
-        return archived(found, reset=reset, now=now)
-    if found.target_missing:
+    if finding.record is not None:
+        return archived(finding, reset=reset, now=now)
+    if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
             "look into the platform's archived list; resume looks again"
         )
-    if not found.still:
+    if not finding.still:
         return "not_seen", (
             "no longer enrolled, and no archived record was seen: look into the platform's "
             "archived list, then resume"
@@ -110,7 +110,7 @@ def verdict(  # noqa: PLR0911  one case after the other
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume looks again"
     if submission.in_doubt:
-        if tries < SENDS and not found.others:
+        if tries < SENDS and not finding.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
     if more_rounds:
@@ -121,7 +121,7 @@ def verdict(  # noqa: PLR0911  one case after the other
     )
 
 
-def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
+def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
     """Return the code and the reason of a row whose archived record was read.
 
     Args:
@@ -130,8 +130,8 @@ def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -
         now: the platform's time.
         sent: whether a call of this ledger named the row.
     """
-    assert found.record is not None  # noqa: S101  the callers look
-    details = found.record.archiving
+    assert finding.record is not None  # noqa: S101  the callers look
+    details = finding.record.archiving
     text = f"archived as record {details.record_id}"
     if not sent:
         who = (
@@ -143,27 +143,27 @@ def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -
             f" {who} on {details.archived_at}: after the plan was made, "
             "and not by a call in this ledger"
         )
-    if found.still:
+    if finding.still:
         return "still_enrolled", (
             f"{text}, but the enrollment is still active: "
             "look at it on the platform before anything is sent again"
         )
     code = "archived" if sent else "archived_meanwhile"
-    if found.mode is ArchiveMode.RE_ENROLL:
-        return _re_enrolled(found, code, text, reset=reset, now=now)
+    if finding.mode is ArchiveMode.RE_ENROLL:
+        return _re_enrolled(finding, code, text, reset=reset, now=now)
     return code, text
 
 
 def _re_enrolled(
-    found: Finding, code: str, text: str, *, reset: bool, now: datetime
+    finding: Finding, code: str, text: str, *, reset: bool, now: datetime
 ) -> tuple[str, str]:
     """Return the code and the reason after archive and re-enroll."""
-    new = found.active
+    new = finding.active
     if new is None:
-        cure = "the target is not found any more" if found.target_missing else _BY_HAND
+        cure = "the target is not found any more" if finding.target_missing else _BY_HAND
         return "not_re_enrolled", f"{text}, but not enrolled again: {cure}"
     text += f"; enrolled again on {new.enrolled_at} as {new.status}"
-    signs = tracking_signs(found.member, new)
+    signs = tracking_signs(finding.member, new)
     tracking = _agreed(signs)
     if tracking == "kept" and reset:
         return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
@@ -249,25 +249,29 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
 
 def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
     """Return the error for a canary that was sent and did not come out as asked, or None."""
-    if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
+    if not outcomes or (alarm is None and all(outcome.code in _FINE for outcome in outcomes)):
         return None
-    seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
-    seen += [str(alarm)] if alarm else []
-    seen += sorted({_LOOK_AT[one.code] for one in outcomes if one.code in _LOOK_AT})
-    if any(one.differences for one in outcomes) and not any(one.record for one in outcomes):
-        seen.append(_OTHER_DATE)
+    observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
+    observations += [str(alarm)] if alarm else []
+    observations += sorted(
+        {_LOOK_AT[outcome.code] for outcome in outcomes if outcome.code in _LOOK_AT}
+    )
+    if any(outcome.differences for outcome in outcomes) and not any(
+        outcome.record for outcome in outcomes
+    ):
+        observations.append(_OTHER_DATE)
     return CanaryFailedError(
         "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
-        seen=seen,
+        seen=observations,
     )
 
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
     """Return the error for a first chunk of which nothing came out as asked, or None."""
-    if not outcomes or any(one.code in _FINE for one in outcomes):
+    if not outcomes or any(outcome.code in _FINE for outcome in outcomes):
         return None
     text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
-    return RunStoppedError(text, seen=sorted({one.reason for one in outcomes})[:5])
+    return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
 
 
 def stops_job(error: ApiError) -> bool:

@@ -74,7 +74,7 @@ class Headings:
         self._renamed: dict[str, str] = {}
         if columns is None:
             return
-        known = (*_USERS, *_TARGETS)
+        words = (*_USERS, *_TARGETS)
         if not isinstance(columns, Mapping):
             raise InvalidInputError(
                 "columns must be a mapping such as {'username': 'Benutzername'}, "
@@ -82,9 +82,9 @@ class Headings:
             )
         items: Iterable[tuple[Any, Any]] = columns.items()
         for word, name in items:
-            if word not in known:
+            if word not in words:
                 raise InvalidInputError(
-                    f"columns: {shown(word)} is unknown; expected one of: {', '.join(known)}"
+                    f"columns: {shown(word)} is unknown; expected one of: {', '.join(words)}"
                 )
             if not isinstance(name, str) or not name.strip():
                 raise InvalidInputError(

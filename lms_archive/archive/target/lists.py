@@ -137,9 +137,9 @@ class TargetLists:
             if not reading.flaw:
                 complete = reading.complete()
                 return complete if first.total is None else evolve(complete, listed=first.total)
-            seen = {item.username: item.user_id for item in reading.items}
-            ids |= {seen[name] for name in names & seen.keys()}
-            ids |= set(resolve(names - seen.keys()).values())
+            ids_by_name = {item.username: item.user_id for item in reading.items}
+            ids |= {ids_by_name[name] for name in names & ids_by_name.keys()}
+            ids |= set(resolve(names - ids_by_name.keys()).values())
         complete = self.active(users=sorted(ids), statuses=statuses)
         return complete if first.total is None else evolve(complete, listed=first.total)
 

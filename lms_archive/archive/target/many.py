@@ -82,14 +82,14 @@ def read_active(
     in the target, or that the target was deleted; where that makes a difference, its own list
     has to be asked.
     """
-    found: dict[tuple[str, int], dict[int, Active]] = {}
+    enrollments: dict[tuple[str, int], dict[int, Active]] = {}
     for target, listed in read_together(client, wanted):
         try:
             items = list(listed.with_partial(IDENTITY))
         except UnexpectedResponseError:
             continue  # is reported where the target is read on its own
-        found[target.key] = {item.user_id: item for item in items}
-    return found
+        enrollments[target.key] = {item.user_id: item for item in items}
+    return enrollments
 
 
 def batches(
@@ -109,12 +109,12 @@ def batches(
     for target, users in wanted.items():
         if not users or len(users) > min(page_size, MOST_IDS - 2):
             continue
-        more = together.union(users)
-        if len(more) > page_size or len(more) + len(batch) >= MOST_IDS:
+        combined = together.union(users)
+        if len(combined) > page_size or len(combined) + len(batch) >= MOST_IDS:
             groups.append(batch)
-            batch, more = {}, set(users)
+            batch, combined = {}, set(users)
         batch[target] = users
-        together = more
+        together = combined
     return (group for group in (*groups, batch) if len(group) > 1)
 
 
@@ -170,11 +170,11 @@ class SharedList:
             return
         if read is None:
             return
-        for target_id, found in self._by_target(read).items():
+        for target_id, part in self._by_target(read).items():
             wanted = batch[targets[target_id]]
             if wanted is not None:
-                found = found.of_users(attrgetter("user_id"), set(wanted))  # noqa: PLW2901
-            yield targets[target_id], found
+                part = part.of_users(attrgetter("user_id"), set(wanted))  # noqa: PLW2901
+            yield targets[target_id], part
         empty = evolve(read, items=(), unreadable=(), listed=0)
         for target_id in sorted(targets.keys() - set(map(self._target_of, _records(read)))):
             yield targets[target_id], empty
@@ -191,14 +191,14 @@ class SharedList:
             RateLimitError: the platform's limit of calls is exhausted.
         """
         size = min(self.client.limits.page_size, MOST_IDS)
-        found: dict[int, list[CompleteList[Active]]] = defaultdict(list)
+        parts_by_target: dict[int, list[CompleteList[Active]]] = defaultdict(list)
         for start in range(0, len(user_ids), size):
             read = self._read(None, user_ids[start : start + size], statuses)
             if read is None:
                 return None
             for target_id, part in self._by_target(read).items():
-                found[target_id].append(part)
-        return {self._target(key, parts): joined(parts) for key, parts in found.items()}
+                parts_by_target[target_id].append(part)
+        return {self._target(key, parts): joined(parts) for key, parts in parts_by_target.items()}
 
     def pages_in(
         self, targets: Iterable[PlannedTarget], statuses: Collection[EnrollmentStatus] | None
