@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from lms_archive.archive.added_columns import added_in
+from lms_archive.archive.added_columns import find_added
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning.planner import make_plan
 from lms_archive.archive.planning.rules import OnShared
@@ -126,7 +126,7 @@ class ArchiveJob:
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
         checked = Terms(**terms)
-        rows = read_csv(path, encoding=encoding, columns=columns, added_in=added_in)
+        rows = read_csv(path, encoding=encoding, columns=columns, added_in=find_added)
         return cls(terms=checked, selection=Selection((rows,)))
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
-from lms_archive.archive.added_columns import PLAN_COLUMNS, beside, spellings
+from lms_archive.archive.added_columns import PLAN_COLUMNS, rename_added, unify_spellings
 from lms_archive.archive.execution import apply_plan
 from lms_archive.archive.ledger import digest_of, load_plan, save_plan
 from lms_archive.archive.options import RUN_DEFAULTS, RunOptions
@@ -111,18 +111,22 @@ class ArchivePlan(PlanData):
         Raises:
             InvalidInputError: it cannot be written there; a file that was there is as it was.
         """
-        planned = {one.row: (chunk.chunk_id, one) for chunk in self.chunks for one in chunk.members}
+        planned = {
+            member.row: (chunk.chunk_id, member)
+            for chunk in self.chunks
+            for member in chunk.members
+        }
         skips = {skip.row: skip for skip in self.skips}
-        written = spellings(name for part in self.selection.rows for name in part.header)
-        names = [column.name for column in beside(PLAN_COLUMNS, written)]
+        written = unify_spellings(name for part in self.selection.rows for name in part.header)
+        names = [column.name for column in rename_added(PLAN_COLUMNS, written)]
 
         def rows() -> Iterator[dict[str, Any]]:
             for row in self.selection:
                 values: tuple[Any, ...]
                 if row.index in planned:
-                    chunk_id, one = planned[row.index]
-                    values = ("archive", None, None, chunk_id, one.user_id, one.username)
-                    values += (one.enrolled_at, one.status, one.completed_at)
+                    chunk_id, member = planned[row.index]
+                    values = ("archive", None, None, chunk_id, member.user_id, member.username)
+                    values += (member.enrolled_at, member.status, member.completed_at)
                 else:
                     skip = skips[row.index]
                     values = ("skip", skip.code, skip.reason, None, skip.user_id, skip.username)

@@ -12,8 +12,8 @@ from lms_archive.archive.ledger.codec import as_json
 from lms_archive.archive.ledger.database import (
     Connection,
     connect,
+    damage_reported,
     new_file,
-    readable,
     transaction,
 )
 from lms_archive.archive.ledger.plan_store import StoredRows, checksum, content_digest, meta_of
@@ -107,7 +107,7 @@ def _check_finished(place: Path) -> None:
 
 
 def _redact_copy(new: Path) -> None:
-    with closing(connect(new)) as database, readable(new):
+    with closing(connect(new)) as database, damage_reported(new):
         database.execute("PRAGMA journal_mode = DELETE")
         headers = StoredRows.of(database).headers
 

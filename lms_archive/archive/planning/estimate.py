@@ -34,7 +34,7 @@ _NOTHING: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
 
 def affected(chunks: Sequence[Chunk]) -> int:
-    """How many enrollments may be archived: rows, and for plans each course of each row."""
+    """Return how many enrollments may be archived: rows, and for plans each course of each row."""
     return sum(len(chunk) * (1 + len(chunk.target.courses)) for chunk in chunks)
 
 
@@ -102,9 +102,9 @@ def _count_shared(
 ) -> set[tuple[str, int]]:
     """Count the calls that read the active lists of small targets together; return these targets.
 
-    A run does that before they are sent, if they have grown too old, and after they were sent.
+    A run does that before they are sent, if their readings are too old, and after they were sent.
 
-    *are_listed* is whether the users of the chunks are in the lists then.
+    *are_listed* says whether the users of the chunks are still in the lists.
     """
     shared: set[tuple[str, int]] = set()
     users: dict[PlannedTarget, list[int]] = {}
@@ -135,10 +135,10 @@ def _count_slow(
     client: Client,
     unfiltered: Mapping[tuple[str, int], int],
 ) -> None:
-    """What a job costs more because the hour's limit holds it up.
+    """Add the calls of a job that the hourly limit slows down.
 
-    Pre-images that have grown too old meanwhile are read again, a learning plan is looked at
-    again every minute.
+    Enrollments whose reading has become too old are read again, and a learning plan is checked
+    every minute.
     """
     hourly, left = client.session.settings.calls_per_hour or 0, client.session.calls_left or 0
     total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
@@ -170,7 +170,7 @@ def duration_of(calls: Mapping[str, int], jobs: int, client: Client) -> timedelt
 
 
 def warn_about_time(calls: Mapping[str, int], client: Client) -> Iterator[str]:
-    """Yield what takes the time, where that is the limit of calls an hour."""
+    """Yield a warning where the hourly limit of calls determines how long the job takes."""
     total, hourly = sum(calls.values()), client.session.settings.calls_per_hour
     if hourly is not None and _throttled(total, client):
         yield (

@@ -1,4 +1,4 @@
-"""Find the rows of what is asked for as a whole: all of a target, or all of some users."""
+"""Turn `all_enrollments` and `users` into rows: all of a target, or all of some users."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ Places = tuple[TargetKind, tuple[Target, ...] | None]
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
-    """Return the selection with a row for each enrollment of what is asked for as a whole.
+    """Return the selection with a row for each enrollment of its whole targets and users.
 
     Raises:
-        InvalidInputError: a target is not there, or `exclude` names nobody by mistake.
+        InvalidInputError: a target does not exist, or `exclude` has a misspelt name.
         ApiError: a call failed.
     """
     whole = [part for part in selection.parts if isinstance(part, Everything)]
@@ -92,7 +92,7 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
 
 @frozen
 class _People:
-    """The users that are meant: names by id, and the names that nobody has."""
+    """The selected users: names by id, and the names that no user has."""
 
     names: Mapping[int, str | None]
     unknown: Sequence[str] = ()
@@ -117,7 +117,7 @@ def _people(draft: Draft, part: Everywhere) -> _People:
 
 @frozen
 class _User:
-    """A user of the platform, as exclusions are compared with."""
+    """A user of the platform, to be compared with `exclude`."""
 
     user_id: int
     username: str | None
@@ -145,10 +145,10 @@ def _excluded_ids(
     where: str,
     state: str,
 ) -> set[int]:
-    """Return the ids of users that are left alone, and warn of those who are not there.
+    """Return the ids of the excluded users, and warn about names that match no user.
 
     Raises:
-        InvalidInputError: a name is almost that of one who is there.
+        InvalidInputError: a name differs little from that of a selected user.
     """
     try:
         left_alone, notes = resolve_excluded(
@@ -235,6 +235,6 @@ def _rows_of_users(
 
 
 def _people_in(snapshot: Snapshot) -> list[Person]:
-    """Return the enrollments whose users are known, those that cannot be archived among them."""
+    """Return the enrollments with a user id, including those that cannot be archived."""
     read = snapshot.enrollments
     return [*read.items, *(item for item in read.unreadable if item.user_id is not None)]

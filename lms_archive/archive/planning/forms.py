@@ -1,4 +1,4 @@
-"""The two forms of a write: each user is named, or one call takes all of a target.
+"""The two forms of a write: name each user, or archive all enrollments of a target in one call.
 
 The select-all form takes up to 10,000 enrollments on the screen (article); for the API that is
 assumed. Its filter might be ignored, so it is only used where the selection is every active
@@ -77,7 +77,7 @@ class HandPicked:
         readings, done = [*alone, sum(sent) - sum(alone)], 0
 
         def pages(users: int, listed: int) -> int:
-            """The pages of these users, or of the whole list where a filter is ignored."""
+            """Count the pages of these users, or of the whole list where the filter is ignored."""
             return ceil(users / size) if look.history is None else max(ceil(listed / size), 1)
 
         for number in filter(None, readings):

@@ -1,4 +1,4 @@
-"""Match each row to the enrollment that it means, or say why nothing is archived for it: pure."""
+"""Match each row with its enrollment, or give the reason why it has none. Makes no calls."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class RequestedRows:
 
 @define
 class Match:
-    """The rows of one target beside the enrollments that were read there.
+    """Matches the rows of one target with the enrollments that were read there.
 
     Attributes:
         terms: what is done with each row.
         items: the enrollments, one for a user.
         find: finds the ids of usernames, where the list does not have them.
-        where: describes a row's place, as "line 4".
+        where: describes the place of a row, such as "line 4".
         unreadable: the enrollments in which a value cannot be read: they are not archived.
         skips: the rows for which nothing is archived, filled by `members`.
     """
@@ -75,7 +75,7 @@ class Match:
     _similar: dict[str, str] | None = field(default=None, init=False)
 
     def members(self, rows: RequestedRows) -> Iterator[PlannedEnrollment]:
-        """Yield the enrollments that are meant, in the order of the rows."""
+        """Yield the enrollment of each row that is to be archived, in the order of the rows."""
         people: list[Person] = [*self.items, *self.unreadable]
         by_id = {person.user_id: person for person in people if person.user_id is not None}
         by_name = {person.username: person for person in people if person.username is not None}
@@ -189,7 +189,7 @@ def _planned(index: int, key: UserKey, enrollment: Active) -> PlannedEnrollment:
 
 
 def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
-    """Say why an enrollment is not archived although it is in the list, or None."""
+    """Return why an enrollment that was found is not archived, or None."""
     status = enrollment.status
     if status is None:
         return "no_status", "the platform gives no status for it: never archived on a guess"
@@ -223,19 +223,19 @@ def resolve_excluded(
     *,
     state: str,
 ) -> tuple[set[int], list[str]]:
-    """Return the ids that `exclude` means, and what to tell of it.
+    """Return the ids of the excluded users, and a note for the plan.
 
-    Names match exactly, white space around them aside. They are looked up where the list does not
-    tell them.
+    Names match exactly, except for spaces around them. Where the list has no usernames, they are
+    looked up.
 
     Args:
         exclude: ids and usernames.
-        items: whoever would be taken otherwise, each with `user_id` and `username`.
+        items: the users who would be archived otherwise, each with `user_id` and `username`.
         find: finds the ids of usernames.
-        state: what these have in common, as "enrolled".
+        state: what these users have in common, such as "enrolled".
 
     Raises:
-        InvalidInputError: a name matches nobody, and one that is easily taken for it is there.
+        InvalidInputError: a name matches no user, but differs little from that of one.
     """
     if not exclude:
         return set(), []
@@ -296,8 +296,8 @@ def _check_kinds(
 ) -> None:
     """Refuse ids that were given as texts, and usernames that were given as numbers.
 
-    One of them may be a coincidence. They are refused where more of them are mistaken for the
-    other kind than name an enrolled user as they were given.
+    A single one may be a coincidence. They are refused if more of them look like the other kind
+    than match an enrolled user as they are.
     """
     for kind in (str, int):
         of_kind = [key for key in exclude if isinstance(key, kind)]
@@ -308,7 +308,7 @@ def _check_kinds(
 
 
 def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
-    """Return a hint where a text is somebody's id, or a number somebody's username."""
+    """Return a hint where a text is the id of a user, or a number is a username."""
     if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
         return " (it is the id of a user there: give ids as int)"
     if isinstance(key, int) and str(key) in names:

@@ -73,8 +73,8 @@ def make_plan(
     """Read each target once; return what is sent, what is not and why, and the rows asked for.
 
     Raises:
-        InvalidInputError: a target of all enrollments is not there, or `on_shared="fail"`.
-        UnconfirmedContractError: the platform has no such lists as the job cannot do without.
+        InvalidInputError: a target of all enrollments does not exist, or `on_shared="fail"`.
+        UnconfirmedContractError: the platform lacks a list that the job needs.
         ApiError: a call failed.
     """
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
@@ -195,7 +195,7 @@ def _sharing(draft: Draft, targets: Sequence[PlannedTarget]) -> Sharing:
 
 
 def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
-    """A learning plan as it is now: what it is compared with while the job runs."""
+    """Add a learning plan's current data, which later changes are compared with."""
     if target.kind != "learning_plan":
         return target
     plan, now = (
@@ -216,9 +216,10 @@ def _without_archived_lately(
     rows: list[PlannedEnrollment],
     skip_archived_within: timedelta,
 ) -> list[PlannedEnrollment]:
-    """Re-enroll archives nobody again who was archived in the target a short while ago.
+    """Skip users who were archived in the target a short while ago, when the job re-enrolls.
 
-    Nor in a learning plan who was in one of its courses: that would be archived again with it.
+    For a learning plan, an archived enrollment in one of its courses counts too: the course would
+    be archived again with the plan.
     """
     if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:
         return rows
@@ -283,7 +284,7 @@ def _cut(
 def _told_of_form(
     draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
 ) -> Iterator[str]:
-    """Yield how a target is sent for which the select-all form was asked for."""
+    """Yield notes on how a target with the select-all form is sent."""
     if reason is not None:
         yield f"{target} is sent as hand-picked chunks: {reason}"
         return

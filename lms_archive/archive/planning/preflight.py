@@ -107,7 +107,7 @@ def _warning_about_write(check: OperationCheck) -> str:
 def require_contract(
     client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> list[Event]:
-    """Go on only if every write is confirmed or trusted; return the events for the ledger.
+    """Check that every write is confirmed or trusted; return the events for the ledger.
 
     The archived list is read once: without it nothing could be proven afterwards.
 
@@ -140,7 +140,7 @@ def require_contract(
 def require_contract_again(
     client: Client, book: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> None:
-    """Do the same for a ledger that is resumed, if anything is left to do and it was not done.
+    """Check the contract of a ledger that is resumed, if rows are left and it was not checked yet.
 
     What was trusted stays trusted for the same contract once a canary has proven it.
 
@@ -206,7 +206,7 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
 def _is_there(
     client: Client, target: PlannedTarget, user_ids: Sequence[int], check: OperationCheck
 ) -> bool:
-    """Whether a target's archived list can be read, or only the target is missing."""
+    """Return whether the archived list exists: it can be read, or only the target is missing."""
     try:
         TargetLists(client, target).check_archived(user_ids)
     except ApiError as error:

@@ -40,7 +40,7 @@ class Snapshot:
     Attributes:
         target: the target, with its name and the number of its enrollments.
         enrollments: what was read.
-        users: the users, by id, whose enrollments were read; None where everybody's were.
+        users: the users, by id, whose enrollments were read; None where all were read.
     """
 
     target: PlannedTarget
@@ -48,13 +48,13 @@ class Snapshot:
     users: frozenset[int] | None
 
     def covers(self, users: Iterable[UserKey]) -> bool:
-        """Whether the enrollments of all these users were read."""
+        """Return whether the enrollments of all these users were read."""
         return self.users is None or self.users.issuperset(users)
 
 
 @define
 class Draft:
-    """A plan in the making."""
+    """What is collected while a plan is made."""
 
     client: Client
     terms: Terms
@@ -67,9 +67,9 @@ class Draft:
     def keep(
         self, target: PlannedTarget, read: CompleteList[Active], users: frozenset[int] | None
     ) -> Snapshot:
-        """Keep what was read of these users in a target, and warn of what is nobody's.
+        """Keep what was read of these users in a target, and warn of enrollments without a user.
 
-        What was read of everybody is not replaced.
+        A reading of all users is not replaced.
         """
         self.warnings += (
             f"{target}: an enrollment cannot be read, and so not archived: {item}"
@@ -140,7 +140,7 @@ def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
 def _saves_calls(
     draft: Draft, shared: SharedList, named: Mapping[PlannedTarget, Collection[UserKey]]
 ) -> bool:
-    """Whether looking up names and reading by id is worth it; takes a few calls to know."""
+    """Return whether looking up names and reading by id saves calls; makes a few to find out."""
     client, only, size = draft.client, draft.terms.only, draft.client.limits.page_size
     by_id = ceil(sum(len(users) + 1 for users in named.values()) / size)
     if len(named) < max(2 * by_id, _WORTH):  # not a few users in each of many targets

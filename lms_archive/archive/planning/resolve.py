@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @frozen
 class UnresolvedTarget:
-    """Why a target is not known: a code and a reason, as for a row."""
+    """Why a target was not found: a code and a reason, as for a row."""
 
     code: str
     reason: str

@@ -64,10 +64,10 @@ class Rules:
     Attributes:
         terms: what is done with each row.
         sharing: which plans hold which courses.
-        on_shared: what becomes of a plan that shares a course with another plan.
-        where: the words for a row's place, such as `line 4`.
+        on_shared: what happens to a plan that shares a course with another plan.
+        where: describes the place of a row, such as `line 4`.
         skips: the rows that are not sent, filled by `apply`.
-        warnings: what to think of first, filled by `apply`.
+        warnings: filled by `apply`.
     """
 
     terms: Terms
@@ -78,7 +78,7 @@ class Rules:
     warnings: list[str] = field(factory=list)
 
     def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PlannedEnrollment]]:
-        """The candidates that are sent: plans first decided, then the courses.
+        """Return the candidates that are sent; plans are decided before courses.
 
         Raises:
             InvalidInputError: `on_shared="fail"`, and a plan shares a course with another.
@@ -125,7 +125,10 @@ class Rules:
         return []
 
     def _skip_overlapping_plans(self, kept: dict[PlannedTarget, list[PlannedEnrollment]]) -> None:
-        """Two plans of one re-enroll job: the second would archive what the first re-enrolled."""
+        """Skip the second of two plans with a common course, when the job re-enrolls.
+
+        It would archive the course enrollment that the first one has just made.
+        """
         first_rows: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
         allowed: Counter[str] = Counter()
         for target, rows in kept.items():
@@ -139,8 +142,8 @@ class Rules:
                     None,
                 )
                 reason = first and (
-                    f"{target} shares a course with {first[0]} of {self.where(first[1])}: the second "
-                    "would archive the course enrollment that the first has just made"
+                    f"{target} shares a course with {first[0]} of {self.where(first[1])}: the "
+                    "second would archive the course enrollment that the first has just made"
                 )
                 if reason and not self._allowed(reason):
                     self._skip(

@@ -1,4 +1,4 @@
-"""Which learning plans hold which courses: what archiving one touches of another."""
+"""Find the courses that several learning plans share: archiving one plan affects the others."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Sharing:
     names: Mapping[int, str] = field(factory=dict)
 
     def plan_names(self, course_id: int) -> list[str]:
-        """The names of the plans that hold a course."""
+        """Return the names of the plans that contain a course."""
         return [self._name(plan) for plan in sorted(self.plans_of.get(course_id, ()))]
 
     def shared_courses(self, plan_id: int) -> dict[str, list[str]]:
-        """The courses of a plan that other plans hold too, with the names of those plans."""
+        """Return the courses that a plan shares with others, each with the names of the others."""
         plans_by_course = {}
         for course in self.courses_of.get(plan_id, ()):
             others = self.plans_of.get(course.course_id, frozenset()) - {plan_id}
@@ -49,7 +49,7 @@ class Sharing:
 
 
 def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
-    """Read what holds what, the cheaper way: one call a course, or one a plan.
+    """Read which plans contain which courses: one call per course or per plan, whichever is fewer.
 
     Args:
         client: the platform.

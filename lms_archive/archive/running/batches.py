@@ -1,4 +1,4 @@
-"""What goes into the next call: members of a chunk that are still as they were planned."""
+"""Choose what the next call sends: members of a chunk that are still as they were planned."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Ahead:
 class Batches:
     """Chooses what is sent next to a target, and settles members that are not as planned.
 
-    For archive and unenroll a reading of `Limits.freshness` seconds is good enough. For archive
+    For archive and unenroll a reading may be `Limits.freshness` seconds old. For archive
     and re-enroll, members are always read again right before they are sent.
 
     Attributes:
@@ -79,7 +79,7 @@ class Batches:
         return chunk, members[:count]
 
     def _must_read(self, chunk: Chunk) -> bool:
-        """Whether the members have to be read again before they are sent."""
+        """Return whether the members have to be read again before they are sent."""
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             return True
         age = None
@@ -113,7 +113,7 @@ class Batches:
                 self._read_ahead(queue)
             if self._is_ahead(queue) and (active := self._ahead[target.key].active):
                 return active
-        # Where nothing at all was found, only the target's own list says whether it is there.
+        # Where nothing was found, only the target's own list says whether the target exists.
         return read_active(self.client, target, members)
 
     def _is_ahead(self, queue: TargetQueue) -> bool:
@@ -125,7 +125,7 @@ class Batches:
         return is_fresh(age, self.client.limits.freshness)
 
     def _read_ahead(self, queue: TargetQueue) -> None:
-        """Read this target, and the small ones that are sent after it, in one walk."""
+        """Read this target together with the small ones that are sent after it."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
@@ -144,5 +144,5 @@ class Batches:
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:
-    """Whether a reading of that age (seconds; None: there was none) is good enough."""
+    """Return whether a reading of that age (in seconds; None: never read) is recent enough."""
     return age is not None and 0 <= age <= freshness

@@ -1,4 +1,4 @@
-"""Wait for background jobs: one page of the listing shows all of them."""
+"""Wait for background jobs; one page of the list shows all of them."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class Jobs:
                 ended.append(EndedJob(submission, problem, is_gone=True))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
-                seen = self._seen_open.get(name)
-                took = min(age * _SOONER, expected) if seen is None else (seen + age) / 2
+                open_at = self._seen_open.get(name)
+                took = min(age * _SOONER, expected) if open_at is None else (open_at + age) / 2
                 self._times.append(took)
                 ended.append(EndedJob(submission))
             elif now < self._deadline(submission):
@@ -124,11 +124,11 @@ class Jobs:
 
     def _due(self, submission: Submission) -> float:
         """Return when its job should have ended, or when to look again."""
-        seen = self._seen_open.get(submission.job_id)
-        if seen is None or seen + _SHORTEST < self._expected:
+        open_at = self._seen_open.get(submission.job_id)
+        if open_at is None or open_at + _SHORTEST < self._expected:
             return self._began[submission.job_id] + self._expected
-        overdue = min(max(seen / 3, self._client.limits.first_poll), _LONGEST)
-        return self._began[submission.job_id] + seen + overdue
+        overdue = min(max(open_at / 3, self._client.limits.first_poll), _LONGEST)
+        return self._began[submission.job_id] + open_at + overdue
 
     def _deadline(self, submission: Submission) -> float:
         return self._began[submission.job_id] + self._client.limits.job_timeout
@@ -177,7 +177,11 @@ class InFlight:
 
     def wait_for_jobs(self) -> None:
         """Wait until no named job is in flight."""
-        while named := [one for one in self.record.state.in_flight if one.job_id is not None]:
+        while named := [
+            submission
+            for submission in self.record.state.in_flight
+            if submission.job_id is not None
+        ]:
             self.poll(named)
 
     def poll(self, submissions: Sequence[Submission]) -> None:
@@ -215,7 +219,9 @@ class InFlight:
         if still_open is not None:
             name = f" ({still_open.name})" if still_open.name else ""
             problem = f"background job {still_open.job_id}{name} of this account has not ended"
-        self.record(*(JobEnded(one.chunk.chunk_id, None, problem) for one in submissions))
+        self.record(
+            *(JobEnded(submission.chunk.chunk_id, None, problem) for submission in submissions)
+        )
         if still_open is not None and problem is not None:
             raise JobTimeoutError(still_open.job_id, problem, sent=bool(submissions))
 

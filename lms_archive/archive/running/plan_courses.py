@@ -34,9 +34,9 @@ def course_outcomes(
 ) -> dict[int, tuple[CourseOutcome, ...]]:
     """Return what happened to each course of the plan, by user id: two readings a course.
 
-    Which courses a user was in is not read before, so a course that is neither active nor
-    archived now is reported as `not_enrolled`; for users whose record in the plan was read
-    (`archived`), only after a second look, since the course's record may lag.
+    The courses of a user are not read before the call, so a course that is now neither active nor
+    archived is reported as `not_enrolled`. For users whose record in the plan was read
+    (`archived`), that takes a second look, because the course's record may lag.
     """
     if not plan.courses:
         return {}
@@ -94,9 +94,9 @@ def _read_course(
 
 
 def settle_course_rows(ledger: Ledger) -> None:
-    """Settle each course row that the row of a learning plan was to archive as well.
+    """Settle each course row that is archived together with the row of a learning plan.
 
-    A plan's row that is unknown may be archived by a later run, so this can change both ways.
+    A later run may change the outcome of the plan's row, and then that of the course row too.
     """
     rows = ledger.rows()
     changed: list[tuple[int, Outcome]] = []

@@ -35,10 +35,10 @@ __all__ = [
     "active_or_missing",
     "check_platform",
     "concerns_target",
-    "make_finding",
     "is_missing",
     "is_seen",
     "look_together",
+    "make_finding",
     "own_records",
     "read_active",
     "read_archived",
@@ -57,7 +57,7 @@ _OF_THE_JOB = (
 
 @frozen(kw_only=True)
 class Finding:
-    """What both lists hold of one enrollment after it was sent.
+    """What both lists say about one enrollment after it was sent.
 
     Attributes:
         record: its archived record, or None.
@@ -78,18 +78,18 @@ class Finding:
 
     @property
     def still(self) -> bool:
-        """Whether the enrollment that was to leave is still active."""
+        """Whether the planned enrollment is still active."""
         return self.active is not None and self.active.enrolled_at == self.member.enrolled_at
 
     @property
     def enrolled_meanwhile(self) -> bool:
-        """Whether the user who was to leave is enrolled again: an open job may archive that too."""
+        """Whether an unenrolled user is enrolled again: an open job may archive that too."""
         unenroll = self.mode is ArchiveMode.UNENROLL
         return unenroll and self.record is not None and self.active is not None and not self.still
 
     @property
     def settled(self) -> bool:
-        """Whether another look can show nothing new: all is as asked, or nothing was archived."""
+        """Whether looking again is pointless: all is as asked, or nothing was archived."""
         if self.record is None or self.still:
             return self.still and self.record is None
         if self.before and not self.others:
@@ -98,7 +98,7 @@ class Finding:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where the archived record disagrees with the enrollment as it was planned."""
+        """The differences between the archived record and the planned enrollment."""
         records = (
             (other.archiving.record_id, other.enrollment.enrolled_at) for other in self.others
         )
@@ -121,10 +121,10 @@ class Finding:
 
 @frozen
 class Look:
-    """What both lists hold of the users of some submissions, by user id; `active` may be missing.
+    """What both lists say about the users of some submissions, by user id.
 
-    The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which is looked for again.
+    The archived list is read first: an enrollment that is archived in between is then in neither
+    list, and is looked for again. `active` is None where the target is not found any more (404).
     """
 
     archived: Mapping[int, Sequence[Archived]]
@@ -134,8 +134,8 @@ class Look:
 def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[str, int], Look]:
     """Look at many small targets: at each archived list, then at all active lists in few calls.
 
-    A target whose lists cannot be read so, or where an enrollment is in neither list, is left
-    out: it is read on its own.
+    A target whose lists cannot be read in this way, or where an enrollment is in neither list, is
+    left out, and has to be read on its own.
 
     Raises:
         ApiError: a call failed, in a way that concerns all targets.
@@ -184,10 +184,10 @@ def read_findings(
 
     Args:
         client: the platform.
-        queue: the target's.
+        queue: the queue of the target.
         submissions: what is read back.
         terms: what was asked for.
-        records: what is known of the target's archived list already, by user id.
+        records: archived records of the target that were read already, by user id.
         look: the first look, where it was made already.
     """
     target, read_at = queue.target, min(submission.chunk.read_at for submission in submissions)
@@ -235,7 +235,7 @@ def read_findings(
     return list(findings.values())
 
 
-def finding(
+def make_finding(
     member: PlannedEnrollment,
     records: Sequence[Archived],
     active: Mapping[int, Active] | None,
@@ -273,9 +273,10 @@ def finding(
 def own_records(
     member: PlannedEnrollment, records: Sequence[Archived], *, gone: bool
 ) -> Sequence[Archived]:
-    """Return the records of exactly this enrollment, of all of its user since the plan was read.
+    """Return the records of exactly this enrollment, among those of its user since the plan.
 
-    An undated one is archived only if it is gone, and exactly one record is new, undated too.
+    An enrollment without a date counts as archived only if it is gone and there is exactly one
+    new record, which has no date either.
     """
     if member.enrolled_at is None and not (gone and len(records) == 1):
         return ()
@@ -285,7 +286,7 @@ def own_records(
 def is_seen(
     member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
 ) -> bool:
-    """Return whether the record of exactly this enrollment is among them, made since the call."""
+    """Return whether a record of exactly this enrollment is not older than the call."""
     return member.enrolled_at is not None and any(
         record.enrollment.enrolled_at == member.enrolled_at
         and record.archiving.archived_at is not None
@@ -337,7 +338,7 @@ def active_or_missing(
 
 
 def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]) -> bool:
-    """Return whether a target is not found any more, by its active list.
+    """Return whether a target does not exist any more, according to its active list.
 
     Raises:
         ApiError: nothing else is found either, or the list cannot be read.

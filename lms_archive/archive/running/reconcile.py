@@ -1,4 +1,4 @@
-"""Find the outcome of rows that were sent: read, decide, look for a surplus, record."""
+"""Find the outcome of rows that were sent: read, decide, look for unexpected records, record."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lms_archive.archive.running.queues import Submission, TargetQueue
 from lms_archive.archive.running.readback import (
     Finding,
     Look,
-    finding,
     is_seen,
+    make_finding,
     read_archived,
     read_findings,
 )
@@ -40,11 +40,11 @@ Records = Mapping[int, Sequence[Archived]]
 
 @frozen
 class Reconciled:
-    """What reading a target back has shown.
+    """The result of reading a target back.
 
     Attributes:
-        outcomes: the outcomes that it gave.
-        alarm: what must stop the job: a record that should be there was not seen.
+        outcomes: the outcomes of its rows.
+        alarm: the error that must stop the job: a record that should exist was not seen.
         target_missing: whether the target was deleted meanwhile.
     """
 
@@ -55,7 +55,7 @@ class Reconciled:
 
 @frozen
 class Reconciler:
-    """Gives rows their outcomes: all outcomes of a run are made and recorded here.
+    """Determines the outcomes of a run and records them; nothing else does.
 
     Attributes:
         client: the platform.
@@ -81,13 +81,13 @@ class Reconciler:
         changes: Sequence[tuple[PlannedEnrollment, Change]],
         active: Mapping[int, Active],
     ) -> None:
-        """Settle members that are not as planned any more: they are not sent.
+        """Settle members that have changed since the plan: they are not sent.
 
-        An enrollment that is gone may have been archived since the plan was read: by someone
-        else, or by a run of which this ledger knows nothing. Then its record says so.
+        An enrollment that is gone may have been archived since the plan was made: by another
+        client, or by a run with another ledger. Its record shows that.
 
         Args:
-            chunk: what they are members of.
+            chunk: their chunk.
             changes: the members, and how each differs from what was planned.
             active: their active enrollments now, by user id.
         """
@@ -113,9 +113,9 @@ class Reconciler:
         self.record(Settled(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
 
     def settle_pending(self, queue: TargetQueue, error: ApiError | None = None) -> None:
-        """Settle what was to be sent to a target that is not there any more.
+        """Settle the pending rows of a target that does not exist any more.
 
-        With an error, the target cannot be read, and `resume` tries again.
+        With an error, the target cannot be read, and `resume` will try again.
         """
         code, text = "unreadable", f"cannot be read: {error}; not sent; resume tries again"
         if error is None:
@@ -136,7 +136,7 @@ class Reconciler:
         )
 
     def settle_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
-        """Settle what was sent to a target that cannot be read back: `resume` looks again."""
+        """Settle the sent rows of a target that cannot be read back: `resume` will look again."""
         reason = f"sent, but {queue.target} cannot be read back: {error}; resume looks again"
         events = [
             Settled(
@@ -152,7 +152,7 @@ class Reconciler:
         return [outcome for event in events for _, outcome in event.outcomes]
 
     def settle_refused(self, submission: Submission, error: ApiError) -> list[Outcome]:
-        """Settle what the platform refused: these rows are never sent again."""
+        """Settle rows that the platform refused: they are never sent again."""
         text = f"refused, nothing was done: {error}"
         outcomes = tuple(
             (member.row, self._outcome(member, "refused", text)) for member in submission.members
@@ -171,8 +171,8 @@ class Reconciler:
         What may be sent again is pending afterwards.
 
         Args:
-            queue: the target's.
-            alone: they were sent alone, so nothing else that is pending may be archived.
+            queue: the queue of the target.
+            alone: whether they were sent alone, so that no other pending row may be archived.
             look: the first look at both lists, where it was made already.
 
         Raises:
@@ -199,9 +199,9 @@ class Reconciler:
     def _all_records(
         self, queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
     ) -> Records:
-        """Read all that was archived since calls that may have archived others too.
+        """Read all records since the first call that may have archived other users too.
 
-        Nothing where a job may still run: no whole list is read while it does.
+        Return nothing while a job may still run: no whole list is read then.
         """
         watched = _watched(queue, submissions, alone=alone)
         if not watched or any(submission.problem for submission in watched):
@@ -216,7 +216,7 @@ class Reconciler:
         records: Records,
         look: Look | None,
     ) -> list[Finding]:
-        """Read both lists; one submission at a time, a page each, beside a job that may run."""
+        """Read both lists; where a job may still run, one submission (a page) at a time."""
         groups = [submissions]
         if any(submission.problem for submission in submissions):
             groups = [(submission,) for submission in submissions]
@@ -232,7 +232,9 @@ class Reconciler:
         self, queue: TargetQueue, submissions: Sequence[Submission], findings: Sequence[Finding]
     ) -> dict[int, tuple[Submission, Outcome]]:
         """Return the outcome of each row that has one now."""
-        by_row = {member.row: one for one in submissions for member in one.members}
+        by_row = {
+            member.row: submission for submission in submissions for member in submission.members
+        }
         since = min(submission.sent_at for submission in submissions) - GRACE
         courses = self._courses(queue.target, findings, since)
         now = self.client.session.platform_time()
@@ -271,7 +273,7 @@ class Reconciler:
     def _surplus_of_members(
         self, target: PlannedTarget, findings: Sequence[Finding]
     ) -> Iterable[UnexpectedRecords]:
-        """Yield other records of users who were sent: more was archived of them than asked for."""
+        """Yield unexpected records of users who were sent: more was archived than was asked for."""
         for finding in findings:
             records = [record.archiving.record_id for record in finding.others]
             if not self._state.known_records.issuperset(records):
@@ -286,17 +288,17 @@ class Reconciler:
         *,
         alone: bool,
     ) -> Iterable[UnexpectedRecords]:
-        """Yield records of users who were not sent, or not yet."""
+        """Yield records of users who were not sent, or not sent yet."""
         for submission in _watched(queue, submissions, alone=alone):
-            since, archived = submission.sent_at, records
-            if not all(is_seen(member, archived, since) for member in submission.members):
-                # What was seen came too early.
-                archived = TargetLists(self.client, queue.target).archived(since=since)
+            since, listed = submission.sent_at, records
+            if not all(is_seen(member, listed, since) for member in submission.members):
+                # The list was read too early.
+                listed = TargetLists(self.client, queue.target).archived(since=since)
             if submission.is_for_all:
-                surplus = unnamed_records(archived, submission.chunk.members, since)
+                surplus = unnamed_records(listed, submission.chunk.members, since)
             else:
                 users = {member.user_id for _, members in queue.pending for member in members}
-                surplus = unnamed_records(archived, submission.members, since, among=users)
+                surplus = unnamed_records(listed, submission.members, since, among=users)
             unknown = [record for record in surplus if record not in self._state.known_records]
             if unknown:
                 by = "beside one that was sent alone" if alone else "by the call for all"
@@ -306,7 +308,7 @@ class Reconciler:
     def _alarm(
         self, target: PlannedTarget, outcomes: Mapping[int, tuple[Submission, Outcome]]
     ) -> RunStoppedError | None:
-        """Return why the job stops where a record was not seen, once for each row."""
+        """Return the error that stops the job where a record was not seen; once for each row."""
         for row, (_, outcome) in outcomes.items():
             if outcome.code == "not_seen" and row not in self._state.not_seen:
                 return RunStoppedError(
@@ -351,7 +353,7 @@ class Reconciler:
 def _watched(
     queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
 ) -> list[Submission]:
-    """Return the submissions whose calls may have archived others too."""
+    """Return the submissions whose calls may have archived other users too."""
     return [
         submission
         for submission in submissions

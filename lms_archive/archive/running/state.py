@@ -1,4 +1,4 @@
-"""What a run knows: what is to be sent, in flight, and not read back yet. Changed by events alone.
+"""Hold the state of a run: what is pending, in flight and unverified. Only events change it.
 
 A live run and one that is resumed use the same code: the first applies each event when it is in
 the ledger, the second applies the ledger's events from the beginning.
@@ -51,10 +51,10 @@ class RunState:
         accepted: the kinds of targets for which the platform has accepted a write.
         tries: how often each row was sent in this run.
         not_seen: the rows that were reported as unenrolled without a record.
-        known_records: archived records, by id, that are known as unexpected.
-        unreported: what is to be said of them by an error.
+        known_records: ids of unexpected archived records that were noticed already.
+        unreported: the texts about them that an error still has to report.
         total: rows that the plan sends.
-        settled: of these, rows that have their final outcome.
+        settled: rows among these that have their final outcome.
         unsettled: rows that have an outcome which is not final.
         unsent: rows that are to be sent.
         chunks_sent: the chunks of which something was sent, by id.
@@ -90,12 +90,12 @@ class RunState:
 
     @property
     def in_flight(self) -> list[Submission]:
-        """All that may still be at work on the platform."""
+        """Everything that the platform may still be working on."""
         return [submission for queue in self.open.values() for submission in queue.in_flight]
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do, not even a look at rows whose outcome is unknown."""
+        """Whether every row has its final outcome; unknown rows are still looked at."""
         return self.settled == self.total
 
     def queue_of(self, chunk_id: str) -> TargetQueue:
@@ -104,7 +104,7 @@ class RunState:
 
     @singledispatchmethod
     def apply(self, event: Event) -> None:
-        """Change what is known as this event says; warnings, notes and calls change nothing.
+        """Apply an event; warnings, notes and calls change nothing.
 
         Raises:
             AssertionError: the rules of a run forbid it.
@@ -116,7 +116,7 @@ class RunState:
 
     @apply.register
     def _resumed(self, event: Resumed) -> None:
-        """Take up again what an earlier run left: what was sent may still be at work."""
+        """Continue an earlier run: whatever it sent may still be in progress."""
         self._canary = event.canary
         self.tries.clear()
         for queue in self.queues.values():
@@ -129,7 +129,7 @@ class RunState:
             self._note_open(queue)
 
     def _reopen_unknown(self, queue: TargetQueue) -> None:
-        """Let rows whose outcome is unknown be read back, or sent where they were not."""
+        """Reopen rows whose outcome is unknown: what was sent is read back, the rest is sent."""
         sent: dict[Submission, list[PlannedEnrollment]] = {}
         for member, chunk, submission in queue.unknown:
             if submission is None:
@@ -268,7 +268,7 @@ class RunState:
 
 @frozen
 class Recorder:
-    """Writes events to the ledger, then applies them, then hands them to who listens."""
+    """Writes events to the ledger, then applies them, then passes them to the listeners."""
 
     ledger: Ledger
     state: RunState
@@ -310,7 +310,7 @@ def _same_call(chunk: Chunk, other: Chunk) -> bool:
 
 
 def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:
-    """Put neighbouring members of one chunk together, in the order of the rows."""
+    """Merge adjacent members of one chunk, in the order of the rows."""
     last: tuple[Chunk, Members] | None = None
     for chunk, members in entries:
         if last is not None and _same_call(last[0], chunk):

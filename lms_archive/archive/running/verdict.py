@@ -1,4 +1,4 @@
-"""Decide what a reading means for a row and for the run. Pure functions, without calls."""
+"""Decide what a reading means for a row and for the run. Makes no calls."""
 
 from __future__ import annotations
 
@@ -85,10 +85,16 @@ def verdict(  # noqa: PLR0911  one case after the other
 ) -> tuple[str, str] | None:
     """Return the code and the reason of a row, or None where it may be sent again.
 
-    It may be sent again only where the answer was lost, no job is open any more, the very
-    enrollment that was to be archived is still active, and nothing of the user was archived
-    since. `reset` is what was asked of the tracking, `now` the platform's time; with
-    `more_rounds`, a call that takes a limited number at once is not done yet.
+    It may be sent again only where the answer was lost, no job is open any more, exactly the
+    planned enrollment is still active, and nothing of the user was archived since.
+
+    Args:
+        finding: what both lists say.
+        submission: how the row was sent.
+        reset: whether the tracking was to be reset.
+        tries: how often the row was sent.
+        now: the platform's time.
+        more_rounds: whether a select-all call has left rows for its next round.
     """
     if finding.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
@@ -125,12 +131,12 @@ def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True)
     """Return the code and the reason of a row whose archived record was read.
 
     Args:
-        found: the reading, with the record.
+        finding: the reading, with the record.
         reset: whether the tracking was to be reset.
         now: the platform's time.
         sent: whether a call of this ledger named the row.
     """
-    assert finding.record is not None  # noqa: S101  the callers look
+    assert finding.record is not None  # noqa: S101  the callers check
     details = finding.record.archiving
     text = f"archived as record {details.record_id}"
     if not sent:
@@ -180,7 +186,7 @@ def _re_enrolled(
 
 @frozen
 class Sign:
-    """What one field of a new enrollment says of the tracking, and why.
+    """What one field of a new enrollment says about the tracking, and why.
 
     `says` is `"kept"`, `"reset"`, or None where the value fits neither.
     """
@@ -190,7 +196,7 @@ class Sign:
 
 
 def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
-    """Return what time spent and status say of the tracking; fields that say nothing are left out.
+    """Return what time spent and status say about the tracking, without fields that say nothing.
 
     | time spent: before, now | says | status: before, now                           | says |
     |-------------------------|-------|------------------------------------------------|-------|
@@ -229,7 +235,7 @@ def _agreed(signs: Sequence[Sign]) -> str | None:
 
 @frozen
 class Change:
-    """Why an enrollment is not as it was planned, and whether it is gone."""
+    """How an enrollment differs from the planned one, and whether that one is gone."""
 
     reason: str
     is_gone: bool

@@ -137,12 +137,12 @@ class Headings:
                 )
         missing = sorted(word for word in self._renamed.values() if word not in places)
         if missing or not self.are_complete(header):
-            found = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
+            listed = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
             wanted = f"{_WANTED}; for other names give columns={{'username': 'Benutzername', ...}}"
             if missing:
                 wanted = f"{', '.join(missing)} by the names in columns="
             raise InvalidInputError(
-                f"columns found: {found}; columns needed: {wanted}",
+                f"columns found: {listed}; columns needed: {wanted}",
                 source=self._source,
                 line=line,
             )

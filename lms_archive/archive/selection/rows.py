@@ -136,7 +136,7 @@ class Rows:
         return len(self.entries)
 
     def row(self, index: int, offset: int = 0, input_rows: int = 0) -> Row:
-        """Return a row; the job has *offset* rows before these, from *given* input rows."""
+        """Return a row; the job has *offset* rows before these, from *input_rows* input rows."""
         number, user, *cells = self.entries[index]
         return Row(
             index + offset,
