@@ -44,7 +44,7 @@ Values = tuple[Any, ...]
 
 
 def to_text(value: str) -> str:
-    """Return a text that UTF-8 can hold: a lone surrogate, which a platform may send, is escaped."""
+    """Return a text that UTF-8 can hold: lone surrogates are escaped."""
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 

@@ -84,8 +84,8 @@ class Jobs:
                 ended.append(EndedJob(submission, problem, is_gone=True))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
-                open_at = self._seen_open.get(name)
-                took = min(age * _SOONER, expected) if open_at is None else (open_at + age) / 2
+                last_open = self._seen_open.get(name)
+                took = min(age * _SOONER, expected) if last_open is None else (last_open + age) / 2
                 self._times.append(took)
                 ended.append(EndedJob(submission))
             elif now < self._deadline(submission):
@@ -124,11 +124,11 @@ class Jobs:
 
     def _due(self, submission: Submission) -> float:
         """Return when its job should have ended, or when to look again."""
-        open_at = self._seen_open.get(submission.job_id)
-        if open_at is None or open_at + _SHORTEST < self._expected:
+        last_open = self._seen_open.get(submission.job_id)
+        if last_open is None or last_open + _SHORTEST < self._expected:
             return self._began[submission.job_id] + self._expected
-        overdue = min(max(open_at / 3, self._client.limits.first_poll), _LONGEST)
-        return self._began[submission.job_id] + open_at + overdue
+        overdue = min(max(last_open / 3, self._client.limits.first_poll), _LONGEST)
+        return self._began[submission.job_id] + last_open + overdue
 
     def _deadline(self, submission: Submission) -> float:
         return self._began[submission.job_id] + self._client.limits.job_timeout
