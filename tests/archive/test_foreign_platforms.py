@@ -422,7 +422,9 @@ def test_a_kept_date_stops_the_first_chunk_without_a_canary(on_platform: OnPlatf
     """Without a canary the first chunk is the one that stops the job."""
     stage = on_platform(Foreign(keeps_date=True))
     client = stage.connect(limits=Limits(hand_picked=2))
-    with pytest.raises(RunStoppedError, match=r"nothing of the first chunk .* came out as asked"):
+    with pytest.raises(
+        RunStoppedError, match=r"nothing of the first chunk .* was archived as requested"
+    ):
         run(stage, job("re-enroll").plan(client), client, canary=0)
     assert max(stage.archived.values()) == 1
     assert sends(stage) == 1

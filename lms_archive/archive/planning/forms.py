@@ -51,7 +51,7 @@ class Look:
 
 @frozen
 class HandPicked:
-    """A call names each user, up to `Limits.hand_picked` of them."""
+    """A call that names each user, up to `Limits.hand_picked` of them."""
 
     name: Form = "hand_picked"
 
@@ -101,7 +101,7 @@ class HandPicked:
 
 @frozen
 class SelectAll:
-    """A call names nobody and takes all, up to `Limits.select_all`; it is repeated for more."""
+    """A call that archives all enrollments, up to `Limits.select_all`; it is repeated for more."""
 
     name: Form = "select_all"
 
@@ -130,7 +130,7 @@ class SelectAll:
         """
         name = self.operation(target.kind)
         if terms.mode is ArchiveMode.RE_ENROLL:
-            return "whoever is re-enrolled first would be archived again by a call for all"
+            return "a select-all call would archive again users who were just re-enrolled"
         if not client.verify_contract([name]).confirmed(name, str(terms.mode)):
             return "the platform's swagger does not confirm that call"
         if TargetLists(client, target).total() != len(members):

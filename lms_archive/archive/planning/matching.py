@@ -96,7 +96,7 @@ class Match:
             user_id = None if person is None else person.user_id
             first = first_rows.setdefault((key,) if user_id is None else user_id, index)
             if first != index:
-                reason = f"asked for already in {self.where(first)}: archived at most once"
+                reason = f"same enrollment as {self.where(first)}: archived only once"
                 self._skip(index, ("duplicate", reason), person)
             elif person is None:
                 self._skip(index, ("not_enrolled", self._not_enrolled(key, by_name)))
@@ -165,9 +165,7 @@ def _disagree(key: tuple[int, str], person: Person | None) -> str:
 
 
 def _unreadable(item: UnreadableItem[Active]) -> str:
-    return (
-        f"its enrollment cannot be read, and is not archived on a guess: {item}; archive it by hand"
-    )
+    return f"its enrollment cannot be read, so it is not archived: {item}; archive it by hand"
 
 
 def _planned(index: int, key: UserKey, enrollment: Active) -> PlannedEnrollment:
@@ -192,7 +190,7 @@ def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
     """Return why an enrollment that was found is not archived, or None."""
     status = enrollment.status
     if status is None:
-        return "no_status", "the platform gives no status for it: never archived on a guess"
+        return "no_status", "the platform reports no status for it, so it is not archived"
     if status not in ARCHIVABLE:
         text = f"has the unknown status {status!r}"
         if isinstance(status, EnrollmentStatus):
@@ -259,7 +257,7 @@ def resolve_excluded(
     if nobody:
         shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
         ellipsis = ", ..." if shown[_SHOWN:] else ""
-        text += "; exclude also names nobody who would be taken there: "
+        text += "; in exclude, but not among them: "
         text += ", ".join(shown[:_SHOWN]) + ellipsis
     return set().union(*meant.values()), [text]
 

@@ -188,7 +188,7 @@ def _sharing(draft: Draft, targets: Sequence[PlannedTarget]) -> Sharing:
         if plans:
             raise
         draft.warnings.append(
-            f"which learning plans hold these courses could not be asked ({error}); a course of a "
+            f"could not read which learning plans contain these courses ({error}); a course of a "
             "plan cannot be archived and unenrolled on its own"
         )
         return Sharing()
@@ -241,7 +241,7 @@ def _without_archived_lately(
     for member in rows:
         if member.user_id in new:
             reason = f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
-            advice = "maybe by an archiving that is not listed yet: plan again in a few minutes"
+            advice = "maybe by archiving that is not listed yet: plan again in a few minutes"
             draft.skips.append(_lately(member, f"{reason}, {advice}"))
         if member.user_id in last:
             at, place = last[member.user_id]
@@ -251,7 +251,7 @@ def _without_archived_lately(
                 if skip_archived_within.days
                 else skip_archived_within
             )
-            advice = f"less than {span} ago; skip_archived_within= says otherwise"
+            advice = f"less than {span} ago; skip_archived_within= changes that"
             draft.skips.append(_lately(member, f"{reason}, {advice}"))
     return [member for member in rows if member.user_id not in last.keys() | new]
 
@@ -288,7 +288,7 @@ def _told_of_form(
     if reason is not None:
         yield f"{target} is sent as hand-picked chunks: {reason}"
         return
-    yield f"{target} is sent in the select-all form: it names nobody"
+    yield f"{target} is sent in the select-all form, which does not name the users"
     limits = draft.client.limits
     rounds = SELECT_ALL.rounds(len(members), limits)
     if rounds > 1:

@@ -84,8 +84,8 @@ def _warning_about_read(check: OperationCheck) -> str:
         return ""
     if check.state == "differs":
         return f"{check.operation} is described differently: {'; '.join(check.faults)}"
-    stops = "apply stops before the first write where the platform does not have it"
-    follows = stops if check.operation.startswith("archived_") else "it is called all the same"
+    stops = "if the platform does not have it, apply stops before the first write"
+    follows = stops if check.operation.startswith("archived_") else "it is called anyway"
     return f"{check.operation} is {'; '.join(check.faults)}; {follows}"
 
 
@@ -95,11 +95,11 @@ def _warning_about_write(check: OperationCheck) -> str:
     trust = (
         "trust_contract=True does not change that"
         if check.state == "differs"
-        else "trust_contract=True goes on all the same, with one enrollment first"
+        else "trust_contract=True sends it anyway, for one enrollment first"
     )
     return (
         f"{check.operation} is not confirmed by the platform's swagger ({shown}): apply will "
-        "refuse it. print(client.verify_contract()) shows the override to make, if there is one; "
+        "refuse it. print(client.verify_contract()) shows how to override the contract, if it can; "
         f"{trust}"
     )
 

@@ -116,7 +116,7 @@ class Rules:
                 "courses and plans: what happened to each course is read back"
             )
             return rows
-        cure = "take the course out of one of them, or say on_shared='allow'"
+        cure = "take the course out of one of them, or use on_shared='allow'"
         self._skip(
             rows,
             "shared",
@@ -146,9 +146,7 @@ class Rules:
                     "second would archive the course enrollment that the first has just made"
                 )
                 if reason and not self._allowed(reason):
-                    self._skip(
-                        [row], "shared", f"{reason}; on_shared='allow' sends it all the same"
-                    )
+                    self._skip([row], "shared", f"{reason}; on_shared='allow' sends it anyway")
                     continue
                 if first:
                     allowed[f"{target} shares a course with {first[0]}"] += 1
@@ -156,7 +154,7 @@ class Rules:
                 first_rows.update(((course, row.user_id), (target, row.row)) for course in courses)
             kept[target] = stay
         self.warnings += (
-            f"{text}: {count:,} course enrollments that the first makes are archived again"
+            f"{text}: {count:,} course enrollments that the first one creates are archived again"
             for text, count in allowed.items()
         )
 
@@ -181,7 +179,7 @@ class Rules:
                 stay.append(row)
                 continue
             plan, line = along
-            reason = f"carried along by {self.where(line)}: archived with {plan}"
+            reason = f"archived with {plan} by {self.where(line)}"
             self.skips.append(
                 Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
             )

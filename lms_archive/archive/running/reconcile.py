@@ -301,8 +301,8 @@ class Reconciler:
                 surplus = unnamed_records(listed, submission.members, since, among=users)
             unknown = [record for record in surplus if record not in self._state.known_records]
             if unknown:
-                by = "beside one that was sent alone" if alone else "by the call for all"
-                text = f"others in {queue.target}, taken {by}: records {_shown(unknown)}"
+                by = "beside one that was sent alone" if alone else "by the select-all call"
+                text = f"others in {queue.target}, archived {by}: records {_shown(unknown)}"
                 yield UnexpectedRecords(text, tuple(unknown))
 
     def _alarm(
@@ -313,7 +313,7 @@ class Reconciler:
             if outcome.code == "not_seen" and row not in self._state.not_seen:
                 return RunStoppedError(
                     f"user {outcome.user_id} in {target} is unenrolled, but no archived record of "
-                    f"it was seen for {LAG:.0f} s; look into the platform's archived list, then "
+                    f"it was seen for {LAG:.0f} s; check the platform's archived list, then "
                     "resume"
                 )
         return None
@@ -374,12 +374,12 @@ def _read_back_events(
 
 
 def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) -> tuple[str, str]:
-    """Return the code and the reason, which names the courses that are not as asked."""
+    """Return the code and the reason, which names the courses that are not as requested."""
     code, reason = decided
     wrong = [course for course in courses if course.status not in AS_ASKED]
     if CODES[code] == "archived" and wrong:
         shown = ", ".join(f"course {course.course_id} {course.status}" for course in wrong)
-        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {shown}"
+        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as requested: {shown}"
     return code, reason
 
 

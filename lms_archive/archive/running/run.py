@@ -69,7 +69,7 @@ def run(
         terms: what is done with each.
         canary: how many enrollments are sent alone before the first chunk.
         fresh: whether the reading that the plan was made of may be used while it is young.
-        allow_changes: whether the job goes on where a learning plan was changed meanwhile.
+        allow_changes: whether the job continues if a learning plan was changed meanwhile.
 
     Raises:
         RunStoppedError: something was not as it should be.

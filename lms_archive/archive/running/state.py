@@ -46,7 +46,7 @@ class RunState:
     Attributes:
         queues: by target.
         open: the queues with something in flight, by target.
-        proven: `"canary"` and `"first_chunk"`, as far as they came out as asked.
+        proven: `"canary"` and `"first_chunk"`, once they were archived as requested.
         jobs_before: the jobs that were open before the first write; None before the first run.
         accepted: the kinds of targets for which the platform has accepted a write.
         tries: how often each row was sent in this run.

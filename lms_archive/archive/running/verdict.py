@@ -51,23 +51,24 @@ _STOPS = (
 _BY_HAND = "enroll the user by hand"
 _BEGUN = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
 
+_TRACKING = "check how this platform names reset_tracking, and correct it: Contract.with_operation"
 _LOOK_AT = {
-    "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
-    "the call changed: print(client.verify_contract())",
-    "not_seen": "look whether this platform only unenrolls with that call, and how its list of "
+    "still_active": "check how this platform names enrollment_mode and its values, and what the "
+    "call changed: print(client.verify_contract())",
+    "not_seen": "check whether that call only unenrolls on this platform, and how its list of "
     "archived enrollments is requested: print(client.verify_contract()). If another person "
-    "unenrolled just this user, resume(ledger, client, canary=0) goes on",
-    "still_enrolled": "look at the enrollment date on the platform: if it is kept, the archived "
+    "unenrolled just this user, resume(ledger, client, canary=0) continues",
+    "still_enrolled": "check the enrollment date on the platform: if it is kept, the archived "
     "enrollment cannot be distinguished from the new one, and this library cannot be used",
-    "not_re_enrolled": "look at what this platform calls the value of enrollment_mode for archive "
-    "and re-enroll: with_enrollment_mode",
-    "tracking_not_reset": "look at what this platform calls reset_tracking: with_operation",
-    "tracking_lost": "look at what this platform calls reset_tracking: with_operation",
+    "not_re_enrolled": "check how this platform names the enrollment_mode for archive and "
+    "re-enroll, and correct it: Contract.with_enrollment_mode",
+    "tracking_not_reset": _TRACKING,
+    "tracking_lost": _TRACKING,
 }
 
 _OTHER_DATE = (
-    "look at the enrollment date of the archived record, and at the key under which the platform "
-    "sends it: with_record"
+    "check the enrollment date of the archived record, and the key under which the platform "
+    "sends it: Contract.with_record"
 )
 
 SENDS = 3
@@ -106,11 +107,11 @@ def verdict(  # noqa: PLR0911  one case after the other
     if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
-            "look into the platform's archived list; resume looks again"
+            "check the platform's archived list; resume looks again"
         )
     if not finding.still:
         return "not_seen", (
-            "no longer enrolled, and no archived record was seen: look into the platform's "
+            "no longer enrolled, and no archived record was seen: check the platform's "
             "archived list, then resume"
         )
     if submission.problem is not None:
@@ -174,7 +175,7 @@ def _re_enrolled(
     if tracking == "kept" and reset:
         return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
     if tracking == "reset" and not reset:
-        return "tracking_lost", f"{text}, but the tracking is gone, which was to be kept"
+        return "tracking_lost", f"{text}, but the tracking was reset, and should have been kept"
     text += f"; tracking {tracking or 'not checkable'}"
     if tracking is None and signs:
         text += f": {' and '.join(sign.text for sign in signs)}"
@@ -254,7 +255,7 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
 
 
 def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
-    """Return the error for a canary that was sent and did not come out as asked, or None."""
+    """Return the error for a canary that was sent and not archived as requested, or None."""
     if not outcomes or (alarm is None and all(outcome.code in _FINE for outcome in outcomes)):
         return None
     observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
@@ -267,16 +268,16 @@ def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> Canar
     ):
         observations.append(_OTHER_DATE)
     return CanaryFailedError(
-        "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
+        "the first enrollment, sent alone, was not archived as requested; nothing else was sent.",
         seen=observations,
     )
 
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
-    """Return the error for a first chunk of which nothing came out as asked, or None."""
+    """Return the error for a first chunk of which nothing was archived as requested, or None."""
     if not outcomes or any(outcome.code in _FINE for outcome in outcomes):
         return None
-    text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
+    text = f"nothing of the first chunk ({len(outcomes)} rows) was archived as requested:"
     return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
 
 
