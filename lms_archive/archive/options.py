@@ -100,7 +100,7 @@ def check_platform(platform: str, client: Client) -> None:
     check_client(client)
     if client.base_url != platform:
         raise InvalidInputError(
-            f"the plan was read from {platform}, and this client is {client.base_url}'s"
+            f"the plan was read from {platform}, and this client is for {client.base_url}"
         )
 
 

@@ -293,7 +293,7 @@ def again(**terms: Any) -> ArchiveJob:
         (True, False, "archived", "; tracking reset"),
         (False, True, "archived", "; tracking kept"),
         (True, True, "tracking_not_reset", "the tracking was not reset"),
-        (False, False, "tracking_lost", "the tracking is gone"),
+        (False, False, "tracking_lost", "the tracking was reset"),
     ],
 )
 @pytest.mark.parametrize("seconds", [600, 0], ids=["by time spent", "by status"])

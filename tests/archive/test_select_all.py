@@ -118,7 +118,7 @@ def test_never_in_re_enroll(stage: Stage) -> None:
     """A call for all would archive the one again that was sent alone and enrolled again."""
     stage.load(5)
     plan = _plan(stage, mode="re-enroll")
-    assert "archived again" in _told(plan)
+    assert "archive again" in _told(plan)
     assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
 
 

@@ -340,7 +340,7 @@ MUTANTS = tuple(
         "reads beside a job that is at work": _method(
             submission.Submitter, "submit", _read_beside_the_job
         ),
-        "forgets a job that has left the listing": _method(jobs.Jobs, "_asked", _gives(None)),
+        "forgets a job that has left the listing": _method(jobs.Jobs, "_read_job", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
             jobs.Jobs, "poll", _slow_is_ended
         ),

@@ -26,7 +26,7 @@ from lms_archive.archive.values.outcomes import KINDS, Outcome
 from lms_archive.records.archived import read_from
 
 __all__ = [
-    "Standing",
+    "JobStatus",
     "cells_in",
     "counts_in",
     "events_of",
@@ -35,7 +35,7 @@ __all__ = [
     "pending_count_in",
     "pending_in",
     "read_events",
-    "standing_in",
+    "read_status",
     "target_kinds_in",
 ]
 
@@ -46,7 +46,7 @@ _PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.ro
 
 
 @frozen
-class Standing:
+class JobStatus:
     """How far the job of a ledger has come.
 
     Attributes:
@@ -75,11 +75,11 @@ class Standing:
         return self.settled == self.rows
 
 
-def standing_in(path: Path) -> Standing:
+def read_status(path: Path) -> JobStatus:
     """Return how far the job of a ledger has come."""
     with open_for_reading(path) as database:
         (changed_at,) = database.execute("SELECT max(recorded_at) FROM events").fetchone()
-        return Standing(_counts(database), _pending(database), time_from(changed_at))
+        return JobStatus(_counts(database), _pending(database), time_from(changed_at))
 
 
 def counts_in(path: Path) -> dict[str, int]:

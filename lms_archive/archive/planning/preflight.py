@@ -36,8 +36,8 @@ __all__ = [
 log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
-_NOT_THERE = (_NOT_FOUND, 405)
-_TRIED = 3
+_MISSING = (_NOT_FOUND, 405)
+_MOST_TARGETS = 3
 """Targets of a kind whose archived list is asked for until one is there."""
 
 
@@ -138,7 +138,7 @@ def require_contract(
 
 
 def require_contract_again(
-    client: Client, book: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
+    client: Client, ledger: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> None:
     """Check the contract of a ledger that is resumed, if rows are left and it was not checked yet.
 
@@ -148,7 +148,7 @@ def require_contract_again(
         UnconfirmedContractError, ApiError: as `require_contract`.
     """
     last, proven = None, False
-    for event in book.events(ContractChecked, Proven):
+    for event in ledger.events(ContractChecked, Proven):
         if isinstance(event, ContractChecked):
             last, proven = event, False
         else:
@@ -156,12 +156,12 @@ def require_contract_again(
     digest = _contract_digest(client, chunks, terms)
     if last is not None and last.contract == digest and (proven or not last.trusted):
         return
-    if book.sent_counts().keys().isdisjoint((None, "unknown")):
+    if ledger.sent_counts().keys().isdisjoint((None, "unknown")):
         return
     try:
-        book.append(*require_contract(client, chunks, terms, trust=trust))
+        ledger.append(*require_contract(client, chunks, terms, trust=trust))
     except LmsArchiveError as error:
-        error.ledger = book.path
+        error.ledger = ledger.path
         raise
 
 
@@ -171,7 +171,7 @@ def require_endpoint(client: Client, name: str, error: ApiError) -> None:
     Raises:
         UnconfirmedContractError: it answered 404 or 405, and the swagger does not list it.
     """
-    if error.status not in _NOT_THERE:
+    if error.status not in _MISSING:
         return
     report = client.verify_contract([name])
     if report[name].state == "not_listed":
@@ -193,9 +193,9 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
             targets.setdefault(target.key, target)
     user_ids = [chunks[0].members[0].user_id]
     for kind in dict.fromkeys(target.kind for target in targets.values()):
-        of_kind = [target for target in targets.values() if target.kind == kind][:_TRIED]
+        of_kind = [target for target in targets.values() if target.kind == kind][:_MOST_TARGETS]
         check = report[f"archived_{kind}_enrollments"]
-        if not any(_is_there(client, target, user_ids, check) for target in of_kind):
+        if not any(_has_archived_list(client, target, user_ids, check) for target in of_kind):
             raise UnconfirmedContractError(
                 f"the platform has no list of archived {kind} enrollments, and nothing can be "
                 f"proven without it; nothing was sent.\n{check}",
@@ -203,14 +203,14 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
             )
 
 
-def _is_there(
+def _has_archived_list(
     client: Client, target: PlannedTarget, user_ids: Sequence[int], check: OperationCheck
 ) -> bool:
     """Return whether the archived list exists: it can be read, or only the target is missing."""
     try:
         TargetLists(client, target).check_archived(user_ids)
     except ApiError as error:
-        if error.status not in _NOT_THERE or (check.confirmed() and error.status != _NOT_FOUND):
+        if error.status not in _MISSING or (check.confirmed() and error.status != _NOT_FOUND):
             raise
         return check.confirmed()  # then it is the target that is not there
     return True

@@ -25,7 +25,7 @@ __all__ = ["Batches", "is_fresh"]
 
 
 @frozen
-class _Ahead:
+class _Prefetched:
     """The active enrollments of a small target, and when reading began, by the client's clock."""
 
     read_at: float
@@ -52,7 +52,7 @@ class Batches:
     reconciler: Reconciler
     terms: Terms
     fresh: bool
-    _ahead: dict[tuple[str, int], _Ahead] = field(factory=dict, init=False, repr=False)
+    _prefetched: dict[tuple[str, int], _Prefetched] = field(factory=dict, init=False, repr=False)
 
     def next(self, queue: TargetQueue, count: int | None = None) -> tuple[Chunk, Members]:
         """Return a chunk in the form in which it is sent, and its members that are sent now.
@@ -109,22 +109,22 @@ class Batches:
         """Read the active enrollments of these members; for unenroll, small targets together."""
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
-            if not self._is_ahead(queue):
-                self._read_ahead(queue)
-            if self._is_ahead(queue) and (active := self._ahead[target.key].active):
+            if not self._is_prefetched(queue):
+                self._prefetch(queue)
+            if self._is_prefetched(queue) and (active := self._prefetched[target.key].active):
                 return active
         # Where nothing was found, only the target's own list says whether the target exists.
         return read_active(self.client, target, members)
 
-    def _is_ahead(self, queue: TargetQueue) -> bool:
+    def _is_prefetched(self, queue: TargetQueue) -> bool:
         """Return whether the target was read together with others, not too long ago."""
-        ahead = self._ahead.get(queue.target.key)
-        if ahead is None:
+        prefetched = self._prefetched.get(queue.target.key)
+        if prefetched is None:
             return False
-        age = self.client.session.clock.monotonic() - ahead.read_at
+        age = self.client.session.clock.monotonic() - prefetched.read_at
         return is_fresh(age, self.client.limits.freshness)
 
-    def _read_ahead(self, queue: TargetQueue) -> None:
+    def _prefetch(self, queue: TargetQueue) -> None:
         """Read this target together with the small ones that are sent after it."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
@@ -140,7 +140,9 @@ class Batches:
         read_at = self.client.session.clock.monotonic()
         if queue.target in wanted:
             read = read_active_of_many(self.client, wanted)
-            self._ahead.update((key, _Ahead(read_at, active)) for key, active in read.items())
+            self._prefetched.update(
+                (key, _Prefetched(read_at, active)) for key, active in read.items()
+            )
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:

@@ -77,7 +77,7 @@ class Jobs:
         expected = self._expected
         for submission in submissions:
             name = submission.job_id
-            job = listed.get(name or "") or self._asked(submission)
+            job = listed.get(name or "") or self._read_job(submission)
             age = now - self._began[name]
             if job is None:
                 problem = f"background job {name} is not listed any more"
@@ -154,7 +154,7 @@ class Jobs:
         listed = read_complete(begin, lambda job: job.job_id)
         return {job.job_id: job for job in listed.with_partial(needed)}
 
-    def _asked(self, submission: Submission) -> BackgroundJob | None:
+    def _read_job(self, submission: Submission) -> BackgroundJob | None:
         try:
             return self._client.background_jobs.get(submission.job_id or "")
         except NotFoundError:

@@ -29,7 +29,7 @@ class LearningPlanGuard:
     client: Client
     record: Recorder
     allow_changes: bool
-    _looked_at: dict[tuple[str, int], float] = field(factory=dict)
+    _checked_at: dict[tuple[str, int], float] = field(factory=dict)
     _warned: set[str] = field(factory=set)
 
     def check(self, queue: TargetQueue) -> None:
@@ -40,10 +40,10 @@ class LearningPlanGuard:
                 does not cover.
         """
         target, now = queue.target, self.client.session.clock.monotonic()
-        looked_at = self._looked_at.get(target.key)
-        if looked_at is not None and now - looked_at < PLAN_CHECK_INTERVAL:
+        checked_at = self._checked_at.get(target.key)
+        if checked_at is not None and now - checked_at < PLAN_CHECK_INTERVAL:
             return
-        self._looked_at[target.key] = now
+        self._checked_at[target.key] = now
         changes, has_grown = self._compare(target)
         if has_grown:
             raise PlanChangedError(
@@ -60,7 +60,7 @@ class LearningPlanGuard:
 
     def warn(self, queue: TargetQueue) -> None:
         """Check the plan when all of its rows are read back: a change is only a warning then."""
-        if queue.target.key not in self._looked_at or queue.pending:
+        if queue.target.key not in self._checked_at or queue.pending:
             return
         try:
             self._compare(queue.target)

@@ -22,7 +22,7 @@ from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError
 
-__all__ = ["Accepted", "StoppedByError", "Submitter", "call"]
+__all__ = ["Accepted", "StoppedByError", "Submitter", "send"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Accepted:
     is_done: bool
 
 
-def call(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
+def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
     """Archive these members of a chunk; never repeated unless the call surely did not start.
 
     Raises:
@@ -115,7 +115,7 @@ class Submitter:
         self.record(Sending(chunk_id, rows, sent_at, chunk.form))
         submission = queue.in_flight[-1]
         try:
-            accepted = call(self.client, self.terms, chunk, members)
+            accepted = send(self.client, self.terms, chunk, members)
         except ApiError as error:
             return self._not_accepted(queue, submission, error)
         self.record(Submitted(chunk_id, accepted.job_id))

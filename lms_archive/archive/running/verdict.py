@@ -38,7 +38,7 @@ __all__ = [
     "verdict",
 ]
 
-_FINE = ("archived", "validity_ended")
+_AS_REQUESTED = ("archived", "validity_ended")
 _NO_SUCH_METHOD = 405
 _STOPS = (
     AuthenticationError,
@@ -49,10 +49,10 @@ _STOPS = (
     PlatformUnavailableError,
 )
 _BY_HAND = "enroll the user by hand"
-_BEGUN = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
+_STARTED = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
 
 _TRACKING = "check how this platform names reset_tracking, and correct it: Contract.with_operation"
-_LOOK_AT = {
+_ADVICE = {
     "still_active": "check how this platform names enrollment_mode and its values, and what the "
     "call changed: print(client.verify_contract())",
     "not_seen": "check whether that call only unenrolls on this platform, and how its list of "
@@ -212,7 +212,7 @@ def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
     if before and now is not None:
         says = "reset" if now == 0 else "kept" if now >= before else None
         signs.append(_sign("time spent", says, f"{before:,} s", f"{now:,} s"))
-    if planned.status in _BEGUN and new.status in (*_BEGUN, EnrollmentStatus.ENROLLED):
+    if planned.status in _STARTED and new.status in (*_STARTED, EnrollmentStatus.ENROLLED):
         says = "reset" if new.status == EnrollmentStatus.ENROLLED else "kept"
         if (planned.status, new.status) == (
             EnrollmentStatus.COMPLETED,
@@ -256,12 +256,14 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
 
 def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
     """Return the error for a canary that was sent and not archived as requested, or None."""
-    if not outcomes or (alarm is None and all(outcome.code in _FINE for outcome in outcomes)):
+    if not outcomes or (
+        alarm is None and all(outcome.code in _AS_REQUESTED for outcome in outcomes)
+    ):
         return None
     observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
     observations += [str(alarm)] if alarm else []
     observations += sorted(
-        {_LOOK_AT[outcome.code] for outcome in outcomes if outcome.code in _LOOK_AT}
+        {_ADVICE[outcome.code] for outcome in outcomes if outcome.code in _ADVICE}
     )
     if any(outcome.differences for outcome in outcomes) and not any(
         outcome.record for outcome in outcomes
@@ -275,7 +277,7 @@ def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> Canar
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
     """Return the error for a first chunk of which nothing was archived as requested, or None."""
-    if not outcomes or any(outcome.code in _FINE for outcome in outcomes):
+    if not outcomes or any(outcome.code in _AS_REQUESTED for outcome in outcomes):
         return None
     text = f"nothing of the first chunk ({len(outcomes)} rows) was archived as requested:"
     return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
