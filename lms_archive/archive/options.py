@@ -65,7 +65,7 @@ RUN_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "note": None,
     }
 )
-"""What these options are where they are not given."""
+"""The defaults of these options."""
 
 
 @frozen(kw_only=True)

@@ -81,19 +81,19 @@ class ArchivePlan(PlanData):
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan into a SQLite file, for its owner alone: a ledger without events.
+        """Save the plan as a SQLite file that only its owner can read: a ledger without events.
 
-        It holds no secret, but people's names.
+        It contains no secrets, but names of users.
 
         Raises:
-            InvalidInputError: no plan can be written there, or a job's ledger has that name.
+            InvalidInputError: the path cannot be used, or is the ledger of a job.
             OSError: it cannot be written.
         """
         save_plan(path, self, self.selection, self.digest)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ArchivePlan:
-        """Read a plan that was saved, or that of a ledger. What it sends is read again before.
+        """Load a saved plan, or the plan of a ledger; `apply` reads its enrollments again.
 
         Raises:
             InvalidInputError: the file is not a plan, or was changed.
@@ -103,13 +103,13 @@ class ArchivePlan(PlanData):
     def to_csv(self, path: Destination) -> None:
         """Write the plan for sign-off: each row as given, what will be done, and to whom.
 
-        A cell that a spreadsheet would run has a `'` before it, which `from_csv` takes off again.
+        A cell that a spreadsheet would read as a formula gets a leading `'`; `from_csv` removes it.
 
         Args:
-            path: where to; a file that is open for text is taken too.
+            path: the path of the file, or a file that is open for writing text.
 
         Raises:
-            InvalidInputError: it cannot be written there; a file that was there is as it was.
+            InvalidInputError: the file cannot be written; an existing file is left unchanged.
         """
         planned = {
             member.row: (chunk.chunk_id, member)
@@ -151,7 +151,7 @@ class ArchivePlan(PlanData):
         ledger: str | os.PathLike[str],
         **options: Unpack[RunOptions],
     ) -> ArchiveResult:
-        """Archive what was planned, and account for every row. It cannot be undone.
+        """Archive the planned enrollments, and verify every row. This cannot be undone.
 
         First one enrollment is sent alone and read back, then the first chunk, then the rest.
         An existing ledger of the same plan is resumed.
@@ -166,11 +166,11 @@ class ArchivePlan(PlanData):
             progress: show a progress bar; needs the extra `progress`.
             on_event: called with a `RunEvent` after each step is in the ledger; an exception that
                 it raises stops the job.
-            trust_contract: send also what the platform's own swagger does not list, or what
-                cannot be read; it is logged, and kept in the ledger and in the result's warnings.
-                A write that is described differently is refused all the same.
-            allow_changes: go on if a learning plan is changed while the job runs. Its records
-                would hold the change, so the job stops otherwise.
+            trust_contract: make calls that the platform's own swagger does not list, or whose
+                document cannot be read; this is logged, and kept in the ledger and the warnings.
+                A write that is described differently is refused in any case.
+            allow_changes: continue if a learning plan is changed while the job runs. By default the
+                job stops, because the archived records would keep the change.
             note: a text, such as a ticket number, that is kept in the ledger and in each row of
                 the outcomes.
 
@@ -178,9 +178,9 @@ class ArchivePlan(PlanData):
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
             UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
                 no archived list or no list of jobs; nothing was sent.
-            LedgerError: the ledger is another plan's (the text says whether that one is
-                finished), or in use.
-            InvalidInputError: the client is another platform's, or an argument cannot be used.
+            LedgerError: the ledger belongs to another plan (the text says whether that one is
+                finished), or is in use.
+            InvalidInputError: the client is for another platform, or an argument cannot be used.
             RunStoppedError: something was not as it should be; the ledger can be resumed.
             ApiError: a call failed; the ledger can be resumed.
         """
