@@ -23,7 +23,9 @@ _WORDS = {
     **{word.replace("_", ""): word for word in (*_USERS, *_TARGETS)},
     "courseinternalid": "course_id",  # in the platform's reports; a "unique ID" is not this id
 }
-_WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
+_WANTED = (
+    "username or user_id, and one of course_code, course_id, learning_plan_code, learning_plan_id"
+)
 
 _MODES = {
     "unenroll": ArchiveMode.UNENROLL,
