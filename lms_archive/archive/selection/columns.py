@@ -140,7 +140,9 @@ class Headings:
         missing = sorted(word for word in self._renamed.values() if word not in places)
         if missing or not self.are_complete(header):
             found = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
-            wanted = f"{_WANTED}; for other names give columns={{'username': 'Benutzername', ...}}"
+            has_users = any(word in places for word in _USERS)
+            example = "'course_code': 'Kurscode'" if has_users else "'username': 'Benutzername'"
+            wanted = f"{_WANTED}; for other names give columns={{{example}, ...}}"
             if missing:
                 wanted = f"{', '.join(missing)} by the names in columns="
             raise InvalidInputError(
