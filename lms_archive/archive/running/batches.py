@@ -110,9 +110,13 @@ class Batches:
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
             if not self._is_prefetched(queue):
+                self._prefetched.pop(target.key, None)
                 self._prefetch(queue)
-            if self._is_prefetched(queue) and (active := self._prefetched[target.key].active):
-                return active
+            prefetched = self._prefetched.pop(
+                target.key, None
+            )  # is not kept: there may be thousands
+            if prefetched is not None and prefetched.active:
+                return prefetched.active
         # Where nothing was found, only the target's own list says whether the target exists.
         return read_active(self.client, target, members)
 
@@ -130,7 +134,8 @@ class Batches:
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
         for other in dropwhile(lambda candidate: candidate is not queue, queues):
-            if len(other.pending) != 1 or other.pending[0][0].form == "select_all":
+            is_small = len(other.pending) == 1 and other.pending[0][0].form == "hand_picked"
+            if not is_small or self._is_prefetched(other):
                 continue
             users = [member.user_id for member in other.pending[0][1]]
             left -= len(users)
