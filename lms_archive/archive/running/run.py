@@ -38,6 +38,7 @@ from lms_archive.errors import (
     JobTimeoutError,
     NotFoundError,
     RunStoppedError,
+    StopRequestedError,
     UnexpectedArchiveError,
 )
 from lms_archive.records.status import ArchiveMode
@@ -120,7 +121,8 @@ class Run:
     def go(self, *, is_first: bool) -> None:
         """Finish what an earlier run left, prove the contract, then send the rest.
 
-        Where something stops the run, what is in flight is read back before that is raised.
+        Where something stops the run, what is in flight is read back before that is raised;
+        where it is asked to stop, that is left to `resume`.
         """
         try:
             if self.state.unreported:
@@ -134,6 +136,8 @@ class Run:
             self._prove()
             self._send_all()
             self._finish()
+        except StopRequestedError:
+            raise
         except (*_REASONS, StoppedByError) as stop:
             self._finish_after(stop)
             raise self._reason(stop) from None
@@ -308,7 +312,7 @@ class Run:
         """Read back what is in flight; nothing that this shows replaces the reason to stop."""
         try:
             self._read_what_ended()
-        except (ApiError, StoppedByError) as error:
+        except (ApiError, StoppedByError, StopRequestedError) as error:
             log.warning("stopped before all was read back: %s (%s)", error, stop)
 
     def _reason(self, stop: Exception) -> Exception:
@@ -332,8 +336,10 @@ class _Reasons:
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Keep a reason that is raised inside."""
+        """Keep a reason that is raised inside, except a request to stop."""
         try:
             yield
+        except StopRequestedError:
+            raise
         except _REASONS as reason:
             self.add(reason)
