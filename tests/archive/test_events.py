@@ -117,7 +117,7 @@ def test_waits_are_told_with_their_reason_and_not_kept(
     assert set(by_reason) == {"job", "rate limit", "settle"}
     assert by_reason["settle"].seconds == stage.client.session.settings.retry.settle
     assert all(one.seconds for one in waits)
-    assert by_reason["job"].job_id in {one for (one,) in stage.sql("SELECT job_id FROM jobs")}
+    assert by_reason["job"].job_id in {one for (one,) in stage.sql("SELECT hash FROM jobs")}
     logged = [one.getMessage() for one in caplog.records if one.name == "lms_archive.wire.waits"]
     assert "waiting 60 s (settle)" in logged
     assert not any(text.startswith("waiting 2 s") for text in logged)
