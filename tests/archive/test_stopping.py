@@ -10,7 +10,7 @@ from virtual_time import Stage
 
 from lms_archive import ArchiveResult, InvalidInputError, RunStoppedError, resume
 from lms_archive.archive import RunEvent
-from lms_archive.errors import StopRequestedError
+from lms_archive.errors import JobTimeoutError, StopRequestedError
 
 
 class Asked:
@@ -129,18 +129,27 @@ def test_a_write_that_waits_has_not_been_sent(stage: Stage, fault: str) -> None:
     assert stage.time.passed < 3600 * 2
 
 
-def test_a_request_does_not_hide_why_a_job_stopped(stage: Stage) -> None:
-    """While the rest is read back, the first reason stays."""
-    stage.load(5)
-    stage.line.once(lambda one: one.is_write, lambda: stage.unenroll(1, 1001))
-    stop = Asked()
-    stage.line.after.append(
-        lambda one: stop.ask() if "archived" in one.path and stage.writes else None
-    )
-    with pytest.raises(RunStoppedError):
+@pytest.mark.parametrize("number", [2, 3], ids=["first chunk", "later"])
+def test_a_request_does_not_hide_why_a_job_stopped(stage: Stage, number: int) -> None:
+    """While the rest is waited for and read back, the first reason stays."""
+    stage.load(3, 3, 3)
+    stop, sent = Asked(), 0
+
+    def hang(_: Any) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == number:
+            stage.hang_jobs()
+
+    stage.line.after.append(lambda one: hang(one) if one.is_write else None)
+    stage.line.after.append(lambda _: stop.ask() if stage.time.passed >= 3600 else None)
+    with pytest.raises(JobTimeoutError):
         stage.apply(stop=stop)
     assert stop.is_asked
     stage.client.courses.get(1)  # no hook is left behind
+    stage.line.after.clear()
+    stage.end_jobs()
+    stage.check(resume(stage.ledger, stage.client), archived=9)
 
 
 def test_another_thread_of_the_same_client_is_not_stopped(stage: Stage) -> None:
@@ -186,6 +195,7 @@ def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(stage: Stage
     for after in (2, 5):
         stage.sandbox.faults.add("cut_after", method="PUT", after=after)
     stage.sandbox.faults.add("cut_before", method="PUT", after=3)
+    stage.sandbox.faults.add("429", method="PUT", after=4, retry_after=2)
     plan, stops = stage.plan(), 0
 
     class Nth(Asked):

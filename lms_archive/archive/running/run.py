@@ -179,7 +179,8 @@ class Run:
                 break
             with reasons.collected():
                 outcomes += self.submitter.submit(queue, count)
-            read, reason = self._read_what_ended(alone=count is not None, only=queue)
+            with reasons.kept():
+                read, reason = self._read_what_ended(alone=count is not None, only=queue)
             outcomes += read
             reasons.add(reason)
         return outcomes, reasons.first
@@ -251,7 +252,8 @@ class Run:
         outcomes: list[Outcome] = []
         reasons = _Reasons()
         for queue in queues:
-            read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
+            with reasons.kept():
+                read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
             outcomes += read
             reasons.add(reason)
         return outcomes, reasons.first
@@ -294,7 +296,8 @@ class Run:
                 self.in_flight.settle(unnamed)
         queues = self.state.queues.values() if only is None else (only,)
         unverified = [queue for queue in queues if queue.unverified]
-        outcomes, reason = self._read_back_all(unverified, alone=alone)
+        with reasons.kept():
+            outcomes, reason = self._read_back_all(unverified, alone=alone)
         reasons.add(reason)
         return outcomes, reasons.first
 
@@ -337,9 +340,20 @@ class _Reasons:
     @contextmanager
     def collected(self) -> Iterator[None]:
         """Keep a reason that is raised inside, except a request to stop."""
+        with self.kept():
+            try:
+                yield
+            except StopRequestedError:
+                raise
+            except _REASONS as reason:
+                self.add(reason)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Raise the first reason in place of a request to stop that is raised inside."""
         try:
             yield
         except StopRequestedError:
-            raise
-        except _REASONS as reason:
-            self.add(reason)
+            if self.first is None:
+                raise
+            raise self.first from None
