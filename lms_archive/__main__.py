@@ -32,6 +32,7 @@ from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
 from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.verify import check_contract
+from lms_archive.wire.waits import LONG_WAIT
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
@@ -93,6 +94,8 @@ def _resume(ledger: str, prefix: str) -> int:
 
 
 def _print_event(event: RunEvent) -> None:
+    if event.seconds is not None and event.seconds < LONG_WAIT:
+        return
     target = f" {event.target}" if event.target else ""
     reason = f" ({event.reason})" if event.reason else ""
     text = f"{event.settled:,} of {event.total:,} rows done: {event.kind}{target}{reason}"

@@ -229,7 +229,7 @@ def read_findings(
         unsettled := [current.member for current in findings.values() if not current.settled]
     ):
         wait = min(wait * 2, LAG - waited)
-        client.session.clock.sleep(wait)
+        client.session.waits.wait(wait, "settle")
         waited += wait
         findings.update(findings_of(unsettled, look_at(unsettled, {})))
     return list(findings.values())
