@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
-from lms_archive.archive.selection import Label, Row, Target
+from lms_archive.archive.selection import Label, Row, Target, plain_label
 from lms_archive.records.archived import ArchivedRecord
 
 __all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "PendingRow", "Skip"]
@@ -118,6 +118,18 @@ class Outcome:
         courses = any(course.status not in AS_ASKED for course in self.courses)
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as nested dicts of JSON values; times are in ISO 8601, UTC."""
+        return {
+            **asdict(self, recurse=False),
+            "row": dict(self.row),
+            "target": self.target and asdict(self.target),
+            "record": self.record and self.record.to_dict(),
+            "courses": [asdict(course) for course in self.courses],
+            "differences": list(self.differences),
+            "label": plain_label(self.label),
+        }
 
     @classmethod
     def of(cls, row: Row, code: str, reason: str, **details: Any) -> Outcome:
