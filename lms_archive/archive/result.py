@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from lms_archive.archive.ledger import (
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
     Part,
+    Strip,
+    attention_grid,
+    code_grid,
     html,
     outcome_grid,
     result_lines,
@@ -168,7 +171,12 @@ class ArchiveResult(Table):
         return self.outcomes._table()  # noqa: SLF001  its outcomes are its table
 
     def _repr_html_(self) -> str:
-        return html([*self._lines(), outcome_grid(self.outcomes)])
+        counts = {**self.counts, "pending": len(self.pending)}
+        parts = [*self._lines(), Strip(counts), code_grid(code_counts_in(self.ledger))]
+        attention = attention_grid(chain(self.failed, self.unknown, self.incomplete))
+        if attention is not None:
+            parts.append(attention)
+        return html([*parts, outcome_grid(self.outcomes)])
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
         """Save the certificates that were present at the time of archiving, as PDFs.

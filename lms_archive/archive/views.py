@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 from operator import index
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_BLOCK: Final = 200
 
 _RECORDS = {
     "course": ArchivedCourseEnrollment,
@@ -152,7 +154,7 @@ class Outcomes(RowView[Outcome]):
         """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
         rows = ((outcome.row, _added(outcome, note)) for outcome in self)
-        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(self.ledger)), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -186,7 +188,7 @@ class SkippedRows(RowView[Outcome]):
         return with_added(OUTCOME_COLUMNS, _columns_of(self.selection), rows)
 
     def _repr_html_(self) -> str:
-        return html([Line("Skipped", strong=True), outcome_grid(self)])
+        return html([Line("Outcomes: skipped", strong=True), outcome_grid(self)])
 
 
 @frozen(repr=False)
@@ -212,7 +214,7 @@ class Pending(RowView[PendingRow]):
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return the columns of the outcomes, so that `from_csv` recognizes the file."""
         rows = ((row.row, _added_while_pending(row)) for row in self)
-        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(self.ledger)), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
 
 @frozen(repr=False)
@@ -288,7 +290,15 @@ def plan_table(
 def _columns_of(selection: Selection) -> list[Column]:
     """Return the columns of the user; every column is one, even without a cell."""
     headers = (dict.fromkeys(part.header) for part in selection.rows)
-    return inferred_columns(chain(headers, (row.cells for row in selection)))
+    return inferred_columns(chain(headers, _samples(_cells_of(selection))))
+
+
+def _cells_of(selection: Selection) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
+    """Yield the cells of the rows, as `cells_in` does: the names of the columns, and rows."""
+    for part in selection.rows:
+        cells = (cells for _, _, *cells in part.entries)
+        while block := list(islice(cells, _BLOCK)):
+            yield part.header, block
 
 
 def _length(view: Outcomes | Pending | Records) -> str:
@@ -299,13 +309,15 @@ def _length(view: Outcomes | Pending | Records) -> str:
         return f"(ledger {str(view.ledger)!r} cannot be read)"
 
 
-def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
+def _samples(
+    blocks: Iterable[tuple[tuple[str, ...], Sequence[Sequence[Any]]]],
+) -> Iterator[dict[str, Any]]:
     """Yield rows from which the columns of the user can be inferred.
 
     They have every column, and in each column a value of every type in it. Of whole numbers they
     have the smallest and the largest, because not all of them fit into a column.
     """
-    for header, rows in cells_in(ledger):
+    for header, rows in blocks:
         columns = list(zip_longest(*rows))
         yield dict.fromkeys(header[: len(columns)])
         for name, cells in zip(header, columns, strict=False):
