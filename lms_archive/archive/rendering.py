@@ -179,12 +179,22 @@ def plan_summary(plan: PlanData) -> list[Part]:
     else:
         parts.append(Line("Nothing to archive."))
     parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
+    unexplained = sum(skip.is_unexplained for skip in plan.skips)
+    if unexplained:
+        parts.append(Line(_unexplained(unexplained)))
     parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
     by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
     total = f"{sum(plan.calls.values()):,} and the polls of background jobs ({by_operation})"
     parts.append(Line(f"Calls: {total if plan.calls else 'none'}."))
     parts.append(Line(f"Time: at least {_time(plan.duration)}."))
     return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]
+
+
+def _unexplained(count: int) -> str:
+    """Say how many rows `explain=True` can explain, and what it costs."""
+    rows = f"{_number(count, 'row')} can be explained"
+    calls = "one to three calls" if count == 1 else "about three calls a row at most"
+    return f"{rows}: plan(client, explain=True) takes {calls}."
 
 
 def _terms(terms: Terms) -> Iterator[Line]:

@@ -10,7 +10,16 @@ from attrs import asdict, field, frozen
 from lms_archive.archive.selection import Label, Row, Target, plain_label
 from lms_archive.records.archived import ArchivedRecord
 
-__all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "PendingRow", "Skip"]
+__all__ = [
+    "AS_ASKED",
+    "CODES",
+    "KINDS",
+    "NOT_CHECKED",
+    "CourseOutcome",
+    "Outcome",
+    "PendingRow",
+    "Skip",
+]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
@@ -31,6 +40,9 @@ CODES: Final[Mapping[str, str]] = {
     "ambiguous_learning_plan": "skipped",
     "disagree": "skipped",
     "not_enrolled": "skipped",
+    "unknown_user": "skipped",
+    "other_status": "skipped",
+    "archived_earlier": "skipped",
     "status": "skipped",
     "no_status": "skipped",
     "staff": "skipped",
@@ -50,6 +62,9 @@ CODES: Final[Mapping[str, str]] = {
     "unreadable": "unknown",
 }
 """The kind of each code. `docs/reference/outcomes.md` explains causes and remedies."""
+
+NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
+"""The part of a reason that `plan(..., explain=True)` replaces."""
 
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
@@ -189,3 +204,8 @@ class Skip:
     along: int | None = None
     course_id: int | None = None
     username: str | None = None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether `plan(..., explain=True)` can say why there is no enrollment."""
+        return self.code == "not_enrolled" and NOT_CHECKED in self.reason
