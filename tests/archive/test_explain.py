@@ -114,3 +114,20 @@ def test_explain_is_a_flag(stage: Stage) -> None:
     stage.load(1)
     with pytest.raises(InvalidInputError, match="explain takes a bool"):
         stage.job(1).plan(stage.client, explain="yes")  # type: ignore[arg-type]
+
+
+def test_rows_of_learning_plans_are_explained(stage: Stage) -> None:
+    """Another status in a learning plan, and a user who is not in it."""
+    stage.load(2)
+    stage.sandbox.load(
+        learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C1"}],
+        learning_plan_enrollments=[
+            {"user_id": 1001, "learning_plan_id": 5, "enrollment_status": "in_progress"}
+        ],
+    )
+    rows = [{"username": f"u{one}", "learning_plan_code": "P5"} for one in (1001, 1002)]
+    plan = from_rows(rows).plan(stage.client, explain=True)
+    assert told(plan) == [
+        ("other_status", "the enrollment in P5 is in progress, not completed", 1001),
+        ("not_enrolled", "not enrolled in P5, and has no archived enrollment there", 1002),
+    ]
