@@ -44,7 +44,7 @@ class ArchivePlan(PlanData, Table):
         skips: rows that are not sent; `skipped` shows them as outcomes.
         warnings: what to consider first.
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
-        duration: about how long that takes, at half a second a call and at the limit of calls an hour.
+        duration: about how long that takes, at half a second a call.
         read_at: the platform's time (UTC) when the reading began.
         selection: the rows asked for.
         digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
