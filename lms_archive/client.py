@@ -45,6 +45,14 @@ class Client:
     pickle carries the auth value, never a token; the pickle of a client made by `from_env`
     carries neither, and reads the environment again where it is unpickled.
 
+    Attributes:
+        courses: list and find courses.
+        learning_plans: list and find learning plans, and their courses.
+        users: list and find users, and those who have been inactive.
+        enrollments: list the active enrollments of a course or learning plan.
+        archived: list archived enrollments, download certificates, and delete records.
+        background_jobs: list background jobs.
+
     Args:
         base_url: `https://<platform>`; plain http is for loopback only.
         auth: the login.
@@ -63,6 +71,13 @@ class Client:
     Raises:
         InvalidInputError: the base URL or another argument cannot be used.
     """
+
+    courses: Courses
+    learning_plans: LearningPlans
+    users: Users
+    enrollments: Enrollments
+    archived: Archived
+    background_jobs: BackgroundJobs
 
     def __init__(
         self,
@@ -127,12 +142,12 @@ class Client:
 
     def _connect(self, session: Session) -> None:
         self.session = session
-        self.courses: Courses = Courses(session)
-        self.learning_plans: LearningPlans = LearningPlans(session)
-        self.users: Users = Users(session)
-        self.enrollments: Enrollments = Enrollments(session)
-        self.archived: Archived = Archived(session)
-        self.background_jobs: BackgroundJobs = BackgroundJobs(session)
+        self.courses = Courses(session)
+        self.learning_plans = LearningPlans(session)
+        self.users = Users(session)
+        self.enrollments = Enrollments(session)
+        self.archived = Archived(session)
+        self.background_jobs = BackgroundJobs(session)
 
     def _use_clock(self, clock: Clock) -> None:
         """Replace the clock, so that tests need not wait."""

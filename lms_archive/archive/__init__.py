@@ -12,7 +12,7 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CourseOutcome, Outcome, PendingRow
 from lms_archive.archive.values.plan_data import PlanData
-from lms_archive.archive.views import Outcomes, Pending, Records
+from lms_archive.archive.views import Outcomes, Pending, Records, SkippedRows
 
 __all__ = [
     "ArchiveJob",
@@ -31,6 +31,7 @@ __all__ = [
     "Records",
     "RunEvent",
     "SavedCertificates",
+    "SkippedRows",
     "Target",
     "Terms",
     "redact",

@@ -19,14 +19,7 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.tables.columns import Column, columns_of
 
-__all__ = [
-    "OUTCOME_COLUMNS",
-    "PLAN_COLUMNS",
-    "find_added",
-    "rename_added",
-    "unify_spellings",
-    "with_outcomes",
-]
+__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "find_added", "with_added"]
 
 OUTCOME_COLUMNS: Final = (
     Column("outcome", "word", words=KINDS),
@@ -64,7 +57,7 @@ _LISTS: Final = (
 )
 
 
-def rename_added(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
+def _rename_added(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
     """Rename added columns so that none of them has the name of a user's column."""
     taken = {name.casefold() for name in others}
     suffix = next(
@@ -93,7 +86,7 @@ def find_added(header: Sequence[str]) -> frozenset[str] | None:
     return frozenset() if any(columns <= names for columns in lists) else None
 
 
-def unify_spellings(names: Iterable[str]) -> dict[str, str]:
+def _unify_spellings(names: Iterable[str]) -> dict[str, str]:
     """Return the name under which each column of a user is written.
 
     Rows of several sources may name the same column `Username` and `user_name`: both are written
@@ -103,18 +96,21 @@ def unify_spellings(names: Iterable[str]) -> dict[str, str]:
     return {name: first.setdefault(column_word(name) or (name,), name) for name in names}
 
 
-def with_outcomes(
-    columns: Sequence[Column], rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]]
+def with_added(
+    added: Sequence[Column],
+    columns: Sequence[Column],
+    rows: Iterable[tuple[Mapping[str, Any], Sequence[Any]]],
 ) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
-    """Add the columns of a result to the columns and rows of a user.
+    """Add the columns of a plan or of a result to the columns and rows of a user.
 
     Args:
+        added: `PLAN_COLUMNS` or `OUTCOME_COLUMNS`.
         columns: the user's columns.
-        rows: the user's cells of each row, and its values for `OUTCOME_COLUMNS`.
+        rows: the user's cells of each row, and its values for the added columns.
     """
-    written = unify_spellings(column.name for column in columns)
+    written = _unify_spellings(column.name for column in columns)
     kept = [column for column in columns if written[column.name] == column.name]
-    added = rename_added(OUTCOME_COLUMNS, written)
+    added = _rename_added(added, written)
     names = [column.name for column in added]
 
     def table() -> Iterator[Mapping[str, Any]]:

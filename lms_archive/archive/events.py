@@ -90,6 +90,10 @@ class RunEvent:
     seconds: float | None = None
     percent: float | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as a dict that JSON can represent."""
+        return {**asdict(self), "outcomes": dict(self.outcomes)}
+
 
 OnEvent = Callable[[RunEvent], Any]
 

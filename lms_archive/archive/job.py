@@ -324,6 +324,7 @@ class ArchiveJob:
         *,
         on_shared: OnShared = "skip",
         skip_archived_within: timedelta = timedelta(days=30),
+        explain: bool = False,
     ) -> ArchivePlan:
         """Plan the job: decide what `apply` will do, by reading only.
 
@@ -336,6 +337,9 @@ class ArchiveJob:
                 re-enroll job that share a course for a user.
             skip_archived_within: in archive and re-enroll, skip users who were archived in the
                 target less than this ago.
+            explain: find out why rows have no enrollment to archive, which costs calls: the user
+                is unknown, the enrollment has another status, was archived earlier, or was never
+                made. The calls of `apply` are the same.
 
         Raises:
             InvalidInputError: the job has no selection, or `on_shared="fail"` applies.
@@ -348,6 +352,7 @@ class ArchiveJob:
             )
         _check("plan", client, Client)
         _check("skip_archived_within", skip_archived_within, timedelta)
+        _check("explain", explain, bool)
         if skip_archived_within < timedelta():
             raise InvalidInputError(
                 f"skip_archived_within must not be negative: {skip_archived_within}"
@@ -363,6 +368,7 @@ class ArchiveJob:
                 client,
                 on_shared=on_shared,
                 skip_archived_within=skip_archived_within,
+                explained=explain,
             )
         )
         client.session.keep_reading(plan)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
-from lms_archive.archive.added_columns import PLAN_COLUMNS, rename_added, unify_spellings
 from lms_archive.archive.execution import apply_plan
 from lms_archive.archive.ledger import digest_of, load_plan, save_plan
 from lms_archive.archive.options import RUN_DEFAULTS, RunOptions
 from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.selection import Selection
+from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.signatures import shows_options
-from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.archive.values.plan_data import PlanData
+from lms_archive.archive.views import SkippedRows, plan_table
 from lms_archive.client import Client
-from lms_archive.tables.csv import Destination, write_csv
+from lms_archive.tables.columns import Column
+from lms_archive.tables.frames import Table
+from lms_archive.tables.html import counted
 from lms_archive.wire.tracebacks import short_traceback
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["ArchivePlan"]
 
 
-@frozen(kw_only=True)
-class ArchivePlan(PlanData):
+@frozen(kw_only=True, repr=False)
+class ArchivePlan(PlanData, Table):
     """What `apply` will send and what it will skip; made by `ArchiveJob.plan`.
 
     A plan is a ceiling: reading again can only drop rows, never add any. `print(plan)` is the
@@ -42,7 +44,7 @@ class ArchivePlan(PlanData):
         skips: rows that are not sent; `skipped` shows them as outcomes.
         warnings: what to consider first.
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
-        duration: how long that takes at least.
+        duration: about how long that takes, at half a second a call.
         read_at: the platform's time (UTC) when the reading began.
         selection: the rows asked for.
         digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
@@ -61,14 +63,9 @@ class ArchivePlan(PlanData):
         return cls(**asdict(plan, recurse=False), selection=selection)
 
     @property
-    def skipped(self) -> tuple[Outcome, ...]:
-        """The rows that are not sent, as the outcomes they will have."""
-        return tuple(self._skipped())
-
-    def _skipped(self) -> Iterator[Outcome]:
-        for skip in self.skips:
-            row = self.selection[skip.row]
-            yield Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
+    def skipped(self) -> SkippedRows:
+        """The rows that are not sent, as the outcomes that they will have."""
+        return SkippedRows(self.selection, self.skips)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,41 +97,41 @@ class ArchivePlan(PlanData):
         """
         return cls.of(*load_plan(path))
 
-    def to_csv(self, path: Destination) -> None:
-        """Write the plan for sign-off: each row as given, what will be done, and to whom.
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame, as `to_csv` writes them; needs the extra `pandas`.
 
-        A cell that a spreadsheet would read as a formula gets a leading `'`; `from_csv` removes it.
-
-        Args:
-            path: the path of the file, or a file that is open for writing text.
+        The index is that of `result.to_pandas()`.
 
         Raises:
-            InvalidInputError: the file cannot be written; an existing file is left unchanged.
+            LmsArchiveError: pandas is not installed.
         """
-        planned = {
-            member.row: (chunk.chunk_id, member)
-            for chunk in self.chunks
-            for member in chunk.members
+        return indexed(super().to_pandas(), self.selection)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary of the plan as JSON values; its rows are in `to_csv`."""
+        return {
+            "platform": self.platform,
+            "digest": self.digest,
+            "mode": str(self.terms.mode),
+            "reset_tracking": self.terms.reset_tracking,
+            "only": list(map(str, self.terms.only)),
+            "include_staff": self.terms.include_staff,
+            "counts": self.counts,
+            "skipped": dict(Counter(skip.code for skip in self.skips)),
+            "warnings": list(self.warnings),
+            "calls": dict(self.calls),
+            "duration_seconds": self.duration.total_seconds(),
+            "read_at": self.read_at and self.read_at.isoformat(),
         }
-        skips = {skip.row: skip for skip in self.skips}
-        written = unify_spellings(name for part in self.selection.rows for name in part.header)
-        names = [column.name for column in rename_added(PLAN_COLUMNS, written)]
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for row in self.selection:
-                values: tuple[Any, ...]
-                if row.index in planned:
-                    chunk_id, member = planned[row.index]
-                    values = ("archive", None, None, chunk_id, member.user_id, member.username)
-                    values += (member.enrolled_at, member.status, member.completed_at)
-                else:
-                    skip = skips[row.index]
-                    values = ("skip", skip.code, skip.reason, None, skip.user_id, skip.username)
-                    values += (None, None, None)
-                cells = {written[name]: cell for name, cell in row.cells.items()}
-                yield {**cells, **dict(zip(names, values, strict=True))}
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        return plan_table(self, self.selection)
 
-        write_csv(path, [*dict.fromkeys(written.values()), *names], rows())
+    def __repr__(self) -> str:
+        counts = self.counts
+        chunks = counted(counts["chunks"], counts["chunks"], "chunk")
+        sent, skipped = counts["to_archive"], counts["skipped"]
+        return f"<ArchivePlan {sent:,} to archive, {skipped:,} skipped, {chunks}>"
 
     def __str__(self) -> str:
         return text(plan_summary(self))

@@ -18,12 +18,15 @@ from lms_archive.archive.values.outcomes import Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import printable
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
-from lms_archive.tables.html import MAX_ROWS, block, counted, line, shown, table
+from lms_archive.tables.html import COLORS, MAX_ROWS, bar, block, counted, line, shown, table
 
 __all__ = [
     "Grid",
     "Line",
     "Part",
+    "Strip",
+    "attention_grid",
+    "code_grid",
     "html",
     "job_summary",
     "outcome_grid",
@@ -61,15 +64,24 @@ class Grid:
         header: the names of the columns.
         rows: the rows that are shown.
         numbers: the columns with counts.
+        bars: the columns of counts that HTML shows with bars too, and the color in each row.
     """
 
     title: str
     header: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
     numbers: frozenset[str] = frozenset()
+    bars: Mapping[str, Sequence[str]] = {}
 
 
-Part = Line | Grid
+@frozen
+class Strip:
+    """The shares of the kinds of outcomes as one bar; as text, their counts are in a line."""
+
+    counts: Mapping[str, int]
+
+
+Part = Line | Grid | Strip
 
 
 def text(parts: Iterable[Part]) -> str:
@@ -86,6 +98,8 @@ def html(parts: Iterable[Part]) -> str:
 def _text_of(part: Part) -> Iterator[str]:
     if isinstance(part, Line):
         yield printable(part.text)
+        return
+    if isinstance(part, Strip):
         return
     yield from ("", printable(part.title))
     counts = [name in part.numbers for name in part.header]
@@ -110,9 +124,14 @@ def _fitted(cell: str, width: int, is_count: bool) -> str:  # noqa: FBT001  by m
 def _html_of(part: Part) -> Iterator[str]:
     if isinstance(part, Line):
         yield line(part.text, strong=part.strong)
+    elif isinstance(part, Strip):
+        counts = {kind: count for kind, count in part.counts.items() if count}
+        total = sum(counts.values())
+        label = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+        yield bar([(100 * count / total, COLORS[kind]) for kind, count in counts.items()], label)
     else:
         yield line(part.title)
-        yield table(part.header, part.rows, numbers=part.numbers)
+        yield table(part.header, part.rows, numbers=part.numbers, bars=part.bars)
 
 
 def job_summary(terms: Terms, selection: Selection) -> list[Part]:
@@ -160,12 +179,22 @@ def plan_summary(plan: PlanData) -> list[Part]:
     else:
         parts.append(Line("Nothing to archive."))
     parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
+    unexplained = sum(skip.is_unexplained for skip in plan.skips)
+    if unexplained:
+        parts.append(Line(_unexplained(unexplained)))
     parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
     by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
     total = f"{sum(plan.calls.values()):,}, plus polls of background jobs ({by_operation})"
     parts.append(Line(f"Calls: {total if plan.calls else 'none'}."))
-    parts.append(Line(f"Time: at least {_time(plan.duration)}."))
+    parts.append(Line(f"Time: about {_time(plan.duration)}."))
     return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]
+
+
+def _unexplained(count: int) -> str:
+    """Say how many rows `explain=True` can explain, and what it costs."""
+    rows = f"{_number(count, 'row')} can be explained"
+    calls = "one to three calls" if count == 1 else "about three calls a row at most"
+    return f"{rows}: plan(client, explain=True) takes {calls}."
 
 
 def _terms(terms: Terms) -> Iterator[Line]:
@@ -206,7 +235,8 @@ def _target_grid(targets: Mapping[PlannedTarget, Sequence[int]]) -> Grid:
     rows = [(target, target.title, sum(sizes), len(sizes)) for target, sizes in first]
     numbers = frozenset({"to archive", "chunks"})
     title = counted(len(rows), len(targets), "target")
-    return Grid(title, ("target", "title", "to archive", "chunks"), rows, numbers)
+    bars = {"to archive": [COLORS["archived"]] * len(rows)}
+    return Grid(title, ("target", "title", "to archive", "chunks"), rows, numbers, bars)
 
 
 def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
@@ -233,6 +263,23 @@ def result_lines(counts: Mapping[str, int], ledger: Path, notes: Iterable[str]) 
     """Summarize a result: its counts, its ledger, and notes."""
     by_kind = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
     return [Line(f"{by_kind} ({ledger})", strong=True), *map(Line, notes)]
+
+
+def code_grid(counts: Sequence[tuple[str, str, int]]) -> Grid:
+    """Show how many rows have each kind and code."""
+    rows = [(count, kind, code) for kind, code, count in counts]
+    bars = {"rows": [COLORS[kind] for kind, _, _ in counts]}
+    return Grid("Rows by code", ("rows", "kind", "code"), rows, frozenset({"rows"}), bars)
+
+
+def attention_grid(outcomes: Iterable[Outcome]) -> Grid | None:
+    """Show the first outcomes that a person has to look at, or None if there are none."""
+    remaining = iter(outcomes)
+    rows = [_outcome(outcome) for outcome in islice(remaining, MAX_ROWS)]
+    total = len(rows) + sum(1 for _ in remaining)
+    verb = "needs" if total == 1 else "need"
+    title = f"{counted(len(rows), total, 'row')} {verb} attention"
+    return Grid(title, _OUTCOME, rows) if rows else None
 
 
 def outcome_grid(outcomes: Any) -> Grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from attrs import Attribute, field, frozen
 
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
+    code_counts_in,
     counts_in,
     pending_count_in,
     read_events,
@@ -21,6 +22,9 @@ from lms_archive.archive.ledger import (
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
     Part,
+    Strip,
+    attention_grid,
+    code_grid,
     html,
     outcome_grid,
     result_lines,
@@ -36,7 +40,7 @@ from lms_archive.archive.views import (
     texts_in,
 )
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, RunStoppedError
+from lms_archive.errors import InvalidInputError, LmsArchiveError, RunStoppedError
 from lms_archive.files import path_from
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
@@ -52,7 +56,7 @@ def _is_client(_: object, __: Attribute[Client | None], value: object) -> None:
         check_client(value)
 
 
-@frozen
+@frozen(repr=False)
 class ArchiveResult(Table):
     """The result of a job: an outcome for every row, read from the ledger.
 
@@ -140,11 +144,39 @@ class ArchiveResult(Table):
         """Return every outcome as a DataFrame, as `result.outcomes.to_pandas` does."""
         return self.outcomes.to_pandas()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary of the result as JSON values; its rows are in `outcomes`."""
+        return {
+            "ledger": str(self.ledger),
+            "counts": self.counts,
+            "codes": {code: count for _, code, count in code_counts_in(self.ledger)},
+            "pending": len(self.pending),
+            "is_finished": self.is_finished,
+            "calls": self.calls,
+            "warnings": list(self.warnings),
+            "note": self.note,
+        }
+
+    def __repr__(self) -> str:
+        try:
+            counts, pending = self.counts, len(self.pending)
+        except LmsArchiveError:
+            return f"<ArchiveResult of {str(self.ledger)!r}, which cannot be read>"
+        counts = {k: n for k, n in counts.items() if n or k != "unknown"}
+        if pending:
+            counts["pending"] = pending
+        return f"<ArchiveResult {', '.join(f'{n:,} {kind}' for kind, n in counts.items())}>"
+
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         return self.outcomes._table()  # noqa: SLF001  its outcomes are its table
 
     def _repr_html_(self) -> str:
-        return html([*self._lines(), outcome_grid(self.outcomes)])
+        counts = {**self.counts, "pending": len(self.pending)}
+        parts = [*self._lines(), Strip(counts), code_grid(code_counts_in(self.ledger))]
+        attention = attention_grid(chain(self.failed, self.unknown, self.incomplete))
+        if attention is not None:
+            parts.append(attention)
+        return html([*parts, outcome_grid(self.outcomes)])
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
         """Save the certificates that were present at the time of archiving, as PDFs.

@@ -1,16 +1,20 @@
-"""The views of a result: outcomes, pending rows and archived records, read lazily."""
+"""The views of plans and results: outcomes, pending rows and archived records, read lazily.
+
+A view has a length, and each loop, index or slice reads it again; a slice is a list.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice, zip_longest
+from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Generic, TypeVar, overload
 
 from attrs import field, frozen
 
-from lms_archive.archive.added_columns import OUTCOME_COLUMNS, with_outcomes
+from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS, with_added
 from lms_archive.archive.ledger import (
     cells_in,
     counts_in,
@@ -26,9 +30,11 @@ from lms_archive.archive.rendering import (
     outcome_grid,
     record_grid,
 )
-from lms_archive.archive.selection import indexed
+from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow
+from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow, Skip
+from lms_archive.archive.values.plan_data import PlanData
+from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
@@ -38,7 +44,21 @@ from lms_archive.records.archived import (
 from lms_archive.tables.columns import Column, columns_of, inferred_columns, rows_of
 from lms_archive.tables.frames import Table
 
-__all__ = ["Outcomes", "Pending", "Records", "ledger_path_from", "note_in", "texts_in"]
+__all__ = [
+    "Outcomes",
+    "Pending",
+    "Records",
+    "RowView",
+    "SkippedRows",
+    "ledger_path_from",
+    "note_in",
+    "plan_table",
+    "texts_in",
+]
+
+T = TypeVar("T")
+
+_BLOCK: Final = 200
 
 _RECORDS = {
     "course": ArchivedCourseEnrollment,
@@ -51,8 +71,58 @@ def ledger_path_from(value: str | os.PathLike[str]) -> Path:
     return path_from(value, "ledger", "ledger.sqlite")
 
 
-@frozen
-class Outcomes(Table):
+class RowView(Table, Generic[T]):
+    """A table of which the length is known, with index and slices; a slice is a list."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[T]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[T]: ...
+    def __getitem__(self, place: int | slice) -> T | list[T]:
+        length = len(self)
+        if isinstance(place, slice):
+            wanted = range(length)[place]
+            if not wanted:
+                return []
+            first, last = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
+            items = list(self._part(first, last - first + 1))
+            return items[:: wanted.step] if len(wanted) > 1 else items
+        number = index(place)
+        if not -length <= number < length:
+            raise IndexError(f"index {number} is out of range: there are {length:,}")
+        (item,) = self._part(number % length, 1)
+        return item
+
+    def _part(self, first: int, count: int) -> Iterator[T]:
+        """Yield *count* items from number *first* on."""
+        return islice(iter(self), first, first + count)
+
+    def _indexed(self) -> Iterable[Any]:
+        """Return what has the position and the label of each row."""
+        return self
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a DataFrame; needs the extra `pandas`.
+
+        The index holds the label of each row in its DataFrame, or for other rows the position in
+        the input, from 0, so that a view can be joined to the input.
+
+        Raises:
+            LmsArchiveError: pandas is not installed.
+        """
+        return indexed(super().to_pandas(), self._indexed())
+
+
+@frozen(repr=False)
+class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
@@ -71,30 +141,58 @@ class Outcomes(Table):
         counts = counts_in(self.ledger)
         return sum(counts.values()) if self.kind is None else counts[self.kind]
 
-    def to_pandas(self) -> Any:
-        """Return the rows as a DataFrame; needs the extra `pandas`.
+    def _part(self, first: int, count: int) -> Iterator[Outcome]:
+        if self.incomplete_only:
+            return super()._part(first, count)
+        return outcomes_in(self.ledger, self.kind, first, count)
 
-        The index holds the label of each row in its DataFrame, or for other rows the position in
-        the input, from 0, so that a view can be joined to the input.
-
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        return indexed(super().to_pandas(), self)
+    def __repr__(self) -> str:
+        which = "incomplete" if self.incomplete_only else self.kind or "outcomes"
+        return f"<Outcomes {_length(self)} {which}>"
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
         rows = ((outcome.row, _added(outcome, note)) for outcome in self)
-        return with_outcomes(inferred_columns(_samples(self.ledger)), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
         return html([Line(f"Outcomes: {which}", strong=True), outcome_grid(self)])
 
 
-@frozen
-class Pending(Table):
+@frozen(repr=False)
+class SkippedRows(RowView[Outcome]):
+    """The rows that a plan does not send, in input order, as the outcomes that they will have."""
+
+    selection: Selection
+    skips: Sequence[Skip]
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return self._part(0, len(self))
+
+    def __len__(self) -> int:
+        return len(self.skips)
+
+    def _part(self, first: int, count: int) -> Iterator[Outcome]:
+        for skip in self.skips[first : first + count]:
+            row = self.selection[skip.row]
+            yield Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
+
+    def __repr__(self) -> str:
+        return f"<SkippedRows {len(self):,} skipped>"
+
+    def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+        """Return all columns of the user, and the columns of the outcomes."""
+        rows = ((outcome.row, _added(outcome, None)) for outcome in self)
+        return with_added(OUTCOME_COLUMNS, _columns_of(self.selection), rows)
+
+    def _repr_html_(self) -> str:
+        return html([Line("Outcomes: skipped", strong=True), outcome_grid(self)])
+
+
+@frozen(repr=False)
+class Pending(RowView[PendingRow]):
     """Rows without an outcome, in input order, read from the ledger during iteration.
 
     Some of them may already have been sent: call `resume` before you plan them again.
@@ -110,22 +208,17 @@ class Pending(Table):
     def __len__(self) -> int:
         return pending_count_in(self.ledger)
 
-    def to_pandas(self) -> Any:
-        """Return the rows as a DataFrame, with the index that the outcomes have.
-
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        return indexed(super().to_pandas(), self)
+    def __repr__(self) -> str:
+        return f"<Pending {_length(self)} pending>"
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return the columns of the outcomes, so that `from_csv` recognizes the file."""
         rows = ((row.row, _added_while_pending(row)) for row in self)
-        return with_outcomes(inferred_columns(_samples(self.ledger)), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
 
-@frozen
-class Records(Table):
+@frozen(repr=False)
+class Records(RowView[ArchivedRecord]):
     """The archived records of a result, in input order, read from the ledger during iteration.
 
     As a table they have the columns of `ArchivedCourseEnrollment` or of
@@ -136,21 +229,19 @@ class Records(Table):
     ledger: Path = field(converter=ledger_path_from)
 
     def __iter__(self) -> Iterator[ArchivedRecord]:
-        return (outcome.record for outcome in self._outcomes() if outcome.record is not None)
+        return (outcome.record for outcome in self._indexed() if outcome.record is not None)
 
     def __len__(self) -> int:
         return counts_in(self.ledger)["archived"]
 
-    def to_pandas(self) -> Any:
-        """Return the records as a DataFrame, with the index that the outcomes have.
+    def _part(self, first: int, count: int) -> Iterator[ArchivedRecord]:
+        part = outcomes_in(self.ledger, "archived", first, count)
+        return (outcome.record for outcome in part if outcome.record is not None)
 
-        Raises:
-            LmsArchiveError: pandas is not installed.
-        """
-        with_record = (outcome for outcome in self._outcomes() if outcome.record is not None)
-        return indexed(super().to_pandas(), with_record)
+    def __repr__(self) -> str:
+        return f"<Records {_length(self)} archived>"
 
-    def _outcomes(self) -> Outcomes:
+    def _indexed(self) -> Outcomes:
         return Outcomes(self.ledger, "archived")
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
@@ -172,13 +263,61 @@ def note_in(ledger: Path) -> str | None:
     return "; ".join(map(str, texts_in(ledger, Noted))) or None
 
 
-def _samples(ledger: Path) -> Iterator[dict[str, Any]]:
+def plan_table(
+    plan: PlanData, selection: Selection
+) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
+    """Return the table of a plan: each row of the user, what will be done, and to whom."""
+    planned = {
+        member.row: (chunk.chunk_id, member) for chunk in plan.chunks for member in chunk.members
+    }
+    skips = {skip.row: skip for skip in plan.skips}
+
+    def values(row: int) -> tuple[Any, ...]:
+        if row in planned:
+            chunk_id, member = planned[row]
+            return (
+                *("archive", None, None, chunk_id, member.user_id, member.username),
+                *(member.enrolled_at, member.status, member.completed_at),
+            )
+        skip = skips[row]
+        user = (skip.user_id, skip.username)
+        return ("skip", skip.code, skip.reason, None, *user, None, None, None)
+
+    rows = ((row.cells, values(row.index)) for row in selection)
+    return with_added(PLAN_COLUMNS, _columns_of(selection), rows)
+
+
+def _columns_of(selection: Selection) -> list[Column]:
+    """Return the columns of the user; every column is one, even without a cell."""
+    headers = (dict.fromkeys(part.header) for part in selection.rows)
+    return inferred_columns(chain(headers, _samples(_cells_of(selection))))
+
+
+def _cells_of(selection: Selection) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
+    """Yield the cells of the rows, as `cells_in` does: the names of the columns, and rows."""
+    for part in selection.rows:
+        cells = (cells for _, _, *cells in part.entries)
+        while block := list(islice(cells, _BLOCK)):
+            yield part.header, block
+
+
+def _length(view: Outcomes | Pending | Records) -> str:
+    """Return the length of a view for its repr, which must not fail."""
+    try:
+        return f"{len(view):,}"
+    except LmsArchiveError:
+        return f"(ledger {str(view.ledger)!r} cannot be read)"
+
+
+def _samples(
+    blocks: Iterable[tuple[tuple[str, ...], Sequence[Sequence[Any]]]],
+) -> Iterator[dict[str, Any]]:
     """Yield rows from which the columns of the user can be inferred.
 
     They have every column, and in each column a value of every type in it. Of whole numbers they
     have the smallest and the largest, because not all of them fit into a column.
     """
-    for header, rows in cells_in(ledger):
+    for header, rows in blocks:
         columns = list(zip_longest(*rows))
         yield dict.fromkeys(header[: len(columns)])
         for name, cells in zip(header, columns, strict=False):

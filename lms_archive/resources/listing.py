@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
 from lms_archive.errors import InvalidInputError
@@ -48,6 +49,17 @@ class Listing(Table, Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         return (record for page in self._pages() for record in page.items)
+
+    def head(self, count: int = 10) -> list[T]:
+        """Return the first *count* records; reads only the pages that hold them.
+
+        Raises:
+            InvalidInputError: `count` is not a whole number of at least 0.
+            ApiError: a call failed.
+        """
+        if type(count) is not int or count < 0:
+            raise InvalidInputError(f"count must be a whole number of at least 0, not {count!r}")
+        return list(islice(self, count))
 
     def __repr__(self) -> str:
         return f"<Listing of {self._cls.__name__}: read when it is iterated>"

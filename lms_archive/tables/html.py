@@ -1,8 +1,8 @@
-"""Tables for notebooks: plain, escaped HTML in the colours of the page."""
+"""Tables and bars for notebooks: plain, escaped HTML in the colors of the page, light or dark."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from html import escape
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lms_archive.errors import printable
 
-__all__ = ["MAX_ROWS", "block", "counted", "line", "shown", "table"]
+__all__ = ["COLORS", "MAX_ROWS", "bar", "block", "counted", "line", "shown", "table"]
 
 MAX_ROWS: Final = 30
 _LONGEST: Final = 200
@@ -18,6 +18,19 @@ _WIDE: Final = 40
 _CELL: Final = "vertical-align:top;padding:0.2em 0.8em 0.2em 0;"
 _SHORT: Final = "white-space:nowrap"
 _LONG: Final = "white-space:normal;overflow-wrap:anywhere;min-width:16em;max-width:32em"
+
+_BAR: Final = "width:8em;margin-left:0.3em"
+_BESIDE_BARS: Final = "padding-right:9.1em;"
+_NARROWEST: Final = 1.0
+
+COLORS: Final[Mapping[str, str]] = {
+    "archived": "seagreen",
+    "skipped": "gray",
+    "failed": "crimson",
+    "unknown": "chocolate",
+    "pending": "steelblue",
+}
+"""The color of each kind of outcome, of medium lightness: readable on white and on black."""
 
 
 def counted(first: int, total: int | None, word: str) -> str:
@@ -39,23 +52,58 @@ def line(text: str, *, strong: bool = False) -> str:
     return f'<p style="margin:0.3em 0">{content}</p>'
 
 
+def bar(parts: Sequence[tuple[float, str]], label: str = "", style: str = "width:100%") -> str:
+    """Return a bar as inline SVG; parts too small to be seen are drawn wider.
+
+    Args:
+        parts: the length of each part, out of 100 in all, and its color.
+        label: a description for screen readers.
+        style: the CSS that gives the width of 100.
+    """
+    start, drawn = 0.0, []
+    scale = 100 / max(100, sum(max(length, _NARROWEST) for length, _ in parts))
+    for length, color in parts:
+        size = max(length, _NARROWEST) * scale
+        drawn.append(
+            f'<rect x="{start:.2f}" y="0" width="{size:.2f}" height="10" fill="{color}"></rect>'
+        )
+        start += size
+    described = f'role="img" aria-label="{_escaped(label)}"' if label else 'aria-hidden="true"'
+    style = f"{style};height:0.7em;max-width:40em;vertical-align:baseline"
+    return (
+        f'<svg viewBox="0 0 100 10" preserveAspectRatio="none" {described} style="{style}">'
+        f"{''.join(drawn)}</svg>"
+    )
+
+
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Collection[str] = ()
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    numbers: Collection[str] = (),
+    bars: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return a table of at most 30 rows, without columns that are empty in all of them.
 
-    The columns in *numbers* are counts.
+    The columns in *numbers* are counts; those in *bars* have a bar beside each count, of these
+    colors.
     """
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")
     kept = [i for i in range(len(header)) if not body or any(row[i] not in empty for row in body)]
     sides = ["right" if name in numbers else "left" for name in header]
+    drawn = {
+        header.index(name): [*_bars(body, name, header, of)] for name, of in (bars or {}).items()
+    }
     head = "".join(
-        f'<th style="text-align:{sides[i]};{_CELL}{_SHORT};border-bottom:1px solid">'
-        f"{_escaped(header[i])}</th>"
+        f'<th style="text-align:{sides[i]};{_CELL}{_BESIDE_BARS if i in drawn else ""}{_SHORT};'
+        f'border-bottom:1px solid">{_escaped(header[i])}</th>'
         for i in kept
     )
-    cells = ("".join(_cell(row[i], sides[i]) for i in kept) for row in body)
+    cells = (
+        "".join(_cell(row[i], sides[i], drawn[i][n] if i in drawn else "") for i in kept)
+        for n, row in enumerate(body)
+    )
     rest = "".join(f"<tr>{row}</tr>" for row in cells)
     style = "border-collapse:collapse;margin:0.3em 0;color:inherit"
     return f'<table style="{style}"><thead><tr>{head}</tr></thead><tbody>{rest}</tbody></table>'
@@ -68,10 +116,20 @@ def shown(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}Z" if isinstance(value, datetime) else str(value)
 
 
-def _cell(value: Any, side: str) -> str:
+def _bars(
+    body: Sequence[Sequence[Any]], name: str, header: Sequence[str], colors: Sequence[str]
+) -> Iterable[str]:
+    """Yield the bar of each row; the largest count has the longest."""
+    counts = [row[header.index(name)] for row in body]
+    largest = max(counts, default=0) or 1
+    for count, color in zip(counts, colors, strict=False):
+        yield bar([(100 * count / largest, color)], style=_BAR)
+
+
+def _cell(value: Any, side: str, drawn: str) -> str:
     text = _escaped(f"{value:,}" if side == "right" else value)
     width = _SHORT if len(text) <= _WIDE else _LONG
-    return f'<td style="text-align:{side};{_CELL}{width}">{text}</td>'
+    return f'<td style="text-align:{side};{_CELL}{width}">{text}{drawn}</td>'
 
 
 def _escaped(value: Any) -> str:

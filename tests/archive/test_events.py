@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import sqlite3
 import sys
 from collections import Counter
@@ -224,3 +225,12 @@ def test_no_note_is_none(stage: Stage) -> None:
     stage.load(1)
     client = stage.connect(limits=Limits())
     assert stage.job().plan(client).apply(client, ledger=stage.ledger).note is None
+
+
+def test_events_are_json(stage: Stage) -> None:
+    """A tool can send each event on."""
+    stage.load(3)
+    events: list[RunEvent] = []
+    stage.plan().apply(stage.client, ledger=stage.ledger, on_event=events.append)
+    sent = [json.loads(json.dumps(event.to_dict())) for event in events]
+    assert [RunEvent(**values) for values in sent] == events

@@ -16,7 +16,7 @@ from virtual_time import Stage
 from lms_archive import Client
 from lms_archive.errors import printable
 from lms_archive.sandbox import Sandbox
-from lms_archive.tables.html import block, line, table
+from lms_archive.tables.html import bar, block, line, table
 from lms_archive.wire import ContractReport, OperationCheck
 
 HOSTILE = [
@@ -35,7 +35,10 @@ SHOWN = [
     "bidi\\u202egnp.exe",
     "half \\ud83d",
 ]
-TAGS = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "svg", "rect"}
+NAMES = {"style", "viewbox", "preserveaspectratio", "role", "aria-label", "aria-hidden"}
+NAMES |= {"x", "y", "width", "height", "fill"}
+COLORS = {"seagreen", "gray", "crimson", "chocolate", "steelblue"}
 
 
 class Seen(HTMLParser):
@@ -47,6 +50,7 @@ class Seen(HTMLParser):
         self.names: set[str] = set()
         self.styles: set[str] = set()
         self.lines: list[str] = []
+        self.bars: list[tuple[str | None, list[tuple[str, float]]]] = []
         self.tables: list[list[list[str]]] = []
         self._into: list[str] | None = None
         self.feed(html)
@@ -57,7 +61,12 @@ class Seen(HTMLParser):
         self.tags.append(tag)
         self.names |= {name for name, _ in attrs}
         self.styles |= {value or "" for name, value in attrs if name == "style"}
-        if tag == "table":
+        if tag == "svg":
+            self.bars.append((dict(attrs).get("aria-label"), []))
+        elif tag == "rect":
+            drawn = {name: str(value) for name, value in attrs}
+            self.bars[-1][1].append((drawn["fill"], float(drawn["width"])))
+        elif tag == "table":
             self.tables.append([])
         elif tag == "tr":
             self.tables[-1].append([])
@@ -80,7 +89,9 @@ def seen(thing: Any) -> Seen:
     assert html.encode("utf-8")
     found = Seen(html)
     assert set(found.tags) <= TAGS
-    assert found.names <= {"style"}
+    assert found.names <= NAMES
+    assert {color for _, parts in found.bars for color, _ in parts} <= COLORS
+    assert all(sum(width for _, width in parts) < 100.1 for _, parts in found.bars)
     assert not re.search(r"#[0-9a-f]{3}|rgb|url|background", " ".join(found.styles))
     assert all(len(rows) <= 31 for rows in found.tables)
     return found
@@ -154,7 +165,7 @@ As far as is known, the record of a course does not contain the progress in its 
 
 Warning: up to 4 events may send notifications, one for each archived enrollment; consider disabling them on the platform while the job runs
 Calls: 13, plus polls of background jobs (all_course_enrollments 1, archive_course_enrollments 4, archived_course_enrollments 5, course_enrollments 2, list_jobs 1).
-Time: at least 7 seconds.
+Time: about 7 seconds.
 This is a dry run: nothing was sent."""  # noqa: E501
 
 
@@ -215,7 +226,7 @@ def test_an_empty_plan_shows_no_table(stage: Stage, users: list[int], skipped: s
     found = seen(plan)
     assert found.lines[0] == f"Plan: archive and unenroll 0 enrollments of {plan.platform}"
     assert found.lines[4:6] == ["Nothing to archive.", skipped]
-    assert found.lines[-3:-1] == ["Calls: none.", "Time: at least 0 seconds."]
+    assert found.lines[-3:-1] == ["Calls: none.", "Time: about 0 seconds."]
     assert len(found.tables) == len(users)
 
 
@@ -247,7 +258,7 @@ def test_the_time_has_a_readable_unit(stage: Stage, seconds: int, words: str) ->
     """Time has the unit that a person would take."""
     stage.load(1)
     plan = attrs.evolve(stage.plan(1, users=[5]), duration=timedelta(seconds=seconds))
-    assert f"Time: at least {words}." in str(plan).splitlines()
+    assert f"Time: about {words}." in str(plan).splitlines()
 
 
 def test_a_plan_of_many_targets_is_about_a_screen(stage: Stage) -> None:
@@ -273,7 +284,11 @@ def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
     users = [1001, 5, *range(1002, 1041)]
     result = stage.apply(stage.plan(1, users=users))
     found = seen(result)
-    assert found.lines == [str(result), "30 of 41 outcomes"]
+    assert found.lines == [str(result), "Rows by code", "30 of 41 outcomes"]
+    assert found.tables.pop(0)[1:] == [
+        ["40", "archived", "archived"],
+        ["1", "skipped", "not_enrolled"],
+    ]
     assert str(result) == f"40 archived, 1 skipped, 0 failed, 0 unknown ({result.ledger})"
     header, first, second, *_ = found.tables[0]
     assert header == ["kind", "code", "target", "user", "reason", "archived_at"]
@@ -293,6 +308,37 @@ def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
     assert records.lines == ["30 of 40 archived records"]
     assert records.tables[0][0][:5] == ["record_id", "user_id", "username", "target", "title"]
     assert records.tables[0][1][:3] == ["1", "1001", HOSTILE[0]]
+
+
+def test_rows_that_need_attention_come_first(stage: Stage) -> None:
+    """What failed, is unknown or incomplete has its own table, before all outcomes."""
+    stage.load(50)
+    stage.sandbox.faults.add("job_partial", every=5)
+    result = stage.apply(canary=0)
+    found = seen(result)
+    assert result.counts == {"archived": 40, "skipped": 0, "failed": 10, "unknown": 0}
+    assert found.lines[1:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
+    codes, attention, _ = found.tables
+    assert codes[1:] == [["40", "archived", "archived"], ["10", "failed", "still_active"]]
+    assert {row[0] for row in attention[1:]} == {"failed"}
+
+
+def test_shares_are_drawn(stage: Stage) -> None:
+    """Bars beside the counts, and one bar of all kinds, with its numbers for a screen reader."""
+    stage.load(3, 1)
+    plan = stage.plan(1, 2, users=[1001, 1002, 1003])
+    assert seen(plan).bars == [(None, [("seagreen", 100)]), (None, [("seagreen", 33.33)])]
+    strip, *beside = seen(stage.apply(plan)).bars
+    label, parts = strip
+    assert label == "4 archived, 2 skipped"
+    assert parts == [("seagreen", 66.67), ("gray", 33.33)]
+    assert beside == [(None, [("seagreen", 100)]), (None, [("gray", 50)])]
+
+
+def test_a_bar_of_a_few_is_seen_beside_thousands() -> None:
+    """One of ten thousand is drawn too, and the whole is no longer than the bar."""
+    (drawn,) = seen(bar([(99.99, "gray"), (0.01, "crimson")])).bars
+    assert [round(width) for _, width in drawn[1]] == [99, 1]
 
 
 def test_a_contract_report_shows_thirty_rows() -> None:

@@ -179,3 +179,19 @@ def test_arguments_are_checked_at_once(client: Client) -> None:
         client.users.inactive(since=timedelta(days=-1))
     with pytest.raises(InvalidInputError):
         client.archived.in_course(1, archived_from="yesterday")  # type: ignore[arg-type]
+
+
+def test_the_first_records_of_a_list(platform: tuple[Sandbox, VirtualTime], client: Client) -> None:
+    """`head` reads the pages that hold them, and no more."""
+    users = client.users.list()
+    client.users.me()  # logs in
+    before = len(platform[0].calls)
+    assert [user.user_id for user in users.head(3)] == list(USERS[:3])
+    assert len(platform[0].calls) - before == 1
+    assert users.head(0) == []
+    assert len(platform[0].calls) - before == 1
+    assert len(users.head(30)) == 30
+    assert len(users.head(1000)) == len(list(users))
+    for count in (-1, 2.0, True, "5"):
+        with pytest.raises(InvalidInputError, match="count must be a whole number"):
+            users.head(count)  # type: ignore[arg-type]

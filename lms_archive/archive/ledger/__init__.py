@@ -7,6 +7,7 @@ from lms_archive.archive.ledger.plan_store import load_plan, save_plan
 from lms_archive.archive.ledger.queries import (
     JobStatus,
     cells_in,
+    code_counts_in,
     counts_in,
     outcomes_in,
     pending_count_in,
@@ -22,6 +23,7 @@ __all__ = [
     "JobStatus",
     "Ledger",
     "cells_in",
+    "code_counts_in",
     "counts_in",
     "digest_of",
     "load_plan",

@@ -28,6 +28,7 @@ from lms_archive.records.archived import read_from
 __all__ = [
     "JobStatus",
     "cells_in",
+    "code_counts_in",
     "counts_in",
     "events_of",
     "outcomes_in",
@@ -112,16 +113,36 @@ def pending_in(path: Path) -> Iterator[Row]:
             yield rows.row(values)
 
 
-def outcomes_in(path: Path, kind: str | None = None) -> Iterator[Outcome]:
-    """Yield the outcomes of a ledger, in input order, with one in memory at a time."""
+def code_counts_in(path: Path) -> list[tuple[str, str, int]]:
+    """Return kind, code and number of rows of each code: by kind, the most frequent code first."""
+    query = "SELECT kind, code, count(*) FROM latest GROUP BY kind, code ORDER BY 3 DESC, 2"
+    with open_for_reading(path) as database:
+        counts = [(str(kind), str(code), int(n)) for kind, code, n in database.execute(query)]
+    return sorted(counts, key=lambda count: KINDS.index(count[0]))
+
+
+def outcomes_in(
+    path: Path, kind: str | None = None, first: int = 0, count: int | None = None
+) -> Iterator[Outcome]:
+    """Yield the outcomes of a ledger, in input order, with one in memory at a time.
+
+    Yield *count* outcomes, or all, from number *first* on.
+    """
     with open_for_reading(path) as database:
         if kind is None:
-            yield from outcomes_of(database)
+            yield from outcomes_of(database, first=first, count=count)
         else:
-            yield from outcomes_of(database, "latest.kind", kind)
+            yield from outcomes_of(database, "latest.kind", kind, first=first, count=count)
 
 
-def outcomes_of(database: Connection, column: str = "1", value: str | int = 1) -> Iterator[Outcome]:
+def outcomes_of(
+    database: Connection,
+    column: str = "1",
+    value: str | int = 1,
+    *,
+    first: int = 0,
+    count: int | None = None,
+) -> Iterator[Outcome]:
     """Yield the outcomes that have this value in a column, in input order; by default, all."""
     find = database.execute
     rows = StoredRows.of(database)
@@ -130,9 +151,10 @@ def outcomes_of(database: Connection, column: str = "1", value: str | int = 1) -
     query = (
         f"SELECT outcome, latest.kind, code, reason, latest.user_id, record, rows.*"  # noqa: S608
         f" FROM latest LEFT JOIN rows USING (row) WHERE {column} = ? ORDER BY latest.row"
+        " LIMIT ? OFFSET ?"
     )
     platform = meta_of(database)["platform"]
-    for number, *values in find(query, (value,)):
+    for number, *values in find(query, (value, -1 if count is None else count, first)):
         outcome = outcome_from(
             values[:5],
             rows.row(values[5:]),

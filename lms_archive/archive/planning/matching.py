@@ -15,7 +15,7 @@ from lms_archive.archive.selection import Rows, UserKey, comparable_name
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
-from lms_archive.archive.values.outcomes import Skip
+from lms_archive.archive.values.outcomes import NOT_CHECKED, Skip
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.tables.csv import GUARD_HINT, unguarded
@@ -109,10 +109,7 @@ class Match:
 
     def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
         statuses = " or ".join(status.replace("_", " ") for status in self.terms.only)
-        reason = (
-            f"no {statuses} enrollment found "
-            "(not checked: spelling, other status, archived earlier)"
-        )
+        reason = f"no {statuses} enrollment found {NOT_CHECKED}"
         if not isinstance(key, str):
             return reason
         if self._similar is None:

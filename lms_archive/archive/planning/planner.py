@@ -16,6 +16,7 @@ from lms_archive.archive.planning.estimate import (
     warn_about_time,
 )
 from lms_archive.archive.planning.expansion import expand
+from lms_archive.archive.planning.explanation import explain
 from lms_archive.archive.planning.forms import FORMS, SELECT_ALL
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import (
@@ -69,6 +70,7 @@ def make_plan(
     *,
     on_shared: OnShared,
     skip_archived_within: timedelta,
+    explained: bool = False,
 ) -> tuple[PlanData, Selection]:
     """Read each target once; return what is sent, what is not and why, and the rows asked for.
 
@@ -108,6 +110,8 @@ def make_plan(
         if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
     chunks = tuple(_cut(draft, kept, everything))
+    if explained:
+        explain(draft, selection)
     calls = estimate_calls(chunks, terms, client)
     plan = PlanData(
         platform=client.base_url,

@@ -9,7 +9,7 @@ from lms_archive.archive.selection.in_memory import (
     read_rows,
     read_users,
 )
-from lms_archive.archive.selection.labels import Label, indexed, label_from, to_label
+from lms_archive.archive.selection.labels import Label, indexed, label_from, plain_label, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
     Everything,
@@ -47,6 +47,7 @@ __all__ = [
     "indexed",
     "is_id",
     "label_from",
+    "plain_label",
     "read_exclusions",
     "read_people",
     "read_places",

@@ -17,7 +17,7 @@ from lms_archive.archive.selection.cells import to_python
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Label", "Levels", "indexed", "label_from", "read_labels", "to_label"]
+__all__ = ["Label", "Levels", "indexed", "label_from", "plain_label", "read_labels", "to_label"]
 
 Label = int | str | float | date | timedelta | tuple[Any, ...]
 """A label that can be stored; `date` includes `datetime`, `int` includes `bool`."""
@@ -106,6 +106,17 @@ def _plain(label: Any) -> list[Any]:
     if isinstance(label, timedelta):
         return ["duration", label // _MICROSECOND]
     return ["missing", None] if isinstance(label, float) and isnan(label) else ["value", label]
+
+
+def plain_label(label: Label | None) -> Any:
+    """Return a label as a JSON value for readers; unlike `to_label`, types may be lost."""
+    if isinstance(label, tuple):
+        return list(map(plain_label, label))
+    if isinstance(label, date):
+        return label.isoformat()
+    if isinstance(label, timedelta):
+        return str(label)
+    return None if isinstance(label, float) and isnan(label) else label
 
 
 def label_from(kept: int | str | None) -> Label | None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
-from lms_archive.archive.selection import Label, Row, Target
+from lms_archive.archive.selection import Label, Row, Target, plain_label
 from lms_archive.records.archived import ArchivedRecord
 
-__all__ = ["AS_ASKED", "CODES", "KINDS", "CourseOutcome", "Outcome", "PendingRow", "Skip"]
+__all__ = [
+    "AS_ASKED",
+    "CODES",
+    "KINDS",
+    "NOT_CHECKED",
+    "CourseOutcome",
+    "Outcome",
+    "PendingRow",
+    "Skip",
+]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
 
@@ -31,6 +40,9 @@ CODES: Final[Mapping[str, str]] = {
     "ambiguous_learning_plan": "skipped",
     "disagree": "skipped",
     "not_enrolled": "skipped",
+    "unknown_user": "skipped",
+    "other_status": "skipped",
+    "archived_earlier": "skipped",
     "status": "skipped",
     "no_status": "skipped",
     "staff": "skipped",
@@ -50,6 +62,9 @@ CODES: Final[Mapping[str, str]] = {
     "unreadable": "unknown",
 }
 """The kind of each code. `docs/reference/outcomes.md` explains causes and remedies."""
+
+NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
+"""The part of a reason that `plan(..., explain=True)` replaces."""
 
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
@@ -119,6 +134,18 @@ class Outcome:
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as nested dicts of JSON values; times are in ISO 8601, UTC."""
+        return {
+            **asdict(self, recurse=False),
+            "row": dict(self.row),
+            "target": self.target and asdict(self.target),
+            "record": self.record and self.record.to_dict(),
+            "courses": [asdict(course) for course in self.courses],
+            "differences": list(self.differences),
+            "label": plain_label(self.label),
+        }
+
     @classmethod
     def of(cls, row: Row, code: str, reason: str, **details: Any) -> Outcome:
         """Return an outcome of a row; the code determines the kind.
@@ -177,3 +204,8 @@ class Skip:
     along: int | None = None
     course_id: int | None = None
     username: str | None = None
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether `plan(..., explain=True)` can say why there is no enrollment."""
+        return self.code == "not_enrolled" and NOT_CHECKED in self.reason

@@ -33,7 +33,7 @@ class PlanData:
         skips: the rows that are not sent, and why.
         warnings: what to consider before applying the plan.
         calls: the calls that `apply` will make, by operation, without the polls of jobs.
-        duration: the least time that `apply` will take.
+        duration: about how long `apply` takes, at half a second a call.
         read_at: the platform's time (UTC) when the reading began.
     """
 

@@ -1,0 +1,122 @@
+"""Find out why rows have no enrollment to archive, on request: this costs calls."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+from attrs import evolve, frozen
+
+from lms_archive.archive.planning.reading import Draft
+from lms_archive.archive.planning.resolve import resolve_usernames
+from lms_archive.archive.selection import Selection, UserKey, comparable_name
+from lms_archive.archive.target.lists import Active, Archived, TargetLists
+from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive.client import Client
+from lms_archive.errors import NotFoundError
+
+__all__ = ["explain"]
+
+_EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def explain(draft: Draft, selection: Selection) -> None:
+    """Replace the skips of rows without an enrollment by skips that say why there is none."""
+    places: dict[PlannedTarget, list[int]] = defaultdict(list)
+    keys: dict[int, UserKey] = {}
+    for number, skip in enumerate(draft.skips):
+        if not skip.is_unexplained:
+            continue
+        row = selection[skip.row]
+        target = draft.resolved[row.target] if row.target else None
+        if isinstance(target, PlannedTarget) and row.user is not None:
+            places[draft.snapshots[target.key].target].append(number)
+            keys[number] = row.user
+    names = {key for key in keys.values() if isinstance(key, str)}
+    ids = resolve_usernames(draft.client, names) if names else {}
+    users = _Users(draft.client, {})
+    for target, numbers in places.items():
+        user_ids = {number: _user_id(keys[number], ids) for number in numbers}
+        wanted = sorted({user for user in user_ids.values() if user is not None})
+        lists = TargetLists(draft.client, target)
+        active = lists.active_by_user(wanted)
+        archived = lists.find_archived(wanted, since=_EVER) if wanted else {}
+        others = [user for user in wanted if user not in active and user not in archived]
+        users.look_up(user for user in others if user not in ids.values())
+        for number, user in user_ids.items():
+            user_id = user if user is None or users.exists.get(user, True) else None
+            code, reason = _reason(draft, target, user_id, active, archived)
+            if user_id is None:
+                code, reason = "unknown_user", users.unknown(keys[number])
+            skip = draft.skips[number]
+            draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=user_id)
+
+
+@frozen
+class _Users:
+    """Users that were looked up by id: `exists` says whether the platform has them."""
+
+    client: Client
+    exists: dict[int, bool]
+
+    def look_up(self, ids: Iterator[int]) -> None:
+        """Ask for each user by id, once."""
+        for user_id in ids:
+            if user_id not in self.exists:
+                try:
+                    self.client.users.get(user_id)
+                    self.exists[user_id] = True
+                except NotFoundError:
+                    self.exists[user_id] = False
+
+    def unknown(self, key: UserKey) -> str:
+        """Say that there is no such user, with a similar username if there is one."""
+        if not isinstance(key, str):
+            return f"there is no user {_id(key)} on the platform"
+        reason = f"no user has the username {key!r}"
+        search = unicodedata.normalize("NFKC", key).strip().lstrip("0")
+        page = next(self.client.users.pages(search=search), None) if search else None
+        for user in page.items if page else ():
+            if _comparable(user.username) == _comparable(key):
+                return (
+                    f"{reason}; {user.username!r} differs only in case, spaces, Unicode form or "
+                    "leading zeros"
+                )
+        return reason
+
+
+def _reason(
+    draft: Draft,
+    target: PlannedTarget,
+    user: int | None,
+    active: dict[int, Active],
+    archived: dict[int, list[Archived]],
+) -> tuple[str, str]:
+    """Say what is known of a user in a target, as a code and a sentence."""
+    if user in active and active[user].status in draft.terms.only:
+        return "not_enrolled", f"enrolled in {target} while the plan was made: plan again"
+    if user in active:
+        status = str(active[user].status).replace("_", " ")
+        wanted = " or ".join(status.replace("_", " ") for status in draft.terms.only)
+        return "other_status", f"the enrollment in {target} is {status}, not {wanted}"
+    dates = [record.archiving.archived_at for record in archived.get(user or 0, ())]
+    if dates:
+        latest = max(date for date in dates if date is not None)
+        return "archived_earlier", (
+            f"already archived in {target} on {latest:%Y-%m-%d %H:%M:%S} UTC, and not enrolled now"
+        )
+    return "not_enrolled", f"not enrolled in {target}, and has no archived enrollment there"
+
+
+def _id(key: int | tuple[int, str]) -> int:
+    return key if isinstance(key, int) else key[0]
+
+
+def _user_id(key: UserKey, ids: dict[str, int]) -> int | None:
+    return ids.get(key) if isinstance(key, str) else _id(key)
+
+
+def _comparable(name: str) -> str:
+    return comparable_name(name).lstrip("0")

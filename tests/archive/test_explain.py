@@ -1,0 +1,133 @@
+"""`plan(..., explain=True)`: why there is no enrollment to archive, for each row."""
+
+import pytest
+from archive_tools import from_rows
+from virtual_time import Stage
+
+from lms_archive import ArchiveResult, InvalidInputError
+from lms_archive.archive import ArchivePlan
+
+
+def archived_one(stage: Stage) -> ArchiveResult:
+    """Two courses of four users; 1001 was archived in course 1, 1002 is in progress there."""
+    stage.load(4, 2)
+    stage.change(
+        "UPDATE enrollments SET enrollment_status = 'in_progress' "
+        "WHERE course_id = 1 AND user_id = 1002"
+    )
+    return stage.apply(stage.plan(1, users=[1001]))
+
+
+def explained(stage: Stage, *users: int | str, course: int = 1) -> ArchivePlan:
+    """A plan of these users that says why."""
+    rows = [
+        {"user_id": "" if isinstance(one, str) else one, "course_id": course}
+        | {"username": one if isinstance(one, str) else ""}
+        for one in users
+    ]
+    return from_rows(rows).plan(stage.client, explain=True)
+
+
+def told(plan: ArchivePlan) -> list[tuple[str, str, int | None]]:
+    """Code, reason and user of each row that is not sent."""
+    return [(one.code, one.reason, one.user_id) for one in plan.skipped]
+
+
+@pytest.mark.parametrize("form", ["id", "name"])
+def test_each_reason_has_its_code(stage: Stage, form: str) -> None:
+    """Archived earlier, another status, not enrolled: by id and by username."""
+    archived_one(stage)
+    users = [1001, 1002, 1003, 1004]
+    named = [one if form == "id" else f"u{one}" for one in users]
+    plan = explained(stage, *named)
+    assert told(plan) == [
+        (
+            "archived_earlier",
+            "already archived in C1 on 2026-03-01 12:00:00 UTC, and not enrolled now",
+            1001,
+        ),
+        ("other_status", "the enrollment in C1 is in progress, not completed", 1002),
+    ]
+    course = "course 2" if form == "id" else "C2"  # by id, nothing was read that has its code
+    reason = f"not enrolled in {course}, and has no archived enrollment there"
+    assert told(explained(stage, named[2], course=2)) == [("not_enrolled", reason, 1003)]
+
+
+def test_an_unknown_user_is_told_from_one_who_is_not_enrolled(stage: Stage) -> None:
+    """The platform has no such id, or no such name."""
+    archived_one(stage)
+    assert told(explained(stage, 5, "nobody")) == [
+        ("unknown_user", "there is no user 5 on the platform", None),
+        ("unknown_user", "no user has the username 'nobody'", None),
+    ]
+
+
+@pytest.mark.parametrize("name", ["U1003", "u 1003", "\uff551003", "00u1003", "u1003\u200b"])
+def test_a_similar_name_is_a_hint(stage: Stage, name: str) -> None:
+    """Case, spaces, Unicode form, leading zeros: named, and never matched on a guess."""
+    archived_one(stage)
+    ((code, reason, user_id),) = told(explained(stage, name))
+    assert (code, user_id) == ("unknown_user", None)
+    assert reason.startswith(f"no user has the username {name!r}")
+    if " " not in name and "\u200b" not in name:  # the platform's search does not find these
+        assert "'u1003' differs only in case, spaces, Unicode form or leading zeros" in reason
+
+
+def test_what_is_sent_stays_the_same(stage: Stage) -> None:
+    """The same chunks, digest and calls; explaining only reads, and its outcomes are kept."""
+    archived_one(stage)
+    users = [1001, 1002, 1003, 5]
+    rows = [{"user_id": one, "course_id": 1} for one in users]
+    plain = from_rows(rows).plan(stage.client)
+    writes, before = stage.writes, len(stage.sandbox.calls)
+    plan = explained(stage, *users)
+    assert stage.writes == writes
+    assert len(stage.sandbox.calls) - before <= 3 * 3 + 8
+    assert (plan.chunks, plan.calls) == (plain.chunks, plain.calls)
+    line = "3 rows can be explained: plan(client, explain=True) takes about three calls a row"
+    assert line in str(plain)
+    assert "can be explained" not in str(plan)
+    plan.save(stage.folder / "plan.sqlite")
+    assert list(ArchivePlan.load(stage.folder / "plan.sqlite").skipped) == list(plan.skipped)
+    result = plan.apply(stage.client, ledger=stage.folder / "second.sqlite")
+    assert result.counts == {"archived": 1, "skipped": 3, "failed": 0, "unknown": 0}
+    assert [one.code for one in result.skipped] == [
+        "archived_earlier",
+        "other_status",
+        "unknown_user",
+    ]
+
+
+def test_nothing_to_explain_costs_nothing(stage: Stage) -> None:
+    """Where every row has its enrollment, no further call is made."""
+    stage.load(2)
+    stage.plan(1)
+    begin = len(stage.sandbox.calls)
+    stage.plan(1)
+    middle = len(stage.sandbox.calls)
+    stage.job(1).plan(stage.client, explain=True)
+    assert len(stage.sandbox.calls) - middle == middle - begin
+
+
+def test_explain_is_a_flag(stage: Stage) -> None:
+    """Anything else is refused."""
+    stage.load(1)
+    with pytest.raises(InvalidInputError, match="explain takes a bool"):
+        stage.job(1).plan(stage.client, explain="yes")  # type: ignore[arg-type]
+
+
+def test_rows_of_learning_plans_are_explained(stage: Stage) -> None:
+    """Another status in a learning plan, and a user who is not in it."""
+    stage.load(2)
+    stage.sandbox.load(
+        learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C1"}],
+        learning_plan_enrollments=[
+            {"user_id": 1001, "learning_plan_id": 5, "enrollment_status": "in_progress"}
+        ],
+    )
+    rows = [{"username": f"u{one}", "learning_plan_code": "P5"} for one in (1001, 1002)]
+    plan = from_rows(rows).plan(stage.client, explain=True)
+    assert told(plan) == [
+        ("other_status", "the enrollment in P5 is in progress, not completed", 1001),
+        ("not_enrolled", "not enrolled in P5, and has no archived enrollment there", 1002),
+    ]
