@@ -165,7 +165,7 @@ class Killed(BaseException):
 
 
 class Mortal:
-    """Kills at the n-th commit to any ledger, before or after it; dead ever after."""
+    """Kills at the n-th commit to any ledger, before or after it; dead from then on."""
 
     def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.commits, self.dead = 0, False

@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Exchange, Stage
 
 from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, Limits, resume
 
@@ -232,3 +232,23 @@ def test_skipped_rows_are_in_the_result_at_once(stage: Stage) -> None:
     )
     result = stage.apply(job.plan(stage.client))
     assert [one.code for one in result.outcomes] == ["archived", "duplicate", "not_enrolled"]
+
+
+def test_small_courses_that_grew_old_are_read_ahead_together(stage: Stage) -> None:
+    """One walk for all of them; again where that walk has grown too old as well."""
+    stage.load(*[3] * 8)
+    plan = stage.plan()
+    stage.time.sleep(3600)
+    begun = len(stage.operations)
+
+    def slow(exchange: Exchange) -> None:
+        if exchange.is_write and exchange.body["course_id"] == [5]:
+            stage.time.sleep(1800)
+
+    stage.line.before.append(slow)
+    stage.change("DELETE FROM enrollments WHERE course_id = 7 AND user_id = 1002")
+    stage.check(stage.apply(plan), archived=23, skipped=1)
+    made = stage.operations[begun:]
+    # Before the canary, for all; again after half an hour; and the last look.
+    assert made.count("all_course_enrollments") == 3
+    assert [len(users) for _, users in stage.writes] == [1, 2, 3, 3, 3, 3, 3, 2, 3]

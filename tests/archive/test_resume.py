@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from plan_tools import Killed, Mortal
 from virtual_time import Exchange, Stage
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
@@ -48,30 +49,6 @@ def test_an_interrupt_passes_through_and_loses_nothing(
         stage.apply(plan)
     stage.check(resume(stage.ledger, stage.client), archived=8)
     assert max(stage.archived.values()) == 1
-
-
-class Killed(BaseException):
-    """Stands for the death of the process: nothing is caught, nothing more is written."""
-
-
-class Mortal:
-    """Kills at the n-th commit to any ledger, before or after it; dead until revived."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
-        self.commits, self.dead = 0, False
-        append = Ledger.append
-
-        def mortal(ledger: Ledger, *events: Event) -> None:
-            self.commits += 1
-            self.dead = self.dead or (before and self.commits == at)
-            if self.dead:
-                raise Killed
-            append(ledger, *events)
-            self.dead = self.commits == at
-            if self.dead:
-                raise Killed
-
-        patch.setattr(Ledger, "append", mortal)
 
 
 def _commits(stage: Stage, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:

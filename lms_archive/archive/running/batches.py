@@ -117,9 +117,11 @@ class Batches:
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
             if not self._is_ahead(queue, members):
+                self._ahead.pop(target.key, None)
                 self._read_ahead(queue)
-            if self._is_ahead(queue, members) and (active := self._ahead[target.key].active):
-                return active
+            ahead = self._ahead.pop(target.key, None)  # is not kept: there may be thousands
+            if ahead is not None and ahead.active:
+                return ahead.active
         # Where nothing at all was found, only the target's own list says whether it is there.
         return read_active(self.client, target, members)
 
@@ -137,7 +139,8 @@ class Batches:
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
         for other in dropwhile(lambda one: one is not queue, queues):
-            if len(other.pending) != 1 or other.pending[0][0].form == "select_all":
+            is_small = len(other.pending) == 1 and other.pending[0][0].form == "hand_picked"
+            if not is_small or self._is_ahead(other, other.pending[0][1]):
                 continue
             users = [member.user_id for member in other.pending[0][1]]
             left -= len(users)

@@ -83,6 +83,15 @@ class TargetQueue:
     def _places(self) -> set[tuple[str, int]]:
         return {self.target.key, *(("course", course) for course in self.target.courses)}
 
+    def pending_rows(self, chunk_id: str) -> set[int]:
+        """Return the rows of a chunk that are to be sent."""
+        return {
+            member.row
+            for chunk, members in self.pending
+            if chunk.chunk_id == chunk_id
+            for member in members
+        }
+
     def take(
         self, rows: Collection[int]
     ) -> list[tuple[PlannedEnrollment, Chunk, Submission | None]]:

@@ -103,6 +103,31 @@ class RunState:
         return self._chunks[chunk_id][1]
 
     @singledispatchmethod
+    def check(self, event: Event) -> None:
+        """Check that the rules of a run allow this event now.
+
+        Raises:
+            AssertionError: they forbid it.
+        """
+
+    @check.register
+    def _check_sending(self, event: Sending) -> None:
+        queue = self.queue_of(event.chunk_id)
+        busy = [other for other in self.open.values() if other.conflicts_with(queue)]
+        _require(not busy, "two jobs on one target, or on a learning plan and a course of it")
+        if self._canary and "canary" not in self.proven:
+            alone = len(event.rows) == 1 and not self.open
+            _require(alone, "the canary is sent alone, and nothing before it is proven")
+        if "first_chunk" not in self.proven:
+            _require(not self.open, "the first chunk is sent alone")
+        unsent = queue.pending_rows(event.chunk_id)
+        _require(unsent.issuperset(event.rows), "a row is sent again only after it was read back")
+
+    @check.register
+    def _check_proven(self, event: Proven) -> None:
+        _require(not self.open, f"the {event.stage} is proven when it was read back")
+
+    @singledispatchmethod
     def apply(self, event: Event) -> None:
         """Change what is known as this event says; warnings, notes and calls change nothing.
 
@@ -145,20 +170,9 @@ class RunState:
 
     @apply.register
     def _sending(self, event: Sending) -> None:
+        self.check(event)
         queue = self.queue_of(event.chunk_id)
-        busy = [other for other in self.open.values() if other.conflicts_with(queue)]
-        _require(not busy, "two jobs on one target, or on a learning plan and a course of it")
-        if self._canary and "canary" not in self.proven:
-            alone = len(event.rows) == 1 and not self.open
-            _require(alone, "the canary is sent alone, and nothing before it is proven")
-        if "first_chunk" not in self.proven:
-            _require(not self.open, "the first chunk is sent alone")
         taken = queue.take(set(event.rows))
-        unsent = len(taken) == len(event.rows) and all(
-            chunk.chunk_id == event.chunk_id and submission is None
-            for _, chunk, submission in taken
-        )
-        _require(unsent, "a row is sent again only after it was read back")
         members = tuple(member for member, *_ in taken)
         chunk = evolve(taken[0][1], form=event.form)
         queue.in_flight.append(Submission(chunk, members, event.sent_at))
@@ -233,7 +247,7 @@ class RunState:
 
     @apply.register
     def _proven(self, event: Proven) -> None:
-        _require(not self.open, f"the {event.stage} is proven when it was read back")
+        self.check(event)
         self.proven.add(event.stage)
 
     @apply.register
@@ -262,7 +276,7 @@ class RunState:
 
 @frozen
 class Recorder:
-    """Writes events to the ledger, then applies them, then hands them to who listens."""
+    """Checks events, writes them to the ledger, applies them, and hands them to who listens."""
 
     ledger: Ledger
     state: RunState
@@ -272,10 +286,13 @@ class Recorder:
         """Record these events, all or none.
 
         Raises:
+            AssertionError: the rules of a run forbid one: nothing is written.
             LedgerError: they cannot be written: nothing has changed.
         """
         if not events:
             return
+        for event in events:
+            self.state.check(event)
         self.ledger.append(*events)
         for event in events:
             self.state.apply(event)
