@@ -1,9 +1,9 @@
-"""Power loss: the files of a ledger as they were at a random moment, whole and damaged, are resumed.
+"""Power loss: a ledger's files, as they were at a random moment, whole and damaged, are resumed.
 
-`python tests/crash/power_loss.py [moments] [seed]`: while a process archives, it is stopped without
-knowing it, and the ledger's files, the platform and the time are copied. Each copy is damaged in
-several ways, and resumed by another process on the platform of that moment. Nothing may be archived
-twice or reported wrongly; a damaged ledger may be refused.
+`python tests/crash/power_loss.py [moments] [seed]`: a process that archives is stopped without
+noticing it, and the ledger's files, the platform and the time are copied. Each copy is damaged in
+several ways, and resumed by another process on the platform of that moment. Nothing may be
+archived twice or reported wrongly; a damaged ledger may be refused. Exits with 1 otherwise.
 """
 
 import os
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crash.audit import Tally, audit, audit_so_far
 from crash.scenarios import Scenario
@@ -59,7 +59,7 @@ DAMAGES: dict[str, Damage] = {
     "both cut": (_cut, _cut),
     "cut, without -wal": (_cut, _lose),
 }
-"""What is done to the main file and to its `-wal`. The `-shm` is always lost, as after a power loss."""
+"""What is done to the main file and to its `-wal`; the `-shm` is lost each time."""
 
 
 @dataclass
