@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn
 
 from lms_archive.archive.events import RunEvent
 from lms_archive.archive.execution import resume
+from lms_archive.archive.ledger.lock import hold, ledger_path
 from lms_archive.archive.result import ArchiveResult
+from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import (
     InvalidInputError,
@@ -29,6 +32,7 @@ from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
 from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.verify import check_contract
+from lms_archive.wire.waits import LONG_WAIT
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
@@ -56,11 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command == "status":
-        return _status(options.ledger)
-    if options.command == "resume":
-        return _resume(options.ledger, options.prefix)
-    return _verify(parser, options)
+    try:
+        if options.command == "status":
+            return _status(options.ledger)
+        if options.command == "resume":
+            return _resume(options.ledger, options.prefix)
+        return _verify(parser, options)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
 
 
 def _status(ledger: str) -> int:
@@ -86,6 +94,8 @@ def _resume(ledger: str, prefix: str) -> int:
 
 
 def _print_event(event: RunEvent) -> None:
+    if event.seconds is not None and event.seconds < LONG_WAIT:
+        return
     target = f" {event.target}" if event.target else ""
     reason = f" ({event.reason})" if event.reason else ""
     text = f"{event.settled:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
@@ -95,21 +105,47 @@ def _print_event(event: RunEvent) -> None:
 def _print_result(result: ArchiveResult, ledger: str) -> int:
     """Print how a job stands and which rows need attention; return the exit code."""
     print(result)
-    unusable = [outcome for outcome in result.skipped if outcome.code not in _SETTLED]
-    rows = chain(result.failed, result.unknown, result.incomplete, unusable)
-    count = len(result.failed) + len(result.unknown) + len(result.incomplete) + len(unusable)
-    for outcome in islice(rows, _SHOWN):
-        line = f"line {outcome.line}: " if outcome.line else ""
-        names = f"{outcome.user} in {outcome.target}: " if outcome.target else ""
-        reason = outcome.reason or "; ".join(outcome.differences)
-        print(printable(f"  {line}{names}{outcome.kind}, {reason}"))
-    if count > _SHOWN:
-        print(f"  and {count - _SHOWN:,} more; result.to_csv() writes all of them")
+    sent = len(result.failed) + len(result.unknown) + len(result.incomplete)
+    for outcome in islice(chain(result.failed, result.unknown, result.incomplete), _SHOWN):
+        print(f"  {_line(outcome)}")
+    if sent > _SHOWN:
+        print(f"  and {sent - _SHOWN:,} more; result.to_csv() writes all of them")
+    unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _SETTLED)
+    for code, (count, outcome) in unusable.items():
+        print(f"  {count:,} {code}, for example {_line(outcome)}")
     if not result.is_finished:
-        print(f"Not finished. To go on: {_command(ledger)}")
+        print(_advice(ledger))
         return _LATER
-    print("Finished; look at the rows above." if count else "Finished.")
-    return _LOOK if count else _DONE
+    needs_attention = sent or unusable
+    print("Finished; look at the rows above." if needs_attention else "Finished.")
+    return _LOOK if needs_attention else _DONE
+
+
+def _line(outcome: Outcome) -> str:
+    line = f"line {outcome.line}: " if outcome.line else ""
+    names = f"{outcome.user} in {outcome.target}: " if outcome.target else ""
+    reason = outcome.reason or "; ".join(outcome.differences)
+    return printable(f"{line}{names}{outcome.kind}, {reason}")
+
+
+def _by_code(outcomes: Iterable[Outcome]) -> dict[str, tuple[int, Outcome]]:
+    """Count outcomes by code, and keep the first of each: one reason does not hide the others."""
+    counts: dict[str, tuple[int, Outcome]] = {}
+    for outcome in outcomes:
+        count, first = counts.get(outcome.code, (0, outcome))
+        counts[outcome.code] = count + 1, first
+    return counts
+
+
+def _advice(ledger: str) -> str:
+    """Return how to go on, or which process is at work on the ledger now."""
+    try:
+        hold(ledger_path(ledger)).close()
+    except LedgerInUseError as error:
+        return f"Not finished: {error}"
+    except LedgerError:
+        pass  # it cannot be locked here, which `resume` explains
+    return f"Not finished. To go on: {_command(ledger)}"
 
 
 def _command(ledger: str) -> str:

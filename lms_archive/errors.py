@@ -27,6 +27,7 @@ __all__ = [
     "PlatformUnavailableError",
     "RateLimitError",
     "RunStoppedError",
+    "StopRequestedError",
     "TooManyAffectedError",
     "UnconfirmedContractError",
     "UnexpectedArchiveError",
@@ -365,6 +366,13 @@ class RunStoppedError(LmsArchiveError):
     ) -> None:
         super().__init__("\n  ".join([message, *seen]))
         self.counts, self.seen = dict(counts or {}), tuple(seen)
+
+
+class StopRequestedError(RunStoppedError):
+    """The `stop` of `apply` or `resume` was set: nothing more was sent, and nothing waited for."""
+
+    def __init__(self, message: str = "stopped on request", **details: Any) -> None:
+        super().__init__(message, **details)
 
 
 class CanaryFailedError(RunStoppedError):

@@ -1,5 +1,6 @@
 """`python -m lms_archive status` and `resume`: what they print, and how they end."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Exchange, Stage
 
 from lms_archive import ArchiveJob, Client, LmsArchiveError, RetryPolicy
 from lms_archive.__main__ import main
@@ -80,7 +81,7 @@ def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) ->
     assert re.search(r"^  u\d+ in course 'C1': failed, ", printed, re.MULTILINE)
     assert "u1001 in course 'NOPE': skipped, no course has the code" in printed
     assert "no in course 'C1'" not in printed
-    assert "\n  skipped, no course or learning plan" in printed
+    assert "\n  1 bad_row, for example skipped, no course or learning plan" in printed
     assert printed.endswith("Finished; look at the rows above.\n")
 
 
@@ -221,3 +222,20 @@ def test_help(capsys: Out, command: str) -> None:
         main([command, "--help"])
     assert caught.value.code == 0
     assert "3 not finished" in " ".join(capsys.readouterr().out.split())
+
+
+def test_status_says_which_process_is_at_work(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a job runs there is nothing to resume."""
+    stage.load(3)
+
+    def look(exchange: Exchange) -> None:
+        if exchange.is_write:
+            assert main(["status", str(stage.ledger)]) == LATER
+
+    stage.line.before.append(look)
+    stage.apply()
+    printed = capsys.readouterr().out
+    assert f"Not finished: {stage.ledger}: in use by pid {os.getpid()} on " in printed
+    assert "resume" not in printed.rpartition("Not finished")[2]

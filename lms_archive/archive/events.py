@@ -1,13 +1,14 @@
-"""What a running job reports: frozen events, and the progress bar that is made of them."""
+"""What a running job reports: frozen events, and the progress that is made of them."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from lms_archive.archive.running.state import RunState
 from lms_archive.archive.values.events import (
@@ -20,29 +21,45 @@ from lms_archive.archive.values.events import (
     WithOutcomes,
 )
 from lms_archive.client import Client
-from lms_archive.errors import LmsArchiveError
+from lms_archive.errors import printable
+from lms_archive.wire.waits import LONG_WAIT, Wait
 
-__all__ = ["OnEvent", "RunEvent", "bar_class", "reporting"]
+__all__ = ["EventKind", "OnEvent", "RunEvent", "reporting"]
 
-_REPORTED: Final[Mapping[type[Event], str]] = {
+EventKind = Literal[
+    "started",
+    "sending",
+    "submitted",
+    "refused",
+    "not_sent",
+    "settled",
+    "waiting",
+    "finished",
+    "stopped",
+]
+
+_REPORTED: Final[Mapping[type[Event], EventKind]] = {
     RunStarted: "started",
     Sending: "sending",
     Submitted: "submitted",
     Refused: "refused",
     NotSent: "not_sent",
 }
+_ENDS: Final = ("finished", "stopped")
 
 
 @frozen(kw_only=True)
 class RunEvent:
-    """A step of a job, reported when it is in the ledger.
+    """A step of a job, reported when it is in the ledger; or a wait, which is not kept there.
 
     Attributes:
         kind: `"started"`; `"sending"`: a call is about to be made; `"submitted"`: the platform
             accepted it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their
-            outcomes; `"finished"`; `"stopped"`: with the `reason`.
+            outcomes; `"waiting"`: for `seconds`, with the `reason`; `"finished"`; `"stopped"`:
+            with the `reason`.
         target: the code (or kind and id) of the course or learning plan, or None.
-        job_id: the background job, where one was named.
+        job_id: the background job, where one was named; of several that are waited for, the
+            oldest.
         rows: how many rows this event is about.
         outcomes: of a `"settled"` event: the rows by kind.
         settled: rows of the plan that have an outcome now, unknown ones aside.
@@ -51,10 +68,14 @@ class RunEvent:
         chunks_sent: chunks of which something has been sent by this run.
         chunks: chunks of the plan.
         calls_left: calls left in the hour's budget, or None where there is no throttle.
-        reason: why the job stopped, or what the platform said.
+        reason: why the job stopped, or what the platform said. Of a wait: `job`; `rate limit`, of
+            the client or of the platform; `settle`: until the platform has caught up with what
+            was sent; `retry`: before a failed call is repeated.
+        seconds: of a `"waiting"` event: how long until the next look, else None.
+        percent: how far that job was when it was last looked at, if known.
     """
 
-    kind: str
+    kind: EventKind
     target: str | None = None
     job_id: str | None = None
     rows: int = 0
@@ -66,39 +87,85 @@ class RunEvent:
     chunks: int = 0
     calls_left: int | None = None
     reason: str | None = None
+    seconds: float | None = None
+    percent: float | None = None
 
 
 OnEvent = Callable[[RunEvent], Any]
 
 
-def bar_class() -> Any:
-    """Return the class of progress bars, the one for notebooks in a notebook.
-
-    Raises:
-        LmsArchiveError: tqdm is not installed.
-    """
+def _bar_class() -> Any:
+    """Return the class of progress bars, the one for notebooks in a notebook; None without tqdm."""
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415  an extra
     except ImportError:
-        text = "tqdm is missing: pip install 'lms-archive[progress]'"
-        raise LmsArchiveError(text) from None
+        return None
     return tqdm
 
 
+@contextmanager
+def _progress() -> Iterator[OnEvent]:
+    """Show events as a bar, or as lines without tqdm; the last line stays in a saved notebook."""
+    bars = _bar_class()
+    if bars is None:
+        yield _write_line
+        return
+    drawn = _Bar(bars(unit="row", desc="archiving"))
+    try:
+        yield drawn
+    finally:
+        drawn.close()
+
+
+def _write_line(event: RunEvent) -> None:
+    """Write a line to stderr where rows have their outcomes, a wait is long, or the run ends."""
+    if event.kind == "waiting":
+        if (event.seconds or 0) < LONG_WAIT:
+            return
+    elif event.kind not in ("settled", *_ENDS):
+        return
+    rows = f"{event.settled:,} of {event.total:,} rows"
+    parts = [f"archiving: {rows} done, {event.chunks_sent:,} of {event.chunks:,} chunks sent"]
+    if event.calls_left is not None:
+        parts.append(f"{event.calls_left:,} calls left in this hour")
+    if event.kind == "waiting":
+        parts.append(_wait_text(event))
+    elif event.kind in _ENDS:
+        parts.append(event.kind if event.reason is None else f"{event.kind}: {event.reason}")
+    if sys.stderr is not None:  # as in a program without a console
+        sys.stderr.write(f"{printable(', '.join(parts))}\n")
+        sys.stderr.flush()
+
+
+def _wait_text(event: RunEvent) -> str:
+    percent = "" if event.percent is None else f" at {event.percent:g} %"
+    return f"waiting {event.seconds or 0:,.0f} s ({event.reason}{percent})"
+
+
 class _Bar:
-    """Draws the events: rows, chunks, and the calls left in the hour."""
+    """Draws the events: rows, chunks, the calls left in the hour, and what is waited for."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
+        self._last: RunEvent | None = None
 
     def __call__(self, event: RunEvent) -> None:
         postfix = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
         if event.calls_left is not None:
             postfix["calls left"] = f"{event.calls_left:,}"
+        if event.kind == "waiting":
+            postfix["now"] = _wait_text(event)
+        self._last = event
         self._bar.total = event.total
         self._bar.set_postfix(postfix, refresh=False)
         self._bar.update(event.settled - self._bar.n)
         self._bar.refresh()
+
+    def close(self) -> None:
+        """Close the bar, and say in a line how the run ended."""
+        self._bar.close()
+        if self._last is not None and self._last.kind in _ENDS:
+            _write_line(self._last)
 
 
 @contextmanager
@@ -112,14 +179,14 @@ def reporting(
     receivers = [] if on_event is None else [on_event]
     with ExitStack() as stack:
         if progress:
-            bar = stack.enter_context(bar_class()(unit="row", desc="archiving"))
-            receivers.append(_Bar(bar))
+            receivers.append(stack.enter_context(_progress()))
         if not receivers:
             yield []
             return
         report = _Report(client, state, receivers)
         try:
-            yield [report]
+            with client.session.waits.hooked(on_wait=report.wait):
+                yield [report]
         except Exception as error:
             report.send(kind="stopped", reason=f"{type(error).__name__}: {error}")
             raise
@@ -152,6 +219,10 @@ class _Report:
                 rows=len(event.outcomes),
                 outcomes=Counter(outcome.kind for _, outcome in event.outcomes),
             )
+
+    def wait(self, wait: Wait) -> None:
+        """Report a wait."""
+        self.send(kind="waiting", **asdict(wait))
 
     def send(self, **values: Any) -> None:
         """Send an event to all who receive them."""

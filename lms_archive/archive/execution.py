@@ -60,7 +60,7 @@ def apply_plan(
     check_platform(plan.platform, client)
     check_ceiling(plan.chunks, checked.max_affected)
     place = ledger_path(ledger)
-    with client.session.counting() as calls:
+    with client.session.counting() as calls, client.session.waits.hooked(stop=checked.stop):
         if place.exists():
             with _ledger_of(digest, place, ledger) as book, _noting_progress(book, ledger):
                 return _go_on(book.plan(), client, book, checked, calls)
@@ -94,7 +94,8 @@ def resume(
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
-        RunStoppedError: something was not as it should be; the ledger can be resumed.
+        RunStoppedError: something was not as it should be, or `stop` is set (that is a
+            `StopRequestedError`); the ledger can be resumed.
         ApiError: a call failed; the ledger can be resumed.
     """
     check_client(client)
@@ -108,7 +109,8 @@ def resume(
             raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
         checked = Options.of(options, canary=int(book.meta("canary") or 1))
         check_ceiling(plan.chunks, checked.max_affected)
-        return _go_on(plan, client, book, checked, calls)
+        with client.session.waits.hooked(stop=checked.stop):
+            return _go_on(plan, client, book, checked, calls)
 
 
 def _go_on(

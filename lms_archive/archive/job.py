@@ -66,6 +66,7 @@ class ArchiveJob:
     target: Target | None = None
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def for_course(
         cls,
@@ -80,6 +81,7 @@ class ArchiveJob:
         return cls(terms=Terms(**terms), target=Target.of("course", target))
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def for_learning_plan(
         cls,
@@ -96,6 +98,7 @@ class ArchiveJob:
         return cls(terms=Terms(**terms), target=Target.of("learning_plan", target))
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def from_csv(
         cls,
@@ -130,6 +133,7 @@ class ArchiveJob:
         return cls(terms=checked, selection=Selection((rows,)))
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def from_rows(
         cls,
@@ -155,6 +159,7 @@ class ArchiveJob:
         return cls(terms=checked, selection=Selection((read_rows(rows, columns=columns),)))
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def for_users(
         cls,
@@ -185,6 +190,7 @@ class ArchiveJob:
         return cls(terms=checked, selection=Selection((part,)))
 
     @classmethod
+    @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
     def for_inactive_users(
         cls,

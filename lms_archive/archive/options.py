@@ -9,11 +9,12 @@ from typing import Any, Final, TypedDict
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
-from lms_archive.archive.events import OnEvent, bar_class
+from lms_archive.archive.events import OnEvent
 from lms_archive.archive.planning.estimate import affected
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
+from lms_archive.wire.waits import StopSignal
 
 __all__ = [
     "RUN_DEFAULTS",
@@ -42,6 +43,13 @@ def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> N
         )
 
 
+def _is_stop(_: object, name: Attribute[StopSignal | None], value: object) -> None:
+    if value is not None and not callable(getattr(value, "is_set", None)):
+        raise InvalidInputError(
+            f"{name.name} is an object with is_set(), such as threading.Event(), not {value!r:.60}"
+        )
+
+
 class RunOptions(TypedDict, total=False):
     """How a job is run: the options of `ArchivePlan.apply` and `resume`; see `apply`."""
 
@@ -49,6 +57,7 @@ class RunOptions(TypedDict, total=False):
     canary: int | None
     progress: bool
     on_event: OnEvent | None
+    stop: StopSignal | None
     trust_contract: bool
     allow_changes: bool
     note: str | None
@@ -60,6 +69,7 @@ RUN_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "canary": None,
         "progress": False,
         "on_event": None,
+        "stop": None,
         "trust_contract": False,
         "allow_changes": False,
         "note": None,
@@ -76,6 +86,7 @@ class Options:
     canary: int = field(default=1, validator=_is_number)
     progress: bool = field(default=False, validator=_is_decision)
     on_event: OnEvent | None = field(default=None, validator=_is_listener)
+    stop: StopSignal | None = field(default=None, validator=_is_stop)
     trust_contract: bool = field(default=False, validator=_is_decision)
     allow_changes: bool = field(default=False, validator=_is_decision)
     note: str | None = None
@@ -89,8 +100,6 @@ class Options:
         return cls(**values)
 
     def __attrs_post_init__(self) -> None:
-        if self.progress:
-            bar_class()  # before anything is sent
         if not isinstance(self.note, (str, type(None))):
             raise InvalidInputError(f"note is a text, not {self.note!r}")
 

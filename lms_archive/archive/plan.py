@@ -159,9 +159,13 @@ class ArchivePlan(PlanData):
             max_affected: how many enrollments may be archived at most; for learning plans each
                 row counts with each course of its plan.
             canary: how many enrollments are sent alone first; 0 for none.
-            progress: show a progress bar; needs the extra `progress`.
+            progress: show a progress bar, where tqdm is installed (the extra `progress`), else
+                write a line to stderr for each chunk.
             on_event: called with a `RunEvent` after each step is in the ledger; an exception that
                 it raises stops the job.
+            stop: an object with `is_set()`, such as a `threading.Event`. It is looked at before
+                each write and in every wait. Once it is set, nothing more is sent or waited for;
+                `resume` does the rest.
             trust_contract: send also what the platform's own swagger does not list, or what
                 cannot be read; it is logged, and kept in the ledger and in the result's warnings.
                 A write that is described differently is refused all the same.
@@ -177,7 +181,8 @@ class ArchivePlan(PlanData):
             LedgerError: the ledger is another plan's (the text says whether that one is
                 finished), or in use.
             InvalidInputError: the client is another platform's, or an argument cannot be used.
-            RunStoppedError: something was not as it should be; the ledger can be resumed.
+            RunStoppedError: something was not as it should be, or `stop` is set (that is a
+                `StopRequestedError`); the ledger can be resumed.
             ApiError: a call failed; the ledger can be resumed.
         """
         return apply_plan(

@@ -1,7 +1,7 @@
 """Retry calls. The only module that imports backoff.
 
-Backoff computes the waits; the loop is ours, so that every wait goes through the client's clock,
-which tests replace.
+Backoff computes the waits; the loop is ours, so that every wait goes through the session's
+`Waits`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import backoff
 
 from lms_archive.errors import PlatformUnavailableError, RateLimitError
 from lms_archive.limits import RetryPolicy
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.waits import Waits
 
 __all__ = ["LONGEST_WAIT", "with_retry"]
 
@@ -24,16 +24,17 @@ LONGEST_WAIT = 3600.0
 """The most seconds in all that a call waits at the platform's request (429, Retry-After)."""
 
 
-def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, clock: Clock) -> T:
+def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, waits: Waits) -> T:
     """Call *send*, and repeat it where that is safe.
 
     A read is attempted `policy.attempts` times on a lost connection, 408 and 5xx. A write is sent
     again only where it certainly did not start: the connection was never established, or the
     answer was 429. A 429 does not count as an attempt. Retry-After is a lower bound, obeyed up to
-    an hour for one call.
+    an hour for one call. So wherever a write waits, it has not started.
 
     Raises:
         ApiError: the last error.
+        StopRequestedError: the run is to stop; a write has not started.
     """
     ceilings = backoff.expo(max_value=60)
     next(ceilings)  # backoff's generators are primed with one empty send
@@ -56,4 +57,4 @@ def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, cl
         wait = max(wait, asked)
         if limited or asked:
             waited += wait
-        clock.sleep(wait)
+        waits.wait(wait, "rate limit" if limited else "retry")

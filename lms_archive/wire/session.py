@@ -44,6 +44,7 @@ from lms_archive.wire.transport import (
     UnusableConnectionError,
     plain_error,
 )
+from lms_archive.wire.waits import Waits
 
 __all__ = ["Session"]
 
@@ -107,6 +108,7 @@ class Session:
     ) -> None:
         self.settings = settings
         self.clock: Clock = clock or Clock()
+        self.waits: Waits = Waits(self.clock)
         self.calls: Counter[str] = Counter()
         self.structure: Structurer = Structurer(settings.contract.records)
         self._shared = shared or PerProcess(partial(SharedConnection.open, settings, self.clock))
@@ -144,7 +146,10 @@ class Session:
 
         Raises:
             ApiError: the call failed or was refused.
+            StopRequestedError: the run is to stop; a write has not started.
         """
+        if not request.is_write:  # a run looks before it records that it sends
+            self.waits.check()
         attempts = count(1)
         if not repeat:
             return self._with_token(request, name, attempts)
@@ -152,7 +157,7 @@ class Session:
             lambda: self._with_token(request, name, attempts),
             self.settings.retry,
             is_write=request.is_write,
-            clock=self.clock,
+            waits=self.waits,
         )
 
     @contextmanager
@@ -271,7 +276,7 @@ class Session:
         self, request: Request, name: str, token: Secret | None, attempt: int = 1
     ) -> Payload:
         shared = self._shared.get()
-        shared.throttle.take()
+        shared.throttle.take(partial(self.waits.wait, reason="rate limit"))
         self._count(name, shared.counting)
         fields = [value for _, value in request.form or () if isinstance(value, Secret)]
         mask = Mask([token, *fields])

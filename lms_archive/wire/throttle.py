@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from attrs import define, field
 
@@ -54,9 +55,13 @@ class Throttle:
         """Return a throttle with another limit that counts the same calls."""
         return Throttle(calls_per_hour, self._clock, self._history)
 
-    def take(self) -> None:
-        """Wait until a call may be made, and count it."""
-        times = self._history.times
+    def take(self, wait_for: Callable[[float], None] | None = None) -> None:
+        """Wait until a call may be made, and count it.
+
+        Args:
+            wait_for: waits for a number of seconds; by default, the clock sleeps.
+        """
+        times, wait_for = self._history.times, wait_for or self._clock.sleep
         while True:
             with self._history.lock:
                 now = self._clock.monotonic()
@@ -68,4 +73,4 @@ class Throttle:
                 if wait <= 0:
                     times.append(now)
                     return
-            self._clock.sleep(wait)
+            wait_for(wait)

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import sqlite3
 import sys
 from collections import Counter
+from contextlib import closing
 
 import pytest
 from virtual_time import Stage
@@ -13,7 +15,6 @@ from lms_archive import (
     ArchiveResult,
     InvalidInputError,
     Limits,
-    LmsArchiveError,
     resume,
 )
 from lms_archive.archive import RunEvent
@@ -25,7 +26,7 @@ def test_events_tell_each_step_in_order(stage: Stage) -> None:
     stage.load(6, 3)
     told: list[RunEvent] = []
     stage.apply(on_event=told.append)
-    kinds = [one.kind for one in told]
+    kinds = [one.kind for one in told if one.kind != "waiting"]
     assert kinds[:4] == ["started", "sending", "submitted", "settled"]
     assert kinds[-1] == "finished"
     assert Counter(kinds) == {
@@ -98,6 +99,34 @@ def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
     assert [(one.kind, one.settled) for one in told][-2:] == [("settled", 5), ("finished", 5)]
 
 
+def test_waits_are_told_with_their_reason_and_not_kept(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Job, percent and seconds; what is lost settles; nothing of it is in the ledger."""
+    stage.load(3, 3)
+    stage.sandbox.faults.add("cut_after", method="PUT", after=1)
+    waits: list[RunEvent] = []
+    client = stage.connect(calls_per_hour=12)
+    with caplog.at_level("INFO", logger="lms_archive"):
+        stage.job().plan(client).apply(
+            client,
+            ledger=stage.ledger,
+            on_event=lambda one: waits.append(one) if one.kind == "waiting" else None,
+        )
+    by_reason = {one.reason: one for one in waits}
+    assert set(by_reason) == {"job", "rate limit", "settle"}
+    assert by_reason["settle"].seconds == stage.client.session.settings.retry.settle
+    assert all(one.seconds for one in waits)
+    assert by_reason["job"].job_id in {one for (one,) in stage.sql("SELECT hash FROM jobs")}
+    logged = [one.getMessage() for one in caplog.records if one.name == "lms_archive.wire.waits"]
+    assert "waiting 60 s (settle)" in logged
+    assert not any(text.startswith("waiting 2 s") for text in logged)
+    with closing(sqlite3.connect(stage.ledger)) as ledger:
+        kinds = {kind for (kind,) in ledger.execute("SELECT type FROM events")}
+    assert kinds
+    assert "waiting" not in kinds
+
+
 def test_a_refused_call_is_told_with_its_reason(stage: Stage) -> None:
     """The platform's own words are in the event."""
     stage.load(3, 2)
@@ -117,22 +146,52 @@ def test_a_progress_bar_counts_rows_chunks_and_calls(
     stage.load(4, 2)
     client = stage.connect(calls_per_hour=500)
     stage.job().plan(client).apply(client, ledger=stage.ledger, progress=True)
-    last = capsys.readouterr().err.rstrip().splitlines()[-1].rsplit("\r", 1)[-1]
+    *_, bar, closing = capsys.readouterr().err.rstrip().splitlines()
+    last = bar.rsplit("\r", 1)[-1]
+    start = "archiving: 6 of 6 rows done, 2 of 2 chunks sent, 4"
+    assert (closing[: len(start)], closing[-8:]) == (start, "finished")
     assert "archiving: 100%" in last
     assert "6/6" in last
     assert "chunks=2/2" in last
     assert "calls left=4" in last
 
 
-def test_without_tqdm_the_pip_line_is_told_before_anything(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+def test_without_tqdm_progress_is_a_line_for_each_chunk(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is sent, no ledger made."""
-    stage.load(1)
+    """To standard error, with a closing line."""
+    stage.load(4, 2)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(LmsArchiveError, match=r"pip install 'lms-archive\[progress\]'"):
+    stage.apply(progress=True)
+    assert capsys.readouterr().err.splitlines() == [
+        "archiving: 1 of 6 rows done, 1 of 2 chunks sent",
+        "archiving: 4 of 6 rows done, 1 of 2 chunks sent",
+        "archiving: 6 of 6 rows done, 2 of 2 chunks sent",
+        "archiving: 6 of 6 rows done, 2 of 2 chunks sent, finished",
+    ]
+
+
+@pytest.mark.parametrize("has_tqdm", [True, False])
+def test_the_last_line_of_progress_says_why_a_job_stopped(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    has_tqdm: bool,  # noqa: FBT001
+) -> None:
+    """With a bar and without one; long waits have lines without one."""
+    stage.load(5)
+    if not has_tqdm:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    stage.line.once(
+        lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
+    )
+    with pytest.raises(JobTimeoutError):
         stage.apply(progress=True)
-    assert not stage.ledger.exists()
+    lines = capsys.readouterr().err.splitlines()
+    start = "archiving: 1 of 5 rows done, 1 of 1 chunks sent, "
+    assert lines[-1].startswith(f"{start}stopped: JobTimeoutError: background job")
+    waiting = [line for line in lines if line.startswith(f"{start}waiting 30 s (job at ")]
+    assert bool(waiting) is not has_tqdm
 
 
 def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(stage: Stage) -> None:

@@ -307,7 +307,7 @@ def letters() -> Iterator[str]:
             "columns found: 'user', 'course'; columns needed: username",
         ),
         ([{}], "columns found: none; columns needed"),
-        ([{"username": "a", "User": 1}], "and course_code, course_id, learning_plan_code"),
+        ([{"username": "a", "User": 1}], "and one of course_code, course_id, learning_plan_code"),
         (
             [{"username": "a", "course_id": 1}, {"User Name": "a", "course_id": 1}],
             "'username' and 'User Name' have the same meaning",

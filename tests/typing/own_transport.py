@@ -54,7 +54,8 @@ class Counting:
 
 def told(event: RunEvent) -> None:
     """A function is a listener."""
-    assert_type(event.kind, str)
+    kind: str = event.kind
+    assert kind
     assert_type(event.outcomes, Mapping[str, int])
     assert_type(event.calls_left, int | None)
 

@@ -1,6 +1,7 @@
 """What a checker must refuse: each line carries the fault that it is. Checked, never run."""
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client, Limits
+from lms_archive.archive import RunEvent
 
 # reset_tracking is a decision, and so is the mode
 ArchiveJob.from_csv("a.csv", mode="unenroll")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -17,6 +18,11 @@ def refused(plan: ArchivePlan, client: Client, result: ArchiveResult) -> None:
     Limits(200)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     for record in result.records:
         _ = record.course  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def listens(event: RunEvent) -> bool:
+    """A kind of event is spelt right."""
+    return event.kind == "setled"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
 
 
 def misspelt(client: Client) -> None:

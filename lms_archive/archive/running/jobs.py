@@ -56,9 +56,11 @@ class Jobs:
 
     def __init__(self, client: Client, *, before: Collection[str] | None) -> None:
         self._client, self._clock = client, client.session.clock
+        self._waits = client.session.waits
         self._times = deque([client.limits.first_poll], maxlen=_LEARNED_FROM)
         self._began: dict[str | None, float] = {}
         self._seen_open: dict[str | None, float] = {}
+        self._percents: dict[str | None, float | None] = {}
         if before is None:
             before = [job.job_id for job in self._first_look().values() if job.is_open]
         self.before: frozenset[str] = frozenset(before)
@@ -89,7 +91,7 @@ class Jobs:
                 self._times.append(took)
                 ended.append(EndedJob(submission))
             elif now < self._deadline(submission):
-                self._seen_open[name] = age
+                self._seen_open[name], self._percents[name] = age, job.percent
             else:
                 ended.append(EndedJob(submission, f"background job {name} has not ended"))
         return ended
@@ -109,7 +111,7 @@ class Jobs:
                 return None
             if self._clock.monotonic() >= deadline:
                 return open_[0]
-            self._clock.sleep(wait)
+            self._waits.wait(wait, "job", job_id=open_[0].job_id, percent=open_[0].percent)
             wait = min(wait * _GROWTH, _LONGEST)
 
     @property
@@ -120,7 +122,9 @@ class Jobs:
     def _pause(self, submissions: Sequence[Submission]) -> None:
         due = _middle(map(self._due, submissions))
         until = min(map(self._deadline, submissions))
-        self._clock.sleep(max(min(due, until) - self._clock.monotonic(), _SHORTEST))
+        oldest = min(submissions, key=lambda one: self._began[one.job_id]).job_id
+        seconds = max(min(due, until) - self._clock.monotonic(), _SHORTEST)
+        self._waits.wait(seconds, "job", job_id=oldest, percent=self._percents.get(oldest))
 
     def _due(self, submission: Submission) -> float:
         """Return when its job should have ended, or when to look again."""
@@ -200,7 +204,8 @@ class InFlight:
 
     def settle(self, submissions: Sequence[Submission]) -> None:
         """Let calls without an answer arrive, and what they may have begun come to its end."""
-        self.client.session.clock.sleep(self.client.session.settings.retry.settle)
+        session = self.client.session
+        session.waits.wait(session.settings.retry.settle, "settle")
         self.wait_for_jobs()
         self.wait_for_quiet(submissions)
 

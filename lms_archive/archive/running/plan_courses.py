@@ -48,7 +48,7 @@ def course_outcomes(
             if may_lag and member.user_id in archived:
                 lagging.setdefault(course_id, []).append(member)
     if lagging:
-        client.session.clock.sleep(LAG)
+        client.session.waits.wait(LAG, "settle")
     for course_id, late in lagging.items():
         for member, outcome, _ in _read_course(client, course_id, late, since, terms):
             outcomes[member.user_id][course_id] = outcome

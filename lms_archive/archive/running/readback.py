@@ -221,7 +221,7 @@ def read_findings(
         unsettled := [found.member for found in findings.values() if not found.settled]
     ):
         wait = min(wait * 2, LAG - waited)
-        client.session.clock.sleep(wait)
+        client.session.waits.wait(wait, "settle")
         waited += wait
         findings.update(findings_of(unsettled, look_at(unsettled, {})))
     return list(findings.values())

@@ -38,6 +38,7 @@ from lms_archive.errors import (
     JobTimeoutError,
     NotFoundError,
     RunStoppedError,
+    StopRequestedError,
     UnexpectedArchiveError,
 )
 from lms_archive.records.status import ArchiveMode
@@ -120,7 +121,8 @@ class Run:
     def go(self, *, is_first: bool) -> None:
         """Finish what an earlier run left, prove the contract, then send the rest.
 
-        Where something stops the run, what is in flight is read back before that is raised.
+        Where something stops the run, what is in flight is read back before that is raised;
+        where it is asked to stop, that is left to `resume`.
         """
         try:
             if self.state.unreported:
@@ -134,6 +136,8 @@ class Run:
             self._prove()
             self._send_all()
             self._finish()
+        except StopRequestedError:
+            raise
         except (*_REASONS, StoppedByError) as stop:
             self._finish_after(stop)
             raise self._reason(stop) from None
@@ -175,7 +179,8 @@ class Run:
                 break
             with reasons.collected():
                 outcomes += self.submitter.submit(queue, count)
-            read, reason = self._read_what_ended(alone=count is not None, only=queue)
+            with reasons.kept():
+                read, reason = self._read_what_ended(alone=count is not None, only=queue)
             outcomes += read
             reasons.add(reason)
         return outcomes, reasons.first
@@ -247,7 +252,8 @@ class Run:
         outcomes: list[Outcome] = []
         reasons = _Reasons()
         for queue in queues:
-            read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
+            with reasons.kept():
+                read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
             outcomes += read
             reasons.add(reason)
         return outcomes, reasons.first
@@ -290,7 +296,8 @@ class Run:
                 self.in_flight.settle(unnamed)
         queues = self.state.queues.values() if only is None else (only,)
         unverified = [queue for queue in queues if queue.unverified]
-        outcomes, reason = self._read_back_all(unverified, alone=alone)
+        with reasons.kept():
+            outcomes, reason = self._read_back_all(unverified, alone=alone)
         reasons.add(reason)
         return outcomes, reasons.first
 
@@ -308,7 +315,7 @@ class Run:
         """Read back what is in flight; nothing that this shows replaces the reason to stop."""
         try:
             self._read_what_ended()
-        except (ApiError, StoppedByError) as error:
+        except (ApiError, StoppedByError, StopRequestedError) as error:
             log.warning("stopped before all was read back: %s (%s)", error, stop)
 
     def _reason(self, stop: Exception) -> Exception:
@@ -332,8 +339,21 @@ class _Reasons:
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Keep a reason that is raised inside."""
+        """Keep a reason that is raised inside, except a request to stop."""
+        with self.kept():
+            try:
+                yield
+            except StopRequestedError:
+                raise
+            except _REASONS as reason:
+                self.add(reason)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Raise the first reason in place of a request to stop that is raised inside."""
         try:
             yield
-        except _REASONS as reason:
-            self.add(reason)
+        except StopRequestedError:
+            if self.first is None:
+                raise
+            raise self.first from None

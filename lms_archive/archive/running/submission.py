@@ -20,7 +20,7 @@ from lms_archive.archive.values.chunks import Chunk
 from lms_archive.archive.values.events import JobEnded, NotSent, Sending, Submitted
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, NotFoundError
+from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
 
 __all__ = ["Accepted", "StoppedByError", "Submitter", "call"]
 
@@ -101,7 +101,11 @@ class Submitter:
     failures: int = field(default=0, init=False)
 
     def submit(self, queue: TargetQueue, count: int | None) -> list[Outcome]:
-        """Send the next batch of a queue; return the outcomes where it was refused."""
+        """Send the next batch of a queue; return the outcomes where it was refused.
+
+        Raises:
+            StopRequestedError: the run is to stop; the batch was not sent.
+        """
         try:
             self.guard.check(queue)
             chunk, members = self.batches.next(queue, count)
@@ -112,12 +116,16 @@ class Submitter:
             return []
         chunk_id, rows = chunk.chunk_id, tuple(member.row for member in members)
         sent_at = self.client.session.platform_time()
+        self.client.session.waits.check()
         self.record(Sending(chunk_id, rows, sent_at, chunk.form))
         submission = queue.in_flight[-1]
         try:
             accepted = call(self.client, self.terms, chunk, members)
         except ApiError as error:
             return self._not_accepted(queue, submission, error)
+        except StopRequestedError as stop:  # a write waits only where it has not started
+            self.record(NotSent(chunk_id, str(stop)))
+            raise
         self.record(Submitted(chunk_id, accepted.job_id))
         log.info("sent %d of %s (job %s)", len(members), queue.target, accepted.job_id)
         if accepted.job_id is not None:

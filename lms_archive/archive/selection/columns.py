@@ -23,7 +23,9 @@ _WORDS = {
     **{word.replace("_", ""): word for word in (*_USERS, *_TARGETS)},
     "courseinternalid": "course_id",  # in the platform's reports; a "unique ID" is not this id
 }
-_WANTED = "username or user_id, and course_code, course_id, learning_plan_code or learning_plan_id"
+_WANTED = (
+    "username or user_id, and one of course_code, course_id, learning_plan_code, learning_plan_id"
+)
 
 _MODES = {
     "unenroll": ArchiveMode.UNENROLL,
@@ -138,7 +140,9 @@ class Headings:
         missing = sorted(word for word in self._renamed.values() if word not in places)
         if missing or not self.are_complete(header):
             found = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
-            wanted = f"{_WANTED}; for other names give columns={{'username': 'Benutzername', ...}}"
+            has_users = any(word in places for word in _USERS)
+            example = "'course_code': 'Kurscode'" if has_users else "'username': 'Benutzername'"
+            wanted = f"{_WANTED}; for other names give columns={{{example}, ...}}"
             if missing:
                 wanted = f"{', '.join(missing)} by the names in columns="
             raise InvalidInputError(

@@ -1,0 +1,126 @@
+"""The place through which every wait of a session passes: it can be reported, and stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
+
+from attrs import evolve, frozen
+
+from lms_archive.errors import StopRequestedError
+from lms_archive.wire.clock import Clock
+
+__all__ = ["LONG_WAIT", "StopSignal", "Wait", "WaitReason", "Waits"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+LONG_WAIT = 30.0
+"""From how many seconds on a wait is logged at INFO."""
+_BETWEEN_LOOKS = 0.5  # seconds after which a wait looks again whether it is to stop
+
+WaitReason = Literal["job", "rate limit", "settle", "retry"]
+
+
+class StopSignal(Protocol):
+    """Says whether to stop: a `threading.Event`, or any object like it."""
+
+    def is_set(self) -> bool:
+        """Return whether to stop."""
+        ...
+
+
+@frozen(kw_only=True)
+class Wait:
+    """A wait that begins now.
+
+    Attributes:
+        reason: `"job"`: for background jobs; `"rate limit"`: of the client or of the platform;
+            `"settle"`: until the platform has caught up with what was sent; `"retry"`: before a
+            failed call is repeated.
+        seconds: how long it is.
+        job_id: the background job, the oldest of several.
+        percent: how far that job was when it was last looked at.
+    """
+
+    reason: WaitReason
+    seconds: float
+    job_id: str | None = None
+    percent: float | None = None
+
+    def __str__(self) -> str:
+        details = [self.reason if self.job_id is None else f"job {self.job_id}"]
+        if self.percent is not None:
+            details.append(f"{self.percent:g} %")
+        return f"waiting {self.seconds:.0f} s ({', '.join(details)})"
+
+
+@frozen
+class _Hooks:
+    stop: StopSignal | None = None
+    on_wait: Callable[[Wait], Any] | None = None
+
+
+class _OfThread(threading.local):
+    hooks = _Hooks()
+
+
+class Waits:
+    """The waits of a session. Hooks hold for the thread that sets them: others may use it too."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._of_thread = clock, _OfThread()
+
+    @contextmanager
+    def hooked(self, **hooks: Any) -> Iterator[None]:
+        """Within the block, look at `stop` in every wait, and report each wait to `on_wait`.
+
+        What is not given stays as it was.
+        """
+        before = self._of_thread.hooks
+        self._of_thread.hooks = evolve(before, **hooks)
+        try:
+            yield
+        finally:
+            self._of_thread.hooks = before
+
+    def check(self) -> None:
+        """Stop if that is asked for.
+
+        Raises:
+            StopRequestedError: `stop` is set.
+        """
+        stop = self._of_thread.hooks.stop
+        if stop is not None and stop.is_set():
+            raise StopRequestedError
+
+    def wait(self, seconds: float, reason: WaitReason, **details: Any) -> None:
+        """Report a wait, and sleep until it is over.
+
+        Args:
+            seconds: how long.
+            reason: what for.
+            **details: the other fields of a `Wait`.
+
+        Raises:
+            StopRequestedError: `stop` is set.
+        """
+        hooks = self._of_thread.hooks
+        self.check()
+        if seconds <= 0:
+            return
+        wait = Wait(reason=reason, seconds=seconds, **details)
+        if seconds >= LONG_WAIT:
+            log.info("%s", wait)
+        if hooks.on_wait is not None:
+            with self.hooked(on_wait=None):  # the listener may make calls, and wait for them
+                hooks.on_wait(wait)
+        if hooks.stop is None:
+            self._clock.sleep(seconds)
+            return
+        while seconds > 0:
+            self._clock.sleep(min(seconds, _BETWEEN_LOOKS))
+            seconds -= _BETWEEN_LOOKS
+            self.check()

@@ -1,0 +1,219 @@
+"""A run that is asked to stop: it sends and waits for nothing more, and can be resumed."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from virtual_time import Stage
+
+from lms_archive import ArchiveResult, InvalidInputError, RunStoppedError, resume
+from lms_archive.archive import RunEvent
+from lms_archive.errors import JobTimeoutError, StopRequestedError
+
+
+class Asked:
+    """A stop that is set at a moment; it counts how often it was looked at."""
+
+    def __init__(self) -> None:
+        self.looks, self.is_asked = 0, False
+
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        self.looks += 1
+        return self.is_asked
+
+    def ask(self, *_: Any) -> None:
+        """Set it."""
+        self.is_asked = True
+
+
+def _stops_at(kind: str, reason: str | None, stop: Asked) -> Callable[[RunEvent], None]:
+    def listen(event: RunEvent) -> None:
+        if event.kind == kind and reason in (None, event.reason) and event.settled > 0:
+            stop.ask()
+
+    return listen
+
+
+def test_a_job_that_is_waited_for_is_left_to_resume(stage: Stage) -> None:
+    """Within a second, with the ledger and the counts; the rest is archived once."""
+    stage.load(6, 4)
+    stop = Asked()
+    asked_at: list[float] = []
+    told: list[RunEvent] = []
+
+    def listen(event: RunEvent) -> None:
+        told.append(event)
+        if event.kind == "waiting" and event.settled == 1:
+            stop.ask()
+            asked_at.append(stage.time.passed)
+
+    with pytest.raises(RunStoppedError, match="stopped on request") as caught:
+        stage.apply(stop=stop, on_event=listen)
+    assert stage.time.passed - asked_at[0] <= 1
+    assert caught.value.ledger == stage.ledger
+    assert caught.value.counts["archived"] == 1
+    assert told[-1].kind == "stopped"
+    assert len(stage.writes) == 2
+    assert len(ArchiveResult(stage.ledger).pending) == 9
+    stage.check(resume(stage.ledger, stage.client, stop=threading.Event()), archived=10)
+    assert len(stage.writes) == 3
+
+
+def test_no_write_follows_the_request(stage: Stage) -> None:
+    """It is looked at right before `sending` is recorded."""
+    stage.load(6)
+    stop = Asked()
+    with pytest.raises(StopRequestedError):
+        stage.apply(stop=stop, on_event=_stops_at("settled", None, stop))
+    assert len(stage.writes) == 1
+    stage.check(resume(stage.ledger, stage.client), archived=6)
+
+
+def test_a_request_before_the_start_sends_nothing(stage: Stage) -> None:
+    """The plan is in its ledger, and can be applied later."""
+    stage.load(3)
+    plan = stage.plan()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(StopRequestedError):
+        stage.apply(plan, stop=stop)
+    assert stage.writes == []
+    stage.check(stage.apply(plan), archived=3)
+
+
+@pytest.mark.parametrize("reason", ["rate limit", "settle", "job"])
+def test_every_wait_ends(stage: Stage, reason: str) -> None:
+    """That of the hour's calls, that for a lost answer, and that for a job."""
+    stage.load(5, 5)
+    if reason == "settle":
+        stage.sandbox.faults.add("cut_after", method="PUT", after=1)
+    client = stage.connect(calls_per_hour=20 if reason == "rate limit" else None)
+    plan = stage.job().plan(client)
+    stop, begun = Asked(), list[float]()
+
+    def listen(event: RunEvent) -> None:
+        if event.kind == "waiting" and event.reason == reason and event.settled:
+            stop.ask()
+            begun.append(stage.time.passed)
+
+    with pytest.raises(StopRequestedError):
+        plan.apply(client, ledger=stage.ledger, stop=stop, on_event=listen)
+    assert stage.time.passed - begun[0] <= 1
+    stage.check(resume(stage.ledger, stage.client), archived=10)
+
+
+@pytest.mark.parametrize("fault", ["limit", "429"])
+def test_a_write_that_waits_has_not_been_sent(stage: Stage, fault: str) -> None:
+    """It is recorded so, whether the hour's calls are used up or the platform says 429."""
+    stage.load(5)
+    client = stage.connect(calls_per_hour=9 if fault == "limit" else None)
+    if fault == "429":
+        stage.sandbox.faults.add("429", method="PUT", after=1, retry_after=600)
+    stop, kinds = Asked(), list[str]()
+
+    def listen(event: RunEvent) -> None:
+        kinds.append(event.kind)
+        if event.kind == "waiting" and event.reason == "rate limit" and kinds[-2:-1] == ["sending"]:
+            stop.ask()
+
+    plan = stage.job().plan(client)
+    with pytest.raises(StopRequestedError):
+        plan.apply(client, ledger=stage.ledger, stop=stop, on_event=listen)
+    assert kinds[-2:] == ["not_sent", "stopped"]
+    before = len(stage.operations)
+    stage.check(resume(stage.ledger, stage.client), archived=5)
+    assert "list_jobs" in stage.operations[before:]
+    assert stage.time.passed < 3600 * 2
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["first chunk", "later"])
+def test_a_request_does_not_hide_why_a_job_stopped(stage: Stage, number: int) -> None:
+    """While the rest is waited for and read back, the first reason stays."""
+    stage.load(3, 3, 3)
+    stop, sent = Asked(), 0
+
+    def hang(_: Any) -> None:
+        nonlocal sent
+        sent += 1
+        if sent == number:
+            stage.hang_jobs()
+
+    stage.line.after.append(lambda one: hang(one) if one.is_write else None)
+    stage.line.after.append(lambda _: stop.ask() if stage.time.passed >= 3600 else None)
+    with pytest.raises(JobTimeoutError):
+        stage.apply(stop=stop)
+    assert stop.is_asked
+    stage.client.courses.get(1)  # no hook is left behind
+    stage.line.after.clear()
+    stage.end_jobs()
+    stage.check(resume(stage.ledger, stage.client), archived=9)
+
+
+def test_another_thread_of_the_same_client_is_not_stopped(stage: Stage) -> None:
+    """The request holds for the thread that runs the job."""
+    stage.load(4)
+    stop, found = Asked(), list[str]()
+
+    def listen(event: RunEvent) -> None:
+        if event.kind == "submitted":
+            stop.ask()
+            thread = threading.Thread(
+                target=lambda: found.append(stage.client.courses.get(1).code or "")
+            )
+            thread.start()
+            thread.join()
+
+    with pytest.raises(StopRequestedError):
+        stage.apply(stop=stop, on_event=listen)
+    assert found == ["C1"]
+    stage.check(resume(stage.ledger, stage.client), archived=4)
+
+
+def test_a_run_that_is_not_asked_ends_as_ever(stage: Stage) -> None:
+    """It looks, and goes on."""
+    stage.load(4, 2)
+    stop = Asked()
+    stage.check(stage.apply(stop=stop), archived=6)
+    assert stop.looks > 4
+
+
+@pytest.mark.parametrize("stop", [True, "no", object()], ids=str)
+def test_what_cannot_say_whether_to_stop(stage: Stage, stop: Any) -> None:
+    """It is refused before anything is sent."""
+    stage.load(1)
+    with pytest.raises(InvalidInputError, match=r"^stop is an object with is_set\(\)"):
+        stage.apply(stop=stop)
+    assert not stage.ledger.exists()
+
+
+def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(stage: Stage) -> None:
+    """At its first look, then at the second one of what is left, and so on, amid lost answers."""
+    stage.load(*[3] * 8)
+    for after in (2, 5):
+        stage.sandbox.faults.add("cut_after", method="PUT", after=after)
+    stage.sandbox.faults.add("cut_before", method="PUT", after=3)
+    stage.sandbox.faults.add("429", method="PUT", after=4, retry_after=2)
+    plan, stops = stage.plan(), 0
+
+    class Nth(Asked):
+        """Asked for at the nth look."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+        def is_set(self) -> bool:
+            """Whether that look has come."""
+            super().is_set()
+            return self.looks >= self.number
+
+    while True:
+        with suppress(StopRequestedError):
+            result = stage.apply(plan, stop=Nth(stops + 1))
+            break
+        stops += 1
+    assert stops > 20
+    stage.check(result, archived=24)
