@@ -26,9 +26,16 @@ __all__ = ["Batches", "is_fresh"]
 
 @frozen
 class _Ahead:
-    """The active enrollments of a small target, and when reading began, by the client's clock."""
+    """The active enrollments of some users of a small target, read together with others.
+
+    Attributes:
+        read_at: when reading began, by the client's clock.
+        user_ids: whose enrollments were asked for: it says nothing about anyone else.
+        active: those that were found, by user id.
+    """
 
     read_at: float
+    user_ids: frozenset[int]
     active: Mapping[int, Active]
 
 
@@ -109,7 +116,7 @@ class Batches:
         """Read the active enrollments of these members; for unenroll, small targets together."""
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
-            if not self._is_ahead(queue):
+            if not self._is_ahead(queue, members):
                 self._ahead.pop(target.key, None)
                 self._read_ahead(queue)
             ahead = self._ahead.pop(target.key, None)  # is not kept: there may be thousands
@@ -118,10 +125,10 @@ class Batches:
         # Where nothing at all was found, only the target's own list says whether it is there.
         return read_active(self.client, target, members)
 
-    def _is_ahead(self, queue: TargetQueue) -> bool:
-        """Return whether the target was read together with others, not too long ago."""
+    def _is_ahead(self, queue: TargetQueue, members: Members) -> bool:
+        """Return whether these members were read together with others, not too long ago."""
         ahead = self._ahead.get(queue.target.key)
-        if ahead is None:
+        if ahead is None or not ahead.user_ids.issuperset(one.user_id for one in members):
             return False
         age = self.client.session.clock.monotonic() - ahead.read_at
         return is_fresh(age, self.client.limits.freshness)
@@ -133,7 +140,7 @@ class Batches:
         queues = self.record.state.queues.values()
         for other in dropwhile(lambda one: one is not queue, queues):
             is_small = len(other.pending) == 1 and other.pending[0][0].form == "hand_picked"
-            if not is_small or self._is_ahead(other):
+            if not is_small or self._is_ahead(other, other.pending[0][1]):
                 continue
             users = [member.user_id for member in other.pending[0][1]]
             left -= len(users)
@@ -142,8 +149,11 @@ class Batches:
             wanted[other.target] = users
         read_at = self.client.session.clock.monotonic()
         if queue.target in wanted:
+            user_ids = {target.key: frozenset(users) for target, users in wanted.items()}
             read = read_active_of_many(self.client, wanted)
-            self._ahead.update((key, _Ahead(read_at, active)) for key, active in read.items())
+            self._ahead.update(
+                (key, _Ahead(read_at, user_ids[key], active)) for key, active in read.items()
+            )
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:
