@@ -384,3 +384,17 @@ def test_a_date_that_cannot_be_read(platform: Stage) -> None:
 
     client = platform.connect(transport=Odd(platform, alter=alter))
     assert read(client, {1: [1001], 2: [1001], 4: [1001]}) == {1: [1001], 4: [1001]}
+
+
+def test_a_shared_reading_speaks_only_of_the_users_that_it_asked_for(stage: Stage) -> None:
+    """A call is lost, and the last chunk of its course is read beside another course meanwhile.
+
+    That reading says nothing about the chunk that is sent again: its users are still enrolled.
+    """
+    stage.load(8, 8, 2)
+    limits = Limits(hand_picked=3)
+    client = stage.connect(limits=limits)
+    plan = stage.job().plan(client)
+    stage.time.sleep(limits.freshness + 1)
+    stage.sandbox.faults.add("cut_before", method="PUT", after=2)
+    stage.check(plan.apply(client, ledger=stage.ledger), archived=18)

@@ -77,8 +77,19 @@ class World:
             mutant: how the library is broken in it.
             disk: how many bytes its files can have; 0: as many as they like.
         """
+        lived = self.run(kill, mutant, disk)
+        for thread in list(self.sandbox._running.server._connections):
+            thread.join(10)  # what the dead have sent arrives before anything else
+        ledger = self._copied()
+        self.tally.add(audit_so_far(self.scenario, self.sandbox.path, ledger))
+        for key in sent(self.sandbox) - noted(self.scenario, ledger):
+            self.tally.found("wrong", f"{key} was sent, and is not in the ledger")
+        return lived
+
+    def run(self, kill: int = 0, mutant: str = "", disk: int = 0) -> Lived:
+        """Let a process work, as `live` does, and look at nothing."""
         env = self.sandbox.env()
-        lived = self._children(
+        return self._children(
             kill=kill,
             mutant=mutant,
             disk=disk,
@@ -90,13 +101,6 @@ class World:
             terms=self.scenario.terms,
             limits={"hand_picked": 3},
         )
-        for thread in list(self.sandbox._running.server._connections):
-            thread.join(10)  # what the dead have sent arrives before anything else
-        ledger = self._copied()
-        self.tally.add(audit_so_far(self.scenario, self.sandbox.path, ledger))
-        for key in sent(self.sandbox) - noted(self.scenario, ledger):
-            self.tally.found("wrong", f"{key} was sent, and is not in the ledger")
-        return lived
 
     def rest(self) -> None:
         """Let the time pass between a death and the next life."""

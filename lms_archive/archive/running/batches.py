@@ -26,9 +26,16 @@ __all__ = ["Batches", "is_fresh"]
 
 @frozen
 class _Prefetched:
-    """The active enrollments of a small target, and when reading began, by the client's clock."""
+    """The active enrollments of some users of a small target, read together with others.
+
+    Attributes:
+        read_at: when reading began, by the client's clock.
+        user_ids: whose enrollments were asked for: it says nothing about anyone else.
+        active: those that were found, by user id.
+    """
 
     read_at: float
+    user_ids: frozenset[int]
     active: Mapping[int, Active]
 
 
@@ -36,7 +43,7 @@ class _Prefetched:
 class Batches:
     """Chooses what is sent next to a target, and settles members that are not as planned.
 
-    For archive and unenroll a reading may be `Limits.freshness` seconds old. For archive
+    For archive and unenroll a reading of `Limits.freshness` seconds is good enough. For archive
     and re-enroll, members are always read again right before they are sent.
 
     Attributes:
@@ -109,7 +116,7 @@ class Batches:
         """Read the active enrollments of these members; for unenroll, small targets together."""
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
-            if not self._is_prefetched(queue):
+            if not self._is_prefetched(queue, members):
                 self._prefetched.pop(target.key, None)
                 self._prefetch(queue)
             prefetched = self._prefetched.pop(
@@ -117,25 +124,27 @@ class Batches:
             )  # is not kept: there may be thousands
             if prefetched is not None and prefetched.active:
                 return prefetched.active
-        # Where nothing was found, only the target's own list says whether the target exists.
+        # Where nothing at all was found, only the target's own list says whether it is there.
         return read_active(self.client, target, members)
 
-    def _is_prefetched(self, queue: TargetQueue) -> bool:
-        """Return whether the target was read together with others, not too long ago."""
+    def _is_prefetched(self, queue: TargetQueue, members: Members) -> bool:
+        """Return whether these members were read together with others, not too long ago."""
         prefetched = self._prefetched.get(queue.target.key)
-        if prefetched is None:
+        if prefetched is None or not prefetched.user_ids.issuperset(
+            member.user_id for member in members
+        ):
             return False
         age = self.client.session.clock.monotonic() - prefetched.read_at
         return is_fresh(age, self.client.limits.freshness)
 
     def _prefetch(self, queue: TargetQueue) -> None:
-        """Read this target together with the small ones that are sent after it."""
+        """Read this target, and the small ones that are sent after it, in one walk."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
         for other in dropwhile(lambda candidate: candidate is not queue, queues):
             is_small = len(other.pending) == 1 and other.pending[0][0].form == "hand_picked"
-            if not is_small or self._is_prefetched(other):
+            if not is_small or self._is_prefetched(other, other.pending[0][1]):
                 continue
             users = [member.user_id for member in other.pending[0][1]]
             left -= len(users)
@@ -144,9 +153,10 @@ class Batches:
             wanted[other.target] = users
         read_at = self.client.session.clock.monotonic()
         if queue.target in wanted:
+            user_ids = {target.key: frozenset(users) for target, users in wanted.items()}
             read = read_active_of_many(self.client, wanted)
             self._prefetched.update(
-                (key, _Prefetched(read_at, active)) for key, active in read.items()
+                (key, _Prefetched(read_at, user_ids[key], active)) for key, active in read.items()
             )
 
 
