@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["fault_of", "path_from", "private_folder", "sync_folder", "whole_file"]
+__all__ = ["path_from", "private_folder", "sync_folder", "unwritable_reason", "write_atomically"]
 
 
 def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
@@ -34,10 +34,10 @@ def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
 
 
 @contextmanager
-def whole_file(
+def write_atomically(
     path: str | os.PathLike[str], *, newline: str | None = None, binary: bool = False
 ) -> Iterator[IO[Any]]:
-    """Open a file for writing that appears under its name only when it is complete and on disk.
+    """Write a file that appears under its name only when it is complete and on disk.
 
     Text is in UTF-8. The file is readable by its owner alone: it holds training records.
 
@@ -47,7 +47,7 @@ def whole_file(
     """
     target = _as_path(path)
     try:
-        if fault := fault_of(target):
+        if fault := unwritable_reason(target):
             raise InvalidInputError(fault, source=str(target))
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -89,7 +89,7 @@ def _unwritable(path: Path, error: Exception) -> InvalidInputError:
     return InvalidInputError(reason, source=str(path))
 
 
-def fault_of(path: Path) -> str | None:
+def unwritable_reason(path: Path) -> str | None:
     """Return why a file must not be written under this name, or None.
 
     Another user of the machine may have put a symbolic link there.

@@ -146,7 +146,7 @@ def elsewhere(_: Stage, env: pytest.MonkeyPatch) -> None:
 
 
 ENDS: dict[str, tuple[Callable[[Stage, pytest.MonkeyPatch], None], int, str]] = {
-    "another platform": (elsewhere, UNUSABLE, "this client is https://other.example.com's"),
+    "another platform": (elsewhere, UNUSABLE, "this client is for https://other.example.com"),
     "nothing set": (no_account, UNUSABLE, "not set in the environment: LMS_ARCHIVE_URL"),
     "a lost role": (power_user, STOPPED, "PermissionDeniedError: .*; look into it, then: python"),
 }

@@ -9,22 +9,6 @@ from collections.abc import Iterator
 import pytest
 from package_source import LIBRARY, MODULES, TREES, documented, texts
 
-#: Modules that are being rewritten; to be emptied.
-NOT_YET = (
-    "lms_archive.archive.running",
-    "lms_archive.archive.planning",
-    "lms_archive.archive.target",
-    "lms_archive.archive.plan",
-    "lms_archive.archive.events",
-    "lms_archive.archive.execution",
-    "lms_archive.archive.applying",
-    "lms_archive.archive.ledger.store",
-    "lms_archive.archive.ledger.codec",
-    "lms_archive.archive.ledger.queries",
-)
-#: Packages whose local names are being rewritten; to be emptied.
-NAMES_NOT_YET = (*NOT_YET, "lms_archive.archive.selection", "lms_archive.archive.job")
-
 #: Words that say nothing about the value that they name, and private metaphors.
 BANNED_NAMES = re.compile(
     r"_*(found|given|known|lanes?|leaf|leaves|making|more|one|pieces?|seen|some|somebody|storey"
@@ -42,14 +26,6 @@ NOT_IMPERATIVE = re.compile(
 )
 
 
-def is_checked(name: str, exceptions: tuple[str, ...] = NOT_YET) -> bool:
-    """Return whether the rules hold for a module already."""
-    return not any(name == module or name.startswith(f"{module}.") for module in exceptions)
-
-
-CHECKED = [name for name in MODULES if is_checked(name)]
-
-
 def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield the line and name of each variable, parameter, attribute, function and class."""
     for node in ast.walk(tree):
@@ -63,7 +39,7 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if is_checked(name, NAMES_NOT_YET)])
+@pytest.mark.parametrize("name", MODULES)
 def test_names_say_what_they_hold(name: str) -> None:
     """No variable, parameter or function has a pronoun or a metaphor as its name."""
     banned = [
@@ -74,7 +50,7 @@ def test_names_say_what_they_hold(name: str) -> None:
     assert banned == []
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", MODULES)
 def test_texts_use_plain_words(name: str) -> None:
     """No message and no docstring has a word to avoid."""
     strings = texts(name, with_docstrings=True)
@@ -83,7 +59,7 @@ def test_texts_use_plain_words(name: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("name", CHECKED)
+@pytest.mark.parametrize("name", MODULES)
 def test_docstrings_of_functions_are_imperative(name: str) -> None:
     """The docstring of a function begins with a verb: `Return ...`, not `The ...` or `Returns ...`.
 
@@ -115,7 +91,7 @@ def test_no_message_has_a_mark_of_evidence(name: str) -> None:
     assert [text for _, text in strings if EVIDENCE.search(text)] == []
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if is_checked(name)])
+@pytest.mark.parametrize("name", LIBRARY)
 def test_no_docstring_begins_with_a_mark_of_evidence(name: str) -> None:
     """The first line of a docstring says what something does, not how well it is known."""
     first_lines = [text.split("\n")[0] for _, text in documented(name)]

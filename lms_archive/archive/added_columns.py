@@ -19,7 +19,7 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.tables.columns import Column, columns_of
 
-__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "added_in", "with_added"]
+__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "find_added", "with_added"]
 
 OUTCOME_COLUMNS: Final = (
     Column("outcome", "word", words=KINDS),
@@ -57,7 +57,7 @@ _LISTS: Final = (
 )
 
 
-def _beside(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
+def _rename_added(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
     """Rename added columns so that none of them has the name of a user's column."""
     taken = {name.casefold() for name in others}
     suffix = next(
@@ -68,7 +68,7 @@ def _beside(columns: Sequence[Column], others: Collection[str]) -> list[Column]:
     return [evolve(column, name=f"{column.name}{suffix}") for column in columns]
 
 
-def added_in(header: Sequence[str]) -> frozenset[str] | None:
+def find_added(header: Sequence[str]) -> frozenset[str] | None:
     """Return which columns of a file this library has added, or None for a file of another origin.
 
     They are the last complete set, because added columns come after the user's. A list of
@@ -86,7 +86,7 @@ def added_in(header: Sequence[str]) -> frozenset[str] | None:
     return frozenset() if any(columns <= names for columns in lists) else None
 
 
-def _spellings(names: Iterable[str]) -> dict[str, str]:
+def _unify_spellings(names: Iterable[str]) -> dict[str, str]:
     """Return the name under which each column of a user is written.
 
     Rows of several sources may name the same column `Username` and `user_name`: both are written
@@ -108,9 +108,9 @@ def with_added(
         columns: the user's columns.
         rows: the user's cells of each row, and its values for the added columns.
     """
-    written = _spellings(column.name for column in columns)
+    written = _unify_spellings(column.name for column in columns)
     kept = [column for column in columns if written[column.name] == column.name]
-    added = _beside(added, written)
+    added = _rename_added(added, written)
     names = [column.name for column in added]
 
     def table() -> Iterator[Mapping[str, Any]]:

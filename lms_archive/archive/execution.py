@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lms_archive.archive.events import reporting
-from lms_archive.archive.ledger import Ledger, Standing, counts_in, standing_in
+from lms_archive.archive.ledger import JobStatus, Ledger, counts_in, read_status
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import (
     RUN_DEFAULTS,
@@ -81,13 +81,13 @@ def apply_plan(
 def resume(
     ledger: str | os.PathLike[str], client: Client, **options: Unpack[RunOptions]
 ) -> ArchiveResult:
-    """Go on with the job of a ledger; a finished job gives the same result again.
+    """Continue the job of a ledger; a finished job gives the same result again.
 
     Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
     are looked at again, and only enrollments that are still as planned are sent. The arguments
-    are those of `ArchivePlan.apply`; `canary` is the ledger's unless given: 0 goes on after a
-    canary that another person unenrolled. A contract that was confirmed or trusted before is not
-    checked again.
+    are those of `ArchivePlan.apply`; by default `canary` is that of the ledger, and 0 continues
+    after a canary that another person unenrolled. A contract that was confirmed or trusted before
+    is not checked again.
 
     Raises:
         InvalidInputError: an argument cannot be used.
@@ -106,7 +106,9 @@ def resume(
     ):
         plan = book.plan()
         if client.base_url != plan.platform:
-            raise LedgerError(f"{ledger}: of {plan.platform}; this client is {client.base_url}'s")
+            raise LedgerError(
+                f"{ledger}: belongs to {plan.platform}, and this client is for {client.base_url}"
+            )
         checked = Options.of(options, canary=int(book.meta("canary") or 1))
         check_ceiling(plan.chunks, checked.max_affected)
         with client.session.waits.hooked(stop=checked.stop):
@@ -196,27 +198,27 @@ def _ledger_of(digest: str, place: Path, ledger: str | os.PathLike[str]) -> Ledg
     """Open the ledger that is there already.
 
     Raises:
-        LedgerError: it is another plan's; the text says how that one stands.
+        LedgerError: it is another plan's; the text says how far that one got.
     """
     book = Ledger.open(place)
     if book.meta("digest") == digest:
         return book
     book.close()
-    error = LedgerError(f"{ledger}: {_advice_on(standing_in(place), str(ledger))}")
+    error = LedgerError(f"{ledger}: {_advice_on(read_status(place), str(ledger))}")
     error.ledger = place
     raise error
 
 
-def _advice_on(standing: Standing, ledger: str) -> str:
+def _advice_on(status: JobStatus, ledger: str) -> str:
     """Return what to do about a ledger that holds another plan than the one that is applied."""
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in standing.counts.items())
-    if standing.is_finished:
-        when = f" on {standing.changed_at:%Y-%m-%d %H:%M} UTC" if standing.changed_at else ""
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in status.counts.items())
+    if status.is_finished:
+        when = f" on {status.changed_at:%Y-%m-%d %H:%M} UTC" if status.changed_at else ""
         return (
             f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
             f"another ledger; ArchiveResult({ledger!r}) shows that job"
         )
-    settled, rows = standing.settled, standing.rows
+    settled, rows = status.settled, status.rows
     return (
         f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
         f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "

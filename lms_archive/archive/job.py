@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from lms_archive.archive.added_columns import added_in
+from lms_archive.archive.added_columns import find_added
 from lms_archive.archive.plan import ArchivePlan
 from lms_archive.archive.planning.planner import make_plan
 from lms_archive.archive.planning.rules import OnShared
@@ -129,7 +129,7 @@ class ArchiveJob:
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
         checked = Terms(**terms)
-        rows = read_csv(path, encoding=encoding, columns=columns, added_in=added_in)
+        rows = read_csv(path, encoding=encoding, columns=columns, added_in=find_added)
         return cls(terms=checked, selection=Selection((rows,)))
 
     @classmethod
@@ -170,7 +170,7 @@ class ArchiveJob:
         exclude_courses: Iterable[int | str] = (),
         **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Make a job of every enrollment of these users, in every course.
+        """Create a job for every enrollment of these users, in every course.
 
         `plan` finds the enrollments. Each one that is found gets an outcome, and so does each user
         who has none.
@@ -202,7 +202,7 @@ class ArchiveJob:
         exclude_courses: Iterable[int | str] = (),
         **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Make a job of every enrollment of inactive users, in every course.
+        """Create a job for every enrollment of inactive users, in every course.
 
         `plan` finds the users and their enrollments; a saved plan does not look again at who has
         logged in since. Users who never logged in are not included. Otherwise as `for_users`.
@@ -210,8 +210,8 @@ class ArchiveJob:
         Args:
             since: only users whose last access is earlier: a day (from its midnight, UTC), an
                 aware time, or how long ago.
-            exclude: ids and usernames that are left alone. A name that matches nobody although
-                one that is easily taken for it is inactive stops the planning.
+            exclude: ids and usernames to leave alone. If a name matches no user, but a similar
+                name is inactive, planning stops.
             targets: see `for_users`.
             courses: see `for_users`.
             exclude_courses: see `for_users`.

@@ -75,7 +75,7 @@ RUN_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "note": None,
     }
 )
-"""What these options are where they are not given."""
+"""The defaults of these options."""
 
 
 @frozen(kw_only=True)
@@ -109,7 +109,7 @@ def check_platform(platform: str, client: Client) -> None:
     check_client(client)
     if client.base_url != platform:
         raise InvalidInputError(
-            f"the plan was read from {platform}, and this client is {client.base_url}'s"
+            f"the plan was read from {platform}, and this client is for {client.base_url}"
         )
 
 

@@ -78,19 +78,19 @@ class ArchivePlan(PlanData, Table):
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the plan into a SQLite file, for its owner alone: a ledger without events.
+        """Save the plan as a SQLite file that only its owner can read: a ledger without events.
 
-        It holds no secret, but people's names.
+        It contains no secrets, but names of users.
 
         Raises:
-            InvalidInputError: no plan can be written there, or a job's ledger has that name.
+            InvalidInputError: the path cannot be used, or is the ledger of a job.
             OSError: it cannot be written.
         """
         save_plan(path, self, self.selection, self.digest)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ArchivePlan:
-        """Read a plan that was saved, or that of a ledger. What it sends is read again before.
+        """Load a saved plan, or the plan of a ledger; `apply` reads its enrollments again.
 
         Raises:
             InvalidInputError: the file is not a plan, or was changed.
@@ -148,7 +148,7 @@ class ArchivePlan(PlanData, Table):
         ledger: str | os.PathLike[str],
         **options: Unpack[RunOptions],
     ) -> ArchiveResult:
-        """Archive what was planned, and account for every row. It cannot be undone.
+        """Archive the planned enrollments, and verify every row. This cannot be undone.
 
         First one enrollment is sent alone and read back, then the first chunk, then the rest.
         An existing ledger of the same plan is resumed.
@@ -164,14 +164,14 @@ class ArchivePlan(PlanData, Table):
                 write a line to stderr for each chunk.
             on_event: called with a `RunEvent` after each step is in the ledger; an exception that
                 it raises stops the job.
-            stop: an object with `is_set()`, such as a `threading.Event`. It is looked at before
-                each write and in every wait. Once it is set, nothing more is sent or waited for;
-                `resume` does the rest.
-            trust_contract: send also what the platform's own swagger does not list, or what
-                cannot be read; it is logged, and kept in the ledger and in the result's warnings.
-                A write that is described differently is refused all the same.
-            allow_changes: go on if a learning plan is changed while the job runs. Its records
-                would hold the change, so the job stops otherwise.
+            stop: an object with `is_set()`, such as a `threading.Event`. It is checked before each
+                write and in every wait. Once it is set, nothing more is sent or waited for;
+                `resume` continues the job.
+            trust_contract: make calls that the platform's own swagger does not list, or whose
+                document cannot be read; this is logged, and kept in the ledger and the warnings.
+                A write that is described differently is refused in any case.
+            allow_changes: continue if a learning plan is changed while the job runs. By default the
+                job stops, because the archived records would keep the change.
             note: a text, such as a ticket number, that is kept in the ledger and in each row of
                 the outcomes.
 
@@ -179,9 +179,9 @@ class ArchivePlan(PlanData, Table):
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
             UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
                 no archived list or no list of jobs; nothing was sent.
-            LedgerError: the ledger is another plan's (the text says whether that one is
-                finished), or in use.
-            InvalidInputError: the client is another platform's, or an argument cannot be used.
+            LedgerError: the ledger belongs to another plan (the text says whether that one is
+                finished), or is in use.
+            InvalidInputError: the client is for another platform, or an argument cannot be used.
             RunStoppedError: something was not as it should be, or `stop` is set (that is a
                 `StopRequestedError`); the ledger can be resumed.
             ApiError: a call failed; the ledger can be resumed.

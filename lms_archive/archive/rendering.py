@@ -184,7 +184,7 @@ def plan_summary(plan: PlanData) -> list[Part]:
         parts.append(Line(_unexplained(unexplained)))
     parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
     by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
-    total = f"{sum(plan.calls.values()):,} and the polls of background jobs ({by_operation})"
+    total = f"{sum(plan.calls.values()):,}, plus polls of background jobs ({by_operation})"
     parts.append(Line(f"Calls: {total if plan.calls else 'none'}."))
     parts.append(Line(f"Time: about {_time(plan.duration)}."))
     return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]

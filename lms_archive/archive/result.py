@@ -17,7 +17,7 @@ from lms_archive.archive.ledger import (
     counts_in,
     pending_count_in,
     read_events,
-    standing_in,
+    read_status,
 )
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
@@ -115,7 +115,7 @@ class ArchiveResult(Table):
     @property
     def is_finished(self) -> bool:
         """Whether every row has its final outcome; if not, `resume` continues the job."""
-        return standing_in(self.ledger).is_finished
+        return read_status(self.ledger).is_finished
 
     @property
     def records(self) -> Records:

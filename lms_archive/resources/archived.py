@@ -17,7 +17,7 @@ from lms_archive.errors import (
     TooManyAffectedError,
     UnexpectedResponseError,
 )
-from lms_archive.files import whole_file
+from lms_archive.files import write_atomically
 from lms_archive.records.archived import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
@@ -184,7 +184,7 @@ class Archived:
         content = download(self._session, link, "certificate")
         if not content.startswith(b"%PDF-"):
             raise UnexpectedResponseError("GET", link[:200], status=200, faults=["not a PDF"])
-        with whole_file(path, binary=True) as file:
+        with write_atomically(path, binary=True) as file:
             file.write(content)
         return Path(path)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.files import whole_file
+from lms_archive.files import write_atomically
 from lms_archive.tables.columns import text_of
 
 __all__ = ["GUARD_HINT", "Destination", "guarded", "unguarded", "write_csv"]
@@ -45,7 +45,7 @@ def write_csv(
             written. An existing file is then left unchanged.
     """
     if isinstance(destination, (str, os.PathLike)):
-        with whole_file(destination, newline="") as file:
+        with write_atomically(destination, newline="") as file:
             _write(file, header, rows)
         return
     _check_text_file(destination)

@@ -216,7 +216,7 @@ def test_the_plan_says_whom_exclude_left_alone(stage: Stage) -> None:
     warnings = _plan(stage, "course", exclude=[1002, "u1004", "1003", "nobody", 77]).warnings
     (text,) = [text for text in warnings if "left alone" in text]
     assert text == (
-        "course 9: 2 left alone; exclude also names nobody who would be taken there: "
+        "course 9: 2 left alone; in exclude, but not among them: "
         "'1003' (it is the id of a user there: give ids as int), 'nobody', "
         "77 (it is the username of a user there: give usernames as str)"
     )

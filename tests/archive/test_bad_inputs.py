@@ -56,9 +56,9 @@ ROWS: dict[str, tuple[str, str, str]] = {
         "disagree", "user 101 is 'alice', not 'bob': correct one of the two"),
     "unknown id, known name": ("alice,999,SAFE,,x", "disagree", "user 999 is not 'alice'"),
     "id and other case": ("Alice,101,SAFE,,x", "disagree", "user 101 is 'alice', not 'Alice'"),
-    "duplicate": ("bob,,FIRE,,x", "duplicate", "asked for already in line 2: archived at most"),
-    "duplicate by user_id": (",102,FIRE,,x", "duplicate", "in line 2"),
-    "duplicate with spaces": (" bob ,, FIRE ,,x", "duplicate", "in line 2"),
+    "duplicate": ("bob,,FIRE,,x", "duplicate", "same enrollment as line 2: archived only"),
+    "duplicate by user_id": (",102,FIRE,,x", "duplicate", "as line 2"),
+    "duplicate with spaces": (" bob ,, FIRE ,,x", "duplicate", "as line 2"),
     "not enrolled": ("dave,,SAFE,,x", "not_enrolled", "no completed enrollment found"),
     "not enrolled here": ("carol,,FIRE,,x", "not_enrolled", "no completed enrollment found"),
     "a code that looks like an id": (

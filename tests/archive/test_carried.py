@@ -195,8 +195,8 @@ def _only_course(stage: Stage, course: int, status: str) -> None:
     ("left", "named"),
     [
         ((), None),
-        ((2,), "1 of 3 courses not as asked: course 2 not_archived"),
-        ((1, 3), "2 of 3 courses not as asked: course 1 not_archived, course 3 not_archived"),
+        ((2,), "1 of 3 courses not as requested: course 2 not_archived"),
+        ((1, 3), "2 of 3 courses not as requested: course 1 not_archived, course 3 not_archived"),
     ],
 )
 def test_the_reason_names_the_courses_that_are_not_as_asked(
@@ -213,7 +213,7 @@ def test_the_reason_names_the_courses_that_are_not_as_asked(
         assert reasons[user].endswith(named or f"archived as record {user - 1000}")
     assert {one.code for one in result.outcomes} == {"archived"}
     if left == (1, 3):
-        assert reasons[1002].endswith("1 of 3 courses not as asked: course 3 not_archived")
+        assert reasons[1002].endswith("1 of 3 courses not as requested: course 3 not_archived")
     else:
         assert reasons[1002] != reasons[1001]
 
@@ -230,7 +230,7 @@ def test_courses_are_named_whatever_else_is_wrong_with_the_row(stage: Stage) -> 
     assert {one.code for one in result.outcomes} == {"validity_ended"}
     for one in list(result.outcomes):
         assert "its validity ended on 2026-01-31" in one.reason
-        assert one.reason.endswith("1 of 2 courses not as asked: course 2 not_archived")
+        assert one.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
 
 
 def test_no_courses_are_named_where_the_plan_was_not_archived(stage: Stage) -> None:
@@ -241,4 +241,4 @@ def test_no_courses_are_named_where_the_plan_was_not_archived(stage: Stage) -> N
     (failed,) = list(result.failed)
     assert failed.code == "still_active"
     assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]
-    assert "not as asked" not in failed.reason
+    assert "not as requested" not in failed.reason

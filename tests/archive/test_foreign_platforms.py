@@ -368,7 +368,7 @@ def test_a_wrong_call_touches_one_enrollment(
     before, plan = state(stage), job(mode).plan(stage.client)
     with pytest.raises(CanaryFailedError) as stopped:
         run(stage, plan, stage.client, trust_contract=not described)
-    look_at = "only unenrolls" if name == "unenrolls" else "calls enrollment_mode"
+    look_at = "only unenrolls" if name == "unenrolls" else "names enrollment_mode"
     assert described or look_at in str(stopped.value)
     assert touched(stage, before, "enrollments") == (0 if name == "nothing" else 1)
     assert sends(stage) == 1
@@ -412,7 +412,7 @@ def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
 def test_a_kept_date_stops_the_canary(on_platform: OnPlatform) -> None:
     """Re-enrolled with the old date, the new enrollment looks like the archived one."""
     stage = on_platform(Foreign(keeps_date=True))
-    with pytest.raises(CanaryFailedError, match="look at the enrollment date"):
+    with pytest.raises(CanaryFailedError, match="check the enrollment date"):
         run(stage, job("re-enroll").plan(stage.client), stage.client)
     assert dict(stage.archived) == {(1, 1001): 1}
     assert sends(stage) == 1
@@ -422,7 +422,9 @@ def test_a_kept_date_stops_the_first_chunk_without_a_canary(on_platform: OnPlatf
     """Without a canary the first chunk is the one that stops the job."""
     stage = on_platform(Foreign(keeps_date=True))
     client = stage.connect(limits=Limits(hand_picked=2))
-    with pytest.raises(RunStoppedError, match=r"nothing of the first chunk .* came out as asked"):
+    with pytest.raises(
+        RunStoppedError, match=r"nothing of the first chunk .* was archived as requested"
+    ):
         run(stage, job("re-enroll").plan(client), client, canary=0)
     assert max(stage.archived.values()) == 1
     assert sends(stage) == 1

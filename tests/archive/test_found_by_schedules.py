@@ -56,7 +56,7 @@ def test_behind_a_canary_that_somebody_took_canary_0_goes_on(stage: Stage) -> No
     stage.load(4)
     planned = stage.plan()
     stage.line.once(lambda one: one.is_write, lambda: stage.unenroll(1, 1001))
-    with pytest.raises(CanaryFailedError, match=r"resume\(ledger, client, canary=0\) goes on"):
+    with pytest.raises(CanaryFailedError, match=r"resume\(ledger, client, canary=0\) continues"):
         planned.apply(stage.client, ledger=stage.ledger)
     with pytest.raises(CanaryFailedError):
         resume(stage.ledger, stage.client)

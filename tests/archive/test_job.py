@@ -143,7 +143,7 @@ def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
     assert job.row_count == 4
     assert planned(plan) == [(None, 72, 102), (2, 72, 101), (None, 71, 103)]
     assert [(one.code, one.line, one.reason) for one in plan.skipped] == [
-        ("duplicate", 3, "asked for already in row 1: archived at most once")
+        ("duplicate", 3, "same enrollment as row 1: archived only once")
     ]
     assert [row.index for row in job.selection] == [0, 1, 2, 3]
     assert [job.selection[i] for i in range(4)] == list(job.selection)

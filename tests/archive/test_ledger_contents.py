@@ -18,7 +18,7 @@ from lms_archive import (
     Contract,
     Outcome,
 )
-from lms_archive.archive.ledger import Ledger, read_events, standing_in
+from lms_archive.archive.ledger import Ledger, read_events, read_status
 from lms_archive.archive.values.events import (
     EVENT_TYPES,
     CallsMade,
@@ -125,8 +125,8 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     assert len(result.pending) == len(pending)
     open_ = len(pending) + result.counts["unknown"]
     assert result.is_finished == (open_ == 0)
-    standing = standing_in(path)
-    assert (standing.rows, standing.settled) == (len(jobs), len(jobs) - open_)
+    status = read_status(path)
+    assert (status.rows, status.settled) == (len(jobs), len(jobs) - open_)
 
 
 def _more(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def calls_since(small_platform: Sandbox, before: int) -> Counter[str | None]:
 
 REASONS = {
     "bad_row": (",,SAFE,", "no user: fill in username or user_id"),
-    "duplicate": ("alice,,FIRE,", "asked for already in line 2: archived at most once"),
+    "duplicate": ("alice,,FIRE,", "same enrollment as line 2: archived only once"),
     "unknown_course": ("alice,,NOPE,", "no course has the code 'NOPE'"),
     "ambiguous_course": (
         "alice,,TWIN,",
@@ -172,7 +172,7 @@ def test_no_status(otherwise: Otherwise) -> None:
     plan = for_course("SAFE").users(["alice"]).plan(client)
     (outcome,) = plan.skipped
     assert (outcome.code, outcome.user_id) == ("no_status", 101)
-    assert outcome.reason == "the platform gives no status for it: never archived on a guess"
+    assert outcome.reason == "the platform reports no status for it, so it is not archived"
 
 
 def test_no_level(otherwise: Otherwise) -> None:

@@ -160,11 +160,11 @@ As far as is known, the record of a course does not contain the progress in its 
 4 rows skipped
   rows  code            for example
      2  bad_row         no user: fill in username
-     1  duplicate       asked for already in line 2: archived at most once
+     1  duplicate       same enrollment as line 2: archived only once
      1  unknown_course  no course has the code '\x1b[31mred\u202e'
 
 Warning: up to 4 events may send notifications, one for each archived enrollment; consider disabling them on the platform while the job runs
-Calls: 13 and the polls of background jobs (all_course_enrollments 1, archive_course_enrollments 4, archived_course_enrollments 5, course_enrollments 2, list_jobs 1).
+Calls: 13, plus polls of background jobs (all_course_enrollments 1, archive_course_enrollments 4, archived_course_enrollments 5, course_enrollments 2, list_jobs 1).
 Time: about 7 seconds.
 This is a dry run: nothing was sent."""  # noqa: E501
 

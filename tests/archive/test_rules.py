@@ -134,7 +134,7 @@ def test_a_carried_row_names_the_first_that_carries_it() -> None:
     asked = [("course", 1, 7), ("learning_plan", 5, 7), ("course", 1, 8)]
     kept, skipped, _ = _apply(asked, {5: [1]}, _terms("re-enroll"))
     assert kept == {("learning_plan", 5): [7], ("course", 1): [8]}
-    assert skipped == {0: ("carried_along", "carried along by line 3: archived with P5")}
+    assert skipped == {0: ("carried_along", "archived with P5 by line 3")}
 
 
 def test_a_chain_of_plans_in_re_enroll() -> None:

@@ -131,7 +131,7 @@ def test_a_platform_that_ignores_the_mode_stops_at_the_canary(stage: Stage) -> N
         stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
     assert caught.value.ledger == stage.ledger
     assert caught.value.counts["failed"] == 1
-    assert "look at what this platform calls enrollment_mode" in str(caught.value)
+    assert "check how this platform names enrollment_mode" in str(caught.value)
     assert not stage.archived
     assert len(stage.active) == 10
     assert stage.writes == [(1, [1001])]

@@ -230,4 +230,4 @@ def test_a_platform_that_tells_nothing_of_plans(stage: Stage, status: int) -> No
     stage.sandbox.faults.add("status", operation="list_learning_plans", status=status)
     planned = stage.plan()
     assert planned.counts["to_archive"] == 2
-    assert any("could not be asked" in text for text in planned.warnings)
+    assert any("could not read which learning plans" in text for text in planned.warnings)

@@ -260,7 +260,7 @@ def test_a_course_of_a_learning_plan_that_is_deleted(stage: Stage, mode: str) ->
     assert {one.kind for one in plans} == {"archived"}
     last = plans[-1]
     assert [course.status for course in last.courses] == ["archived", "missing"]
-    assert "1 of 2 courses not as asked: course 2 missing" in last.reason
+    assert "1 of 2 courses not as requested: course 2 missing" in last.reason
     assert last.is_incomplete
     courses = [one for one in list(result.outcomes) if one.row.get("course_id")]
     assert [one.code for one in courses][-1] == "target_missing"

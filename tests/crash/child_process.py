@@ -119,7 +119,7 @@ def live(life: Life, order: Order) -> None:
     life.around(store, "hold", "ledger locked")
     life.around(store, "connect", "ledger opened")
     life.around(store, "ledger_at", "ledger opened")
-    life.around(store, "to_main_file", "ledger copied into its main file")
+    life.around(store, "checkpoint", "ledger copied into its main file")
     life.around(Path, "replace", "ledger renamed")
     life.around(Ledger, "close", "ledger closed")
     client = Client(

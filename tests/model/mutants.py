@@ -340,7 +340,7 @@ MUTANTS = tuple(
         "reads beside a job that is at work": _method(
             submission.Submitter, "submit", _read_beside_the_job
         ),
-        "forgets a job that has left the listing": _method(jobs.Jobs, "_asked", _gives(None)),
+        "forgets a job that has left the listing": _method(jobs.Jobs, "_read_job", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
             jobs.Jobs, "poll", _slow_is_ended
         ),
@@ -348,9 +348,11 @@ MUTANTS = tuple(
         "does not look again for a carried course": _function(
             plan_courses, "_read_course", _no_second_look
         ),
-        "says nothing of what nobody asked for": _function(readback, "finding", _others_unseen),
+        "says nothing of what nobody asked for": _function(
+            readback, "make_finding", _others_unseen
+        ),
         "archives again in re-enroll who was archived lately": _function(
-            planner, "_not_lately", _archived_lately
+            planner, "_without_archived_lately", _archived_lately
         ),
         "plans a row twice": _method(matching.Match, "members", _each_row_by_itself),
         "repeats a write as it repeats a read": _function(session, "with_retry", _as_a_read),

@@ -348,7 +348,7 @@ class _Player:
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
         self.say(f"{type(error).__name__}: {error}")
-        if "canary=0) goes on" in str(error) and self.interference.deeds:
+        if "canary=0) continues" in str(error) and self.interference.deeds:
             self.canary = 0  # the user has looked: another client took it
         found = _NOT_SEEN.search(str(error))
         user = int(found[1]) if found else 0

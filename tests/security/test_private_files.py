@@ -20,7 +20,7 @@ from lms_archive import (
 )
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.errors import LedgerError
-from lms_archive.files import whole_file
+from lms_archive.files import write_atomically
 from lms_archive.records import (
     ArchivedCourse,
     ArchiveDetails,
@@ -126,7 +126,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(
         monkeypatch.setattr(Path, "replace", broken)
 
     def write() -> None:
-        with whole_file(path) as file:
+        with write_atomically(path) as file:
             file.write("new")
             if moment == "in the middle":
                 raise KeyboardInterrupt
@@ -151,7 +151,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", watched)
-    with whole_file(path) as file:
+    with write_atomically(path) as file:
         file.write("all of it")
     assert [one[:2] for one in synced] == [("file", False), ("folder", True)]
     assert synced[0][2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lms_archive.archive.ledger.plan_codec import digest_of
 from lms_archive.archive.ledger.plan_store import load_plan, save_plan
 from lms_archive.archive.ledger.queries import (
-    Standing,
+    JobStatus,
     cells_in,
     code_counts_in,
     counts_in,
@@ -13,15 +13,15 @@ from lms_archive.archive.ledger.queries import (
     pending_count_in,
     pending_in,
     read_events,
-    standing_in,
+    read_status,
     target_kinds_in,
 )
 from lms_archive.archive.ledger.redact import redact
 from lms_archive.archive.ledger.store import Ledger
 
 __all__ = [
+    "JobStatus",
     "Ledger",
-    "Standing",
     "cells_in",
     "code_counts_in",
     "counts_in",
@@ -31,8 +31,8 @@ __all__ = [
     "pending_count_in",
     "pending_in",
     "read_events",
+    "read_status",
     "redact",
     "save_plan",
-    "standing_in",
     "target_kinds_in",
 ]

@@ -1,4 +1,4 @@
-"""Between values and the columns of a ledger: texts, times, outcomes and events.
+"""Convert texts, times, outcomes and events to the columns of a ledger, and back.
 
 Times are ISO 8601 in UTC with a space, as the date functions of SQLite read them. Only a row's
 own cells and the fields of an archived record are JSON.
@@ -44,17 +44,17 @@ Values = tuple[Any, ...]
 
 
 def to_text(value: str) -> str:
-    """A text as UTF-8 can hold it: half a character, which a platform may send, is escaped."""
+    """Return a text that UTF-8 can hold: lone surrogates are escaped."""
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 def to_time(value: datetime | None) -> str | None:
-    """A time as a column holds it."""
+    """Return a time as the text of a column."""
     return None if value is None else value.isoformat(" ")
 
 
 def time_from(text: str | None) -> datetime | None:
-    """The time of a column."""
+    """Return the time that a column holds."""
     return None if text is None else datetime.fromisoformat(text)
 
 
@@ -69,7 +69,7 @@ _ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circ
 
 
 def as_json(value: Any) -> str:
-    """A value as JSON, in readable characters where UTF-8 has them all."""
+    """Return a value as JSON; only what UTF-8 cannot hold is escaped."""
     text = JSON.encode(value)
     return text if text == to_text(text) else _ASCII_JSON.encode(value)
 
@@ -78,7 +78,7 @@ def as_json(value: Any) -> str:
 
 
 def outcome_values(row: int, outcome: Outcome, recorded_at: str, event: int | None) -> Values:
-    """A row's outcome, as the table `outcomes` holds it; its lists are in tables of their own."""
+    """Return an outcome as a row of the table `outcomes`; its lists are in tables of their own."""
     record_id = archived_at = record = None
     if outcome.record is not None:
         record_id = outcome.record.archiving.record_id
@@ -94,13 +94,13 @@ def outcome_from(
     courses: Iterable[Sequence[Any]] = (),
     differences: Iterable[Sequence[Any]] = (),
 ) -> Outcome:
-    """The outcome that these values of a ledger are, of the row asked for.
+    """Return the outcome of a row, made from the values of a ledger.
 
     Args:
         values: kind, code, reason, user_id and record.
-        row: the row asked for.
+        row: the requested row.
         courses: course_id, status and record_id of each course of a learning plan.
-        differences: a text each.
+        differences: one text for each.
     """
     kind, code, reason, user_id, record = values
     return Outcome(
@@ -123,7 +123,7 @@ def outcome_from(
 
 
 def record_from(text: str) -> ArchivedRecord:
-    """The archived record of its JSON."""
+    """Return the archived record that this JSON holds."""
     data = json.loads(text)
     if "course" in data:
         return from_plain(ArchivedCourseEnrollment, data)
@@ -131,23 +131,23 @@ def record_from(text: str) -> ArchivedRecord:
 
 
 def record_json(record: ArchivedRecord) -> str:
-    """The JSON of an archived record: what is known of it, by name."""
-    return as_json(_known(record))
+    """Return the JSON of an archived record, without empty fields."""
+    return as_json(_filled_fields(record))
 
 
-def _known(value: attrs.AttrsInstance) -> dict[str, Any]:
-    """What is known of a record, by name: None is the default of all that may be None."""
+def _filled_fields(value: attrs.AttrsInstance) -> dict[str, Any]:
+    """Return a record's fields by name, without those that are None, which is their default."""
     own, groups = _shape(type(value))
-    known = {name: cell for name in own if (cell := getattr(value, name)) is not None}
+    values = {name: cell for name in own if (cell := getattr(value, name)) is not None}
     for group, names, get in groups:
         pairs = zip(names, get(value), strict=True)
-        known[group] = {name: cell for name, cell in pairs if cell is not None}
-    return known
+        values[group] = {name: cell for name, cell in pairs if cell is not None}
+    return values
 
 
 @cache
 def _shape(cls: Any) -> tuple[list[str], list[tuple[str, list[str], Callable[[Any], Any]]]]:
-    """A record's own attributes, and its groups: the names in each, and what gets them all."""
+    """Return a record's own attributes, and its groups, each with its names and a getter."""
     own: list[str] = []
     groups: list[tuple[str, list[str], Callable[[Any], Any]]] = []
     for attribute in attrs.fields(cls):
@@ -185,7 +185,7 @@ def event_values(event: Event, recorded_at: str) -> Values:
 
 
 def detail_values(event: Event) -> Iterator[tuple[str, int | None, Any]]:
-    """Yield name, position in its list, and value of what has no column of its own."""
+    """Yield the name, list position and value of each field that has no column of its own."""
     for name, value in _fields_of(event).items():
         if name in _COLUMNS | _ELSEWHERE:
             continue
@@ -203,7 +203,7 @@ def event_from(
     details: Iterable[Sequence[Any]],
     codes: Mapping[int, str],
 ) -> Event:
-    """Return the event that these values of a ledger are.
+    """Return the event that these values of a ledger describe.
 
     Args:
         values: type, chunk_id, job_id, sent_at and text.
@@ -212,9 +212,9 @@ def event_from(
         codes: the code of each outcome that was written with it, by row.
     """
     name, chunk_id, job_id, sent_at, text = values
-    known: dict[str, Any] = {"chunk_id": chunk_id, "job_id": job_id, **dict.fromkeys(_TEXTS, text)}
-    known |= {"sent_at": sent_at and datetime.fromisoformat(sent_at)}
-    known |= {"rows": tuple(rows), "codes": codes}
+    fields: dict[str, Any] = {"chunk_id": chunk_id, "job_id": job_id, **dict.fromkeys(_TEXTS, text)}
+    fields |= {"sent_at": sent_at and datetime.fromisoformat(sent_at)}
+    fields |= {"rows": tuple(rows), "codes": codes}
     listed: dict[str, list[Any]] = {}
     single: dict[str, Any] = {}
     for detail, position, value in details:
@@ -222,10 +222,10 @@ def event_from(
             single[detail] = value
         else:
             listed.setdefault(detail, []).append(value)
-    known |= {**single, **{detail: tuple(items) for detail, items in listed.items()}}
-    known["calls"] = single
+    fields |= {**single, **{detail: tuple(items) for detail, items in listed.items()}}
+    fields["calls"] = single
     cls: Any = EVENT_TYPES[name]
-    return cast("Event", cls(**{key: known[key] for key in _names_of(cls) if key in known}))
+    return cast("Event", cls(**{key: fields[key] for key in _names_of(cls) if key in fields}))
 
 
 def _cell(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Open SQLite files that are ledgers or saved plans. The only module that imports sqlite3."""
+"""Open the SQLite files of ledgers and saved plans. The only module that imports sqlite3."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lms_archive.errors import LedgerError
 __all__ = [
     "Connection",
     "DatabaseError",
+    "check_integrity",
+    "checkpoint",
     "connect",
     "connect_unchanging",
-    "durable",
+    "damage_reported",
     "format_of",
     "ledger_at",
+    "make_durable",
     "new_file",
-    "readable",
-    "reading",
-    "sound",
-    "to_main_file",
+    "open_for_reading",
     "transaction",
 ]
 
@@ -124,7 +124,7 @@ def _other_format(version: int | None) -> str:
     )
 
 
-def sound(path: Path, database: Connection) -> None:
+def check_integrity(path: Path, database: Connection) -> None:
     """Check that no page of the file is damaged, because the next calls depend on all of them.
 
     Raises:
@@ -138,7 +138,7 @@ def sound(path: Path, database: Connection) -> None:
         raise _damaged(path, status)
 
 
-def durable(path: Path, database: Connection) -> None:
+def make_durable(path: Path, database: Connection) -> None:
     """Make each commit reach the disk before it returns.
 
     Raises:
@@ -151,7 +151,7 @@ def durable(path: Path, database: Connection) -> None:
         raise LedgerError(f"{path}: the ledger cannot be written: {error}") from error
 
 
-def to_main_file(database: Connection) -> None:
+def checkpoint(database: Connection) -> None:
     """Move committed changes from the `-wal` file to the main file, as far as readers allow.
 
     The changes are on disk already; after this, a copy of the main file alone holds them too.
@@ -183,13 +183,13 @@ def transaction(path: Path, database: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
+def open_for_reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
     """Open a ledger for reading, without locking it; a job may write to it meanwhile."""
     file = ledger_path(path)
     if not file.is_file():  # opening a pipe would wait without end
         reason = "is not an ordinary file" if file.exists() else "there is no such ledger"
         raise LedgerError(f"{file}: {reason}")
-    with closing(ledger_at(file)) as database, readable(file):
+    with closing(ledger_at(file)) as database, damage_reported(file):
         query = "SELECT value FROM meta WHERE name = 'purpose'"
         if database.execute(query).fetchone() == ("plan",):
             raise LedgerError(f"{file}: is a saved plan, not a ledger: use ArchivePlan.load")
@@ -197,8 +197,8 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn the errors of reading a damaged ledger into `LedgerError`."""
+def damage_reported(path: Path) -> Iterator[None]:
+    """Turn errors of reading a damaged ledger into `LedgerError`."""
     try:
         yield
     except _UNREADABLE as error:

@@ -19,9 +19,9 @@ from lms_archive.archive.ledger.database import (
     DatabaseError,
     connect,
     connect_unchanging,
+    damage_reported,
     format_of,
     new_file,
-    readable,
     transaction,
 )
 from lms_archive.archive.ledger.lock import ledger_path
@@ -42,7 +42,7 @@ from lms_archive.archive.selection import Row, Selection, Target
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import InvalidInputError, LedgerError
-from lms_archive.files import whole_file
+from lms_archive.files import write_atomically
 
 __all__ = [
     "StoredRows",
@@ -247,7 +247,7 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
             source=str(place),
         )
     with (
-        whole_file(place, binary=True) as file,
+        write_atomically(place, binary=True) as file,
         TemporaryDirectory(dir=place.parent, prefix=".plan") as folder,
     ):
         new = Path(folder, "plan.sqlite")
@@ -289,7 +289,7 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
         text = "a plan saved by lms_archive 0.1.0, which this version cannot read: plan again"
         raise InvalidInputError(text, source=str(path))
     try:
-        with closing(connect_unchanging(place)) as database, readable(place):
+        with closing(connect_unchanging(place)) as database, damage_reported(place):
             version = format_of(place, database)
             if version == FORMAT:
                 return _load(database, str(path))

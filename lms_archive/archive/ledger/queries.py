@@ -1,4 +1,4 @@
-"""What a ledger tells, read as it is iterated, without holding the ledger."""
+"""Query a ledger, row by row, without locking it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lms_archive.archive.ledger.codec import (
     outcome_from,
     time_from,
 )
-from lms_archive.archive.ledger.database import Connection, reading
+from lms_archive.archive.ledger.database import Connection, open_for_reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
 from lms_archive.archive.selection import Row
 from lms_archive.archive.values.events import EVENT_TYPES, Event
@@ -26,7 +26,7 @@ from lms_archive.archive.values.outcomes import KINDS, Outcome
 from lms_archive.records.archived import read_from
 
 __all__ = [
-    "Standing",
+    "JobStatus",
     "cells_in",
     "code_counts_in",
     "counts_in",
@@ -36,7 +36,7 @@ __all__ = [
     "pending_count_in",
     "pending_in",
     "read_events",
-    "standing_in",
+    "read_status",
     "target_kinds_in",
 ]
 
@@ -47,7 +47,7 @@ _PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.ro
 
 
 @frozen
-class Standing:
+class JobStatus:
     """How far the job of a ledger has come.
 
     Attributes:
@@ -76,16 +76,16 @@ class Standing:
         return self.settled == self.rows
 
 
-def standing_in(path: Path) -> Standing:
-    """How far the job of a ledger has come."""
-    with reading(path) as database:
+def read_status(path: Path) -> JobStatus:
+    """Return how far the job of a ledger has come."""
+    with open_for_reading(path) as database:
         (changed_at,) = database.execute("SELECT max(recorded_at) FROM events").fetchone()
-        return Standing(_counts(database), _pending(database), time_from(changed_at))
+        return JobStatus(_counts(database), _pending(database), time_from(changed_at))
 
 
 def counts_in(path: Path) -> dict[str, int]:
-    """How many rows came out as each kind; rows without an outcome are in none."""
-    with reading(path) as database:
+    """Return the number of rows with each kind of outcome; rows without one are not counted."""
+    with open_for_reading(path) as database:
         return _counts(database)
 
 
@@ -95,8 +95,8 @@ def _counts(database: Connection) -> dict[str, int]:
 
 
 def pending_count_in(path: Path) -> int:
-    """How many rows have no outcome yet."""
-    with reading(path) as database:
+    """Return how many rows have no outcome yet."""
+    with open_for_reading(path) as database:
         return _pending(database)
 
 
@@ -106,8 +106,8 @@ def _pending(database: Connection) -> int:
 
 
 def pending_in(path: Path) -> Iterator[Row]:
-    """The rows that have no outcome yet, in input order."""
-    with reading(path) as database:
+    """Yield the rows that have no outcome yet, in input order."""
+    with open_for_reading(path) as database:
         rows = StoredRows.of(database)
         for values in database.execute(f"SELECT * {_PENDING} ORDER BY row"):
             yield rows.row(values)
@@ -116,7 +116,7 @@ def pending_in(path: Path) -> Iterator[Row]:
 def code_counts_in(path: Path) -> list[tuple[str, str, int]]:
     """Return kind, code and number of rows of each code: by kind, the most frequent code first."""
     query = "SELECT kind, code, count(*) FROM latest GROUP BY kind, code ORDER BY 3 DESC, 2"
-    with reading(path) as database:
+    with open_for_reading(path) as database:
         counts = [(str(kind), str(code), int(n)) for kind, code, n in database.execute(query)]
     return sorted(counts, key=lambda count: KINDS.index(count[0]))
 
@@ -124,11 +124,11 @@ def code_counts_in(path: Path) -> list[tuple[str, str, int]]:
 def outcomes_in(
     path: Path, kind: str | None = None, first: int = 0, count: int | None = None
 ) -> Iterator[Outcome]:
-    """The outcomes that a ledger holds, in input order, one in memory at a time.
+    """Yield the outcomes of a ledger, in input order, with one in memory at a time.
 
     Yield *count* outcomes, or all, from number *first* on.
     """
-    with reading(path) as database:
+    with open_for_reading(path) as database:
         if kind is None:
             yield from outcomes_of(database, first=first, count=count)
         else:
@@ -143,7 +143,7 @@ def outcomes_of(
     first: int = 0,
     count: int | None = None,
 ) -> Iterator[Outcome]:
-    """The outcomes in a file that have a value in some column, in input order."""
+    """Yield the outcomes that have this value in a column, in input order; by default, all."""
     find = database.execute
     rows = StoredRows.of(database)
     courses = _has_any(database, "course_outcomes")
@@ -176,8 +176,8 @@ def _has_any(database: Connection, table: str) -> bool:
 
 
 def cells_in(path: Path) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
-    """The cells of the rows asked for, block by block: the names of the columns, and the rows."""
-    with reading(path) as database:
+    """Yield the requested rows in blocks: the names of the columns, and the cells of each row."""
+    with open_for_reading(path) as database:
         for part, header in enumerate(StoredRows.of(database).headers):
             query = "SELECT cells FROM rows WHERE part = ? ORDER BY row"
             rows = database.execute(query, (part,))
@@ -188,19 +188,19 @@ def cells_in(path: Path) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
 
 
 def target_kinds_in(path: Path) -> set[str]:
-    """The kinds of the targets that rows ask for."""
-    with reading(path) as database:
+    """Return the kinds of the targets that the rows name."""
+    with open_for_reading(path) as database:
         return {kind for (kind,) in database.execute("SELECT DISTINCT kind FROM targets")}
 
 
 def read_events(path: Path, *types: type[E]) -> list[E]:
     """Return the events of these types, in order, without locking the ledger."""
-    with reading(path) as database:
+    with open_for_reading(path) as database:
         return [event for event in events_of(database, types) if isinstance(event, types)]
 
 
 def events_of(database: Connection, types: Sequence[type[Event]] = ()) -> Iterator[Event]:
-    """Yield the events in a file, or those of some types, in the order in which they came."""
+    """Yield the events of a ledger, or those of some types, in the order of writing."""
     names = [name for name, cls in EVENT_TYPES.items() if not types or cls in types]
     wanted = f"type IN ({', '.join('?' * len(names))})"
     events = f"SELECT event FROM events WHERE {wanted}"  # noqa: S608  placeholders

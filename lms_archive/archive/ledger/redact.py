@@ -12,12 +12,12 @@ from lms_archive.archive.ledger.codec import as_json
 from lms_archive.archive.ledger.database import (
     Connection,
     connect,
+    damage_reported,
     new_file,
-    readable,
     transaction,
 )
 from lms_archive.archive.ledger.plan_store import StoredRows, checksum, content_digest, meta_of
-from lms_archive.archive.ledger.queries import standing_in
+from lms_archive.archive.ledger.queries import read_status
 from lms_archive.archive.ledger.schema import APPEND_ONLY, MUTABLE
 from lms_archive.archive.ledger.store import Ledger
 from lms_archive.archive.selection import column_word, is_id
@@ -95,10 +95,10 @@ def redact(ledger: str | os.PathLike[str]) -> None:
 
 
 def _check_finished(place: Path) -> None:
-    standing = standing_in(place)
-    left = standing.pending + standing.counts["unknown"]
+    status = read_status(place)
+    left = status.pending + status.counts["unknown"]
     if left:
-        rows = standing.pending + sum(standing.counts.values())
+        rows = status.pending + sum(status.counts.values())
         raise LedgerError(
             f"{place}: not finished: {left:,} of {rows:,} row{'s' * (rows != 1)} "
             f"{'is' if left == 1 else 'are'} open, and settling them needs the names. Call "
@@ -107,7 +107,7 @@ def _check_finished(place: Path) -> None:
 
 
 def _redact_copy(new: Path) -> None:
-    with closing(connect(new)) as database, readable(new):
+    with closing(connect(new)) as database, damage_reported(new):
         database.execute("PRAGMA journal_mode = DELETE")
         headers = StoredRows.of(database).headers
 

@@ -1,4 +1,4 @@
-"""The ledger: what was planned, sent, answered and read back, on the disk before it matters.
+"""Store what was planned, sent, answered and read back, on disk before the next step depends on it.
 
 It is append-only, in WAL with `synchronous=FULL`, and one process at a time writes it (`lock`).
 A saved plan is a ledger without events.
@@ -22,13 +22,13 @@ from lms_archive.archive.ledger.codec import (
 )
 from lms_archive.archive.ledger.database import (
     Connection,
+    check_integrity,
+    checkpoint,
     connect,
-    durable,
+    damage_reported,
     ledger_at,
+    make_durable,
     new_file,
-    readable,
-    sound,
-    to_main_file,
     transaction,
 )
 from lms_archive.archive.ledger.lock import BESIDE, hold, ledger_path
@@ -71,9 +71,9 @@ class Ledger:
         canary: int = 1,
         events: Iterable[Event] = (),
     ) -> Ledger:
-        """Begin a ledger with its plan, and with what is known already.
+        """Create a ledger with its plan, and with the events so far.
 
-        The file appears under its name only when all of that is in it.
+        The file appears under its name only when it is complete.
 
         Raises:
             InvalidInputError: no file can have this path, or the plan has another digest.
@@ -98,13 +98,13 @@ class Ledger:
             except OSError as error:
                 raise LedgerError(f"{place}: the ledger cannot be made: {error}") from error
             database = stack.enter_context(closing(connect(place)))
-            durable(place, database)
+            make_durable(place, database)
             stack.pop_all()
         return cls(place, database, lock)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Ledger:
-        """Take up a ledger that is there.
+        """Open an existing ledger for writing.
 
         Raises:
             InvalidInputError: no file can have this path.
@@ -113,48 +113,48 @@ class Ledger:
         """
         place = ledger_path(path)
         if not place.is_file():
-            what = "is not an ordinary file" if place.exists() else "there is no such ledger"
-            raise LedgerError(f"{place}: {what}")
+            reason = "is not an ordinary file" if place.exists() else "there is no such ledger"
+            raise LedgerError(f"{place}: {reason}")
         with ExitStack() as stack:
             lock = stack.enter_context(hold(place))
             database = stack.enter_context(closing(ledger_at(place)))
-            with readable(place):
+            with damage_reported(place):
                 is_plan = meta_of(database)["purpose"] == "plan"
             if is_plan:
                 cure = f"ArchivePlan.load({str(path)!r}).apply(client, ledger=...)"
                 raise LedgerError(f"{place}: is a saved plan, not a ledger: {cure}")
-            durable(place, database)
-            sound(place, database)
-            with readable(place):
+            make_durable(place, database)
+            check_integrity(place, database)
+            with damage_reported(place):
                 verify(database)
             stack.pop_all()
         return cls(place, database, lock)
 
     def meta(self, name: str) -> str | None:
-        """What the ledger was begun with, by name."""
-        with readable(self.path):
+        """Return a value that the ledger was created with, by name."""
+        with damage_reported(self.path):
             query = "SELECT value FROM meta WHERE name = ?"
             value = self._database.execute(query, (name,)).fetchone()
             return None if value is None else str(value[0])
 
     def plan(self) -> PlanData:
-        """The plan that the ledger was begun with, but for its skips: they are outcomes now."""
-        with readable(self.path):
+        """Return the plan of the ledger without its skips: they are outcomes now."""
+        with damage_reported(self.path):
             return read_plan(self._database, with_skips=False)
 
     def rows(self) -> StoredRows:
-        """The rows asked for, by index."""
-        with readable(self.path):
+        """Return the requested rows, by index."""
+        with damage_reported(self.path):
             return StoredRows.of(self._database)
 
     def skips_along(self) -> list[Skip]:
-        """The rows that are not sent because the row of a learning plan archives them as well."""
-        with readable(self.path):
+        """Return the rows that are not sent because a learning plan's row archives them too."""
+        with damage_reported(self.path):
             return skips_along(self._database)
 
     def outcome(self, row: int) -> Outcome:
-        """The outcome of a row that has one."""
-        with readable(self.path):
+        """Return the outcome of a row that has one."""
+        with damage_reported(self.path):
             return next(outcomes_of(self._database, "latest.row", row))
 
     @overload
@@ -164,13 +164,13 @@ class Ledger:
     def events(self, *types: type[E]) -> Iterator[E]: ...
 
     def events(self, *types: type[Event]) -> Iterator[Event]:
-        """Yield the events, or those of some types, in the order in which they came."""
-        with readable(self.path):
+        """Yield the events, or those of some types, in the order in which they were written."""
+        with damage_reported(self.path):
             yield from events_of(self._database, types)
 
     def sent_counts(self) -> dict[str | None, int]:
-        """Return how many rows that the plan sends have an outcome of each kind, or None."""
-        with readable(self.path):
+        """Count the rows that the plan sends, by kind of outcome; None for rows without one."""
+        with damage_reported(self.path):
             query = "SELECT kind, count(*) FROM planned LEFT JOIN latest USING (row) GROUP BY kind"
             return dict(self._database.execute(query).fetchall())
 
@@ -183,7 +183,7 @@ class Ledger:
         with self._transaction():
             self._insert(events)
         if any(isinstance(event, Sending) for event in events):
-            to_main_file(self._database)
+            checkpoint(self._database)
 
     def _insert(self, events: Iterable[Event]) -> None:
         now = to_time(datetime.now(timezone.utc).replace(microsecond=0)) or ""
@@ -212,12 +212,12 @@ class Ledger:
             run_many("INSERT INTO differences VALUES (?, ?)", texts)
 
     def copy_to(self, path: Path) -> None:
-        """Write all that the ledger holds into an empty file."""
-        with readable(self.path), closing(connect(path)) as copy:
+        """Copy the whole ledger into an empty file."""
+        with damage_reported(self.path), closing(connect(path)) as copy:
             self._database.backup(copy)
 
     def replace_by(self, path: Path) -> None:
-        """Put another file in the ledger's place, which is held on until it is closed.
+        """Replace the ledger with another file; the lock is kept until `close`.
 
         Raises:
             LedgerError: another program is reading the ledger.
@@ -256,7 +256,7 @@ _EVENT = (
 
 
 def _clear(place: Path, new: Path) -> None:
-    """Remove what an unfinished or deleted ledger left: SQLite would take it for the new one's."""
+    """Remove what an unfinished or deleted ledger left: SQLite would use it for the new one."""
     if place.exists():
         raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
     new.unlink(missing_ok=True)

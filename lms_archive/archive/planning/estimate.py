@@ -34,7 +34,7 @@ _NOTHING: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
 
 def affected(chunks: Sequence[Chunk]) -> int:
-    """How many enrollments may be archived: rows, and for plans each course of each row."""
+    """Return how many enrollments may be archived: rows, and for plans each course of each row."""
     return sum(len(chunk) * (1 + len(chunk.target.courses)) for chunk in chunks)
 
 
@@ -81,8 +81,8 @@ def _calls_of(
     has_one_row = len(chunks[0]) == 1  # then another target's first chunk is sent alone too
     proven = keys[: 1 + has_one_row]
     later = [chunk for chunk in chunks if chunk.target.key not in proven]
-    found = terms.mode is ArchiveMode.RE_ENROLL  # who has left is not
-    shared = _count_shared(calls, later, client, unfiltered, found=found)
+    are_listed = terms.mode is ArchiveMode.RE_ENROLL  # who has left is not
+    shared = _count_shared(calls, later, client, unfiltered, are_listed=are_listed)
     for place, (key, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
         part, second = list(group), has_one_row and place == 1
         look = Look(place == 0, second, unfiltered.get(key), alone=key not in shared)
@@ -98,26 +98,26 @@ def _count_shared(
     client: Client,
     unfiltered: Mapping[tuple[str, int], int],
     *,
-    found: bool,
+    are_listed: bool,
 ) -> set[tuple[str, int]]:
     """Count the calls that read the active lists of small targets together; return these targets.
 
-    A run does that before they are sent, if they have grown too old, and after they were sent.
+    A run does that before they are sent, if their readings are too old, and after they were sent.
 
-    *found* is whether the users of the chunks are in the lists then.
+    *are_listed* says whether the users of the chunks are still in the lists.
     """
     shared: set[tuple[str, int]] = set()
     users: dict[PlannedTarget, list[int]] = {}
     for chunk in chunks:
         if chunk.form == "hand_picked" and chunk.target.key not in unfiltered:
-            users.setdefault(chunk.target, []).extend(one.user_id for one in chunk.members)
+            users.setdefault(chunk.target, []).extend(member.user_id for member in chunk.members)
     size = client.limits.page_size
     for kind in sorted({target.kind for target in users}):
         if not SharedList(client, kind).filters_users:
             continue
         of_kind = {target: ids for target, ids in users.items() if target.kind == kind}
         for batch in batches(of_kind, size):
-            items = sum(len(users[target]) for target in batch) if found else 0
+            items = sum(len(users[target]) for target in batch) if are_listed else 0
             calls[f"all_{kind}_enrollments"] += max(ceil(items / size), 1)
             shared |= {target.key for target in batch}
     return shared
@@ -135,10 +135,10 @@ def _count_slow(
     client: Client,
     unfiltered: Mapping[tuple[str, int], int],
 ) -> None:
-    """What a job costs more because the hour's limit holds it up.
+    """Add the calls of a job that the hourly limit slows down.
 
-    Pre-images that have grown too old meanwhile are read again, a learning plan is looked at
-    again every minute.
+    Enrollments whose reading has become too old are read again, and a learning plan is checked
+    every minute.
     """
     hourly, left = client.session.settings.calls_per_hour or 0, client.session.calls_left or 0
     total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
@@ -147,7 +147,7 @@ def _count_slow(
         late = max(len(chunks) - len(chunks) * in_time // (total + late), 0)
     if terms.mode is ArchiveMode.UNENROLL:
         aged = [c for c in chunks[len(chunks) - late :] if c.form == "hand_picked"]
-        shared = _count_shared(calls, aged, client, unfiltered, found=True)
+        shared = _count_shared(calls, aged, client, unfiltered, are_listed=True)
         for chunk in aged:
             pages = ceil(len(chunk) / client.limits.page_size)
             calls[f"{chunk.target.kind}_enrollments"] += chunk.target.key not in shared and pages
@@ -170,7 +170,7 @@ def duration_of(calls: Mapping[str, int], jobs: int, client: Client) -> timedelt
 
 
 def warn_about_time(calls: Mapping[str, int], client: Client) -> Iterator[str]:
-    """Yield what takes the time, where that is the limit of calls an hour."""
+    """Yield a warning where the hourly limit of calls determines how long the job takes."""
     total, hourly = sum(calls.values()), client.session.settings.calls_per_hour
     if hourly is not None and _throttled(total, client):
         yield (

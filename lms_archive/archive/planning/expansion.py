@@ -1,4 +1,4 @@
-"""Find the rows of what is asked for as a whole: all of a target, or all of some users."""
+"""Turn `all_enrollments` and `users` into rows: all of a target, or all of some users."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from lms_archive.archive.planning.matching import Person, who_is_left_alone
+from lms_archive.archive.planning.matching import Person, resolve_excluded
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
     UnresolvedTarget,
@@ -36,10 +36,10 @@ Places = tuple[TargetKind, tuple[Target, ...] | None]
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
-    """Return the selection with a row for each enrollment of what is asked for as a whole.
+    """Return the selection with a row for each enrollment of its whole targets and users.
 
     Raises:
-        InvalidInputError: a target is not there, or `exclude` names nobody by mistake.
+        InvalidInputError: a target does not exist, or `exclude` has a misspelt name.
         ApiError: a call failed.
     """
     whole = [part for part in selection.parts if isinstance(part, Everything)]
@@ -48,28 +48,28 @@ def expand(draft: Draft, selection: Selection) -> Selection:
         if isinstance(read, NotFoundError):
             raise InvalidInputError(f"there is no {target} on the platform: {read}") from None
     everywhere = {
-        place: (part, _people(draft, part))
-        for place, part in enumerate(selection.parts)
+        index: (part, _people(draft, part))
+        for index, part in enumerate(selection.parts)
         if isinstance(part, Everywhere)
     }
-    found = _read_everywhere(draft, everywhere.values())
+    snapshots_of = _read_everywhere(draft, everywhere.values())
     parts = []
-    for place, part in enumerate(selection.parts):
+    for index, part in enumerate(selection.parts):
         if isinstance(part, Everything):
             parts.append(_rows_of_target(draft, part))
         elif isinstance(part, Everywhere):
-            snapshots = found[part.kind, part.targets]
-            parts.append(_rows_of_users(draft, part, everywhere[place][1], snapshots))
+            snapshots = snapshots_of[part.kind, part.targets]
+            parts.append(_rows_of_users(draft, part, everywhere[index][1], snapshots))
         else:
             parts.append(part)
     return Selection(tuple(parts))
 
 
 def _resolved(draft: Draft, target: Target) -> PlannedTarget:
-    found = draft.found[target]
-    if isinstance(found, UnresolvedTarget):
-        raise InvalidInputError(found.reason)
-    return found
+    resolved = draft.resolved[target]
+    if isinstance(resolved, UnresolvedTarget):
+        raise InvalidInputError(resolved.reason)
+    return resolved
 
 
 def _rows_of_target(draft: Draft, part: Everything) -> Rows:
@@ -77,13 +77,13 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
     target = _resolved(draft, part.target)
     inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
     people = _people_in(draft.snapshots[target.key])
-    left_alone = _left_alone(draft, part.exclude, people, str(target), "enrolled")
+    left_alone = _excluded_ids(draft, part.exclude, people, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
     builder = RowsBuilder((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
-    for one in people:
-        if one.user_id not in left_alone and (inactive is None or one.user_id in inactive):
-            builder.add((key, one.user_id, one.username), None, part.target, one.user_id)
+    for person in people:
+        if person.user_id not in left_alone and (inactive is None or person.user_id in inactive):
+            builder.add((key, person.user_id, person.username), None, part.target, person.user_id)
     rows = builder.rows()
     if not len(rows):
         draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
@@ -92,7 +92,7 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
 
 @frozen
 class _People:
-    """The users that are meant: names by id, and the names that nobody has."""
+    """The selected users: names by id, and the names that no user has."""
 
     names: Mapping[int, str | None]
     unknown: Sequence[str] = ()
@@ -102,22 +102,22 @@ def _people(draft: Draft, part: Everywhere) -> _People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
         people = [_User(user_id, name) for user_id, name in inactive.items()]
-        left = _left_alone(draft, part.exclude, people, "inactive users", "inactive")
+        left = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
         return _People({key: name for key, name in inactive.items() if key not in left})
     names = [user for user in part.users if isinstance(user, str)]
     ids = resolve_usernames(draft.client, names) if names else {}
-    known: dict[int, str | None] = {}
+    names_by_id: dict[int, str | None] = {}
     for user in part.users:
         if isinstance(user, int):
-            known.setdefault(user, None)
+            names_by_id.setdefault(user, None)
         elif user in ids:
-            known[ids[user]] = user
-    return _People(known, [name for name in names if name not in ids])
+            names_by_id[ids[user]] = user
+    return _People(names_by_id, [name for name in names if name not in ids])
 
 
 @frozen
 class _User:
-    """A user of the platform, as exclusions are compared with."""
+    """A user of the platform, to be compared with `exclude`."""
 
     user_id: int
     username: str | None
@@ -138,25 +138,25 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
     return draft.inactive[since]
 
 
-def _left_alone(
+def _excluded_ids(
     draft: Draft,
     exclude: Collection[int | str],
     people: Sequence[Person | _User],
     where: str,
     state: str,
 ) -> set[int]:
-    """Return the ids of users that are left alone, and warn of those who are not there.
+    """Return the ids of the excluded users, and warn about names that match no user.
 
     Raises:
-        InvalidInputError: a name is almost that of one who is there.
+        InvalidInputError: a name differs little from that of a selected user.
     """
     try:
-        left_alone, told = who_is_left_alone(
+        left_alone, notes = resolve_excluded(
             exclude, people, lambda names: resolve_usernames(draft.client, names), state=state
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
-    draft.warnings += (f"{where}: {text}" for text in told)
+    draft.warnings += (f"{where}: {text}" for text in notes)
     return left_alone
 
 
@@ -210,16 +210,18 @@ def _rows_of_users(
     builder = RowsBuilder((f"{part.kind}_id", *_USER))
     enrolled: set[int] = set()
     for snapshot in snapshots:
-        found = snapshot.target
-        if found.key in left_out:
+        planned_target = snapshot.target
+        if planned_target.key in left_out:
             continue
-        target = Target(part.kind, target_id=found.target_id)
-        draft.found[target] = found
-        for one in _people_in(snapshot):
-            user_id = one.user_id
+        target = Target(part.kind, target_id=planned_target.target_id)
+        draft.resolved[target] = planned_target
+        for person in _people_in(snapshot):
+            user_id = person.user_id
             if user_id is not None and user_id in people.names:
                 enrolled.add(user_id)
-                builder.add((found.target_id, user_id, one.username), None, target, user_id)
+                builder.add(
+                    (planned_target.target_id, user_id, person.username), None, target, user_id
+                )
     statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
     reason = f"no {statuses} enrollment found in any {part.noun} of this job"
     for user_id, name in people.names.items():
@@ -233,6 +235,6 @@ def _rows_of_users(
 
 
 def _people_in(snapshot: Snapshot) -> list[Person]:
-    """Return the enrollments whose users are known, those that cannot be archived among them."""
+    """Return the enrollments with a user id, including those that cannot be archived."""
     read = snapshot.enrollments
     return [*read.items, *(item for item in read.unreadable if item.user_id is not None)]

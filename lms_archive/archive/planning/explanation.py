@@ -30,7 +30,7 @@ def explain(draft: Draft, selection: Selection) -> None:
         if not skip.is_unexplained:
             continue
         row = selection[skip.row]
-        target = draft.found[row.target] if row.target else None
+        target = draft.resolved[row.target] if row.target else None
         if isinstance(target, PlannedTarget) and row.user is not None:
             places[draft.snapshots[target.key].target].append(number)
             keys[number] = row.user
@@ -38,38 +38,38 @@ def explain(draft: Draft, selection: Selection) -> None:
     ids = resolve_usernames(draft.client, names) if names else {}
     users = _Users(draft.client, {})
     for target, numbers in places.items():
-        found = {number: _user_id(keys[number], ids) for number in numbers}
-        wanted = sorted({user for user in found.values() if user is not None})
+        user_ids = {number: _user_id(keys[number], ids) for number in numbers}
+        wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)
         active = lists.active_by_user(wanted)
         archived = lists.find_archived(wanted, since=_EVER) if wanted else {}
         others = [user for user in wanted if user not in active and user not in archived]
         users.look_up(user for user in others if user not in ids.values())
-        for number, user in found.items():
-            known = user if user is None or users.known.get(user, True) else None
-            code, reason = _reason(draft, target, known, active, archived)
-            if known is None:
+        for number, user in user_ids.items():
+            user_id = user if user is None or users.exists.get(user, True) else None
+            code, reason = _reason(draft, target, user_id, active, archived)
+            if user_id is None:
                 code, reason = "unknown_user", users.unknown(keys[number])
             skip = draft.skips[number]
-            draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=known)
+            draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=user_id)
 
 
 @frozen
 class _Users:
-    """What is known of users: whether the platform has one with an id."""
+    """Users that were looked up by id: `exists` says whether the platform has them."""
 
     client: Client
-    known: dict[int, bool]
+    exists: dict[int, bool]
 
     def look_up(self, ids: Iterator[int]) -> None:
         """Ask for each user by id, once."""
         for user_id in ids:
-            if user_id not in self.known:
+            if user_id not in self.exists:
                 try:
                     self.client.users.get(user_id)
-                    self.known[user_id] = True
+                    self.exists[user_id] = True
                 except NotFoundError:
-                    self.known[user_id] = False
+                    self.exists[user_id] = False
 
     def unknown(self, key: UserKey) -> str:
         """Say that there is no such user, with a similar username if there is one."""

@@ -1,4 +1,4 @@
-"""The two forms of a write: each user is named, or one call takes all of a target.
+"""The two forms of a write: name each user, or archive all enrollments of a target in one call.
 
 The select-all form takes up to 10,000 enrollments on the screen (article); for the API that is
 assumed. Its filter might be ignored, so it is only used where the selection is every active
@@ -51,7 +51,7 @@ class Look:
 
 @frozen
 class HandPicked:
-    """A call names each user, up to `Limits.hand_picked` of them."""
+    """A call that names each user, up to `Limits.hand_picked` of them."""
 
     name: Form = "hand_picked"
 
@@ -77,7 +77,7 @@ class HandPicked:
         readings, done = [*alone, sum(sent) - sum(alone)], 0
 
         def pages(users: int, listed: int) -> int:
-            """The pages of these users, or of the whole list where a filter is ignored."""
+            """Count the pages of these users, or of the whole list where the filter is ignored."""
             return ceil(users / size) if look.history is None else max(ceil(listed / size), 1)
 
         for number in filter(None, readings):
@@ -101,7 +101,7 @@ class HandPicked:
 
 @frozen
 class SelectAll:
-    """A call names nobody and takes all, up to `Limits.select_all`; it is repeated for more."""
+    """A call that archives all enrollments, up to `Limits.select_all`; it is repeated for more."""
 
     name: Form = "select_all"
 
@@ -130,7 +130,7 @@ class SelectAll:
         """
         name = self.operation(target.kind)
         if terms.mode is ArchiveMode.RE_ENROLL:
-            return "whoever is re-enrolled first would be archived again by a call for all"
+            return "a select-all call would archive again users who were just re-enrolled"
         if not client.verify_contract([name]).confirmed(name, str(terms.mode)):
             return "the platform's swagger does not confirm that call"
         if TargetLists(client, target).total() != len(members):

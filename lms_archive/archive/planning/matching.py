@@ -1,4 +1,4 @@
-"""Match each row to the enrollment that it means, or say why nothing is archived for it: pure."""
+"""Match each row with its enrollment, or give the reason why it has none. Makes no calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel,
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "who_is_left_alone"]
+__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "resolve_excluded"]
 
 Person = Active | UnreadableItem[Active]
 """An enrollment that was read, or one that cannot be archived because of a value in it."""
@@ -55,13 +55,13 @@ class RequestedRows:
 
 @define
 class Match:
-    """The rows of one target beside the enrollments that were read there.
+    """Matches the rows of one target with the enrollments that were read there.
 
     Attributes:
         terms: what is done with each row.
         items: the enrollments, one for a user.
         find: finds the ids of usernames, where the list does not have them.
-        where: describes a row's place, as "line 4".
+        where: describes the place of a row, such as "line 4".
         unreadable: the enrollments in which a value cannot be read: they are not archived.
         skips: the rows for which nothing is archived, filled by `members`.
     """
@@ -75,7 +75,7 @@ class Match:
     _similar: dict[str, str] | None = field(default=None, init=False)
 
     def members(self, rows: RequestedRows) -> Iterator[PlannedEnrollment]:
-        """Yield the enrollments that are meant, in the order of the rows."""
+        """Yield the enrollment of each row that is to be archived, in the order of the rows."""
         people: list[Person] = [*self.items, *self.unreadable]
         by_id = {person.user_id: person for person in people if person.user_id is not None}
         by_name = {person.username: person for person in people if person.username is not None}
@@ -87,16 +87,16 @@ class Match:
         def named(name: str) -> Person | None:  # exactly, or else without the spaces around it
             return by_name.get(name) or by_name.get(name.strip())
 
-        seen: dict[object, int] = {}
+        first_rows: dict[object, int] = {}
         for index, key in rows:
             person = named(key) if isinstance(key, str) else by_id.get(_user_id(key))
             if isinstance(key, tuple) and person is not named(key[1]):
                 self._skip(index, ("disagree", _disagree(key, person)))
                 continue
             user_id = None if person is None else person.user_id
-            first = seen.setdefault((key,) if user_id is None else user_id, index)
+            first = first_rows.setdefault((key,) if user_id is None else user_id, index)
             if first != index:
-                reason = f"asked for already in {self.where(first)}: archived at most once"
+                reason = f"same enrollment as {self.where(first)}: archived only once"
                 self._skip(index, ("duplicate", reason), person)
             elif person is None:
                 self._skip(index, ("not_enrolled", self._not_enrolled(key, by_name)))
@@ -157,14 +157,12 @@ def _username(key: UserKey) -> str | None:
 
 
 def _disagree(key: tuple[int, str], person: Person | None) -> str:
-    known = f"{person.username!r}, not " if person and person.username else "not "
-    return f"user {key[0]} is {known}{key[1]!r}: correct one of the two"
+    actual = f"{person.username!r}, not " if person and person.username else "not "
+    return f"user {key[0]} is {actual}{key[1]!r}: correct one of the two"
 
 
 def _unreadable(item: UnreadableItem[Active]) -> str:
-    return (
-        f"its enrollment cannot be read, and is not archived on a guess: {item}; archive it by hand"
-    )
+    return f"its enrollment cannot be read, so it is not archived: {item}; archive it by hand"
 
 
 def _planned(index: int, key: UserKey, enrollment: Active) -> PlannedEnrollment:
@@ -186,10 +184,10 @@ def _planned(index: int, key: UserKey, enrollment: Active) -> PlannedEnrollment:
 
 
 def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
-    """Say why an enrollment is not archived although it is in the list, or None."""
+    """Return why an enrollment that was found is not archived, or None."""
     status = enrollment.status
     if status is None:
-        return "no_status", "the platform gives no status for it: never archived on a guess"
+        return "no_status", "the platform reports no status for it, so it is not archived"
     if status not in ARCHIVABLE:
         text = f"has the unknown status {status!r}"
         if isinstance(status, EnrollmentStatus):
@@ -213,30 +211,30 @@ def _staff(level: str | None) -> str:
     return f"is {'an' if level[:1] in 'aeiou' else 'a'} {level}, not a learner"
 
 
-def who_is_left_alone(
+def resolve_excluded(
     exclude: Collection[int | str],
     items: Sequence[Any],
     find: Callable[[Collection[str]], Mapping[str, int]],
     *,
     state: str,
 ) -> tuple[set[int], list[str]]:
-    """Return the ids that `exclude` means, and what to tell of it.
+    """Return the ids of the excluded users, and a note for the plan.
 
-    Names match exactly, white space around them aside. They are looked up where the list does not
-    tell them.
+    Names match exactly, except for spaces around them. Where the list has no usernames, they are
+    looked up.
 
     Args:
         exclude: ids and usernames.
-        items: whoever would be taken otherwise, each with `user_id` and `username`.
+        items: the users who would be archived otherwise, each with `user_id` and `username`.
         find: finds the ids of usernames.
-        state: what these have in common, as "enrolled".
+        state: what these users have in common, such as "enrolled".
 
     Raises:
-        InvalidInputError: a name matches nobody, and one that is easily taken for it is there.
+        InvalidInputError: a name matches no user, but differs little from that of one.
     """
     if not exclude:
         return set(), []
-    people = [(one.user_id, one.username) for one in items if one.user_id is not None]
+    people = [(item.user_id, item.username) for item in items if item.user_id is not None]
     enrolled = {user_id for user_id, _ in people}
     named: dict[str, set[int]] = defaultdict(set)
     for user_id, username in people:
@@ -255,9 +253,9 @@ def who_is_left_alone(
         text += ", all given as ids"
     if nobody:
         shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
-        more = ", ..." if shown[_SHOWN:] else ""
-        text += "; exclude also names nobody who would be taken there: "
-        text += ", ".join(shown[:_SHOWN]) + more
+        ellipsis = ", ..." if shown[_SHOWN:] else ""
+        text += "; in exclude, but not among them: "
+        text += ", ".join(shown[:_SHOWN]) + ellipsis
     return set().union(*meant.values()), [text]
 
 
@@ -293,19 +291,19 @@ def _check_kinds(
 ) -> None:
     """Refuse ids that were given as texts, and usernames that were given as numbers.
 
-    One of them may be a coincidence. They are refused where more of them are mistaken for the
-    other kind than name an enrolled user as they were given.
+    A single one may be a coincidence. They are refused if more of them look like the other kind
+    than match an enrolled user as they are.
     """
     for kind in (str, int):
-        given = [key for key in exclude if isinstance(key, kind)]
-        wrong = [key for key in nobody if key in given and _id_or_name(key, ids, names)]
-        if len(wrong) > len(given) - sum(key in nobody for key in given):
+        of_kind = [key for key in exclude if isinstance(key, kind)]
+        wrong = [key for key in nobody if key in of_kind and _id_or_name(key, ids, names)]
+        if len(wrong) > len(of_kind) - sum(key in nobody for key in of_kind):
             first = min(wrong, key=repr)
             raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
 
 
 def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
-    """Return a hint where a text is somebody's id, or a number somebody's username."""
+    """Return a hint where a text is the id of a user, or a number is a username."""
     if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
         return " (it is the id of a user there: give ids as int)"
     if isinstance(key, int) and str(key) in names:

@@ -75,8 +75,8 @@ def make_plan(
     """Read each target once; return what is sent, what is not and why, and the rows asked for.
 
     Raises:
-        InvalidInputError: a target of all enrollments is not there, or `on_shared="fail"`.
-        UnconfirmedContractError: the platform has no such lists as the job cannot do without.
+        InvalidInputError: a target of all enrollments does not exist, or `on_shared="fail"`.
+        UnconfirmedContractError: the platform lacks a list that the job needs.
         ApiError: a call failed.
     """
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
@@ -85,16 +85,18 @@ def make_plan(
         if not isinstance(part, Rows):
             wanted.update(part.named_targets)
             kinds.add(part.kind)
-    told = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
-    draft = Draft(client, terms, resolve_targets(client, wanted), warnings=told)
+    warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
+    draft = Draft(client, terms, resolve_targets(client, wanted), warnings=warnings)
     for rows in selection.rows:
         draft.warnings += (*rows.notes, *contradicted_terms(rows, terms))
     asked_for, selection = selection, expand(draft, selection)
     candidates = _candidates(draft, selection)
     sharing = _sharing(draft, list(candidates))
-    candidates = {_with_courses(draft, one, sharing): two for one, two in candidates.items()}
     candidates = {
-        target: _not_lately(draft, target, members, skip_archived_within)
+        _with_courses(draft, target, sharing): members for target, members in candidates.items()
+    }
+    candidates = {
+        target: _without_archived_lately(draft, target, members, skip_archived_within)
         for target, members in candidates.items()
     }
     rules = Rules(terms, sharing, on_shared, selection.where)
@@ -102,10 +104,10 @@ def make_plan(
     draft.skips += rules.skips
     draft.warnings += rules.warnings
     everything = {
-        found.key
+        resolved.key
         for part in asked_for.parts
         if isinstance(part, Everything) and part.form == "select_all"
-        if isinstance(found := draft.found[part.target], PlannedTarget)
+        if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
     chunks = tuple(_cut(draft, kept, everything))
     if explained:
@@ -120,7 +122,9 @@ def make_plan(
         calls=calls,
         # A single enrollment is archived at once, without a background job.
         duration=duration_of(calls, sum(len(chunk) > 1 for chunk in chunks), client),
-        read_at=min((one.enrollments.read_at for one in draft.snapshots.values()), default=None),
+        read_at=min(
+            (snapshot.enrollments.read_at for snapshot in draft.snapshots.values()), default=None
+        ),
     )
     return plan, selection
 
@@ -133,13 +137,13 @@ def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[
         for row, fault in part.faults.items():
             draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
         for target, places in part.by_target():
-            found = draft.found[target]
-            if isinstance(found, UnresolvedTarget):
-                draft.skips += (Skip(offset + i, found.code, found.reason) for i in places)
+            resolved = draft.resolved[target]
+            if isinstance(resolved, UnresolvedTarget):
+                draft.skips += (Skip(offset + i, resolved.code, resolved.reason) for i in places)
                 continue
-            known = targets.get(found.key)
-            targets[found.key] = found if known is None or known.code is None else known
-            merged[found.key].append((offset, part, places))
+            earlier = targets.get(resolved.key)
+            targets[resolved.key] = resolved if earlier is None or earlier.code is None else earlier
+            merged[resolved.key].append((offset, part, places))
     rows = {key: merge_requested(parts) for key, parts in merged.items()}
     members: dict[tuple[str, int], tuple[PlannedTarget, list[PlannedEnrollment]]] = {}
     for key, snapshot in _snapshots(draft, rows, targets):
@@ -173,29 +177,29 @@ def _snapshots(
             yield key, snapshot
         else:
             wanted[targets[key]] = requested.users
-    for target, found in read_targets(draft, wanted):
-        yield target.key, found
+    for target, snapshot_or_error in read_targets(draft, wanted):
+        yield target.key, snapshot_or_error
 
 
 def _sharing(draft: Draft, targets: Sequence[PlannedTarget]) -> Sharing:
-    plans = {one.target_id for one in targets if one.kind == "learning_plan"}
-    courses = {one.target_id for one in targets if one.kind == "course"}
-    leaves = draft.terms.mode is ArchiveMode.UNENROLL
-    wanted = courses if leaves else set()
+    plans = {target.target_id for target in targets if target.kind == "learning_plan"}
+    courses = {target.target_id for target in targets if target.kind == "course"}
+    unenrolls = draft.terms.mode is ArchiveMode.UNENROLL
+    wanted = courses if unenrolls else set()
     try:
         return read_sharing(draft.client, courses=wanted, plans=plans)
     except (NotFoundError, PermissionDeniedError) as error:
         if plans:
             raise
         draft.warnings.append(
-            f"which learning plans hold these courses could not be asked ({error}); a course of a "
+            f"could not read which learning plans contain these courses ({error}); a course of a "
             "plan cannot be archived and unenrolled on its own"
         )
         return Sharing()
 
 
 def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> PlannedTarget:
-    """A learning plan as it is now: what it is compared with while the job runs."""
+    """Add a learning plan's current data, which later changes are compared with."""
     if target.kind != "learning_plan":
         return target
     plan, now = (
@@ -206,55 +210,58 @@ def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> Plan
     for course in sharing.courses_of[target.target_id]:
         name = course.code or course.title or course.course_id
         draft.warnings += warn_instructor_led(f"course {name} of {target}", [course.type])
-    courses = tuple(one.course_id for one in sharing.courses_of[target.target_id])
+    courses = tuple(course.course_id for course in sharing.courses_of[target.target_id])
     return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=courses)
 
 
-def _not_lately(
+def _without_archived_lately(
     draft: Draft,
     target: PlannedTarget,
     rows: list[PlannedEnrollment],
     skip_archived_within: timedelta,
 ) -> list[PlannedEnrollment]:
-    """Re-enroll archives nobody again who was archived in the target a short while ago.
+    """Skip users who were archived in the target a short while ago, when the job re-enrolls.
 
-    Nor in a learning plan who was in one of its courses: that would be archived again with it.
+    For a learning plan, an archived enrollment in one of its courses counts too: the course would
+    be archived again with the plan.
     """
     if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:
         return rows
     now = draft.client.session.platform_time()
-    ids = [one.user_id for one in rows]
+    ids = [member.user_id for member in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
-    courses = (PlannedTarget(kind="course", target_id=one) for one in target.courses)
+    courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
     since = now - min(skip_archived_within, now - _EPOCH)  # `timedelta.max` means ever
     for place in (target, *courses):
-        found = TargetLists(draft.client, place).find_archived(ids, since=since)
-        for user_id, records in found.items():
+        archived = TargetLists(draft.client, place).find_archived(ids, since=since)
+        for user_id, records in archived.items():
             dates = (record.archiving.archived_at for record in records)
             at = max(date for date in dates if date is not None)
             last.setdefault(user_id, (at, place))
     lag = now - timedelta(seconds=LAG)
-    new = {one.user_id for one in rows if one.enrolled_at and one.enrolled_at > lag} - last.keys()
-    for one in rows:
-        if one.user_id in new:
-            reason = f"enrolled in {target} on {one.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
-            more = "maybe by an archiving that is not listed yet: plan again in a few minutes"
-            draft.skips.append(_lately(one, f"{reason}, {more}"))
-        if one.user_id in last:
-            at, place = last[one.user_id]
+    new = {
+        member.user_id for member in rows if member.enrolled_at and member.enrolled_at > lag
+    } - last.keys()
+    for member in rows:
+        if member.user_id in new:
+            reason = f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
+            advice = "maybe by archiving that is not listed yet: plan again in a few minutes"
+            draft.skips.append(_lately(member, f"{reason}, {advice}"))
+        if member.user_id in last:
+            at, place = last[member.user_id]
             reason = f"archived in {place} on {at:%Y-%m-%d %H:%M:%S} UTC already"
             span = (
                 f"{skip_archived_within.days:,} days"
                 if skip_archived_within.days
                 else skip_archived_within
             )
-            more = f"less than {span} ago; skip_archived_within= says otherwise"
-            draft.skips.append(_lately(one, f"{reason}, {more}"))
-    return [one for one in rows if one.user_id not in last.keys() | new]
+            advice = f"less than {span} ago; skip_archived_within= changes that"
+            draft.skips.append(_lately(member, f"{reason}, {advice}"))
+    return [member for member in rows if member.user_id not in last.keys() | new]
 
 
-def _lately(one: PlannedEnrollment, reason: str) -> Skip:
-    return Skip(one.row, "archived_lately", reason, one.user_id, username=one.username)
+def _lately(member: PlannedEnrollment, reason: str) -> Skip:
+    return Skip(member.row, "archived_lately", reason, member.user_id, username=member.username)
 
 
 def _cut(
@@ -281,11 +288,11 @@ def _cut(
 def _told_of_form(
     draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
 ) -> Iterator[str]:
-    """Yield how a target is sent for which the select-all form was asked for."""
+    """Yield notes on how a target with the select-all form is sent."""
     if reason is not None:
         yield f"{target} is sent as hand-picked chunks: {reason}"
         return
-    yield f"{target} is sent in the select-all form: it names nobody"
+    yield f"{target} is sent in the select-all form, which does not name the users"
     limits = draft.client.limits
     rounds = SELECT_ALL.rounds(len(members), limits)
     if rounds > 1:
@@ -298,7 +305,7 @@ def _told_of_form(
 def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
     if not chunks:
         return
-    statuses = Counter(one.status for chunk in chunks for one in chunk.members)
+    statuses = Counter(member.status for chunk in chunks for member in chunk.members)
     unfinished = sum(statuses.values()) - statuses[EnrollmentStatus.COMPLETED]
     if unfinished:
         are = "enrollment is" if unfinished == 1 else "enrollments are"

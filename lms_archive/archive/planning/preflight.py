@@ -36,8 +36,8 @@ __all__ = [
 log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
-_NOT_THERE = (_NOT_FOUND, 405)
-_TRIED = 3
+_MISSING = (_NOT_FOUND, 405)
+_MOST_TARGETS = 3
 """Targets of a kind whose archived list is asked for until one is there."""
 
 
@@ -84,8 +84,8 @@ def _warning_about_read(check: OperationCheck) -> str:
         return ""
     if check.state == "differs":
         return f"{check.operation} is described differently: {'; '.join(check.faults)}"
-    stops = "apply stops before the first write where the platform does not have it"
-    follows = stops if check.operation.startswith("archived_") else "it is called all the same"
+    stops = "if the platform does not have it, apply stops before the first write"
+    follows = stops if check.operation.startswith("archived_") else "it is called anyway"
     return f"{check.operation} is {'; '.join(check.faults)}; {follows}"
 
 
@@ -95,11 +95,11 @@ def _warning_about_write(check: OperationCheck) -> str:
     trust = (
         "trust_contract=True does not change that"
         if check.state == "differs"
-        else "trust_contract=True goes on all the same, with one enrollment first"
+        else "trust_contract=True sends it anyway, for one enrollment first"
     )
     return (
         f"{check.operation} is not confirmed by the platform's swagger ({shown}): apply will "
-        "refuse it. print(client.verify_contract()) shows the override to make, if there is one; "
+        "refuse it. print(client.verify_contract()) shows how to override the contract, if it can; "
         f"{trust}"
     )
 
@@ -107,7 +107,7 @@ def _warning_about_write(check: OperationCheck) -> str:
 def require_contract(
     client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> list[Event]:
-    """Go on only if every write is confirmed or trusted; return the events for the ledger.
+    """Check that every write is confirmed or trusted; return the events for the ledger.
 
     The archived list is read once: without it nothing could be proven afterwards.
 
@@ -138,9 +138,9 @@ def require_contract(
 
 
 def require_contract_again(
-    client: Client, book: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
+    client: Client, ledger: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
 ) -> None:
-    """Do the same for a ledger that is resumed, if anything is left to do and it was not done.
+    """Check the contract of a ledger that is resumed, if rows are left and it was not checked yet.
 
     What was trusted stays trusted for the same contract once a canary has proven it.
 
@@ -148,7 +148,7 @@ def require_contract_again(
         UnconfirmedContractError, ApiError: as `require_contract`.
     """
     last, proven = None, False
-    for event in book.events(ContractChecked, Proven):
+    for event in ledger.events(ContractChecked, Proven):
         if isinstance(event, ContractChecked):
             last, proven = event, False
         else:
@@ -156,12 +156,12 @@ def require_contract_again(
     digest = _contract_digest(client, chunks, terms)
     if last is not None and last.contract == digest and (proven or not last.trusted):
         return
-    if book.sent_counts().keys().isdisjoint((None, "unknown")):
+    if ledger.sent_counts().keys().isdisjoint((None, "unknown")):
         return
     try:
-        book.append(*require_contract(client, chunks, terms, trust=trust))
+        ledger.append(*require_contract(client, chunks, terms, trust=trust))
     except LmsArchiveError as error:
-        error.ledger = book.path
+        error.ledger = ledger.path
         raise
 
 
@@ -171,7 +171,7 @@ def require_endpoint(client: Client, name: str, error: ApiError) -> None:
     Raises:
         UnconfirmedContractError: it answered 404 or 405, and the swagger does not list it.
     """
-    if error.status not in _NOT_THERE:
+    if error.status not in _MISSING:
         return
     report = client.verify_contract([name])
     if report[name].state == "not_listed":
@@ -193,9 +193,9 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
             targets.setdefault(target.key, target)
     user_ids = [chunks[0].members[0].user_id]
     for kind in dict.fromkeys(target.kind for target in targets.values()):
-        of_kind = [target for target in targets.values() if target.kind == kind][:_TRIED]
+        of_kind = [target for target in targets.values() if target.kind == kind][:_MOST_TARGETS]
         check = report[f"archived_{kind}_enrollments"]
-        if not any(_is_there(client, target, user_ids, check) for target in of_kind):
+        if not any(_has_archived_list(client, target, user_ids, check) for target in of_kind):
             raise UnconfirmedContractError(
                 f"the platform has no list of archived {kind} enrollments, and nothing can be "
                 f"proven without it; nothing was sent.\n{check}",
@@ -203,14 +203,14 @@ def _read_archived(client: Client, chunks: Sequence[Chunk], report: ContractRepo
             )
 
 
-def _is_there(
+def _has_archived_list(
     client: Client, target: PlannedTarget, user_ids: Sequence[int], check: OperationCheck
 ) -> bool:
-    """Whether a target's archived list can be read, or only the target is missing."""
+    """Return whether the archived list exists: it can be read, or only the target is missing."""
     try:
         TargetLists(client, target).check_archived(user_ids)
     except ApiError as error:
-        if error.status not in _NOT_THERE or (check.confirmed() and error.status != _NOT_FOUND):
+        if error.status not in _MISSING or (check.confirmed() and error.status != _NOT_FOUND):
             raise
         return check.confirmed()  # then it is the target that is not there
     return True

@@ -40,7 +40,7 @@ class Snapshot:
     Attributes:
         target: the target, with its name and the number of its enrollments.
         enrollments: what was read.
-        users: the users, by id, whose enrollments were read; None where everybody's were.
+        users: the users, by id, whose enrollments were read; None where all were read.
     """
 
     target: PlannedTarget
@@ -48,17 +48,17 @@ class Snapshot:
     users: frozenset[int] | None
 
     def covers(self, users: Iterable[UserKey]) -> bool:
-        """Whether the enrollments of all these users were read."""
+        """Return whether the enrollments of all these users were read."""
         return self.users is None or self.users.issuperset(users)
 
 
 @define
 class Draft:
-    """A plan in the making."""
+    """What is collected while a plan is made."""
 
     client: Client
     terms: Terms
-    found: dict[Target, PlannedTarget | UnresolvedTarget]
+    resolved: dict[Target, PlannedTarget | UnresolvedTarget]
     snapshots: dict[tuple[str, int], Snapshot] = field(factory=dict)
     inactive: dict[datetime | timedelta, dict[int, str | None]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)
@@ -67,9 +67,9 @@ class Draft:
     def keep(
         self, target: PlannedTarget, read: CompleteList[Active], users: frozenset[int] | None
     ) -> Snapshot:
-        """Keep what was read of these users in a target, and warn of what is nobody's.
+        """Keep what was read of these users in a target, and warn of enrollments without a user.
 
-        What was read of everybody is not replaced.
+        A reading of all users is not replaced.
         """
         self.warnings += (
             f"{target}: an enrollment cannot be read, and so not archived: {item}"
@@ -80,8 +80,8 @@ class Draft:
             code, title = name_in(read.items[0])
             target = evolve(target, code=code, title=title)
         snapshot = Snapshot(evolve(target, listed=read.listed), read, users)
-        known = self.snapshots.get(target.key)
-        if known is None or known.users is not None:
+        earlier = self.snapshots.get(target.key)
+        if earlier is None or earlier.users is not None:
             self.snapshots[target.key] = snapshot
         return snapshot
 
@@ -106,13 +106,13 @@ def read_targets(
             del alone[target]
             yield target, draft.keep(target, read, ids[target])
     for target, users in alone.items():
-        found: Snapshot | NotFoundError
+        snapshot_or_error: Snapshot | NotFoundError
         try:
-            found = draft.keep(target, _read_alone(draft, target, users), ids[target])
+            snapshot_or_error = draft.keep(target, _read_alone(draft, target, users), ids[target])
         except NotFoundError as error:
             require_endpoint(draft.client, f"{target.kind}_enrollments", error)
-            found = error
-        yield target, found
+            snapshot_or_error = error
+        yield target, snapshot_or_error
 
 
 def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
@@ -130,9 +130,9 @@ def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
         }
         if _saves_calls(draft, SharedList(draft.client, kind), named):
             names = {user for users in named.values() for user in users if isinstance(user, str)}
-            known = resolve_usernames(draft.client, names)
+            ids_by_name = resolve_usernames(draft.client, names)
             for target, users in named.items():
-                keys = (known.get(user) if isinstance(user, str) else user for user in users)
+                keys = (ids_by_name.get(user) if isinstance(user, str) else user for user in users)
                 changed[target] = [user for user in keys if user is not None]
     return changed
 
@@ -140,7 +140,7 @@ def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
 def _saves_calls(
     draft: Draft, shared: SharedList, named: Mapping[PlannedTarget, Collection[UserKey]]
 ) -> bool:
-    """Whether looking up names and reading by id is worth it; takes a few calls to know."""
+    """Return whether looking up names and reading by id saves calls; makes a few to find out."""
     client, only, size = draft.client, draft.terms.only, draft.client.limits.page_size
     by_id = ceil(sum(len(users) + 1 for users in named.values()) / size)
     if len(named) < max(2 * by_id, _WORTH):  # not a few users in each of many targets

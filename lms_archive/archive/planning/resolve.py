@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @frozen
 class UnresolvedTarget:
-    """Why a target is not known: a code and a reason, as for a row."""
+    """Why a target was not found: a code and a reason, as for a row."""
 
     code: str
     reason: str
@@ -72,16 +72,16 @@ def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
         return with_partial(pages, frozenset({identity}))
 
     read = read_complete(listed, attrgetter(identity))
-    return [_planned(one) for one in read.with_partial(frozenset({identity}))]
+    return [_planned(record) for record in read.with_partial(frozenset({identity}))]
 
 
-def _planned(one: Course | LearningPlan) -> PlannedTarget:
+def _planned(record: Course | LearningPlan) -> PlannedTarget:
     kind, key = (
-        ("course", one.course_id)
-        if isinstance(one, Course)
-        else ("learning_plan", one.learning_plan_id)
+        ("course", record.course_id)
+        if isinstance(record, Course)
+        else ("learning_plan", record.learning_plan_id)
     )
-    return PlannedTarget(kind=kind, target_id=key, code=one.code, title=one.title)
+    return PlannedTarget(kind=kind, target_id=key, code=record.code, title=record.title)
 
 
 def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:

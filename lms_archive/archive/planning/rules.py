@@ -64,10 +64,10 @@ class Rules:
     Attributes:
         terms: what is done with each row.
         sharing: which plans hold which courses.
-        on_shared: what becomes of a plan that shares a course with another plan.
-        where: the words for a row's place, such as `line 4`.
+        on_shared: what happens to a plan that shares a course with another plan.
+        where: describes the place of a row, such as `line 4`.
         skips: the rows that are not sent, filled by `apply`.
-        warnings: what to think of first, filled by `apply`.
+        warnings: filled by `apply`.
     """
 
     terms: Terms
@@ -78,7 +78,7 @@ class Rules:
     warnings: list[str] = field(factory=list)
 
     def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PlannedEnrollment]]:
-        """The candidates that are sent: plans first decided, then the courses.
+        """Return the candidates that are sent; plans are decided before courses.
 
         Raises:
             InvalidInputError: `on_shared="fail"`, and a plan shares a course with another.
@@ -88,7 +88,7 @@ class Rules:
         for target, rows in plans.items():
             kept[target] = self._plan_rows(target, rows)
         if self.terms.mode is ArchiveMode.RE_ENROLL:
-            self._meeting_plans(kept)
+            self._skip_overlapping_plans(kept)
         carried = dict(self._carried(kept))
         for target, rows in candidates.items():
             if target.kind == "course":
@@ -98,25 +98,25 @@ class Rules:
     def _plan_rows(
         self, target: PlannedTarget, rows: list[PlannedEnrollment]
     ) -> list[PlannedEnrollment]:
-        shared = self.sharing.shared(target.target_id)
+        shared = self.sharing.shared_courses(target.target_id)
         if not shared or not rows:
             return rows
-        told = "; ".join(f"{course} (also in {', '.join(of)})" for course, of in shared.items())
+        courses = "; ".join(f"{course} (also in {', '.join(of)})" for course, of in shared.items())
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             also = " and their tracking is reset" if self.terms.reset_tracking else ""
             self.warnings.append(
                 f"{target}: enrollments in courses of other plans are archived too{also}, and "
-                f"would be again with those plans: {told}"
+                f"would be again with those plans: {courses}"
             )
             return rows
-        reason = f"{target} shares courses with other learning plans: {told}"
+        reason = f"{target} shares courses with other learning plans: {courses}"
         if self._allowed(reason):
             self.warnings.append(
                 f"{reason}. Docebo's help says that the platform does not proceed with those "
                 "courses and plans: what happened to each course is read back"
             )
             return rows
-        cure = "take the course out of one of them, or say on_shared='allow'"
+        cure = "take the course out of one of them, or use on_shared='allow'"
         self._skip(
             rows,
             "shared",
@@ -124,33 +124,37 @@ class Rules:
         )
         return []
 
-    def _meeting_plans(self, kept: dict[PlannedTarget, list[PlannedEnrollment]]) -> None:
-        """Two plans of one re-enroll job: the second would archive what the first re-enrolled."""
-        seen: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
+    def _skip_overlapping_plans(self, kept: dict[PlannedTarget, list[PlannedEnrollment]]) -> None:
+        """Skip the second of two plans with a common course, when the job re-enrolls.
+
+        It would archive the course enrollment that the first one has just made.
+        """
+        first_rows: dict[tuple[int, int], tuple[PlannedTarget, int]] = {}
         allowed: Counter[str] = Counter()
         for target, rows in kept.items():
-            courses = [one.course_id for one in self.sharing.courses_of.get(target.target_id, ())]
+            courses = [
+                course.course_id for course in self.sharing.courses_of.get(target.target_id, ())
+            ]
             stay = []
             for row in rows:
-                met = next(
-                    (seen[c, row.user_id] for c in courses if (c, row.user_id) in seen), None
+                first = next(
+                    (first_rows[c, row.user_id] for c in courses if (c, row.user_id) in first_rows),
+                    None,
                 )
-                reason = met and (
-                    f"{target} shares a course with {met[0]} of {self.where(met[1])}: the second "
-                    "would archive the course enrollment that the first has just made"
+                reason = first and (
+                    f"{target} shares a course with {first[0]} of {self.where(first[1])}: the "
+                    "second would archive the course enrollment that the first has just made"
                 )
                 if reason and not self._allowed(reason):
-                    self._skip(
-                        [row], "shared", f"{reason}; on_shared='allow' sends it all the same"
-                    )
+                    self._skip([row], "shared", f"{reason}; on_shared='allow' sends it anyway")
                     continue
-                if met:
-                    allowed[f"{target} shares a course with {met[0]}"] += 1
+                if first:
+                    allowed[f"{target} shares a course with {first[0]}"] += 1
                 stay.append(row)
-                seen.update(((course, row.user_id), (target, row.row)) for course in courses)
+                first_rows.update(((course, row.user_id), (target, row.row)) for course in courses)
             kept[target] = stay
         self.warnings += (
-            f"{text}: {count:,} course enrollments that the first makes are archived again"
+            f"{text}: {count:,} course enrollments that the first one creates are archived again"
             for text, count in allowed.items()
         )
 
@@ -175,14 +179,14 @@ class Rules:
                 stay.append(row)
                 continue
             plan, line = along
-            reason = f"carried along by {self.where(line)}: archived with {plan}"
+            reason = f"archived with {plan} by {self.where(line)}"
             self.skips.append(
                 Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
             )
-        holding = self.sharing.holding(target.target_id)
-        if not holding or self.terms.mode is ArchiveMode.RE_ENROLL:
+        plan_names = self.sharing.plan_names(target.target_id)
+        if not plan_names or self.terms.mode is ArchiveMode.RE_ENROLL:
             return stay
-        plans = ", ".join(holding)
+        plans = ", ".join(plan_names)
         reason = (
             f"{target} belongs to {plans}: a course of a learning plan cannot be archived and "
             "unenrolled on its own; archive the plan"

@@ -1,4 +1,4 @@
-"""Which learning plans hold which courses: what archiving one touches of another."""
+"""Find the courses that several learning plans share: archiving one plan affects the others."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ class Sharing:
     courses_of: Mapping[int, tuple[LearningPlanCourse, ...]] = field(factory=dict)
     names: Mapping[int, str] = field(factory=dict)
 
-    def holding(self, course_id: int) -> list[str]:
-        """The names of the plans that hold a course."""
+    def plan_names(self, course_id: int) -> list[str]:
+        """Return the names of the plans that contain a course."""
         return [self._name(plan) for plan in sorted(self.plans_of.get(course_id, ()))]
 
-    def shared(self, plan_id: int) -> dict[str, list[str]]:
-        """The courses of a plan that other plans hold too, with the names of those plans."""
-        found = {}
+    def shared_courses(self, plan_id: int) -> dict[str, list[str]]:
+        """Return the courses that a plan shares with others, each with the names of the others."""
+        plans_by_course = {}
         for course in self.courses_of.get(plan_id, ()):
             others = self.plans_of.get(course.course_id, frozenset()) - {plan_id}
             if others:
                 name = course.code or course.title or f"course {course.course_id}"
-                found[name] = [self._name(plan) for plan in sorted(others)]
-        return found
+                plans_by_course[name] = [self._name(plan) for plan in sorted(others)]
+        return plans_by_course
 
     def _name(self, plan_id: int) -> str:
         return self.names.get(plan_id) or f"learning plan {plan_id}"
 
 
 def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
-    """Read what holds what, the cheaper way: one call a course, or one a plan.
+    """Read which plans contain which courses: one call per course or per plan, whichever is fewer.
 
     Args:
         client: the platform.
@@ -66,15 +66,20 @@ def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[
     read = read_complete(lambda: _plan_pages(client), attrgetter("learning_plan_id"))
     listed = read.with_partial(frozenset())
     names = {plan.learning_plan_id: _name(plan) for plan in listed}
-    wanted = {*courses, *(one.course_id for held in own.values() for one in held)}
+    wanted = {*courses, *(course.course_id for held in own.values() for course in held)}
     if len(wanted) < len(names) - len(own):
-        held_by = {one: frozenset(client.learning_plans.of_course(one)) for one in sorted(wanted)}
+        held_by = {
+            course_id: frozenset(client.learning_plans.of_course(course_id))
+            for course_id in sorted(wanted)
+        }
         return Sharing(held_by, own, names)
-    found: dict[int, set[int]] = defaultdict(set)
+    plans_of: dict[int, set[int]] = defaultdict(set)
     for plan in names:
         for course in own.get(plan) or client.learning_plans.courses(plan):
-            found[course.course_id].add(plan)
-    return Sharing({one: frozenset(found.get(one, ())) for one in wanted}, own, names)
+            plans_of[course.course_id].add(plan)
+    return Sharing(
+        {course_id: frozenset(plans_of.get(course_id, ())) for course_id in wanted}, own, names
+    )
 
 
 def _plan_pages(client: Client) -> Iterator[Page[LearningPlan]]:

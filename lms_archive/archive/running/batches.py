@@ -1,4 +1,4 @@
-"""What goes into the next call: members of a chunk that are still as they were planned."""
+"""Choose what the next call sends: members of a chunk that are still as they were planned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Batches", "is_fresh"]
 
 
 @frozen
-class _Ahead:
+class _Prefetched:
     """The active enrollments of some users of a small target, read together with others.
 
     Attributes:
@@ -59,7 +59,7 @@ class Batches:
     reconciler: Reconciler
     terms: Terms
     fresh: bool
-    _ahead: dict[tuple[str, int], _Ahead] = field(factory=dict, init=False, repr=False)
+    _prefetched: dict[tuple[str, int], _Prefetched] = field(factory=dict, init=False, repr=False)
 
     def next(self, queue: TargetQueue, count: int | None = None) -> tuple[Chunk, Members]:
         """Return a chunk in the form in which it is sent, and its members that are sent now.
@@ -86,7 +86,7 @@ class Batches:
         return chunk, members[:count]
 
     def _must_read(self, chunk: Chunk) -> bool:
-        """Whether the members have to be read again before they are sent."""
+        """Return whether the members have to be read again before they are sent."""
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             return True
         age = None
@@ -116,31 +116,35 @@ class Batches:
         """Read the active enrollments of these members; for unenroll, small targets together."""
         target = queue.target
         if self.terms.mode is ArchiveMode.UNENROLL:
-            if not self._is_ahead(queue, members):
-                self._ahead.pop(target.key, None)
-                self._read_ahead(queue)
-            ahead = self._ahead.pop(target.key, None)  # is not kept: there may be thousands
-            if ahead is not None and ahead.active:
-                return ahead.active
+            if not self._is_prefetched(queue, members):
+                self._prefetched.pop(target.key, None)
+                self._prefetch(queue)
+            prefetched = self._prefetched.pop(
+                target.key, None
+            )  # is not kept: there may be thousands
+            if prefetched is not None and prefetched.active:
+                return prefetched.active
         # Where nothing at all was found, only the target's own list says whether it is there.
         return read_active(self.client, target, members)
 
-    def _is_ahead(self, queue: TargetQueue, members: Members) -> bool:
+    def _is_prefetched(self, queue: TargetQueue, members: Members) -> bool:
         """Return whether these members were read together with others, not too long ago."""
-        ahead = self._ahead.get(queue.target.key)
-        if ahead is None or not ahead.user_ids.issuperset(one.user_id for one in members):
+        prefetched = self._prefetched.get(queue.target.key)
+        if prefetched is None or not prefetched.user_ids.issuperset(
+            member.user_id for member in members
+        ):
             return False
-        age = self.client.session.clock.monotonic() - ahead.read_at
+        age = self.client.session.clock.monotonic() - prefetched.read_at
         return is_fresh(age, self.client.limits.freshness)
 
-    def _read_ahead(self, queue: TargetQueue) -> None:
+    def _prefetch(self, queue: TargetQueue) -> None:
         """Read this target, and the small ones that are sent after it, in one walk."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
-        for other in dropwhile(lambda one: one is not queue, queues):
+        for other in dropwhile(lambda candidate: candidate is not queue, queues):
             is_small = len(other.pending) == 1 and other.pending[0][0].form == "hand_picked"
-            if not is_small or self._is_ahead(other, other.pending[0][1]):
+            if not is_small or self._is_prefetched(other, other.pending[0][1]):
                 continue
             users = [member.user_id for member in other.pending[0][1]]
             left -= len(users)
@@ -151,11 +155,11 @@ class Batches:
         if queue.target in wanted:
             user_ids = {target.key: frozenset(users) for target, users in wanted.items()}
             read = read_active_of_many(self.client, wanted)
-            self._ahead.update(
-                (key, _Ahead(read_at, user_ids[key], active)) for key, active in read.items()
+            self._prefetched.update(
+                (key, _Prefetched(read_at, user_ids[key], active)) for key, active in read.items()
             )
 
 
 def is_fresh(age: float | None, freshness: float) -> bool:
-    """Whether a reading of that age (seconds; None: there was none) is good enough."""
+    """Return whether a reading of that age (in seconds; None: never read) is recent enough."""
     return age is not None and 0 <= age <= freshness

@@ -1,4 +1,4 @@
-"""Wait for background jobs: one page of the listing shows all of them."""
+"""Wait for background jobs; one page of the list shows all of them."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ class Jobs:
         expected = self._expected
         for submission in submissions:
             name = submission.job_id
-            job = listed.get(name or "") or self._asked(submission)
+            job = listed.get(name or "") or self._read_job(submission)
             age = now - self._began[name]
             if job is None:
                 problem = f"background job {name} is not listed any more"
                 ended.append(EndedJob(submission, problem, is_gone=True))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
-                seen = self._seen_open.get(name)
-                took = min(age * _SOONER, expected) if seen is None else (seen + age) / 2
+                last_open = self._seen_open.get(name)
+                took = min(age * _SOONER, expected) if last_open is None else (last_open + age) / 2
                 self._times.append(took)
                 ended.append(EndedJob(submission))
             elif now < self._deadline(submission):
@@ -122,17 +122,17 @@ class Jobs:
     def _pause(self, submissions: Sequence[Submission]) -> None:
         due = _middle(map(self._due, submissions))
         until = min(map(self._deadline, submissions))
-        oldest = min(submissions, key=lambda one: self._began[one.job_id]).job_id
+        oldest = min(submissions, key=lambda sent: self._began[sent.job_id]).job_id
         seconds = max(min(due, until) - self._clock.monotonic(), _SHORTEST)
         self._waits.wait(seconds, "job", job_id=oldest, percent=self._percents.get(oldest))
 
     def _due(self, submission: Submission) -> float:
         """Return when its job should have ended, or when to look again."""
-        seen = self._seen_open.get(submission.job_id)
-        if seen is None or seen + _SHORTEST < self._expected:
+        last_open = self._seen_open.get(submission.job_id)
+        if last_open is None or last_open + _SHORTEST < self._expected:
             return self._began[submission.job_id] + self._expected
-        overdue = min(max(seen / 3, self._client.limits.first_poll), _LONGEST)
-        return self._began[submission.job_id] + seen + overdue
+        overdue = min(max(last_open / 3, self._client.limits.first_poll), _LONGEST)
+        return self._began[submission.job_id] + last_open + overdue
 
     def _deadline(self, submission: Submission) -> float:
         return self._began[submission.job_id] + self._client.limits.job_timeout
@@ -158,7 +158,7 @@ class Jobs:
         listed = read_complete(begin, lambda job: job.job_id)
         return {job.job_id: job for job in listed.with_partial(needed)}
 
-    def _asked(self, submission: Submission) -> BackgroundJob | None:
+    def _read_job(self, submission: Submission) -> BackgroundJob | None:
         try:
             return self._client.background_jobs.get(submission.job_id or "")
         except NotFoundError:
@@ -181,7 +181,11 @@ class InFlight:
 
     def wait_for_jobs(self) -> None:
         """Wait until no named job is in flight."""
-        while named := [one for one in self.record.state.in_flight if one.job_id is not None]:
+        while named := [
+            submission
+            for submission in self.record.state.in_flight
+            if submission.job_id is not None
+        ]:
             self.poll(named)
 
     def poll(self, submissions: Sequence[Submission]) -> None:
@@ -220,7 +224,9 @@ class InFlight:
         if still_open is not None:
             name = f" ({still_open.name})" if still_open.name else ""
             problem = f"background job {still_open.job_id}{name} of this account has not ended"
-        self.record(*(JobEnded(one.chunk.chunk_id, None, problem) for one in submissions))
+        self.record(
+            *(JobEnded(submission.chunk.chunk_id, None, problem) for submission in submissions)
+        )
         if still_open is not None and problem is not None:
             raise JobTimeoutError(still_open.job_id, problem, sent=bool(submissions))
 

@@ -34,13 +34,13 @@ def course_outcomes(
 ) -> dict[int, tuple[CourseOutcome, ...]]:
     """Return what happened to each course of the plan, by user id: two readings a course.
 
-    Which courses a user was in is not read before, so a course that is neither active nor
-    archived now is reported as `not_enrolled`; for users whose record in the plan was read
-    (`archived`), only after a second look, since the course's record may lag.
+    The courses of a user are not read before the call, so a course that is now neither active nor
+    archived is reported as `not_enrolled`. For users whose record in the plan was read
+    (`archived`), that takes a second look, because the course's record may lag.
     """
     if not plan.courses:
         return {}
-    outcomes: dict[int, dict[int, CourseOutcome]] = {one.user_id: {} for one in members}
+    outcomes: dict[int, dict[int, CourseOutcome]] = {member.user_id: {} for member in members}
     lagging: dict[int, list[PlannedEnrollment]] = {}
     for course_id in plan.courses:
         for member, outcome, may_lag in _read_course(client, course_id, members, since, terms):
@@ -70,11 +70,13 @@ def _read_course(
     except NotFoundError as error:
         if not concerns_target(client, error):
             raise
-        yield from ((one, CourseOutcome(course_id, "missing"), False) for one in members)
+        yield from ((member, CourseOutcome(course_id, "missing"), False) for member in members)
         return
     for member in members:
         own = records.get(member.user_id, ())
-        record = max(own, key=lambda one: one.archiving.record_id, default=None)
+        record = max(
+            own, key=lambda archived_record: archived_record.archiving.record_id, default=None
+        )
         now = active.get(member.user_id)
         if record is None:
             status = "not_enrolled" if now is None else "not_archived"
@@ -92,9 +94,9 @@ def _read_course(
 
 
 def settle_course_rows(ledger: Ledger) -> None:
-    """Settle each course row that the row of a learning plan was to archive as well.
+    """Settle each course row that is archived together with the row of a learning plan.
 
-    A plan's row that is unknown may be archived by a later run, so this can change both ways.
+    A later run may change the outcome of the plan's row, and then that of the course row too.
     """
     rows = ledger.rows()
     changed: list[tuple[int, Outcome]] = []
@@ -109,7 +111,9 @@ def settle_course_rows(ledger: Ledger) -> None:
 
 def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
     """Return the code and the reason of a course row, from the outcome of the plan's row."""
-    course = next((one for one in plan.courses if one.course_id == skip.course_id), None)
+    course = next(
+        (candidate for candidate in plan.courses if candidate.course_id == skip.course_id), None
+    )
     if course is not None and course.record_id is not None:
         return skip.code, skip.reason  # archived, whatever happened to the plan's row
     if plan.kind == "archived" and (course is None or course.status in AS_ASKED):

@@ -1,4 +1,4 @@
-"""Compare a learning plan with what was planned: its data are frozen into every record."""
+"""Compare a learning plan with the planned one: every archived record keeps the plan's data."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ __all__ = ["LearningPlanGuard", "changes_of"]
 
 @define
 class LearningPlanGuard:
-    """Compares the learning plans of a run with what was planned: two calls a look.
+    """Compares the learning plans of a run with the planned ones; each check makes two calls.
 
     Attributes:
         client: the platform.
         record: writes events: changes are warnings.
-        allow_changes: whether the job goes on all the same.
+        allow_changes: whether the job continues in spite of changes.
     """
 
     client: Client
     record: Recorder
     allow_changes: bool
-    _looked_at: dict[tuple[str, int], float] = field(factory=dict)
+    _checked_at: dict[tuple[str, int], float] = field(factory=dict)
     _warned: set[str] = field(factory=set)
 
     def check(self, queue: TargetQueue) -> None:
-        """Look before a chunk is sent, at most once a minute.
+        """Check the plan before a chunk is sent, at most once a minute.
 
         Raises:
-            PlanChangedError: the plan has changed, or has grown, which `allow_changes` does not
-                allow.
+            PlanChangedError: the plan has changed, or has more courses, which `allow_changes`
+                does not cover.
         """
         target, now = queue.target, self.client.session.clock.monotonic()
-        looked_at = self._looked_at.get(target.key)
-        if looked_at is not None and now - looked_at < PLAN_CHECK_INTERVAL:
+        checked_at = self._checked_at.get(target.key)
+        if checked_at is not None and now - checked_at < PLAN_CHECK_INTERVAL:
             return
-        self._looked_at[target.key] = now
+        self._checked_at[target.key] = now
         changes, has_grown = self._compare(target)
         if has_grown:
             raise PlanChangedError(
@@ -54,13 +54,13 @@ class LearningPlanGuard:
         if changes and not self.allow_changes:
             raise PlanChangedError(
                 "the learning plan was changed since it was planned, and its records would hold "
-                "the change; nothing more was sent. allow_changes=True goes on all the same:",
+                "the change; nothing more was sent. allow_changes=True continues anyway:",
                 seen=changes,
             )
 
     def warn(self, queue: TargetQueue) -> None:
-        """Look when all rows of a plan are read back: a change can only be a warning then."""
-        if queue.target.key not in self._looked_at or queue.pending:
+        """Check the plan when all of its rows are read back: a change is only a warning then."""
+        if queue.target.key not in self._checked_at or queue.pending:
             return
         try:
             self._compare(queue.target)

@@ -18,15 +18,15 @@ Members = tuple[PlannedEnrollment, ...]
 
 @frozen(eq=False)
 class Submission:
-    """Members of a chunk that a call was made for, until they are read back.
+    """Members of a chunk that were sent in one call, until they are read back.
 
     Attributes:
-        chunk: what they are members of, in the form in which it was sent.
+        chunk: their chunk, in the form in which it was sent.
         members: the enrollments.
         sent_at: the platform's time (UTC) right before the call.
         job_id: the background job that does the work, where one was named.
-        in_doubt: whether the answer is not known.
-        problem: why the end of its job is not known, where it is not.
+        in_doubt: whether the answer was lost.
+        problem: why it is not known whether its job has ended; None where it has.
         is_resumed: whether an earlier run sent it.
     """
 
@@ -50,13 +50,13 @@ Placed = tuple[PlannedEnrollment, Chunk, Submission | None]
 
 @define(eq=False)
 class TargetQueue:
-    """All that goes to one target, in the order of the plan.
+    """All rows of one target, in the order of the plan.
 
     Attributes:
         target: the course or learning plan.
         pending: what is to be sent: members of a chunk each.
-        in_flight: what may still be at work on the platform; one job at most.
-        unverified: what has ended and is not read back.
+        in_flight: what the platform may still be working on; one job at most.
+        unverified: what has ended and is not read back yet.
         unknown: members whose outcome is unknown, each with its chunk and its submission, if any.
         archived: how many records were read back.
         planned: how many rows the plan sends there.
@@ -76,7 +76,7 @@ class TargetQueue:
         return not (self.pending or self.in_flight or self.unverified)
 
     def conflicts_with(self, other: TargetQueue) -> bool:
-        """Whether a job of one may work in the other's target: a plan and a course of it."""
+        """Return whether a job of one may change the other's target: a plan and a course of it."""
         return bool(self._places & other._places)
 
     @property
@@ -120,21 +120,21 @@ class TargetQueue:
 
 @define
 class OpenQueues:
-    """The queues of a run in their order, as far as they were reached and are not done.
+    """The queues of a run that were reached and are not done, in their order.
 
-    There may be thousands of queues, and each step looks at these few only.
+    A run may have thousands of queues; each step looks only at these few.
     """
 
     _rest: Iterator[TargetQueue]
     _reached: list[TargetQueue] = field(factory=list, init=False)
 
     def reached(self) -> Sequence[TargetQueue]:
-        """Return the queues where something is going on, or waits for a job elsewhere."""
+        """Return the queues that were reached and are not done."""
         self._reached = [queue for queue in self._reached if not queue.is_done]
         return self._reached
 
     def __iter__(self) -> Iterator[TargetQueue]:
-        """Yield these, and then, for as long as asked, the next ones, which are then reached."""
+        """Yield the reached queues, then the next ones, which are reached by that."""
         yield from tuple(self._reached)
         for queue in self._rest:
             self._reached.append(queue)

@@ -35,10 +35,10 @@ __all__ = [
     "active_or_missing",
     "check_platform",
     "concerns_target",
-    "finding",
     "is_missing",
     "is_seen",
     "look_together",
+    "make_finding",
     "own_records",
     "read_active",
     "read_archived",
@@ -57,7 +57,7 @@ _OF_THE_JOB = (
 
 @frozen(kw_only=True)
 class Finding:
-    """What both lists hold of one enrollment after it was sent.
+    """What both lists say about one enrollment after it was sent.
 
     Attributes:
         record: its archived record, or None.
@@ -78,18 +78,18 @@ class Finding:
 
     @property
     def still(self) -> bool:
-        """Whether the enrollment that was to leave is still active."""
+        """Whether the planned enrollment is still active."""
         return self.active is not None and self.active.enrolled_at == self.member.enrolled_at
 
     @property
     def enrolled_meanwhile(self) -> bool:
-        """Whether the user who was to leave is enrolled again: an open job may archive that too."""
+        """Whether an unenrolled user is enrolled again: an open job may archive that too."""
         unenroll = self.mode is ArchiveMode.UNENROLL
         return unenroll and self.record is not None and self.active is not None and not self.still
 
     @property
     def settled(self) -> bool:
-        """Whether another look can show nothing new: all is as asked, or nothing was archived."""
+        """Whether looking again is pointless: all is as asked, or nothing was archived."""
         if self.record is None or self.still:
             return self.still and self.record is None
         if self.before and not self.others:
@@ -98,8 +98,10 @@ class Finding:
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """Where the archived record disagrees with the enrollment as it was planned."""
-        records = ((one.archiving.record_id, one.enrollment.enrolled_at) for one in self.others)
+        """The differences between the archived record and the planned enrollment."""
+        records = (
+            (other.archiving.record_id, other.enrollment.enrolled_at) for other in self.others
+        )
         surplus = tuple(f"also archived: record {number}, enrolled {at}" for number, at in records)
         if self.record is None:
             return surplus
@@ -119,10 +121,10 @@ class Finding:
 
 @frozen
 class Look:
-    """What both lists hold of the users of some submissions, by user id; `active` may be missing.
+    """What both lists say about the users of some submissions, by user id.
 
-    The archived list is read first: what is archived while we read is then missed in it and
-    missed in the active list, which is looked for again.
+    The archived list is read first: an enrollment that is archived in between is then in neither
+    list, and is looked for again. `active` is None where the target is not found any more (404).
     """
 
     archived: Mapping[int, Sequence[Archived]]
@@ -132,16 +134,16 @@ class Look:
 def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[str, int], Look]:
     """Look at many small targets: at each archived list, then at all active lists in few calls.
 
-    A target whose lists cannot be read so, or where an enrollment is in neither list, is left
-    out: it is read on its own.
+    A target whose lists cannot be read in this way, or where an enrollment is in neither list, is
+    left out, and has to be read on its own.
 
     Raises:
         ApiError: a call failed, in a way that concerns all targets.
     """
     archived: dict[TargetQueue, dict[int, list[Archived]]] = {}
     for queue in queues:
-        members = [member for one in queue.unverified for member in one.members]
-        since = min(one.chunk.read_at for one in queue.unverified) - GRACE
+        members = [member for submission in queue.unverified for member in submission.members]
+        since = min(submission.chunk.read_at for submission in queue.unverified) - GRACE
         try:
             archived[queue] = read_archived(client, queue.target, members, since)
         except ApiError as error:
@@ -160,7 +162,9 @@ def look_together(client: Client, queues: Iterable[TargetQueue]) -> dict[tuple[s
 def wanted_of(queues: Iterable[TargetQueue]) -> dict[PlannedTarget, list[int]]:
     """Return the users, by id, that were sent to each target and are unverified."""
     return {
-        queue.target: [member.user_id for one in queue.unverified for member in one.members]
+        queue.target: [
+            member.user_id for submission in queue.unverified for member in submission.members
+        ]
         for queue in queues
     }
 
@@ -180,35 +184,39 @@ def read_findings(
 
     Args:
         client: the platform.
-        queue: the target's.
+        queue: the queue of the target.
         submissions: what is read back.
         terms: what was asked for.
-        records: what is known of the target's archived list already, by user id.
+        records: archived records of the target that were read already, by user id.
         look: the first look, where it was made already.
     """
-    target, read_at = queue.target, min(one.chunk.read_at for one in submissions)
-    sent_at = {member.row: one.sent_at for one in submissions for member in one.members}
-    members = [member for one in submissions for member in one.members]
+    target, read_at = queue.target, min(submission.chunk.read_at for submission in submissions)
+    sent_at = {
+        member.row: submission.sent_at
+        for submission in submissions
+        for member in submission.members
+    }
+    members = [member for submission in submissions for member in submission.members]
 
     def look_at(
         wanted: Sequence[PlannedEnrollment],
-        known: Mapping[int, Sequence[Archived]],
+        earlier: Mapping[int, Sequence[Archived]],
         **options: Any,
     ) -> Look:
-        unseen = [one for one in wanted if not is_seen(one, known, sent_at[one.row])]
-        archived = {**known, **read_archived(client, target, unseen, read_at - GRACE)}
+        unseen = [member for member in wanted if not is_seen(member, earlier, sent_at[member.row])]
+        archived = {**earlier, **read_archived(client, target, unseen, read_at - GRACE)}
         return Look(archived, active_or_missing(client, target, wanted, **options))
 
     def findings_of(wanted: Sequence[PlannedEnrollment], look: Look) -> dict[int, Finding]:
         return {
-            one.row: finding(
-                one,
-                look.archived.get(one.user_id, ()),
+            member.row: make_finding(
+                member,
+                look.archived.get(member.user_id, ()),
                 look.active,
-                sent_at[one.row],
+                sent_at[member.row],
                 terms.mode,
             )
-            for one in wanted
+            for member in wanted
         }
 
     if look is None:
@@ -218,7 +226,7 @@ def read_findings(
     findings = findings_of(members, look)
     wait, waited = 1.0, 0.0
     while waited < LAG and (
-        unsettled := [found.member for found in findings.values() if not found.settled]
+        unsettled := [current.member for current in findings.values() if not current.settled]
     ):
         wait = min(wait * 2, LAG - waited)
         client.session.waits.wait(wait, "settle")
@@ -227,7 +235,7 @@ def read_findings(
     return list(findings.values())
 
 
-def finding(
+def make_finding(
     member: PlannedEnrollment,
     records: Sequence[Archived],
     active: Mapping[int, Active] | None,
@@ -243,9 +251,11 @@ def finding(
     own = own_records(member, records, gone=gone)
     record = own[0] if own else None
     others = tuple(
-        one
-        for one in records
-        if one is not record and one.archiving.archived_at and one.archiving.archived_at >= sent_at
+        other
+        for other in records
+        if other is not record
+        and other.archiving.archived_at
+        and other.archiving.archived_at >= sent_at
     )
     at = None if record is None else record.archiving.archived_at
     before = at is not None and at < sent_at
@@ -263,24 +273,25 @@ def finding(
 def own_records(
     member: PlannedEnrollment, records: Sequence[Archived], *, gone: bool
 ) -> Sequence[Archived]:
-    """Return the records of exactly this enrollment, of all of its user since the plan was read.
+    """Return the records of exactly this enrollment, among those of its user since the plan.
 
-    An undated one is archived only if it is gone, and exactly one record is new, undated too.
+    An enrollment without a date counts as archived only if it is gone and there is exactly one
+    new record, which has no date either.
     """
     if member.enrolled_at is None and not (gone and len(records) == 1):
         return ()
-    return [one for one in records if one.enrollment.enrolled_at == member.enrolled_at]
+    return [record for record in records if record.enrollment.enrolled_at == member.enrolled_at]
 
 
 def is_seen(
     member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
 ) -> bool:
-    """Return whether the record of exactly this enrollment is among them, made since the call."""
+    """Return whether a record of exactly this enrollment is not older than the call."""
     return member.enrolled_at is not None and any(
-        one.enrollment.enrolled_at == member.enrolled_at
-        and one.archiving.archived_at is not None
-        and one.archiving.archived_at >= sent_at
-        for one in records.get(member.user_id, ())
+        record.enrollment.enrolled_at == member.enrolled_at
+        and record.archiving.archived_at is not None
+        and record.archiving.archived_at >= sent_at
+        for record in records.get(member.user_id, ())
     )
 
 
@@ -288,7 +299,7 @@ def read_archived(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], since: datetime
 ) -> dict[int, list[Archived]]:
     """Read the archived records of these users since then, by user id."""
-    users = [one.user_id for one in members]
+    users = [member.user_id for member in members]
     return TargetLists(client, target).archived(users=users, since=since)
 
 
@@ -310,7 +321,7 @@ def read_active(
             calls; an enrollment whose status changed meanwhile is then not seen.
         left: how many enrollments that list is expected to have.
     """
-    users = [one.user_id for one in members]
+    users = [member.user_id for member in members]
     return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
 
 
@@ -327,7 +338,7 @@ def active_or_missing(
 
 
 def is_missing(client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]) -> bool:
-    """Return whether a target is not found any more, by its active list.
+    """Return whether a target does not exist any more, according to its active list.
 
     Raises:
         ApiError: nothing else is found either, or the list cannot be read.

@@ -1,4 +1,4 @@
-"""Find the outcome of rows that were sent: read, decide, look for a surplus, record."""
+"""Find the outcome of rows that were sent: read, decide, look for unexpected records, record."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lms_archive.archive.running.queues import Submission, TargetQueue
 from lms_archive.archive.running.readback import (
     Finding,
     Look,
-    finding,
     is_seen,
+    make_finding,
     read_archived,
     read_findings,
 )
@@ -40,11 +40,11 @@ Records = Mapping[int, Sequence[Archived]]
 
 @frozen
 class Reconciled:
-    """What reading a target back has shown.
+    """The result of reading a target back.
 
     Attributes:
-        outcomes: the outcomes that it gave.
-        alarm: what must stop the job: a record that should be there was not seen.
+        outcomes: the outcomes of its rows.
+        alarm: the error that must stop the job: a record that should exist was not seen.
         target_missing: whether the target was deleted meanwhile.
     """
 
@@ -55,7 +55,7 @@ class Reconciled:
 
 @frozen
 class Reconciler:
-    """Gives rows their outcomes: all outcomes of a run are made and recorded here.
+    """Determines the outcomes of a run and records them; nothing else does.
 
     Attributes:
         client: the platform.
@@ -81,13 +81,13 @@ class Reconciler:
         changes: Sequence[tuple[PlannedEnrollment, Change]],
         active: Mapping[int, Active],
     ) -> None:
-        """Settle members that are not as planned any more: they are not sent.
+        """Settle members that have changed since the plan: they are not sent.
 
-        An enrollment that is gone may have been archived since the plan was read: by someone
-        else, or by a run of which this ledger knows nothing. Then its record says so.
+        An enrollment that is gone may have been archived since the plan was made: by another
+        client, or by a run with another ledger. Its record shows that.
 
         Args:
-            chunk: what they are members of.
+            chunk: their chunk.
             changes: the members, and how each differs from what was planned.
             active: their active enrollments now, by user id.
         """
@@ -95,25 +95,27 @@ class Reconciler:
         gone = [member for member, change in changes if change.is_gone]
         records = read_archived(self.client, chunk.target, gone, since)
         findings = [
-            finding(member, records.get(member.user_id, ()), active, now, self.terms.mode)
+            make_finding(member, records.get(member.user_id, ()), active, now, self.terms.mode)
             for member in gone
         ]
-        archived_rows = {one.member.row: one for one in findings if one.record is not None}
+        archived_rows = {
+            finding.member.row: finding for finding in findings if finding.record is not None
+        }
         courses = self._courses(chunk.target, list(archived_rows.values()), since)
         outcomes = []
         for member, change in changes:
-            found, own = archived_rows.get(member.row), courses.get(member.user_id, ())
+            finding, own = archived_rows.get(member.row), courses.get(member.user_id, ())
             decided = "changed", f"changed since the plan: {change.reason}; not sent"
-            if found is not None:
-                decided = archived(found, reset=self.terms.reset_tracking, now=now, sent=False)
-            outcome = self._outcome(member, *_with_courses(decided, own), found, own)
+            if finding is not None:
+                decided = archived(finding, reset=self.terms.reset_tracking, now=now, sent=False)
+            outcome = self._outcome(member, *_with_courses(decided, own), finding, own)
             outcomes.append((member.row, outcome))
         self.record(Settled(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
 
     def settle_pending(self, queue: TargetQueue, error: ApiError | None = None) -> None:
-        """Settle what was to be sent to a target that is not there any more.
+        """Settle the pending rows of a target that does not exist any more.
 
-        With an error, the target cannot be read, and `resume` tries again.
+        With an error, the target cannot be read, and `resume` will try again.
         """
         code, text = "unreadable", f"cannot be read: {error}; not sent; resume tries again"
         if error is None:
@@ -134,7 +136,7 @@ class Reconciler:
         )
 
     def settle_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
-        """Settle what was sent to a target that cannot be read back: `resume` looks again."""
+        """Settle the sent rows of a target that cannot be read back: `resume` will look again."""
         reason = f"sent, but {queue.target} cannot be read back: {error}; resume looks again"
         events = [
             Settled(
@@ -150,7 +152,7 @@ class Reconciler:
         return [outcome for event in events for _, outcome in event.outcomes]
 
     def settle_refused(self, submission: Submission, error: ApiError) -> list[Outcome]:
-        """Settle what the platform refused: these rows are never sent again."""
+        """Settle rows that the platform refused: they are never sent again."""
         text = f"refused, nothing was done: {error}"
         outcomes = tuple(
             (member.row, self._outcome(member, "refused", text)) for member in submission.members
@@ -169,8 +171,8 @@ class Reconciler:
         What may be sent again is pending afterwards.
 
         Args:
-            queue: the target's.
-            alone: they were sent alone, so nothing else that is pending may be archived.
+            queue: the queue of the target.
+            alone: whether they were sent alone, so that no other pending row may be archived.
             look: the first look at both lists, where it was made already.
 
         Raises:
@@ -191,15 +193,15 @@ class Reconciler:
         return Reconciled(
             [outcome for _, outcome in outcomes.values()],
             alarm,
-            any(found.target_missing for found in findings),
+            any(finding.target_missing for finding in findings),
         )
 
     def _all_records(
         self, queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
     ) -> Records:
-        """Read all that was archived since calls that may have archived others too.
+        """Read all records since the first call that may have archived other users too.
 
-        Nothing where a job may still run: no whole list is read while it does.
+        Return nothing while a job may still run: no whole list is read then.
         """
         watched = _watched(queue, submissions, alone=alone)
         if not watched or any(submission.problem for submission in watched):
@@ -214,14 +216,14 @@ class Reconciler:
         records: Records,
         look: Look | None,
     ) -> list[Finding]:
-        """Read both lists; one submission at a time, a page each, beside a job that may run."""
+        """Read both lists; where a job may still run, one submission (a page) at a time."""
         groups = [submissions]
         if any(submission.problem for submission in submissions):
             groups = [(submission,) for submission in submissions]
         return [
-            found
+            finding
             for group in groups
-            for found in read_findings(
+            for finding in read_findings(
                 self.client, queue, group, self.terms, records=records, look=look
             )
         ]
@@ -230,16 +232,18 @@ class Reconciler:
         self, queue: TargetQueue, submissions: Sequence[Submission], findings: Sequence[Finding]
     ) -> dict[int, tuple[Submission, Outcome]]:
         """Return the outcome of each row that has one now."""
-        by_row = {member.row: one for one in submissions for member in one.members}
+        by_row = {
+            member.row: submission for submission in submissions for member in submission.members
+        }
         since = min(submission.sent_at for submission in submissions) - GRACE
         courses = self._courses(queue.target, findings, since)
         now = self.client.session.platform_time()
         next_round = self._rows_of_next_round(findings, by_row)
         outcomes: dict[int, tuple[Submission, Outcome]] = {}
-        for found in findings:
-            row, submission = found.member.row, by_row[found.member.row]
+        for finding in findings:
+            row, submission = finding.member.row, by_row[finding.member.row]
             decided = verdict(
-                found,
+                finding,
                 submission,
                 reset=self.terms.reset_tracking,
                 tries=self._state.tries[row],
@@ -247,8 +251,8 @@ class Reconciler:
                 more_rounds=row in next_round,
             )
             if decided is not None:
-                own = courses.get(found.member.user_id, ())
-                outcome = self._outcome(found.member, *_with_courses(decided, own), found, own)
+                own = courses.get(finding.member.user_id, ())
+                outcome = self._outcome(finding.member, *_with_courses(decided, own), finding, own)
                 outcomes[row] = submission, outcome
         return outcomes
 
@@ -256,7 +260,9 @@ class Reconciler:
         self, findings: Sequence[Finding], by_row: Mapping[int, Submission]
     ) -> frozenset[int]:
         """Return the rows that a select-all call has left for its next round."""
-        done = Counter(id(by_row[one.member.row]) for one in findings if one.record is not None)
+        done = Counter(
+            id(by_row[finding.member.row]) for finding in findings if finding.record is not None
+        )
         limit = self.client.limits.select_all
         return frozenset(
             row
@@ -267,11 +273,11 @@ class Reconciler:
     def _surplus_of_members(
         self, target: PlannedTarget, findings: Sequence[Finding]
     ) -> Iterable[UnexpectedRecords]:
-        """Yield other records of users who were sent: more was archived of them than asked for."""
-        for found in findings:
-            records = [record.archiving.record_id for record in found.others]
+        """Yield unexpected records of users who were sent: more was archived than was asked for."""
+        for finding in findings:
+            records = [record.archiving.record_id for record in finding.others]
             if not self._state.known_records.issuperset(records):
-                text = f"user {found.member.user_id} in {target}, records {_shown(records)}"
+                text = f"user {finding.member.user_id} in {target}, records {_shown(records)}"
                 yield UnexpectedRecords(text, tuple(records))
 
     def _surplus_of_others(
@@ -282,32 +288,32 @@ class Reconciler:
         *,
         alone: bool,
     ) -> Iterable[UnexpectedRecords]:
-        """Yield records of users who were not sent, or not yet."""
+        """Yield records of users who were not sent, or not sent yet."""
         for submission in _watched(queue, submissions, alone=alone):
-            since, seen = submission.sent_at, records
-            if not all(is_seen(member, seen, since) for member in submission.members):
-                # What was seen came too early.
-                seen = TargetLists(self.client, queue.target).archived(since=since)
+            since, listed = submission.sent_at, records
+            if not all(is_seen(member, listed, since) for member in submission.members):
+                # The list was read too early.
+                listed = TargetLists(self.client, queue.target).archived(since=since)
             if submission.is_for_all:
-                surplus = unnamed_records(seen, submission.chunk.members, since)
+                surplus = unnamed_records(listed, submission.chunk.members, since)
             else:
                 users = {member.user_id for _, members in queue.pending for member in members}
-                surplus = unnamed_records(seen, submission.members, since, among=users)
+                surplus = unnamed_records(listed, submission.members, since, among=users)
             unknown = [record for record in surplus if record not in self._state.known_records]
             if unknown:
-                by = "beside one that was sent alone" if alone else "by the call for all"
-                text = f"others in {queue.target}, taken {by}: records {_shown(unknown)}"
+                by = "beside one that was sent alone" if alone else "by the select-all call"
+                text = f"others in {queue.target}, archived {by}: records {_shown(unknown)}"
                 yield UnexpectedRecords(text, tuple(unknown))
 
     def _alarm(
         self, target: PlannedTarget, outcomes: Mapping[int, tuple[Submission, Outcome]]
     ) -> RunStoppedError | None:
-        """Return why the job stops where a record was not seen, once for each row."""
+        """Return the error that stops the job where a record was not seen; once for each row."""
         for row, (_, outcome) in outcomes.items():
             if outcome.code == "not_seen" and row not in self._state.not_seen:
                 return RunStoppedError(
                     f"user {outcome.user_id} in {target} is unenrolled, but no archived record of "
-                    f"it was seen for {LAG:.0f} s; look into the platform's archived list, then "
+                    f"it was seen for {LAG:.0f} s; check the platform's archived list, then "
                     "resume"
                 )
         return None
@@ -319,8 +325,8 @@ class Reconciler:
         return course_outcomes(
             self.client,
             target,
-            [found.member for found in findings],
-            archived={found.member.user_id for found in findings if found.record is not None},
+            [finding.member for finding in findings],
+            archived={finding.member.user_id for finding in findings if finding.record is not None},
             since=since,
             terms=self.terms,
         )
@@ -330,7 +336,7 @@ class Reconciler:
         member: PlannedEnrollment,
         code: str,
         reason: str,
-        found: Finding | None = None,
+        finding: Finding | None = None,
         courses: tuple[CourseOutcome, ...] = (),
     ) -> Outcome:
         return Outcome.of(
@@ -338,8 +344,8 @@ class Reconciler:
             code,
             reason,
             user_id=member.user_id,
-            record=found.record if found else None,
-            differences=found.differences if found else (),
+            record=finding.record if finding else None,
+            differences=finding.differences if finding else (),
             courses=courses,
         )
 
@@ -347,27 +353,33 @@ class Reconciler:
 def _watched(
     queue: TargetQueue, submissions: Sequence[Submission], *, alone: bool
 ) -> list[Submission]:
-    """Return the submissions whose calls may have archived others too."""
-    return [one for one in submissions if one.is_for_all or (alone and queue.pending)]
+    """Return the submissions whose calls may have archived other users too."""
+    return [
+        submission
+        for submission in submissions
+        if submission.is_for_all or (alone and queue.pending)
+    ]
 
 
 def _read_back_events(
     submissions: Sequence[Submission], outcomes: Mapping[int, tuple[Submission, Outcome]]
 ) -> list[Event]:
     """Return an event for each chunk, with the outcomes of its rows."""
-    rows: dict[str, list[tuple[int, Outcome]]] = {one.chunk.chunk_id: [] for one in submissions}
+    rows: dict[str, list[tuple[int, Outcome]]] = {
+        submission.chunk.chunk_id: [] for submission in submissions
+    }
     for row, (submission, outcome) in outcomes.items():
         rows[submission.chunk.chunk_id].append((row, outcome))
     return [ReadBack(chunk_id=chunk, outcomes=tuple(own)) for chunk, own in rows.items()]
 
 
 def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) -> tuple[str, str]:
-    """Return the code and the reason, which names the courses that are not as asked."""
+    """Return the code and the reason, which names the courses that are not as requested."""
     code, reason = decided
     wrong = [course for course in courses if course.status not in AS_ASKED]
     if CODES[code] == "archived" and wrong:
         shown = ", ".join(f"course {course.course_id} {course.status}" for course in wrong)
-        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as asked: {shown}"
+        reason = f"{reason}; {len(wrong)} of {len(courses)} courses not as requested: {shown}"
     return code, reason
 
 

@@ -70,7 +70,7 @@ def run(
         terms: what is done with each.
         canary: how many enrollments are sent alone before the first chunk.
         fresh: whether the reading that the plan was made of may be used while it is young.
-        allow_changes: whether the job goes on where a learning plan was changed meanwhile.
+        allow_changes: whether the job continues if a learning plan was changed meanwhile.
 
     Raises:
         RunStoppedError: something was not as it should be.
@@ -197,21 +197,23 @@ class Run:
         busy = [queue for queue in reached if queue.in_flight]
 
         def is_free(queue: TargetQueue) -> bool:
-            """No job of ours is at work there: elsewhere nothing is sent or read."""
+            """Return whether no job of this run may change the target; only then it is used."""
             return not any(queue.conflicts_with(other) for other in busy)
 
         if len(busy) < self.client.limits.max_open_jobs:
-            ready = next((one for one in queues if one.pending and is_free(one)), None)
+            ready = next((queue for queue in queues if queue.pending and is_free(queue)), None)
             if ready is not None:
                 self.submitter.submit(ready, None)
                 return True
-        ended = [one for one in reached if one.unverified and not one.pending and is_free(one)]
+        ended = [
+            queue for queue in reached if queue.unverified and not queue.pending and is_free(queue)
+        ]
         if group := self._worth_reading(ended, is_last=not busy):
             _, reason = self._read_back_all(group)
             if reason is not None:
                 raise reason
         elif busy:
-            self.in_flight.poll([one for queue in busy for one in queue.in_flight])
+            self.in_flight.poll([submission for queue in busy for submission in queue.in_flight])
         else:
             return False
         return True
@@ -240,7 +242,9 @@ class Run:
             queue
             for queue in queues
             if queue.planned < size
-            and not any(one.problem or one.is_for_all for one in queue.unverified)
+            and not any(
+                submission.problem or submission.is_for_all for submission in queue.unverified
+            )
         ]
 
     def _read_back_all(
@@ -281,7 +285,7 @@ class Run:
         if not reconciled.target_missing:
             return reconciled.outcomes, reason
         self.submitter.give_up(queue)
-        return [one for one in reconciled.outcomes if one.kind == "archived"], reason
+        return [outcome for outcome in reconciled.outcomes if outcome.kind == "archived"], reason
 
     def _read_what_ended(
         self, *, alone: bool = False, only: TargetQueue | None = None

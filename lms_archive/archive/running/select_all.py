@@ -1,4 +1,4 @@
-"""Send a select-all chunk: when it is safe, what else it may have archived, and its rounds."""
+"""Check select-all chunks: when they are safe, what else they may have archived, their rounds."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["is_everything", "rounds_left", "unnamed_records"]
 def is_everything(
     client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]
 ) -> bool:
-    """Return whether these are still all active enrollments of the target, as they were planned.
+    """Return whether the active enrollments of the target are exactly these, as they were planned.
 
-    Where the list changes while it is read, they are not.
+    Return False if the list changes while it is read.
     """
     try:
         listed = TargetLists(client, target).active()
@@ -39,8 +39,8 @@ def unnamed_records(
 ) -> list[int]:
     """Return the ids of records of users who are not members and were archived since then.
 
-    A user who is enrolled between the last look and a call for all is archived by it. *among*
-    looks for these users only.
+    A select-all call also archives users who were enrolled after the last look. With *among*, only
+    these users are looked for.
     """
     users = records.keys() if among is None else records.keys() & set(among)
     return [
@@ -52,5 +52,5 @@ def unnamed_records(
 
 
 def rounds_left(chunk: Chunk, sent: int, archived: int, limit: int) -> bool:
-    """Return whether a call that takes *limit* at most has left some for a next round."""
+    """Return whether a select-all call of at most *limit* rows has left some for another."""
     return chunk.form == "select_all" and sent > limit and 0 < archived < sent

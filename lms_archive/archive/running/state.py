@@ -1,4 +1,4 @@
-"""What a run knows: what is to be sent, in flight, and not read back yet. Changed by events alone.
+"""Hold the state of a run: what is pending, in flight and unverified. Only events change it.
 
 A live run and one that is resumed use the same code: the first applies each event when it is in
 the ledger, the second applies the ledger's events from the beginning.
@@ -46,15 +46,15 @@ class RunState:
     Attributes:
         queues: by target.
         open: the queues with something in flight, by target.
-        proven: `"canary"` and `"first_chunk"`, as far as they came out as asked.
+        proven: `"canary"` and `"first_chunk"`, once they were archived as requested.
         jobs_before: the jobs that were open before the first write; None before the first run.
         accepted: the kinds of targets for which the platform has accepted a write.
         tries: how often each row was sent in this run.
         not_seen: the rows that were reported as unenrolled without a record.
-        known_records: archived records, by id, that are known as unexpected.
-        unreported: what is to be said of them by an error.
+        known_records: ids of unexpected archived records that were noticed already.
+        unreported: the texts about them that an error still has to report.
         total: rows that the plan sends.
-        settled: of these, rows that have their final outcome.
+        settled: rows among these that have their final outcome.
         unsettled: rows that have an outcome which is not final.
         unsent: rows that are to be sent.
         chunks_sent: the chunks of which something was sent, by id.
@@ -90,12 +90,12 @@ class RunState:
 
     @property
     def in_flight(self) -> list[Submission]:
-        """All that may still be at work on the platform."""
+        """Everything that the platform may still be working on."""
         return [submission for queue in self.open.values() for submission in queue.in_flight]
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to do, not even a look at rows whose outcome is unknown."""
+        """Whether every row has its final outcome; unknown rows are still looked at."""
         return self.settled == self.total
 
     def queue_of(self, chunk_id: str) -> TargetQueue:
@@ -129,7 +129,7 @@ class RunState:
 
     @singledispatchmethod
     def apply(self, event: Event) -> None:
-        """Change what is known as this event says; warnings, notes and calls change nothing.
+        """Apply an event; warnings, notes and calls change nothing.
 
         Raises:
             AssertionError: the rules of a run forbid it.
@@ -141,18 +141,20 @@ class RunState:
 
     @apply.register
     def _resumed(self, event: Resumed) -> None:
-        """Take up again what an earlier run left: what was sent may still be at work."""
+        """Continue an earlier run: whatever it sent may still be in progress."""
         self._canary = event.canary
         self.tries.clear()
         for queue in self.queues.values():
             left = [*queue.in_flight, *queue.unverified]
-            queue.in_flight = [evolve(one, problem=None, is_resumed=True) for one in left]
+            queue.in_flight = [
+                evolve(submission, problem=None, is_resumed=True) for submission in left
+            ]
             queue.unverified.clear()
             self._reopen_unknown(queue)
             self._note_open(queue)
 
     def _reopen_unknown(self, queue: TargetQueue) -> None:
-        """Let rows whose outcome is unknown be read back, or sent where they were not."""
+        """Reopen rows whose outcome is unknown: what was sent is read back, the rest is sent."""
         sent: dict[Submission, list[PlannedEnrollment]] = {}
         for member, chunk, submission in queue.unknown:
             if submission is None:
@@ -220,7 +222,11 @@ class RunState:
     def _read_back(self, event: ReadBack) -> None:
         self._settle(event)
         queue = self.queue_of(event.chunk_id or "")
-        again = [one for one in queue.unverified if one.chunk.chunk_id == event.chunk_id]
+        again = [
+            submission
+            for submission in queue.unverified
+            if submission.chunk.chunk_id == event.chunk_id
+        ]
         for submission in again:
             queue.unverified.remove(submission)
             self._put_back(queue, submission)
@@ -276,7 +282,7 @@ class RunState:
 
 @frozen
 class Recorder:
-    """Checks events, writes them to the ledger, applies them, and hands them to who listens."""
+    """Checks events, writes them to the ledger, applies them, and passes them to the listeners."""
 
     ledger: Ledger
     state: RunState
@@ -309,15 +315,19 @@ def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an ass
 def _of_job(
     submissions: Iterable[Submission], chunk_id: str, job_id: str | None
 ) -> list[Submission]:
-    return [one for one in submissions if one.chunk.chunk_id == chunk_id and one.job_id == job_id]
+    return [
+        submission
+        for submission in submissions
+        if submission.chunk.chunk_id == chunk_id and submission.job_id == job_id
+    ]
 
 
-def _same_call(one: Chunk, other: Chunk) -> bool:
-    return (one.chunk_id, one.form) == (other.chunk_id, other.form)
+def _same_call(chunk: Chunk, other: Chunk) -> bool:
+    return (chunk.chunk_id, chunk.form) == (other.chunk_id, other.form)
 
 
 def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:
-    """Put neighbouring members of one chunk together, in the order of the rows."""
+    """Merge adjacent members of one chunk, in the order of the rows."""
     last: tuple[Chunk, Members] | None = None
     for chunk, members in entries:
         if last is not None and _same_call(last[0], chunk):

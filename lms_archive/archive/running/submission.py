@@ -1,4 +1,4 @@
-"""Send the next batch of a target: the one write of the library, and what its answer means."""
+"""Send the next batch of a target, and decide what the answer means: the library's only write."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
 
-__all__ = ["Accepted", "StoppedByError", "Submitter", "call"]
+__all__ = ["Accepted", "StoppedByError", "Submitter", "send"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
 @frozen
 class Accepted:
-    """What a 2xx answer says.
+    """The content of a 2xx answer.
 
     Attributes:
         job_id: the background job that does the work, where one is named.
-        is_done: whether the platform says that all is done already.
+        is_done: whether the platform says that the work is done already.
     """
 
     job_id: str | None
     is_done: bool
 
 
-def call(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
+def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
     """Archive these members of a chunk; never repeated unless the call surely did not start.
 
     Raises:
@@ -69,7 +69,7 @@ def call(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accept
 
 
 class StoppedByError(Exception):
-    """A failed call stops the run, and what is in flight can still be read back."""
+    """A failed call stops the run; what is in flight can still be read back."""
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(error)
@@ -120,7 +120,7 @@ class Submitter:
         self.record(Sending(chunk_id, rows, sent_at, chunk.form))
         submission = queue.in_flight[-1]
         try:
-            accepted = call(self.client, self.terms, chunk, members)
+            accepted = send(self.client, self.terms, chunk, members)
         except ApiError as error:
             return self._not_accepted(queue, submission, error)
         except StopRequestedError as stop:  # a write waits only where it has not started
@@ -162,14 +162,14 @@ class Submitter:
         raise StoppedByError(error)
 
     def fails_again(self) -> bool:
-        """Count a failure of which one target may be the cause: the second in a row stops."""
+        """Count a failure that one target may cause; return whether it is the second in a row."""
         self.failures += 1
         return self.failures > 1
 
     def give_up(self, queue: TargetQueue, error: ApiError | None = None) -> None:
-        """Send nothing more to a target that cannot be read, so that the others can go on.
+        """Send nothing more to a target that cannot be read, so that the others can continue.
 
-        Without an error, or with a 404, it is not there any more.
+        Without an error, or with a 404, the target does not exist any more.
 
         Raises:
             ApiError: the error, where it concerns the whole job.

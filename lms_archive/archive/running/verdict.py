@@ -1,4 +1,4 @@
-"""Decide what a reading means for a row and for the run. Pure functions, without calls."""
+"""Decide what a reading means for a row and for the run. Makes no calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
     "verdict",
 ]
 
-_FINE = ("archived", "validity_ended")
+_AS_REQUESTED = ("archived", "validity_ended")
 _NO_SUCH_METHOD = 405
 _STOPS = (
     AuthenticationError,
@@ -49,25 +49,26 @@ _STOPS = (
     PlatformUnavailableError,
 )
 _BY_HAND = "enroll the user by hand"
-_BEGUN = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
+_STARTED = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
 
-_LOOK_AT = {
-    "still_active": "look at what this platform calls enrollment_mode and its values, and at what "
-    "the call changed: print(client.verify_contract())",
-    "not_seen": "look whether this platform only unenrolls with that call, and how its list of "
+_TRACKING = "check how this platform names reset_tracking, and correct it: Contract.with_operation"
+_ADVICE = {
+    "still_active": "check how this platform names enrollment_mode and its values, and what the "
+    "call changed: print(client.verify_contract())",
+    "not_seen": "check whether that call only unenrolls on this platform, and how its list of "
     "archived enrollments is requested: print(client.verify_contract()). If another person "
-    "unenrolled just this user, resume(ledger, client, canary=0) goes on",
-    "still_enrolled": "look at the enrollment date on the platform: if it is kept, the archived "
+    "unenrolled just this user, resume(ledger, client, canary=0) continues",
+    "still_enrolled": "check the enrollment date on the platform: if it is kept, the archived "
     "enrollment cannot be distinguished from the new one, and this library cannot be used",
-    "not_re_enrolled": "look at what this platform calls the value of enrollment_mode for archive "
-    "and re-enroll: with_enrollment_mode",
-    "tracking_not_reset": "look at what this platform calls reset_tracking: with_operation",
-    "tracking_lost": "look at what this platform calls reset_tracking: with_operation",
+    "not_re_enrolled": "check how this platform names the enrollment_mode for archive and "
+    "re-enroll, and correct it: Contract.with_enrollment_mode",
+    "tracking_not_reset": _TRACKING,
+    "tracking_lost": _TRACKING,
 }
 
 _OTHER_DATE = (
-    "look at the enrollment date of the archived record, and at the key under which the platform "
-    "sends it: with_record"
+    "check the enrollment date of the archived record, and the key under which the platform "
+    "sends it: Contract.with_record"
 )
 
 SENDS = 3
@@ -75,7 +76,7 @@ SENDS = 3
 
 
 def verdict(  # noqa: PLR0911  one case after the other
-    found: Finding,
+    finding: Finding,
     submission: Submission,
     *,
     reset: bool,
@@ -85,32 +86,38 @@ def verdict(  # noqa: PLR0911  one case after the other
 ) -> tuple[str, str] | None:
     """Return the code and the reason of a row, or None where it may be sent again.
 
-    It may be sent again only where the answer was lost, no job is open any more, the very
-    enrollment that was to be archived is still active, and nothing of the user was archived
-    since. `reset` is what was asked of the tracking, `now` the platform's time; with
-    `more_rounds`, a call that takes a limited number at once is not done yet.
+    It may be sent again only where the answer was lost, no job is open any more, exactly the
+    planned enrollment is still active, and nothing of the user was archived since.
+
+    Args:
+        finding: what both lists say.
+        submission: how the row was sent.
+        reset: whether the tracking was to be reset.
+        tries: how often the row was sent.
+        now: the platform's time.
+        more_rounds: whether a select-all call has left rows for its next round.
     """
-    if found.enrolled_meanwhile and submission.problem is not None:
+    if finding.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
             f"archived, and enrolled again by another person while {submission.problem}: "
             "resume looks again"
         )
-    if found.record is not None:
-        return archived(found, reset=reset, now=now)
-    if found.target_missing:
+    if finding.record is not None:
+        return archived(finding, reset=reset, now=now)
+    if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
-            "look into the platform's archived list; resume looks again"
+            "check the platform's archived list; resume looks again"
         )
-    if not found.still:
+    if not finding.still:
         return "not_seen", (
-            "no longer enrolled, and no archived record was seen: look into the platform's "
+            "no longer enrolled, and no archived record was seen: check the platform's "
             "archived list, then resume"
         )
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume looks again"
     if submission.in_doubt:
-        if tries < SENDS and not found.others:
+        if tries < SENDS and not finding.others:
             return None
         return "no_answer", f"still active after {tries} calls without an answer: resume later"
     if more_rounds:
@@ -121,17 +128,17 @@ def verdict(  # noqa: PLR0911  one case after the other
     )
 
 
-def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
+def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
     """Return the code and the reason of a row whose archived record was read.
 
     Args:
-        found: the reading, with the record.
+        finding: the reading, with the record.
         reset: whether the tracking was to be reset.
         now: the platform's time.
         sent: whether a call of this ledger named the row.
     """
-    assert found.record is not None  # noqa: S101  the callers look
-    details = found.record.archiving
+    assert finding.record is not None  # noqa: S101  the callers check
+    details = finding.record.archiving
     text = f"archived as record {details.record_id}"
     if not sent:
         who = (
@@ -143,32 +150,32 @@ def archived(found: Finding, *, reset: bool, now: datetime, sent: bool = True) -
             f" {who} on {details.archived_at}: after the plan was made, "
             "and not by a call in this ledger"
         )
-    if found.still:
+    if finding.still:
         return "still_enrolled", (
             f"{text}, but the enrollment is still active: "
             "look at it on the platform before anything is sent again"
         )
     code = "archived" if sent else "archived_meanwhile"
-    if found.mode is ArchiveMode.RE_ENROLL:
-        return _re_enrolled(found, code, text, reset=reset, now=now)
+    if finding.mode is ArchiveMode.RE_ENROLL:
+        return _re_enrolled(finding, code, text, reset=reset, now=now)
     return code, text
 
 
 def _re_enrolled(
-    found: Finding, code: str, text: str, *, reset: bool, now: datetime
+    finding: Finding, code: str, text: str, *, reset: bool, now: datetime
 ) -> tuple[str, str]:
     """Return the code and the reason after archive and re-enroll."""
-    new = found.active
+    new = finding.active
     if new is None:
-        cure = "the target is not found any more" if found.target_missing else _BY_HAND
+        cure = "the target is not found any more" if finding.target_missing else _BY_HAND
         return "not_re_enrolled", f"{text}, but not enrolled again: {cure}"
     text += f"; enrolled again on {new.enrolled_at} as {new.status}"
-    signs = tracking_signs(found.member, new)
+    signs = tracking_signs(finding.member, new)
     tracking = _agreed(signs)
     if tracking == "kept" and reset:
         return "tracking_not_reset", f"{text}, but the tracking was not reset: reset it by hand"
     if tracking == "reset" and not reset:
-        return "tracking_lost", f"{text}, but the tracking is gone, which was to be kept"
+        return "tracking_lost", f"{text}, but the tracking was reset, and should have been kept"
     text += f"; tracking {tracking or 'not checkable'}"
     if tracking is None and signs:
         text += f": {' and '.join(sign.text for sign in signs)}"
@@ -180,7 +187,7 @@ def _re_enrolled(
 
 @frozen
 class Sign:
-    """What one field of a new enrollment says of the tracking, and why.
+    """What one field of a new enrollment says about the tracking, and why.
 
     `says` is `"kept"`, `"reset"`, or None where the value fits neither.
     """
@@ -190,7 +197,7 @@ class Sign:
 
 
 def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
-    """Return what time spent and status say of the tracking; fields that say nothing are left out.
+    """Return what time spent and status say about the tracking, without fields that say nothing.
 
     | time spent: before, now | says | status: before, now                           | says |
     |-------------------------|-------|------------------------------------------------|-------|
@@ -205,7 +212,7 @@ def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
     if before and now is not None:
         says = "reset" if now == 0 else "kept" if now >= before else None
         signs.append(_sign("time spent", says, f"{before:,} s", f"{now:,} s"))
-    if planned.status in _BEGUN and new.status in (*_BEGUN, EnrollmentStatus.ENROLLED):
+    if planned.status in _STARTED and new.status in (*_STARTED, EnrollmentStatus.ENROLLED):
         says = "reset" if new.status == EnrollmentStatus.ENROLLED else "kept"
         if (planned.status, new.status) == (
             EnrollmentStatus.COMPLETED,
@@ -229,7 +236,7 @@ def _agreed(signs: Sequence[Sign]) -> str | None:
 
 @frozen
 class Change:
-    """Why an enrollment is not as it was planned, and whether it is gone."""
+    """How an enrollment differs from the planned one, and whether that one is gone."""
 
     reason: str
     is_gone: bool
@@ -248,26 +255,32 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
 
 
 def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
-    """Return the error for a canary that was sent and did not come out as asked, or None."""
-    if not outcomes or (alarm is None and all(one.code in _FINE for one in outcomes)):
+    """Return the error for a canary that was sent and not archived as requested, or None."""
+    if not outcomes or (
+        alarm is None and all(outcome.code in _AS_REQUESTED for outcome in outcomes)
+    ):
         return None
-    seen = [f"{one.user} in {one.target}: {one.reason}" for one in outcomes]
-    seen += [str(alarm)] if alarm else []
-    seen += sorted({_LOOK_AT[one.code] for one in outcomes if one.code in _LOOK_AT})
-    if any(one.differences for one in outcomes) and not any(one.record for one in outcomes):
-        seen.append(_OTHER_DATE)
+    observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
+    observations += [str(alarm)] if alarm else []
+    observations += sorted(
+        {_ADVICE[outcome.code] for outcome in outcomes if outcome.code in _ADVICE}
+    )
+    if any(outcome.differences for outcome in outcomes) and not any(
+        outcome.record for outcome in outcomes
+    ):
+        observations.append(_OTHER_DATE)
     return CanaryFailedError(
-        "the first enrollment, sent alone, did not come out as asked; nothing else was sent.",
-        seen=seen,
+        "the first enrollment, sent alone, was not archived as requested; nothing else was sent.",
+        seen=observations,
     )
 
 
 def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
-    """Return the error for a first chunk of which nothing came out as asked, or None."""
-    if not outcomes or any(one.code in _FINE for one in outcomes):
+    """Return the error for a first chunk of which nothing was archived as requested, or None."""
+    if not outcomes or any(outcome.code in _AS_REQUESTED for outcome in outcomes):
         return None
-    text = f"nothing of the first chunk ({len(outcomes)} rows) came out as asked:"
-    return RunStoppedError(text, seen=sorted({one.reason for one in outcomes})[:5])
+    text = f"nothing of the first chunk ({len(outcomes)} rows) was archived as requested:"
+    return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
 
 
 def stops_job(error: ApiError) -> bool:

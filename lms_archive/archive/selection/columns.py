@@ -76,7 +76,7 @@ class Headings:
         self._renamed: dict[str, str] = {}
         if columns is None:
             return
-        known = (*_USERS, *_TARGETS)
+        words = (*_USERS, *_TARGETS)
         if not isinstance(columns, Mapping):
             raise InvalidInputError(
                 "columns must be a mapping such as {'username': 'Benutzername'}, "
@@ -84,9 +84,9 @@ class Headings:
             )
         items: Iterable[tuple[Any, Any]] = columns.items()
         for word, name in items:
-            if word not in known:
+            if word not in words:
                 raise InvalidInputError(
-                    f"columns: {shown(word)} is unknown; expected one of: {', '.join(known)}"
+                    f"columns: {shown(word)} is unknown; expected one of: {', '.join(words)}"
                 )
             if not isinstance(name, str) or not name.strip():
                 raise InvalidInputError(
@@ -139,14 +139,14 @@ class Headings:
                 )
         missing = sorted(word for word in self._renamed.values() if word not in places)
         if missing or not self.are_complete(header):
-            found = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
+            listed = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
             has_users = any(word in places for word in _USERS)
             example = "'course_code': 'Kurscode'" if has_users else "'username': 'Benutzername'"
             wanted = f"{_WANTED}; for other names give columns={{{example}, ...}}"
             if missing:
                 wanted = f"{', '.join(missing)} by the names in columns="
             raise InvalidInputError(
-                f"columns found: {found}; columns needed: {wanted}",
+                f"columns found: {listed}; columns needed: {wanted}",
                 source=self._source,
                 line=line,
             )

@@ -245,8 +245,8 @@ def _find_header(
 
     def fit(line: str, delimiter: str) -> tuple[bool, int, int]:
         names = cells(line, delimiter)
-        known = sum(headings.word(cell) is not None for cell in names)
-        return headings.are_complete(names), known, len(names)
+        recognized = sum(headings.word(cell) is not None for cell in names)
+        return headings.are_complete(names), recognized, len(names)
 
     for above, line in enumerate(head[first:], start=first):
         delimiter = max(delimiters, key=lambda delimiter: fit(line, delimiter))

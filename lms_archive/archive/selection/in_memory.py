@@ -56,13 +56,13 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
     header = dict.fromkeys(table or ())
     dict_reader = rows if isinstance(rows, csv.DictReader) else None
     surplus_name = dict_reader.restkey if dict_reader else None
-    given: list[tuple[dict[Any, Any], Sequence[Any]]] = []
+    parsed: list[tuple[dict[Any, Any], Sequence[Any]]] = []
     for number, row in enumerate(_each_row(rows), start=1):
         cells = _cells(row, number)
         surplus = cells.pop(surplus_name, None)
         header.update(dict.fromkeys(cells))
-        given.append((cells, surplus if isinstance(surplus, list) else ()))
-    if not given:
+        parsed.append((cells, surplus if isinstance(surplus, list) else ()))
+    if not parsed:
         return RowsBuilder(header).rows()
     reader = RowReader(headings.columns(list(header)), _SOURCE)
     labels: list[Label] = []
@@ -70,7 +70,7 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
         labels, note = read_labels(rows)
         if note is not None:
             reader.note(note)
-    for number, (cells, surplus) in enumerate(given, start=1):
+    for number, (cells, surplus) in enumerate(parsed, start=1):
         values = [*map(cells.get, header), *surplus]
         while dict_reader and values and values[-1] is None:  # csv fills a short row with None
             values.pop()
@@ -155,12 +155,14 @@ def read_people(users: Any) -> tuple[int | str, ...]:
         InvalidInputError: this is not a list of users, or one of them cannot be.
     """
     try:
-        people = [_user(to_python(getattr(one, "user_id", one))) for one in _listed(users, "users")]
+        people = [
+            _user(to_python(getattr(user, "user_id", user))) for user in _listed(users, "users")
+        ]
     except BadRow as error:
         raise InvalidInputError(
             f"users holds ids (int) and usernames (str), and one of them cannot be: {error}"
         ) from None
-    return tuple(dict.fromkeys(one.strip() if isinstance(one, str) else one for one in people))
+    return tuple(dict.fromkeys(user.strip() if isinstance(user, str) else user for user in people))
 
 
 def read_places(

@@ -35,9 +35,9 @@ class Levels(tuple[Any, ...]):  # noqa: SLOT001  a tuple cannot have slots
 
     def __new__(cls, values: Iterable[Any], names: Sequence[str | None] = ()) -> Self:
         """Join the values of the levels."""
-        found = super().__new__(cls, values)
-        found.names = names
-        return found
+        label = super().__new__(cls, values)
+        label.names = names
+        return label
 
 
 def read_labels(frame: Any) -> tuple[list[Label], str | None]:
@@ -129,7 +129,7 @@ def label_from(kept: int | str | None) -> Label | None:
 
 def _label(kind: str, value: Any, names: Sequence[str | None] = ()) -> Any:
     if kind == "levels":
-        return Levels([_label(*one) for one in value], names)
+        return Levels([_label(*level) for level in value], names)
     if kind == "time":
         return datetime.fromisoformat(value)
     if kind == "day":

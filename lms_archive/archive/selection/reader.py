@@ -90,14 +90,14 @@ class RowReader:
         width, user_at, target_at = len(columns.header), columns.only_username, columns.only_target
         is_plain = user_at is not None and target_at is not None and not self._change
         others = [at for at in range(width) if at not in (user_at, target_at)]
-        known: dict[str, tuple[int, str]] = {}
+        targets: dict[str, tuple[int, str]] = {}
         share = self._share
         line = above + reader.line_num + 1
         try:
             for cells in reader:
                 start, line = line, above + reader.line_num + 1
                 if is_plain and len(cells) == width:
-                    user, target = cells[user_at], known.get(cells[target_at])
+                    user, target = cells[user_at], targets.get(cells[target_at])
                     usual = "\0" not in user if user.isascii() else user.isprintable()
                     if target and user.strip() and usual and len(user) <= LONGEST_NAME:
                         number, cells[target_at] = target
@@ -108,7 +108,7 @@ class RowReader:
                         continue
                 judged = self._add_texts(cells, start)
                 if is_plain and judged is not None:
-                    known[cells[target_at]] = judged, cells[target_at]
+                    targets[cells[target_at]] = judged, cells[target_at]
         except csv.Error as error:
             raise broken_off(error, self._source, line) from None
 

@@ -135,8 +135,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def row(self, index: int, offset: int = 0, given: int = 0) -> Row:
-        """Return a row; the job has *offset* rows before these, from *given* input rows."""
+    def row(self, index: int, offset: int = 0, input_rows: int = 0) -> Row:
+        """Return a row; the job has *offset* rows before these, from *input_rows* input rows."""
         number, user, *cells = self.entries[index]
         return Row(
             index + offset,
@@ -145,7 +145,7 @@ class Rows:
             user,
             dict(zip(self.header, cells, strict=False)),
             self.faults.get(index),
-            index + bisect_right(self.blanks, index) + given,
+            index + bisect_right(self.blanks, index) + input_rows,
             self.labels.get(index),
         )
 
@@ -156,7 +156,9 @@ class Rows:
             if entry[0] != _NO_TARGET:
                 places[entry[0]].append(index)
         return (
-            (target, found) for target, found in zip(self.targets, places, strict=True) if found
+            (target, indexes)
+            for target, indexes in zip(self.targets, places, strict=True)
+            if indexes
         )
 
     def user_id(self, place: int) -> int | None:
@@ -310,17 +312,17 @@ class Selection:
     parts: tuple[Rows | Everything | Everywhere, ...] = ()
     placed: tuple[tuple[int, Rows], ...] = field(init=False, eq=False, repr=False)
     """The parts that hold rows, each with the number of rows before it."""
-    _given: tuple[int, ...] = field(init=False, eq=False, repr=False)
+    _input_counts: tuple[int, ...] = field(init=False, eq=False, repr=False)
 
     @placed.default
     def _places(self) -> tuple[tuple[int, Rows], ...]:
         rows = list(self.rows)
         return tuple(zip(accumulate(map(len, rows), initial=0), rows, strict=False))
 
-    @_given.default
-    def _given_before(self) -> tuple[int, ...]:
-        given = (len(part) + len(part.blanks) for part in self.rows)
-        return tuple(accumulate(given, initial=0))
+    @_input_counts.default
+    def _input_rows_before(self) -> tuple[int, ...]:
+        counts = (len(part) + len(part.blanks) for part in self.rows)
+        return tuple(accumulate(counts, initial=0))
 
     def __len__(self) -> int:
         """Return the number of rows before planning, without those of whole targets."""
@@ -337,13 +339,13 @@ class Selection:
         return f"line {row.line}" if row.line else f"row {(row.position or 0) + 1}"
 
     def __iter__(self) -> Iterator[Row]:
-        for (start, part), given in zip(self.placed, self._given, strict=False):
+        for (start, part), input_rows in zip(self.placed, self._input_counts, strict=False):
             for index in range(len(part)):
-                yield part.row(index, start, given)
+                yield part.row(index, start, input_rows)
 
     def __getitem__(self, index: int) -> Row:
         if not 0 <= index < len(self):
             raise IndexError(index)
         number = bisect_right(self.placed, index, key=itemgetter(0)) - 1
         start, part = self.placed[number]
-        return part.row(index - start, start, self._given[number])
+        return part.row(index - start, start, self._input_counts[number])

@@ -39,16 +39,18 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
     words = [value] if is_one else list(value)
     if words == ["any"]:
         return tuple(sorted(ARCHIVABLE))
-    found = []
+    statuses = []
     for word in words:
         status = STATUS_WORDS.get(str(word))
         if status not in ARCHIVABLE:
-            known = ", ".join(repr(str(one)) for one in sorted(ARCHIVABLE))
-            raise InvalidInputError(f"only={word!r} is not possible: give {known}, or 'any' alone")
-        found.append(status)
-    if not found:
+            possible = ", ".join(repr(str(allowed)) for allowed in sorted(ARCHIVABLE))
+            raise InvalidInputError(
+                f"only={word!r} is not possible: give {possible}, or 'any' alone"
+            )
+        statuses.append(status)
+    if not statuses:
         raise InvalidInputError("only is empty: give a status, several, or 'any'")
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(statuses)))
 
 
 class _Decisions(TypedDict):

@@ -106,7 +106,7 @@ class Reading(Generic[T]):
 
 
 def read_once(listed: Iterator[Page[T]], identity: Callable[[T], Hashable]) -> Reading[T]:
-    """Read these pages to their end, and tell whether they are a whole list.
+    """Read these pages to their end, and return whether they are a whole list.
 
     Pages move while others work on the platform. So a list is whole only where no item came twice,
     and as many came as each page says there are: one item that left from a page already read lets

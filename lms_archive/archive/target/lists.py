@@ -43,7 +43,7 @@ GRACE: Final = timedelta(minutes=2)
 LAG: Final = 60.0
 """Seconds for which a record that should be there is looked for again (assumed to be enough)."""
 IDENTITY: Final = frozenset({"enrolled_at"})
-"""What an active enrollment cannot be told from another without, beside its target and user."""
+"""The field that identifies an active enrollment, together with its target and user."""
 
 _ARCHIVED_IDENTITY = frozenset({"enrollment.enrolled_at", "archiving.archived_at"})
 _user_of_active: Callable[[Any], int] = attrgetter("user_id")
@@ -55,9 +55,9 @@ _record_id: Callable[[Any], int] = attrgetter("archiving.record_id")
 class TargetLists:
     """The active and the archived enrollments of a course or learning plan.
 
-    A reading of certain users asks for a page of them a call, so that no address is longer than
-    200 ids make it. Entries of other users are dropped, because the platform may ignore the
-    filter; where it does, the whole list is read once for all of them.
+    Each call asks for one page of users, so that an address has 200 ids at most. Entries of other
+    users are dropped, because the platform may ignore the filter; where it does, the whole list is
+    read once.
     """
 
     client: Client
@@ -137,9 +137,9 @@ class TargetLists:
             if not reading.flaw:
                 complete = reading.complete()
                 return complete if first.total is None else evolve(complete, listed=first.total)
-            seen = {item.username: item.user_id for item in reading.items}
-            ids |= {seen[name] for name in names & seen.keys()}
-            ids |= set(resolve(names - seen.keys()).values())
+            ids_by_name = {item.username: item.user_id for item in reading.items}
+            ids |= {ids_by_name[name] for name in names & ids_by_name.keys()}
+            ids |= set(resolve(names - ids_by_name.keys()).values())
         complete = self.active(users=sorted(ids), statuses=statuses)
         return complete if first.total is None else evolve(complete, listed=first.total)
 
@@ -175,7 +175,7 @@ class TargetLists:
         return {item.user_id: item for item in listed.with_partial(IDENTITY)}
 
     def find_archived(self, users: Sequence[int], *, since: datetime) -> dict[int, list[Archived]]:
-        """Read what was archived of these users since then, by user id, in few calls.
+        """Read the archived records of these users since then, by user id, in few calls.
 
         Raises:
             ApiError: as for `archived`.
@@ -194,7 +194,7 @@ class TargetLists:
     def archived(
         self, *, users: Sequence[int] | None = None, since: datetime
     ) -> dict[int, list[Archived]]:
-        """Read what was archived since then, by user id: of all users, or of these.
+        """Read the archived records since then, by user id: of all users, or of these.
 
         Raises:
             ApiError: a call failed, the list was never whole, or the dates of one of these records
@@ -225,7 +225,7 @@ class TargetLists:
         return next(self.active_pages()).total
 
     def ignores_users(self, user_id: int) -> bool:
-        """Whether the platform ignores the filter of users: one call, unless that is known."""
+        """Return whether the platform ignores the filter of users; the first time, by one call."""
         ignored = self.client.session.ignored_filters
         if self._active not in ignored:
             page = next(self.active_pages(users=[user_id]))

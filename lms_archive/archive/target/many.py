@@ -1,8 +1,8 @@
-"""Read the active enrollments of many courses, or of many learning plans, in one walk.
+"""Read the active enrollments of many courses, or of many learning plans, together.
 
 The platform has a list over all courses and one over all learning plans, with the same filters as
 that of one target. A few enrollments in each of many targets are read there in a fraction of the
-calls. Whatever cannot be read so is left out, and read target by target.
+calls. What cannot be read in this way is left out, and is read target by target.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ T = TypeVar("T")
 MOST_IDS: Final = 200
 """Ids in one address, of targets and users together, so that no address is too long."""
 _LONGEST: Final = 20
-"""Pages of a shared walk; where a list is longer, its targets are split. A long walk is likelier to
-be disturbed, and then saves little."""
+"""Pages of a shared reading; where a list is longer, its targets are split. A long reading is
+likelier to be disturbed, and then saves little."""
 _FEW: Final = 8
 """Targets that are not split any more: at more than two pages each, they are not small."""
 
@@ -48,13 +48,13 @@ Wanted = Mapping[PlannedTarget, Collection[int] | None]
 def read_together(
     client: Client, wanted: Wanted, *, statuses: Collection[EnrollmentStatus] | None = None
 ) -> Iterator[tuple[PlannedTarget, CompleteList[Active]]]:
-    """Read targets together wherever that is fewer calls than one walk for each.
+    """Read targets together where that takes fewer calls than reading each of them.
 
     Yields each target that was read, in no particular order, with what was found of the users
     that are wanted there. A target that is not yielded was not read, and has to be read on its
     own: it is too large, or the platform lacks the list, ignores its filters, or kept changing
     it. A target that is yielded without any enrollment may have been deleted: only its own list
-    tells that.
+    shows that.
 
     Args:
         client: the platform.
@@ -82,20 +82,20 @@ def read_active(
     in the target, or that the target was deleted; where that makes a difference, its own list
     has to be asked.
     """
-    found: dict[tuple[str, int], dict[int, Active]] = {}
+    enrollments: dict[tuple[str, int], dict[int, Active]] = {}
     for target, listed in read_together(client, wanted):
         try:
             items = list(listed.with_partial(IDENTITY))
         except UnexpectedResponseError:
             continue  # is reported where the target is read on its own
-        found[target.key] = {item.user_id: item for item in items}
-    return found
+        enrollments[target.key] = {item.user_id: item for item in items}
+    return enrollments
 
 
 def batches(
     wanted: Wanted, page_size: int
 ) -> Iterator[dict[PlannedTarget, Collection[int] | None]]:
-    """Group targets of one kind into shared walks; what is not worth sharing is in none.
+    """Group targets of one kind into batches; what is not worth sharing is in none.
 
     A batch that is filtered by target and user never takes more calls than it has targets: its
     users fit on one page, so that not even all of them in all of the targets would.
@@ -109,12 +109,12 @@ def batches(
     for target, users in wanted.items():
         if not users or len(users) > min(page_size, MOST_IDS - 2):
             continue
-        more = together.union(users)
-        if len(more) > page_size or len(more) + len(batch) >= MOST_IDS:
+        combined = together.union(users)
+        if len(combined) > page_size or len(combined) + len(batch) >= MOST_IDS:
             groups.append(batch)
-            batch, more = {}, set(users)
+            batch, combined = {}, set(users)
         batch[target] = users
-        together = more
+        together = combined
     return (group for group in (*groups, batch) if len(group) > 1)
 
 
@@ -122,8 +122,7 @@ def batches(
 class SharedList:
     """The platform's list of active enrollments over all targets of one kind.
 
-    What is learned of it is kept in the session, for as long as that lives: that the platform
-    does not have the list, or ignores one of its filters.
+    The session remembers whether the platform lacks the list or ignores one of its filters.
     """
 
     client: Client
@@ -143,14 +142,14 @@ class SharedList:
 
     @property
     def filters_users(self) -> bool:
-        """Whether the list is there and obeys the filters of targets and users, likewise."""
+        """Whether the list is there and, as far as is known, obeys both filters."""
         ignored = {self._ignored("user_id"), self._ignored(f"{self.kind}_id")}
         return self.is_there and ignored.isdisjoint(self.client.session.ignored_filters)
 
     def read_batch(
         self, batch: Wanted, statuses: Collection[EnrollmentStatus] | None
     ) -> Iterator[tuple[PlannedTarget, CompleteList[Active]]]:
-        """Read a batch of targets in one walk, or in several where that is too long.
+        """Read a batch of targets from one list, or in halves where that is too long.
 
         Raises:
             AuthenticationError: the login failed.
@@ -170,11 +169,11 @@ class SharedList:
             return
         if read is None:
             return
-        for target_id, found in self._by_target(read).items():
+        for target_id, part in self._by_target(read).items():
             wanted = batch[targets[target_id]]
             if wanted is not None:
-                found = found.of_users(attrgetter("user_id"), set(wanted))  # noqa: PLW2901
-            yield targets[target_id], found
+                part = part.of_users(attrgetter("user_id"), set(wanted))  # noqa: PLW2901
+            yield targets[target_id], part
         empty = evolve(read, items=(), unreadable=(), listed=0)
         for target_id in sorted(targets.keys() - set(map(self._target_of, _records(read)))):
             yield targets[target_id], empty
@@ -191,14 +190,14 @@ class SharedList:
             RateLimitError: the platform's limit of calls is exhausted.
         """
         size = min(self.client.limits.page_size, MOST_IDS)
-        found: dict[int, list[CompleteList[Active]]] = defaultdict(list)
+        parts_by_target: dict[int, list[CompleteList[Active]]] = defaultdict(list)
         for start in range(0, len(user_ids), size):
             read = self._read(None, user_ids[start : start + size], statuses)
             if read is None:
                 return None
             for target_id, part in self._by_target(read).items():
-                found[target_id].append(part)
-        return {self._target(key, parts): joined(parts) for key, parts in found.items()}
+                parts_by_target[target_id].append(part)
+        return {self._target(key, parts): joined(parts) for key, parts in parts_by_target.items()}
 
     def pages_in(
         self, targets: Iterable[PlannedTarget], statuses: Collection[EnrollmentStatus] | None
@@ -218,7 +217,7 @@ class SharedList:
     def obeys_users(
         self, targets: Iterable[PlannedTarget], statuses: Collection[EnrollmentStatus] | None
     ) -> bool:
-        """Try whether the list can be filtered by user, in two calls."""
+        """Return whether the list can be filtered by user; makes two calls."""
         target_ids = sorted(target.target_id for target in targets)[: MOST_IDS - 1]
         page = self._first_page(target_ids, None, statuses)
         if page is None or not page.items:
@@ -313,7 +312,7 @@ class SharedList:
         """Yield the pages of what passes these filters.
 
         Raises:
-            _FilterIgnored: something else came, too.
+            _FilterIgnored: the answer holds something else too.
         """
         cls: Any = CourseEnrollment if self.kind == "course" else LearningPlanEnrollment
         filters = {
@@ -356,10 +355,10 @@ class _FilterIgnored(Exception):
 
 
 class _TooLong(Exception):
-    """A list has more pages than a shared walk should have."""
+    """A list has more pages than a shared reading should have."""
 
 
 def _records(read: CompleteList[Active]) -> Iterator[Active]:
-    """Yield the records of a list, those without the values that cannot be read among them."""
+    """Yield the records of a list, including those in which some values cannot be read."""
     yield from read.items
     yield from (item.partial for item in read.unreadable if item.partial is not None)

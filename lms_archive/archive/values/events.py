@@ -125,7 +125,7 @@ class HandPicked(Event):
 
 @frozen
 class Proven(Event):
-    """The canary, or the first chunk, came out as asked."""
+    """The canary, or the first chunk, was archived as requested."""
 
     stage: Literal["canary", "first_chunk"]
 
