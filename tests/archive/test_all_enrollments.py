@@ -214,14 +214,14 @@ def test_the_plan_says_whom_exclude_left_alone(stage: Stage) -> None:
     _load(stage)
     stage.change("UPDATE users SET username = '77' WHERE user_id = 1006")
     warnings = _plan(stage, "course", exclude=[1002, "u1004", "1003", "nobody", 77]).warnings
-    (text,) = [text for text in warnings if "left alone" in text]
+    (text,) = [text for text in warnings if "excluded" in text]
     assert text == (
-        "course 9: 2 left alone; in exclude, but not among them: "
+        "course 9: 2 users excluded; in exclude, but not among them: "
         "'1003' (it is the id of a user there: give ids as int), 'nobody', "
         "77 (it is the username of a user there: give usernames as str)"
     )
-    (text,) = [t for t in _plan(stage, "course", exclude=[1002]).warnings if "left alone" in t]
-    assert text == "course 9: 1 left alone, all given as ids"
+    (text,) = [t for t in _plan(stage, "course", exclude=[1002]).warnings if "excluded" in t]
+    assert text == "course 9: 1 user excluded, all given as ids"
 
 
 #: A username as it is enrolled, and one that is easily taken for it.

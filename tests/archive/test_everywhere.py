@@ -90,7 +90,12 @@ def test_every_enrollment_of_some_users(town: Stage) -> None:
     assert town.archived == dict.fromkeys(pairs(plan), 1)
     assert town.active == {(1, 1002), (3, 1005), (1, 1006), (4, 1006), (4, 1002), (3, 1003)}
     first = next(iter(result.outcomes))
-    assert dict(first.row) == {"course_id": 1, "user_id": 1001, "username": "u1001"}
+    assert dict(first.row) == {
+        "course_id": 1,
+        "course_code": "C1",
+        "user_id": 1001,
+        "username": "u1001",
+    }
     assert town.operations.count("all_course_enrollments") == 1 + 1  # planned, and read back
     assert town.operations.count("list_courses") == 0
 
@@ -131,7 +136,9 @@ def test_who_is_left_alone(town: Stage) -> None:
     plan = for_inactive(since=BORDER, exclude=["u1001", 1002, "u1005"]).plan(town.client)
     assert {user for _, user in pairs(plan)} == {1003}
     assert told(plan) == [("staff", 1003), ("not_enrolled", 1004)]
-    assert "inactive users: 2 left alone; in exclude, but not among them: 'u1005'" in plan.warnings
+    assert (
+        "inactive users: 2 users excluded; in exclude, but not among them: 'u1005'" in plan.warnings
+    )
     with pytest.raises(InvalidInputError, match="inactive users: exclude names 'U1001', and 'u10"):
         for_inactive(since=BORDER, exclude=["U1001"]).plan(town.client)
 

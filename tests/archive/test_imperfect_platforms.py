@@ -106,7 +106,7 @@ def test_an_excluded_enrollment_is_left_alone_however_unreadable(stage: Stage) -
         plan = for_course(1).all_enrollments(exclude=exclude).plan(client)
         assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
         assert not plan.skipped
-        assert any("1 left alone" in warning for warning in plan.warnings)
+        assert any("1 user excluded" in warning for warning in plan.warnings)
 
 
 def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:

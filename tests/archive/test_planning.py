@@ -120,8 +120,8 @@ def test_ignored_filter(otherwise: Otherwise) -> None:
     assert planned(plan) == [(None, 71, 101)]
     archivable = "completed, enrolled, in_progress"
     assert [(one.code, one.reason) for one in plan.skipped] == [
-        ("status", "is in_progress, not completed: left alone"),
-        ("status", "is enrolled, not completed: left alone"),
+        ("status", "is in_progress, not completed"),
+        ("status", "is enrolled, not completed"),
         ("status", f"is on the waiting list: only {archivable} can be archived"),
         ("status", f"is suspended: only {archivable} can be archived"),
         ("status", f"has the unknown status 'expelled': only {archivable} can be archived"),

@@ -207,30 +207,30 @@ def _rows_of_users(
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
     left_out = {_resolved(draft, target).key for target in part.left_out}
-    builder = RowsBuilder((f"{part.kind}_id", *_USER))
+    builder = RowsBuilder((f"{part.kind}_id", f"{part.kind}_code", *_USER))
     enrolled: set[int] = set()
     for snapshot in snapshots:
         planned_target = snapshot.target
         if planned_target.key in left_out:
             continue
-        target = Target(part.kind, target_id=planned_target.target_id)
+        target_id, code = planned_target.target_id, planned_target.code or None
+        target = Target(part.kind, target_id=target_id, code=code)
         draft.resolved[target] = planned_target
         for person in _people_in(snapshot):
             user_id = person.user_id
             if user_id is not None and user_id in people.names:
                 enrolled.add(user_id)
-                builder.add(
-                    (planned_target.target_id, user_id, person.username), None, target, user_id
-                )
+                cells = (target_id, code, user_id, person.username)
+                builder.add(cells, None, target, user_id)
     statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
     reason = f"no {statuses} enrollment found in any {part.noun} of this job"
     for user_id, name in people.names.items():
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
-            builder.add((None, user_id, name), None, None, user_id, fault)
+            builder.add((None, None, user_id, name), None, None, user_id, fault)
     for name in people.unknown:
         fault = Fault("not_enrolled", f"no user has the username {name!r}; names match exactly")
-        builder.add((None, None, name), None, None, name, fault)
+        builder.add((None, None, None, name), None, None, name, fault)
     return builder.rows()
 
 

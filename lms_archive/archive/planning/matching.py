@@ -194,7 +194,7 @@ def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
             text = _NOT_ARCHIVABLE[status]
         return "status", f"{text}: only {', '.join(sorted(ARCHIVABLE))} can be archived"
     if status not in terms.only:
-        return "status", f"is {status}, not {' or '.join(terms.only)}: left alone"
+        return "status", f"is {status}, not {' or '.join(terms.only)}"
     if enrollment.level != _LEARNER and not terms.include_staff:
         return "staff", f"{_staff(enrollment.level)}; include_staff=True includes staff"
     if enrollment.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
@@ -248,7 +248,8 @@ def resolve_excluded(
     nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
     _check_spelling(nobody, named, state)
     _check_kinds(exclude, nobody, enrolled, named)
-    text = f"{len(meant) - len(nobody):,} left alone"
+    count = len(meant) - len(nobody)
+    text = f"{count:,} user{'s' * (count != 1)} excluded"
     if all(isinstance(key, int) for key in exclude):
         text += ", all given as ids"
     if nobody:
