@@ -180,7 +180,7 @@ def test_a_run_that_is_not_asked_ends_as_ever(stage: Stage) -> None:
     assert stop.looks > 4
 
 
-@pytest.mark.parametrize("stop", [True, "no", object()], ids=str)
+@pytest.mark.parametrize("stop", [True, "no", object()], ids=["a flag", "text", "an object"])
 def test_what_cannot_say_whether_to_stop(stage: Stage, stop: Any) -> None:
     """It is refused before anything is sent."""
     stage.load(1)
