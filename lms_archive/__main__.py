@@ -17,6 +17,8 @@ from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import (
+    AuthenticationError,
+    ConnectionSettingsError,
     InvalidInputError,
     JobTimeoutError,
     LedgerError,
@@ -36,6 +38,7 @@ from lms_archive.wire.waits import LONG_WAIT
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
+_SETTINGS = (AuthenticationError, ConnectionSettingsError)
 _SETTLED = ("not_enrolled", "duplicate", "archived_lately", "carried_along")
 """Codes of skipped rows that need nothing."""
 _SHOWN = 10
@@ -84,7 +87,7 @@ def _resume(ledger: str, prefix: str) -> int:
             return _print_result(resume(ledger, client, on_event=_print_event), ledger)
     except _PASSES as error:
         return _failed(f"{error}; to go on: {_command(ledger)}", _LATER)
-    except (InvalidInputError, LedgerError) as error:
+    except (InvalidInputError, LedgerError, *_SETTINGS) as error:
         return _failed(str(error))
     except LmsArchiveError as error:
         advice = f"look into it, then: {_command(ledger)}"

@@ -227,7 +227,7 @@ class Client:
             params: the query.
             json: the body.
             raw: return a `Response` (status, headers, bytes) instead of the JSON. An error is
-                raised as ever, secrets are masked, and a body of more than 16 MiB is refused.
+                raised as usual, secrets are masked, and a body of more than 16 MiB is refused.
 
         Raises:
             InvalidInputError: the arguments do not make a call.

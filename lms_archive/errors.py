@@ -328,7 +328,7 @@ class LedgerError(LmsArchiveError):
 
 
 class LedgerInUseError(LedgerError):
-    """Another process, which is named, works with the ledger: leave it alone, or try again."""
+    """Another process is using the ledger; the text names it. Wait until it ends."""
 
 
 class JobTimeoutError(LmsArchiveError):
@@ -376,7 +376,7 @@ class StopRequestedError(RunStoppedError):
 
 
 class CanaryFailedError(RunStoppedError):
-    """The canary was not archived as requested: nothing else was sent."""
+    """The canary was not archived as requested: nothing more was sent."""
 
 
 class PlanChangedError(RunStoppedError):

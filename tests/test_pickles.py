@@ -86,7 +86,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict
         assert result.counts == {"archived": 4, "skipped": 1, "failed": 0, "unknown": 0}
         met = [
             *(job, plan, result, *events, *result.outcomes),
-            *(result.archived, result.pending, result.records),
+            *(result.archived, result.pending, result.records, plan.skipped),
             *(client, client.limits, client.session.settings),
             *(
                 client.courses.find("C1"),

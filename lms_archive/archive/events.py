@@ -65,7 +65,7 @@ class RunEvent:
         settled: rows of the plan that have an outcome now, unknown ones aside.
         pending: rows of the plan that have no outcome yet.
         total: rows that the plan sends.
-        chunks_sent: chunks of which something has been sent by this run.
+        chunks_sent: chunks of which something has been sent.
         chunks: chunks of the plan.
         calls_left: calls left in the hour's budget, or None where there is no throttle.
         reason: why the job stopped, or what the platform said. Of a wait: `job`; `rate limit`, of
@@ -141,9 +141,13 @@ def _write_line(event: RunEvent) -> None:
         sys.stderr.flush()
 
 
+_WAIT_REASONS = {"settle": "for the platform to catch up", "retry": "before trying again"}
+
+
 def _wait_text(event: RunEvent) -> str:
     percent = "" if event.percent is None else f" at {event.percent:g} %"
-    return f"waiting {event.seconds or 0:,.0f} s ({event.reason}{percent})"
+    reason = _WAIT_REASONS.get(event.reason or "", event.reason)
+    return f"waiting {event.seconds or 0:,.0f} s ({reason}{percent})"
 
 
 class _Bar:

@@ -205,7 +205,8 @@ class ArchiveJob:
         """Create a job for every enrollment of inactive users, in every course.
 
         `plan` finds the users and their enrollments; a saved plan does not look again at who has
-        logged in since. Users who never logged in are not included. Otherwise as `for_users`.
+        logged in since. Users who never logged in are not included. In all other respects it
+        works like `for_users`.
 
         Args:
             since: only users whose last access is earlier: a day (from its midnight, UTC), an

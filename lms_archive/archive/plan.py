@@ -170,7 +170,8 @@ class ArchivePlan(PlanData, Table):
             trust_contract: make calls that the platform's own swagger does not list, or whose
                 document cannot be read; this is logged, and kept in the ledger and the warnings.
                 A write that is described differently is refused in any case.
-            allow_changes: continue if a learning plan is changed while the job runs. By default the
+            allow_changes: continue if a learning plan is changed while the job runs, except if
+                courses were added: more would be archived than planned. By default the
                 job stops, because the archived records would keep the change.
             note: a text, such as a ticket number, that is kept in the ledger and in each row of
                 the outcomes.

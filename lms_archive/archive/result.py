@@ -132,7 +132,7 @@ class ArchiveResult(Table):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings of the plan."""
+        """The warnings of the plan and of its runs."""
         return texts_in(self.ledger, Warned)
 
     @property

@@ -54,7 +54,7 @@ def test_what_was_archived_meanwhile_is_not_called_skipped(stage: Stage) -> None
         assert one.record is not None
         assert (
             f"archived as record {one.record.archiving.record_id} by user {author} on "
-            f"{one.record.archiving.archived_at}: after the plan was made" in one.reason
+            f"{one.record.archiving.archived_at}, after the plan was made" in one.reason
         )
 
 

@@ -423,7 +423,7 @@ def test_a_kept_date_stops_the_first_chunk_without_a_canary(on_platform: OnPlatf
     stage = on_platform(Foreign(keeps_date=True))
     client = stage.connect(limits=Limits(hand_picked=2))
     with pytest.raises(
-        RunStoppedError, match=r"nothing of the first chunk .* was archived as requested"
+        RunStoppedError, match=r"no row of the first chunk .* was archived as requested"
     ):
         run(stage, job("re-enroll").plan(client), client, canary=0)
     assert max(stage.archived.values()) == 1

@@ -45,7 +45,7 @@ def test_a_dated_record_is_of_no_undated_enrollment(stage: Stage) -> None:
     stage.load(3, dated=False)
     planned = stage.plan()
     stage.line.once(lambda one: one.is_write, lambda: stage.enroll_anew(1, 1001))
-    with pytest.raises(CanaryFailedError, match="more was archived than asked for"):
+    with pytest.raises(CanaryFailedError, match="more was archived than requested"):
         planned.apply(stage.client, ledger=stage.ledger)
     first = next(iter(resume(stage.ledger, stage.client, canary=0).outcomes))
     assert (first.kind, first.code) == ("unknown", "not_seen")

@@ -239,7 +239,7 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
     assert {one.user: one.code for one in plan.skipped} == dict.fromkeys(
         ("wanda", "sam", "zelda"), "not_enrolled"
     )
-    assert "2 enrollments are unfinished: archiving takes the progress away" in plan.warnings
+    assert "2 enrollments are unfinished: archiving removes the progress" in plan.warnings
 
 
 def test_users_as_the_platform_gives_them(reader: Client) -> None:

@@ -104,12 +104,14 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_a_ca_bundle_that_goes_away_stops_the_job(stage: Stage) -> None:
-    """A write that cannot leave for the settings here stops the job at once; resume ends it."""
-    plan, started = _plan(stage, "unenroll"), stage.time.passed
+@pytest.mark.parametrize("call", ["write", "read"])
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_ca_bundle_that_goes_away_stops_the_job(stage: Stage, mode: str, call: str) -> None:
+    """A call that cannot be made with the settings here stops the job at once; resume ends it."""
+    plan, started = _plan(stage, mode), stage.time.passed
 
     def gone(exchange: Exchange) -> None:
-        if exchange.is_write and len(stage.writes) == 1:
+        if exchange.is_write == (call == "write") and len(stage.writes) == 1:
             text = "Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"
             raise OSError(text)
 
@@ -120,7 +122,8 @@ def test_a_ca_bundle_that_goes_away_stops_the_job(stage: Stage) -> None:
     assert stage.time.passed - started < 60  # nothing was tried again
     assert len(stage.writes) == 1
     stage.line.before.clear()
-    stage.check(resume(stage.ledger, stage.client), archived=5)
+    assert resume(stage.ledger, stage.client).counts["archived"] == 5
+    assert max(stage.archived.values()) == 1
 
 
 REFUSALS = {

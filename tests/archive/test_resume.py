@@ -368,7 +368,7 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
         with pytest.raises(Killed):
             stage.apply(plan)
     writes = len(stage.writes)
-    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, records 3"):
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3"):
         resume(stage.ledger, stage.client)
     assert len(stage.writes) == writes
     stage.check(resume(stage.ledger, stage.client), archived=7, unknown=1)

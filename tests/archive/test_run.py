@@ -165,7 +165,7 @@ def test_a_first_chunk_of_which_nothing_is_archived_stops_the_job(stage: Stage) 
     """The canary may pass and the job of many do nothing: then no second is sent."""
     stage.load(5, 5)
     stage.sandbox.faults.add("job_partial", errors=200)
-    with pytest.raises(RunStoppedError, match="nothing of the first chunk"):
+    with pytest.raises(RunStoppedError, match="no row of the first chunk"):
         stage.apply()
     assert [users for _, users in stage.writes] == [[1001], [1002, 1003, 1004, 1005]]
     stage.check(resume(stage.ledger, stage.client), archived=6, failed=4)
@@ -175,7 +175,7 @@ def test_a_refused_first_chunk_stops_the_job(stage: Stage) -> None:
     """A platform that takes one enrollment and refuses many is not asked chunk after chunk."""
     stage.load(5, 5, 5)
     stage.sandbox.faults.add("status", status=422, body={}, method="PUT", times=9, after=1)
-    with pytest.raises(RunStoppedError, match="nothing of the first chunk"):
+    with pytest.raises(RunStoppedError, match="no row of the first chunk"):
         stage.apply()
     assert len(stage.writes) == 2
 
@@ -418,7 +418,7 @@ def test_enrolled_anew_by_someone_else_during_the_job(stage: Stage) -> None:
         lambda one: one.is_write and len(one.body["user_id"]) > 1,
         lambda: stage.enroll_anew(1, 1003),
     )
-    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, records 3") as caught:
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3") as caught:
         stage.apply(plan)
     assert caught.value.ledger == stage.ledger
     result = resume(stage.ledger, stage.client)

@@ -87,7 +87,7 @@ def test_whom_a_call_for_all_took_too_is_reported(stage: Stage, when: str, left:
             stage.apply(plan)
         stage.time.sleep(600)
         stage.change(f"DELETE FROM enrollments WHERE user_id > {1004 - left}")
-    with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: records"):
+    with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: record"):
         stage.apply(plan)
     assert stage.archived[1, 9001] == 1
 
@@ -181,7 +181,7 @@ def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
         )
 
     stage.line.once(lambda one: one.is_write and "select_all" in (one.body or {}), slip_in)
-    with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: records"):
+    with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: record"):
         stage.apply(plan)
     assert stage.archived[1, 9001] == 1
 

@@ -383,5 +383,5 @@ _HIDDEN = " UNION ".join(
 
 
 def _named(error: UnexpectedArchiveError) -> set[int]:
-    lists = [text.rpartition("records ")[2] for text in error.seen]
+    lists = [re.split(r" records? ", text)[-1] for text in error.seen]
     return {int(one) for text in lists for one in text.split(", ")}

@@ -123,6 +123,10 @@ class _User:
     username: str | None
 
 
+def _users(count: int) -> str:
+    return f"{count:,} user{'s' * (count != 1)}"
+
+
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
     """Return the names of the inactive users by id, read once for each time."""
     if since not in draft.inactive:
@@ -132,8 +136,8 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
         if isinstance(moment, timedelta):
             moment = draft.client.session.platform_time() - moment
         draft.warnings.append(
-            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {len(draft.inactive[since]):,} users; "
-            "those who never logged in are left out"
+            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {_users(len(draft.inactive[since]))}; "
+            "those who never logged in are not included"
         )
     return draft.inactive[since]
 

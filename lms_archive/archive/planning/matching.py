@@ -265,7 +265,7 @@ _INSIDE: Final = re.compile(r"""[,;|"'\t\r\n]+""")
 
 
 def _check_spelling(nobody: Iterable[int | str], names: Iterable[str], state: str) -> None:
-    """Refuse a name that is almost one of *names*: it would leave nobody alone."""
+    """Refuse a name that nearly matches a selected user: it would exclude nobody."""
     wrong = [name for name in nobody if isinstance(name, str)]
     similar = {comparable_name(name): name for name in names} if wrong else {}
     for name in sorted(wrong):

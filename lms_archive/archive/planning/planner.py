@@ -274,7 +274,7 @@ def _cut(
         if target.key in everything and members:
             reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
             form = SELECT_ALL.name if reason is None else form
-            draft.warnings += _told_of_form(draft, target, members, reason)
+            draft.warnings += _form_notes(draft, target, members, reason)
         yield from split_into_chunks(
             target,
             members,
@@ -285,7 +285,7 @@ def _cut(
         )
 
 
-def _told_of_form(
+def _form_notes(
     draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
 ) -> Iterator[str]:
     """Yield notes on how a target with the select-all form is sent."""
@@ -309,7 +309,7 @@ def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
     unfinished = sum(statuses.values()) - statuses[EnrollmentStatus.COMPLETED]
     if unfinished:
         are = "enrollment is" if unfinished == 1 else "enrollments are"
-        yield f"{unfinished:,} {are} unfinished: archiving takes the progress away"
+        yield f"{unfinished:,} {are} unfinished: archiving removes the progress"
     events = affected(chunks)
     yield (
         f"up to {events:,} event{'' if events == 1 else 's'} may send notifications, one for each "

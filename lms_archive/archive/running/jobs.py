@@ -24,7 +24,7 @@ _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
 _LEARNED_FROM = 5  # jobs, so that a late one does not hold up the rest
-_SHORTEST = 0.01  # a wait that rounding has made of nothing would poll without end
+_SHORTEST = 0.01  # a wait that is rounded down to 0 s would poll in a tight loop
 
 
 @frozen
@@ -45,9 +45,9 @@ class EndedJob:
 class Jobs:
     """The account's background jobs, as far as they concern one run.
 
-    One poll shows all of them, so it comes when half of those that are open should have ended,
-    by how long the last ones took, and at once where that has passed while targets were read back.
-    One that was still open then is looked for after a third of the time that it has taken already.
+    One poll shows all of them. It is made when, judging by the last jobs, half of the open ones
+    should have ended; at once if that time has passed. A job that is still open is polled again
+    after a third of its running time.
 
     Args:
         client: the platform.

@@ -22,6 +22,7 @@ from lms_archive.client import Client
 from lms_archive.errors import (
     ApiError,
     AuthenticationError,
+    ConnectionSettingsError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
@@ -49,6 +50,7 @@ __all__ = [
 _NO_SUCH_METHOD = 405
 _OF_THE_JOB = (
     AuthenticationError,
+    ConnectionSettingsError,
     PermissionDeniedError,
     RateLimitError,
     PlatformUnavailableError,

@@ -55,7 +55,7 @@ class Reconciled:
 
 @frozen
 class Reconciler:
-    """Determines the outcomes of a run and records them; nothing else does.
+    """Determines the outcomes of the rows of a run, and records them.
 
     Attributes:
         client: the platform.
@@ -105,7 +105,8 @@ class Reconciler:
         outcomes = []
         for member, change in changes:
             finding, own = archived_rows.get(member.row), courses.get(member.user_id, ())
-            decided = "changed", f"changed since the plan: {change.reason}; not sent"
+            text = f"changed since the plan: {change.reason}; {self._not_sent(member)}"
+            decided = "changed", text
             if finding is not None:
                 decided = archived(finding, reset=self.terms.reset_tracking, now=now, sent=False)
             outcome = self._outcome(member, *_with_courses(decided, own), finding, own)
@@ -117,23 +118,26 @@ class Reconciler:
 
         With an error, the target cannot be read, and `resume` will try again.
         """
-        code, text = "unreadable", f"cannot be read: {error}; not sent; resume tries again"
+        code, text, advice = "unreadable", f"cannot be read: {error}", "; resume tries again"
         if error is None:
-            code = "target_missing"
-            text = "is not found any more (404): deleted since the plan was made; not sent"
+            code, advice = "target_missing", ""
+            text = "is not found any more (404): deleted since the plan was made"
         log.warning("%s %s", queue.target, text)
+
+        def settled(member: PlannedEnrollment) -> tuple[int, Outcome]:
+            reason = f"{queue.target} {text}; {self._not_sent(member)}{advice}"
+            return member.row, self._outcome(member, code, reason)
+
         self.record(
             *(
-                Settled(
-                    chunk_id=chunk.chunk_id,
-                    outcomes=tuple(
-                        (member.row, self._outcome(member, code, f"{queue.target} {text}"))
-                        for member in members
-                    ),
-                )
+                Settled(chunk_id=chunk.chunk_id, outcomes=tuple(map(settled, members)))
                 for chunk, members in tuple(queue.pending)
             )
         )
+
+    def _not_sent(self, member: PlannedEnrollment) -> str:
+        """Return what is true of a row that is not sent now: a call for it may have been lost."""
+        return "not sent again" if self._state.tries[member.row] else "not sent"
 
     def settle_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
         """Settle the sent rows of a target that cannot be read back: `resume` will look again."""
@@ -277,7 +281,7 @@ class Reconciler:
         for finding in findings:
             records = [record.archiving.record_id for record in finding.others]
             if not self._state.known_records.issuperset(records):
-                text = f"user {finding.member.user_id} in {target}, records {_shown(records)}"
+                text = f"user {finding.member.user_id} in {target}, {_shown(records)}"
                 yield UnexpectedRecords(text, tuple(records))
 
     def _surplus_of_others(
@@ -302,7 +306,7 @@ class Reconciler:
             unknown = [record for record in surplus if record not in self._state.known_records]
             if unknown:
                 by = "beside one that was sent alone" if alone else "by the select-all call"
-                text = f"others in {queue.target}, archived {by}: records {_shown(unknown)}"
+                text = f"others in {queue.target}, archived {by}: {_shown(unknown)}"
                 yield UnexpectedRecords(text, tuple(unknown))
 
     def _alarm(
@@ -383,5 +387,5 @@ def _with_courses(decided: tuple[str, str], courses: Sequence[CourseOutcome]) ->
     return code, reason
 
 
-def _shown(records: Iterable[int]) -> str:
-    return ", ".join(map(str, records))
+def _shown(records: Sequence[int]) -> str:
+    return f"record{'s' * (len(records) != 1)} {', '.join(map(str, records))}"

@@ -48,7 +48,7 @@ __all__ = ["Run", "run"]
 log: logging.Logger = logging.getLogger(__name__)
 
 _REASONS = (RunStoppedError, JobTimeoutError)
-_MORE_THAN_ASKED = "more was archived than asked for:"
+_MORE_THAN_ASKED = "more was archived than requested:"
 
 
 def run(
@@ -177,9 +177,9 @@ class Run:
             queue = next((queue for queue in self.state.queues.values() if queue.pending), None)
             if queue is None:
                 break
-            with reasons.collected():
+            with reasons.collect_errors():
                 outcomes += self.submitter.submit(queue, count)
-            with reasons.kept():
+            with reasons.prefer_first_error():
                 read, reason = self._read_what_ended(alone=count is not None, only=queue)
             outcomes += read
             reasons.add(reason)
@@ -256,7 +256,7 @@ class Run:
         outcomes: list[Outcome] = []
         reasons = _Reasons()
         for queue in queues:
-            with reasons.kept():
+            with reasons.prefer_first_error():
                 read, reason = self._read_back(queue, alone=alone, look=looks.get(queue.target.key))
             outcomes += read
             reasons.add(reason)
@@ -293,14 +293,14 @@ class Run:
         """Wait for all that is in flight and read it back; return the first reason to stop."""
         reasons = _Reasons()
         while any(submission.job_id is not None for submission in self.state.in_flight):
-            with reasons.collected():
+            with reasons.collect_errors():
                 self.in_flight.wait_for_jobs()
         if unnamed := self.state.in_flight:
-            with reasons.collected():
+            with reasons.collect_errors():
                 self.in_flight.settle(unnamed)
         queues = self.state.queues.values() if only is None else (only,)
         unverified = [queue for queue in queues if queue.unverified]
-        with reasons.kept():
+        with reasons.prefer_first_error():
             outcomes, reason = self._read_back_all(unverified, alone=alone)
         reasons.add(reason)
         return outcomes, reasons.first
@@ -342,9 +342,9 @@ class _Reasons:
         self.first = self.first or reason
 
     @contextmanager
-    def collected(self) -> Iterator[None]:
-        """Keep a reason that is raised inside, except a request to stop."""
-        with self.kept():
+    def collect_errors(self) -> Iterator[None]:
+        """Store an error of the block that stops the run; let a request to stop through."""
+        with self.prefer_first_error():
             try:
                 yield
             except StopRequestedError:
@@ -353,8 +353,8 @@ class _Reasons:
                 self.add(reason)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Raise the first reason in place of a request to stop that is raised inside."""
+    def prefer_first_error(self) -> Iterator[None]:
+        """Raise the stored error, if there is one, in place of a request to stop of the block."""
         try:
             yield
         except StopRequestedError:

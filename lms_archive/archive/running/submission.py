@@ -1,4 +1,4 @@
-"""Send the next batch of a target, and decide what the answer means: the library's only write."""
+"""Send the next batch of a target, and decide what the answer means: a run's only write."""
 
 from __future__ import annotations
 

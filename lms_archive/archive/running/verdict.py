@@ -119,12 +119,15 @@ def verdict(  # noqa: PLR0911  one case after the other
     if submission.in_doubt:
         if tries < SENDS and not finding.others:
             return None
-        return "no_answer", f"still active after {tries} calls without an answer: resume later"
+        return (
+            "no_answer",
+            f"still active after {tries} call{'s' * (tries != 1)} without an answer: resume later",
+        )
     if more_rounds:
         return None
     return "still_active", (
         "the platform ended its work and the enrollment is still active: see the job's log, "
-        "then plan these rows again"
+        "then plan this row again"
     )
 
 
@@ -147,8 +150,8 @@ def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True)
             else f"by user {details.archived_by}"
         )
         text += (
-            f" {who} on {details.archived_at}: after the plan was made, "
-            "and not by a call in this ledger"
+            f" {who} on {details.archived_at}, after the plan was made; "
+            "not by a call in this ledger"
         )
     if finding.still:
         return "still_enrolled", (
@@ -270,7 +273,7 @@ def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> Canar
     ):
         observations.append(_OTHER_DATE)
     return CanaryFailedError(
-        "the first enrollment, sent alone, was not archived as requested; nothing else was sent.",
+        "the first enrollment, sent alone, was not archived as requested; nothing more was sent.",
         seen=observations,
     )
 
@@ -279,7 +282,8 @@ def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
     """Return the error for a first chunk of which nothing was archived as requested, or None."""
     if not outcomes or any(outcome.code in _AS_REQUESTED for outcome in outcomes):
         return None
-    text = f"nothing of the first chunk ({len(outcomes)} rows) was archived as requested:"
+    rows = f"{len(outcomes):,} row{'s' * (len(outcomes) != 1)}"
+    text = f"no row of the first chunk ({rows}) was archived as requested:"
     return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
 
 
