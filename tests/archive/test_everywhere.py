@@ -114,7 +114,8 @@ def test_every_enrollment_of_inactive_users(town: Stage) -> None:
     assert told(plan) == [("staff", 1003), ("not_enrolled", 1004)]
     (text,) = [text for text in plan.warnings if "inactive" in text]
     assert text == (
-        "inactive since 2025-06-01 00:00:00 UTC: 4 users; those who never logged in are not included"
+        "inactive since 2025-06-01 00:00:00 UTC: 4 users; "
+        "those who never logged in are not included"
     )
     result = plan.apply(town.client, ledger=town.ledger, max_affected=len(expected))
     assert result.counts["archived"] == len(expected)
