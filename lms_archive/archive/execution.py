@@ -94,8 +94,10 @@ def resume(
         LedgerError: the ledger is missing, damaged, in use, of another version, or of another
             platform than the client's.
         UnconfirmedContractError: as in `apply`; nothing was sent.
+        TooManyAffectedError: as in `apply`; nothing was sent by this call.
         RunStoppedError: something was not as it should be, or `stop` is set (that is a
             `StopRequestedError`); the ledger can be resumed.
+        JobTimeoutError: a background job has not ended; the ledger can be resumed.
         ApiError: a call failed; the ledger can be resumed.
     """
     check_client(client)

@@ -165,7 +165,7 @@ class ArchivePlan(PlanData, Table):
             on_event: called with a `RunEvent` after each step is in the ledger; an exception that
                 it raises stops the job.
             stop: an object with `is_set()`, such as a `threading.Event`. It is checked before each
-                write and in every wait. Once it is set, nothing more is sent or waited for;
+                call and in every wait. Once it is set, nothing more is sent or waited for;
                 `resume` continues the job.
             trust_contract: make calls that the platform's own swagger does not list, or whose
                 document cannot be read; this is logged, and kept in the ledger and the warnings.
@@ -185,6 +185,7 @@ class ArchivePlan(PlanData, Table):
             InvalidInputError: the client is for another platform, or an argument cannot be used.
             RunStoppedError: something was not as it should be, or `stop` is set (that is a
                 `StopRequestedError`); the ledger can be resumed.
+            JobTimeoutError: a background job has not ended; the ledger can be resumed.
             ApiError: a call failed; the ledger can be resumed.
         """
         return apply_plan(

@@ -55,7 +55,8 @@ class TargetQueue:
     Attributes:
         target: the course or learning plan.
         pending: what is to be sent: members of a chunk each.
-        in_flight: what the platform may still be working on; one job at most.
+        in_flight: what the platform may still be working on; one job at most, except where an
+            earlier run left several submissions.
         unverified: what has ended and is not read back yet.
         unknown: members whose outcome is unknown, each with its chunk and its submission, if any.
         archived: how many records were read back.
