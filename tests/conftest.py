@@ -16,6 +16,11 @@ if (
 ):  # the processes that tests start are not counted: see .ci/run
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
+#: No example has a time limit: machines are noisy.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("suite")
 #: `pytest tests/security/test_fuzz.py --hypothesis-profile=fuzz`: what `.ci/full` runs.
 settings.register_profile(
     "fuzz", max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck)

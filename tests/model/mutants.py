@@ -192,6 +192,14 @@ def _fresh_if_unread(_: Function, age: float | None, freshness: float) -> bool:
     return age is None or age <= freshness
 
 
+def _shared_as_in_unenroll(
+    original: Function, self: batches.Batches, queue: Any, members: Any
+) -> Any:
+    shared = evolve(self, terms=evolve(self.terms, mode=ArchiveMode.UNENROLL))
+    object.__setattr__(shared, "_prefetched", self._prefetched)
+    return original(shared, queue, members)
+
+
 def _any_date(original: Function, planned: Any, now: Any) -> Any:
     return original(planned, now and evolve(now, enrolled_at=planned.enrolled_at))
 
@@ -316,6 +324,9 @@ MUTANTS = tuple(
         "never reads again, however old the reading is": _function(batches, "is_fresh", _ALWAYS),
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread
+        ),
+        "shares readings before re-enroll": _method(
+            batches.Batches, "_active", _shared_as_in_unenroll
         ),
         "does not drop who was enrolled again": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(

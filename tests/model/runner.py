@@ -370,6 +370,10 @@ class _Player:
         self.counts["writes"] += len(writes)
         self.counts["form: select all"] += sum("select_all" in one.body for one in writes)
         self.counts["form: on_shared allow"] += bool(writes) and self.plot.on_shared == "allow"
+        self.counts["form: shared reading"] += sum(
+            one.path.endswith(("/courses/enrollments", "/learningplans/enrollments"))
+            for one in self.stage.line.exchanges
+        )
         self.counts["calls"] += len(self.stage.line.exchanges)
 
 

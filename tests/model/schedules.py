@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-__all__ = ["LATER", "Act", "Fault", "Row", "Schedule", "schedule"]
+__all__ = ["LATER", "MANY", "Act", "Fault", "Row", "Schedule", "schedule"]
 
 LATER = 1200
 """From this seed on there is more to a schedule; the earlier ones stay what they were."""
+MANY = 1300
+"""From this seed on, a job goes over many small courses, which are read together."""
 
 Key = tuple[str, int, int]
 """Kind of the target (`course` or `learning_plan`), its id, the user's id."""
@@ -110,12 +112,15 @@ def schedule(seed: int) -> Schedule:
     """The schedule of a seed: the same one, always.
 
     From `LATER` on, every third seed has a course that is deleted meanwhile, plans that share
-    courses and are archived all the same, or a course that is archived by a call for all.
+    courses and are archived all the same, or a course that is archived by a call for all. From
+    `MANY` on, each has 8 to 15 courses with one to five users.
     """
     plot = _schedule(seed)
     if seed < LATER:
         return plot
     dice = random.Random(-seed)  # noqa: S311  no secret
+    if seed >= MANY:
+        return _many_small(plot, dice)
     plot = replace(plot, second=plot.second and "same", reset=False)
     return (_deleting, _sharing, _for_all)[seed % 3](plot, dice)
 
@@ -184,6 +189,35 @@ def _for_all(plot: Schedule, dice: random.Random) -> Schedule:
         keeps_date=False,
         carried_lag=0,
         select_all=dice.choice([4, 10_000]),
+    )
+
+
+def _many_small(plot: Schedule, dice: random.Random) -> Schedule:
+    """Few users in each of many courses, so that readings are shared; sometimes with a plan."""
+    courses, users = dice.randint(8, 15), dice.randint(4, 10)
+    plans = _plans(dice, courses)
+    everyone = _enrolled(dice, courses, users, plans, dated=plot.mode == "re-enroll")
+    enrolled: dict[Key, tuple[str | None, str, str]] = {}
+    for target in dict.fromkeys(key[:2] for key in everyone):
+        keys = [key for key in everyone if key[:2] == target]
+        enrolled |= {
+            key: everyone[key] for key in dice.sample(keys, min(len(keys), dice.randint(1, 5)))
+        }
+    rows = _rows(dice, enrolled, plans, courses)
+    overlap = plot.second == "overlap"
+    acts = _acts(dice, rows, enrolled, plans, overlap=overlap)
+    return replace(
+        plot,
+        users=users,
+        courses=courses,
+        plans=plans,
+        enrolled=enrolled,
+        rows=rows,
+        acts=acts,
+        faults=_faults(dice, acts, overlap=overlap),
+        keeps_date=False,
+        hand_picked=dice.choice([2, 2, 3, 200]),
+        wait=dice.choice([0, 1000, 90_000]),
     )
 
 

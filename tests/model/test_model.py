@@ -13,7 +13,7 @@ from patching import Patch
 from runner import Played, Theater, play
 from schedules import schedule
 
-SLICE = (*range(146), 159, 182, 221, 424, *range(1200, 1215))
+SLICE = (*range(146), 159, 182, 221, 424, *range(1200, 1215), *range(1300, 1306), 1319)
 BLOCK = 10
 MET = {"429", "500", "503", "html", "cut_before", "cut_after", "error_after", "slow", "redirect"}
 MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag"}
@@ -59,6 +59,7 @@ def test_the_slice_meets_everything(counts: Counter[str]) -> None:
     assert "delete a course" in acts
     assert counts["form: select all"] > 0
     assert counts["form: on_shared allow"] > 0
+    assert counts["form: shared reading"] > 0
     assert counts["reported races"] > 0
 
 
