@@ -142,7 +142,7 @@ def test_a_carried_course_row_names_the_line(stage: Stage, make_csv: MakeCsv) ->
     path = make_csv("course_id,learning_plan_id,user_id\n1,,1001\n,50,1001\n2,,1002\n")
     planned = from_csv(path).plan(stage.client)
     told = {one.line: (one.code, one.reason) for one in planned.skipped}
-    assert told[2][0] == "carried_along"
+    assert told[2][0] == "archived_with_learning_plan"
     assert "line 3" in told[2][1]
     assert "P50" in told[2][1]
     assert told[4][0] == "in_learning_plan"

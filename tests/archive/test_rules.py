@@ -110,7 +110,7 @@ def test_each_candidate_is_kept_or_skipped_once(
     if mode == "unenroll":
         assert not {course for course, _ in courses} & set().union(*plans.values())
     elif on_shared == "allow":
-        assert {one.code for one in rules.skips} <= {"carried_along"}
+        assert {one.code for one in rules.skips} <= {"archived_with_learning_plan"}
 
 
 @given(asked=asked_of, plans=holding, mode=st.sampled_from(["unenroll", "re-enroll"]))
@@ -134,7 +134,7 @@ def test_a_carried_row_names_the_first_that_carries_it() -> None:
     asked = [("course", 1, 7), ("learning_plan", 5, 7), ("course", 1, 8)]
     kept, skipped, _ = _apply(asked, {5: [1]}, _terms("re-enroll"))
     assert kept == {("learning_plan", 5): [7], ("course", 1): [8]}
-    assert skipped == {0: ("carried_along", "archived with P5 by line 3")}
+    assert skipped == {0: ("archived_with_learning_plan", "archived with P5 by line 3")}
 
 
 def test_a_chain_of_plans_in_re_enroll() -> None:

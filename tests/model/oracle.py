@@ -265,7 +265,11 @@ def _unfit(  # noqa: PLR0911  one rule after the other
         return {"undated"}
     if schedule.mode == "unenroll" and kind == "course":
         if any(target in held for held in before.plans.values()):
-            return {"in_learning_plan", "carried_along", "not_carried"}
+            return {
+                "in_learning_plan",
+                "archived_with_learning_plan",
+                "not_archived_with_learning_plan",
+            }
     elif schedule.mode == "unenroll" and _shares(before.plans, target, schedule.on_shared):
         return {"shared"}
     return set()
@@ -277,13 +281,13 @@ def _maybe(schedule: Schedule, before: Truth, key: Key, fit: Collection[Key]) ->
     codes = set()
     plans = [p for (k, p, u) in fit if k == "learning_plan" and u == user]
     if kind == "course" and any(target in before.plans[plan] for plan in plans):
-        codes |= {"carried_along", "not_carried"}
+        codes |= {"archived_with_learning_plan", "not_archived_with_learning_plan"}
     if kind == "learning_plan" and len(plans) > 1 and _shares(before.plans, target):
         codes.add("shared")
     along = before.plans[target] if kind == "learning_plan" else ()
     targets = [key, *(("course", course, user) for course in along)]
     if schedule.mode == "re-enroll" and any(before.records.get(one) for one in targets):
-        codes.add("archived_lately")
+        codes.add("archived_recently")
     return codes
 
 

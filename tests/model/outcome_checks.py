@@ -9,7 +9,7 @@ from lms_archive import Outcome
 
 __all__ = ["wrong_reports"]
 
-LATE = ("carried_along", "not_carried")
+LATE = ("archived_with_learning_plan", "not_archived_with_learning_plan")
 
 
 def wrong_reports(
@@ -179,7 +179,7 @@ def _carried_row(asking: Asking, now: Truth, acted: set[Key], key: Key, code: st
     """A course row that went along with a plan's row, or did not."""
     before = {one.number for one in asking.before.records.get(key, ())}
     records = [one for one in now.records.get(key, ()) if one.number not in before]
-    if code == "carried_along" and not records and key not in acted:
+    if code == "archived_with_learning_plan" and not records and key not in acted:
         yield "there is no record"
-    if code == "not_carried" and any(asking.made(one) for one in records):
+    if code == "not_archived_with_learning_plan" and any(asking.made(one) for one in records):
         yield f"record {records[0].number} was made along"

@@ -10,10 +10,11 @@ from math import ceil
 from types import MappingProxyType
 from typing import Final
 
-from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, Look
+from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, ReadBackPattern
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
-from lms_archive.archive.target.many import SharedList, batches
+from lms_archive.archive.target.many import split_into_batches
+from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
@@ -83,10 +84,12 @@ def _calls_of(
     later = [chunk for chunk in chunks if chunk.target.key not in proven]
     are_listed = terms.mode is ArchiveMode.RE_ENROLL  # who has left is not
     shared = _count_shared(calls, later, client, unfiltered, are_listed=are_listed)
-    for place, (key, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
-        part, second = list(group), has_one_row and place == 1
-        look = Look(place == 0, second, unfiltered.get(key), alone=key not in shared)
-        calls.update(FORMS[part[0].form].count(part, terms, client.limits, look))
+    for position, (key, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
+        part, second = list(group), has_one_row and position == 1
+        pattern = ReadBackPattern(
+            position == 0, second, unfiltered.get(key), alone=key not in shared
+        )
+        calls.update(FORMS[part[0].form].count(part, terms, client.limits, pattern))
     if _throttled(calls.total(), client):
         _count_slow(calls, chunks, terms, client, unfiltered)
     return {name: number for name, number in calls.items() if number}
@@ -116,7 +119,7 @@ def _count_shared(
         if not SharedList(client, kind).filters_users:
             continue
         of_kind = {target: ids for target, ids in users.items() if target.kind == kind}
-        for batch in batches(of_kind, size):
+        for batch in split_into_batches(of_kind, size):
             items = sum(len(users[target]) for target in batch) if are_listed else 0
             calls[f"all_{kind}_enrollments"] += max(ceil(items / size), 1)
             shared |= {target.key for target in batch}
@@ -152,11 +155,10 @@ def _count_slow(
             pages = ceil(len(chunk) / client.limits.page_size)
             calls[f"{chunk.target.kind}_enrollments"] += chunk.target.key not in shared and pages
     plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
-    looks = int(
-        len(plans) * min(3 * HOUR / hourly / PLAN_CHECK_INTERVAL, 1)
-    )  # a chunk is three calls or so
-    calls["get_learning_plan"] += looks
-    calls["learning_plan_courses"] += looks
+    # A chunk is three calls or so.
+    checks = int(len(plans) * min(3 * HOUR / hourly / PLAN_CHECK_INTERVAL, 1))
+    calls["get_learning_plan"] += checks
+    calls["learning_plan_courses"] += checks
 
 
 def duration_of(calls: Mapping[str, int], jobs: int, client: Client) -> timedelta:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from lms_archive.archive.planning.matching import Person, resolve_excluded
+from lms_archive.archive.planning.exclusion import resolve_excluded
+from lms_archive.archive.planning.matching import Person
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
     UnresolvedTarget,
@@ -24,14 +25,14 @@ from lms_archive.archive.selection import (
     Target,
     TargetKind,
 )
-from lms_archive.archive.target.many import SharedList
+from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError
 
 __all__ = ["expand"]
 
 _USER = ("user_id", "username")
-Places = tuple[TargetKind, tuple[Target, ...] | None]
+Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
 
 
@@ -166,9 +167,9 @@ def _excluded_ids(
 
 def _read_everywhere(
     draft: Draft, parts: Iterable[tuple[Everywhere, _People]]
-) -> dict[Places, list[Snapshot]]:
-    """Read the enrollments of all these users, once for all parts that look in the same places."""
-    users: dict[Places, dict[int, None]] = {}
+) -> dict[Scope, list[Snapshot]]:
+    """Read the enrollments of all these users, once for all parts with the same scope."""
+    users: dict[Scope, dict[int, None]] = {}
     for part, people in parts:
         users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(people.names))
     return {
@@ -192,13 +193,13 @@ def _read_users(
             for target in sorted(read, key=lambda target: target.target_id):
                 yield draft.keep(target, read[target], frozenset(user_ids))
             return
-    places = (
+    searched = (
         list_targets(draft.client, kind)
         if targets is None
         else [_resolved(draft, target) for target in targets]
     )
-    read_there = dict(read_targets(draft, dict.fromkeys(places, user_ids)))
-    for target in places:
+    read_there = dict(read_targets(draft, dict.fromkeys(searched, user_ids)))
+    for target in searched:
         snapshot = read_there[target]
         if not isinstance(snapshot, NotFoundError):
             yield snapshot

@@ -38,7 +38,7 @@ log: logging.Logger = logging.getLogger(__name__)
 _NOT_FOUND = 404
 _MISSING = (_NOT_FOUND, 405)
 _MOST_TARGETS = 3
-"""Targets of a kind whose archived list is asked for until one is there."""
+"""Targets of a kind whose archived list is read until one is there."""
 
 
 def check_role(client: Client, kinds: Collection[str]) -> list[str]:

@@ -9,8 +9,8 @@ from itertools import islice
 from attrs import frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.running.state import Recorder
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.complete import read_complete
 from lms_archive.archive.values.events import JobEnded, JobGone
 from lms_archive.client import Client
@@ -62,7 +62,7 @@ class Jobs:
         self._seen_open: dict[str | None, float] = {}
         self._percents: dict[str | None, float | None] = {}
         if before is None:
-            before = [job.job_id for job in self._first_look().values() if job.is_open]
+            before = [job.job_id for job in self._first_listing().values() if job.is_open]
         self.before: frozenset[str] = frozenset(before)
 
     def begin(self, job_id: str) -> None:
@@ -137,7 +137,7 @@ class Jobs:
     def _deadline(self, submission: Submission) -> float:
         return self._began[submission.job_id] + self._client.limits.job_timeout
 
-    def _first_look(self) -> dict[str, BackgroundJob]:
+    def _first_listing(self) -> dict[str, BackgroundJob]:
         """Read the listing before anything is sent; this also shows that there is one."""
         try:
             return self._listed(whole=True)

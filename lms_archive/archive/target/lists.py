@@ -115,8 +115,8 @@ class TargetLists:
     ) -> CompleteList[Active]:
         """Read the active enrollments of users given by id, username or both, in few calls.
 
-        Ids are asked for where that is fewer calls than the whole list. Names are looked for in
-        the whole list; where it changes while it is read, they are resolved and asked for by id.
+        Users are read by id where that is fewer calls than the whole list. Names are looked for in
+        the whole list; where it changes while it is read, they are resolved and read by id.
 
         Args:
             users: whose enrollments.
