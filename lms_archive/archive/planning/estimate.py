@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from math import ceil
-from types import MappingProxyType
-from typing import Final
 
 from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, ReadBackPattern
 from lms_archive.archive.selection.terms import Terms
@@ -21,7 +19,6 @@ from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.throttle import HOUR
 
 __all__ = [
-    "PLAN_CHECK_INTERVAL",
     "affected",
     "duration_of",
     "estimate_calls",
@@ -31,7 +28,6 @@ __all__ = [
 _SECONDS_A_CALL = 0.5
 _WORTH_A_CALL = 10
 """By how many calls an estimate may be wrong before a call is spent to know better."""
-_NOTHING: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
 
 def affected(chunks: Sequence[Chunk]) -> int:
@@ -44,7 +40,7 @@ def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dic
 
     Where much depends on whether the platform's filter of users works, one call finds that out.
     """
-    calls = _calls_of(chunks, terms, client)
+    calls = _calls_of(chunks, terms, client, {})
     targets = {chunk.target.key: chunk for chunk in chunks}
     unfiltered: dict[tuple[str, int], int] = {}
     for kind in sorted({kind for kind, _ in targets}):
@@ -65,7 +61,7 @@ def _calls_of(
     chunks: Sequence[Chunk],
     terms: Terms,
     client: Client,
-    unfiltered: Mapping[tuple[str, int], int] = _NOTHING,
+    unfiltered: Mapping[tuple[str, int], int],
 ) -> dict[str, int]:
     """Count the calls.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final
 
 from lms_archive.archive.selection import comparable_name
 from lms_archive.errors import InvalidInputError
@@ -19,7 +19,7 @@ _SEPARATORS: Final = re.compile(r"""[,;|"'\t\r\n]+""")
 
 def resolve_excluded(
     exclude: Collection[int | str],
-    items: Sequence[Any],
+    people: Iterable[tuple[int, str | None]],
     find: Callable[[Collection[str]], Mapping[str, int]],
     *,
     state: str,
@@ -31,7 +31,7 @@ def resolve_excluded(
 
     Args:
         exclude: ids and usernames.
-        items: the users who would be archived otherwise, each with `user_id` and `username`.
+        people: the users who would be archived otherwise: ids and usernames.
         find: finds the ids of usernames.
         state: what these users have in common, such as "enrolled".
 
@@ -40,7 +40,7 @@ def resolve_excluded(
     """
     if not exclude:
         return set(), []
-    people = [(item.user_id, item.username) for item in items if item.user_id is not None]
+    people = list(people)
     enrolled = {user_id for user_id, _ in people}
     named: dict[str, set[int]] = defaultdict(set)
     for user_id, username in people:

@@ -78,12 +78,13 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
     target = _resolved(draft, part.target)
     inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
     people = _people_in(draft.snapshots[target.key])
-    left_alone = _excluded_ids(draft, part.exclude, people, str(target), "enrolled")
+    names = [(person.user_id, person.username) for person in people if person.user_id is not None]
+    excluded = _excluded_ids(draft, part.exclude, names, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
     builder = RowsBuilder((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
     for person in people:
-        if person.user_id not in left_alone and (inactive is None or person.user_id in inactive):
+        if person.user_id not in excluded and (inactive is None or person.user_id in inactive):
             builder.add((key, person.user_id, person.username), None, part.target, person.user_id)
     rows = builder.rows()
     if not len(rows):
@@ -102,9 +103,10 @@ class _People:
 def _people(draft: Draft, part: Everywhere) -> _People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
-        people = [_User(user_id, name) for user_id, name in inactive.items()]
-        left = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
-        return _People({key: name for key, name in inactive.items() if key not in left})
+        excluded = _excluded_ids(
+            draft, part.exclude, inactive.items(), "inactive users", "inactive"
+        )
+        return _People({key: name for key, name in inactive.items() if key not in excluded})
     names = [user for user in part.users if isinstance(user, str)]
     ids = resolve_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
@@ -114,14 +116,6 @@ def _people(draft: Draft, part: Everywhere) -> _People:
         elif user in ids:
             names_by_id[ids[user]] = user
     return _People(names_by_id, [name for name in names if name not in ids])
-
-
-@frozen
-class _User:
-    """A user of the platform, to be compared with `exclude`."""
-
-    user_id: int
-    username: str | None
 
 
 def _users(count: int) -> str:
@@ -146,7 +140,7 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
 def _excluded_ids(
     draft: Draft,
     exclude: Collection[int | str],
-    people: Sequence[Person | _User],
+    people: Iterable[tuple[int, str | None]],
     where: str,
     state: str,
 ) -> set[int]:
@@ -156,13 +150,13 @@ def _excluded_ids(
         InvalidInputError: a name differs little from that of a selected user.
     """
     try:
-        left_alone, notes = resolve_excluded(
+        excluded, notes = resolve_excluded(
             exclude, people, lambda names: resolve_usernames(draft.client, names), state=state
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
     draft.warnings += (f"{where}: {text}" for text in notes)
-    return left_alone
+    return excluded
 
 
 def _read_everywhere(

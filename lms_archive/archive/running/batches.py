@@ -8,7 +8,6 @@ from itertools import dropwhile
 from attrs import evolve, field, frozen
 
 from lms_archive.archive.running.queues import TargetQueue
-from lms_archive.archive.running.readback import read_active
 from lms_archive.archive.running.reconcile import Reconciler
 from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.running.submission import Members
@@ -124,7 +123,9 @@ class Batches:
             if prefetched is not None and prefetched.active:
                 return prefetched.active
         # Where nothing at all was found, only the target's own list says whether it is there.
-        return read_active(self.client, target, members)
+        return TargetLists(self.client, target).active_by_user(
+            [member.user_id for member in members]
+        )
 
     def _is_prefetched(self, queue: TargetQueue, members: Members) -> bool:
         """Return whether these members were read together with others, not too long ago."""

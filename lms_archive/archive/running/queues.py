@@ -82,6 +82,14 @@ class TargetQueue:
         self.pending.extendleft(reversed(kept))
         return taken
 
+    def of_job(self, chunk_id: str, job_id: str | None) -> list[Submission]:
+        """Return what is in flight of a chunk and job."""
+        return [
+            submission
+            for submission in self.in_flight
+            if (submission.chunk.chunk_id, submission.job_id) == (chunk_id, job_id)
+        ]
+
     def replace(self, old: Submission, **changes: Any) -> None:
         """Change a submission that is in flight."""
         self.in_flight[self.in_flight.index(old)] = evolve(old, **changes)

@@ -23,7 +23,6 @@ from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 __all__ = [
     "BothLists",
     "active_or_missing",
-    "read_active",
     "read_archived",
     "read_findings",
     "read_lists_together",
@@ -155,15 +154,17 @@ def read_archived(
     return TargetLists(client, target).archived(users=users, since=since)
 
 
-def read_active(
+def active_or_missing(
     client: Client,
     target: PlannedTarget,
     members: Sequence[PlannedEnrollment],
     *,
     only: Sequence[EnrollmentStatus] | None = None,
     left: int = 0,
-) -> dict[int, Active]:
+) -> dict[int, Active] | None:
     """Read the active enrollments of these users, by user id, whatever their status.
+
+    Return None where the target is not found any more (404).
 
     Args:
         client: the platform.
@@ -174,15 +175,8 @@ def read_active(
         left: how many enrollments that list is expected to have.
     """
     users = [member.user_id for member in members]
-    return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
-
-
-def active_or_missing(
-    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment], **options: Any
-) -> dict[int, Active] | None:
-    """Read as `read_active` does; None where the target is not found any more (404)."""
     try:
-        return read_active(client, target, members, **options)
+        return TargetLists(client, target).active_by_user(users, statuses=only, expected=left)
     except NotFoundError as error:
         if not concerns_target(client, error):
             raise

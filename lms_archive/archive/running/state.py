@@ -201,13 +201,13 @@ class RunState:
     @apply.register
     def _job_gone(self, event: JobGone) -> None:
         queue = self.queue_of(event.chunk_id)
-        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+        for submission in queue.of_job(event.chunk_id, event.job_id):
             queue.replace(submission, job_id=None, in_doubt=True)
 
     @apply.register
     def _job_ended(self, event: JobEnded) -> None:
         queue = self.queue_of(event.chunk_id)
-        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+        for submission in queue.of_job(event.chunk_id, event.job_id):
             queue.in_flight.remove(submission)
             queue.unverified.append(evolve(submission, problem=event.problem))
         self._note_open(queue)
@@ -225,14 +225,10 @@ class RunState:
     def _read_back(self, event: ReadBack) -> None:
         self._give_outcomes(event)
         queue = self.queue_of(event.chunk_id or "")
-        again = [
-            submission
-            for submission in queue.unverified
-            if submission.chunk.chunk_id == event.chunk_id
-        ]
-        for submission in again:
-            queue.unverified.remove(submission)
-            self._put_back(queue, submission)
+        for submission in tuple(queue.unverified):
+            if submission.chunk.chunk_id == event.chunk_id:
+                queue.unverified.remove(submission)
+                self._put_back(queue, submission)
 
     @apply.register
     def _give_outcomes(self, event: WithOutcomes) -> None:
@@ -313,16 +309,6 @@ class Recorder:
 def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an assert takes
     if not holds:  # not `assert`, which -O would take away
         raise AssertionError(f"a rule of the run is broken: {rule}")
-
-
-def _of_job(
-    submissions: Iterable[Submission], chunk_id: str, job_id: str | None
-) -> list[Submission]:
-    return [
-        submission
-        for submission in submissions
-        if submission.chunk.chunk_id == chunk_id and submission.job_id == job_id
-    ]
 
 
 def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:

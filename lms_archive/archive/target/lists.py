@@ -101,10 +101,11 @@ class TargetLists:
             NotFoundError: there is no such target.
             ApiError: a call failed, or the list was never whole.
         """
-        begin = partial(self._begin_active, statuses)
-        if users is None:
-            return read_complete(partial(begin, None), _user_of_active)
-        return self._of_users(self._active, begin, _user_of_active, _user_of_active, users)
+
+        def pages(user_ids: Sequence[int] | None) -> Iterator[Page[Active]]:
+            return self.active_pages(users=user_ids, statuses=statuses)
+
+        return self._read(self._active, pages, _user_of_active, _user_of_active, users)
 
     def find_active(
         self,
@@ -202,11 +203,11 @@ class TargetLists:
         """
         if users is not None and not users:
             return {}
-        begin = partial(self._begin_archived, since)
-        if users is None:
-            listed = read_complete(partial(begin, None), _record_id)
-        else:
-            listed = self._of_users(self._archived, begin, _record_id, _user_of_archived, users)
+
+        def pages(user_ids: Sequence[int] | None) -> Iterator[Page[Archived]]:
+            return self.archived_pages(users=user_ids, since=since)
+
+        listed = self._read(self._archived, pages, _record_id, _user_of_archived, users)
         return _by_user(listed, since)
 
     def check_archived(self, users: Sequence[int]) -> None:
@@ -251,25 +252,17 @@ class TargetLists:
         filters[f"{self.target.kind}_id"] = self.target.target_id
         return tolerant_pages(self.client.session, operation, cls, filters)
 
-    def _begin_active(
-        self, statuses: Iterable[EnrollmentStatus] | None, users: Sequence[int] | None
-    ) -> Iterator[Page[Active]]:
-        return self.active_pages(users=users, statuses=statuses)
-
-    def _begin_archived(
-        self, since: datetime, users: Sequence[int] | None
-    ) -> Iterator[Page[Archived]]:
-        return self.archived_pages(users=users, since=since)
-
-    def _of_users(
+    def _read(
         self,
         operation: str,
         begin: Callable[[Sequence[int] | None], Iterator[Page[T]]],
         identity: Callable[[T], Hashable],
         user: Callable[[T], int],
-        user_ids: Sequence[int],
+        user_ids: Sequence[int] | None,
     ) -> CompleteList[T]:
-        """Read the items of these users, a page of users a call."""
+        """Read the items of these users, a page of users a call; of all users, if None."""
+        if user_ids is None:
+            return read_complete(partial(begin, None), identity)
         wire, size, wanted = self.client.session, self._size, set(user_ids)
         batches = [user_ids[start : start + size] for start in range(0, len(user_ids), size)]
         if not batches:
