@@ -101,13 +101,9 @@ def archived_verdict(
     details = finding.record.archiving
     text = f"archived as record {details.record_id}"
     if not sent:
-        who = (
-            "by an unknown user"
-            if details.archived_by is None
-            else f"by user {details.archived_by}"
-        )
+        user = "an unknown user" if details.archived_by is None else f"user {details.archived_by}"
         text += (
-            f" {who} on {details.archived_at}, after the plan was made; "
+            f" by {user} on {details.archived_at}, after the plan was made; "
             "not by a call in this ledger"
         )
     if finding.still_active:
@@ -174,9 +170,9 @@ def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
         signs.append(_sign("time spent", says, f"{before:,} s", f"{now:,} s"))
     if planned.status in _STARTED and new.status in (*_STARTED, EnrollmentStatus.ENROLLED):
         says = "reset" if new.status == EnrollmentStatus.ENROLLED else "kept"
-        if (planned.status, new.status) == (
-            EnrollmentStatus.COMPLETED,
-            EnrollmentStatus.IN_PROGRESS,
+        if (
+            planned.status == EnrollmentStatus.COMPLETED
+            and new.status == EnrollmentStatus.IN_PROGRESS
         ):
             says = None
         signs.append(_sign("status", says, planned.status, new.status))
