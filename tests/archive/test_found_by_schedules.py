@@ -20,7 +20,9 @@ def _lag(stage: Stage, when: str, seconds: int = 40) -> None:
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_a_carried_course_whose_record_lags_is_told_as_archived(stage: Stage, mode: str) -> None:
+def test_a_course_of_a_plan_whose_record_lags_is_reported_as_archived(
+    stage: Stage, mode: str
+) -> None:
     """The plan's record is there, the course's is not yet: it is looked for once more."""
     load_plans(stage, {50: [1, 2]})
     _lag(stage, "NEW.course_id = 2")

@@ -241,7 +241,7 @@ def _read_beside_the_job(
 
 def _slow_is_ended(original: Function, self: jobs.Jobs, submissions: Any) -> Any:
     ended = original(self, submissions)
-    return [one if one.is_gone else evolve(one, problem=None) for one in ended]
+    return [evolve(one, problem=None) if isinstance(one, JobEnded) else one for one in ended]
 
 
 def _no_second_look(original: Function, *args: Any) -> Any:
@@ -252,7 +252,7 @@ def _others_unseen(original: Function, *args: Any) -> Any:
     return evolve(original(*args), others=())
 
 
-def _archived_lately(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
+def _everyone_again(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
     return rows
 
 
@@ -265,7 +265,9 @@ def _as_a_read(original: Function, *args: Any, **options: Any) -> Any:
     return original(*args, **{**options, "is_write": False})
 
 
-def _nothing_carried(original: Function, self: rules.Rules, target: Any, rows: Any, _: Any) -> Any:
+def _nothing_with_plan(
+    original: Function, self: rules.Rules, target: Any, rows: Any, _: Any
+) -> Any:
     return original(self, target, rows, {})
 
 
@@ -346,17 +348,17 @@ MUTANTS = tuple(
             jobs.Jobs, "poll", _slow_is_ended
         ),
         "does not look for a record that lags": _getter(finding.Finding, "is_conclusive", _ALWAYS),
-        "does not look again for a carried course": _function(
+        "does not read a course of a plan again": _function(
             plan_courses, "_read_course", _no_second_look
         ),
         "says nothing of what nobody asked for": _function(finding, "make_finding", _others_unseen),
-        "archives again in re-enroll who was archived lately": _function(
-            planner, "_without_archived_recently", _archived_lately
+        "archives again in re-enroll who was archived recently": _function(
+            planner, "_without_archived_recently", _everyone_again
         ),
         "plans a row twice": _method(matching.Match, "members", _each_row_by_itself),
         "repeats a write as it repeats a read": _function(session, "with_retry", _as_a_read),
-        "sends what a plan carries along by itself too": _method(
-            rules.Rules, "_course_rows", _nothing_carried
+        "sends course rows that a plan archives too": _method(
+            rules.Rules, "_course_rows", _nothing_with_plan
         ),
         "counts an unknown row as decided permanently": _method(
             state.RunState, "_reopen_unknown", _gives(None)
@@ -376,7 +378,7 @@ MUTANTS = tuple(
             _gives(False),  # noqa: FBT003  the value
         ),
         "does not watch a learning plan": _function(plan_guard, "changes_of", _gives(([], False))),
-        "leaves carried rows as they were planned": _function(
+        "leaves course rows of a plan as they were planned": _function(
             plan_courses, "decide_course_rows", _gives(None)
         ),
     }.items()

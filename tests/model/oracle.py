@@ -145,7 +145,7 @@ def judge(  # noqa: C901  one question after the other
     found = Verdict()
     asked = {row.meant for row in schedule.rows if row.meant is not None}
     warned = any(one.warned for one in askings)
-    carried = {
+    with_plan = {
         ("course", course, user)
         for kind, plan, user in asked
         if kind == "learning_plan"
@@ -163,7 +163,7 @@ def judge(  # noqa: C901  one question after the other
             first = key in start.active and one.date == start.active[key]
             anew = one.date in theirs[key]
             # A learning plan takes along whatever stands in its courses.
-            if (first and key in asked) or ((first or anew) and key in carried):
+            if (first and key in asked) or ((first or anew) and key in with_plan):
                 continue
             if warned and one.plan is not None and key[1] in grown(deeds, one.plan):
                 found.raced += 1  # put into the plan while the job ran, which is told

@@ -202,16 +202,15 @@ def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> Plan
     """Add a learning plan's current data, which later changes are compared with."""
     if target.kind != "learning_plan":
         return target
-    plan, now = (
-        draft.client.learning_plans.get(target.target_id),
-        draft.client.session.platform_time(),
-    )
+    plan = draft.client.learning_plans.get(target.target_id)
+    now = draft.client.session.platform_time()
     draft.warnings += warn_recent_change(target, plan.updated_at, now)
-    for course in sharing.courses_of[target.target_id]:
+    courses = sharing.courses_of[target.target_id]
+    for course in courses:
         name = course.code or course.title or course.course_id
         draft.warnings += warn_instructor_led(f"course {name} of {target}", [course.type])
-    courses = tuple(course.course_id for course in sharing.courses_of[target.target_id])
-    return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=courses)
+    ids = tuple(course.course_id for course in courses)
+    return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=ids)
 
 
 def _without_archived_recently(
@@ -238,30 +237,29 @@ def _without_archived_recently(
             dates = (record.archiving.archived_at for record in records)
             at = max(date for date in dates if date is not None)
             last.setdefault(user_id, (at, searched))
-    lag = now - timedelta(seconds=LAG)
-    new = {
-        member.user_id for member in rows if member.enrolled_at and member.enrolled_at > lag
-    } - last.keys()
+    just_now = now - timedelta(seconds=LAG)
+    days = skip_archived_within.days
+    span = f"{days:,} days" if days else skip_archived_within
+    kept: list[PlannedEnrollment] = []
     for member in rows:
-        if member.user_id in new:
-            reason = f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
-            advice = "maybe by archiving that is not listed yet: plan again in a few minutes"
-            draft.skips.append(_recently(member, f"{reason}, {advice}"))
         if member.user_id in last:
             at, searched = last[member.user_id]
-            reason = f"archived in {searched} on {at:%Y-%m-%d %H:%M:%S} UTC already"
-            span = (
-                f"{skip_archived_within.days:,} days"
-                if skip_archived_within.days
-                else skip_archived_within
+            reason = (
+                f"archived in {searched} on {at:%Y-%m-%d %H:%M:%S} UTC already, less than {span} "
+                "ago; skip_archived_within= changes that"
             )
-            advice = f"less than {span} ago; skip_archived_within= changes that"
-            draft.skips.append(_recently(member, f"{reason}, {advice}"))
-    return [member for member in rows if member.user_id not in last.keys() | new]
-
-
-def _recently(member: PlannedEnrollment, reason: str) -> Skip:
-    return Skip(member.row, "archived_recently", reason, member.user_id, username=member.username)
+        elif member.enrolled_at and member.enrolled_at > just_now:
+            reason = (
+                f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now, "
+                "maybe by archiving that is not listed yet: plan again in a few minutes"
+            )
+        else:
+            kept.append(member)
+            continue
+        user_id, username = member.user_id, member.username
+        skip = Skip(member.row, "archived_recently", reason, user_id, username=username)
+        draft.skips.append(skip)
+    return kept
 
 
 def _chunks(

@@ -1,4 +1,4 @@
-"""What a plan's archive carries along, told course by course."""
+"""What archiving in a learning plan does to its courses, reported course by course."""
 
 from datetime import timedelta
 
@@ -130,7 +130,7 @@ def test_course_records_that_lag_are_waited_for(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> None:
+def test_courses_of_a_plan_are_reported_after_a_resume(stage: Stage, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
     load_plans(stage, {50: [1, 2]}, users=5)
     client = stage.connect(limits=Limits(hand_picked=3))
@@ -150,7 +150,7 @@ def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> Non
 
 
 def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
-    """A row that was to be carried along is not told as archived when nothing was."""
+    """A row that was to be archived with a plan is not reported as archived when nothing was."""
     load_plans(stage, {50: [1]})
     rows = [{"user_id": 1001, "learning_plan_id": 50, "course_id": None}]
     rows += [{"user_id": user, "learning_plan_id": 50, "course_id": None} for user in (1002, 1003)]
