@@ -229,7 +229,7 @@ def test_max_affected_counts_the_courses(stage: Stage) -> None:
 
 
 def test_notifications_are_foretold(stage: Stage) -> None:
-    """The warning counts one event an enrollment, courses of plans included: as many as were set."""
+    """The warning counts one event an enrollment, courses of plans too: as many as were set."""
     load_plans(stage, {50: [1, 2]}, users=4)
     planned = plan(stage, 50)
     assert any("up to 12 events" in text for text in planned.warnings)

@@ -138,7 +138,7 @@ class Batches:
         return is_fresh(age, self.client.limits.freshness)
 
     def _prefetch(self, queue: TargetQueue) -> None:
-        """Read this target, and the small ones that are sent after it, in one walk."""
+        """Read this target, and the small ones that are sent after it, in one reading."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()

@@ -12,7 +12,7 @@ from math import ceil
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from lms_archive.archive.selection import UserKey
 from lms_archive.archive.target.complete import CompleteList, joined, read_complete, read_once
@@ -62,11 +62,6 @@ class TargetLists:
 
     client: Client
     target: PlannedTarget
-    _size: int = field(init=False)
-
-    @_size.default
-    def _page_size(self) -> int:
-        return self.client.limits.page_size
 
     def active_pages(
         self,
@@ -241,6 +236,10 @@ class TargetLists:
         return len(page.items) if page.total is None else page.total
 
     @property
+    def _size(self) -> int:
+        return self.client.limits.page_size
+
+    @property
     def _active(self) -> str:
         return f"{self.target.kind}_enrollments"
 
@@ -263,26 +262,26 @@ class TargetLists:
         """Read the items of these users, a page of users a call; of all users, if None."""
         if user_ids is None:
             return read_complete(partial(begin, None), identity)
-        wire, size, wanted = self.client.session, self._size, set(user_ids)
+        session, size = self.client.session, self._size
         batches = [user_ids[start : start + size] for start in range(0, len(user_ids), size)]
         if not batches:
-            return CompleteList((), (), wire.platform_time(), "", 0)
+            return CompleteList((), (), session.platform_time(), "", 0)
 
         def begin_batch(batch: Sequence[int]) -> Iterator[Page[T]]:
             for page in begin(batch):
                 if not {user(item) for item in page.items} <= set(batch):
-                    wire.ignored_filters.add(operation)
+                    session.ignored_filters.add(operation)
                     if len(batches) > 1:
                         raise _FilterIgnored
                 yield page
 
         parts: list[CompleteList[T]] = []
-        if len(batches) == 1 or operation not in wire.ignored_filters:
+        if len(batches) == 1 or operation not in session.ignored_filters:
             with suppress(_FilterIgnored):
                 parts = [read_complete(partial(begin_batch, batch), identity) for batch in batches]
         if not parts:
             parts = [read_complete(partial(begin, None), identity)]
-        return joined(parts).of_users(user, wanted)
+        return joined(parts).of_users(user, set(user_ids))
 
 
 class _FilterIgnored(Exception):
