@@ -39,7 +39,7 @@ from lms_archive.wire.waits import LONG_WAIT
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
 _SETTINGS = (AuthenticationError, ConnectionSettingsError)
-_SETTLED = ("not_enrolled", "duplicate", "archived_lately", "carried_along")
+_NEED_NOTHING = ("not_enrolled", "duplicate", "archived_recently", "archived_with_learning_plan")
 """Codes of skipped rows that need nothing."""
 _SHOWN = 10
 _ATTEMPTS = 2  # a person is waiting
@@ -101,7 +101,7 @@ def _print_event(event: RunEvent) -> None:
         return
     target = f" {event.target}" if event.target else ""
     reason = f" ({event.reason})" if event.reason else ""
-    text = f"{event.settled:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
+    text = f"{event.decided:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
     print(printable(text), file=sys.stderr, flush=True)
 
 
@@ -113,7 +113,7 @@ def _print_result(result: ArchiveResult, ledger: str) -> int:
         print(f"  {_line(outcome)}")
     if sent > _SHOWN:
         print(f"  and {sent - _SHOWN:,} more; result.to_csv() writes all of them")
-    unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _SETTLED)
+    unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _NEED_NOTHING)
     for code, (count, outcome) in unusable.items():
         print(f"  {count:,} {code}, for example {_line(outcome)}")
     if not result.is_finished:

@@ -354,7 +354,7 @@ class RunStoppedError(LmsArchiveError):
     """The job had to stop; the ledger is intact, and `resume` continues from it.
 
     Attributes:
-        counts: rows settled so far, by outcome kind.
+        counts: rows done so far, by outcome kind.
         seen: the observations that made the job stop.
     """
 

@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 from lms_archive.archive import execution
 from lms_archive.archive.ledger import read_events
-from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.running.state import RunState
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.archive.values.events import EVENT_TYPES
 

@@ -40,7 +40,7 @@ from lms_archive.errors import JobTimeoutError, PlatformUnavailableError, RateLi
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
-SETTLED = {"not_enrolled", "duplicate", "archived_lately", "carried_along"}
+NEED_NOTHING = {"not_enrolled", "duplicate", "archived_recently", "archived_with_learning_plan"}
 """Codes of skipped rows that need no attention, such as those archived the night before."""
 
 log = logging.getLogger("nightly")
@@ -139,7 +139,7 @@ def report_skipped(plan: ArchivePlan, folder: Path, list_name: str) -> int:
 
 def count_unusable(rows: ArchivePlan | ArchiveResult) -> int:
     """Count the skipped rows that need attention."""
-    return sum(outcome.code not in SETTLED for outcome in rows.skipped)
+    return sum(outcome.code not in NEED_NOTHING for outcome in rows.skipped)
 
 
 def name_of(csv: Path) -> str:

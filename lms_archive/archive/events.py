@@ -32,7 +32,7 @@ EventKind = Literal[
     "submitted",
     "refused",
     "not_sent",
-    "settled",
+    "decided",
     "waiting",
     "finished",
     "stopped",
@@ -54,15 +54,15 @@ class RunEvent:
 
     Attributes:
         kind: `"started"`; `"sending"`: a call is about to be made; `"submitted"`: the platform
-            accepted it; `"refused"`, `"not_sent"`: it did not; `"settled"`: rows have their
+            accepted it; `"refused"`, `"not_sent"`: it did not; `"decided"`: rows have their
             outcomes; `"waiting"`: for `seconds`, with the `reason`; `"finished"`; `"stopped"`:
             with the `reason`.
         target: the code (or kind and id) of the course or learning plan, or None.
         job_id: the background job, where one was named; of several that are waited for, the
             oldest.
         rows: how many rows this event is about.
-        outcomes: of a `"settled"` event: the rows by kind.
-        settled: rows of the plan that have an outcome now, unknown ones aside.
+        outcomes: of a `"decided"` event: the rows by kind.
+        decided: rows of the plan that have an outcome now, unknown ones aside.
         pending: rows of the plan that have no outcome yet.
         total: rows that the plan sends.
         chunks_sent: chunks of which something has been sent.
@@ -80,7 +80,7 @@ class RunEvent:
     job_id: str | None = None
     rows: int = 0
     outcomes: Mapping[str, int] = {}
-    settled: int = 0
+    decided: int = 0
     pending: int = 0
     total: int = 0
     chunks_sent: int = 0
@@ -126,9 +126,9 @@ def _write_line(event: RunEvent) -> None:
     if event.kind == "waiting":
         if (event.seconds or 0) < LONG_WAIT:
             return
-    elif event.kind not in ("settled", *_ENDS):
+    elif event.kind not in ("decided", *_ENDS):
         return
-    rows = f"{event.settled:,} of {event.total:,} rows"
+    rows = f"{event.decided:,} of {event.total:,} rows"
     parts = [f"archiving: {rows} done, {event.chunks_sent:,} of {event.chunks:,} chunks sent"]
     if event.calls_left is not None:
         parts.append(f"{event.calls_left:,} calls left in this hour")
@@ -166,7 +166,7 @@ class _Bar:
         self._last = event
         self._bar.total = event.total
         self._bar.set_postfix(postfix, refresh=False)
-        self._bar.update(event.settled - self._bar.n)
+        self._bar.update(event.decided - self._bar.n)
         self._bar.refresh()
 
     def close(self) -> None:
@@ -222,7 +222,7 @@ class _Report:
             )
         if isinstance(event, WithOutcomes) and event.outcomes:
             self.send(
-                kind="settled",
+                kind="decided",
                 target=self._target_of(event),
                 rows=len(event.outcomes),
                 outcomes=Counter(outcome.kind for _, outcome in event.outcomes),
@@ -236,8 +236,8 @@ class _Report:
         """Send an event to all who receive them."""
         state = self.state
         event = RunEvent(
-            settled=state.settled,
-            pending=state.total - state.settled - len(state.unsettled),
+            decided=state.decided,
+            pending=state.total - state.decided - len(state.undecided),
             total=state.total,
             chunks_sent=len(state.chunks_sent),
             chunks=state.chunk_count,

@@ -22,7 +22,7 @@ from lms_archive.archive.options import (
 )
 from lms_archive.archive.planning.preflight import require_contract, require_contract_again
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.running.plan_courses import settle_course_rows
+from lms_archive.archive.running.plan_courses import decide_course_rows
 from lms_archive.archive.running.run import run
 from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.selection import Selection
@@ -59,21 +59,32 @@ def apply_plan(
     checked = Options.of(options, canary=1)
     check_platform(plan.platform, client)
     check_ceiling(plan.chunks, checked.max_affected)
-    place = ledger_path(ledger)
+    path = ledger_path(ledger)
     with client.session.counting() as calls, client.session.waits.hooked(stop=checked.stop):
-        if place.exists():
-            with _ledger_of(digest, place, ledger) as book, _noting_progress(book, ledger):
-                return _go_on(book.plan(), client, book, checked, calls)
+        if path.exists():
+            with (
+                _ledger_of(digest, path, ledger) as open_ledger,
+                _noting_progress(open_ledger, ledger),
+            ):
+                return _go_on(open_ledger.plan(), client, open_ledger, checked, calls)
         confirmed = require_contract(client, plan.chunks, plan.terms, trust=checked.trust_contract)
         events = [*map(Warned, plan.warnings), *confirmed]
-        fresh = client.session.use_reading(plan)
+        may_use_reading = client.session.use_reading(plan)
         with (
             Ledger.create(
-                place, plan, selection, digest=digest, canary=checked.canary, events=events
-            ) as book,
-            _noting_progress(book, ledger),
+                path, plan, selection, digest=digest, canary=checked.canary, events=events
+            ) as open_ledger,
+            _noting_progress(open_ledger, ledger),
         ):
-            return _go_on(plan, client, book, checked, calls, fresh=fresh, is_checked=True)
+            return _go_on(
+                plan,
+                client,
+                open_ledger,
+                checked,
+                calls,
+                may_use_reading=may_use_reading,
+                is_checked=True,
+            )
 
 
 @short_traceback
@@ -103,69 +114,72 @@ def resume(
     check_client(client)
     with (
         client.session.counting() as calls,
-        Ledger.open(ledger) as book,
-        _noting_progress(book, ledger),
+        Ledger.open(ledger) as open_ledger,
+        _noting_progress(open_ledger, ledger),
     ):
-        plan = book.plan()
+        plan = open_ledger.plan()
         if client.base_url != plan.platform:
             raise LedgerError(
                 f"{ledger}: belongs to {plan.platform}, and this client is for {client.base_url}"
             )
-        checked = Options.of(options, canary=int(book.meta("canary") or 1))
+        checked = Options.of(options, canary=int(open_ledger.meta("canary") or 1))
         check_ceiling(plan.chunks, checked.max_affected)
         with client.session.waits.hooked(stop=checked.stop):
-            return _go_on(plan, client, book, checked, calls)
+            return _go_on(plan, client, open_ledger, checked, calls)
 
 
 def _go_on(
     plan: PlanData,
     client: Client,
-    book: Ledger,
+    ledger: Ledger,
     options: Options,
     calls: Mapping[str, int],
     *,
-    fresh: bool = False,
+    may_use_reading: bool = False,
     is_checked: bool = False,
 ) -> ArchiveResult:
     """Run a plan, starting from the state in its ledger.
 
-    `fresh` says whether the reading that the plan was made of may be used while it is young.
+    `may_use_reading` says whether the reading that the plan was made of may be used while it is
+    recent enough.
     """
     if not is_checked:
-        require_contract_again(client, book, plan.chunks, plan.terms, trust=options.trust_contract)
+        require_contract_again(
+            client, ledger, plan.chunks, plan.terms, trust=options.trust_contract
+        )
     if options.note is not None:
-        book.append(Noted(options.note))
+        ledger.append(Noted(options.note))
     state = RunState(plan.chunks)
-    for event in book.events():
+    for event in ledger.events():
         state.apply(event)
     client.session.expect(sum(plan.calls.values()))
     try:
         with reporting(client, state, options.on_event, progress=options.progress) as listeners:
             run(
                 client,
-                Recorder(book, state, listeners),
-                book.rows(),
+                Recorder(ledger, state, listeners),
+                ledger.rows(),
                 plan.terms,
                 canary=options.canary,
-                fresh=fresh,
+                may_use_reading=may_use_reading,
                 allow_changes=options.allow_changes,
             )
     except BaseException:
         with suppress(LedgerError):  # what went wrong first is what is reported
-            _record_calls(book, calls)
+            _record_calls(ledger, calls)
         raise
-    _record_calls(book, calls)
-    settle_course_rows(book)
-    return ArchiveResult(book.path, client)
+    _record_calls(ledger, calls)
+    decide_course_rows(ledger)
+    return ArchiveResult(ledger.path, client)
 
 
-def _record_calls(book: Ledger, calls: Mapping[str, int]) -> None:
+def _record_calls(ledger: Ledger, calls: Mapping[str, int]) -> None:
     if calls:
-        book.append(CallsMade(dict(calls)))
+        ledger.append(CallsMade(dict(calls)))
 
 
 @contextmanager
-def _noting_progress(book: Ledger, ledger: str | os.PathLike[str]) -> Iterator[None]:
+def _noting_progress(ledger: Ledger, name: str | os.PathLike[str]) -> Iterator[None]:
     """Note on whatever stops a job how far it got and what to type next.
 
     The note is the last line of the traceback; it is logged too, and an error of this library
@@ -175,11 +189,11 @@ def _noting_progress(book: Ledger, ledger: str | os.PathLike[str]) -> Iterator[N
         yield
     except BaseException as error:
         if isinstance(error, LmsArchiveError):
-            error.ledger = book.path
+            error.ledger = ledger.path
         with suppress(LedgerError):  # what went wrong first is what is reported
             if isinstance(error, RunStoppedError):
-                error.counts = counts_in(book.path)
-            note = f"{_progress(book)}; nothing is lost; resume({os.fspath(ledger)!r}, client)"
+                error.counts = counts_in(ledger.path)
+            note = f"{_progress(ledger)}; nothing is lost; resume({os.fspath(name)!r}, client)"
             log.warning("stopped: %s", note)
             add_note = getattr(error, "add_note", None)  # every exception's from Python 3.11 on
             if add_note is not None:
@@ -187,27 +201,27 @@ def _noting_progress(book: Ledger, ledger: str | os.PathLike[str]) -> Iterator[N
         raise
 
 
-def _progress(book: Ledger) -> str:
+def _progress(ledger: Ledger) -> str:
     """Return how far a job got, of the rows that the plan sends."""
-    kinds = book.sent_counts()
+    kinds = ledger.sent_counts()
     total, unknown = sum(kinds.values()), kinds.get("unknown", 0)
     done = total - unknown - kinds.get(None, 0)
     text = f"{done:,} of {total:,} done"
     return f"{text}, {unknown:,} unknown" if unknown else text
 
 
-def _ledger_of(digest: str, place: Path, ledger: str | os.PathLike[str]) -> Ledger:
+def _ledger_of(digest: str, path: Path, name: str | os.PathLike[str]) -> Ledger:
     """Open the ledger that is there already.
 
     Raises:
         LedgerError: it is another plan's; the text says how far that one got.
     """
-    book = Ledger.open(place)
-    if book.meta("digest") == digest:
-        return book
-    book.close()
-    error = LedgerError(f"{ledger}: {_advice_on(read_status(place), str(ledger))}")
-    error.ledger = place
+    ledger = Ledger.open(path)
+    if ledger.meta("digest") == digest:
+        return ledger
+    ledger.close()
+    error = LedgerError(f"{name}: {_advice_on(read_status(path), str(name))}")
+    error.ledger = path
     raise error
 
 
@@ -220,9 +234,9 @@ def _advice_on(status: JobStatus, ledger: str) -> str:
             f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
             f"another ledger; ArchiveResult({ledger!r}) shows that job"
         )
-    settled, rows = status.settled, status.rows
+    done, rows = status.decided, status.rows
     return (
-        f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
-        f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
+        f"holds an unfinished job of another plan: {done:,} of {counted(rows, rows, 'row')} "
+        f"done ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
         "name another ledger"
     )

@@ -46,7 +46,7 @@ class ArchivePlan(PlanData, Table):
         calls: the calls that `apply` will make, by operation; polls of jobs not counted.
         duration: about how long that takes, at half a second a call.
         read_at: the platform's time (UTC) when the reading began.
-        selection: the rows asked for.
+        selection: the rows requested.
         digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
     """
 
@@ -59,7 +59,7 @@ class ArchivePlan(PlanData, Table):
 
     @classmethod
     def of(cls, plan: PlanData, selection: Selection) -> ArchivePlan:
-        """Return the plan for the rows asked for."""
+        """Return the plan for the rows requested."""
         return cls(**asdict(plan, recurse=False), selection=selection)
 
     @property
@@ -69,7 +69,7 @@ class ArchivePlan(PlanData, Table):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows asked for, to archive, skipped; and chunks."""
+        """Rows requested, to archive, skipped; and chunks."""
         return {
             "rows": len(self.selection),
             "to_archive": sum(len(chunk) for chunk in self.chunks),

@@ -94,7 +94,7 @@ class ArchiveResult(Table):
 
     @property
     def unknown(self) -> Outcomes:
-        """Rows that are not settled yet: `resume` looks again."""
+        """Rows that are not decided yet: `resume` looks again."""
         return Outcomes(self.ledger, "unknown")
 
     @property

@@ -32,7 +32,7 @@ from lms_archive.archive.rendering import (
 )
 from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow, Skip
+from lms_archive.archive.values.outcomes import AS_REQUESTED, Outcome, PendingRow, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
@@ -355,7 +355,7 @@ def _differences(outcome: Outcome) -> str | None:
     courses = (
         f"course {course.course_id}: {course.status.replace('_', ' ')}"
         for course in outcome.courses
-        if course.status not in AS_ASKED
+        if course.status not in AS_REQUESTED
     )
     return "; ".join([*outcome.differences, *courses]) or None
 

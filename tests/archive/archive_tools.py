@@ -8,7 +8,7 @@ from typing import Any
 
 from lms_archive import ArchiveJob, ArchivePlan, Outcome
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.values.events import Settled
+from lms_archive.archive.values.events import Decided
 
 MakeCsv = Callable[[str | bytes], Path]
 
@@ -40,8 +40,8 @@ def begin(
 ) -> Ledger:
     """Begin a ledger of a plan, or of a job's rows, in which some have an outcome already."""
     plan = plan_of(plan) if isinstance(plan, ArchiveJob) else plan
-    settled = tuple(outcomes)
-    events = [Settled(outcomes=settled)] if settled else []
+    rows = tuple(outcomes)
+    events = [Decided(outcomes=rows)] if rows else []
     return Ledger.create(path, plan, plan.selection, digest=plan.digest, events=events)
 
 

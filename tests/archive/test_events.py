@@ -23,23 +23,23 @@ from lms_archive.errors import JobTimeoutError
 
 
 def test_events_tell_each_step_in_order(stage: Stage) -> None:
-    """Sending, submitted and settled for the canary and each chunk; then finished."""
+    """Sending, submitted and decided for the canary and each chunk; then finished."""
     stage.load(6, 3)
     told: list[RunEvent] = []
     stage.apply(on_event=told.append)
     kinds = [one.kind for one in told if one.kind != "waiting"]
-    assert kinds[:4] == ["started", "sending", "submitted", "settled"]
+    assert kinds[:4] == ["started", "sending", "submitted", "decided"]
     assert kinds[-1] == "finished"
     assert Counter(kinds) == {
-        "started": 1, "sending": 3, "submitted": 3, "settled": 3, "finished": 1,
+        "started": 1, "sending": 3, "submitted": 3, "decided": 3, "finished": 1,
     }  # fmt: skip
     assert [one.rows for one in told if one.kind == "sending"] == [1, 5, 3]
-    for kind in ("sending", "submitted", "settled"):
+    for kind in ("sending", "submitted", "decided"):
         assert [one.target for one in told if one.kind == kind] == ["C1", "C1", "C2"]
-    settled = [one for one in told if one.kind == "settled"]
-    assert [one.settled for one in settled] == [1, 6, 9]
-    assert [one.outcomes for one in settled] == [{"archived": n} for n in (1, 5, 3)]
-    assert (told[-1].settled, told[-1].total) == (9, 9)
+    decided = [one for one in told if one.kind == "decided"]
+    assert [one.decided for one in decided] == [1, 6, 9]
+    assert [one.outcomes for one in decided] == [{"archived": n} for n in (1, 5, 3)]
+    assert (told[-1].decided, told[-1].total) == (9, 9)
     assert (told[-1].chunks_sent, told[-1].chunks) == (2, 2)
     assert told[-1].calls_left is None
 
@@ -50,9 +50,9 @@ def test_an_event_is_in_the_ledger_before_it_is_told(stage: Stage) -> None:
     seen: list[bool] = []
 
     def look(event: RunEvent) -> None:
-        if event.kind == "settled":
+        if event.kind == "decided":
             counts = ArchiveResult(stage.ledger).counts
-            seen.append(sum(counts.values()) == event.settled)
+            seen.append(sum(counts.values()) == event.decided)
 
     stage.apply(on_event=look)
     assert seen == [True, True]
@@ -83,7 +83,7 @@ def test_what_a_listener_raises_stops_the_job_and_loses_nothing(stage: Stage) ->
 
 
 def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
-    """`stopped` with the reason; `resume` begins with what is settled already."""
+    """`stopped` with the reason; `resume` begins with what is decided already."""
     stage.load(5)
     stage.line.once(
         lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
@@ -93,11 +93,11 @@ def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
         stage.apply(on_event=told.append)
     assert told[-1].kind == "stopped"
     assert (told[-1].reason or "").startswith("JobTimeoutError: background job")
-    assert told[-1].settled == 1
+    assert told[-1].decided == 1
     stage.end_jobs()
     told.clear()
     stage.check(resume(stage.ledger, stage.client, on_event=told.append), archived=5)
-    assert [(one.kind, one.settled) for one in told][-2:] == [("settled", 5), ("finished", 5)]
+    assert [(one.kind, one.decided) for one in told][-2:] == [("decided", 5), ("finished", 5)]
 
 
 def test_waits_are_told_with_their_reason_and_not_kept(

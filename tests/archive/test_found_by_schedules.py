@@ -20,7 +20,9 @@ def _lag(stage: Stage, when: str, seconds: int = 40) -> None:
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_a_carried_course_whose_record_lags_is_told_as_archived(stage: Stage, mode: str) -> None:
+def test_a_course_of_a_plan_whose_record_lags_is_reported_as_archived(
+    stage: Stage, mode: str
+) -> None:
     """The plan's record is there, the course's is not yet: it is looked for once more."""
     load_plans(stage, {50: [1, 2]})
     _lag(stage, "NEW.course_id = 2")
@@ -36,7 +38,7 @@ def test_a_course_archived_lately_holds_its_plan_back(stage: Stage) -> None:
     plan(stage, 50, mode="re-enroll").apply(stage.client, ledger=stage.ledger)
     second = plan(stage, 60, mode="re-enroll")
     assert second.counts["to_archive"] == 0
-    assert {one.code for one in second.skipped} == {"archived_lately"}
+    assert {one.code for one in second.skipped} == {"archived_recently"}
     assert "archived in course 2 on 2026-03-01" in second.skipped[0].reason
 
 
@@ -95,7 +97,7 @@ def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(stage: 
         planned.apply(stage.client, ledger=stage.ledger)
     result = resume(stage.ledger, stage.client, canary=0)
     told = {(one.row["user_id"], one.code) for one in result.outcomes if one.row.get("course_id")}
-    assert told == {(1001, "carried_along"), (1002, "carried_along")}
+    assert told == {(1001, "archived_with_learning_plan"), (1002, "archived_with_learning_plan")}
 
 
 def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(stage: Stage) -> None:

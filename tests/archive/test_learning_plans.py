@@ -136,13 +136,13 @@ def test_a_mixed_result_as_tables(stage: Stage, make_csv: MakeCsv) -> None:
     assert again.counts["skipped"] == 4
 
 
-def test_a_carried_course_row_names_the_line(stage: Stage, make_csv: MakeCsv) -> None:
-    """A course row of a user whose plan goes too is carried along; that of another is not."""
+def test_a_course_row_archived_with_a_plan_names_the_line(stage: Stage, make_csv: MakeCsv) -> None:
+    """A course row of a user whose plan is archived is archived with it; that of another is not."""
     load_plans(stage, {50: [1, 2]})
     path = make_csv("course_id,learning_plan_id,user_id\n1,,1001\n,50,1001\n2,,1002\n")
     planned = from_csv(path).plan(stage.client)
     told = {one.line: (one.code, one.reason) for one in planned.skipped}
-    assert told[2][0] == "carried_along"
+    assert told[2][0] == "archived_with_learning_plan"
     assert "line 3" in told[2][1]
     assert "P50" in told[2][1]
     assert told[4][0] == "in_learning_plan"
@@ -207,7 +207,7 @@ def test_a_plan_that_cannot_be_told(
 
 
 def test_a_plan_without_courses(stage: Stage) -> None:
-    """Nothing is carried along, and the plan's own enrollments are archived."""
+    """No course is archived, and the plan's own enrollments are archived."""
     load_plans(stage, {50: [1]})
     stage.sandbox.change_learning_plan(50, courses=[])
     planned = plan(stage, 50)
@@ -229,7 +229,7 @@ def test_max_affected_counts_the_courses(stage: Stage) -> None:
 
 
 def test_notifications_are_foretold(stage: Stage) -> None:
-    """The warning counts one event an enrollment, carried ones included: as many as were set."""
+    """The warning counts one event an enrollment, courses of plans too: as many as were set."""
     load_plans(stage, {50: [1, 2]}, users=4)
     planned = plan(stage, 50)
     assert any("up to 12 events" in text for text in planned.warnings)
@@ -339,7 +339,7 @@ def test_a_saved_plan_of_plans_is_the_same(stage: Stage) -> None:
 
 
 def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
-    """The dry run counts what is carried along, and says what a plan's record will not hold."""
+    """The dry run counts courses of plans, and says what a plan's record will not hold."""
     load_plans(stage, {50: [1, 2]})
     text = str(plan(stage, 50, reset_tracking=True))
     assert "3 enrollments in 1 learning plan of" in text

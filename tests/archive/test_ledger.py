@@ -26,7 +26,7 @@ from virtual_time import Exchange, Stage
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, redact, resume
 from lms_archive.archive.ledger import Ledger, lock
 from lms_archive.archive.ledger.schema import TABLES
-from lms_archive.archive.values.events import CallsMade, Noted, Sending, Settled
+from lms_archive.archive.values.events import CallsMade, Decided, Noted, Sending
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.errors import LedgerError
 
@@ -265,7 +265,7 @@ def test_one_process_at_a_time(book: Path) -> None:
         child.send_signal(signal.SIGKILL)
         child.wait()
         with Ledger.open(book) as again:
-            assert [event.codes for event in again.events(Settled)] == [{0: "changed"}]
+            assert [event.codes for event in again.events(Decided)] == [{0: "changed"}]
 
 
 def test_not_even_this_process_opens_it_twice(stage: Stage) -> None:
@@ -521,7 +521,7 @@ def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             ledger.append(CallsMade(Interrupting()))
         ledger.append(Noted("after"))
-    assert _states(book) == ["settled", "note"]
+    assert _states(book) == ["decided", "note"]
 
 
 # A copy

@@ -23,6 +23,7 @@ from lms_archive.archive.values.events import (
     EVENT_TYPES,
     CallsMade,
     ContractChecked,
+    Decided,
     Event,
     HandPicked,
     JobEnded,
@@ -36,7 +37,6 @@ from lms_archive.archive.values.events import (
     Resumed,
     RunStarted,
     Sending,
-    Settled,
     Submitted,
     UnexpectedRecords,
     Warned,
@@ -111,7 +111,7 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
         for row, (_, kept) in zip(job.selection, jobs, strict=True):
             made = [Outcome.of(row, one["code"], one["reason"], **_more(one)) for one in kept]
             for outcome in made:
-                book.append(Settled(outcomes=((row.index, outcome),)))
+                book.append(Decided(outcomes=((row.index, outcome),)))
             expected += made[-1:]
     result = ArchiveResult(path)
     assert list(result.outcomes) == expected
@@ -126,7 +126,7 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     open_ = len(pending) + result.counts["unknown"]
     assert result.is_finished == (open_ == 0)
     status = read_status(path)
-    assert (status.rows, status.settled) == (len(jobs), len(jobs) - open_)
+    assert (status.rows, status.decided) == (len(jobs), len(jobs) - open_)
 
 
 def _more(outcome: dict[str, Any]) -> dict[str, Any]:
@@ -182,12 +182,12 @@ def test_events_are_the_same_again(tmp_path: Path) -> None:
         Outcome.of(row, code, "")
         for row, code in zip(rows, ("not_seen", "refused", "archived"), strict=True)
     )
-    settled = [
+    decided = [
         ReadBack(chunk_id="c1", outcomes=((2, not_seen), (0, refused))),
         Refused(chunk_id="c2", reason="PUT /x: 400", outcomes=((1, refused),)),
-        Settled(outcomes=((2, archived),)),
+        Decided(outcomes=((2, archived),)),
     ]
-    events = [*EVENTS, *settled]
+    events = [*EVENTS, *decided]
     assert {type(event) for event in events} == set(EVENT_TYPES.values())
     path = tmp_path / "a.sqlite"
     with begin(path, job) as book:
@@ -197,7 +197,7 @@ def test_events_are_the_same_again(tmp_path: Path) -> None:
         assert list(book.events()) == events
     with Ledger.open(path) as book:
         assert list(book.events()) == events
-        assert list(book.events(Sending, Settled)) == [events[5], events[-1]]
+        assert list(book.events(Sending, Decided)) == [events[5], events[-1]]
     assert read_events(path, RunStarted) == [EVENTS[3], EVENTS[4]]
     with closing(sqlite3.connect(path)) as database:
         query = "SELECT DISTINCT typeof(recorded_at), length(recorded_at) FROM events"

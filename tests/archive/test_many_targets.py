@@ -13,7 +13,7 @@ from plan_tools import UNENROLL, done
 from virtual_time import Exchange, Stage, VirtualTime
 
 from lms_archive import ArchiveJob, ArchivePlan, Client, Limits
-from lms_archive.archive.target.many import read_active
+from lms_archive.archive.target.many import read_active_together
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.sandbox import Foreign, Sandbox
 from lms_archive.wire import Response
@@ -352,7 +352,7 @@ def test_no_address_is_too_long(stage: Stage) -> None:
 def read(client: Client, wanted: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
     """The users that are found, by course."""
     targets = {PlannedTarget(kind="course", target_id=one): two for one, two in wanted.items()}
-    found = read_active(client, targets)
+    found = read_active_together(client, targets)
     return {course: sorted(users) for (_, course), users in found.items()}
 
 

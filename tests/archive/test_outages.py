@@ -137,7 +137,7 @@ REFUSALS = {
 @pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("body", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refusal_with_status_200_is_read_back(stage: Stage, body: bytes, done: bool) -> None:  # noqa: FBT001
-    """A 200 that holds a refusal settles nothing: what the platform did is read, and counts."""
+    """A 200 that holds a refusal decides nothing: what the platform did is read, and counts."""
     plan, line = _plan(stage, "unenroll"), stage.line
 
     class Refusing:

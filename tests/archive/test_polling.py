@@ -253,7 +253,7 @@ def _hang_but(stage: Stage, user: int) -> None:
 
 @pytest.mark.parametrize("again", [False, True], ids=["archived", "enrolled again"])
 def test_enrolled_again_while_the_job_is_open(stage: Stage, *, again: bool) -> None:
-    """Who was archived and is enrolled again may be taken by the job too: not settled yet."""
+    """Who was archived and is enrolled again may be taken by the job too: not decided yet."""
     stage.load(4)
     planned = stage.plan()
     stage.line.once(_of_many, lambda: _hang_but(stage, 1002), after=True)

@@ -238,7 +238,7 @@ def test_without_an_archived_list_nothing_is_sent_trusted_or_not(
 
 
 def test_a_plans_courses_need_their_archived_list_too(stage: Stage) -> None:
-    """What is carried along is read back there."""
+    """What is archived with a plan is read back there."""
     load_plans(stage, {50: [1]})
     stage.line.before.append(no_swagger)
     planned = plan_of(stage, 50)

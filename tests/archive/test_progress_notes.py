@@ -128,7 +128,7 @@ def test_what_a_listener_raises_has_the_note(stage: Stage) -> None:
     """An exception of the user's own code passes through with the note."""
     stage.load(3)
     with pytest.raises(ZeroDivisionError) as caught:
-        stage.apply(on_event=lambda event: 1 // (event.kind != "settled"))
+        stage.apply(on_event=lambda event: 1 // (event.kind != "decided"))
     assert _last_line(caught.value) == _note(stage, "1 of 3 done")
 
 
@@ -216,7 +216,7 @@ def test_a_second_run_with_an_unfinished_ledger(stage: Stage, after_writes: int)
         stage.apply(second)
     text = str(caught.value)
     assert "holds an unfinished job of another plan" in text
-    assert f"{after_writes} of 4 rows settled" in text
+    assert f"{after_writes} of 4 rows done" in text
     assert f"To finish that one: resume({str(stage.ledger)!r}, client)" in text
     stage.check(resume(stage.ledger, stage.client), archived=4)
 

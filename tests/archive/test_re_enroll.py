@@ -143,7 +143,7 @@ def test_who_was_archived_lately_is_not_again(stage: Stage) -> None:
     first = _again(stage).apply(stage.client, ledger=stage.ledger)
     again = _again(stage)
     assert again.counts["to_archive"] == 0
-    assert {one.code for one in again.skipped} == {"archived_lately"}
+    assert {one.code for one in again.skipped} == {"archived_recently"}
     record = next(iter(first.records))
     at = f"{record.archiving.archived_at:%Y-%m-%d %H:%M:%S}"
     assert f"archived in C1 on {at} UTC already, less than 30 days ago" in again.skipped[0].reason
@@ -158,7 +158,7 @@ def test_skip_archived_within_any_time_means_ever(stage: Stage, within: timedelt
     stage.apply(_again(stage))
     stage.time.sleep(86_400 * 4_000)
     planned = _again(stage, skip_archived_within=within)
-    assert {one.code for one in planned.skipped} == {"archived_lately"}
+    assert {one.code for one in planned.skipped} == {"archived_recently"}
     assert planned.counts["to_archive"] == 0
 
 
@@ -226,7 +226,7 @@ def test_a_new_ledger_while_the_archived_list_lags(stage: Stage, kind: str) -> N
     stage.time.sleep(5)
     second = plan(stage, *targets, mode="re-enroll", **where)
     assert second.counts["to_archive"] == 0
-    assert {one.code for one in second.skipped} == {"archived_lately"}
+    assert {one.code for one in second.skipped} == {"archived_recently"}
     assert "plan again in a few minutes" in second.skipped[-1].reason
     stage.time.sleep(60)
     third = plan(stage, *targets, mode="re-enroll", **where)

@@ -52,7 +52,7 @@ def test_exactly_the_rows_that_a_job_left_are_failed(stage: Stage, kind: str) ->
     assert left == ({1004, 1007} if kind == "job_partial" else {1006, 1007, 1008, 1009})
     stage.check(result, archived=9 - len(left), failed=len(left))
     assert {one.user for one in result.failed} == left
-    assert {one.code for one in result.failed} == {"still_active"}
+    assert {one.code for one in result.failed} == {"not_archived"}
 
 
 def test_failed_rows_are_valid_input_again(stage: Stage) -> None:
@@ -144,9 +144,9 @@ def test_filters_that_the_platform_ignores_change_nothing(stage: Stage) -> None:
     assert {one.user: one.code for one in result.outcomes} == {
         1001: "archived",
         1002: "archived",
-        1003: "still_active",
+        1003: "not_archived",
         1004: "archived",
-        1005: "still_active",
+        1005: "not_archived",
     }
 
 
@@ -166,7 +166,7 @@ def test_a_record_beside_an_enrollment_that_stays_is_still_enrolled(stage: Stage
         1002: "archived",
         1003: "still_enrolled",
         1004: "archived",
-        1005: "still_active",
+        1005: "not_archived",
     }
     assert [one.user for one in result.incomplete] == [1003]
 
@@ -185,8 +185,8 @@ def test_the_identity_is_the_date_not_the_user_alone(stage: Stage) -> None:
         stage.apply(plan)
     result = resume(stage.ledger, stage.client)
     assert {one.user: one.code for one in result.failed} == {
-        1003: "still_active",
-        1005: "still_active",
+        1003: "not_archived",
+        1005: "not_archived",
     }
 
 
@@ -231,7 +231,7 @@ def test_an_answer_that_says_nothing_is_read_back_all_the_same(stage: Stage) -> 
     stage.sandbox.faults.add("status", status=204, method="PUT", after=2)
     result = stage.apply()
     stage.check(result, archived=6, failed=2)
-    assert {one.code for one in result.failed} == {"still_active"}
+    assert {one.code for one in result.failed} == {"not_archived"}
 
 
 def test_chunks_beside_a_job_that_was_given_up_have_their_outcomes(stage: Stage) -> None:

@@ -319,7 +319,7 @@ def test_rows_that_need_attention_come_first(stage: Stage) -> None:
     assert result.counts == {"archived": 40, "skipped": 0, "failed": 10, "unknown": 0}
     assert found.lines[1:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
     codes, attention, _ = found.tables
-    assert codes[1:] == [["40", "archived", "archived"], ["10", "failed", "still_active"]]
+    assert codes[1:] == [["40", "archived", "archived"], ["10", "failed", "not_archived"]]
     assert {row[0] for row in attention[1:]} == {"failed"}
 
 

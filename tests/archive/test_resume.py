@@ -164,7 +164,7 @@ def test_an_unfinished_ledger_of_another_plan(stage: Stage) -> None:
     with pytest.raises(LedgerError) as caught:
         stage.apply(stage.plan(2))
     assert str(caught.value) == (
-        f"{stage.ledger}: holds an unfinished job of another plan: 1 of 4 rows settled "
+        f"{stage.ledger}: holds an unfinished job of another plan: 1 of 4 rows done "
         "(1 archived, 0 skipped, 0 failed, 0 unknown). To finish that one: "
         f"resume({str(stage.ledger)!r}, client). For this plan, name another ledger"
     )
@@ -215,7 +215,7 @@ def test_resume_keeps_a_ceiling_too(stage: Stage) -> None:
 
 
 def test_a_job_that_does_not_end_is_unknown_until_it_has(stage: Stage) -> None:
-    """JobTimeoutError; nothing more goes to any target; a later resume settles it."""
+    """JobTimeoutError; nothing more goes to any target; a later resume decides it."""
     stage.load(5, 4)
     plan = stage.plan()
     stage.line.once(_of_many, stage.hang_jobs, after=True)

@@ -97,20 +97,20 @@ def test_each_candidate_is_kept_or_skipped_once(
     rows = [one.row for some in kept.values() for one in some]
     assert sorted(rows + [one.row for one in rules.skips]) == list(range(len(asked)))
     sent = {(target.key, one.user_id) for target, some in kept.items() for one in some}
-    carried = [
+    with_plan = [
         (course, user)
         for (kind, plan), user in sent
         if kind == "learning_plan"
         for course in plans[plan]
     ]
     courses = [(number, user) for (kind, number), user in sent if kind == "course"]
-    assert not set(carried) & set(courses)
+    assert not set(with_plan) & set(courses)
     if on_shared == "skip":
-        assert len(carried) == len(set(carried))
+        assert len(with_plan) == len(set(with_plan))
     if mode == "unenroll":
         assert not {course for course, _ in courses} & set().union(*plans.values())
     elif on_shared == "allow":
-        assert {one.code for one in rules.skips} <= {"carried_along"}
+        assert {one.code for one in rules.skips} <= {"archived_with_learning_plan"}
 
 
 @given(asked=asked_of, plans=holding, mode=st.sampled_from(["unenroll", "re-enroll"]))
@@ -129,12 +129,12 @@ def test_fail_raises_or_skips_nothing_as_shared(
         assert others == skipped
 
 
-def test_a_carried_row_names_the_first_that_carries_it() -> None:
+def test_a_course_row_names_the_first_plan_that_archives_it() -> None:
     """The words say the line of the plan's row and the plan."""
     asked = [("course", 1, 7), ("learning_plan", 5, 7), ("course", 1, 8)]
     kept, skipped, _ = _apply(asked, {5: [1]}, _terms("re-enroll"))
     assert kept == {("learning_plan", 5): [7], ("course", 1): [8]}
-    assert skipped == {0: ("carried_along", "archived with P5 by line 3")}
+    assert skipped == {0: ("archived_with_learning_plan", "archived with P5 by line 3")}
 
 
 def test_a_chain_of_plans_in_re_enroll() -> None:

@@ -146,7 +146,7 @@ def test_after_a_failed_canary_resume_takes_a_new_one(stage: Stage) -> None:
     result = resume(stage.ledger, stage.client)
     stage.check(result, archived=4, failed=1)
     assert [users for _, users in stage.writes] == [[1001], [1002], [1003, 1004, 1005]]
-    assert [one.code for one in result.failed] == ["still_active"]
+    assert [one.code for one in result.failed] == ["not_archived"]
 
 
 def test_a_refused_canary_stops_the_job(stage: Stage) -> None:

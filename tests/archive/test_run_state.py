@@ -14,6 +14,7 @@ from lms_archive.archive.running.queues import OpenQueues
 from lms_archive.archive.running.state import RunState
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.events import (
+    Decided,
     Event,
     JobEnded,
     NotSent,
@@ -22,7 +23,6 @@ from lms_archive.archive.values.events import (
     Resumed,
     RunStarted,
     Sending,
-    Settled,
     Submitted,
 )
 
@@ -104,7 +104,7 @@ def test_rows_are_sent_again_in_their_order() -> None:
     ):
         state.apply(event)
     assert [[m.row for m in members] for _, members in queue.pending] == [[1], [2], [3]]
-    assert (state.settled, state.unsent, state.tries[0], state.tries[1]) == (1, 7, 2, 2)
+    assert (state.decided, state.unsent, state.tries[0], state.tries[1]) == (1, 7, 2, 2)
 
 
 def test_a_later_run_takes_up_what_is_not_final() -> None:
@@ -114,11 +114,11 @@ def test_a_later_run_takes_up_what_is_not_final() -> None:
         _sending("c1", 0, 1, 2),
         Submitted("c1", "a"),
         JobEnded("c1", "a"),
-        ReadBack(chunk_id="c1", codes={0: "archived", 1: "not_seen", 2: "still_active"}),
-        Settled(chunk_id="c2", codes={3: "unreadable"}),
+        ReadBack(chunk_id="c1", codes={0: "archived", 1: "not_seen", 2: "not_archived"}),
+        Decided(chunk_id="c2", codes={3: "unreadable"}),
         _sending("o1", 6, 7),
     )
-    assert (state.settled, state.unsettled) == (2, {1, 3})
+    assert (state.decided, state.undecided) == (2, {1, 3})
     state.apply(Resumed())
     queue, other = state.queues[COURSE.key], state.queues[OTHER.key]
     assert [[m.row for m in one.members] for one in queue.in_flight] == [[1]]
@@ -165,5 +165,5 @@ def test_queues_are_reached_in_their_order_and_stay_until_they_are_done() -> Non
     assert next(iter(queues)) is first
     assert queues.reached() == [first]
     assert [queue for queue in queues if queue is not first] == [second, third]
-    state.apply(Settled(chunk_id="p1", codes={4: "changed", 5: "changed"}))
+    state.apply(Decided(chunk_id="p1", codes={4: "changed", 5: "changed"}))
     assert queues.reached() == [first, third]

@@ -86,7 +86,7 @@ def test_allow_behind_a_plan_that_shares_nothing(staged: Callable[[Reading], Sta
     planned = plan(stage, 70, 50, on_shared="allow")
     result = planned.apply(stage.client, ledger=stage.ledger)
     check(stage, result, archived=3, failed=3)
-    assert {one.code for one in result.failed} == {"still_active"}
+    assert {one.code for one in result.failed} == {"not_archived"}
     for one in result.failed:
         assert {course.status for course in one.courses} == {"not_archived"}
 

@@ -31,7 +31,7 @@ class Asked:
 
 def _stops_at(kind: str, reason: str | None, stop: Asked) -> Callable[[RunEvent], None]:
     def listen(event: RunEvent) -> None:
-        if event.kind == kind and reason in (None, event.reason) and event.settled > 0:
+        if event.kind == kind and reason in (None, event.reason) and event.decided > 0:
             stop.ask()
 
     return listen
@@ -46,7 +46,7 @@ def test_a_job_that_is_waited_for_is_left_to_resume(stage: Stage) -> None:
 
     def listen(event: RunEvent) -> None:
         told.append(event)
-        if event.kind == "waiting" and event.settled == 1:
+        if event.kind == "waiting" and event.decided == 1:
             stop.ask()
             asked_at.append(stage.time.passed)
 
@@ -67,7 +67,7 @@ def test_no_write_follows_the_request(stage: Stage) -> None:
     stage.load(6)
     stop = Asked()
     with pytest.raises(StopRequestedError):
-        stage.apply(stop=stop, on_event=_stops_at("settled", None, stop))
+        stage.apply(stop=stop, on_event=_stops_at("decided", None, stop))
     assert len(stage.writes) == 1
     stage.check(resume(stage.ledger, stage.client), archived=6)
 
@@ -95,7 +95,7 @@ def test_every_wait_ends(stage: Stage, reason: str) -> None:
     stop, begun = Asked(), list[float]()
 
     def listen(event: RunEvent) -> None:
-        if event.kind == "waiting" and event.reason == reason and event.settled:
+        if event.kind == "waiting" and event.reason == reason and event.decided:
             stop.ask()
             begun.append(stage.time.passed)
 

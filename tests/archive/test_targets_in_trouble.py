@@ -267,7 +267,7 @@ def test_a_course_of_a_learning_plan_that_is_deleted(stage: Stage, mode: str) ->
 
 
 def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(stage: Stage) -> None:
-    """Until each course is read the rows are unknown, and resume settles them."""
+    """Until each course is read the rows are unknown, and resume decides them."""
     load_plans(stage, {50: [1, 2], 60: [3]})
     planned = plan(stage, 50, 60)
     garbled = _answering(stage, "/courses/3/enrollments/archived", 200, b"{]")

@@ -7,9 +7,10 @@ import pytest
 from attrs import evolve
 
 from lms_archive import Outcome, RunStoppedError
-from lms_archive.archive.running.queues import Submission
-from lms_archive.archive.running.readback import Finding
-from lms_archive.archive.running.verdict import SENDS, canary_failed, change, chunk_failed, verdict
+from lms_archive.archive.running.failures import canary_failed, chunk_failed
+from lms_archive.archive.running.finding import Finding
+from lms_archive.archive.running.submission import Submission
+from lms_archive.archive.running.verdict import SENDS, change, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CODES
 from lms_archive.errors import CanaryFailedError
@@ -97,8 +98,8 @@ def test_what_is_read_decides_whatever_was_answered(
 @pytest.mark.parametrize(
     ("state", "tries", "code"),
     [
-        ({}, 1, "still_active"),
-        ({"job_id": "h"}, 1, "still_active"),
+        ({}, 1, "not_archived"),
+        ({"job_id": "h"}, 1, "not_archived"),
         ({"problem": "job h has not ended"}, 1, "job_not_ended"),
         ({"problem": "job h has not ended", "in_doubt": True}, 1, "job_not_ended"),
         ({"in_doubt": True}, 1, None),
@@ -167,8 +168,8 @@ def test_when_a_canary_has_failed() -> None:
 def test_when_a_first_chunk_has_failed() -> None:
     """Only where nothing at all of it was archived."""
     assert chunk_failed([]) is None
-    assert chunk_failed([_outcome("still_active"), _outcome("archived")]) is None
-    error = chunk_failed([_outcome("still_active")] * 3)
+    assert chunk_failed([_outcome("not_archived"), _outcome("archived")]) is None
+    error = chunk_failed([_outcome("not_archived")] * 3)
     assert error is not None
     assert error.seen == ("because",)
 

@@ -44,7 +44,7 @@ def test_a_job_that_is_not_finished_says_so(stage: Stage, plan: ArchivePlan) -> 
     """Rows without an outcome are in the repr, and so are unknown ones."""
 
     def interrupt(event: Any) -> None:
-        if event.kind == "settled":
+        if event.kind == "decided":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -25,7 +25,7 @@ from crash.shared_time import SharedTime
 from lms_archive import ArchiveJob, Client, Limits, PasswordGrant, resume
 from lms_archive.archive.ledger import Ledger, store
 from lms_archive.archive.running.jobs import InFlight
-from lms_archive.archive.running.queues import Submission
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.values.events import Event, JobEnded, Sending, type_of
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire.transport import RequestsTransport, Response

@@ -61,15 +61,15 @@ class Scenario:
 
     @property
     def due(self) -> set[Key]:
-        """Every enrollment that is to be archived, those that a plan carries along too."""
+        """Every enrollment that is to be archived, those that a plan archives too."""
         found: set[Key] = {(*target, row["user_id"]) for row in self.rows for target in _of(row)}
-        carried = {
+        with_plan = {
             ("course_id", course, user)
             for column, target, user in found
             if column == "learning_plan_id"
             for course in self.held[target]
         }
-        return found | carried
+        return found | with_plan
 
     @property
     def enrolled(self) -> set[Key]:

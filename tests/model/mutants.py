@@ -22,15 +22,16 @@ from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.planning import matching, planner, rules
 from lms_archive.archive.running import (
     batches,
+    failures,
+    finding,
     jobs,
     plan_courses,
     plan_guard,
-    readback,
     reconcile,
     run,
-    select_all,
     state,
-    submission,
+    submitter,
+    surplus,
     verdict,
 )
 from lms_archive.archive.values.events import Event, JobEnded, NotSent, Refused, Sending, Submitted
@@ -113,7 +114,7 @@ def _gives(value: Any) -> Function:
 def _settling(settle: Function) -> Function:
     """Return a replacement that does this instead of settling a lost answer."""
 
-    def not_accepted(original: Function, self: submission.Submitter, *args: Any) -> Any:
+    def not_accepted(original: Function, self: submitter.Submitter, *args: Any) -> Any:
         with broken(jobs.InFlight, "settle", settle):
             return original(self, *args)
 
@@ -151,7 +152,7 @@ def _dated_record(original: Function, member: Any, records: Sequence[Any], *, go
     return original(member, records, gone=gone)
 
 
-def _any_enrollment(_: Function, self: readback.Finding) -> bool:
+def _any_enrollment(_: Function, self: finding.Finding) -> bool:
     return self.active is not None
 
 
@@ -211,7 +212,7 @@ def _by_the_jobs_word(original: Function, found: Any, sending: Any, **options: A
 
 
 def _without_doubt(
-    original: Function, self: submission.Submitter, lane: Any, sending: Any, error: ApiError
+    original: Function, self: submitter.Submitter, lane: Any, sending: Any, error: ApiError
 ) -> Any:
     error.in_doubt = False
     return original(self, lane, sending, error)
@@ -239,7 +240,7 @@ def _older_jobs_forgotten(original: Function, self: jobs.Jobs, *, older: bool = 
 
 
 def _read_beside_the_job(
-    original: Function, self: submission.Submitter, queue: Any, count: Any
+    original: Function, self: submitter.Submitter, queue: Any, count: Any
 ) -> Any:
     outcomes = original(self, queue, count)
     _end(self, queue.in_flight)
@@ -248,7 +249,7 @@ def _read_beside_the_job(
 
 def _slow_is_ended(original: Function, self: jobs.Jobs, submissions: Any) -> Any:
     ended = original(self, submissions)
-    return [one if one.is_gone else evolve(one, problem=None) for one in ended]
+    return [evolve(one, problem=None) if isinstance(one, JobEnded) else one for one in ended]
 
 
 def _no_second_look(original: Function, *args: Any) -> Any:
@@ -259,7 +260,7 @@ def _others_unseen(original: Function, *args: Any) -> Any:
     return evolve(original(*args), others=())
 
 
-def _archived_lately(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
+def _everyone_again(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
     return rows
 
 
@@ -272,7 +273,9 @@ def _as_a_read(original: Function, *args: Any, **options: Any) -> Any:
     return original(*args, **{**options, "is_write": False})
 
 
-def _nothing_carried(original: Function, self: rules.Rules, target: Any, rows: Any, _: Any) -> Any:
+def _nothing_with_plan(
+    original: Function, self: rules.Rules, target: Any, rows: Any, _: Any
+) -> Any:
     return original(self, target, rows, {})
 
 
@@ -301,17 +304,17 @@ MUTANTS = tuple(
     Mutant(name, apply)
     for name, apply in {
         "sends again without waiting": _method(
-            submission.Submitter, "_not_accepted", _settling(_no_wait)
+            submitter.Submitter, "_not_accepted", _settling(_no_wait)
         ),
         "polls without settling": _method(
-            submission.Submitter, "_not_accepted", _settling(_no_sleep)
+            submitter.Submitter, "_not_accepted", _settling(_no_sleep)
         ),
         "settles, but does not wait for quiet": _method(
-            submission.Submitter, "_not_accepted", _settling(_no_quiet)
+            submitter.Submitter, "_not_accepted", _settling(_no_quiet)
         ),
-        "matches a record by its user only": _function(readback, "own_records", _any_record),
+        "matches a record by its user only": _function(finding, "own_records", _any_record),
         "takes the active enrollment by its user only": _getter(
-            readback.Finding, "still", _any_enrollment
+            finding.Finding, "still_active", _any_enrollment
         ),
         "commits `sending` after the call": _sends_first,
         "does not commit `sending` at all": _method(Ledger, "append", _never_sending),
@@ -330,11 +333,11 @@ MUTANTS = tuple(
         ),
         "does not drop who was enrolled again": _function(verdict, "change", _any_date),
         "does not look for the record of who is gone": _method(
-            reconcile.Reconciler, "settle_changed", _no_record_looked_for
+            reconcile.Reconciler, "decide_changed", _no_record_looked_for
         ),
         "takes the job's word": _function(verdict, "verdict", _by_the_jobs_word),
         "takes a lost answer for a refusal": _method(
-            submission.Submitter, "_not_accepted", _without_doubt
+            submitter.Submitter, "_not_accepted", _without_doubt
         ),
         "does not take up what an earlier run left under way": _method(
             run.Run, "_finish_earlier_run", _nothing_in_flight
@@ -349,47 +352,45 @@ MUTANTS = tuple(
             jobs.Jobs, "wait_for_quiet", _older_jobs_forgotten
         ),
         "reads beside a job that is at work": _method(
-            submission.Submitter, "submit", _read_beside_the_job
+            submitter.Submitter, "submit", _read_beside_the_job
         ),
         "forgets a job that has left the listing": _method(jobs.Jobs, "_read_job", _gives(None)),
         "takes a job that is too slow for one that has ended": _method(
             jobs.Jobs, "poll", _slow_is_ended
         ),
-        "does not look for a record that lags": _getter(readback.Finding, "settled", _ALWAYS),
-        "does not look again for a carried course": _function(
+        "does not look for a record that lags": _getter(finding.Finding, "is_conclusive", _ALWAYS),
+        "does not read a course of a plan again": _function(
             plan_courses, "_read_course", _no_second_look
         ),
-        "says nothing of what nobody asked for": _function(
-            readback, "make_finding", _others_unseen
-        ),
-        "archives again in re-enroll who was archived lately": _function(
-            planner, "_without_archived_lately", _archived_lately
+        "says nothing of what nobody asked for": _function(finding, "make_finding", _others_unseen),
+        "archives again in re-enroll who was archived recently": _function(
+            planner, "_without_archived_recently", _everyone_again
         ),
         "plans a row twice": _method(matching.Match, "members", _each_row_by_itself),
         "repeats a write as it repeats a read": _function(session, "with_retry", _as_a_read),
-        "sends what a plan carries along by itself too": _method(
-            rules.Rules, "_course_rows", _nothing_carried
+        "sends course rows that a plan archives too": _method(
+            rules.Rules, "_course_rows", _nothing_with_plan
         ),
-        "counts an unknown row as settled permanently": _method(
+        "counts an unknown row as decided permanently": _method(
             state.RunState, "_reopen_unknown", _gives(None)
         ),
         "takes a dated record for an undated enrollment": _function(
-            readback, "own_records", _dated_record
+            finding, "own_records", _dated_record
         ),
         "sends a call for all though others are there": _function(
-            select_all, "is_everything", _ALWAYS
+            batches, "is_everything", _ALWAYS
         ),
         "does not look whom a call for all took too": _function(
-            select_all, "unnamed_records", _gives(())
+            surplus, "unnamed_records", _gives(())
         ),
         "lets one target stop the others": _function(
-            readback,
+            failures,
             "concerns_target",
             _gives(False),  # noqa: FBT003  the value
         ),
         "does not watch a learning plan": _function(plan_guard, "changes_of", _gives(([], False))),
-        "leaves carried rows as they were planned": _function(
-            plan_courses, "settle_course_rows", _gives(None)
+        "leaves course rows of a plan as they were planned": _function(
+            plan_courses, "decide_course_rows", _gives(None)
         ),
     }.items()
 )

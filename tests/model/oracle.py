@@ -145,7 +145,7 @@ def judge(  # noqa: C901  one question after the other
     found = Verdict()
     asked = {row.meant for row in schedule.rows if row.meant is not None}
     warned = any(one.warned for one in askings)
-    carried = {
+    with_plan = {
         ("course", course, user)
         for kind, plan, user in asked
         if kind == "learning_plan"
@@ -163,7 +163,7 @@ def judge(  # noqa: C901  one question after the other
             first = key in start.active and one.date == start.active[key]
             anew = one.date in theirs[key]
             # A learning plan takes along whatever stands in its courses.
-            if (first and key in asked) or ((first or anew) and key in carried):
+            if (first and key in asked) or ((first or anew) and key in with_plan):
                 continue
             if warned and one.plan is not None and key[1] in grown(deeds, one.plan):
                 found.raced += 1  # put into the plan while the job ran, which is told
@@ -265,7 +265,11 @@ def _unfit(  # noqa: PLR0911  one rule after the other
         return {"undated"}
     if schedule.mode == "unenroll" and kind == "course":
         if any(target in held for held in before.plans.values()):
-            return {"in_learning_plan", "carried_along", "not_carried"}
+            return {
+                "in_learning_plan",
+                "archived_with_learning_plan",
+                "not_archived_with_learning_plan",
+            }
     elif schedule.mode == "unenroll" and _shares(before.plans, target, schedule.on_shared):
         return {"shared"}
     return set()
@@ -277,13 +281,13 @@ def _maybe(schedule: Schedule, before: Truth, key: Key, fit: Collection[Key]) ->
     codes = set()
     plans = [p for (k, p, u) in fit if k == "learning_plan" and u == user]
     if kind == "course" and any(target in before.plans[plan] for plan in plans):
-        codes |= {"carried_along", "not_carried"}
+        codes |= {"archived_with_learning_plan", "not_archived_with_learning_plan"}
     if kind == "learning_plan" and len(plans) > 1 and _shares(before.plans, target):
         codes.add("shared")
     along = before.plans[target] if kind == "learning_plan" else ()
     targets = [key, *(("course", course, user) for course in along)]
     if schedule.mode == "re-enroll" and any(before.records.get(one) for one in targets):
-        codes.add("archived_lately")
+        codes.add("archived_recently")
     return codes
 
 

@@ -9,7 +9,7 @@ from lms_archive import Outcome
 
 __all__ = ["wrong_reports"]
 
-LATE = ("carried_along", "not_carried")
+LATE = ("archived_with_learning_plan", "not_archived_with_learning_plan")
 
 
 def wrong_reports(
@@ -61,7 +61,7 @@ def _row(
             return  # it was sent, and nobody can see any more what became of it
     if one.kind == "skipped" and one.code in codes:
         if one.code in LATE and key is not None:
-            yield from _carried_row(asking, now, acted, key, one.code)
+            yield from _row_with_plan(asking, now, acted, key, one.code)
         return
     if must or key is None:
         yield f"must have been skipped as {' or '.join(sorted(codes))}"
@@ -154,7 +154,7 @@ def _archived(
 def _course(
     schedule: Schedule, asking: Asking, now: Truth, key: Key, became: str, number: int | None
 ) -> Iterator[str]:
-    """What became of a course that was carried along."""
+    """What became of a course that was archived with a plan."""
     before = {one.number for one in asking.before.records.get(key, ())}
     records = [one for one in now.records.get(key, ()) if one.number not in before]
     at = now.active.get(key, "none")
@@ -175,11 +175,13 @@ def _course(
         yield f"course {key[1]} is told as {became}, active since {at}, records {records}"
 
 
-def _carried_row(asking: Asking, now: Truth, acted: set[Key], key: Key, code: str) -> Iterator[str]:
+def _row_with_plan(
+    asking: Asking, now: Truth, acted: set[Key], key: Key, code: str
+) -> Iterator[str]:
     """A course row that went along with a plan's row, or did not."""
     before = {one.number for one in asking.before.records.get(key, ())}
     records = [one for one in now.records.get(key, ()) if one.number not in before]
-    if code == "carried_along" and not records and key not in acted:
+    if code == "archived_with_learning_plan" and not records and key not in acted:
         yield "there is no record"
-    if code == "not_carried" and any(asking.made(one) for one in records):
+    if code == "not_archived_with_learning_plan" and any(asking.made(one) for one in records):
         yield f"record {records[0].number} was made along"

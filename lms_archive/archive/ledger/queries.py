@@ -62,18 +62,18 @@ class JobStatus:
 
     @property
     def rows(self) -> int:
-        """All rows asked for."""
+        """All rows requested."""
         return sum(self.counts.values()) + self.pending
 
     @property
-    def settled(self) -> int:
+    def decided(self) -> int:
         """Rows that have their final outcome."""
         return self.rows - self.pending - self.counts["unknown"]
 
     @property
     def is_finished(self) -> bool:
         """Whether every row has its final outcome: `resume` would do nothing."""
-        return self.settled == self.rows
+        return self.decided == self.rows
 
 
 def read_status(path: Path) -> JobStatus:

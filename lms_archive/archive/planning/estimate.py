@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from math import ceil
-from types import MappingProxyType
-from typing import Final
 
-from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, Look
+from attrs import evolve, frozen
+
+from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, ReadBackPattern
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
-from lms_archive.archive.target.many import SharedList, batches
+from lms_archive.archive.target.many import split_into_batches
+from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.throttle import HOUR
 
 __all__ = [
-    "PLAN_CHECK_INTERVAL",
     "affected",
     "duration_of",
     "estimate_calls",
@@ -30,7 +30,6 @@ __all__ = [
 _SECONDS_A_CALL = 0.5
 _WORTH_A_CALL = 10
 """By how many calls an estimate may be wrong before a call is spent to know better."""
-_NOTHING: Final[Mapping[tuple[str, int], int]] = MappingProxyType({})
 
 
 def affected(chunks: Sequence[Chunk]) -> int:
@@ -43,12 +42,13 @@ def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dic
 
     Where much depends on whether the platform's filter of users works, one call finds that out.
     """
-    calls = _calls_of(chunks, terms, client)
+    estimate = _Estimate(chunks, terms, client, {})
+    calls = estimate.count()
     targets = {chunk.target.key: chunk for chunk in chunks}
     unfiltered: dict[tuple[str, int], int] = {}
     for kind in sorted({kind for kind, _ in targets}):
         of_kind = {key: chunk for key, chunk in targets.items() if key[0] == kind}
-        at_most = _calls_of(chunks, terms, client, dict.fromkeys(of_kind, 0))
+        at_most = evolve(estimate, unfiltered=dict.fromkeys(of_kind, 0)).count()
         if sum(at_most.values()) <= sum(calls.values()) + _WORTH_A_CALL:
             continue
         largest = max(of_kind.values(), key=lambda chunk: chunk.target.listed)
@@ -57,106 +57,107 @@ def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dic
                 (key, TargetLists(client, chunk.target).archived_total(chunk.members[0].user_id))
                 for key, chunk in of_kind.items()
             )
-    return _calls_of(chunks, terms, client, unfiltered) if unfiltered else calls
+    return evolve(estimate, unfiltered=unfiltered).count() if unfiltered else calls
 
 
-def _calls_of(
-    chunks: Sequence[Chunk],
-    terms: Terms,
-    client: Client,
-    unfiltered: Mapping[tuple[str, int], int] = _NOTHING,
-) -> dict[str, int]:
-    """Count the calls.
+@frozen
+class _Estimate:
+    """Counts the calls of `apply`.
 
-    *unfiltered* are the targets of which each reading reads the whole lists, because the platform
-    ignores the filter of users; each with the number of its archived enrollments.
+    Attributes:
+        chunks: what is sent.
+        terms: what is done with each row.
+        client: the platform.
+        unfiltered: the targets of which each reading reads the whole lists, because the platform
+            ignores the filter of users; each with the number of its archived enrollments.
     """
-    if not chunks:
-        return {}
-    calls = Counter({"list_jobs": 1})
-    kinds = {chunk.target.kind for chunk in chunks}
-    kinds |= {"course" for chunk in chunks if chunk.target.courses}
-    calls.update(f"archived_{kind}_enrollments" for kind in kinds)  # seen once before the first
-    keys = list(dict.fromkeys(chunk.target.key for chunk in chunks))
-    has_one_row = len(chunks[0]) == 1  # then another target's first chunk is sent alone too
-    proven = keys[: 1 + has_one_row]
-    later = [chunk for chunk in chunks if chunk.target.key not in proven]
-    are_listed = terms.mode is ArchiveMode.RE_ENROLL  # who has left is not
-    shared = _count_shared(calls, later, client, unfiltered, are_listed=are_listed)
-    for place, (key, group) in enumerate(groupby(chunks, key=lambda chunk: chunk.target.key)):
-        part, second = list(group), has_one_row and place == 1
-        look = Look(place == 0, second, unfiltered.get(key), alone=key not in shared)
-        calls.update(FORMS[part[0].form].count(part, terms, client.limits, look))
-    if _throttled(calls.total(), client):
-        _count_slow(calls, chunks, terms, client, unfiltered)
-    return {name: number for name, number in calls.items() if number}
 
+    chunks: Sequence[Chunk]
+    terms: Terms
+    client: Client
+    unfiltered: Mapping[tuple[str, int], int]
 
-def _count_shared(
-    calls: Counter[str],
-    chunks: Sequence[Chunk],
-    client: Client,
-    unfiltered: Mapping[tuple[str, int], int],
-    *,
-    are_listed: bool,
-) -> set[tuple[str, int]]:
-    """Count the calls that read the active lists of small targets together; return these targets.
+    def count(self) -> dict[str, int]:
+        """Count the calls, by operation."""
+        chunks, limits = self.chunks, self.client.limits
+        if not chunks:
+            return {}
+        calls = Counter({"list_jobs": 1})
+        kinds = {chunk.target.kind for chunk in chunks}
+        kinds |= {"course" for chunk in chunks if chunk.target.courses}
+        calls.update(f"archived_{kind}_enrollments" for kind in kinds)  # read before the first
+        keys = list(dict.fromkeys(chunk.target.key for chunk in chunks))
+        has_one_row = len(chunks[0]) == 1  # then another target's first chunk is sent alone too
+        proven = keys[: 1 + has_one_row]
+        later = [chunk for chunk in chunks if chunk.target.key not in proven]
+        are_listed = self.terms.mode is ArchiveMode.RE_ENROLL  # who has left is not
+        shared = self._count_shared(calls, later, are_listed=are_listed)
+        groups = groupby(chunks, key=lambda chunk: chunk.target.key)
+        for position, (key, group) in enumerate(groups):
+            part, second = list(group), has_one_row and position == 1
+            history, alone = self.unfiltered.get(key), key not in shared
+            pattern = ReadBackPattern(position == 0, second, history, alone)
+            calls.update(FORMS[part[0].form].count(part, self.terms, limits, pattern))
+        if _throttled(calls.total(), self.client):
+            self._count_slow(calls)
+        return {name: number for name, number in calls.items() if number}
 
-    A run does that before they are sent, if their readings are too old, and after they were sent.
+    def _count_shared(
+        self, calls: Counter[str], chunks: Sequence[Chunk], *, are_listed: bool
+    ) -> set[tuple[str, int]]:
+        """Count the calls that read the active lists of small targets together.
 
-    *are_listed* says whether the users of the chunks are still in the lists.
-    """
-    shared: set[tuple[str, int]] = set()
-    users: dict[PlannedTarget, list[int]] = {}
-    for chunk in chunks:
-        if chunk.form == "hand_picked" and chunk.target.key not in unfiltered:
-            users.setdefault(chunk.target, []).extend(member.user_id for member in chunk.members)
-    size = client.limits.page_size
-    for kind in sorted({target.kind for target in users}):
-        if not SharedList(client, kind).filters_users:
-            continue
-        of_kind = {target: ids for target, ids in users.items() if target.kind == kind}
-        for batch in batches(of_kind, size):
-            items = sum(len(users[target]) for target in batch) if are_listed else 0
-            calls[f"all_{kind}_enrollments"] += max(ceil(items / size), 1)
-            shared |= {target.key for target in batch}
-    return shared
+        Return these targets. A run reads them before they are sent, if their readings are too
+        old, and after they were sent. *are_listed* says whether the users of the chunks are still
+        in the lists.
+        """
+        shared: set[tuple[str, int]] = set()
+        users: dict[PlannedTarget, list[int]] = {}
+        for chunk in chunks:
+            if chunk.form == "hand_picked" and chunk.target.key not in self.unfiltered:
+                user_ids = (member.user_id for member in chunk.members)
+                users.setdefault(chunk.target, []).extend(user_ids)
+        size = self.client.limits.page_size
+        for kind in sorted({target.kind for target in users}):
+            if not SharedList(self.client, kind).filters_users:
+                continue
+            of_kind = {target: ids for target, ids in users.items() if target.kind == kind}
+            for batch in split_into_batches(of_kind, size):
+                items = sum(len(users[target]) for target in batch) if are_listed else 0
+                calls[f"all_{kind}_enrollments"] += max(ceil(items / size), 1)
+                shared |= {target.key for target in batch}
+        return shared
+
+    def _count_slow(self, calls: Counter[str]) -> None:
+        """Add the calls of a job that the hourly limit slows down.
+
+        Enrollments whose reading has become too old are read again, and a learning plan is checked
+        every minute.
+        """
+        session, limits, chunks = self.client.session, self.client.limits, self.chunks
+        hourly, left = session.settings.calls_per_hour or 0, session.calls_left or 0
+        total, in_time = calls.total(), min(left, int(limits.freshness * hourly / HOUR))
+        late = 0
+        for _ in range(3):  # what is read again takes time too
+            late = max(len(chunks) - len(chunks) * in_time // (total + late), 0)
+        if self.terms.mode is ArchiveMode.UNENROLL:
+            aged = [c for c in chunks[len(chunks) - late :] if c.form == "hand_picked"]
+            shared = self._count_shared(calls, aged, are_listed=True)
+            for chunk in aged:
+                pages = ceil(len(chunk) / limits.page_size)
+                calls[f"{chunk.target.kind}_enrollments"] += (
+                    chunk.target.key not in shared and pages
+                )
+        plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
+        # A chunk is three calls or so.
+        checks = int(len(plans) * min(3 * HOUR / hourly / PLAN_CHECK_INTERVAL, 1))
+        calls["get_learning_plan"] += checks
+        calls["learning_plan_courses"] += checks
 
 
 def _throttled(total: int, client: Client) -> bool:
     left = client.session.calls_left
     return left is not None and total > left
-
-
-def _count_slow(
-    calls: Counter[str],
-    chunks: Sequence[Chunk],
-    terms: Terms,
-    client: Client,
-    unfiltered: Mapping[tuple[str, int], int],
-) -> None:
-    """Add the calls of a job that the hourly limit slows down.
-
-    Enrollments whose reading has become too old are read again, and a learning plan is checked
-    every minute.
-    """
-    hourly, left = client.session.settings.calls_per_hour or 0, client.session.calls_left or 0
-    total, in_time = calls.total(), min(left, int(client.limits.freshness * hourly / HOUR))
-    late = 0
-    for _ in range(3):  # what is read again takes time too
-        late = max(len(chunks) - len(chunks) * in_time // (total + late), 0)
-    if terms.mode is ArchiveMode.UNENROLL:
-        aged = [c for c in chunks[len(chunks) - late :] if c.form == "hand_picked"]
-        shared = _count_shared(calls, aged, client, unfiltered, are_listed=True)
-        for chunk in aged:
-            pages = ceil(len(chunk) / client.limits.page_size)
-            calls[f"{chunk.target.kind}_enrollments"] += chunk.target.key not in shared and pages
-    plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
-    looks = int(
-        len(plans) * min(3 * HOUR / hourly / PLAN_CHECK_INTERVAL, 1)
-    )  # a chunk is three calls or so
-    calls["get_learning_plan"] += looks
-    calls["learning_plan_courses"] += looks
 
 
 def duration_of(calls: Mapping[str, int], jobs: int, client: Client) -> timedelta:

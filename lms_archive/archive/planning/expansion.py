@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from lms_archive.archive.planning.matching import Person, resolve_excluded
+from lms_archive.archive.planning.exclusion import resolve_excluded
+from lms_archive.archive.planning.matching import Person
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
     UnresolvedTarget,
@@ -24,14 +25,14 @@ from lms_archive.archive.selection import (
     Target,
     TargetKind,
 )
-from lms_archive.archive.target.many import SharedList
+from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError
 
 __all__ = ["expand"]
 
 _USER = ("user_id", "username")
-Places = tuple[TargetKind, tuple[Target, ...] | None]
+Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
 
 
@@ -77,12 +78,13 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
     target = _resolved(draft, part.target)
     inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
     people = _people_in(draft.snapshots[target.key])
-    left_alone = _excluded_ids(draft, part.exclude, people, str(target), "enrolled")
+    names = [(person.user_id, person.username) for person in people if person.user_id is not None]
+    excluded = _excluded_ids(draft, part.exclude, names, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
     builder = RowsBuilder((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
     for person in people:
-        if person.user_id not in left_alone and (inactive is None or person.user_id in inactive):
+        if person.user_id not in excluded and (inactive is None or person.user_id in inactive):
             builder.add((key, person.user_id, person.username), None, part.target, person.user_id)
     rows = builder.rows()
     if not len(rows):
@@ -101,9 +103,10 @@ class _People:
 def _people(draft: Draft, part: Everywhere) -> _People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
-        people = [_User(user_id, name) for user_id, name in inactive.items()]
-        left = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
-        return _People({key: name for key, name in inactive.items() if key not in left})
+        excluded = _excluded_ids(
+            draft, part.exclude, inactive.items(), "inactive users", "inactive"
+        )
+        return _People({key: name for key, name in inactive.items() if key not in excluded})
     names = [user for user in part.users if isinstance(user, str)]
     ids = resolve_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
@@ -113,14 +116,6 @@ def _people(draft: Draft, part: Everywhere) -> _People:
         elif user in ids:
             names_by_id[ids[user]] = user
     return _People(names_by_id, [name for name in names if name not in ids])
-
-
-@frozen
-class _User:
-    """A user of the platform, to be compared with `exclude`."""
-
-    user_id: int
-    username: str | None
 
 
 def _users(count: int) -> str:
@@ -145,7 +140,7 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
 def _excluded_ids(
     draft: Draft,
     exclude: Collection[int | str],
-    people: Sequence[Person | _User],
+    people: Iterable[tuple[int, str | None]],
     where: str,
     state: str,
 ) -> set[int]:
@@ -155,20 +150,20 @@ def _excluded_ids(
         InvalidInputError: a name differs little from that of a selected user.
     """
     try:
-        left_alone, notes = resolve_excluded(
+        excluded, notes = resolve_excluded(
             exclude, people, lambda names: resolve_usernames(draft.client, names), state=state
         )
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
     draft.warnings += (f"{where}: {text}" for text in notes)
-    return left_alone
+    return excluded
 
 
 def _read_everywhere(
     draft: Draft, parts: Iterable[tuple[Everywhere, _People]]
-) -> dict[Places, list[Snapshot]]:
-    """Read the enrollments of all these users, once for all parts that look in the same places."""
-    users: dict[Places, dict[int, None]] = {}
+) -> dict[Scope, list[Snapshot]]:
+    """Read the enrollments of all these users, once for all parts with the same scope."""
+    users: dict[Scope, dict[int, None]] = {}
     for part, people in parts:
         users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(people.names))
     return {
@@ -192,13 +187,13 @@ def _read_users(
             for target in sorted(read, key=lambda target: target.target_id):
                 yield draft.keep(target, read[target], frozenset(user_ids))
             return
-    places = (
+    searched = (
         list_targets(draft.client, kind)
         if targets is None
         else [_resolved(draft, target) for target in targets]
     )
-    read_there = dict(read_targets(draft, dict.fromkeys(places, user_ids)))
-    for target in places:
+    read_there = dict(read_targets(draft, dict.fromkeys(searched, user_ids)))
+    for target in searched:
         snapshot = read_there[target]
         if not isinstance(snapshot, NotFoundError):
             yield snapshot

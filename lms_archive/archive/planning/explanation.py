@@ -24,7 +24,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 def explain(draft: Draft, selection: Selection) -> None:
     """Replace the skips of rows without an enrollment by skips that say why there is none."""
-    places: dict[PlannedTarget, list[int]] = defaultdict(list)
+    numbers_in: dict[PlannedTarget, list[int]] = defaultdict(list)
     keys: dict[int, UserKey] = {}
     for number, skip in enumerate(draft.skips):
         if not skip.is_unexplained:
@@ -32,12 +32,12 @@ def explain(draft: Draft, selection: Selection) -> None:
         row = selection[skip.row]
         target = draft.resolved[row.target] if row.target else None
         if isinstance(target, PlannedTarget) and row.user is not None:
-            places[draft.snapshots[target.key].target].append(number)
+            numbers_in[draft.snapshots[target.key].target].append(number)
             keys[number] = row.user
     names = {key for key in keys.values() if isinstance(key, str)}
     ids = resolve_usernames(draft.client, names) if names else {}
     users = _Users(draft.client, {})
-    for target, numbers in places.items():
+    for target, numbers in numbers_in.items():
         user_ids = {number: _user_id(keys[number], ids) for number in numbers}
         wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)

@@ -23,14 +23,21 @@ from lms_archive.client import Client
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["FORMS", "PLAN_CHECK_INTERVAL", "SELECT_ALL", "HandPicked", "Look", "SelectAll"]
+__all__ = [
+    "FORMS",
+    "PLAN_CHECK_INTERVAL",
+    "SELECT_ALL",
+    "HandPickedForm",
+    "ReadBackPattern",
+    "SelectAllForm",
+]
 
 PLAN_CHECK_INTERVAL: Final = 60.0
-"""Seconds between two looks at a learning plan while its chunks are sent."""
+"""Seconds between two checks of a learning plan while its chunks are sent."""
 
 
 @frozen
-class Look:
+class ReadBackPattern:
     """How a target is read back.
 
     Attributes:
@@ -50,7 +57,7 @@ class Look:
 
 
 @frozen
-class HandPicked:
+class HandPickedForm:
     """A call that names each user, up to `Limits.hand_picked` of them."""
 
     name: Form = "hand_picked"
@@ -64,31 +71,31 @@ class HandPicked:
         return limits.hand_picked
 
     def count(
-        self, part: Sequence[Chunk], terms: Terms, limits: Limits, look: Look
+        self, part: Sequence[Chunk], terms: Terms, limits: Limits, pattern: ReadBackPattern
     ) -> Counter[str]:
         """Count the calls of one target."""
         calls: Counter[str] = Counter()
         target, size, first_chunk = part[0].target, limits.page_size, len(part[0])
         again = terms.mode is ArchiveMode.RE_ENROLL
-        alone = [first_chunk] if look.second else []
-        if look.first:
+        alone = [first_chunk] if pattern.second else []
+        if pattern.first:
             alone = [1, first_chunk - 1] if first_chunk > 1 else [1]
         sent = [*(alone or [first_chunk]), *(len(chunk) for chunk in part[1:])]
         readings, done = [*alone, sum(sent) - sum(alone)], 0
 
         def pages(users: int, listed: int) -> int:
             """Count the pages of these users, or of the whole list where the filter is ignored."""
-            return ceil(users / size) if look.history is None else max(ceil(listed / size), 1)
+            return ceil(users / size) if pattern.history is None else max(ceil(listed / size), 1)
 
         for number in filter(None, readings):
             done += number
             calls[f"archived_{target.kind}_enrollments"] += pages(
-                number, (look.history or 0) + done
+                number, (pattern.history or 0) + done
             )
             stay = target.listed if again else max(target.listed - done, 1)
-            # Who re-enrolls is asked for by user; who leaves, or who is left, whichever is less.
-            walked = pages(number, stay) if again else ceil(stay / size)
-            calls[f"{target.kind}_enrollments"] += look.alone and min(pages(number, stay), walked)
+            # Who re-enrolls is read by user; who leaves, or who is left, whichever is less.
+            whole = pages(number, stay) if again else ceil(stay / size)
+            calls[f"{target.kind}_enrollments"] += pattern.alone and min(pages(number, stay), whole)
         calls[f"archive_{target.kind}_enrollments"] += len(sent)
         if again:
             calls[f"{target.kind}_enrollments"] += sum(
@@ -100,7 +107,7 @@ class HandPicked:
 
 
 @frozen
-class SelectAll:
+class SelectAllForm:
     """A call that archives all enrollments, up to `Limits.select_all`; it is repeated for more."""
 
     name: Form = "select_all"
@@ -142,21 +149,21 @@ class SelectAll:
         part: Sequence[Chunk],
         terms: Terms,  # noqa: ARG002  never in re-enroll
         limits: Limits,
-        look: Look,
+        pattern: ReadBackPattern,
     ) -> Counter[str]:
         """Count the calls of one target, round after round."""
         (chunk,), calls, size = part, Counter[str](), limits.page_size
         kind = chunk.target.kind
-        calls[f"archive_{kind}_enrollments"] += look.first
-        records = readings = active = int(look.first)
-        left, new = len(chunk) - look.first, int(look.first)
+        calls[f"archive_{kind}_enrollments"] += pattern.first
+        records = readings = active = int(pattern.first)
+        left, new = len(chunk) - pattern.first, int(pattern.first)
         while left > 1:
             calls[self.operation(kind)] += 1
             after = max(left - limits.select_all, 0)
             # Before each round all that is active is read, to see that it is what was planned.
             active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
             # After it, all that is new is read, to see that nobody else was taken; where more
-            # rounds follow, who is left is asked for by user, and all is looked at once more.
+            # rounds follow, who is left is read by user, and all is looked at once more.
             new += left - after
             records += ceil(new / size)
             records += ceil(after / size) + (ceil(new / size) if after else 0)
@@ -172,17 +179,17 @@ class SelectAll:
         return calls
 
 
-SELECT_ALL: Final = SelectAll()
-FORMS: Final[Mapping[Form, HandPicked | SelectAll]] = MappingProxyType(
-    {"hand_picked": HandPicked(), "select_all": SELECT_ALL}
+SELECT_ALL: Final = SelectAllForm()
+FORMS: Final[Mapping[Form, HandPickedForm | SelectAllForm]] = MappingProxyType(
+    {"hand_picked": HandPickedForm(), "select_all": SELECT_ALL}
 )
 """The forms by the name that a chunk keeps."""
 
 
 def _count_plan(calls: Counter[str], readings: int, part: Sequence[Chunk], limits: Limits) -> None:
-    """Count what a learning plan's courses cost, and the looks at whether it was changed."""
+    """Count what a learning plan's courses cost, and the checks whether it was changed."""
     for name in ("archived_course_enrollments", "course_enrollments"):
         calls[name] += readings * len(part[0].target.courses)
-    looks = 2 + int(len(part) * limits.first_poll // PLAN_CHECK_INTERVAL)
-    calls["get_learning_plan"] += looks
-    calls["learning_plan_courses"] += looks
+    checks = 2 + int(len(part) * limits.first_poll // PLAN_CHECK_INTERVAL)
+    calls["get_learning_plan"] += checks
+    calls["learning_plan_courses"] += checks

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.selection import Rows, UserKey, comparable_name
+from lms_archive.archive.selection import Rows, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Skip
-from lms_archive.errors import InvalidInputError
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Match", "Person", "RequestedRows", "merge_requested", "resolve_excluded"]
+__all__ = ["Match", "Person", "RequestedRows", "merge_requested"]
 
 Person = Active | UnreadableItem[Active]
 """An enrollment that was read, or one that cannot be archived because of a value in it."""
 
-_SHOWN = 5
 _LEARNER = EnrollmentLevel.LEARNER
 _NOT_ARCHIVABLE: Final = {
     EnrollmentStatus.WAITING: "is on the waiting list",
@@ -61,7 +57,7 @@ class Match:
         terms: what is done with each row.
         items: the enrollments, one for a user.
         find: finds the ids of usernames, where the list does not have them.
-        where: describes the place of a row, such as "line 4".
+        where: describes the position of a row, such as "line 4".
         unreadable: the enrollments in which a value cannot be read: they are not archived.
         skips: the rows for which nothing is archived, filled by `members`.
     """
@@ -129,16 +125,16 @@ class Match:
 
 
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
-    """Return the rows at these places, in input order.
+    """Return the rows with these indexes, in input order.
 
     Args:
-        parts: how many rows are before each part, the part, and the places in it.
+        parts: how many rows are before each part, the part, and the indexes in it.
     """
     merged = [
         RequestedRows(
-            [offset + place for place in places] if offset else places, part.users_at(places)
+            [offset + index for index in indexes] if offset else indexes, part.users_at(indexes)
         )
-        for offset, part, places in parts
+        for offset, part, indexes in parts
     ]
     if len(merged) == 1:
         return merged[0]
@@ -209,104 +205,3 @@ def _staff(level: str | None) -> str:
     if level is None:
         return "has no level on the platform, so it may be a tutor's"
     return f"is {'an' if level[:1] in 'aeiou' else 'a'} {level}, not a learner"
-
-
-def resolve_excluded(
-    exclude: Collection[int | str],
-    items: Sequence[Any],
-    find: Callable[[Collection[str]], Mapping[str, int]],
-    *,
-    state: str,
-) -> tuple[set[int], list[str]]:
-    """Return the ids of the excluded users, and a note for the plan.
-
-    Names match exactly, except for spaces around them. Where the list has no usernames, they are
-    looked up.
-
-    Args:
-        exclude: ids and usernames.
-        items: the users who would be archived otherwise, each with `user_id` and `username`.
-        find: finds the ids of usernames.
-        state: what these users have in common, such as "enrolled".
-
-    Raises:
-        InvalidInputError: a name matches no user, but differs little from that of one.
-    """
-    if not exclude:
-        return set(), []
-    people = [(item.user_id, item.username) for item in items if item.user_id is not None]
-    enrolled = {user_id for user_id, _ in people}
-    named: dict[str, set[int]] = defaultdict(set)
-    for user_id, username in people:
-        if username is not None:
-            named[username.strip()].add(user_id)
-    if any(username is None for _, username in people):
-        names = {name for name in exclude if isinstance(name, str)} - named.keys()
-        for name, user_id in find(names).items():
-            named[name].add(user_id)
-    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
-    nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
-    _check_spelling(nobody, named, state)
-    _check_kinds(exclude, nobody, enrolled, named)
-    count = len(meant) - len(nobody)
-    text = f"{count:,} user{'s' * (count != 1)} excluded"
-    if all(isinstance(key, int) for key in exclude):
-        text += ", all given as ids"
-    if nobody:
-        shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
-        ellipsis = ", ..." if shown[_SHOWN:] else ""
-        text += "; in exclude, but not among them: "
-        text += ", ".join(shown[:_SHOWN]) + ellipsis
-    return set().union(*meant.values()), [text]
-
-
-_INSIDE: Final = re.compile(r"""[,;|"'\t\r\n]+""")
-"""What separates the names in a text that holds several, or surrounds one."""
-
-
-def _check_spelling(nobody: Iterable[int | str], names: Iterable[str], state: str) -> None:
-    """Refuse a name that nearly matches a selected user: it would exclude nobody."""
-    wrong = [name for name in nobody if isinstance(name, str)]
-    similar = {comparable_name(name): name for name in names} if wrong else {}
-    for name in sorted(wrong):
-        meant = similar.get(comparable_name(name))
-        if meant is not None:
-            raise InvalidInputError(
-                f"exclude names {name!a}, and {meant!a} is {state}: they differ only in case, "
-                "spaces, invisible characters or Unicode form. Give the name as it is on the "
-                "platform, or the user's id"
-            )
-        inside = [part for part in _INSIDE.split(name) if comparable_name(part) in similar]
-        if inside:
-            raise InvalidInputError(
-                f"exclude names {name!a}, and {similar[comparable_name(inside[0])]!a} is "
-                f"{state}: give each name as a text of its own, without quotes"
-            )
-
-
-def _check_kinds(
-    exclude: Collection[int | str],
-    nobody: Collection[int | str],
-    ids: Collection[int],
-    names: Collection[str],
-) -> None:
-    """Refuse ids that were given as texts, and usernames that were given as numbers.
-
-    A single one may be a coincidence. They are refused if more of them look like the other kind
-    than match an enrolled user as they are.
-    """
-    for kind in (str, int):
-        of_kind = [key for key in exclude if isinstance(key, kind)]
-        wrong = [key for key in nobody if key in of_kind and _id_or_name(key, ids, names)]
-        if len(wrong) > len(of_kind) - sum(key in nobody for key in of_kind):
-            first = min(wrong, key=repr)
-            raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
-
-
-def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
-    """Return a hint where a text is the id of a user, or a number is a username."""
-    if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
-        return " (it is the id of a user there: give ids as int)"
-    if isinstance(key, int) and str(key) in names:
-        return " (it is the username of a user there: give usernames as str)"
-    return ""

@@ -1,4 +1,4 @@
-"""Making a plan: who is where, as what, since when. Reads only."""
+"""Make a plan: which rows are sent, which are skipped, and why. Reads only."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def make_plan(
     skip_archived_within: timedelta,
     explained: bool = False,
 ) -> tuple[PlanData, Selection]:
-    """Read each target once; return what is sent, what is not and why, and the rows asked for.
+    """Read each target once; return what is sent, what is not and why, and the rows requested.
 
     Raises:
         InvalidInputError: a target of all enrollments does not exist, or `on_shared="fail"`.
@@ -89,14 +89,14 @@ def make_plan(
     draft = Draft(client, terms, resolve_targets(client, wanted), warnings=warnings)
     for rows in selection.rows:
         draft.warnings += (*rows.notes, *contradicted_terms(rows, terms))
-    asked_for, selection = selection, expand(draft, selection)
+    requested, selection = selection, expand(draft, selection)
     candidates = _candidates(draft, selection)
     sharing = _sharing(draft, list(candidates))
     candidates = {
         _with_courses(draft, target, sharing): members for target, members in candidates.items()
     }
     candidates = {
-        target: _without_archived_lately(draft, target, members, skip_archived_within)
+        target: _without_archived_recently(draft, target, members, skip_archived_within)
         for target, members in candidates.items()
     }
     rules = Rules(terms, sharing, on_shared, selection.where)
@@ -105,11 +105,11 @@ def make_plan(
     draft.warnings += rules.warnings
     everything = {
         resolved.key
-        for part in asked_for.parts
+        for part in requested.parts
         if isinstance(part, Everything) and part.form == "select_all"
         if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
-    chunks = tuple(_cut(draft, kept, everything))
+    chunks = tuple(_chunks(draft, kept, everything))
     if explained:
         explain(draft, selection)
     calls = estimate_calls(chunks, terms, client)
@@ -136,14 +136,14 @@ def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[
     for offset, part in selection.placed:
         for row, fault in part.faults.items():
             draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
-        for target, places in part.by_target():
+        for target, indexes in part.by_target():
             resolved = draft.resolved[target]
             if isinstance(resolved, UnresolvedTarget):
-                draft.skips += (Skip(offset + i, resolved.code, resolved.reason) for i in places)
+                draft.skips += (Skip(offset + i, resolved.code, resolved.reason) for i in indexes)
                 continue
             earlier = targets.get(resolved.key)
             targets[resolved.key] = resolved if earlier is None or earlier.code is None else earlier
-            merged[resolved.key].append((offset, part, places))
+            merged[resolved.key].append((offset, part, indexes))
     rows = {key: merge_requested(parts) for key, parts in merged.items()}
     members: dict[tuple[str, int], tuple[PlannedTarget, list[PlannedEnrollment]]] = {}
     for key, snapshot in _snapshots(draft, rows, targets):
@@ -202,19 +202,18 @@ def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> Plan
     """Add a learning plan's current data, which later changes are compared with."""
     if target.kind != "learning_plan":
         return target
-    plan, now = (
-        draft.client.learning_plans.get(target.target_id),
-        draft.client.session.platform_time(),
-    )
+    plan = draft.client.learning_plans.get(target.target_id)
+    now = draft.client.session.platform_time()
     draft.warnings += warn_recent_change(target, plan.updated_at, now)
-    for course in sharing.courses_of[target.target_id]:
+    courses = sharing.courses_of[target.target_id]
+    for course in courses:
         name = course.code or course.title or course.course_id
         draft.warnings += warn_instructor_led(f"course {name} of {target}", [course.type])
-    courses = tuple(course.course_id for course in sharing.courses_of[target.target_id])
-    return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=courses)
+    ids = tuple(course.course_id for course in courses)
+    return evolve(target, code=plan.code, title=plan.title, credits=plan.credits, courses=ids)
 
 
-def _without_archived_lately(
+def _without_archived_recently(
     draft: Draft,
     target: PlannedTarget,
     rows: list[PlannedEnrollment],
@@ -232,39 +231,38 @@ def _without_archived_lately(
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
     since = now - min(skip_archived_within, now - _EPOCH)  # `timedelta.max` means ever
-    for place in (target, *courses):
-        archived = TargetLists(draft.client, place).find_archived(ids, since=since)
+    for searched in (target, *courses):
+        archived = TargetLists(draft.client, searched).find_archived(ids, since=since)
         for user_id, records in archived.items():
             dates = (record.archiving.archived_at for record in records)
             at = max(date for date in dates if date is not None)
-            last.setdefault(user_id, (at, place))
-    lag = now - timedelta(seconds=LAG)
-    new = {
-        member.user_id for member in rows if member.enrolled_at and member.enrolled_at > lag
-    } - last.keys()
+            last.setdefault(user_id, (at, searched))
+    just_now = now - timedelta(seconds=LAG)
+    days = skip_archived_within.days
+    span = f"{days:,} days" if days else skip_archived_within
+    kept: list[PlannedEnrollment] = []
     for member in rows:
-        if member.user_id in new:
-            reason = f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now"
-            advice = "maybe by archiving that is not listed yet: plan again in a few minutes"
-            draft.skips.append(_lately(member, f"{reason}, {advice}"))
         if member.user_id in last:
-            at, place = last[member.user_id]
-            reason = f"archived in {place} on {at:%Y-%m-%d %H:%M:%S} UTC already"
-            span = (
-                f"{skip_archived_within.days:,} days"
-                if skip_archived_within.days
-                else skip_archived_within
+            at, searched = last[member.user_id]
+            reason = (
+                f"archived in {searched} on {at:%Y-%m-%d %H:%M:%S} UTC already, less than {span} "
+                "ago; skip_archived_within= changes that"
             )
-            advice = f"less than {span} ago; skip_archived_within= changes that"
-            draft.skips.append(_lately(member, f"{reason}, {advice}"))
-    return [member for member in rows if member.user_id not in last.keys() | new]
+        elif member.enrolled_at and member.enrolled_at > just_now:
+            reason = (
+                f"enrolled in {target} on {member.enrolled_at:%Y-%m-%d %H:%M:%S} UTC, just now, "
+                "maybe by archiving that is not listed yet: plan again in a few minutes"
+            )
+        else:
+            kept.append(member)
+            continue
+        user_id, username = member.user_id, member.username
+        skip = Skip(member.row, "archived_recently", reason, user_id, username=username)
+        draft.skips.append(skip)
+    return kept
 
 
-def _lately(member: PlannedEnrollment, reason: str) -> Skip:
-    return Skip(member.row, "archived_lately", reason, member.user_id, username=member.username)
-
-
-def _cut(
+def _chunks(
     draft: Draft,
     kept: dict[PlannedTarget, list[PlannedEnrollment]],
     everything: Collection[tuple[str, int]],

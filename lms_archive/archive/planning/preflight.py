@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.ledger.codec import as_json
 from lms_archive.archive.planning.forms import FORMS
+from lms_archive.archive.selection import Form
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
@@ -37,8 +38,9 @@ log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_FOUND = 404
 _MISSING = (_NOT_FOUND, 405)
+_BY_USER: Form = "hand_picked"
 _MOST_TARGETS = 3
-"""Targets of a kind whose archived list is asked for until one is there."""
+"""Targets of a kind whose archived list is read until one is there."""
 
 
 def check_role(client: Client, kinds: Collection[str]) -> list[str]:
@@ -230,13 +232,9 @@ def _kinds(chunks: Sequence[Chunk]) -> set[str]:
 
 
 def _writes(chunks: Sequence[Chunk]) -> list[str]:
-    return sorted(set(_each_write(chunks)))
-
-
-def _each_write(chunks: Sequence[Chunk]) -> Iterator[str]:
-    for chunk in chunks:
-        yield FORMS["hand_picked"].operation(chunk.target.kind)  # the canary is sent by user
-        yield FORMS[chunk.form].operation(chunk.target.kind)
+    """Return the writes of a job; where a chunk is select-all, the canary still names its user."""
+    uses = {(form, chunk.target.kind) for chunk in chunks for form in (_BY_USER, chunk.form)}
+    return sorted({FORMS[form].operation(kind) for form, kind in uses})
 
 
 def _lists(kinds: Collection[str]) -> list[str]:

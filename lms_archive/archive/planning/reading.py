@@ -16,7 +16,8 @@ from lms_archive.archive.selection import Target, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
 from lms_archive.archive.target.lists import Active, TargetLists, name_in
-from lms_archive.archive.target.many import SharedList, read_together
+from lms_archive.archive.target.many import read_together
+from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.client import Client
@@ -26,7 +27,7 @@ from lms_archive.wire.pages import tolerant_pages
 
 __all__ = ["Draft", "Snapshot", "read_targets"]
 
-_WORTH = 10
+_MARGIN = 10
 """By how many calls another way has to be shorter before calls are spent to know that."""
 
 Wanted = Mapping[PlannedTarget, Collection[UserKey] | None]
@@ -119,7 +120,7 @@ def _with_ids(draft: Draft, wanted: Wanted) -> Wanted:
     """Put the ids of users in the place of names, where reading by id saves many calls.
 
     Names can only be looked for in the whole lists of their targets. A few users in each of many
-    large courses are looked up once, and then asked for by id.
+    large courses are looked up once, and then read by id.
     """
     changed = dict(wanted)
     for kind in sorted({target.kind for target in wanted}):
@@ -143,9 +144,9 @@ def _saves_calls(
     """Return whether looking up names and reading by id saves calls; makes a few to find out."""
     client, only, size = draft.client, draft.terms.only, draft.client.limits.page_size
     by_id = ceil(sum(len(users) + 1 for users in named.values()) / size)
-    if len(named) < max(2 * by_id, _WORTH):  # not a few users in each of many targets
+    if len(named) < max(2 * by_id, _MARGIN):  # not a few users in each of many targets
         return False
-    by_id += _WORTH
+    by_id += _MARGIN
     whole = shared.pages_in(named, only)
     if whole <= by_id:
         return False

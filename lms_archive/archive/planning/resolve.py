@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from operator import attrgetter
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from attrs import frozen
 
@@ -21,6 +22,10 @@ from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 __all__ = ["UnresolvedTarget", "list_targets", "resolve_targets", "resolve_usernames"]
 
 T = TypeVar("T")
+
+_RECORDS: Final[Mapping[TargetKind, type[Course | LearningPlan]]] = MappingProxyType(
+    {"course": Course, "learning_plan": LearningPlan}
+)
 
 
 @frozen
@@ -38,23 +43,13 @@ def resolve_targets(
 
     Ids are taken as they are: reading their enrollments shows whether they exist.
     """
-    codes = {
-        kind: {target.code for target in targets if target.kind == kind and target.code is not None}
-        for kind in ("course", "learning_plan")
-    }
-    courses = _with_names(client, "list_courses", Course, "course_id", "code", codes["course"])
-    plans = _with_names(
-        client,
-        "list_learning_plans",
-        LearningPlan,
-        "learning_plan_id",
-        "code",
-        codes["learning_plan"],
-    )
-    by_code = {
-        "course": _by_code(map(_planned, courses)),
-        "learning_plan": _by_code(map(_planned, plans)),
-    }
+    by_code: dict[str, dict[str, list[PlannedTarget]]] = {}
+    for kind, cls in _RECORDS.items():
+        codes = {
+            target.code for target in targets if target.kind == kind and target.code is not None
+        }
+        records = _with_names(client, f"list_{kind}s", cls, f"{kind}_id", "code", codes)
+        by_code[kind] = _by_code(_planned(kind, record) for record in records)
     return {target: _resolve(target, by_code[target.kind]) for target in targets}
 
 
@@ -64,24 +59,19 @@ def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
     Raises:
         ApiError: a call failed, or the list was never whole.
     """
-    cls: type[Course | LearningPlan] = Course if kind == "course" else LearningPlan
     identity = f"{kind}_id"
 
     def listed() -> Iterator[Page[Course | LearningPlan]]:
-        pages = tolerant_pages(client.session, f"list_{kind}s", cls, {})
+        pages = tolerant_pages(client.session, f"list_{kind}s", _RECORDS[kind], {})
         return with_partial(pages, frozenset({identity}))
 
     read = read_complete(listed, attrgetter(identity))
-    return [_planned(record) for record in read.with_partial(frozenset({identity}))]
+    return [_planned(kind, record) for record in read.with_partial(frozenset({identity}))]
 
 
-def _planned(record: Course | LearningPlan) -> PlannedTarget:
-    kind, key = (
-        ("course", record.course_id)
-        if isinstance(record, Course)
-        else ("learning_plan", record.learning_plan_id)
-    )
-    return PlannedTarget(kind=kind, target_id=key, code=record.code, title=record.title)
+def _planned(kind: TargetKind, record: Course | LearningPlan) -> PlannedTarget:
+    target_id = getattr(record, f"{kind}_id")
+    return PlannedTarget(kind=kind, target_id=target_id, code=record.code, title=record.title)
 
 
 def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:

@@ -1,4 +1,4 @@
-"""What the platform's rules forbid, or carry along, among the rows of one job: pure."""
+"""Apply the platform's rules to the rows of one job. Makes no calls."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Rules:
         terms: what is done with each row.
         sharing: which plans hold which courses.
         on_shared: what happens to a plan that shares a course with another plan.
-        where: describes the place of a row, such as `line 4`.
+        where: describes the position of a row, such as `line 4`.
         skips: the rows that are not sent, filled by `apply`.
         warnings: filled by `apply`.
     """
@@ -89,10 +89,10 @@ class Rules:
             kept[target] = self._plan_rows(target, rows)
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             self._skip_overlapping_plans(kept)
-        carried = dict(self._carried(kept))
+        plan_rows = dict(self._plan_row_of_courses(kept))
         for target, rows in candidates.items():
             if target.kind == "course":
-                kept[target] = self._course_rows(target, rows, carried)
+                kept[target] = self._course_rows(target, rows, plan_rows)
         return {target: kept[target] for target in candidates}
 
     def _plan_rows(
@@ -158,9 +158,10 @@ class Rules:
             for text, count in allowed.items()
         )
 
-    def _carried(
-        self, kept: Mapping[PlannedTarget, list[PlannedEnrollment]]
+    def _plan_row_of_courses(
+        self, kept: Candidates
     ) -> Iterator[tuple[tuple[int, int], tuple[PlannedTarget, int]]]:
+        """Yield each course and user of a plan's rows, with the plan and the row."""
         for target, rows in kept.items():
             for course in self.sharing.courses_of.get(target.target_id, ()):
                 for row in rows:
@@ -170,19 +171,17 @@ class Rules:
         self,
         target: PlannedTarget,
         rows: list[PlannedEnrollment],
-        carried: Mapping[tuple[int, int], tuple[PlannedTarget, int]],
+        plan_rows: Mapping[tuple[int, int], tuple[PlannedTarget, int]],
     ) -> list[PlannedEnrollment]:
         stay = []
         for row in rows:
-            along = carried.get((target.target_id, row.user_id))
-            if along is None:
+            plan, plan_row = plan_rows.get((target.target_id, row.user_id), (None, 0))
+            if plan is None:
                 stay.append(row)
                 continue
-            plan, line = along
-            reason = f"archived with {plan} by {self.where(line)}"
-            self.skips.append(
-                Skip(row.row, "carried_along", reason, row.user_id, line, target.target_id)
-            )
+            code = "archived_with_learning_plan"
+            reason = f"archived with {plan} by {self.where(plan_row)}"
+            self.skips.append(Skip(row.row, code, reason, row.user_id, plan_row, target.target_id))
         plan_names = self.sharing.plan_names(target.target_id)
         if not plan_names or self.terms.mode is ArchiveMode.RE_ENROLL:
             return stay

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import dropwhile
 
 from attrs import evolve, field, frozen
 
-from lms_archive.archive.running.queues import Members, TargetQueue
-from lms_archive.archive.running.readback import read_active
+from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.reconcile import Reconciler
-from lms_archive.archive.running.select_all import is_everything
 from lms_archive.archive.running.state import Recorder
+from lms_archive.archive.running.submission import Members
 from lms_archive.archive.running.verdict import change
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.archive.target.lists import Active
-from lms_archive.archive.target.many import read_active as read_active_of_many
-from lms_archive.archive.values.chunks import Chunk, PlannedTarget
+from lms_archive.archive.target.lists import Active, TargetLists
+from lms_archive.archive.target.many import read_active_together
+from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.events import HandPicked
 from lms_archive.client import Client
+from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Batches", "is_fresh"]
+__all__ = ["Batches", "is_everything", "is_fresh"]
 
 
 @frozen
@@ -30,7 +30,7 @@ class _Prefetched:
 
     Attributes:
         read_at: when reading began, by the client's clock.
-        user_ids: whose enrollments were asked for: it says nothing about anyone else.
+        user_ids: whose enrollments were requested: it says nothing about anyone else.
         active: those that were found, by user id.
     """
 
@@ -41,7 +41,7 @@ class _Prefetched:
 
 @frozen
 class Batches:
-    """Chooses what is sent next to a target, and settles members that are not as planned.
+    """Chooses what is sent next to a target, and decides members that are not as planned.
 
     For archive and unenroll a reading of `Limits.freshness` seconds is good enough. For archive
     and re-enroll, members are always read again right before they are sent.
@@ -51,14 +51,14 @@ class Batches:
         record: writes events.
         reconciler: finds the outcome of members that have changed.
         terms: what is done with each row.
-        fresh: whether the reading that the plan was made of may be used while it is young.
+        may_use_reading: whether the plan's reading may be used while it is recent enough.
     """
 
     client: Client
     record: Recorder
     reconciler: Reconciler
     terms: Terms
-    fresh: bool
+    may_use_reading: bool
     _prefetched: dict[tuple[str, int], _Prefetched] = field(factory=dict, init=False, repr=False)
 
     def next(self, queue: TargetQueue, count: int | None = None) -> tuple[Chunk, Members]:
@@ -73,13 +73,12 @@ class Batches:
         """
         chunk, members = queue.pending[0]
         if chunk.form == "select_all":
-            by_user = count is not None or len(members) == 1
-            if not by_user and is_everything(self.client, chunk.target, members):
-                return chunk, members
-            if not by_user:
+            if count is None and len(members) > 1:
+                if is_everything(self.client, chunk.target, members):
+                    return chunk, members
                 self.record(HandPicked(chunk.chunk_id))
             chunk = evolve(chunk, form="hand_picked")
-            members = members[: count or self.client.limits.hand_picked]
+            members = members[:count]
         members = members[: self.client.limits.hand_picked]
         if self._must_read(chunk):
             members = self._unchanged(queue, chunk, members)
@@ -90,12 +89,12 @@ class Batches:
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             return True
         age = None
-        if self.fresh:
+        if self.may_use_reading:
             age = (self.client.session.platform_time() - chunk.read_at).total_seconds()
         return not is_fresh(age, self.client.limits.freshness)
 
     def _unchanged(self, queue: TargetQueue, chunk: Chunk, members: Members) -> Members:
-        """Read members again; settle those that are not as they were planned, return the others.
+        """Read members again; decide those that are not as they were planned, return the others.
 
         In re-enroll the others are then read once more, because that reading has to be the last
         call before the write.
@@ -106,7 +105,7 @@ class Batches:
             changes = [(member, changed) for member, changed in compared if changed is not None]
             if not changes:
                 break
-            self.reconciler.settle_changed(chunk, changes, active)
+            self.reconciler.decide_changed(chunk, changes, active)
             members = tuple(member for member, changed in compared if changed is None)
             if self.terms.mode is ArchiveMode.UNENROLL:
                 break
@@ -119,13 +118,14 @@ class Batches:
             if not self._is_prefetched(queue, members):
                 self._prefetched.pop(target.key, None)
                 self._prefetch(queue)
-            prefetched = self._prefetched.pop(
-                target.key, None
-            )  # is not kept: there may be thousands
+            # It is not kept: there may be thousands.
+            prefetched = self._prefetched.pop(target.key, None)
             if prefetched is not None and prefetched.active:
                 return prefetched.active
         # Where nothing at all was found, only the target's own list says whether it is there.
-        return read_active(self.client, target, members)
+        return TargetLists(self.client, target).active_by_user(
+            [member.user_id for member in members]
+        )
 
     def _is_prefetched(self, queue: TargetQueue, members: Members) -> bool:
         """Return whether these members were read together with others, not too long ago."""
@@ -138,7 +138,7 @@ class Batches:
         return is_fresh(age, self.client.limits.freshness)
 
     def _prefetch(self, queue: TargetQueue) -> None:
-        """Read this target, and the small ones that are sent after it, in one walk."""
+        """Read this target, and the small ones that are sent after it, in one reading."""
         wanted: dict[PlannedTarget, list[int]] = {}
         left = self.client.limits.page_size
         queues = self.record.state.queues.values()
@@ -154,7 +154,7 @@ class Batches:
         read_at = self.client.session.clock.monotonic()
         if queue.target in wanted:
             user_ids = {target.key: frozenset(users) for target, users in wanted.items()}
-            read = read_active_of_many(self.client, wanted)
+            read = read_active_together(self.client, wanted)
             self._prefetched.update(
                 (key, _Prefetched(read_at, user_ids[key], active)) for key, active in read.items()
             )
@@ -163,3 +163,21 @@ class Batches:
 def is_fresh(age: float | None, freshness: float) -> bool:
     """Return whether a reading of that age (in seconds; None: never read) is recent enough."""
     return age is not None and 0 <= age <= freshness
+
+
+def is_everything(
+    client: Client, target: PlannedTarget, members: Sequence[PlannedEnrollment]
+) -> bool:
+    """Return whether the active enrollments of the target are exactly these, as they were planned.
+
+    Only then is a select-all call safe. Return False if the list changes while it is read.
+    """
+    try:
+        listed = TargetLists(client, target).active()
+    except UnexpectedResponseError:
+        return False
+    return not listed.unreadable and set(map(_image, listed.items)) == set(map(_image, members))
+
+
+def _image(enrollment: Active | PlannedEnrollment) -> tuple[object, ...]:
+    return enrollment.user_id, enrollment.enrolled_at, enrollment.status, enrollment.level

@@ -9,8 +9,8 @@ from itertools import islice
 from attrs import frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.running.queues import Submission
 from lms_archive.archive.running.state import Recorder
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.complete import read_complete
 from lms_archive.archive.values.events import JobEnded, JobGone
 from lms_archive.client import Client
@@ -18,28 +18,13 @@ from lms_archive.errors import ApiError, JobTimeoutError, NotFoundError
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["EndedJob", "InFlight", "Jobs"]
+__all__ = ["InFlight", "Jobs"]
 
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9
 _LEARNED_FROM = 5  # jobs, so that a late one does not hold up the rest
 _SHORTEST = 0.01  # a wait that is rounded down to 0 s would poll in a tight loop
-
-
-@frozen
-class EndedJob:
-    """A submission whose background job is not waited for any more.
-
-    Attributes:
-        submission: what the job works on.
-        problem: why its end is not known, or None where it has ended.
-        is_gone: whether that is because it is not listed any more, and not because it is late.
-    """
-
-    submission: Submission
-    problem: str | None = None
-    is_gone: bool = False
 
 
 class Jobs:
@@ -62,38 +47,43 @@ class Jobs:
         self._seen_open: dict[str | None, float] = {}
         self._percents: dict[str | None, float | None] = {}
         if before is None:
-            before = [job.job_id for job in self._first_look().values() if job.is_open]
+            before = [job.job_id for job in self._first_listing().values() if job.is_open]
         self.before: frozenset[str] = frozenset(before)
 
     def begin(self, job_id: str) -> None:
         """Note that a job was submitted: its time runs from now on."""
         self._began.setdefault(job_id, self._clock.monotonic())
 
-    def poll(self, submissions: Sequence[Submission]) -> list[EndedJob]:
-        """Wait as long as it takes for some of these jobs to end, look once, return the ended."""
+    def poll(self, submissions: Sequence[Submission]) -> list[JobEnded | JobGone]:
+        """Wait as long as it takes for some of these jobs to end, look once, return the ended.
+
+        The end of a job is not known where it is not listed any more, or is open for too long.
+        """
         for submission in submissions:  # those of an earlier run begin with the first look
             self.begin(submission.job_id or "")
         self._pause(submissions)
         now, listed = self._clock.monotonic(), self._listed()
-        ended: list[EndedJob] = []
+        ended: list[JobEnded | JobGone] = []
         expected = self._expected
         for submission in submissions:
-            name = submission.job_id
-            job = listed.get(name or "") or self._read_job(submission)
+            chunk_id, name = submission.chunk.chunk_id, submission.job_id or ""
+            job = listed.get(name) or self._read_job(name)
             age = now - self._began[name]
-            if job is None:
+            if job is None and submission.is_resumed:
+                ended.append(JobGone(chunk_id, name))
+            elif job is None:
                 problem = f"background job {name} is not listed any more"
-                ended.append(EndedJob(submission, problem, is_gone=True))
+                ended.append(JobEnded(chunk_id, name, problem))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
                 last_open = self._seen_open.get(name)
                 took = min(age * _SOONER, expected) if last_open is None else (last_open + age) / 2
                 self._times.append(took)
-                ended.append(EndedJob(submission))
+                ended.append(JobEnded(chunk_id, name))
             elif now < self._deadline(submission):
                 self._seen_open[name], self._percents[name] = age, job.percent
             else:
-                ended.append(EndedJob(submission, f"background job {name} has not ended"))
+                ended.append(JobEnded(chunk_id, name, f"background job {name} has not ended"))
         return ended
 
     def wait_for_quiet(self, *, older: bool = False) -> BackgroundJob | None:
@@ -137,7 +127,7 @@ class Jobs:
     def _deadline(self, submission: Submission) -> float:
         return self._began[submission.job_id] + self._client.limits.job_timeout
 
-    def _first_look(self) -> dict[str, BackgroundJob]:
+    def _first_listing(self) -> dict[str, BackgroundJob]:
         """Read the listing before anything is sent; this also shows that there is one."""
         try:
             return self._listed(whole=True)
@@ -158,9 +148,9 @@ class Jobs:
         listed = read_complete(begin, lambda job: job.job_id)
         return {job.job_id: job for job in listed.with_partial(needed)}
 
-    def _read_job(self, submission: Submission) -> BackgroundJob | None:
+    def _read_job(self, name: str) -> BackgroundJob | None:
         try:
-            return self._client.background_jobs.get(submission.job_id or "")
+            return self._client.background_jobs.get(name)
         except NotFoundError:
             return None
 
@@ -195,14 +185,10 @@ class InFlight:
             JobTimeoutError: the end of one is not known.
         """
         timeout: JobTimeoutError | None = None
-        for ended in self.jobs.poll(submissions):
-            chunk_id, job_id = ended.submission.chunk.chunk_id, ended.submission.job_id or ""
-            if ended.is_gone and ended.submission.is_resumed:
-                self.record(JobGone(chunk_id, job_id))
-                continue
-            self.record(JobEnded(chunk_id, job_id, ended.problem))
-            if ended.problem is not None:
-                timeout = timeout or JobTimeoutError(job_id, ended.problem)
+        for event in self.jobs.poll(submissions):
+            self.record(event)
+            if isinstance(event, JobEnded) and event.problem is not None:
+                timeout = timeout or JobTimeoutError(event.job_id or "", event.problem)
         if timeout is not None:
             raise timeout
 
@@ -219,14 +205,12 @@ class InFlight:
         Raises:
             JobTimeoutError: one is open for too long.
         """
-        still_open = self.jobs.wait_for_quiet(older=older)
-        problem = None
+        still_open, problem = self.jobs.wait_for_quiet(older=older), None
         if still_open is not None:
             name = f" ({still_open.name})" if still_open.name else ""
             problem = f"background job {still_open.job_id}{name} of this account has not ended"
-        self.record(
-            *(JobEnded(submission.chunk.chunk_id, None, problem) for submission in submissions)
-        )
+        chunk_ids = [submission.chunk.chunk_id for submission in submissions]
+        self.record(*(JobEnded(chunk_id, None, problem) for chunk_id in chunk_ids))
         if still_open is not None and problem is not None:
             raise JobTimeoutError(still_open.job_id, problem, sent=bool(submissions))
 

@@ -6,21 +6,18 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.running.readback import (
-    active_or_missing,
-    concerns_target,
-    read_archived,
-)
+from lms_archive.archive.running.failures import concerns_target
+from lms_archive.archive.running.readback import active_or_missing, read_archived
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
-from lms_archive.archive.values.events import Settled
-from lms_archive.archive.values.outcomes import AS_ASKED, CourseOutcome, Outcome, Skip
+from lms_archive.archive.values.events import Decided
+from lms_archive.archive.values.outcomes import AS_REQUESTED, CourseOutcome, Outcome, Skip
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["course_outcomes", "settle_course_rows"]
+__all__ = ["course_outcomes", "decide_course_rows"]
 
 
 def course_outcomes(
@@ -93,8 +90,8 @@ def _read_course(
         yield member, CourseOutcome(course_id, status, record.archiving.record_id), False
 
 
-def settle_course_rows(ledger: Ledger) -> None:
-    """Settle each course row that is archived together with the row of a learning plan.
+def decide_course_rows(ledger: Ledger) -> None:
+    """Decide each course row that is archived together with the row of a learning plan.
 
     A later run may change the outcome of the plan's row, and then that of the course row too.
     """
@@ -106,7 +103,7 @@ def settle_course_rows(ledger: Ledger) -> None:
             outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)
             changed.append((skip.row, outcome))
     if changed:
-        ledger.append(Settled(outcomes=tuple(changed)))
+        ledger.append(Decided(outcomes=tuple(changed)))
 
 
 def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
@@ -116,7 +113,7 @@ def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
     )
     if course is not None and course.record_id is not None:
         return skip.code, skip.reason  # archived, whatever happened to the plan's row
-    if plan.kind == "archived" and (course is None or course.status in AS_ASKED):
+    if plan.kind == "archived" and (course is None or course.status in AS_REQUESTED):
         return skip.code, skip.reason
     where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
     if course is not None and course.status == "missing":
@@ -124,7 +121,7 @@ def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
             "the course is not found any more (404): deleted since the plan was made; whether "
             f"{where} archived it as well cannot be read"
         )
-    return "not_carried", (
+    return "not_archived_with_learning_plan", (
         f"not archived with the learning plan: {where} is {plan.kind} ({plan.reason}); plan this "
         "again"
     )

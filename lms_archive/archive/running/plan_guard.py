@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from lms_archive.archive.planning.estimate import PLAN_CHECK_INTERVAL
+from lms_archive.archive.planning.forms import PLAN_CHECK_INTERVAL
+from lms_archive.archive.running.failures import concerns_target
 from lms_archive.archive.running.queues import TargetQueue
-from lms_archive.archive.running.readback import concerns_target
 from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.archive.values.events import Warned

@@ -4,47 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
+from lms_archive.archive.running.submission import Members, Submission
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 
-__all__ = ["Members", "OpenQueues", "Placed", "Submission", "TargetQueue"]
+__all__ = ["OpenQueues", "QueuedMember", "TargetQueue"]
 
-Members = tuple[PlannedEnrollment, ...]
-
-
-@frozen(eq=False)
-class Submission:
-    """Members of a chunk that were sent in one call, until they are read back.
-
-    Attributes:
-        chunk: their chunk, in the form in which it was sent.
-        members: the enrollments.
-        sent_at: the platform's time (UTC) right before the call.
-        job_id: the background job that does the work, where one was named.
-        in_doubt: whether the answer was lost.
-        problem: why it is not known whether its job has ended; None where it has.
-        is_resumed: whether an earlier run sent it.
-    """
-
-    chunk: Chunk
-    members: Members
-    sent_at: datetime
-    job_id: str | None = None
-    in_doubt: bool = True
-    problem: str | None = None
-    is_resumed: bool = False
-
-    @property
-    def is_for_all(self) -> bool:
-        """Whether the call named no users, and may have archived others too."""
-        return self.chunk.form == "select_all"
-
-
-Placed = tuple[PlannedEnrollment, Chunk, Submission | None]
+QueuedMember = tuple[PlannedEnrollment, Chunk, Submission | None]
 """A member, its chunk, and its submission where it was sent."""
 
 
@@ -67,7 +36,7 @@ class TargetQueue:
     pending: deque[tuple[Chunk, Members]] = field(factory=deque)
     in_flight: list[Submission] = field(factory=list)
     unverified: list[Submission] = field(factory=list)
-    unknown: list[Placed] = field(factory=list)
+    unknown: list[QueuedMember] = field(factory=list)
     archived: int = 0
     planned: int = 0
 
@@ -78,10 +47,11 @@ class TargetQueue:
 
     def conflicts_with(self, other: TargetQueue) -> bool:
         """Return whether a job of one may change the other's target: a plan and a course of it."""
-        return bool(self._places & other._places)
+        return bool(self._affected & other._affected)
 
     @property
-    def _places(self) -> set[tuple[str, int]]:
+    def _affected(self) -> set[tuple[str, int]]:
+        """The targets in which a job of this queue archives."""
         return {self.target.key, *(("course", course) for course in self.target.courses)}
 
     def pending_rows(self, chunk_id: str) -> set[int]:
@@ -93,11 +63,9 @@ class TargetQueue:
             for member in members
         }
 
-    def take(
-        self, rows: Collection[int]
-    ) -> list[tuple[PlannedEnrollment, Chunk, Submission | None]]:
+    def take(self, rows: Collection[int]) -> list[QueuedMember]:
         """Remove the members of these rows, wherever they are; return each with where it was."""
-        taken: list[tuple[PlannedEnrollment, Chunk, Submission | None]] = []
+        taken: list[QueuedMember] = []
         for submissions in (self.in_flight, self.unverified):
             for index, submission in enumerate(submissions):
                 own, rest = _split(submission.members, rows)
@@ -113,6 +81,14 @@ class TargetQueue:
                 kept.append((chunk, rest))
         self.pending.extendleft(reversed(kept))
         return taken
+
+    def of_job(self, chunk_id: str, job_id: str | None) -> list[Submission]:
+        """Return what is in flight of a chunk and job."""
+        return [
+            submission
+            for submission in self.in_flight
+            if (submission.chunk.chunk_id, submission.job_id) == (chunk_id, job_id)
+        ]
 
     def replace(self, old: Submission, **changes: Any) -> None:
         """Change a submission that is in flight."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import singledispatchmethod
+from itertools import chain, groupby
+from operator import attrgetter
 
 from attrs import evolve, frozen
 
 from lms_archive.archive.ledger import Ledger
-from lms_archive.archive.running.queues import Members, Submission, TargetQueue
+from lms_archive.archive.running.queues import TargetQueue
+from lms_archive.archive.running.submission import Members, Submission
 from lms_archive.archive.selection import Form
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment
 from lms_archive.archive.values.events import (
@@ -54,8 +57,8 @@ class RunState:
         known_records: ids of unexpected archived records that were noticed already.
         unreported: the texts about them that an error still has to report.
         total: rows that the plan sends.
-        settled: rows among these that have their final outcome.
-        unsettled: rows that have an outcome which is not final.
+        decided: rows among these that have their final outcome.
+        undecided: rows that have an outcome which is not final.
         unsent: rows that are to be sent.
         chunks_sent: the chunks of which something was sent, by id.
     """
@@ -71,8 +74,8 @@ class RunState:
         self.known_records: set[int] = set()
         self.unreported: list[str] = []
         self.chunks_sent: set[str] = set()
-        self.unsettled: set[int] = set()
-        self.total = self.settled = self.unsent = 0
+        self.undecided: set[int] = set()
+        self.total = self.decided = self.unsent = 0
         self._canary = 0
         self._chunks: dict[str, tuple[int, TargetQueue]] = {}
         for position, chunk in enumerate(chunks):
@@ -96,7 +99,7 @@ class RunState:
     @property
     def is_done(self) -> bool:
         """Whether every row has its final outcome; unknown rows are still looked at."""
-        return self.settled == self.total
+        return self.decided == self.total
 
     def queue_of(self, chunk_id: str) -> TargetQueue:
         """Return the queue of a chunk's target."""
@@ -145,9 +148,9 @@ class RunState:
         self._canary = event.canary
         self.tries.clear()
         for queue in self.queues.values():
-            left = [*queue.in_flight, *queue.unverified]
             queue.in_flight = [
-                evolve(submission, problem=None, is_resumed=True) for submission in left
+                evolve(submission, problem=None, is_resumed=True)
+                for submission in (*queue.in_flight, *queue.unverified)
             ]
             queue.unverified.clear()
             self._reopen_unknown(queue)
@@ -198,13 +201,13 @@ class RunState:
     @apply.register
     def _job_gone(self, event: JobGone) -> None:
         queue = self.queue_of(event.chunk_id)
-        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+        for submission in queue.of_job(event.chunk_id, event.job_id):
             queue.replace(submission, job_id=None, in_doubt=True)
 
     @apply.register
     def _job_ended(self, event: JobEnded) -> None:
         queue = self.queue_of(event.chunk_id)
-        for submission in _of_job(queue.in_flight, event.chunk_id, event.job_id):
+        for submission in queue.of_job(event.chunk_id, event.job_id):
             queue.in_flight.remove(submission)
             queue.unverified.append(evolve(submission, problem=event.problem))
         self._note_open(queue)
@@ -220,19 +223,15 @@ class RunState:
 
     @apply.register
     def _read_back(self, event: ReadBack) -> None:
-        self._settle(event)
+        self._give_outcomes(event)
         queue = self.queue_of(event.chunk_id or "")
-        again = [
-            submission
-            for submission in queue.unverified
-            if submission.chunk.chunk_id == event.chunk_id
-        ]
-        for submission in again:
-            queue.unverified.remove(submission)
-            self._put_back(queue, submission)
+        for submission in tuple(queue.unverified):
+            if submission.chunk.chunk_id == event.chunk_id:
+                queue.unverified.remove(submission)
+                self._put_back(queue, submission)
 
     @apply.register
-    def _settle(self, event: WithOutcomes) -> None:
+    def _give_outcomes(self, event: WithOutcomes) -> None:
         """Give rows their outcomes. Unknown ones are looked at again by a later run."""
         if event.chunk_id is None:
             return
@@ -243,10 +242,10 @@ class RunState:
             queue.archived += CODES[code] == "archived"
             if CODES[code] == "unknown":
                 queue.unknown.append((member, chunk, submission))
-                self.unsettled.add(member.row)
+                self.undecided.add(member.row)
             else:
-                self.unsettled.discard(member.row)
-                self.settled += 1
+                self.undecided.discard(member.row)
+                self.decided += 1
             if code == "not_seen":
                 self.not_seen.add(member.row)
         self._note_open(queue)
@@ -312,30 +311,8 @@ def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an ass
         raise AssertionError(f"a rule of the run is broken: {rule}")
 
 
-def _of_job(
-    submissions: Iterable[Submission], chunk_id: str, job_id: str | None
-) -> list[Submission]:
-    return [
-        submission
-        for submission in submissions
-        if submission.chunk.chunk_id == chunk_id and submission.job_id == job_id
-    ]
-
-
-def _same_call(chunk: Chunk, other: Chunk) -> bool:
-    return (chunk.chunk_id, chunk.form) == (other.chunk_id, other.form)
-
-
 def _merged(entries: Iterable[tuple[Chunk, Members]]) -> Iterator[tuple[Chunk, Members]]:
-    """Merge adjacent members of one chunk, in the order of the rows."""
-    last: tuple[Chunk, Members] | None = None
-    for chunk, members in entries:
-        if last is not None and _same_call(last[0], chunk):
-            together = sorted((*last[1], *members), key=lambda member: member.row)
-            last = chunk, tuple(together)
-            continue
-        if last is not None:
-            yield last
-        last = chunk, members
-    if last is not None:
-        yield last
+    """Merge adjacent members of one chunk and form, in the order of the rows."""
+    for _, group in groupby(entries, key=lambda entry: (entry[0].chunk_id, entry[0].form)):
+        chunks, members = zip(*group, strict=True)
+        yield chunks[0], tuple(sorted(chain.from_iterable(members), key=attrgetter("row")))

@@ -1,4 +1,4 @@
-"""Decide what a reading means for a row and for the run. Makes no calls."""
+"""Decide what a reading means for a row. Makes no calls."""
 
 from __future__ import annotations
 
@@ -7,69 +7,24 @@ from datetime import datetime
 
 from attrs import frozen
 
-from lms_archive.archive.running.queues import Submission
-from lms_archive.archive.running.readback import Finding
+from lms_archive.archive.running.finding import Finding
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
-from lms_archive.archive.values.outcomes import Outcome
-from lms_archive.errors import (
-    ApiError,
-    AuthenticationError,
-    CanaryFailedError,
-    ConnectionSettingsError,
-    NotFoundError,
-    PermissionDeniedError,
-    PlatformUnavailableError,
-    RateLimitError,
-    RunStoppedError,
-)
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
     "SENDS",
     "Change",
     "Sign",
-    "archived",
-    "canary_failed",
+    "archived_verdict",
     "change",
-    "chunk_failed",
-    "stops_job",
     "tracking_signs",
     "verdict",
 ]
 
-_AS_REQUESTED = ("archived", "validity_ended")
-_NO_SUCH_METHOD = 405
-_STOPS = (
-    AuthenticationError,
-    ConnectionSettingsError,
-    PermissionDeniedError,
-    NotFoundError,
-    RateLimitError,
-    PlatformUnavailableError,
-)
 _BY_HAND = "enroll the user by hand"
 _STARTED = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
-
-_TRACKING = "check how this platform names reset_tracking, and correct it: Contract.with_operation"
-_ADVICE = {
-    "still_active": "check how this platform names enrollment_mode and its values, and what the "
-    "call changed: print(client.verify_contract())",
-    "not_seen": "check whether that call only unenrolls on this platform, and how its list of "
-    "archived enrollments is requested: print(client.verify_contract()). If another person "
-    "unenrolled just this user, resume(ledger, client, canary=0) continues",
-    "still_enrolled": "check the enrollment date on the platform: if it is kept, the archived "
-    "enrollment cannot be distinguished from the new one, and this library cannot be used",
-    "not_re_enrolled": "check how this platform names the enrollment_mode for archive and "
-    "re-enroll, and correct it: Contract.with_enrollment_mode",
-    "tracking_not_reset": _TRACKING,
-    "tracking_lost": _TRACKING,
-}
-
-_OTHER_DATE = (
-    "check the enrollment date of the archived record, and the key under which the platform "
-    "sends it: Contract.with_record"
-)
 
 SENDS = 3
 """How often a row whose answer was lost is sent, while it is still as planned."""
@@ -103,13 +58,13 @@ def verdict(  # noqa: PLR0911  one case after the other
             "resume looks again"
         )
     if finding.record is not None:
-        return archived(finding, reset=reset, now=now)
+        return archived_verdict(finding, reset=reset, now=now)
     if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
             "check the platform's archived list; resume looks again"
         )
-    if not finding.still:
+    if not finding.still_active:
         return "not_seen", (
             "no longer enrolled, and no archived record was seen: check the platform's "
             "archived list, then resume"
@@ -125,13 +80,15 @@ def verdict(  # noqa: PLR0911  one case after the other
         )
     if more_rounds:
         return None
-    return "still_active", (
+    return "not_archived", (
         "the platform ended its work and the enrollment is still active: see the job's log, "
         "then plan this row again"
     )
 
 
-def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True) -> tuple[str, str]:
+def archived_verdict(
+    finding: Finding, *, reset: bool, now: datetime, sent: bool = True
+) -> tuple[str, str]:
     """Return the code and the reason of a row whose archived record was read.
 
     Args:
@@ -144,16 +101,12 @@ def archived(finding: Finding, *, reset: bool, now: datetime, sent: bool = True)
     details = finding.record.archiving
     text = f"archived as record {details.record_id}"
     if not sent:
-        who = (
-            "by an unknown user"
-            if details.archived_by is None
-            else f"by user {details.archived_by}"
-        )
+        user = "an unknown user" if details.archived_by is None else f"user {details.archived_by}"
         text += (
-            f" {who} on {details.archived_at}, after the plan was made; "
+            f" by {user} on {details.archived_at}, after the plan was made; "
             "not by a call in this ledger"
         )
-    if finding.still:
+    if finding.still_active:
         return "still_enrolled", (
             f"{text}, but the enrollment is still active: "
             "look at it on the platform before anything is sent again"
@@ -217,9 +170,9 @@ def tracking_signs(planned: PlannedEnrollment, new: Active) -> tuple[Sign, ...]:
         signs.append(_sign("time spent", says, f"{before:,} s", f"{now:,} s"))
     if planned.status in _STARTED and new.status in (*_STARTED, EnrollmentStatus.ENROLLED):
         says = "reset" if new.status == EnrollmentStatus.ENROLLED else "kept"
-        if (planned.status, new.status) == (
-            EnrollmentStatus.COMPLETED,
-            EnrollmentStatus.IN_PROGRESS,
+        if (
+            planned.status == EnrollmentStatus.COMPLETED
+            and new.status == EnrollmentStatus.IN_PROGRESS
         ):
             says = None
         signs.append(_sign("status", says, planned.status, new.status))
@@ -255,38 +208,3 @@ def change(planned: PlannedEnrollment, now: Active | None) -> Change | None:
     if now.status != planned.status or now.level != planned.level:
         return Change(f"now {now.status} as {now.level}, not as planned", is_gone=False)
     return None
-
-
-def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
-    """Return the error for a canary that was sent and not archived as requested, or None."""
-    if not outcomes or (
-        alarm is None and all(outcome.code in _AS_REQUESTED for outcome in outcomes)
-    ):
-        return None
-    observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
-    observations += [str(alarm)] if alarm else []
-    observations += sorted(
-        {_ADVICE[outcome.code] for outcome in outcomes if outcome.code in _ADVICE}
-    )
-    if any(outcome.differences for outcome in outcomes) and not any(
-        outcome.record for outcome in outcomes
-    ):
-        observations.append(_OTHER_DATE)
-    return CanaryFailedError(
-        "the first enrollment, sent alone, was not archived as requested; nothing more was sent.",
-        seen=observations,
-    )
-
-
-def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
-    """Return the error for a first chunk of which nothing was archived as requested, or None."""
-    if not outcomes or any(outcome.code in _AS_REQUESTED for outcome in outcomes):
-        return None
-    rows = f"{len(outcomes):,} row{'s' * (len(outcomes) != 1)}"
-    text = f"no row of the first chunk ({rows}) was archived as requested:"
-    return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
-
-
-def stops_job(error: ApiError) -> bool:
-    """Return whether a refused write means that every other write would be refused too."""
-    return isinstance(error, _STOPS) or error.status == _NO_SUCH_METHOD

@@ -12,7 +12,7 @@ from math import ceil
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from lms_archive.archive.selection import UserKey
 from lms_archive.archive.target.complete import CompleteList, joined, read_complete, read_once
@@ -62,11 +62,6 @@ class TargetLists:
 
     client: Client
     target: PlannedTarget
-    _size: int = field(init=False)
-
-    @_size.default
-    def _page_size(self) -> int:
-        return self.client.limits.page_size
 
     def active_pages(
         self,
@@ -101,10 +96,11 @@ class TargetLists:
             NotFoundError: there is no such target.
             ApiError: a call failed, or the list was never whole.
         """
-        begin = partial(self._begin_active, statuses)
-        if users is None:
-            return read_complete(partial(begin, None), _user_of_active)
-        return self._of_users(self._active, begin, _user_of_active, _user_of_active, users)
+
+        def pages(user_ids: Sequence[int] | None) -> Iterator[Page[Active]]:
+            return self.active_pages(users=user_ids, statuses=statuses)
+
+        return self._read(self._active, pages, _user_of_active, _user_of_active, users)
 
     def find_active(
         self,
@@ -115,8 +111,8 @@ class TargetLists:
     ) -> CompleteList[Active]:
         """Read the active enrollments of users given by id, username or both, in few calls.
 
-        Ids are asked for where that is fewer calls than the whole list. Names are looked for in
-        the whole list; where it changes while it is read, they are resolved and asked for by id.
+        Users are read by id where that is fewer calls than the whole list. Names are looked for in
+        the whole list; where it changes while it is read, they are resolved and read by id.
 
         Args:
             users: whose enrollments.
@@ -202,11 +198,11 @@ class TargetLists:
         """
         if users is not None and not users:
             return {}
-        begin = partial(self._begin_archived, since)
-        if users is None:
-            listed = read_complete(partial(begin, None), _record_id)
-        else:
-            listed = self._of_users(self._archived, begin, _record_id, _user_of_archived, users)
+
+        def pages(user_ids: Sequence[int] | None) -> Iterator[Page[Archived]]:
+            return self.archived_pages(users=user_ids, since=since)
+
+        listed = self._read(self._archived, pages, _record_id, _user_of_archived, users)
         return _by_user(listed, since)
 
     def check_archived(self, users: Sequence[int]) -> None:
@@ -240,6 +236,10 @@ class TargetLists:
         return len(page.items) if page.total is None else page.total
 
     @property
+    def _size(self) -> int:
+        return self.client.limits.page_size
+
+    @property
     def _active(self) -> str:
         return f"{self.target.kind}_enrollments"
 
@@ -251,45 +251,37 @@ class TargetLists:
         filters[f"{self.target.kind}_id"] = self.target.target_id
         return tolerant_pages(self.client.session, operation, cls, filters)
 
-    def _begin_active(
-        self, statuses: Iterable[EnrollmentStatus] | None, users: Sequence[int] | None
-    ) -> Iterator[Page[Active]]:
-        return self.active_pages(users=users, statuses=statuses)
-
-    def _begin_archived(
-        self, since: datetime, users: Sequence[int] | None
-    ) -> Iterator[Page[Archived]]:
-        return self.archived_pages(users=users, since=since)
-
-    def _of_users(
+    def _read(
         self,
         operation: str,
         begin: Callable[[Sequence[int] | None], Iterator[Page[T]]],
         identity: Callable[[T], Hashable],
         user: Callable[[T], int],
-        user_ids: Sequence[int],
+        user_ids: Sequence[int] | None,
     ) -> CompleteList[T]:
-        """Read the items of these users, a page of users a call."""
-        wire, size, wanted = self.client.session, self._size, set(user_ids)
+        """Read the items of these users, a page of users a call; of all users, if None."""
+        if user_ids is None:
+            return read_complete(partial(begin, None), identity)
+        session, size = self.client.session, self._size
         batches = [user_ids[start : start + size] for start in range(0, len(user_ids), size)]
         if not batches:
-            return CompleteList((), (), wire.platform_time(), "", 0)
+            return CompleteList((), (), session.platform_time(), "", 0)
 
         def begin_batch(batch: Sequence[int]) -> Iterator[Page[T]]:
             for page in begin(batch):
                 if not {user(item) for item in page.items} <= set(batch):
-                    wire.ignored_filters.add(operation)
+                    session.ignored_filters.add(operation)
                     if len(batches) > 1:
                         raise _FilterIgnored
                 yield page
 
         parts: list[CompleteList[T]] = []
-        if len(batches) == 1 or operation not in wire.ignored_filters:
+        if len(batches) == 1 or operation not in session.ignored_filters:
             with suppress(_FilterIgnored):
                 parts = [read_complete(partial(begin_batch, batch), identity) for batch in batches]
         if not parts:
             parts = [read_complete(partial(begin, None), identity)]
-        return joined(parts).of_users(user, wanted)
+        return joined(parts).of_users(user, set(user_ids))
 
 
 class _FilterIgnored(Exception):

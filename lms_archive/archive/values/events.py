@@ -19,6 +19,7 @@ __all__ = [
     "EVENT_TYPES",
     "CallsMade",
     "ContractChecked",
+    "Decided",
     "Event",
     "HandPicked",
     "JobEnded",
@@ -32,7 +33,6 @@ __all__ = [
     "Resumed",
     "RunStarted",
     "Sending",
-    "Settled",
     "Submitted",
     "UnexpectedRecords",
     "Warned",
@@ -132,7 +132,7 @@ class Proven(Event):
 
 @frozen
 class UnexpectedRecords(Event):
-    """Archived records that nobody asked for, by id; `text` names them."""
+    """Archived records that nobody requested, by id; `text` names them."""
 
     text: str
     records: tuple[int, ...] = ()
@@ -197,7 +197,7 @@ class Refused(WithOutcomes):
 
 
 @frozen(kw_only=True)
-class Settled(WithOutcomes):
+class Decided(WithOutcomes):
     """Rows have outcomes for another reason: they changed, or their target cannot be read.
 
     Without a chunk, the rows are in none: a learning plan archives them as well.
@@ -222,7 +222,7 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {
     "warning": Warned,
     "read_back": ReadBack,
     "refused": Refused,
-    "settled": Settled,
+    "decided": Decided,
 }
 """The type of each event in the ledger."""
 

@@ -11,7 +11,7 @@ from lms_archive.archive.selection import Label, Row, Target, plain_label
 from lms_archive.records.archived import ArchivedRecord
 
 __all__ = [
-    "AS_ASKED",
+    "AS_REQUESTED",
     "CODES",
     "KINDS",
     "NOT_CHECKED",
@@ -47,15 +47,15 @@ CODES: Final[Mapping[str, str]] = {
     "no_status": "skipped",
     "staff": "skipped",
     "undated": "skipped",
-    "archived_lately": "skipped",
+    "archived_recently": "skipped",
     "shared": "skipped",
     "in_learning_plan": "skipped",
-    "carried_along": "skipped",
-    "not_carried": "skipped",
+    "archived_with_learning_plan": "skipped",
+    "not_archived_with_learning_plan": "skipped",
     "changed": "skipped",
     "target_missing": "skipped",
     "refused": "failed",
-    "still_active": "failed",
+    "not_archived": "failed",
     "not_seen": "unknown",
     "no_answer": "unknown",
     "job_not_ended": "unknown",
@@ -66,7 +66,7 @@ CODES: Final[Mapping[str, str]] = {
 NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
 """The part of a reason that `plan(..., explain=True)` replaces."""
 
-AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
+AS_REQUESTED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
 
 
@@ -95,7 +95,7 @@ class Outcome:
     Attributes:
         kind: `"archived"`: an archived record of exactly this enrollment was read back.
             `"skipped"`: never sent. `"failed"`: sent, but the enrollment is still active.
-            `"unknown"`: sent, but not settled yet: `resume` looks again.
+            `"unknown"`: sent, but not decided yet: `resume` looks again.
         code: a stable word for the reason.
         reason: a sentence that says what to do.
         line: the line of the file where the row begins (the header is line 1), or None.
@@ -130,7 +130,7 @@ class Outcome:
         """Whether the row is archived, but not exactly as requested."""
         if self.kind != "archived":
             return False
-        courses = any(course.status not in AS_ASKED for course in self.courses)
+        courses = any(course.status not in AS_REQUESTED for course in self.courses)
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
 

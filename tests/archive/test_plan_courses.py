@@ -1,4 +1,4 @@
-"""What a plan's archive carries along, told course by course."""
+"""What archiving in a learning plan does to its courses, reported course by course."""
 
 from datetime import timedelta
 
@@ -130,7 +130,7 @@ def test_course_records_that_lag_are_waited_for(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> None:
+def test_courses_of_a_plan_are_reported_after_a_resume(stage: Stage, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
     load_plans(stage, {50: [1, 2]}, users=5)
     client = stage.connect(limits=Limits(hand_picked=3))
@@ -150,18 +150,21 @@ def test_what_was_carried_is_told_after_a_resume(stage: Stage, mode: str) -> Non
 
 
 def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
-    """A row that was to be carried along is not told as archived when nothing was."""
+    """A row that was to be archived with a plan is not reported as archived when nothing was."""
     load_plans(stage, {50: [1]})
     rows = [{"user_id": 1001, "learning_plan_id": 50, "course_id": None}]
     rows += [{"user_id": user, "learning_plan_id": 50, "course_id": None} for user in (1002, 1003)]
     rows += [{"user_id": user, "learning_plan_id": None, "course_id": 1} for user in (1002, 1003)]
     planned = ArchiveJob.from_rows(rows, **UNENROLL).plan(stage.client)
-    assert [one.code for one in planned.skipped] == ["carried_along"] * 2
+    assert [one.code for one in planned.skipped] == ["archived_with_learning_plan"] * 2
     stage.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
     stage.time.sleep(1000)  # the plan's reading is too old then, and is made again
     result = planned.apply(stage.client, ledger=stage.ledger)
     codes = [(one.kind, one.code) for one in result.outcomes]
-    assert codes[3:] == [("skipped", "not_carried"), ("skipped", "carried_along")]
+    assert codes[3:] == [
+        ("skipped", "not_archived_with_learning_plan"),
+        ("skipped", "archived_with_learning_plan"),
+    ]
     reason = list(result.outcomes)[3].reason
     assert "row 2 is skipped" in reason
     assert "plan this again" in reason
@@ -239,6 +242,6 @@ def test_no_courses_are_named_where_the_plan_was_not_archived(stage: Stage) -> N
     stage.sandbox.faults.add("job_partial", operation="archive_learning_plan_enrollments", errors=1)
     result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
     (failed,) = list(result.failed)
-    assert failed.code == "still_active"
+    assert failed.code == "not_archived"
     assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]
     assert "not as requested" not in failed.reason

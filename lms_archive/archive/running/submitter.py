@@ -1,0 +1,197 @@
+"""Send the next batch of a target, and decide what the answer means: a run's only write."""
+
+from __future__ import annotations
+
+import logging
+
+from attrs import define, field, frozen
+
+from lms_archive.archive.planning.forms import FORMS
+from lms_archive.archive.running.batches import Batches
+from lms_archive.archive.running.failures import concerns_target, stops_job
+from lms_archive.archive.running.jobs import InFlight
+from lms_archive.archive.running.plan_guard import LearningPlanGuard
+from lms_archive.archive.running.queues import TargetQueue
+from lms_archive.archive.running.readback import active_or_missing
+from lms_archive.archive.running.reconcile import Reconciler
+from lms_archive.archive.running.state import Recorder
+from lms_archive.archive.running.submission import Members, Submission
+from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.values.chunks import Chunk
+from lms_archive.archive.values.events import JobEnded, NotSent, Sending, Submitted
+from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.client import Client
+from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
+
+__all__ = ["Accepted", "StoppedByError", "Submitter", "send"]
+
+log: logging.Logger = logging.getLogger(__name__)
+
+
+@frozen
+class Accepted:
+    """The content of a 2xx answer.
+
+    Attributes:
+        job_id: the background job that does the work, where one is named.
+        is_done: whether the platform says that the work is done already.
+    """
+
+    job_id: str | None
+    is_done: bool
+
+
+def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
+    """Archive these members of a chunk; never repeated unless the call surely did not start.
+
+    Raises:
+        ApiError: it was refused, or its answer was lost (`in_doubt`).
+    """
+    contract, target = client.session.settings.contract, chunk.target
+    name = FORMS[chunk.form].operation(target.kind)
+    whom: dict[str, list[str] | list[int]] = {"user_ids": [member.user_id for member in members]}
+    if chunk.form == "select_all":
+        whom = {"status": [str(status) for status in terms.only]}
+    reply = client.session.call(
+        name,
+        **{f"{target.kind}_id": target.target_id},
+        **whom,
+        mode=contract.enrollment_mode[str(terms.mode)],
+        reset_tracking=terms.reset_tracking,
+    )
+    operation = contract.operations[name]
+    job_id = operation.find(reply.data, "job_id")
+    is_named = isinstance(job_id, (str, int)) and bool(job_id)
+    return Accepted(
+        str(job_id) if is_named else None,
+        is_done=operation.find(reply.data, "background") is False,
+    )
+
+
+class StoppedByError(Exception):
+    """A failed call stops the run; what is in flight can still be read back."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+@define
+class Submitter:
+    """Sends the batches of a run, and decides what refused and lost calls mean.
+
+    Attributes:
+        client: the platform.
+        record: writes events.
+        terms: what is done with each row.
+        in_flight: waits for background jobs.
+        reconciler: decides rows that are not sent.
+        batches: chooses what is sent next.
+        guard: watches the learning plans.
+        failures: how many calls in a row failed because of one target.
+    """
+
+    client: Client
+    record: Recorder
+    terms: Terms
+    in_flight: InFlight
+    reconciler: Reconciler
+    batches: Batches
+    guard: LearningPlanGuard
+    failures: int = field(default=0, init=False)
+
+    def submit(self, queue: TargetQueue, count: int | None) -> list[Outcome]:
+        """Send the next batch of a queue; return the outcomes where it was refused.
+
+        Raises:
+            StopRequestedError: the run is to stop; the batch was not sent.
+        """
+        try:
+            self.guard.check(queue)
+            chunk, members = self.batches.next(queue, count)
+        except ApiError as error:
+            self.give_up(queue, error)
+            return []
+        if not members:
+            return []
+        chunk_id, rows = chunk.chunk_id, tuple(member.row for member in members)
+        sent_at = self.client.session.platform_time()
+        self.client.session.waits.check()
+        self.record(Sending(chunk_id, rows, sent_at, chunk.form))
+        submission = queue.in_flight[-1]
+        try:
+            accepted = send(self.client, self.terms, chunk, members)
+        except ApiError as error:
+            return self._not_accepted(queue, submission, error)
+        except StopRequestedError as stop:  # a write waits only where it has not started
+            self.record(NotSent(chunk_id, str(stop)))
+            raise
+        self.record(Submitted(chunk_id, accepted.job_id))
+        log.info("sent %d of %s (job %s)", len(members), queue.target, accepted.job_id)
+        if accepted.job_id is not None:
+            self.in_flight.jobs.begin(accepted.job_id)
+        elif not accepted.is_done:  # a job without a name needs time to be listed
+            self.in_flight.settle(queue.in_flight)
+        elif len(members) > 1:
+            self.in_flight.wait_for_jobs()
+            self.in_flight.wait_for_quiet(queue.in_flight)
+        else:
+            self.record(JobEnded(chunk_id))
+        return []
+
+    def _not_accepted(
+        self, queue: TargetQueue, submission: Submission, error: ApiError
+    ) -> list[Outcome]:
+        """Decide what a refused or lost call means, for its rows and for the run."""
+        if error.in_doubt:
+            log.warning("in doubt, reading back: %s", error)
+            self.in_flight.settle([submission])
+            return []
+        is_login = error.path == self.client.session.operation("token").path
+        is_not_found = isinstance(error, NotFoundError) and not is_login
+        if is_not_found and self._is_missing(queue, submission.members[:1]):
+            self.reconciler.decide_refused(submission, error)
+            self.reconciler.decide_pending(queue)
+            return []
+        # Where the call was accepted before, it is the target that is not there.
+        of_target = is_not_found and queue.target.kind in self.record.state.accepted
+        stops = self.fails_again() if of_target else is_login or stops_job(error)
+        if not stops:
+            return self.reconciler.decide_refused(submission, error)
+        self.record(NotSent(submission.chunk.chunk_id, str(error)))
+        raise StoppedByError(error)
+
+    def fails_again(self) -> bool:
+        """Count a failure that one target may cause; return whether it is the second in a row."""
+        self.failures += 1
+        return self.failures > 1
+
+    def give_up(self, queue: TargetQueue, error: ApiError | None = None) -> None:
+        """Send nothing more to a target that cannot be read, so that the others can continue.
+
+        Without an error, or with a 404, the target does not exist any more.
+
+        Raises:
+            ApiError: the error, where it concerns the whole job.
+        """
+        if error is not None and not concerns_target(self.client, error):
+            raise error
+        if error is None or isinstance(error, NotFoundError):
+            self._check_platform()
+            error = None
+        self.reconciler.decide_pending(queue, error)
+
+    def _is_missing(self, queue: TargetQueue, members: Members) -> bool:
+        """Return whether a target does not exist any more, according to its active list.
+
+        Raises:
+            ApiError: nothing else is found either, or the list cannot be read.
+        """
+        if active_or_missing(self.client, queue.target, members) is not None:
+            return False
+        self._check_platform()
+        return True
+
+    def _check_platform(self) -> None:
+        """Check that the platform still answers, so that a 404 concerns its target alone."""
+        next(self.client.background_jobs.pages())
