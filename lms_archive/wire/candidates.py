@@ -3,8 +3,8 @@
 An operation is a candidate if it takes what the row sends (for a read: what it needs), and
 
 * has the method of the row, and its path after service and version; or
-* is about archived enrollments, as the row is: its path or id says so, or it takes
-  `enrollment_mode`. A list of them must take users.
+* for a call that archives: says "archive", or takes `enrollment_mode`;
+* for a call on archived records: its path says so, and a list takes users.
 
 The library never uses a candidate on its own.
 """
@@ -12,7 +12,7 @@ The library never uses a candidate on its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 from typing import Final
 
@@ -20,10 +20,10 @@ from attrs import evolve
 
 from lms_archive.records.structure import to_plain
 from lms_archive.wire.contract import Contract, Operation, difference
-from lms_archive.wire.openapi import ApiOperation, Parameter, Place, path_shape
+from lms_archive.wire.openapi import ApiOperation, Place, path_shape
 from lms_archive.wire.report import Candidate
 
-__all__ = ["TARGETS", "candidate_for", "is_list", "noun_of", "placeholders_of"]
+__all__ = ["TARGETS", "candidate_for", "noun_of", "placeholders_of"]
 
 TARGETS: Final = ("course", "learningplan", "user")
 
@@ -43,8 +43,8 @@ def candidate_for(name: str, contract: Contract, operation: ApiOperation) -> Can
     if fitted is None or not (is_same or row.method != "GET" or "user_ids" in fitted.params):
         return None
     changes = difference(to_plain(row), to_plain(fitted))
-    mode = operation.parameter(fitted.params.get("mode", ""), fitted.sends)
-    modes = _modes(contract, mode) if mode and mode.values else {}
+    values = operation.takes.get(fitted.sends, {}).get(fitted.params.get("mode", ""), ())
+    modes = _modes(contract, values) if values else {}
     if not changes and not modes:
         return None
     return Candidate(
@@ -63,14 +63,14 @@ def _is_same_path(row: Operation, operation: ApiOperation) -> bool:
 
 
 def _is_about_archived(name: str, row: Operation, operation: ApiOperation) -> bool:
-    text = _letters(f"{operation.path} {operation.operation_id}")
-    says_so = "archiv" in text and "enrol" in text
-    if "archive" not in name or "unarchiv" in text:
-        return False
-    if not name.startswith("archive_"):
-        return says_so and operation.method == row.method
-    takes_mode = any(_letters(each.name) == "enrollmentmode" for each in operation.parameters)
-    return (says_so or takes_mode) and operation.method not in ("GET", "DELETE")
+    path = _letters(operation.path)
+    if name.startswith("archive_"):
+        names = (each for place in operation.takes.values() for each in place)
+        text = _letters(" ".join([operation.path, operation.summary, *names]))
+        is_meant = "archiv" in text or "enrollmentmode" in text
+        return is_meant and "unarchiv" not in text and operation.method not in ("GET", "DELETE")
+    is_meant = "archived" in name and "archiv" in path and "enrol" in path
+    return is_meant and "unarchiv" not in path and operation.method == row.method
 
 
 def _fit(row: Operation, operation: ApiOperation) -> Operation | None:
@@ -78,19 +78,19 @@ def _fit(row: Operation, operation: ApiOperation) -> Operation | None:
     is_read = row.method == "GET"
     words, path = list(dict.fromkeys([*row.in_path, *row.params])), operation.path
     for placeholder, noun in placeholders_of(path):
-        word = next((each for each in words if noun_of(each) == noun and not is_list(each)), None)
+        word = next((each for each in words if noun_of(each) == noun and not _is_list(each)), None)
         if word is None or (is_read and word not in row.in_path):
             return None
         words.remove(word)
         path = path.replace(f"{{{placeholder}}}", f"{{{word}}}", 1)
     places: list[Place] = ["query"] if is_read else [row.sends, "json", "form", "query"]
-    names = {place: _names(row, operation, words, place) for place in places}
+    names = {place: _names(row, words, operation.takes.get(place, {})) for place in places}
     sends = max(names, key=lambda each: len(names[each]))
     fixed = {
         name: value
         for name, value in row.fixed.items()
         # A list that does not take `get_total_count` is read without a total.
-        if name == "get_total_count" or operation.parameter(name, sends)
+        if name == "get_total_count" or name in operation.takes.get(sends, {})
     }
     needed = {*row.in_path, "page", "page_size"} if is_read else {*words}
     if not needed & {*words} <= {*names[sends]} or not (is_read or fixed == row.fixed):
@@ -107,23 +107,18 @@ def _fit(row: Operation, operation: ApiOperation) -> Operation | None:
     )
 
 
-def _names(
-    row: Operation, operation: ApiOperation, words: Iterable[str], place: Place
-) -> dict[str, str]:
-    """Return the platform's name for each word that an operation takes in this place."""
+def _names(row: Operation, words: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Return the platform's name for each word that is among the names that it takes."""
     names = dict[str, str]()
     for word in words:
         name = row.params.get(word, word)
         alike = [
-            parameter
-            for parameter in operation.parameters
-            if parameter.place == place and _means(parameter.name, word, name)
+            each
+            for each in taken
+            if _means(each, word, name) and (each.endswith("[]") or not _is_list(word))
         ]
-        alike.sort(key=lambda parameter: (parameter.name.count("."), parameter.is_list is False))
-        if alike:
-            parameter = operation.parameter(name, place) or alike[0]
-            is_several = place == "json" and (is_list(word) or parameter.is_list)
-            names[word] = parameter.name + ("[]" if is_several else "")
+        alike.sort(key=lambda each: (each != name, each.count("."), each[-2:] != name[-2:]))
+        names |= {word: alike[0]} if alike else {}
     return names
 
 
@@ -136,14 +131,14 @@ def _means(platform_name: str, word: str, name: str) -> bool:
     return noun in (noun_of(word), noun_of(name))
 
 
-def _modes(contract: Contract, parameter: Parameter) -> dict[str, str]:
+def _modes(contract: Contract, values: Collection[str]) -> dict[str, str]:
     """Return the platform's value for each mode whose own value it does not list, if evident."""
     meant = {
-        mode: [value for value in parameter.values if re.match(pattern, _letters(value))]
+        mode: [value for value in values if re.match(pattern, _letters(value))]
         for mode, pattern in _MODE_VALUES.items()
-        if contract.enrollment_mode[mode] not in parameter.values
+        if contract.enrollment_mode[mode] not in values
     }
-    return {mode: values[0] for mode, values in meant.items() if len(values) == 1}
+    return {mode: fitting[0] for mode, fitting in meant.items() if len(fitting) == 1}
 
 
 def placeholders_of(path: str) -> list[tuple[str, str]]:
@@ -156,7 +151,7 @@ def placeholders_of(path: str) -> list[tuple[str, str]]:
     return nouns
 
 
-def is_list(word: str) -> bool:
+def _is_list(word: str) -> bool:
     """Return whether a parameter of the contract always has several values."""
     return word.endswith("_ids")
 

@@ -13,18 +13,11 @@ from itertools import product
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from lms_archive.errors import printable
 
-__all__ = [
-    "ApiOperation",
-    "Parameter",
-    "Place",
-    "UnreadableDocumentError",
-    "path_shape",
-    "read_openapi",
-]
+__all__ = ["ApiOperation", "Place", "UnreadableDocumentError", "path_shape", "read_openapi"]
 
 Place = Literal["query", "json", "form"]
 
@@ -44,43 +37,25 @@ class UnreadableDocumentError(ValueError):
 
 
 @frozen
-class Parameter:
-    """A value that an operation takes in its query or its body.
+class ApiOperation:
+    """An operation as the platform describes it.
 
     Attributes:
-        name: as the platform spells it, in a query or a form with its `[]`. A property inside an
-            object of the body has a dot (`"filters.enrollment_status"`).
-        place: the part of the call that holds it, in the words of `Operation.sends`.
-        required: whether the call needs it.
-        is_list: whether a list is expected; None where the document does not say.
-        values: the allowed values, as text; empty where they are not listed.
+        method: the HTTP method.
+        path: the path from the platform's root.
+        summary: the platform's words for it, on one line.
+        takes: the parameters in its query, JSON body or form, and the allowed values of each,
+            or none where they are not listed. Names are written as in the contract: in JSON a
+            list ends with `[]`, and a property of an object has a dot. A property that may be
+            a list or not has both names.
+        required: the names of those that the call needs, without `[]`.
     """
-
-    name: str
-    place: Place
-    required: bool = False
-    is_list: bool | None = None
-    values: tuple[str, ...] = ()
-
-
-@frozen
-class ApiOperation:
-    """An operation as the platform describes it; its path begins at the platform's root."""
 
     method: str
     path: str
-    operation_id: str = ""
     summary: str = ""
-    parameters: tuple[Parameter, ...] = ()
-
-    def parameter(self, name: str, place: Place) -> Parameter | None:
-        """Return the parameter that is sent under a name of the contract, or None.
-
-        In a body the `[]` of a name belongs to the contract, not to the platform's name.
-        """
-        spelled = name.removesuffix("[]") if place == "json" else name
-        here = (each for each in self.parameters if each.place == place and each.name == spelled)
-        return next(here, None)
+    takes: Mapping[Place, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
+    required: frozenset[str] = frozenset()
 
 
 def path_shape(path: str) -> str:
@@ -107,11 +82,14 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
     version = str(data.get("openapi") or data.get("swagger"))[:9]
     if not re.match(r"[23](\.|$)", version) or not isinstance(data.get("paths"), dict):
         raise UnreadableDocumentError("neither Swagger 2.0 nor OpenAPI 3")
-    return tuple(_Document(data).operations(location, root.rstrip("/")))
+    return tuple(_Reader(data).operations(location, root.rstrip("/")))
+
+
+_Parameter = tuple[Place, str, tuple[str, ...], bool]
 
 
 @define
-class _Document:
+class _Reader:
     data: Mapping[str, Any]
     steps_left: int = _MOST_STEPS
 
@@ -119,20 +97,16 @@ class _Document:
         for base, path in product(self._bases(location), self.data["paths"]):
             self._count(1)
             item, full = self._resolve(self.data["paths"][path]), _join(base, path, root)
-            methods = [method for method in _METHODS if isinstance(item.get(method), dict)]
-            for method in (
-                methods if _is_word(full) and re.fullmatch(r"/[^/?#\s][^?#\s]*", full) else ()
-            ):
-                parameters = dict[tuple[str, str], Parameter]()
-                for parameter in self._parameters(item[method], item):
-                    parameters.setdefault((parameter.name, parameter.place), parameter)
-                yield ApiOperation(
-                    method.upper(),
-                    full,
-                    _one_line(item[method].get("operationId")),
-                    _one_line(item[method].get("summary")),
-                    tuple(parameters.values()),
-                )
+            is_path = _is_word(full) and re.fullmatch(r"/[^/?#\s][^?#\s]*", full)
+            for method in _METHODS if is_path else ():
+                if isinstance(operation := item.get(method), dict):
+                    takes: dict[Place, dict[str, tuple[str, ...]]] = {}
+                    required = set[str]()
+                    for place, name, values, is_required in self._parameters(operation, item):
+                        takes.setdefault(place, {}).setdefault(name, values)
+                        required |= {name.removesuffix("[]")} if is_required else set()
+                    summary = _one_line(operation.get("summary"))
+                    yield ApiOperation(method.upper(), full, summary, takes, frozenset(required))
 
     def _bases(self, location: str) -> list[str]:
         """Return the base paths of the operations; hosts are ignored."""
@@ -143,7 +117,7 @@ class _Document:
                 bases[urlsplit(urljoin(location, url)).path] = None
         return [*bases] or [""]
 
-    def _parameters(self, *holders: Mapping[str, Any]) -> Iterator[Parameter]:
+    def _parameters(self, *holders: Mapping[str, Any]) -> Iterator[_Parameter]:
         """Yield the parameters of an operation, then those of its path."""
         for node in (node for holder in holders for node in _list(holder.get("parameters"))):
             parameter = self._resolve(node)
@@ -151,53 +125,54 @@ class _Document:
             if place == "body":
                 yield from self._body(parameter.get("schema"), "json")
             elif _is_word(name) and place in _PLACES:
-                schema, required = parameter.get("schema", parameter), parameter.get("required")
-                yield self._parameter(name, _PLACES[place], schema, required)
+                _, values = self._value(parameter.get("schema", parameter))
+                yield _PLACES[place], name, values, parameter.get("required") is True
         content = self._resolve(holders[0].get("requestBody")).get("content")
         for media_type, media in _mapping(content).items():
-            for form, sent in _MEDIA.items():
-                if form in media_type:
+            for part, sent in _MEDIA.items():
+                if part in media_type:
                     yield from self._body(_mapping(media).get("schema"), sent)
 
-    def _body(self, schema: Any, place: Place, prefix: str = "") -> Iterator[Parameter]:
+    def _body(self, schema: Any, place: Place, prefix: str = "") -> Iterator[_Parameter]:
         """Yield the properties of a body, and those of each object in it."""
-        certain = [] if prefix else self._parts(schema, ("allOf",))
-        needed = [name for part in certain for name in _list(part.get("required"))]
+        needed = [] if prefix else _list(self._resolve(schema).get("required"))
         properties = dict[str, Any]()
         for part in self._parts(schema):
             for name in filter(_is_word, _mapping(part.get("properties"))):
                 properties.setdefault(name, part["properties"][name])
         for name, value in properties.items():
-            yield self._parameter(prefix + name, place, value, name in needed)
+            is_list, values = self._value(value)
+            plain = prefix + (name if place == "form" else name.removesuffix("[]"))
+            if place == "form" or not is_list:
+                yield place, plain, values, name in needed
+            if place == "json" and is_list in (True, None):
+                yield place, f"{plain}[]", values, name in needed
         for name, value in () if prefix else properties.items():
             yield from self._body(value, place, f"{name}.")
 
-    def _parameter(self, name: str, place: Place, schema: Any, required: Any) -> Parameter:
+    def _value(self, schema: Any) -> tuple[bool | None, tuple[str, ...]]:
+        """Return whether a value is a list, or None if that is open, and the values allowed."""
         parts = self._parts(schema)
         items = [part["items"] for part in parts if "items" in part]
-        types = {"array"} if items or name.endswith("[]") else set[str]()
+        types = {"array"} if items else set[str]()
         values = dict[str, None]()
         for part in parts:
+            types |= {"object"} if "properties" in part else set()
             kinds = _list(part.get("type")) or [part.get("type")]
             types.update(kind for kind in kinds if isinstance(kind, str) and kind != "null")
         for part in parts + [inner for item in items for inner in self._parts(item)]:
             listed = [*_list(part.get("enum")), part.get("const")]
             values |= {str(value): None for value in listed if type(value) in (str, int, float)}
-        return Parameter(
-            name.removesuffix("[]") if place == "json" else name,
-            place,
-            required is True,
-            "array" in types if len(types) == 1 else None,
-            tuple(filter(_is_word, values)),
-        )
+        is_list = "array" in types if len(types) == 1 else None
+        return is_list, tuple(filter(_is_word, values))
 
-    def _parts(self, schema: Any, combined: tuple[str, ...] = _COMBINED) -> list[Mapping[str, Any]]:
+    def _parts(self, schema: Any) -> list[Mapping[str, Any]]:
         """Return a schema and all schemas that it combines, each once."""
         parts, nodes = dict[int, Mapping[str, Any]](), [schema]
         for part in map(self._resolve, nodes):  # grows while it is read
             if id(part) not in parts:
                 parts[id(part)] = part
-                nodes += [node for kind in combined for node in _list(part.get(kind))]
+                nodes += [node for kind in _COMBINED for node in _list(part.get(kind))]
         self._count(len(nodes))
         return [*parts.values()]
 

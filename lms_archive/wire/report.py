@@ -222,24 +222,21 @@ class ContractReport:
         Read it before you use it: the library never uses a candidate on its own. Without a
         candidate a row stays unchanged.
         """
-        return self._suggestion[0]
+        contract = self.contract
+        for candidate in self._first_candidates():
+            contract = proposed(contract, candidate)
+        return contract
 
     @property
     def overrides(self) -> str:
         """The overrides of the first candidates as one expression to paste, or empty."""
-        calls = self._suggestion[1]
+        calls = dict.fromkeys(call for each in self._first_candidates() for call in each.calls)
         start = "Contract.default()" if self.contract == Contract.default() else "contract"
         lines = indent("\n".join([start, *calls]), "    ")
         return f"contract = (\n{lines}\n)" if calls else ""
 
-    @property
-    def _suggestion(self) -> tuple[Contract, list[str]]:
-        """The suggested contract, and the calls that produce it."""
-        contract, calls = self.contract, dict[str, None]()
-        for candidate in (candidate for check in self.checks for candidate in check.candidates[:1]):
-            contract = proposed(contract, candidate)
-            calls |= dict.fromkeys(candidate.calls)
-        return contract, list(calls)
+    def _first_candidates(self) -> list[Candidate]:
+        return [candidate for check in self.checks for candidate in check.candidates[:1]]
 
     def __str__(self) -> str:
         lines = [self._head(), ""]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from attrs import evolve
 
@@ -11,13 +10,12 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.wire.candidates import (
     TARGETS,
     candidate_for,
-    is_list,
     noun_of,
     placeholders_of,
 )
 from lms_archive.wire.contract import Contract, Operation
 from lms_archive.wire.documents import Document, FolderDocuments, PlatformDocuments
-from lms_archive.wire.openapi import ApiOperation, Parameter, Place, path_shape
+from lms_archive.wire.openapi import ApiOperation, path_shape
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck, proposed
 from lms_archive.wire.session import Session
 
@@ -28,6 +26,7 @@ SEARCHED = ("enrollment", "course", "learn", "learningplan")
 
 _NOT_CHECKED = ("token", "microservices", "swagger")
 _MOST_CANDIDATES = 3
+_PARTS = {"query": "query", "json": "body", "form": "form"}
 _SHOWN = 10
 
 
@@ -119,19 +118,15 @@ def _compare_with(
 ) -> OperationCheck:
     row = contract.operations[check.operation]
     faults, modes, notes = [*_faults(row, operation)], list[str](), list[str]()
-    parameter = operation.parameter(row.params.get("mode", ""), row.sends)
-    if parameter and not parameter.values:
-        notes.append(f"the values of {parameter.name} are not listed, so they are not confirmed")
-    elif parameter:
-        modes += [
-            mode
-            for mode, value in contract.enrollment_mode.items()
-            if value not in parameter.values
-        ]
+    name = row.params.get("mode", "")
+    values = operation.takes.get(row.sends, {}).get(name)
+    if values == ():
+        notes.append(f"the values of {name} are not listed, so they are not confirmed")
+    elif values is not None:
+        wrong = {m: value for m, value in contract.enrollment_mode.items() if value not in values}
+        modes += wrong
         faults += [
-            f"{parameter.name} takes {_values(parameter)}, not "
-            f"{contract.enrollment_mode[mode]} ({mode})"
-            for mode in modes
+            f"{name} takes {_listed(values)}, not {value} ({mode})" for mode, value in wrong.items()
         ]
     return evolve(
         check,
@@ -151,48 +146,24 @@ def _faults(row: Operation, operation: ApiOperation) -> Iterator[str]:
             yield f"its path has {{{placeholder}}} instead of {{{word}}}"
     # A list that does not take `get_total_count` is read without a total.
     fixed = {name: value for name, value in row.fixed.items() if name != "get_total_count"}
-    sent = {name: word for word, name in row.params.items() if word not in row.in_path}
-    described = {name: operation.parameter(name, row.sends) for name in {**sent, **fixed}}
-    absent = [name.removesuffix("[]") for name, parameter in described.items() if not parameter]
+    sent = [name for word, name in row.params.items() if word not in row.in_path]
+    taken = operation.takes.get(row.sends, {})
+    absent = [name for name in [*sent, *fixed] if name not in taken]
     if absent:
-        verb, part = "is" if len(absent) == 1 else "are", _part(row.sends)
-        yield f"{', '.join(absent)} {verb} not in its {part}; it takes {_accepted(operation)}"
-    for name, parameter in described.items():
-        if parameter:
-            sends_list = name.endswith("[]") or is_list(sent.get(name, ""))
-            yield from _value_faults(parameter, fixed.get(name), sends_list=sends_list)
-    for parameter in operation.parameters:
-        is_sent = parameter in described.values() or parameter.place not in ("query", row.sends)
-        if parameter.required and not is_sent:
-            yield f"{parameter.name} is required, but not sent"
+        verb, part = "is" if len(absent) == 1 else "are", _PARTS[row.sends]
+        yield f"{', '.join(absent)} {verb} not in its {part}; it takes {_taken(operation)}"
+    for name in sorted(operation.required - {each.removesuffix("[]") for each in [*sent, *fixed]}):
+        yield f"{name} is required, but not sent"
+    for name, value in fixed.items():
+        values = [str(item) for item in (value if isinstance(value, list) else [value])]
+        if taken.get(name) and not {*values} <= {*taken[name]}:
+            yield f"{name} takes {_listed(taken[name])}, not all of {', '.join(values)}"
 
 
-def _value_faults(parameter: Parameter, fixed: Any, *, sends_list: bool) -> Iterator[str]:
-    """Yield the differences between a parameter and what is sent, which may be a fixed value."""
-    sends_list = sends_list or isinstance(fixed, list)
-    if sends_list and parameter.is_list is False:
-        yield f"{parameter.name} takes one value, but a list is sent"
-    elif not sends_list and parameter.is_list and parameter.place == "json":
-        yield f"{parameter.name} takes a list, but one value is sent"
-    sent = [str(value) for value in (fixed if isinstance(fixed, list) else [fixed])]
-    if fixed is not None and parameter.values and not {*sent} <= {*parameter.values}:
-        yield f"{parameter.name} takes {_values(parameter)}, not all of {', '.join(sent)}"
-
-
-def _accepted(operation: ApiOperation) -> str:
+def _taken(operation: ApiOperation) -> str:
     """Return the names of all parameters of an operation, by place."""
-    places = dict[str, list[str]]()
-    for parameter in operation.parameters:
-        places.setdefault(_part(parameter.place), []).append(parameter.name)
-    return "; ".join(f"{_listed(names)} ({part})" for part, names in places.items()) or "nothing"
-
-
-def _part(place: Place) -> str:
-    return "body" if place == "json" else place
-
-
-def _values(parameter: Parameter) -> str:
-    return _listed(parameter.values)
+    parts = [f"{_listed([*names])} ({_PARTS[place]})" for place, names in operation.takes.items()]
+    return "; ".join(parts) or "nothing"
 
 
 def _listed(words: Sequence[str]) -> str:

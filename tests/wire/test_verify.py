@@ -167,37 +167,35 @@ def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in archive_body().items() if key != name}
 
 
-def needing(*names: str) -> dict[str, Any]:
-    """The archive call with required properties."""
-    row = json_body(**archive_body(notify=text()))
-    row["parameters"][0]["schema"]["required"] = list(names)
-    return row
-
-
+NEEDS_MORE = json_body(**archive_body(notify=text()))
+NEEDS_MORE["parameters"][0]["schema"]["required"] = ["notify", "user_id"]
+NEEDS_A_PAGE = {"parameters": [*json_body(**archive_body())["parameters"],
+                               {"name": "page", "in": "query", "required": True}]}  # fmt: skip
 FORM = takes("course_id[]", "user_id[]", "enrollment_mode", "reset_tracking", place="formData")
 IN_QUERY = [*json_body(**without("enrollment_mode"))["parameters"],
             *takes("enrollment_mode")["parameters"]]  # fmt: skip
 DIFFERENT: dict[str, tuple[Any, str]] = {
     "no mode": (json_body(**without("enrollment_mode")),
-        "enrollment_mode is not in its body; it takes course_id, user_id, reset_tracking (body)"),
+        "enrollment_mode is not in its body; it takes course_id[], user_id[], reset_tracking ("),
     "nothing at all": ({}, "enrollment_mode, reset_tracking are not in its body; it takes nothing"),
     "mode in the query": ({"parameters": IN_QUERY},
-        "it takes course_id, user_id, reset_tracking (body); enrollment_mode (query)"),
+        "it takes course_id[], user_id[], reset_tracking (body); enrollment_mode (query)"),
     "mode in a header": (takes("enrollment_mode", place="header"), "it takes nothing"),
     "form": (FORM, "in its body; it takes course_id[], user_id[], enrollment_mode, reset_"),
     "one user": (json_body(**{**archive_body(), "user_id": {"type": "integer"}}),
-        "user_id takes one value, but a list is sent"),
+        "user_id[] is not in its body; it takes course_id[], user_id, enrollment_mode, reset"),
     "several modes": (json_body(**{**archive_body(), "enrollment_mode": ids()}),
-        "enrollment_mode takes a list, but one value is sent"),
+        "enrollment_mode is not in its body; it takes course_id[], user_id[], enrollment_mode[], "),
     "another value": (json_body(**archive_body(("archive", "re_enroll"))),
         "enrollment_mode takes archive, re_enroll, not delete (unenroll)"),
     "another value by reference": (json_body(**{**archive_body(), "enrollment_mode": {"oneOf": [
         {"const": "archive"}, {"enum": [1, 2, None, True, ["x"], "\x1b[2J"]}]}}),
         "enrollment_mode takes archive, 1, 2, not delete (unenroll)"),
-    "needs more": (needing("notify", "user_id"), "notify is required, but not sent"),
+    "needs more": (NEEDS_MORE, "notify is required, but not sent"),
+    "needs more in the query": (NEEDS_A_PAGE, "page is required, but not sent"),
     "many others": (json_body(**{f"p{n}": text() for n in range(12)}), "p8, p9, ... (body)"),
     "names that cannot be sent": (json_body(**{"a\x1b[31m": {}, "b" * 301: {}, "c": ids()}),
-        "it takes c (body)"),
+        "it takes c[] (body)"),
     "in an object": (json_body(data={"properties": archive_body()}), "it takes data, data."),
 }  # fmt: skip
 
@@ -221,7 +219,7 @@ def test_a_read_differs_by_the_spelling_of_a_filter_and_by_fixed_values() -> Non
     check = check_of({"course": swagger2({path: {"get": described}})}, "course_enrollments")
     sent = "enrollment_status, enrollment_time_spent"
     assert check.faults == (
-        f"user_id is not in its query; it takes {', '.join([*names, 'extra_fields[]'])} (query)",
+        f"user_id[] is not in its query; it takes {', '.join([*names, 'extra_fields[]'])} (query)",
         f"extra_fields[] takes enrollment_status, not all of {sent}",
     )
 
@@ -483,11 +481,9 @@ def test_a_call_is_proposed_for_the_one_operation_that_it_may_be() -> None:
 
 AT_ARCHIVE = "/learn/v2/enrollments/archive"
 IN_PART: dict[str, tuple[Any, str, str]] = {
-    "one user": (json_body(**{**archive_body(), "user_id": {"type": "integer"}}),
-        "user_id takes one value, but a list is sent", "re_enroll"),
-    "needs more": (needing("notify"), "notify is required, but not sent", "re_enroll"),
     "two values that may mean a mode": (json_body(**archive_body(("unenroll", "remove", "again"))),
         "enrollment_mode takes unenroll, remove, again, not delete (unenroll)", "re_enroll"),
+    "needs more": (NEEDS_MORE, "notify is required, but not sent", "re_enroll"),
     "a value that means a mode": (json_body(**archive_body(("delete", "again_reenrolled"))), "",
         "again_reenrolled"),
 }  # fmt: skip
@@ -510,7 +506,9 @@ def test_a_candidate_names_what_still_differs_with_its_override(
 
 
 NO_CANDIDATES: dict[str, tuple[str, Any]] = {
-    "one user a call": ("/learn/v1/courses/{course_id}/users/{user_id}/enrollments/archive",
+    "one user": ("/enrollment/v1/enrollments/archive",
+        json_body(**{**archive_body(), "user_id": {"type": "integer"}})),
+    "one user in the path": ("/learn/v1/courses/{course_id}/users/{user_id}/enrollments/archive",
         json_body(enrollment_mode=text(), reset_tracking=text())),
     "ids of enrollments": ("/enrollment/v1/enrollments/archive",
         json_body(enrollment_ids=ids(), enrollment_mode=text(), reset_tracking=text())),
@@ -530,7 +528,9 @@ def test_a_call_that_does_not_take_what_is_sent_is_not_a_candidate(path: str, ro
 def test_at_most_three_candidates_are_named_the_confirmed_ones_first() -> None:
     """The first candidate is the one that its override confirms."""
     paths = {
-        f"/{letter}/v1/enrollments/archive": {"post": needing(*["notify"] * (letter < "d"))}
+        f"/{letter}/v1/enrollments/archive": {
+            "post": json_body(**archive_body(("delete",) if letter < "d" else ()))
+        }
         for letter in "abcd"
     }
     check = check_of(without_archive(enrollment=swagger2(paths)))
