@@ -123,11 +123,9 @@ def _compare_with(
     if values == ():
         notes.append(f"the values of {name} are not listed, so they are not confirmed")
     elif values is not None:
-        wrong = {m: value for m, value in contract.enrollment_mode.items() if value not in values}
-        modes += wrong
-        faults += [
-            f"{name} takes {_listed(values)}, not {value} ({mode})" for mode, value in wrong.items()
-        ]
+        own = contract.enrollment_mode
+        modes += [mode for mode, value in own.items() if value not in values]
+        faults += [f"{name} takes {_listed(values)}, not {own[mode]} ({mode})" for mode in modes]
     return evolve(
         check,
         state="differs" if faults else "confirmed",
