@@ -102,17 +102,17 @@ def serving(
             kind = self.headers.get("Content-Type") or ""
             asked = Asked(self.command, self.path, kind, body, dict(self.headers))
             platform.asked.append(asked)
-            found = platform.answers.get(f"{self.command} {self.path}")
-            if isinstance(found, Secured):
-                found = found.answer(asked)
-            found = found or Served(b'{"message": "nothing here"}', 404)
-            self.send_response(found.status)
-            self.send_header("Content-Type", found.kind)
-            self.send_header("Content-Length", str(len(found.body)))
-            for name, value in found.headers.items():
+            answer = platform.answers.get(f"{self.command} {self.path}")
+            if isinstance(answer, Secured):
+                answer = answer.answer(asked)
+            answer = answer or Served(b'{"message": "nothing here"}', 404)
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.kind)
+            self.send_header("Content-Length", str(len(answer.body)))
+            for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(found.body)
+            self.wfile.write(answer.body)
 
         def __getattr__(self, name: str) -> Any:
             """Answer every method in the same way."""
@@ -138,16 +138,16 @@ def serving(
         server.server_close()
 
 
-def swagger2(paths: Mapping[str, Any], base: str | None = None, **more: Any) -> Document:
+def swagger2(paths: Mapping[str, Any], base: str | None = None, **others: Any) -> Document:
     """A document of Swagger 2.0."""
-    given = {} if base is None else {"basePath": base}
-    return {"swagger": "2.0", **given, "paths": paths, **more}
+    base_path = {} if base is None else {"basePath": base}
+    return {"swagger": "2.0", **base_path, "paths": paths, **others}
 
 
-def openapi3(paths: Mapping[str, Any], *servers: str, **more: Any) -> Document:
+def openapi3(paths: Mapping[str, Any], *servers: str, **others: Any) -> Document:
     """A document of OpenAPI 3."""
-    given = {"servers": [{"url": url} for url in servers]} if servers else {}
-    return {"openapi": "3.0.3", **given, "paths": paths, **more}
+    listed = {"servers": [{"url": url} for url in servers]} if servers else {}
+    return {"openapi": "3.0.3", **listed, "paths": paths, **others}
 
 
 def text(*values: str) -> dict[str, Any]:
@@ -176,43 +176,44 @@ def takes(*names: str, place: str = "query") -> dict[str, Any]:
     }
 
 
-def archive_body(modes: Sequence[str] = ("delete", "re_enroll"), **more: Any) -> dict[str, Any]:
+def archive_body(modes: Sequence[str] = ("delete", "re_enroll"), **others: Any) -> dict[str, Any]:
     """The properties of the body of the contract's own archive call in a course."""
     return {
         "course_id": ids(),
         "user_id": ids(),
         "enrollment_mode": text(*modes),
         "reset_tracking": {"type": "boolean"},
-        **more,
+        **others,
     }
 
 
 def own_documents(contract: Contract | None = None) -> dict[str, Document]:
     """Documents that confirm every row of the contract."""
     rows = (contract or Contract.default()).operations
-    found: dict[str, dict[str, Any]] = {service: {} for service in SERVICES}
-    for name, row in sorted(rows.items(), key=lambda one: one[0].endswith("_select_all")):
+    paths: dict[str, dict[str, Any]] = {service: {} for service in SERVICES}
+    for name, row in sorted(rows.items(), key=lambda item: item[0].endswith("_select_all")):
         if name not in ("token", "swagger"):
-            item = found[row.path.split("/")[1]].setdefault(row.path, {})
-            described = item.setdefault(row.method.lower(), _described(name, row))
+            item = paths[row.path.split("/")[1]].setdefault(row.path, {})
+            operation = item.setdefault(row.method.lower(), _operation(name, row))
             if name.endswith("_select_all"):  # another form of a call that is there
-                other = _described(name, row)["parameters"][0]["schema"]["properties"]
-                described["parameters"][0]["schema"]["properties"] |= other
-    return {service: swagger2(paths) for service, paths in found.items()}
+                other = _operation(name, row)["parameters"][0]["schema"]["properties"]
+                operation["parameters"][0]["schema"]["properties"] |= other
+    return {service: swagger2(operations) for service, operations in paths.items()}
 
 
-def _described(name: str, row: Operation) -> dict[str, Any]:
+def _operation(name: str, row: Operation) -> dict[str, Any]:
+    """Return the description of a row of the contract."""
     several = {key for key, value in row.fixed.items() if isinstance(value, list)}
     names = [*row.params.values(), *row.fixed]
-    schemas = {one: ids() if one.endswith("[]") or one in several else text() for one in names}
+    schemas = {key: ids() if key.endswith("[]") or key in several else text() for key in names}
     if row.sends == "json":
-        flat = {one.removesuffix("[]"): schema for one, schema in schemas.items()}
-        body = {one: schema for one, schema in flat.items() if "." not in one}
-        for one in flat.keys() - body.keys():
-            outer, inner = one.split(".")
-            body[outer] = {"type": "object", "properties": {inner: flat[one]}}
+        flat = {key.removesuffix("[]"): schema for key, schema in schemas.items()}
+        body = {key: schema for key, schema in flat.items() if "." not in key}
+        for key in flat.keys() - body.keys():
+            outer, inner = key.split(".")
+            body[outer] = {"type": "object", "properties": {inner: flat[key]}}
         return {"operationId": name} | json_body(**body)
-    listed = [{"name": one, "in": "query", **schema} for one, schema in schemas.items()]
+    listed = [{"name": key, "in": "query", **schema} for key, schema in schemas.items()]
     return {"operationId": name, "parameters": listed}
 
 
@@ -333,6 +334,16 @@ NOISE: dict[str, Document] = {
             "/learn/v1/enrollments": {"delete": json_body(user_ids=ids(), course_ids=ids())},
             "/learn/v1/enrollments/bulk": {"delete": json_body(**archive_body())},
             "/learn/v1/enrollments/unarchive": {"post": json_body(**archive_body())},
+            "/learn/v1/courses/{course_id}/users/{user_id}/enrollments/archive": {
+                "post": json_body(enrollment_mode=text(), reset_tracking=text())
+            },
+            "/enrollment/v1/enrollments/archive": {
+                "post": json_body(**archive_body() | {"user_id": {"type": "integer"}}),
+                "put": json_body(course_id=ids(), user_ids=ids()),
+                "patch": json_body(
+                    enrollment_ids=ids(), enrollment_mode=text(), reset_tracking=text()
+                ),
+            },
             "/learn/v1/enrollments/reset": {
                 "post": json_body(user_ids=ids(), course_id=ids(), reset_tracking=text())
             },

@@ -25,7 +25,7 @@ from lms_archive.records.keys import JsonKey
 from lms_archive.records.structure import StructureError, from_plain, to_plain
 from lms_archive.wire.masking import Secret
 
-__all__ = ["Contract", "Operation", "Request"]
+__all__ = ["Contract", "Operation", "Request", "difference"]
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ANSWER = {
@@ -184,7 +184,7 @@ class Contract:
     enrollment_mode: Mapping[str, str]
 
     def __repr__(self) -> str:
-        if changes := _difference(to_plain(Contract.default()), to_plain(self)):
+        if changes := difference(to_plain(Contract.default()), to_plain(self)):
             return f"<Contract, default with overrides {changes}>"
         return "<Contract, default>"
 
@@ -228,7 +228,7 @@ class Contract:
         Raises:
             InvalidInputError: the file exists, or cannot be written.
         """
-        changes = _difference(to_plain(Contract.default()), to_plain(self))
+        changes = difference(to_plain(Contract.default()), to_plain(self))
         text = json.dumps(changes, ensure_ascii=False, indent=2)
         place = path_from(path, "path", "contract.json")
         try:
@@ -335,12 +335,12 @@ def _are_keys(value: Any) -> bool:
     return several and all(isinstance(key, str) for key in value)
 
 
-def _difference(old: Any, new: Any) -> dict[str, Any]:
+def difference(old: Any, new: Any) -> dict[str, Any]:
     """Return the changes with which `_merge` turns *old* into *new*."""
     changes: dict[str, Any] = {name: None for name in old if name not in new}
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(name), dict):
-            changes |= {name: inner} if (inner := _difference(old[name], value)) else {}
+            changes |= {name: inner} if (inner := difference(old[name], value)) else {}
         elif name not in old or old[name] != value:
             changes[name] = value
     return changes

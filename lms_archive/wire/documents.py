@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from attrs import evolve, field, frozen
@@ -15,22 +15,21 @@ from attrs import evolve, field, frozen
 from lms_archive.errors import (
     ApiError,
     InvalidInputError,
-    PermissionDeniedError,
+    NotFoundError,
     PlatformUnavailableError,
     RateLimitError,
-    UnexpectedResponseError,
 )
 from lms_archive.wire.contract import Request
-from lms_archive.wire.openapi import ApiOperation, NotOpenApiError, read_openapi
+from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
 from lms_archive.wire.session import Session
 
-__all__ = ["Document", "Documents", "FolderDocuments", "PlatformDocuments"]
+__all__ = ["Document", "FolderDocuments", "PlatformDocuments"]
 
 _HTTPS = 443
 _LONGEST = 160
 _NEED_LOGIN = "the documents are refused without a token"
-_REFUSED = (301, 302, 303, 307, 308, 401, 403)
-_Listed = tuple[tuple[tuple[str, Request], ...], str]
+_Content = tuple[tuple[Any, ...], str]
+"""The parsed content of an answer, and why there is none."""
 
 
 @frozen
@@ -47,18 +46,10 @@ class Document:
         read = f"{self.address} ({count:,} operation{'s' * (count != 1)})"
         return f"{self.service:<15} {self.refusal or read}"
 
-
-class Documents(Protocol):
-    """A source of documents; `read` holds those that were read so far, by address."""
-
-    read: dict[str, Document]
-
-    @property
-    def source(self) -> str:
-        """How the documents were found, as text."""
-
-    def of(self, *services: str) -> Iterator[Document]:
-        """Read the documents of these services, one after the other."""
+    def is_of(self, service: str) -> bool:
+        """Return whether it describes a service, by its name or by the paths in it."""
+        start = f"/{service}/"
+        return self.service == service or any(op.path.startswith(start) for op in self.operations)
 
 
 class PlatformDocuments:
@@ -81,15 +72,15 @@ class PlatformDocuments:
                 "already holds documents: name a new folder", source=str(folder)
             )
         self.read: dict[str, Document] = {}
-        self._session, self._shared, self._folder = session, session.documents, folder
+        self._session, self._folder = session, folder
         self._row = session.operation("microservices")
 
     @property
     def source(self) -> str:
         """How the documents were found, as text."""
         _, refusal = self._listed
-        default = self._session.operation("swagger").path
         if refusal:
+            default = self._session.operation("swagger").path
             return f"looked for at {default}, because {refusal}"
         return f"found by {self._row.method} {self._row.path}"
 
@@ -100,55 +91,44 @@ class PlatformDocuments:
             ApiError: the platform cannot be reached, the login failed, or the rate limit was
                 exceeded for too long. Any other refusal is recorded in the document.
         """
+        listed, _ = self._listed
         for service in dict.fromkeys(services):
-            requests = [
-                request
-                for name, request in self._listed[0]
-                if service in (name, request.path.split("/")[1])
-            ]
             default = self._session.operation("swagger").request(service=service)
-            for request in requests or [default]:
+            own = [each for name, each in listed if service in (name, each.path.split("/")[1])]
+            for request in own or [default]:
                 yield self._document(service, request)
 
     def read_all(self) -> None:
         """Read every document that the platform lists, or that of each service of the contract."""
         listed, refusal = self._listed
-        for name, request in listed:
-            self._document(name, request)
+        for service, request in listed:
+            self._document(service, request)
         if refusal:
             rows = self._session.settings.contract.operations.items()
             list(self.of(*(row.service for name, row in rows if name not in ("token", "swagger"))))
 
     @cached_property
-    def _listed(self) -> _Listed:
+    def _listed(self) -> _Content:
         """The address of each document that the platform lists, or why it lists none."""
-        cached: _Listed | None = self._shared.get(self._row.path)
-        if cached is not None:
-            return cached
-        headers = {"X-Requested-With": "XMLHttpRequest"}
-        request = evolve(self._row.request(), headers=headers)
-        addresses, others = list[tuple[str, Request]](), set[str]()
-        refusal, is_final = "", True
-        try:
-            entries = self._row.find(self._session.send(request, "microservices").data, "items")
-        except ApiError as error:
-            refusal, is_final = _refusal(request, error), not _may_pass(error)
-        else:
-            for entry in entries if isinstance(entries, list) else ():
-                name, url = self._row.find(entry, "app"), self._row.find(entry, "url")
-                if isinstance(name, str) and isinstance(url, str):
-                    address = self._address(url)
-                    if isinstance(address, Request):
-                        addresses.append((name, address))
-                    elif address:
-                        others.add(address)
-            if not addresses:
-                elsewhere = f" on this host, but on {', '.join(sorted(others))}" if others else ""
-                refusal = f"{request.method} {request.path} lists no documents{elsewhere}"
-        listed: _Listed = (tuple(addresses), refusal[:_LONGEST])
-        if is_final:
-            self._shared[self._row.path] = listed
-        return listed
+        request = evolve(self._row.request(), headers={"X-Requested-With": "XMLHttpRequest"})
+        return self._ask("microservices", request, self._addresses)
+
+    def _addresses(self, data: Any) -> tuple[tuple[str, Request], ...]:
+        entries = self._row.find(data, "items")
+        addresses, other_hosts = list[tuple[str, Request]](), set[str]()
+        for entry in entries if isinstance(entries, list) else ():
+            name, url = self._row.find(entry, "app"), self._row.find(entry, "url")
+            if isinstance(name, str) and isinstance(url, str):
+                address = self._address(url)
+                if isinstance(address, Request):
+                    addresses.append((name, address))
+                elif address:
+                    other_hosts.add(address)
+        if not addresses:
+            hosts = ", ".join(sorted(other_hosts))
+            elsewhere = f" on this host, but on {hosts}" if hosts else ""
+            raise UnreadableDocumentError(f"it lists no documents{elsewhere}")
+        return tuple(addresses)
 
     def _address(self, url: str) -> Request | str:
         """Return the request for an address, or the name of its host if that is another one."""
@@ -166,45 +146,59 @@ class PlatformDocuments:
         return Request("GET", path, query=tuple(parse_qsl(parts.query)))
 
     def _document(self, service: str, request: Request) -> Document:
-        key = f"{request.path}?{request.query}"
-        if key in self.read:
-            return self.read[key]
-        document = self._shared.get(key) if self._folder is None else None
-        if document is None:
-            document, is_final = self._fetch(service, request)
-            if is_final:
-                self._shared[key] = document
-        self.read[key] = document
-        return document
-
-    def _fetch(self, service: str, request: Request) -> tuple[Document, bool]:
-        """Read a document; return also whether the result may be cached."""
-        refusal = ""
-        try:
-            data = self._send(request)
+        def parse(data: Any) -> tuple[ApiOperation, ...]:
             root = urlsplit(self._session.settings.base_url).path
             operations = read_openapi(data, location=request.path, root=root)
-        except ApiError as error:
-            refusal = _refusal(request, error)
-            return Document(service, request.path, refusal=refusal), not _may_pass(error)
-        except NotOpenApiError as error:
-            refusal = f"{request.method} {request.path}: {error}"
-            return Document(service, request.path, refusal=refusal), True
-        if self._folder is not None:
-            _write(self._folder, service, len(self.read), data)
-        return Document(service, request.path, operations), True
+            if self._folder is not None:
+                _write(self._folder, service, len(self.read), data)
+            return operations
 
-    def _send(self, request: Request) -> Any:
-        """Send the request without the token, and with it only where that is refused."""
-        if _NEED_LOGIN not in self._shared:
+        if _key(request) not in self.read:
+            operations, refusal = self._ask("swagger", request, parse)
+            self.read[_key(request)] = Document(service, request.path, operations, refusal)
+        return self.read[_key(request)]
+
+    def _ask(
+        self, name: str, request: Request, parse: Callable[[Any], tuple[Any, ...]]
+    ) -> _Content:
+        """Return the content of an answer, or why there is none; copies of a client share it.
+
+        Raises:
+            ApiError: there was no answer, the login failed, or the rate limit was exceeded.
+        """
+        shared, call = self._session.documents, f"{request.method} {request.path}"
+        content: _Content | None = shared.get(_key(request))
+        if content is not None:
+            return content
+        may_pass = False
+        try:
+            content = parse(self._send(name, request)), ""
+        except UnreadableDocumentError as error:
+            content = (), f"{call}: {error}"[:_LONGEST]
+        except ApiError as error:
+            has_answer = error.status is not None and error.path == request.path
+            if not has_answer or isinstance(error, RateLimitError):
+                raise
+            content = (), f"{call}: {error.status} {error.message}"[:_LONGEST].rstrip()
+            may_pass = isinstance(error, PlatformUnavailableError)
+        if not may_pass:
+            shared[_key(request)] = content
+        return content
+
+    def _send(self, name: str, request: Request) -> Any:
+        """Send a request; send the token for a document only where it is refused without."""
+        if name == "swagger" and _NEED_LOGIN not in self._session.documents:
             try:
-                return self._session.send(evolve(request, with_token=False), "swagger").data
-            except ApiError as error:
-                is_page = isinstance(error, (UnexpectedResponseError, PermissionDeniedError))
-                if error.status not in _REFUSED and not is_page:
-                    raise
-            self._shared[_NEED_LOGIN] = True
-        return self._session.send(request, "swagger").data
+                return self._session.send(evolve(request, with_token=False), name).data
+            except (NotFoundError, RateLimitError, PlatformUnavailableError):
+                raise
+            except ApiError:
+                self._session.documents[_NEED_LOGIN] = True
+        return self._session.send(request, name).data
+
+
+def _key(request: Request) -> str:
+    return f"{request.path}?{request.query}"
 
 
 class FolderDocuments:
@@ -216,24 +210,16 @@ class FolderDocuments:
 
     def __init__(self, folder: Path) -> None:
         self.source = f"read from {folder}"
-        files = sorted(folder.glob("*.json"))
-        self.read: dict[str, Document] = {path.name: _of_file(path) for path in files}
-        if not files:
+        self.read = {path.name: _of_file(path) for path in sorted(folder.glob("*.json"))}
+        if not self.read:
             raise InvalidInputError("holds no swagger documents (*.json)", source=str(folder))
 
     def of(self, *services: str) -> Iterator[Document]:
         """Yield the documents of these services; a missing document has a refusal."""
         for service in services:
-            documents = [document for document in self.read.values() if _is_of(document, service)]
-            yield from documents
-            if not documents:
-                yield Document(service, "", refusal=f"the folder has no document of {service}")
-
-
-def _is_of(document: Document, service: str) -> bool:
-    start = f"/{service}/"
-    paths = (operation.path for operation in document.operations)
-    return document.service == service or any(path.startswith(start) for path in paths)
+            own = [document for document in self.read.values() if document.is_of(service)]
+            missing = Document(service, "", refusal=f"the folder has no document of {service}")
+            yield from own or [missing]
 
 
 def _of_file(path: Path) -> Document:
@@ -261,18 +247,3 @@ def _write(folder: Path, service: str, number: int, data: Any) -> None:
     except OSError as error:
         reason = f"cannot be written: {error.strerror}"
         raise InvalidInputError(reason, source=str(folder)) from None
-
-
-def _may_pass(error: ApiError) -> bool:
-    return isinstance(error, PlatformUnavailableError)
-
-
-def _refusal(request: Request, error: ApiError) -> str:
-    """Return why a document or the list of documents could not be read.
-
-    Raises:
-        ApiError: there was no answer, the login failed, or the rate limit was exceeded.
-    """
-    if error.status is None or isinstance(error, RateLimitError) or error.path != request.path:
-        raise error
-    return f"{request.method} {request.path}: {error.status} {error.message}"[:_LONGEST].rstrip()

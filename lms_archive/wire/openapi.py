@@ -1,76 +1,61 @@
 """Read a platform's description of its own calls: Swagger 2.0 or OpenAPI 3, as JSON.
 
 A document is untrusted and may have any size and shape: only references inside it are followed,
-loops end, and values of an unexpected type are ignored.
+values of an unexpected type are ignored, and a document that expands without end is refused.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain, islice, product
+from contextlib import suppress
+from itertools import product
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-__all__ = ["ApiOperation", "NotOpenApiError", "Parameter", "Place", "path_shape", "read_openapi"]
+from lms_archive.errors import printable
 
-Place = Literal["query", "path", "body", "form", "elsewhere"]
+__all__ = ["ApiOperation", "Place", "UnreadableDocumentError", "path_shape", "read_openapi"]
+
+Place = Literal["query", "json", "form"]
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-_PLACES: dict[str, Place] = {"query": "query", "path": "path", "formData": "form"}
+_PLACES: dict[str, Place] = {"query": "query", "formData": "form"}
+_MEDIA: dict[str, Place] = {"json": "json", "x-www-form-urlencoded": "form"}
 _COMBINED = ("allOf", "oneOf", "anyOf")
-_LONGEST = 300
-_MOST = 2_000
-_MOST_VALUES = 100
-_HOPS = 20
-_DEPTH = 3
+_LONGEST_TEXT = 300
+_LONGEST_LIST = 200
+_MOST_STEPS = 100_000
+_MOST_REFERENCES = 20
+_NOTHING: Mapping[str, Any] = {}
 
 
-class NotOpenApiError(ValueError):
-    """The document is neither Swagger 2.0 nor OpenAPI 3."""
-
-
-@frozen
-class Parameter:
-    """A value that an operation takes.
-
-    Attributes:
-        name: as the platform spells it, with its `[]`. A property inside an object of the body
-            has a dot (`"filters.enrollment_status"`), a property inside a list has `[].`.
-        place: the part of the call; headers, cookies and other bodies are "elsewhere".
-        required: whether the call needs it.
-        is_list: whether a list is expected; None where the document does not say.
-        values: the allowed values, as text; empty where they are not listed.
-    """
-
-    name: str
-    place: Place
-    required: bool = False
-    is_list: bool | None = None
-    values: tuple[str, ...] = ()
-
-    @property
-    def plain_name(self) -> str:
-        """The name without the `[]` at its end."""
-        return self.name.removesuffix("[]")
+class UnreadableDocumentError(ValueError):
+    """The document has another shape than expected, or expands without end."""
 
 
 @frozen
 class ApiOperation:
-    """An operation as the platform describes it; its path begins at the platform's root."""
+    """An operation as the platform describes it.
+
+    Attributes:
+        method: the HTTP method.
+        path: the path from the platform's root.
+        summary: the platform's words for it, on one line.
+        takes: the parameters in its query, JSON body or form, and the allowed values of each,
+            or none where they are not listed. Names are written as in the contract: in JSON a
+            list ends with `[]`, and a property of an object has a dot. A property that may be
+            a list or not has both names.
+        required: the names of those that the call needs, without `[]`.
+    """
 
     method: str
     path: str
-    operation_id: str = ""
     summary: str = ""
-    parameters: tuple[Parameter, ...] = ()
-
-    @property
-    def placeholders(self) -> list[str]:
-        """The names in its path, in order."""
-        return re.findall(r"{([^{}]*)}", self.path)
+    takes: Mapping[Place, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
+    required: frozenset[str] = frozenset()
 
 
 def path_shape(path: str) -> str:
@@ -87,160 +72,146 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
         root: the path of the platform's base URL, which operations do not repeat.
 
     Raises:
-        NotOpenApiError: the document is neither Swagger 2.0 nor OpenAPI 3.
+        UnreadableDocumentError: the document is neither Swagger 2.0 nor OpenAPI 3, or expands
+            without end.
     """
     if isinstance(data, dict) and "paths" not in data:
         data = data.get("data")  # some services use the envelope of their other answers
     if not isinstance(data, dict):
-        raise NotOpenApiError("not a JSON object")
+        raise UnreadableDocumentError("not a JSON object")
     version = str(data.get("openapi") or data.get("swagger"))[:9]
     if not re.match(r"[23](\.|$)", version) or not isinstance(data.get("paths"), dict):
-        raise NotOpenApiError("neither Swagger 2.0 nor OpenAPI 3")
-    return tuple(_Document(data, location, root.rstrip("/")).operations())
+        raise UnreadableDocumentError("neither Swagger 2.0 nor OpenAPI 3")
+    return tuple(_Reader(data).operations(location, root.rstrip("/")))
 
 
-@frozen
-class _Document:
+_Parameter = tuple[Place, str, tuple[str, ...], bool]
+
+
+@define
+class _Reader:
     data: Mapping[str, Any]
-    location: str
-    root: str
-    bodies: dict[tuple[int, str], list[Parameter]] = field(factory=dict)
+    steps_left: int = _MOST_STEPS
 
-    def operations(self) -> Iterator[ApiOperation]:
-        bases = self._bases()
-        for path, node in self.data["paths"].items():
-            item = self._resolve(node)
-            operations = {m: item[m] for m in _METHODS if isinstance(item.get(m), dict)}
-            for (method, operation), base in product(operations.items(), bases):
-                full = self._join(base, path)
-                if _is_word(full) and re.fullmatch(r"/[^?#\s]+", full):
-                    yield ApiOperation(
-                        method.upper(),
-                        full,
-                        _one_line(operation.get("operationId")),
-                        _one_line(operation.get("summary")),
-                        self._parameters(operation, item),
-                    )
+    def operations(self, location: str, root: str) -> Iterator[ApiOperation]:
+        for base, path in product(self._bases(location), self.data["paths"]):
+            self._count(1)
+            item, full = self._resolve(self.data["paths"][path]), _join(base, path, root)
+            is_path = _is_word(full) and re.fullmatch(r"/[^/?#\s][^?#\s]*", full)
+            for method in _METHODS if is_path else ():
+                if isinstance(operation := item.get(method), dict):
+                    takes: dict[Place, dict[str, tuple[str, ...]]] = {}
+                    required = set[str]()
+                    for place, name, values, is_required in self._parameters(operation, item):
+                        takes.setdefault(place, {}).setdefault(name, values)
+                        required |= {name.removesuffix("[]")} if is_required else set()
+                    summary = _one_line(operation.get("summary"))
+                    yield ApiOperation(method.upper(), full, summary, takes, frozenset(required))
 
-    def _bases(self) -> list[str]:
+    def _bases(self, location: str) -> list[str]:
         """Return the base paths of the operations; hosts are ignored."""
-        if isinstance(self.data.get("basePath"), str):
-            return [self.data["basePath"]]
-        urls = [_mapping(node).get("url") for node in _list(self.data.get("servers"))[:_HOPS]]
-        bases = [self._path_of(url) for url in urls if isinstance(url, str)]
-        return list(dict.fromkeys(base for base in bases if base is not None)) or [""]
+        servers = [_mapping(node).get("url") for node in _list(self.data.get("servers"))]
+        bases = dict[str, None]()
+        for url in filter(_is_word, [self.data.get("basePath"), *servers]):
+            with suppress(ValueError):  # not an address
+                bases[urlsplit(urljoin(location, url)).path] = None
+        return [*bases] or [""]
 
-    def _path_of(self, url: str) -> str | None:
-        try:
-            return urlsplit(urljoin(self.location, url)).path
-        except ValueError:
-            return None
-
-    def _join(self, base: str, path: str) -> str:
-        base = f"/{base.strip('/')}".rstrip("/")
-        # Some documents have a base path, and repeat it in each path.
-        full = path if base and path.startswith(f"{base}/") else f"{base}/{path.lstrip('/')}"
-        return full.removeprefix(self.root) if full.startswith(f"{self.root}/") else full
-
-    def _parameters(self, *holders: Mapping[str, Any]) -> tuple[Parameter, ...]:
-        """Return the parameters of an operation; its own override those of its path."""
-        parameters = dict[tuple[str, str], Parameter]()
-        for parameter in islice(self._every_parameter(*holders), _MOST):
-            parameters.setdefault((parameter.name, parameter.place), parameter)
-        return tuple(parameters.values())
-
-    def _every_parameter(self, *holders: Mapping[str, Any]) -> Iterator[Parameter]:
-        for node in chain.from_iterable(_list(holder.get("parameters")) for holder in holders):
+    def _parameters(self, *holders: Mapping[str, Any]) -> Iterator[_Parameter]:
+        """Yield the parameters of an operation, then those of its path."""
+        for node in (node for holder in holders for node in _list(holder.get("parameters"))):
             parameter = self._resolve(node)
-            name, where = parameter.get("name"), str(parameter.get("in"))
-            if where == "body":
-                yield from self._body(parameter.get("schema"), "body")
-            elif _is_word(name):
-                schema = parameter.get("schema", parameter)
-                required = parameter.get("required") is True
-                yield self._parameter(name, _PLACES.get(where, "elsewhere"), schema, required)
+            name, place = parameter.get("name"), str(parameter.get("in"))
+            if place == "body":
+                yield from self._body(parameter.get("schema"), "json")
+            elif _is_word(name) and place in _PLACES:
+                _, values = self._value(parameter.get("schema", parameter))
+                yield _PLACES[place], name, values, parameter.get("required") is True
         content = self._resolve(holders[0].get("requestBody")).get("content")
-        for kind, media in _mapping(content).items():
-            place: Place = "body" if "json" in kind else "elsewhere"
-            place = "form" if "x-www-form-urlencoded" in kind else place
-            yield from self._body(_mapping(media).get("schema"), place)
+        for media_type, media in _mapping(content).items():
+            for part, sent in _MEDIA.items():
+                if part in media_type:
+                    yield from self._body(_mapping(media).get("schema"), sent)
 
-    def _body(self, schema: Any, place: Place) -> list[Parameter]:
-        """Return the properties of a body, which many operations may share."""
-        part = self._resolve(schema)
-        if (id(part), place) not in self.bodies:
-            self.bodies[id(part), place] = list(islice(self._properties(part, place), _MOST))
-        return self.bodies[id(part), place]
+    def _body(self, schema: Any, place: Place, prefix: str = "") -> Iterator[_Parameter]:
+        """Yield the properties of a body, and those of each object in it."""
+        needed = [] if prefix else _list(self._resolve(schema).get("required"))
+        properties = dict[str, Any]()
+        for part in self._parts(schema):
+            for name in filter(_is_word, _mapping(part.get("properties"))):
+                properties.setdefault(name, part["properties"][name])
+        for name, value in properties.items():
+            is_list, values = self._value(value)
+            plain = prefix + (name if place == "form" else name.removesuffix("[]"))
+            if place == "form" or not is_list:
+                yield place, plain, values, name in needed
+            if place == "json" and is_list in (True, None):
+                yield place, f"{plain}[]", values, name in needed
+        for name, value in () if prefix else properties.items():
+            yield from self._body(value, place, f"{name}.")
 
-    def _properties(self, schema: Any, place: Place) -> Iterator[Parameter]:
-        """Read the properties of a body, the outermost first."""
-        nodes: list[tuple[Any, str, bool]] = [(schema, "", True)]
-        visited = set[tuple[int, str]]()
-        for node, prefix, is_certain in nodes:  # grows while it is read
-            part = self._resolve(node)
-            if (id(part), prefix) in visited or prefix.count(".") > _DEPTH:
-                continue
-            visited.add((id(part), prefix))
-            needed = _list(part.get("required")) if is_certain else []
-            for name, value in _mapping(part.get("properties")).items():
-                if _is_word(name):
-                    yield self._parameter(prefix + name, place, value, name in needed)
-                    nodes.append((value, f"{prefix}{name}.", False))
-            nodes += [(inner, prefix, is_certain) for inner in _list(part.get("allOf"))]
-            for kind in ("oneOf", "anyOf"):
-                nodes += [(inner, prefix, False) for inner in _list(part.get(kind))]
-            if "items" in part:
-                nodes.append((part["items"], f"{prefix.removesuffix('.')}[].", False))
-
-    def _parameter(self, name: str, place: Place, schema: Any, required: bool) -> Parameter:  # noqa: FBT001
-        parts = self._alternatives(schema)
+    def _value(self, schema: Any) -> tuple[bool | None, tuple[str, ...]]:
+        """Return whether a value is a list, or None if that is open, and the values allowed."""
+        parts = self._parts(schema)
         items = [part["items"] for part in parts if "items" in part]
-        kinds = {"array"} if items or name.endswith("[]") else set[str]()
+        types = {"array"} if items else set[str]()
         values = dict[str, None]()
         for part in parts:
-            kind = part.get("type")
-            kinds.update(name for name in _list(kind) or [kind] if isinstance(name, str))
-        for part in [*parts, *chain.from_iterable(map(self._alternatives, items))]:
-            listed = [*_list(part.get("enum"))[:_MOST_VALUES], part.get("const")]
-            values.update((str(v), None) for v in listed if type(v) in (str, int, float))
-        kinds.discard("null")
-        is_list = "array" in kinds if len(kinds) == 1 else None
-        return Parameter(name, place, required, is_list, tuple(filter(_is_word, values)))
+            types |= {"object"} if "properties" in part else set()
+            kinds = _list(part.get("type")) or [part.get("type")]
+            types.update(kind for kind in kinds if isinstance(kind, str) and kind != "null")
+        for part in parts + [inner for item in items for inner in self._parts(item)]:
+            listed = [*_list(part.get("enum")), part.get("const")]
+            values |= {str(value): None for value in listed if type(value) in (str, int, float)}
+        is_list = "array" in types if len(types) == 1 else None
+        return is_list, tuple(filter(_is_word, values))
 
-    def _alternatives(self, schema: Any) -> list[Mapping[str, Any]]:
-        """Return a schema and the schemas that it combines."""
-        parts = [self._resolve(schema)]
-        for part in parts:  # grows while it is read
-            combined = chain.from_iterable(_list(part[kind]) for kind in _COMBINED if kind in part)
-            new = [inner for inner in map(self._resolve, combined) if inner not in parts]
-            parts += new[: _MOST_VALUES - len(parts)]
-        return parts
+    def _parts(self, schema: Any) -> list[Mapping[str, Any]]:
+        """Return a schema and all schemas that it combines, each once."""
+        parts, nodes = dict[int, Mapping[str, Any]](), [schema]
+        for part in map(self._resolve, nodes):  # grows while it is read
+            if id(part) not in parts:
+                parts[id(part)] = part
+                nodes += [node for kind in _COMBINED for node in _list(part.get(kind))]
+        self._count(len(nodes))
+        return [*parts.values()]
+
+    def _count(self, steps: int) -> None:
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise UnreadableDocumentError("it has too many operations or schemas")
 
     def _resolve(self, node: Any) -> Mapping[str, Any]:
         """Return the object itself, or the object that its reference inside the document names."""
-        for _ in range(_HOPS):
+        for _ in range(_MOST_REFERENCES):
             reference = _mapping(node).get("$ref")
             if not isinstance(reference, str):
                 return _mapping(node)
             node = self.data if reference.startswith("#/") else None
-            for part in unquote(reference[2:]).split("/"):
-                node = _mapping(node).get(part.replace("~1", "/").replace("~0", "~"))
-        return {}
+            for name in unquote(reference[2:_LONGEST_TEXT]).split("/"):
+                node = _mapping(node).get(name.replace("~1", "/").replace("~0", "~"))
+        return _NOTHING
+
+
+def _join(base: str, path: str, root: str) -> str:
+    base = f"/{base.strip('/')}".rstrip("/")
+    # Some documents have a base path, and repeat it in each path.
+    full = path if base and path.startswith(f"{base}/") else f"{base}/{path.lstrip('/')}"
+    return full.removeprefix(root) if full.startswith(f"{root}/") else full
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else _NOTHING
 
 
 def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value[:_LONGEST_LIST] if isinstance(value, list) else []
 
 
 def _is_word(value: Any) -> TypeGuard[str]:
     """Return whether a value can be shown and sent: a text of one line, not too long."""
-    return isinstance(value, str) and 0 < len(value) <= _LONGEST and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT and value.isprintable()
 
 
 def _one_line(value: Any) -> str:
-    text = value[:_LONGEST] if isinstance(value, str) else ""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(printable(value[:_LONGEST_TEXT]).split()) if isinstance(value, str) else ""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from textwrap import indent
 from typing import Any, Literal
 
 from attrs import field, frozen
 
-from lms_archive.errors import InvalidInputError, UnconfirmedContractError
+from lms_archive.errors import UnconfirmedContractError
 from lms_archive.tables.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.contract import Contract
 
@@ -45,30 +44,28 @@ class Candidate:
         method: its HTTP method.
         path: its path, with the platform's placeholders.
         summary: the platform's description of it, or empty.
-        changes: the fields for `Contract.with_operation`; None where no override can express it.
+        changes: the fields for `Contract.with_operation`; empty where only modes differ.
         modes: archive modes and the platform's value for each, where the platform does not list
             the contract's value.
-        obstacles: differences that no override can express.
+        obstacles: the differences that are left with the override.
     """
 
     operation: str
     method: str
     path: str
     summary: str = ""
-    changes: Mapping[str, Any] | None = field(default=None, hash=False)
+    changes: Mapping[str, Any] = field(factory=dict, hash=False)
     modes: Mapping[str, str] = field(factory=dict, hash=False)
     obstacles: tuple[str, ...] = ()
 
     @property
     def override(self) -> str:
-        """The calls on a `Contract` that select this operation, ready to paste, or empty."""
+        """The calls on a `Contract` that select this operation, ready to paste."""
         return "\n".join(self.calls)
 
     @property
     def calls(self) -> list[str]:
         """The calls of the override, one by one."""
-        if self.changes is None:
-            return []
         fields = [f"{name}={_literal(value)}" for name, value in self.changes.items()]
         calls = [_call("with_operation", [_literal(self.operation), *fields])] if fields else []
         calls += [_call("with_enrollment_mode", map(_literal, pair)) for pair in self.modes.items()]
@@ -76,9 +73,9 @@ class Candidate:
 
     def __str__(self) -> str:
         about = f" ({self.summary})" if self.summary else ""
-        lines = [f"candidate: {self.method} {self.path}{about}"]
-        lines += [f"    {obstacle}" for obstacle in self.obstacles]
-        return "\n".join([*lines, *(f"    {text}" for text in self.override.splitlines())])
+        left = [f"still differs: {obstacle}" for obstacle in self.obstacles]
+        lines = indent("\n".join([*self.calls, *left]), "    ")
+        return f"candidate: {self.method} {self.path}{about}\n{lines}"
 
 
 def _call(name: str, arguments: Iterable[str]) -> str:
@@ -222,30 +219,24 @@ class ContractReport:
     def suggested_contract(self) -> Contract:
         """Return the contract with the override of the first candidate of each operation.
 
-        Read it before you use it: the library never uses a candidate on its own. Where there is
-        no candidate, or no override can express it, the row stays unchanged.
+        Read it before you use it: the library never uses a candidate on its own. Without a
+        candidate a row stays unchanged.
         """
-        return self._suggestion[0]
+        contract = self.contract
+        for candidate in self._first_candidates():
+            contract = proposed(contract, candidate)
+        return contract
 
     @property
     def overrides(self) -> str:
         """The overrides of the first candidates as one expression to paste, or empty."""
-        calls = self._suggestion[1]
+        calls = dict.fromkeys(call for each in self._first_candidates() for call in each.calls)
         start = "Contract.default()" if self.contract == Contract.default() else "contract"
         lines = indent("\n".join([start, *calls]), "    ")
         return f"contract = (\n{lines}\n)" if calls else ""
 
-    @property
-    def _suggestion(self) -> tuple[Contract, list[str]]:
-        """The suggested contract, and the calls that produce it."""
-        contract, calls = self.contract, dict[str, None]()
-        for check in self.checks:
-            for candidate in filter(lambda candidate: candidate.override, check.candidates):
-                with suppress(InvalidInputError):  # it contradicts an earlier override
-                    contract = proposed(contract, candidate)
-                    calls |= dict.fromkeys(candidate.calls)
-                    break
-        return contract, list(calls)
+    def _first_candidates(self) -> list[Candidate]:
+        return [candidate for check in self.checks for candidate in check.candidates[:1]]
 
     def __str__(self) -> str:
         lines = [self._head(), ""]
@@ -285,11 +276,7 @@ def _consequences(checks: Iterable[OperationCheck]) -> list[str]:
 
 
 def proposed(contract: Contract, candidate: Candidate) -> Contract:
-    """Return the contract with the override of a candidate.
-
-    Raises:
-        InvalidInputError: the contract cannot have this override.
-    """
+    """Return the contract with the override of a candidate."""
     if candidate.changes:
         changes = {"evidence": _PROPOSED, **candidate.changes}
         contract = contract.with_operation(candidate.operation, **changes)

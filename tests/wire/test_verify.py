@@ -20,6 +20,7 @@ from swagger_documents import (
     ids,
     json_body,
     moved,
+    openapi3,
     own_documents,
     serving,
     swagger2,
@@ -82,33 +83,70 @@ def test_documents_that_agree_with_the_contract_confirm_all_of_it() -> None:
 
 
 OWN = {"put": json_body(**archive_body())}
+HERE = {"/learn/v1/enrollments": OWN}
+BODY = {"$ref": "#/definitions/a~1b%20c"}
+BY_PARTS = {
+    "allOf": [{"properties": {"course_id": ids(), "user_id": ids()}}],
+    "oneOf": [{"anyOf": [{"properties": {"reset_tracking": {}}, "required": ["other"]}]}],
+    "properties": {"enrollment_mode": {"oneOf": [{"const": "delete"}, {"const": "re_enroll"}]}},
+}
+
+
+def openapi_body(schema: Any, kind: str = "application/json; charset=utf-8") -> dict[str, Any]:
+    """Return an operation of OpenAPI 3 with a body of this kind."""
+    return {"requestBody": {"content": {"text/plain": {}, kind: {"schema": schema}}}}
+
+
 SAME: dict[str, Any] = {
-    "a slash at the end": archive_call(path="/learn/v1/enrollments/"),
-    "a base path": archive_call(path="/enrollments", base="/learn/v1"),
-    "more parameters": archive_call(row=json_body(**archive_body(notify={"type": "boolean"}))),
-    "a mode more": archive_call(row=json_body(**archive_body(("keep", "re_enroll", "delete")))),
+    "a slash at the end": swagger2({"/learn/v1/enrollments/": OWN}),
+    "a base path": swagger2({"/enrollments": OWN}, "/learn/v1"),
+    "a slash as base path": swagger2(HERE, "/"),
+    "a base path that each path repeats": swagger2(HERE, "/learn/v1"),
+    "a path of a server": openapi3({"/enrollments": OWN}, "/learn/v1"),
+    "a server elsewhere": openapi3({"/enrollments": OWN}, "https://evil.example/learn/v1/"),
+    "a server relative to the document": openapi3({"/enrollments": OWN}, "."),
+    "the second of the servers": openapi3({"/enrollments": OWN}, "https://[", "/a", "/learn/v1"),
+    "a version that is a number": {**swagger2(HERE), "swagger": 2.0},
+    "the envelope of other answers": {"data": swagger2(HERE), "version": "1.0.0"},
+    "more parameters": swagger2({**HERE, "/learn/v1/enrollments": {
+        "put": json_body(**archive_body(("keep", "re_enroll", "delete"), notify=text()))}}),
+    "references": swagger2(
+        {"/learn/v1/enrollments": {"$ref": "#/definitions/item"}},
+        definitions={
+            "item": {"put": {"$ref": "#/nowhere", **json_body(), "parameters": [
+                {"$ref": "#/parameters/none"}, {"in": "body", "schema": BODY}]}},
+            "a/b c": {"properties": archive_body() | {"enrollment_mode": {"$ref": "#/modes"}}},
+        },
+        modes={"$ref": "#/more"}, more=text("delete", "re_enroll"),
+    ),
+    "a body in parts": openapi3({"/learn/v1/enrollments": {"put": openapi_body(BY_PARTS)}}),
+    "types in a list": swagger2({"/learn/v1/enrollments": {"put": json_body(
+        **{**archive_body(), "user_id": {"type": ["null", "array"]}, "course_id": {}})}}),
+}  # fmt: skip
+ELSEWHERE: dict[str, Any] = {
     "another service's document": {
-        **own_documents(),
         "learn": swagger2({}),
-        "enrollment": swagger2({"/learn/v1/enrollments": OWN}),
+        "enrollment": swagger2(HERE),
     },
     "beside one that differs": {
-        **own_documents(),
         "learn": swagger2({"/learn/v1/enrollments/": {"put": {}}}),
-        "course": swagger2({"/learn/v1/enrollments": OWN}),
+        "course": swagger2(HERE),
     },
     "its own service unreadable": {
-        **own_documents(),
         "learn": Served(b"", 403),
-        "enrollment": swagger2({"/learn/v1/enrollments": OWN}),
+        "enrollment": swagger2(HERE),
     },
 }
 
 
-@pytest.mark.parametrize("documents", SAME.values(), ids=SAME.keys())
+@pytest.mark.parametrize(
+    "documents",
+    [*({"learn": document} for document in SAME.values()), *ELSEWHERE.values()],
+    ids=[*SAME, *ELSEWHERE],
+)
 def test_a_call_is_confirmed_however_a_document_writes_it(documents: Any) -> None:
     """Wherever it is listed, method, path and parameters decide."""
-    check = check_of(documents)
+    check = check_of({**own_documents(), **documents})
     assert (check.state, check.faults, check.candidates) == ("confirmed", (), ())
 
 
@@ -129,31 +167,36 @@ def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in archive_body().items() if key != name}
 
 
-def needing(*names: str) -> dict[str, Any]:
-    """The archive call with required properties."""
-    row = json_body(**archive_body(notify=text()))
-    row["parameters"][0]["schema"]["required"] = list(names)
-    return row
-
-
+NEEDS_MORE = json_body(**archive_body(notify=text()))
+NEEDS_MORE["parameters"][0]["schema"]["required"] = ["notify", "user_id"]
+NEEDS_A_PAGE = {"parameters": [*json_body(**archive_body())["parameters"],
+                               {"name": "page", "in": "query", "required": True}]}  # fmt: skip
 FORM = takes("course_id[]", "user_id[]", "enrollment_mode", "reset_tracking", place="formData")
+IN_QUERY = [*json_body(**without("enrollment_mode"))["parameters"],
+            *takes("enrollment_mode")["parameters"]]  # fmt: skip
 DIFFERENT: dict[str, tuple[Any, str]] = {
     "no mode": (json_body(**without("enrollment_mode")),
-        "enrollment_mode is not in its body; it takes course_id, user_id, reset_tracking (body)"),
+        "enrollment_mode is not in its body; it takes course_id[], user_id[], reset_tracking ("),
     "nothing at all": ({}, "enrollment_mode, reset_tracking are not in its body; it takes nothing"),
-    "mode in the query": (
-        {"parameters": [*json_body(**without("enrollment_mode"))["parameters"],
-                        *takes("enrollment_mode")["parameters"]]},
-        "it takes course_id, user_id, reset_tracking (body); enrollment_mode (query)"),
+    "mode in the query": ({"parameters": IN_QUERY},
+        "it takes course_id[], user_id[], reset_tracking (body); enrollment_mode (query)"),
+    "mode in a header": (takes("enrollment_mode", place="header"), "it takes nothing"),
     "form": (FORM, "in its body; it takes course_id[], user_id[], enrollment_mode, reset_"),
     "one user": (json_body(**{**archive_body(), "user_id": {"type": "integer"}}),
-        "user_id takes one value, but a list is sent"),
+        "user_id[] is not in its body; it takes course_id[], user_id, enrollment_mode, reset"),
     "several modes": (json_body(**{**archive_body(), "enrollment_mode": ids()}),
-        "enrollment_mode takes a list, but one value is sent"),
+        "enrollment_mode is not in its body; it takes course_id[], user_id[], enrollment_mode[], "),
     "another value": (json_body(**archive_body(("archive", "re_enroll"))),
         "enrollment_mode takes archive, re_enroll, not delete (unenroll)"),
-    "needs more": (needing("notify", "user_id"), "notify is required, but not sent"),
+    "another value by reference": (json_body(**{**archive_body(), "enrollment_mode": {"oneOf": [
+        {"const": "archive"}, {"enum": [1, 2, None, True, ["x"], "\x1b[2J"]}]}}),
+        "enrollment_mode takes archive, 1, 2, not delete (unenroll)"),
+    "needs more": (NEEDS_MORE, "notify is required, but not sent"),
+    "needs more in the query": (NEEDS_A_PAGE, "page is required, but not sent"),
     "many others": (json_body(**{f"p{n}": text() for n in range(12)}), "p8, p9, ... (body)"),
+    "names that cannot be sent": (json_body(**{"a\x1b[31m": {}, "b" * 301: {}, "c": ids()}),
+        "it takes c[] (body)"),
+    "in an object": (json_body(data={"properties": archive_body()}), "it takes data, data."),
 }  # fmt: skip
 
 
@@ -176,7 +219,7 @@ def test_a_read_differs_by_the_spelling_of_a_filter_and_by_fixed_values() -> Non
     check = check_of({"course": swagger2({path: {"get": described}})}, "course_enrollments")
     sent = "enrollment_status, enrollment_time_spent"
     assert check.faults == (
-        f"user_id is not in its query; it takes {', '.join([*names, 'extra_fields[]'])} (query)",
+        f"user_id[] is not in its query; it takes {', '.join([*names, 'extra_fields[]'])} (query)",
         f"extra_fields[] takes enrollment_status, not all of {sent}",
     )
 
@@ -284,7 +327,7 @@ def test_each_mode_is_confirmed_by_itself() -> None:
     assert not report.confirmed(ARCHIVE, "re-enroll")
     report.require(ARCHIVE, mode="unenroll")
     with pytest.raises(
-        UnconfirmedContractError, match="none of its values clearly means re-enroll"
+        UnconfirmedContractError, match=r"takes delete, not re_enroll \(re-enroll\)"
     ):
         report.require(ARCHIVE, mode="re-enroll")
     worse = json_body(**{**archive_body(("delete",)), "user_id": text()})
@@ -338,41 +381,63 @@ def test_an_override_is_proposed_that_the_platform_confirms(
             assert all(line.strip() in str(report[name]) for line in override)
 
         platform.answers[" ".join(call)] = Served(b"{}")
-        given = {"course_id": 71, "user_ids": [5, 6], "mode": modes["unenroll"]}
-        assert suggested.operations[ARCHIVE].request(**given, reset_tracking=False).is_write
-        other.session.call(ARCHIVE, **given, reset_tracking=False)
+        values = {"course_id": 71, "user_ids": [5, 6], "mode": modes["unenroll"]}
+        assert suggested.operations[ARCHIVE].request(**values, reset_tracking=False).is_write
+        other.session.call(ARCHIVE, **values, reset_tracking=False)
         sent = platform.asked[-1]
     assert (sent.method, sent.path) == call
     decode = json.loads if "json" in sent.kind else parse_qsl
     assert decode(sent.body) == decode(body)
 
 
-def test_an_archived_list_elsewhere_is_proposed_without_the_filters_it_lacks() -> None:
-    """So is its deletion."""
-    item = {
-        "get": takes("page", "page_size", "archived_from", "userIds[]"),
-        "delete": json_body(archived_ids=ids()),
-    }
-    documents = without_archive(
-        enrollment=swagger2({"/enrollment/v1/archived-enrollments/courses/{id}": item})
-    )
-    names = ["archived_course_enrollments", "delete_archived_course_enrollments"]
-    suggested = report_of(documents, names).suggested_contract()
-    row = suggested.operations[names[0]]
-    assert row.path == "/enrollment/v1/archived-enrollments/courses/{course_id}"
-    assert row.params == {"user_ids": "userIds[]", "archived_from": "archived_from",
-                          "page": "page", "page_size": "page_size"}  # fmt: skip
-    assert row.fixed == {"get_total_count": 1}
-    again = report_of(documents, names, suggested)
-    assert [check.state for check in again] == ["confirmed", "confirmed"]
+ARCHIVED_LIST = {
+    "get": takes("page", "page_size", "archived_from", "userIds[]"),
+    "delete": json_body(archived_ids=ids()),
+}
+LIST = "archived_course_enrollments"
+OVERRIDES: dict[str, tuple[str, Any, str]] = {
+    "a read in another version": ("list_courses",
+        swagger2({"/course/v2/courses/": {"get": takes("q", "search_text", "page", "page_size")}}),
+        '.with_operation("list_courses", path="/course/v2/courses/")'),
+    "a read with other names": ("get_job",
+        swagger2({"/jobs/v2/job/{hash}": {"get": {}}}),
+        '.with_operation("get_job", path="/jobs/v2/job/{job_id}", service="jobs")'),
+    "an archived list without some filters": (LIST,
+        swagger2({"/enrollment/v1/archived-enrollments/courses/{id}": ARCHIVED_LIST}),
+        '"user_ids": "userIds[]"},\n    fixed={"get_cursor": None},'),
+    "deletion of archived records": (f"delete_{LIST}",
+        swagger2({"/enrollment/v1/archived-enrollments/courses/{id}": ARCHIVED_LIST}),
+        'params={"record_ids": "archived_ids[]"},'),
+    "other keys": (ARCHIVE,
+        swagger2({"/learn/v1/enrollments": {"put": json_body(
+            courses=ids(), users=ids(), enrollment_mode={}, resetTracking={})}}),
+        '"course_id": "courses[]", "user_ids": "users[]", "reset_tracking": "resetTracking"'),
+    "keys in an object": (ARCHIVE,
+        swagger2({"/learn/v1/enrollments": {"put": json_body(
+            data={"properties": archive_body()})}}),
+        '"course_id": "data.course_id[]", "user_ids": "data.user_id[]", "mode": "data.enrollment_'),
+    "other words for the modes": (ARCHIVE,
+        swagger2({"/learn/v1/enrollments": {
+            "put": json_body(**archive_body(("remove", "reEnrol")))}}),
+        '.with_enrollment_mode("unenroll", "remove")\n.with_enrollment_mode("re-enroll", "reE'),
+    "another word for one mode": (ARCHIVE,
+        swagger2({"/learn/v2/enrollments": {
+            "put": json_body(**archive_body(("delete", "archive_and_reenroll")))}}),
+        'path="/learn/v2/enrollments")\n.with_enrollment_mode("re-enroll", "archive_and_reenr'),
+}  # fmt: skip
 
 
-def test_a_read_in_another_version_is_proposed() -> None:
-    """The same path after service and version, with its names."""
-    described = takes("q", "search_text", "page", "page_size")
-    documents = {"course": swagger2({"/course/v2/courses/": {"get": described}})}
-    (candidate,) = check_of(documents, "list_courses").candidates
-    assert candidate.override == '.with_operation("list_courses", path="/course/v2/courses/")'
+@pytest.mark.parametrize(("name", "document", "call"), OVERRIDES.values(), ids=OVERRIDES.keys())
+def test_a_single_candidate_has_the_override_that_is_confirmed(
+    name: str, document: Any, call: str
+) -> None:
+    """A call that moved, takes other keys or other words for a mode is named with its override."""
+    empty = dict.fromkeys(("learn", "course", "manage"), swagger2({}))
+    documents = without_archive(**empty, enrollment=document)
+    report = report_of(documents, [name])
+    (candidate,) = report[name].candidates
+    assert call in candidate.override
+    assert report_of(documents, [name], report.suggested_contract()).confirmed(name)
 
 
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
@@ -408,61 +473,41 @@ def test_a_call_is_proposed_for_the_one_operation_that_it_may_be() -> None:
     assert len(calls) == len(set(calls)) == len(ARCHIVING) - 2
 
 
-INEXPRESSIBLE: dict[str, tuple[str, Any, str]] = {
-    "one user a call": ("/learn/v1/courses/{course_id}/users/{user_id}/enrollments/archive",
-        json_body(enrollment_mode=text(), reset_tracking=text()), "its path needs {user_id}"),
-    "ids of enrollments": ("/enrollment/v1/enrollments/archive",
-        json_body(enrollment_ids=ids(), enrollment_mode=text(), reset_tracking=text()),
-        "it has no evident place for user_ids"),
-    "one user in the body": ("/learn/v1/enrollments/archive",
-        json_body(**{**archive_body(), "user_id": {"type": "integer"}}), "takes one value"),
-    "needs more": ("/learn/v1/enrollments/archive", needing("notify"), "notify is required"),
+IN_PART: dict[str, tuple[Any, str]] = {
+    "two values that may mean a mode": (json_body(**archive_body(("unenroll", "remove", "again"))),
+        "enrollment_mode takes unenroll, remove, again, not delete (unenroll)"),
+    "needs more": (NEEDS_MORE, "notify is required, but not sent"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("path", "row", "obstacle"), INEXPRESSIBLE.values(), ids=INEXPRESSIBLE.keys()
-)
-def test_a_candidate_that_no_override_can_express_is_named_with_the_obstacle(
-    path: str, row: Any, obstacle: str
-) -> None:
-    """It is shown, and not suggested."""
-    report = report_of(without_archive(enrollment=swagger2({path: {"post": row}})), [ARCHIVE])
+@pytest.mark.parametrize(("row", "left"), IN_PART.values(), ids=IN_PART.keys())
+def test_a_candidate_names_what_still_differs_with_its_override(row: Any, left: str) -> None:
+    """The contract that is suggested does not confirm the call then."""
+    documents = without_archive(enrollment=swagger2({"/learn/v2/archive": {"post": row}}))
+    report = report_of(documents, [ARCHIVE])
     (candidate,) = report[ARCHIVE].candidates
-    assert (candidate.path, candidate.override) == (path, "")
-    assert any(obstacle in text for text in candidate.obstacles), candidate.obstacles
-    assert obstacle in str(report)
-    assert report.suggested_contract() == DEFAULT
+    assert 'path="/learn/v2/archive"' in candidate.override
+    assert candidate.obstacles[0] == left
+    assert f"still differs: {left}" in str(report)
+    check = report_of(documents, [ARCHIVE], report.suggested_contract())[ARCHIVE]
+    assert (check.state, check.faults) == ("differs", candidate.obstacles)
 
 
-def test_the_likeliest_candidate_comes_first() -> None:
-    """One with both parameters of the reply comes before words alone; at most three are named."""
-    words = {"operationId": "archive", **json_body(course_id=ids(), user_ids=ids())}
-    paths = {f"/{letter}/v1/enrollments/archive": {"post": words} for letter in "abc"}
-    best = {"summary": "Archive enrollments", **json_body(**archive_body())}
-    paths["/z/v1/enrollments/many"] = {"post": best}
+def test_at_most_three_candidates_are_named_the_confirmed_ones_first() -> None:
+    """The first candidate is the one that its override confirms."""
+    paths = {
+        f"/{letter}/v1/enrollments/archive": {
+            "post": json_body(**archive_body(("delete",) if letter < "d" else ()))
+        }
+        for letter in "abcd"
+    }
     check = check_of(without_archive(enrollment=swagger2(paths)))
-    assert [candidate.path for candidate in check.candidates] == [
-        "/z/v1/enrollments/many", "/a/v1/enrollments/archive", "/b/v1/enrollments/archive",
-    ]  # fmt: skip
-    assert check.candidates[1].obstacles == (
-        "it has no evident place for mode", "it has no evident place for reset_tracking",
-    )  # fmt: skip
-
-
-def test_of_two_values_that_may_mean_a_mode_none_is_proposed() -> None:
-    """Which of them is meant is for a person to say."""
-    check = check_of(archive_call(row=json_body(**archive_body(("unenroll", "remove", "again")))))
-    (candidate,) = check.candidates
-    assert (candidate.override, candidate.modes) == ("", {})
-    assert candidate.obstacles == (
-        "none of its values clearly means unenroll: unenroll, remove, again",
-        "none of its values clearly means re-enroll: unenroll, remove, again",
-    )
+    letters = [candidate.path[1] for candidate in check.candidates]
+    assert letters == ["d", "a", "b"]
 
 
 def test_the_error_of_an_unconfirmed_call_shows_the_override_and_survives_a_pickle() -> None:
-    """It names our call, the candidate, and what to paste."""
+    """The error names the call, the candidate, and the override to paste."""
     report = report_of(moved(), [ARCHIVE])
     with pytest.raises(UnconfirmedContractError) as caught:
         report.require(ARCHIVE)
