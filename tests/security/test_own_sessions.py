@@ -101,7 +101,9 @@ def test_a_client_certificate_that_cannot_be_used(content: str | None, tmp_path:
     if content is not None:
         path.write_text(content)
     with tls_server() as (url, got):
-        with pytest.raises(ConnectionSettingsError, match=r"client certificate.*see cert=") as e:
+        with pytest.raises(
+            ConnectionSettingsError, match=r"certificate file cannot be used.*see cert="
+        ) as e:
             connect(url, verify=PEM, cert=str(path)).request("PUT", "/x")
         assert not e.value.in_doubt
     assert got == []

@@ -178,7 +178,7 @@ NOT_SENT: dict[str, tuple[Scripted, type[ApiError], str]] = {
     "a CA bundle that is not there": (
         OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"),
         ConnectionSettingsError,
-        "no connection is possible: the CA bundle '/no.pem' does not exist; see REQUESTS_CA"),
+        "a certificate file cannot be used: Could not find a suitable TLS CA certificate bundle"),
     "a proxy that refuses": (
         tunnel("407 Proxy Authentication Required"), ConnectionSettingsError,
         "the proxy refuses: 407 Proxy Authentication Required; see HTTPS_PROXY"),

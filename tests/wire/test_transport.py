@@ -330,8 +330,14 @@ def quick_error(url: str) -> ConnectionSettingsError:
 
 
 BUNDLES = {
-    "missing": (None, "the CA bundle '{path}' does not exist; see REQUESTS_CA_BUNDLE"),
-    "not a bundle": ("garbage", "the CA bundle cannot be read; see REQUESTS_CA_BUNDLE"),
+    "missing": (
+        None,
+        "bundle, invalid path: {path}; see cert= of the transport, REQUESTS_CA_BUNDLE",
+    ),
+    "not a bundle": (
+        "garbage",
+        "no certificate or crl found; see cert= of the transport, REQUESTS_CA_BUNDLE",
+    ),
 }
 
 
