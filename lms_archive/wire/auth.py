@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 RENEW_BEFORE = 60.0
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 Form = Mapping[str, str | Secret]
 Fetch = Callable[[Form], Mapping[str, Any]]
@@ -47,6 +48,11 @@ class Auth(Protocol):
         ...
 
 
+def _form(auth: Auth, grant_type: str, **fields: str | Secret) -> Form:
+    app = {"client_id": auth.client_id, "client_secret": auth.client_secret}
+    return {"grant_type": grant_type, **app, **fields}
+
+
 def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str):
         raise InvalidInputError(f"{attribute.name} must be a str, not {type(value).__name__}")
@@ -63,14 +69,7 @@ class PasswordGrant:
 
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
-        return {
-            "grant_type": "password",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "username": self.username,
-            "password": self.password,
-            "scope": "api",
-        }
+        return _form(self, "password", username=self.username, password=self.password, scope="api")
 
 
 @frozen
@@ -82,12 +81,7 @@ class ClientCredentials:
 
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
-        return {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "scope": "api",
-        }
+        return _form(self, "client_credentials", scope="api")
 
 
 def _assertion(value: str | Secret | Callable[[], str]) -> Secret | Callable[[], str]:
@@ -110,13 +104,7 @@ class JwtBearer:
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
         assertion = secret(self.assertion() if callable(self.assertion) else self.assertion)
-        return {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "assertion": assertion,
-            "scope": "api",
-        }
+        return _form(self, _JWT_BEARER, assertion=assertion, scope="api")
 
 
 def _token(value: str | Secret) -> Secret:
@@ -190,14 +178,8 @@ class TokenKeeper:
         assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
         refresh, self._refresh = self._refresh, None
         if refresh is not None:
-            form: Form = {
-                "grant_type": "refresh_token",
-                "client_id": self._auth.client_id,
-                "client_secret": self._auth.client_secret,
-                "refresh_token": refresh,
-            }
             try:
-                return fetch(form)
+                return fetch(_form(self._auth, "refresh_token", refresh_token=refresh))
             except AuthenticationError:
                 pass
         return fetch(self._auth.form())
