@@ -21,6 +21,7 @@ __all__ = [
     "StaticToken",
     "TokenKeeper",
     "is_token",
+    "login_advice",
 ]
 
 RENEW_BEFORE = 60.0
@@ -192,3 +193,20 @@ def _seconds(lifetime: object) -> float:
     except (TypeError, ValueError, OverflowError):
         return 3600.0
     return seconds if seconds > 0 else 3600.0
+
+
+def login_advice(message: str, grant: str, prefix: str) -> str:
+    """Return which setting to check after a refused login, by the error codes of OAuth2."""
+    text = message.lower()
+    app = f"client_id and client_secret ({prefix}CLIENT_ID, _CLIENT_SECRET)"
+    account = {
+        "password": f"username and password ({prefix}USERNAME, _PASSWORD)",
+        "client_credentials": app,
+    }.get(grant, "the assertion: its issuer, its audience and its expiry")
+    if "client" in text:
+        return f"check {app}: the platform does not know this OAuth2 app"
+    if "grant_type" in text or "grant type" in text:
+        return f"the OAuth2 app does not allow the grant {grant!r}: enable it there"
+    if any(word in text for word in ("grant", "user", "password", "credential")):
+        return f"check {account}"
+    return f"check {app}, then {account}"
