@@ -34,7 +34,7 @@ from lms_archive.wire.masking import Mask, Secret, secret
 from lms_archive.wire.process import PerProcess
 from lms_archive.wire.responses import Payload, parse_response
 from lms_archive.wire.retry import with_retry
-from lms_archive.wire.settings import Settings, check_pickled
+from lms_archive.wire.settings import Settings
 from lms_archive.wire.throttle import Throttle
 from lms_archive.wire.transport import (
     RequestNotSentError,
@@ -122,9 +122,8 @@ class Session:
         return Session(settings, clock=self.clock, shared=PerProcess(changed))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the shared state: no token, no connections, no call history."""
-        check_pickled("clock", self.clock)
-        return _session, (self.settings, self.clock)
+        """Pickle the settings alone: no token, no connections, no call history."""
+        return Session, (self.settings,)
 
     def operation(self, name: str) -> Operation:
         """Return the contract's row of that name."""
@@ -336,10 +335,6 @@ class Session:
             advice=f"is {self.settings.base_url} reachable from here?",
             in_doubt=sent,
         )
-
-
-def _session(settings: Settings, clock: Clock) -> Session:
-    return Session(settings, clock=clock)
 
 
 def _revealed(value: str | Secret) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import math
-import pickle
 import platform
 import re
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from lms_archive.wire.contract import Contract
 from lms_archive.wire.environment import PREFIX, address_and_auth
 from lms_archive.wire.transport import Transport
 
-__all__ = ["ChangedOptions", "ClientOptions", "Settings", "check_pickled"]
+__all__ = ["ChangedOptions", "ClientOptions", "Settings"]
 
 T = TypeVar("T")
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
@@ -190,8 +189,6 @@ class Settings:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the settings from the environment, which unpickling reads again."""
         kept = asdict(self, recurse=False, filter=lambda field, _: field.name not in self.from_env)
-        for name in ("auth", "transport", "on_call"):
-            check_pickled(name, kept.get(name))
         return _settings, (kept,)
 
 
@@ -200,18 +197,3 @@ def _settings(kept: dict[str, Any]) -> Settings:
         base_url, auth = address_and_auth(kept.get("base_url"), kept["env_prefix"])
         kept = {"base_url": base_url, "auth": auth, **kept}
     return Settings(**kept)
-
-
-def check_pickled(name: str, value: object) -> None:
-    """Check that a value can be pickled.
-
-    Raises:
-        InvalidInputError: it cannot be pickled.
-    """
-    try:
-        pickle.dumps(value)
-    except Exception as error:  # noqa: BLE001  pickling runs code of the value
-        raise InvalidInputError(
-            f"a client with this {name} cannot be pickled ({type(error).__name__}): create the "
-            f"client where it is used, or give it a {name} whose class is at the top of a module"
-        ) from None

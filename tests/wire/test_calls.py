@@ -2,13 +2,12 @@
 
 import json
 import logging
-import pickle
 from typing import Any
 
 import pytest
 from wire_tools import answer, scripted, token
 
-from lms_archive import ApiError, Client, InvalidInputError, PasswordGrant, RetryPolicy
+from lms_archive import ApiError, InvalidInputError, PasswordGrant, RetryPolicy
 from lms_archive.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -98,15 +97,6 @@ def test_a_hook_is_callable() -> None:
     """Anything else is refused at once."""
     with pytest.raises(InvalidInputError, match="on_call must be a function that takes a Call"):
         scripted(answer(), on_call="print")
-
-
-def test_a_hook_that_cannot_travel() -> None:
-    """A client with a local function as hook says why it cannot be pickled."""
-    client, _ = scripted(answer(), on_call=lambda _: None)
-    plain = Client("https://acme.example.com", LOGIN, on_call=client.session.settings.on_call)
-    with pytest.raises(InvalidInputError, match="a client with this on_call cannot be pickled"):
-        pickle.dumps(plain)
-    assert pickle.loads(pickle.dumps(plain.with_options(on_call=print)))  # noqa: S301  our own
 
 
 # Raw answers
