@@ -4,10 +4,11 @@ import math
 import platform
 import threading
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
-from wire_tools import URL, Sent, answer, items, scripted
+from wire_tools import URL, Sent, answer, items, run_all, scripted
 
 from lms_archive import (
     ApiError,
@@ -200,11 +201,7 @@ def test_a_block_counts_the_calls_of_its_own_thread() -> None:
                 client.request("GET", "/x")
         counted.append(calls["request"])
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_all([partial(work, number) for number in range(4)])
     assert sorted(counted) == [0, 50, 100, 150]
     assert client.session.calls == {"request": 300}
 
