@@ -13,9 +13,6 @@ from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import urlencode
-from weakref import WeakValueDictionary
-
-from attrs import evolve, field, frozen
 
 from lms_archive.errors import (
     ApiError,
@@ -26,19 +23,17 @@ from lms_archive.errors import (
     UnexpectedResponseError,
 )
 from lms_archive.records.structure import Structurer
-from lms_archive.wire.auth import Form, TokenKeeper, is_token, login_advice
+from lms_archive.wire.auth import Form, is_token, login_advice
 from lms_archive.wire.calls import Call, report_call
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Operation, Request
 from lms_archive.wire.masking import Mask, Secret, secret
-from lms_archive.wire.process import PerProcess
 from lms_archive.wire.responses import Payload, parse_response
 from lms_archive.wire.retry import with_retry
 from lms_archive.wire.settings import Settings
-from lms_archive.wire.throttle import Throttle
+from lms_archive.wire.shared import PerProcess, SharedConnection
 from lms_archive.wire.transport import (
     RequestNotSentError,
-    RequestsTransport,
     Response,
     Transport,
     UnusableConnectionError,
@@ -50,41 +45,6 @@ __all__ = ["Session"]
 
 _SECRET_FIELDS = ("client_secret", "password", "assertion", "refresh_token")
 _NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
-
-
-@frozen
-class SharedConnection:
-    """The state that copies of a client share: transport, call history, token, swagger."""
-
-    transport: Transport
-    throttle: Throttle
-    tokens: TokenKeeper
-    documents: dict[str, Any] = field(factory=dict, repr=False)
-    ignored_filters: set[str] = field(factory=set, repr=False)
-    missing_lists: set[str] = field(factory=set, repr=False)
-    unused_readings: WeakValueDictionary[int, Any] = field(factory=WeakValueDictionary, repr=False)
-    counting: threading.Lock = field(factory=threading.Lock, repr=False)
-
-    @classmethod
-    def open(cls, settings: Settings, clock: Clock) -> SharedConnection:
-        """Return a new connection."""
-        return cls(
-            settings.transport or RequestsTransport(),
-            Throttle(settings.calls_per_hour, clock),
-            TokenKeeper(settings.auth, clock),
-        )
-
-    def changed(self, old: Settings, new: Settings, clock: Clock) -> SharedConnection:
-        """Return a connection for *new* settings; it shares what they leave unchanged."""
-        fresh, names = SharedConnection.open(new, clock), set[str]()
-        if new.transport is not old.transport:
-            names |= {"transport", "documents", "ignored_filters", "missing_lists"}
-        if new.auth != old.auth:
-            names |= {"tokens", "documents", "ignored_filters", "missing_lists"}
-        if new.contract != old.contract:
-            names |= {"ignored_filters", "missing_lists"}
-        changes = {name: getattr(fresh, name) for name in names}
-        return evolve(self, throttle=self.throttle.with_limit(new.calls_per_hour), **changes)
 
 
 class Session:
