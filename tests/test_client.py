@@ -218,6 +218,7 @@ WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
     "no calls": ({"calls_per_hour": 0}, "calls_per_hour must be a whole number, at least 1, or No"),
     "app_info as a number": ({"app_info": 7}, "app_info goes into the user agent"),
+    "on_call as text": ({"on_call": "print"}, "on_call must be a function that takes a Call"),
     "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
     "auth, the class": ({"auth": StaticToken}, "not the class StaticToken"),
     "auth as a pair": ({"auth": ("ada", "hush")}, "auth must be .* not tuple"),
@@ -340,6 +341,7 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
     "a place in the path": (("GET", "/x/{course_id}"), {}),
     "NaN": (("PUT", "/x"), {"json": {"a": float("nan")}}),
     "no JSON": (("PUT", "/x"), {"json": {"a": {1, 2}}}),
+    "raw as a word": (("GET", "/x"), {"raw": "yes"}),
 }
 
 

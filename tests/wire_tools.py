@@ -211,6 +211,11 @@ def tls_server(client_ca: Path | None = None) -> Iterator[tuple[str, list[bytes]
         yield f"https://localhost:{place.partition(':')[2]}", received
 
 
+def is_printable(text: str) -> bool:
+    """Return whether a terminal shows each character, and does nothing else with any."""
+    return all(line.isprintable() for line in text.split("\n"))
+
+
 def free_port() -> int:
     """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, ProxyError
@@ -264,10 +264,11 @@ def test_where_nobody_listens_no_write_is_in_doubt() -> None:
     assert f"is {url} reachable from here?" in str(caught.value)
 
 
-def test_a_body_over_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_body_over_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, *, raw: bool) -> None:
     """A body that was cut at the limit is not read as if it were whole."""
     monkeypatch.setattr(module, "MAX_BODY", 2**20)
-    error = error_of(WRITE, answer(b"1" * (2**20 + 1)))
+    error = error_of(evolve(WRITE, raw=raw), answer(b"1" * (2**20 + 1)))
     assert (type(error), error.in_doubt) == (UnexpectedResponseError, True)
     assert str(error) == "PUT /learn/v1/enrollments: 200: more than 1 MiB"
 
