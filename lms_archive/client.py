@@ -233,10 +233,15 @@ class Client:
             InvalidInputError: the arguments do not make a call.
             ApiError: the call failed or was refused.
         """
-        for word in (method, path):
-            _check("method and path", word, str)
-        _check("params", params or {}, Mapping)
-        fixed = {name: value for name, value in (params or {}).items() if value is not None}
+        params = params or {}
+        for name, value, kind in (
+            ("method", method, str),
+            ("path", path, str),
+            ("params", params, Mapping),
+            ("raw", raw, bool),
+        ):
+            if not isinstance(value, kind):
+                raise _impossible(f"{name} must be {kind.__name__}, not {value!r:.60}")
         try:
             row = Operation(
                 method=method.upper(),
@@ -244,16 +249,13 @@ class Client:
                 service="",
                 evidence="Client.request",
                 params={},
-                fixed=fixed,
+                fixed={name: value for name, value in params.items() if value is not None},
             )
             dumps(json, allow_nan=False)
         except (ValueError, TypeError) as error:
-            raise InvalidInputError(f"the call cannot be made: {error}") from None
+            raise _impossible(str(error)) from None
         if row.in_path:
-            raise InvalidInputError(
-                f"the call cannot be made: the path {path!r} has a placeholder; fill it in"
-            )
-        _check("raw", raw, bool)
+            raise _impossible(f"the path {path!r} has a placeholder; fill it in")
         request = evolve(row.request(), json=json, raw=raw)
         return self.session.send(request, repeat=not request.is_write).data
 
@@ -315,8 +317,5 @@ def _connected(cls: type[Client], session: Session) -> Client:
     return client
 
 
-def _check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise InvalidInputError(
-            f"the call cannot be made: {name} must be {kind.__name__}, not {value!r:.60}"
-        )
+def _impossible(reason: str) -> InvalidInputError:
+    return InvalidInputError(f"the call cannot be made: {reason}")

@@ -51,12 +51,10 @@ def printable(text: str) -> str:
 def _rebuild(
     cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> LmsArchiveError:
-    # Only the `__new__` of `OSError` sets up what an `OSError` stores outside its dict.
-    new = OSError.__new__ if issubclass(cls, OSError) else cls.__new__
-    error: LmsArchiveError = new(cls, *args)
+    new = OSError.__new__ if issubclass(cls, OSError) else cls.__new__  # Python allows no other
+    error: LmsArchiveError = new(cls)
     error.args = args
-    for name, value in state.items():
-        setattr(error, name, value)
+    error.__dict__.update(state)
     return error
 
 
@@ -98,10 +96,6 @@ class InvalidInputError(LmsArchiveError, ValueError):
         column: the name of the column or field, or None.
     """
 
-    source: str | None
-    line: int | None
-    column: str | None
-
     def __init__(
         self,
         message: str,
@@ -128,29 +122,16 @@ class InputFileError(InvalidInputError, OSError):
         filename: the file, or None.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        source: str | None = None,
-        line: int | None = None,
-        column: str | None = None,
-        os_error: OSError | None = None,
-    ) -> None:
-        super().__init__(message, source=source, line=line, column=column)
-        self.filename = source
+    # In place of the slots of `OSError`, so that a pickle holds them.
+    errno: int | None = None
+    strerror: str | None = None
+    filename: str | None = None
+
+    def __init__(self, message: str, *, os_error: OSError | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.filename = self.source
         if os_error is not None:
             self.errno, self.strerror = os_error.errno, os_error.strerror
-
-    def __str__(self) -> str:
-        """Return the message alone, without the number and file that `OSError` adds."""
-        return printable(self.args[0])
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the attributes of `OSError` too, which are not in the instance's dict."""
-        names = ("errno", "strerror", "filename")
-        state = self.__dict__ | {name: getattr(self, name) for name in names}
-        return _rebuild, (type(self), self.args, state)
 
 
 class ApiError(LmsArchiveError):
@@ -167,13 +148,6 @@ class ApiError(LmsArchiveError):
         in_doubt: True where the call may have taken effect although it failed: a time-out, a
             lost connection, 408, 5xx, an unreadable 2xx.
     """
-
-    method: str
-    path: str
-    status: int | None
-    message: str
-    retry_after: float | None
-    in_doubt: bool
 
     def __init__(
         self,
@@ -230,8 +204,6 @@ class UnexpectedResponseError(ApiError):
         faults: one text for each fault, beginning with its JSON path.
     """
 
-    faults: tuple[str, ...]
-
     def __init__(
         self, method: str, path: str, *, faults: Sequence[str] = (), **details: Any
     ) -> None:
@@ -252,11 +224,6 @@ class PartialDeletionError(ApiError):
         remaining: records that were not deleted.
         deletion: a `Deletion` of those that are deleted; `error.deletion.to_csv(path)` lists them.
     """
-
-    deletion: Any
-    deleted: tuple[int, ...]
-    uncertain: tuple[int, ...]
-    remaining: tuple[int, ...]
 
     def __init__(
         self,
@@ -295,8 +262,6 @@ class UnconfirmedContractError(LmsArchiveError):
         report: the `ContractReport`.
     """
 
-    report: Any
-
     def __init__(self, message: str, report: Any) -> None:
         super().__init__(message)
         self.report = report
@@ -309,9 +274,6 @@ class TooManyAffectedError(LmsArchiveError):
         affected: how many the plan may archive, or how many records would be deleted.
         max_affected: how many were allowed.
     """
-
-    affected: int
-    max_affected: int
 
     def __init__(self, affected: int, max_affected: int, message: str = "") -> None:
         super().__init__(
@@ -338,8 +300,6 @@ class JobTimeoutError(LmsArchiveError):
         job_id: the job's hash on the platform.
     """
 
-    job_id: str
-
     def __init__(self, job_id: str, reason: str, *, sent: bool = True) -> None:
         advice = (
             "The rows sent are unknown until resume() has read them back; none was sent again."
@@ -357,9 +317,6 @@ class RunStoppedError(LmsArchiveError):
         counts: rows done so far, by outcome kind.
         seen: the observations that made the job stop.
     """
-
-    counts: dict[str, int]
-    seen: tuple[str, ...]
 
     def __init__(
         self, message: str, *, counts: Mapping[str, int] | None = None, seen: Sequence[str] = ()

@@ -45,47 +45,37 @@ def write_atomically(
         InvalidInputError: the path is not a path, names a symbolic link or anything else that is
             not an ordinary file, or cannot be written. An existing file is left unchanged.
     """
-    target = _as_path(path)
-    try:
-        if fault := unwritable_reason(target):
-            raise InvalidInputError(fault, source=str(target))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise _unwritable(target, error) from None
+    target = path_from(path, "path", "outcome.csv")
+    if fault := unwritable_reason(target):
+        raise InvalidInputError(fault, source=str(target))
     text: Any = {"encoding": "utf-8", "newline": newline, "errors": "backslashreplace"}
+    part: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+        part = Path(name)
         with os.fdopen(handle, "wb") if binary else os.fdopen(handle, "w", **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(target)
+        part.replace(target)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _unwritable(target, error) from None
         raise
     sync_folder(target.parent)
 
 
-def _as_path(path: Any) -> Path:
-    try:
-        return Path(path)
-    except TypeError:
-        raise InvalidInputError(f"expected the path of a file, not {path!r:.60}") from None
-
-
-def _unwritable(path: Path, error: Exception) -> InvalidInputError:
-    if isinstance(error, InvalidInputError):
-        return error
+def _unwritable(path: Path, error: OSError) -> InvalidInputError:
+    reason = f"cannot be written: {error.strerror or error}"
     if isinstance(error, FileNotFoundError):
         reason = f"cannot be written: the folder {path.parent} does not exist; create it first"
-    elif isinstance(error, OSError) and error.errno == errno.EBUSY:
+    elif error.errno == errno.EBUSY:
         reason = (
             "cannot be replaced: it is in use, or is itself a mount point (as in a container); "
             "name a file inside a mounted folder"
         )
-    else:
-        reason = f"cannot be written: {getattr(error, 'strerror', None) or error}"
     return InvalidInputError(reason, source=str(path))
 
 
@@ -115,9 +105,9 @@ def private_folder(path: Path) -> None:
         if path.is_symlink():
             reason = "is a symbolic link, and files are not written through links: name the folder"
             raise InvalidInputError(reason, source=str(path))
-        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-        for folder in reversed(missing):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        for folder in (*reversed(path.parents), path):
+            if not folder.exists():
+                folder.mkdir(mode=0o700, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)
     except FileExistsError:
         raise InvalidInputError("is a file, not a folder", source=str(path)) from None

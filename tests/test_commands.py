@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -199,20 +197,6 @@ def test_ctrl_c(stage: Stage, capsys: Out) -> None:
     last = f"lms_archive: interrupted; nothing is lost; to go on: {COMMAND} resume {ledger}\n"
     assert capsys.readouterr().err.endswith(last)
     assert main(["resume", ledger]) == DONE
-
-
-def test_as_a_command(stage: Stage) -> None:
-    """In a process of its own."""
-    stage.load(1)
-    stage.apply()
-    done = subprocess.run(  # noqa: S603  our own command
-        [sys.executable, "-W", "error", "-m", "lms_archive", "status", str(stage.ledger)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (DONE, "")
-    assert done.stdout.startswith("1 archived")
 
 
 @pytest.mark.parametrize("command", ["status", "resume"])

@@ -17,53 +17,42 @@ from lms_archive.errors import (
     LmsArchiveError,
     RunStoppedError,
     TooManyAffectedError,
+    UnconfirmedContractError,
     UnexpectedResponseError,
 )
 
 ALL: dict[str, type[LmsArchiveError]] = {
-    name: one
-    for name, one in vars(errors).items()
-    if inspect.isclass(one) and issubclass(one, LmsArchiveError)
+    name: cls
+    for name, cls in vars(errors).items()
+    if inspect.isclass(cls) and issubclass(cls, LmsArchiveError)
 }
-API = [one for one in ALL.values() if issubclass(one, ApiError)]
+API = [cls for cls in ALL.values() if issubclass(cls, ApiError)]
+ARGUMENTS: dict[type[LmsArchiveError], tuple[Any, ...]] = {
+    JobTimeoutError: ("job-1", "it left the list"),
+    TooManyAffectedError: (12, 10),
+    UnconfirmedContractError: ("not confirmed", "a report"),
+}
 
 
-def made(cls: type[LmsArchiveError]) -> LmsArchiveError:
-    """An error of that class, with all that its caller may say."""
-    values: dict[str, Any] = {
-        "message": "what went wrong",
-        "method": "GET",
-        "path": "/x",
-        "why": "it left the list",
-        "job_id": "job-1",
-        "affected": 12,
-        "max_affected": 10,
-    }
-    if cls.__init__ is LmsArchiveError.__init__:
-        return cls("what went wrong")
-    needed = [
-        values.get(one.name, "something")
-        for one in inspect.signature(cls).parameters.values()
-        if one.kind is one.POSITIONAL_OR_KEYWORD and one.default is one.empty
-    ]
-    more: dict[str, Any] = {}
+def example(cls: type[LmsArchiveError]) -> LmsArchiveError:
+    """Return an error of that class with all its data."""
     if issubclass(cls, ApiError):
-        more = {"status": 418, "advice": "try tea", "retry_after": 3.0, "in_doubt": True}
+        details: dict[str, Any] = {"message": "I am a teapot"}
         if issubclass(cls, UnexpectedResponseError):
-            more["faults"] = ["$.a: missing", "$.b: missing"]
-        else:
-            more["message"] = "I am a teapot"
-    elif issubclass(cls, InvalidInputError):
-        more = {"source": "in.csv", "line": 3, "column": "user"}
-    elif issubclass(cls, RunStoppedError):
-        more = {"counts": {"archived": 1}, "seen": ["one", "two"]}
-    return cls(*needed, **more)
+            details = {"faults": ["$.a: missing", "$.b: missing"]}
+        details |= {"status": 418, "advice": "try tea", "retry_after": 3.0, "in_doubt": True}
+        return cls("GET", "/x", **details)
+    if issubclass(cls, InvalidInputError):
+        return cls("what went wrong", source="in.csv", line=3, column="user")
+    if issubclass(cls, RunStoppedError):
+        return cls("stopped", counts={"archived": 1}, seen=["a", "b"])
+    return cls(*ARGUMENTS.get(cls, ("what went wrong",)))
 
 
 @pytest.mark.parametrize("cls", ALL.values(), ids=ALL.keys())
 def test_an_error_survives_a_pickle(cls: type[LmsArchiveError]) -> None:
     """An error comes out of a worker process with its text, its data and its ledger."""
-    error = made(cls)
+    error = example(cls)
     assert cls.__name__ in errors.__all__
     assert isinstance(error, LmsArchiveError)
     assert error.ledger is None
@@ -79,15 +68,15 @@ def test_an_error_survives_a_pickle(cls: type[LmsArchiveError]) -> None:
 @pytest.mark.parametrize("cls", API, ids=lambda cls: cls.__name__)
 def test_a_message_begins_with_method_path_and_status(cls: type[ApiError]) -> None:
     """Method, path and status come first, then the platform's words, then advice."""
-    said = "$.a: missing; $.b: missing" if cls is UnexpectedResponseError else "I am a teapot"
-    assert str(made(cls)) == f"GET /x: 418: {said} (try tea)"
+    message = "$.a: missing; $.b: missing" if cls is UnexpectedResponseError else "I am a teapot"
+    assert str(example(cls)) == f"GET /x: 418: {message} (try tea)"
     assert str(cls("PUT", "/y")) == "PUT /y: no answer"
 
 
 @pytest.mark.parametrize("cls", API, ids=lambda cls: cls.__name__)
 def test_an_api_error_has_its_data(cls: type[ApiError]) -> None:
     """What the message says can be read as data too."""
-    error = made(cls)
+    error = example(cls)
     assert isinstance(error, ApiError)
     assert (error.method, error.path, error.status) == ("GET", "/x", 418)
     assert (error.retry_after, error.in_doubt) == (3.0, True)
@@ -146,9 +135,9 @@ def test_an_error_of_a_file_keeps_what_the_system_says() -> None:
         Path("no/such/file").read_bytes()
     except OSError as error:
         ours = errors.InputFileError("cannot be read", source="in.csv", os_error=error)
-    for one in (ours, pickle.loads(pickle.dumps(ours)), copy.copy(ours)):  # noqa: S301  our own
-        assert isinstance(one, errors.InputFileError)
-        assert isinstance(one, OSError)
-        assert (one.errno, one.strerror) == (errno.ENOENT, "No such file or directory")
-        assert (one.filename, one.source) == ("in.csv", "in.csv")
-        assert str(one) == "in.csv: cannot be read"
+    for copied in (ours, pickle.loads(pickle.dumps(ours)), copy.copy(ours)):  # noqa: S301  our own
+        assert isinstance(copied, errors.InputFileError)
+        assert isinstance(copied, OSError)
+        assert (copied.errno, copied.strerror) == (errno.ENOENT, "No such file or directory")
+        assert (copied.filename, copied.source) == ("in.csv", "in.csv")
+        assert str(copied) == "in.csv: cannot be read"

@@ -46,24 +46,22 @@ def fails(out: Out, *arguments: str) -> str:
     return printed.err
 
 
-def test_confirmed_writes_end_with_0(capsys: Out) -> None:
+def test_confirmed_writes_end_with_0(capsys: Out, tmp_path: Path) -> None:
     """Where every write is confirmed the command ends with 0, and proposes nothing."""
+    file = tmp_path / "contract.json"
     with serving(own_documents()) as platform:
         assert main(["verify", platform.url]) == 0
-        assert {one.method for one in platform.asked} == {"GET"}
-    printed = capsys.readouterr()
+        assert {call.method for call in platform.asked} == {"GET"}
+        printed = capsys.readouterr()
+        assert main(["verify", platform.url, "--save", str(file)]) == 0
     assert printed.out.endswith("\nEvery write is confirmed.\n")
     assert "To paste" not in printed.out
     assert printed.err == ""
-
-
-def test_save_writes_the_contract_that_is_confirmed(capsys: Out, tmp_path: Path) -> None:
-    """The file is written all the same, and nobody is asked to compare it."""
-    file = tmp_path / "contract.json"
-    with serving(own_documents()) as platform:
-        assert main(["verify", platform.url, "--save", str(file)]) == 0
-    assert Contract.load(file) == Contract.default()
     assert f"There is no suggestion: {file} holds the contract" in capsys.readouterr().out
+    assert Contract.load(file) == Contract.default()
+    with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
+        assert main(["verify", platform.url]) == 0  # only reads are not confirmed
+    assert "unreadable" in capsys.readouterr().out
 
 
 def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
@@ -82,13 +80,6 @@ def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
     )
 
 
-def test_an_unconfirmed_read_ends_with_0(capsys: Out) -> None:
-    """A read that is not confirmed is shown, and does not change the exit code."""
-    with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
-        assert main(["verify", platform.url]) == 0
-    assert "unreadable" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("documents", [moved(), forms()])
 def test_an_unconfirmed_write_ends_with_1_and_an_override(capsys: Out, documents: Any) -> None:
     """Where a write is not confirmed the command ends with 1, and prints what can be pasted."""
@@ -104,10 +95,13 @@ def test_an_unconfirmed_write_ends_with_1_and_an_override(capsys: Out, documents
     assert last.startswith("Not confirmed: archive_learning_plan_enrollments, archive_course_enr")
 
 
-def test_a_contract_file_is_checked(capsys: Out, tmp_path: Path) -> None:
-    """The overrides of a file are checked in place of the default."""
-    file = tmp_path / "platform.json"
+def test_a_contract_file_is_checked(
+    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of --contract, or else of LMS_ARCHIVE_CONTRACT, in place of the default."""
+    file, default = tmp_path / "platform.json", tmp_path / "default.json"
     file.write_text('{"enrollment_mode": {"unenroll": "archive"}}', encoding="utf-8")
+    default.write_text("{}", encoding="utf-8")
     documents = archive_call(row=json_body(**archive_body(("archive", "re_enroll"))))
     plans = documents["learningplan"]["paths"]
     row = next(item["put"] for path, item in plans.items() if "put" in item)
@@ -120,25 +114,13 @@ def test_a_contract_file_is_checked(capsys: Out, tmp_path: Path) -> None:
             in capsys.readouterr().out
         )
         assert main(["verify", platform.url, "--contract", str(file)]) == 0
-    capsys.readouterr()
-    none = str(tmp_path / "none.json")
-    assert none in fails(capsys, "verify", "https://acme.example.com", "--contract", none)
-
-
-def test_the_contract_of_the_environment(
-    capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file that LMS_ARCHIVE_CONTRACT names is checked, unless --contract names another."""
-    ours, other = tmp_path / "ours.json", tmp_path / "other.json"
-    ours.write_text('{"enrollment_mode": {"unenroll": "archive"}}', encoding="utf-8")
-    other.write_text("{}", encoding="utf-8")
-    monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(ours))
-    documents = archive_call(row=json_body(**archive_body(("archive", "re_enroll"))))
-    with serving(documents) as platform:
+        monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(file))
         assert main(["verify", platform.url]) == 0
-        assert main(["verify", platform.url, "--contract", str(other)]) == 1
+        assert main(["verify", platform.url, "--contract", str(default)]) == 1
     capsys.readouterr()
-    monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", str(tmp_path / "none.json"))
+    missing = str(tmp_path / "none.json")
+    assert missing in fails(capsys, "verify", "https://acme.example.com", "--contract", missing)
+    monkeypatch.setenv("LMS_ARCHIVE_CONTRACT", missing)
     assert "none.json: cannot be read" in fails(capsys, "verify", "https://acme.example.com")
 
 
@@ -237,13 +219,6 @@ def test_wrong_arguments_end_with_2_and_one_line(capsys: Out, arguments: tuple[s
     assert printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("url", ["acme", "http://acme.example.com"])
-def test_a_wrong_address_ends_with_2(capsys: Out, url: str) -> None:
-    """What is no address of a platform ends with 2 and one line."""
-    said = fails(capsys, "verify", url)
-    assert "base URL" in said or "plain http" in said
-
-
 def test_a_refused_token_ends_with_2(capsys: Out) -> None:
     """A token that no document accepts ends with 2; one refused document is no such matter."""
     refused = Served(b'{"message": "who are you"}', 401)
@@ -254,9 +229,13 @@ def test_a_refused_token_ends_with_2(capsys: Out) -> None:
     assert "unreadable" in capsys.readouterr().out
 
 
-def test_missing_variables_end_with_2(capsys: Out, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_or_a_variable_that_is_missing_ends_with_2(
+    capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Missing variables are named; the URL is none of them."""
+    assert "base URL" in fails(capsys, "verify", "acme")
+    assert "plain http" in fails(capsys, "verify", "http://acme.example.com")
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
-    said = fails(capsys, "verify", "https://acme.example.com")
-    assert "LMS_ARCHIVE_CLIENT_ID" in said
-    assert "LMS_ARCHIVE_URL" not in said
+    message = fails(capsys, "verify", "https://acme.example.com")
+    assert "LMS_ARCHIVE_CLIENT_ID" in message
+    assert "LMS_ARCHIVE_URL" not in message

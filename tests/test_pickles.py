@@ -15,7 +15,7 @@ import attrs
 import pytest
 from conftest import quick_client
 from public_names import PUBLIC
-from test_errors import made
+from test_errors import example
 
 import lms_archive
 from lms_archive import (
@@ -159,7 +159,7 @@ def test_it_comes_back_as_it_went(name: str, ran: tuple[Client, dict[str, Any]])
     elif issubclass(public, Enum):
         examples = list(public)
     elif issubclass(public, LmsArchiveError):
-        examples = [made(public)]
+        examples = [example(public)]
     elif public is Record:
         examples = [one for one in ran[1].values() if isinstance(one, Record)]
     else:

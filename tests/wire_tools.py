@@ -3,9 +3,11 @@
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -15,6 +17,7 @@ from lms_archive.wire import Response
 from lms_archive.wire.clock import Clock
 
 URL = "https://acme.example.com"
+PEM = Path(__file__).parent / "security" / "self_signed.pem"
 DATE = {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
 
 
@@ -141,28 +144,92 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def bare_server(*plays: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that plays one script for each connection, the last one again; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve loopback, each connection in a thread of its own; yield host and port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def serve() -> None:
-            number = 0
+        def answer(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                talk(connection)
+
+        def accept() -> None:
             with suppress(OSError):
                 while True:
-                    connection, _ = listening.accept()
-                    play = plays[min(number, len(plays) - 1)]
-                    number += 1
-                    with connection, suppress(OSError):
-                        read_request(connection)
-                        play(connection)
+                    connection, _ = server.accept()
+                    threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
+        threading.Thread(target=accept, daemon=True).start()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"127.0.0.1:{server.getsockname()[1]}"
         finally:
-            listening.shutdown(socket.SHUT_RDWR)
-    thread.join(1)
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def bare_server(play: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Serve one script: read the request of each connection, then play; yield the URL."""
+
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        play(connection)
+
+    with listening(talk) as place:
+        yield f"http://{place}"
+
+
+@contextmanager
+def other_host() -> Iterator[tuple[str, list[bytes]]]:
+    """Serve what nothing may ever reach; yield its host and port, and what it received."""
+    received: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        received.append(b"a connection")
+        received.append(read_request(connection))
+
+    with listening(talk) as place:
+        yield place, received
+
+
+@contextmanager
+def tls_server(client_ca: Path | None = None) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve with the certificate in PEM, which nobody trusts; yield the URL, and the requests."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    if client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(client_ca)
+    received: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        connection.settimeout(5)
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            received.append(read_request(encrypted))
+            encrypted.sendall(http(b"{}"))
+
+    with listening(talk) as place:
+        yield f"https://localhost:{place.partition(':')[2]}", received
+
+
+def is_printable(text: str) -> bool:
+    """Return whether a terminal shows each character, and does nothing else with any."""
+    return all(line.isprintable() for line in text.split("\n"))
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def run_all(work: Sequence[Callable[[], object]]) -> None:
+    """Do everything at once, each in a thread of its own."""
+    threads = [threading.Thread(target=task) for task in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def says(*parts: bytes) -> Callable[[socket.socket], None]:

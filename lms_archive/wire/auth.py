@@ -21,9 +21,11 @@ __all__ = [
     "StaticToken",
     "TokenKeeper",
     "is_token",
+    "login_advice",
 ]
 
 RENEW_BEFORE = 60.0
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 Form = Mapping[str, str | Secret]
 Fetch = Callable[[Form], Mapping[str, Any]]
@@ -47,6 +49,11 @@ class Auth(Protocol):
         ...
 
 
+def _form(auth: Auth, grant_type: str, **fields: str | Secret) -> Form:
+    app = {"client_id": auth.client_id, "client_secret": auth.client_secret}
+    return {"grant_type": grant_type, **app, **fields}
+
+
 def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str):
         raise InvalidInputError(f"{attribute.name} must be a str, not {type(value).__name__}")
@@ -63,14 +70,7 @@ class PasswordGrant:
 
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
-        return {
-            "grant_type": "password",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "username": self.username,
-            "password": self.password,
-            "scope": "api",
-        }
+        return _form(self, "password", username=self.username, password=self.password, scope="api")
 
 
 @frozen
@@ -82,12 +82,7 @@ class ClientCredentials:
 
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
-        return {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "scope": "api",
-        }
+        return _form(self, "client_credentials", scope="api")
 
 
 def _assertion(value: str | Secret | Callable[[], str]) -> Secret | Callable[[], str]:
@@ -110,13 +105,7 @@ class JwtBearer:
     def form(self) -> Mapping[str, str | Secret]:
         """Return the fields of the token call."""
         assertion = secret(self.assertion() if callable(self.assertion) else self.assertion)
-        return {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "assertion": assertion,
-            "scope": "api",
-        }
+        return _form(self, _JWT_BEARER, assertion=assertion, scope="api")
 
 
 def _token(value: str | Secret) -> Secret:
@@ -190,14 +179,8 @@ class TokenKeeper:
         assert not isinstance(self._auth, StaticToken)  # noqa: S101  a type guard
         refresh, self._refresh = self._refresh, None
         if refresh is not None:
-            form: Form = {
-                "grant_type": "refresh_token",
-                "client_id": self._auth.client_id,
-                "client_secret": self._auth.client_secret,
-                "refresh_token": refresh,
-            }
             try:
-                return fetch(form)
+                return fetch(_form(self._auth, "refresh_token", refresh_token=refresh))
             except AuthenticationError:
                 pass
         return fetch(self._auth.form())
@@ -210,3 +193,20 @@ def _seconds(lifetime: object) -> float:
     except (TypeError, ValueError, OverflowError):
         return 3600.0
     return seconds if seconds > 0 else 3600.0
+
+
+def login_advice(message: str, grant: str, prefix: str) -> str:
+    """Return which setting to check after a refused login, by the error codes of OAuth2."""
+    text = message.lower()
+    app = f"client_id and client_secret ({prefix}CLIENT_ID, _CLIENT_SECRET)"
+    account = {
+        "password": f"username and password ({prefix}USERNAME, _PASSWORD)",
+        "client_credentials": app,
+    }.get(grant, "the assertion: its issuer, its audience and its expiry")
+    if "client" in text:
+        return f"check {app}: the platform does not know this OAuth2 app"
+    if "grant_type" in text or "grant type" in text:
+        return f"the OAuth2 app does not allow the grant {grant!r}: enable it there"
+    if any(word in text for word in ("grant", "user", "password", "credential")):
+        return f"check {account}"
+    return f"check {app}, then {account}"

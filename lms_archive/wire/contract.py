@@ -6,14 +6,15 @@ differs needs an override, not a change of code.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -210,16 +211,11 @@ class Contract:
         place = path_from(path, "path", "contract.json")
         source = str(place)
         try:
-            mode = place.stat().st_mode
-            is_file = stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # a device may have no end
-            text = place.read_text(encoding="utf-8-sig") if is_file else "null"
-            data = json.loads(text, object_pairs_hook=_without_duplicates)
+            data = json.loads(_read_text(place), object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
             raise InvalidInputError(f"not JSON: {error}", source=source) from None
-        if not is_file:
-            raise InvalidInputError("is not an ordinary file", source=source)
         return cls.default().merged(data, source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -268,7 +264,6 @@ class Contract:
         Raises:
             InvalidInputError: the name or a field is unknown.
         """
-        _check_name(name)
         changes.setdefault("evidence", "override")
         return self.merged({"operations": {name: changes}})
 
@@ -284,7 +279,6 @@ class Contract:
         Raises:
             InvalidInputError: the record or an attribute is unknown.
         """
-        _check_name(name)
         return self.merged({"records": {name: keys}})
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
@@ -293,18 +287,16 @@ class Contract:
         Raises:
             InvalidInputError: the mode does not exist.
         """
-        _check_name(mode)
         return self.merged({"enrollment_mode": {mode: value}})
 
 
+def _read_text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a device may have no end
+        raise OSError(errno.EINVAL, "it is not an ordinary file")
+    return path.read_text(encoding="utf-8-sig")
+
+
 _OPEN = ("fixed", "answer")
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str):
-        raise InvalidInputError(
-            f"the name of a row of the contract must be a str, not {name!r:.60}"
-        )
 
 
 def _merge(

@@ -17,7 +17,8 @@ __all__ = ["MASK", "Mask", "Secret", "secret"]
 MASK = "[secret]"
 _MAX_TEXT = 300
 _TOKEN = 16
-"""The shortest value of a field such as `access_token` that is masked, whatever it is."""
+"""From this length on, a secret is removed from good answers too, which are stored on disk, and
+the value of a field such as `access_token` is masked, whatever it is."""
 _FIELD = re.compile(
     r"""((?:access_token|refresh_token|id_token|client_secret|token|password|assertion)"""
     r"""[\\"']*\s*[:=]\s*[\\"']*)([^\\"'&\s,;}<]+)""",
@@ -81,10 +82,10 @@ class Mask:
         named = "_" in name and len(value) >= _TOKEN
         return name + MASK if named or value in self._common else name + value
 
-    def in_bytes(self, body: bytes, shortest: int) -> bytes:
-        """Return the bytes without secrets of at least *shortest* characters."""
+    def in_bytes(self, body: bytes) -> bytes:
+        """Return the body of a good answer without long secrets."""
         for value in self._strong:
-            if len(value) >= shortest:
+            if len(value) >= _TOKEN:
                 body = body.replace(value.encode(errors="replace"), MASK.encode())
         return body
 

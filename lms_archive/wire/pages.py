@@ -95,27 +95,17 @@ def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Itera
         UnexpectedResponseError: an item does not match the contract, or the list never ends.
         ApiError: a call failed.
     """
-    return _read_pages(session, name, cls, parameters, unreadable=0)
+    for page in tolerant_pages(session, name, cls, parameters):
+        if page.unreadable:
+            faults = page.unreadable[0].faults
+            raise UnexpectedResponseError("GET", page.path, status=200, faults=faults)
+        yield page
 
 
 def tolerant_pages(
     session: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
     """Yield the pages of a list as `pages` does, with faulty items in `Page.unreadable`.
-
-    Raises:
-        UnexpectedResponseError: the answer holds no list, the list never ends, or a page has more
-            faulty items than the page size.
-        ApiError: as for `pages`.
-    """
-    size = session.settings.limits.page_size
-    return _read_pages(session, name, cls, parameters, unreadable=size)
-
-
-def _read_pages(
-    session: Session, name: str, cls: type[T], parameters: Mapping[str, Any], *, unreadable: int
-) -> Iterator[Page[T]]:
-    """Yield the pages of a list, each with at most *unreadable* faulty items.
 
     Pages start at 1; where the list has a cursor, it is passed on. A list ends where every total
     of the platform (`total_page_count`, `total_count`) is reached. Without totals it ends at a
@@ -124,6 +114,10 @@ def _read_pages(
 
     For a filter that is an empty list nothing is read: an empty filter would not be sent, and
     everything would be listed.
+
+    Raises:
+        UnexpectedResponseError: the answer holds no list, or the list never ends.
+        ApiError: as for `pages`.
     """
     if [] in parameters.values():
         return
@@ -131,9 +125,7 @@ def _read_pages(
     progress = Progress(session.settings.limits.page_size)
     for _ in range(MAX_PAGES):
         answer = reading.next_page(progress)
-        records, faulty = _records(session, name, cls, answer, most=unreadable)
-        if len(faulty) > unreadable:
-            reading.fail(*faulty[0].faults)
+        records, faulty = _records(session, name, cls, answer)
         last = progress.last_page(answer)
         yield Page(records, answer.total, last, answer.date, reading.path, faulty)
         missing = progress.add(answer)
@@ -203,11 +195,10 @@ class _Reading:
             date=reply.date,
         )
 
-    def fail(self, *faults: str, incomplete: bool = False) -> NoReturn:
-        """Raise an error with the faults of the list."""
+    def fail(self, fault: str, *, incomplete: bool = False) -> NoReturn:
+        """Raise an error with a fault of the list."""
         error = IncompleteListError if incomplete else UnexpectedResponseError
-        method = self.session.operation(self.name).method
-        raise error(method, self.path, status=200, faults=faults)
+        raise error("GET", self.path, status=200, faults=[fault])
 
 
 def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[Page[T]]:
@@ -262,12 +253,9 @@ def structured(
 
 
 def _records(
-    session: Session, name: str, cls: type[T], answer: ListAnswer, *, most: int
+    session: Session, name: str, cls: type[T], answer: ListAnswer
 ) -> tuple[list[T], list[UnreadableItem[T]]]:
-    """Build the records of a page, and return the items that have faults beside them.
-
-    Stops after more than *most* faulty items.
-    """
+    """Build the records of a page, and return the items that have faults beside them."""
     row = session.operation(name)
     where = f"$.{row.answer.get('items', 'data.items')}"
     wrapper = row.answer.get("item")
@@ -286,8 +274,6 @@ def _records(
             records.append(session.structure(cls, value, path))
         except StructureError as error:
             unreadable.append(_unreadable(session, cls, value, error, answer.number))
-            if len(unreadable) > most:
-                break
     return records, unreadable
 
 

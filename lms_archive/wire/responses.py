@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
 
 from attrs import field, frozen
 
@@ -27,8 +26,6 @@ from lms_archive.wire.transport import MAX_BODY, Response
 
 __all__ = ["Payload", "parse_response"]
 
-_TOKEN = 16
-"""The shortest secret that is removed from good answers too: records are stored on disk."""
 _MAY_NOT = (
     "the account may not do this. Power Users cannot archive learning plan enrollments, nor delete "
     "archived ones, and need a permission to archive in courses; log in as a Superadmin"
@@ -59,7 +56,6 @@ class _Answer:
 
     request: Request
     response: Response
-    headers: Mapping[str, str]
     mask: Mask
 
     def error(self, family: type[ApiError], **details: Any) -> ApiError:
@@ -67,12 +63,32 @@ class _Answer:
             self.request.method, self.request.path, status=self.response.status, **details
         )
 
+    def header(self, name: str, default: str = "") -> str:
+        return self.response.headers.get(name, default)
+
     @property
     def is_html(self) -> bool:
         start = self.response.body[:256].lstrip().lower()
-        return start.startswith((b"<!doctype html", b"<html")) or (
-            "html" in self.headers.get("content-type", "").lower()
-        )
+        is_named = "html" in self.header("content-type").lower()
+        return is_named or start.startswith((b"<!doctype html", b"<html"))
+
+    @property
+    def text(self) -> str:
+        return self.mask(self.response.body[: 64 * 1024].decode("utf-8", "replace"))
+
+    @property
+    def title(self) -> str:
+        title = re.search(r"<title[^<>]*>([^<]*)", self.text, re.IGNORECASE)
+        return self.mask.line(title[1] if title else re.sub(r"<[^<>]*>", " ", self.text))
+
+    @property
+    def message(self) -> str:
+        """The platform's message on one line, without secrets."""
+        text = self.text
+        message = _json_message(text)
+        if message is None and (self.is_html or text.lstrip()[:1] == "<"):
+            return self.mask.line(f"an HTML page: {self.title}")
+        return self.mask.line(text if message is None else message)
 
 
 def parse_response(request: Request, response: Response, mask: Mask | None = None) -> Payload:
@@ -86,43 +102,47 @@ def parse_response(request: Request, response: Response, mask: Mask | None = Non
     Raises:
         ApiError: the platform refused or failed; the class depends on the status.
     """
-    headers = response.headers
-    answer = _Answer(request, response, headers, mask or Mask())
+    answer = _Answer(request, response, mask or Mask())
     if not 200 <= response.status < 300:  # noqa: PLR2004  statuses of HTTP
-        _raise_refusal(answer)
-    return Payload(_decode(answer), _date(headers.get("date")))
+        raise _refusal(answer)
+    return Payload(_decode(answer), _date(answer.header("date")))
 
 
 def _decode(answer: _Answer) -> Any:
-    request, body = answer.request, answer.response.body
+    body, is_login = answer.response.body, answer.request.form is not None
     if len(body) > MAX_BODY:
         raise _unreadable(answer, f"more than {MAX_BODY // 2**20} MiB")
-    if request.raw:
+    if answer.request.raw:
         if answer.is_html:
             raise _web_page(answer)
         headers = {name: answer.mask(value) for name, value in answer.response.headers.items()}
-        return Response(answer.response.status, headers, answer.mask.in_bytes(body, _TOKEN))
+        return Response(answer.response.status, headers, answer.mask.in_bytes(body))
     if not body.strip():
         return None
-    data = _json(answer)
+    data = _json(answer, body if is_login else answer.mask.in_bytes(body))
     if isinstance(data, dict) and data.get("success") is False:
-        raise answer.error(ApiError, message=_message(answer), in_doubt=True)
+        raise answer.error(ApiError, message=answer.message, in_doubt=True)
     return data
 
 
-def _json(answer: _Answer) -> Any:
-    body, is_login = answer.response.body, answer.request.form is not None
-    if not is_login:  # the answer to a login may hold the same refresh token again
-        body = answer.mask.in_bytes(body, _TOKEN)
+def _json(answer: _Answer, body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(body, parse_constant=_finite, parse_float=_finite)
     except RecursionError:
         fault = "JSON nested too deeply"
     except ValueError as error:
-        kind = answer.mask.line(answer.headers.get("content-type", "no content type"))
-        fault = f"not JSON ({kind}): {_message(answer)!r}; {error}"
+        content_type = answer.mask.line(answer.header("content-type", "no content type"))
+        fault = f"not JSON ({content_type}): {answer.message!r}; {error}"
     # Not raised from the error of json, which holds the whole body.
+    is_login = answer.request.form is not None
     raise _web_page(answer) if answer.is_html and not is_login else _unreadable(answer, fault)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text:.20} is not a finite number")
+    return number
 
 
 def _unreadable(answer: _Answer, message: str) -> ApiError:
@@ -136,62 +156,32 @@ def _web_page(answer: _Answer) -> ApiError:
     """
     return answer.error(
         PermissionDeniedError,
-        message=f"the platform answered with a web page: {answer.mask.line(_title(_text(answer)))}",
+        message=f"the platform answered with a web page: {answer.title}",
         advice="the account is not permitted to do this, or is not logged in",
         in_doubt=True,
     )
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"{text:.20} is too large a number")
-    return number
-
-
-def _raise_refusal(answer: _Answer) -> NoReturn:
+def _refusal(answer: _Answer) -> ApiError:
     status = answer.response.status
     if 300 <= status < 400:  # noqa: PLR2004
-        location = answer.mask.line(answer.headers.get("location", "nowhere"))
-        raise answer.error(
+        return answer.error(
             ApiError,
-            message=f"redirects to {location}",
+            message=f"redirects to {answer.mask.line(answer.header('location', 'nowhere'))}",
             advice="redirects are not followed: check the base URL and the contract's path",
         )
     family, advice = _BY_STATUS.get(status, (ApiError, ""))
     if family is PermissionDeniedError and answer.request.is_write:
         advice = _MAY_NOT
     if status >= 500:  # noqa: PLR2004
-        family, advice = PlatformUnavailableError, ""
-    raise answer.error(
+        family = PlatformUnavailableError
+    return answer.error(
         family,
-        message=_message(answer),
+        message=answer.message,
         advice=advice,
-        retry_after=_retry_after(answer.headers),
+        retry_after=_retry_after(answer),
         in_doubt=family is PlatformUnavailableError,
     )
-
-
-def _message(answer: _Answer) -> str:
-    """Return the platform's message on one line, without secrets."""
-    text = _text(answer)
-    message = _json_message(text)
-    if message is None and (answer.is_html or text.lstrip()[:1] == "<"):
-        message = f"an HTML page: {_title(text)}"
-    return answer.mask.line(text if message is None else message)
-
-
-def _text(answer: _Answer) -> str:
-    return answer.mask(answer.response.body[: 64 * 1024].decode("utf-8", "replace"))
-
-
-def _title(html: str) -> str:
-    title = re.search(r"<title[^<>]*>([^<]*)", html, re.IGNORECASE)
-    return title.group(1) if title else re.sub(r"<[^<>]*>", " ", html)
 
 
 def _json_message(text: str) -> str | None:
@@ -218,9 +208,9 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _date(value: str | None) -> datetime | None:
+def _date(value: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value or "")
+        moment = parsedate_to_datetime(value)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         return moment.astimezone(timezone.utc)
@@ -228,13 +218,13 @@ def _date(value: str | None) -> datetime | None:
         return None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _retry_after(answer: _Answer) -> float | None:
     """Return the seconds to wait; a date counts from the answer's own `Date`, if it has one."""
-    value = headers.get("retry-after", "").strip()
+    value = answer.header("retry-after").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         return float(value)
     until = _date(value)
     if until is None:
         return None
-    now = _date(headers.get("date")) or datetime.now(timezone.utc)
+    now = _date(answer.header("date")) or datetime.now(timezone.utc)
     return max(0.0, (until - now).total_seconds())

@@ -13,9 +13,6 @@ from functools import partial
 from itertools import count
 from typing import Any
 from urllib.parse import urlencode
-from weakref import WeakValueDictionary
-
-from attrs import field, frozen
 
 from lms_archive.errors import (
     ApiError,
@@ -26,19 +23,17 @@ from lms_archive.errors import (
     UnexpectedResponseError,
 )
 from lms_archive.records.structure import Structurer
-from lms_archive.wire.auth import Form, TokenKeeper, is_token
+from lms_archive.wire.auth import Form, is_token, login_advice
 from lms_archive.wire.calls import Call, report_call
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Operation, Request
 from lms_archive.wire.masking import Mask, Secret, secret
-from lms_archive.wire.process import PerProcess
 from lms_archive.wire.responses import Payload, parse_response
 from lms_archive.wire.retry import with_retry
-from lms_archive.wire.settings import Settings, check_pickled
-from lms_archive.wire.throttle import Throttle
+from lms_archive.wire.settings import Settings
+from lms_archive.wire.shared import PerProcess, SharedConnection
 from lms_archive.wire.transport import (
     RequestNotSentError,
-    RequestsTransport,
     Response,
     Transport,
     UnusableConnectionError,
@@ -50,44 +45,6 @@ __all__ = ["Session"]
 
 _SECRET_FIELDS = ("client_secret", "password", "assertion", "refresh_token")
 _NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
-
-
-@frozen
-class SharedConnection:
-    """The state that copies of a client share: transport, call history, token, swagger."""
-
-    transport: Transport
-    throttle: Throttle
-    tokens: TokenKeeper
-    documents: dict[str, Any] = field(factory=dict, repr=False)
-    ignored_filters: set[str] = field(factory=set, repr=False)
-    missing_lists: set[str] = field(factory=set, repr=False)
-    unused_readings: WeakValueDictionary[int, Any] = field(factory=WeakValueDictionary, repr=False)
-    counting: threading.Lock = field(factory=threading.Lock, repr=False)
-
-    @classmethod
-    def open(cls, settings: Settings, clock: Clock) -> SharedConnection:
-        """Return a new connection."""
-        return cls(
-            settings.transport or RequestsTransport(),
-            Throttle(settings.calls_per_hour, clock),
-            TokenKeeper(settings.auth, clock),
-        )
-
-    def changed(self, old: Settings, new: Settings, clock: Clock) -> SharedConnection:
-        """Return a connection for *new* settings; it shares what they leave unchanged."""
-        fresh = SharedConnection.open(new, clock)
-        same_transport, same_account = new.transport is old.transport, new.auth == old.auth
-        same_platform = same_transport and same_account and new.contract == old.contract
-        return SharedConnection(
-            self.transport if same_transport else fresh.transport,
-            self.throttle.with_limit(new.calls_per_hour),
-            self.tokens if same_account else fresh.tokens,
-            self.documents if same_transport and same_account else fresh.documents,
-            self.ignored_filters if same_platform else fresh.ignored_filters,
-            self.missing_lists if same_platform else fresh.missing_lists,
-            self.unused_readings,
-        )
 
 
 class Session:
@@ -125,9 +82,8 @@ class Session:
         return Session(settings, clock=self.clock, shared=PerProcess(changed))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle without the shared state: no token, no connections, no call history."""
-        check_pickled("clock", self.clock)
-        return _session, (self.settings, self.clock)
+        """Pickle the settings alone: no token, no connections, no call history."""
+        return Session, (self.settings,)
 
     def operation(self, name: str) -> Operation:
         """Return the contract's row of that name."""
@@ -242,35 +198,25 @@ class Session:
             (name, secret(value) if name in _SECRET_FIELDS else value)
             for name, value in form.items()
         )
-        request = Request(row.method, row.path, form=pairs)
+        call, settings = (row.method, row.path), self.settings
+        advice = f"is {settings.base_url} the address of a platform? See {settings.env_prefix}URL"
         try:
-            data = self._exchange(request, "token", None).data
+            data = self._exchange(Request(*call, form=pairs), "token", None).data
         except ApiError as error:
             error.in_doubt = False  # the call that needs the token has not been sent
-            if isinstance(error, (RateLimitError, PlatformUnavailableError)):
+            if error.status is None or isinstance(
+                error, (RateLimitError, PlatformUnavailableError)
+            ):
                 raise
-            family, message, advice = type(error), error.message, self._advice
+            family, message = type(error), error.message
             if error.status in (400, 401, 403):
                 family, message = AuthenticationError, f"the login failed: {message}"
-                advice = _where_to_look(
-                    error.message, str(form["grant_type"]), self.settings.env_prefix
-                )
-            elif error.status is None:
-                raise
-            raise family(
-                row.method, row.path, status=error.status, message=message, advice=advice
-            ) from None
+                advice = login_advice(error.message, str(form["grant_type"]), settings.env_prefix)
+            raise family(*call, status=error.status, message=message, advice=advice) from None
         if not isinstance(data, dict) or not is_token(data.get("access_token")):
             faults = ["$.access_token: missing, or not a token"]
-            raise UnexpectedResponseError(
-                row.method, row.path, status=200, faults=faults, advice=self._advice
-            )
+            raise UnexpectedResponseError(*call, status=200, faults=faults, advice=advice)
         return data
-
-    @property
-    def _advice(self) -> str:
-        url, variable = self.settings.base_url, f"{self.settings.env_prefix}URL"
-        return f"is {url} the address of a platform? See {variable}"
 
     def _exchange(
         self, request: Request, name: str, token: Secret | None, attempt: int = 1
@@ -282,11 +228,10 @@ class Session:
         mask = Mask([token, *fields])
         begin = self.clock.monotonic()
         answer = self._transmit(shared.transport, request, token)
-        status = answer.status if isinstance(answer, Response) else None
         call = Call(
             method=request.method,
             path=request.path,
-            status=status,
+            status=None if isinstance(answer, OSError) else answer.status,
             seconds=self.clock.monotonic() - begin,
             attempt=attempt,
         )
@@ -339,10 +284,10 @@ class Session:
         if isinstance(error, UnusableConnectionError):
             return ConnectionSettingsError(*call, message=f"no connection is possible: {text}")
         sent = not isinstance(error, _NOT_SENT)
-        message = f"no connection could be made: {text}"
-        if sent:
-            message = f"the connection was lost: {text}"
-        if sent and isinstance(error, TimeoutError):
+        message = f"the connection was lost: {text}"
+        if not sent:
+            message = f"no connection could be made: {text}"
+        elif isinstance(error, TimeoutError):
             message = f"no complete answer within {self.settings.timeout[1]:g} s"
         return PlatformUnavailableError(
             *call,
@@ -352,26 +297,5 @@ class Session:
         )
 
 
-def _session(settings: Settings, clock: Clock) -> Session:
-    return Session(settings, clock=clock)
-
-
 def _revealed(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
-
-
-def _where_to_look(message: str, grant: str, prefix: str) -> str:
-    """Return which setting to check after a refused login, by the error codes of OAuth2."""
-    text = message.lower()
-    app = f"client_id and client_secret ({prefix}CLIENT_ID, _CLIENT_SECRET)"
-    account = {
-        "password": f"username and password ({prefix}USERNAME, _PASSWORD)",
-        "client_credentials": app,
-    }.get(grant, "the assertion: its issuer, its audience and its expiry")
-    if "client" in text:
-        return f"check {app}: the platform does not know this OAuth2 app"
-    if "grant_type" in text or "grant type" in text:
-        return f"the OAuth2 app does not allow the grant {grant!r}: enable it there"
-    if any(word in text for word in ("grant", "user", "password", "credential")):
-        return f"check {account}"
-    return f"check {app}, then {account}"

@@ -7,14 +7,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from http.client import BadStatusLine, RemoteDisconnected
 from ssl import SSLCertVerificationError
 from typing import Any, Protocol
 
 import requests
 from attrs import field, frozen
-from requests.auth import AuthBase
 from requests.models import PreparedRequest
 from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import (
@@ -26,7 +24,6 @@ from urllib3.exceptions import (
 )
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.wire.process import PerProcess
 
 __all__ = [
     "MAX_BODY",
@@ -90,45 +87,6 @@ class Transport(Protocol):
         ...
 
 
-class _OwnHeaders(AuthBase):
-    """An auth that keeps requests from using an entry of `.netrc`, with or without a token."""
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._authorization = headers.get("Authorization")
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers.pop("Authorization", None)
-        if self._authorization is not None:
-            request.headers["Authorization"] = self._authorization
-        return request
-
-
-class _Sessions:
-    """The sessions of one process, one for each thread."""
-
-    def __init__(self, factory: Callable[[], requests.Session]) -> None:
-        self._factory = factory
-        self._local = threading.local()
-        self._all: list[requests.Session] = []
-
-    def get(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._factory()
-            if not isinstance(session, requests.Session):
-                raise InvalidInputError(
-                    f"session_factory must return a requests.Session, not {session!r:.60}"
-                )
-            self._local.session = session
-            self._all.append(session)
-        return session
-
-    def close(self) -> None:
-        sessions, self._all, self._local = self._all, [], threading.local()
-        for session in sessions:
-            session.close()
-
-
 class RequestsTransport:
     """The default transport: a `requests.Session` for each thread and process, TLS verified.
 
@@ -155,27 +113,25 @@ class RequestsTransport:
         cert: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
+        _check(
+            session_factory is None or callable(session_factory),
+            f"session_factory must be a callable that makes a session, not {session_factory!r:.60}",
+        )
+        _check(
+            verify is None or isinstance(verify, (str, os.PathLike)),
+            "certificates are always verified: verify takes the file of your CA certificates, "
+            f"not {verify!r:.60}",
+        )
+        _check(
+            proxies is None or isinstance(proxies, Mapping),
+            "proxies must be a mapping such as {'https': 'http://proxy.example.com:3128'}, "
+            f"not a {type(proxies).__name__}",
+        )
         self._arguments = session_factory, verify, cert, proxies
-        factory: object = requests.Session if session_factory is None else session_factory
-        if not callable(factory):
-            raise InvalidInputError(
-                f"session_factory must be a callable that makes a session, not {factory!r:.60}"
-            )
-        bundle: object = verify
-        if not isinstance(bundle, (str, os.PathLike, type(None))):
-            raise InvalidInputError(
-                "certificates are always verified: verify takes the file of your CA certificates, "
-                f"not {verify!r:.60}"
-            )
-        schemes: object = proxies
-        if not isinstance(schemes, (Mapping, type(None))):
-            example = "{'https': 'http://proxy.example.com:3128'}"
-            raise InvalidInputError(
-                f"proxies must be a mapping such as {example}, not a {type(proxies).__name__}"
-            )
+        self._factory = session_factory or requests.Session
         self._verify = None if verify is None else os.fspath(verify)
         self._cert, self._proxies = cert, dict(proxies or {})
-        self._sessions = PerProcess(partial(_Sessions, factory))
+        self._sessions: dict[tuple[int, int], requests.Session] = {}  # by process and thread
 
     def __call__(
         self,
@@ -193,11 +149,19 @@ class RequestsTransport:
             RequestNotSentError: the connection was never established.
             OSError: the answer was lost.
         """
-        session = self._sessions.get().get()
-        proxies: dict[str, Any] = dict(self._proxies)
-        reads_environment = session.trust_env
+        session = self._session()
+        proxies: dict[str, Any] = self._proxies
         if url.startswith("http:"):  # for loopback: a proxy would be another host
-            session.trust_env, proxies = False, dict.fromkeys(session.proxies)
+            proxies = dict.fromkeys([*session.proxies, "http", "all"])
+        authorization = headers.get("Authorization")
+
+        def replace_authorization(request: PreparedRequest) -> PreparedRequest:
+            """Keep the client's own, or none, instead of that of `.netrc` or of the session."""
+            request.headers.pop("Authorization", None)
+            if authorization is not None:
+                request.headers["Authorization"] = authorization
+            return request
+
         try:
             with session.request(
                 method,
@@ -206,7 +170,7 @@ class RequestsTransport:
                 params=list(params),
                 data=body,
                 timeout=timeout,
-                auth=_OwnHeaders(headers),
+                auth=replace_authorization,
                 allow_redirects=False,
                 stream=True,
                 verify=self._verify or session.verify or True,
@@ -218,8 +182,6 @@ class RequestsTransport:
                 return Response(response.status_code, response.headers, _read(response, timeout[1]))
         except (OSError, HTTPError) as error:
             lost = plain_error(error)
-        finally:
-            session.trust_env = reads_environment
         raise lost  # without the error of requests, which holds the whole request
 
     def __reduce__(self) -> tuple[type[RequestsTransport], tuple[Any, ...]]:
@@ -228,7 +190,25 @@ class RequestsTransport:
 
     def close(self) -> None:
         """Close the connections of every thread; later calls open new ones."""
-        self._sessions.get().close()
+        for process, thread in list(self._sessions):
+            if process == os.getpid():
+                self._sessions.pop((process, thread)).close()
+
+    def _session(self) -> requests.Session:
+        key = os.getpid(), threading.get_ident()
+        if key not in self._sessions:
+            session = self._factory()
+            _check(
+                isinstance(session, requests.Session),
+                f"session_factory must return a requests.Session, not {session!r:.60}",
+            )
+            self._sessions[key] = session
+        return self._sessions[key]
+
+
+def _check(is_usable: bool, message: str) -> None:  # noqa: FBT001
+    if not is_usable:
+        raise InvalidInputError(message)
 
 
 def _read(response: requests.Response, seconds: float) -> bytes:
@@ -245,20 +225,34 @@ def _read(response: requests.Response, seconds: float) -> bytes:
     return bytes(content)
 
 
+_BUNDLE = "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or verify= of the transport"
+_PROXY = "HTTPS_PROXY or proxies= of the transport"
+_CACHED = (
+    "the session answered from a cache, where the platform must be asked; use a session that does "
+    "not cache (requests-cache: do not install_cache())"
+)
+_TUNNEL = "Tunnel connection failed: "
+_BAD_FILE = re.compile(
+    "Could not find (a suitable TLS CA certificate bundle|the TLS (certificate|key) file)"
+    "|X509|PEM lib|KEY_VALUES"
+)
+"""How requests and OpenSSL report that a file of certificates cannot be used."""
+
+
 def plain_error(error: OSError | HTTPError) -> OSError:
     """Return a built-in error for an error from requests, with the cause in plain words.
 
     Requests raises the same error for a refused and for a lost connection, and its text names
     classes of urllib3; the cause is nested inside.
     """
+    if isinstance(error, RequestNotSentError):
+        return error
     chain = list(_chain(error))
-    cause = chain[-1]
-    refusal = _settings_fault(cause, chain)
-    if refusal:
-        return UnusableConnectionError(refusal)
+    cause, text = chain[-1], _words(chain)
+    if fault := _settings_fault(chain, text):
+        return UnusableConnectionError(fault)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         return error
-    text = _words(cause, chain)
     if text.startswith(_TUNNEL):
         return RequestNotSentError(f"the proxy answered: {text.removeprefix(_TUNNEL)}")
     if any(isinstance(link, (NewConnectionError, ConnectTimeoutError)) for link in chain):
@@ -267,19 +261,6 @@ def plain_error(error: OSError | HTTPError) -> OSError:
         return RequestNotSentError(text)
     timed_out = isinstance(error, requests.Timeout) or isinstance(cause, TimeoutError)
     return (TimeoutError if timed_out else ConnectionError)(text)
-
-
-_TUNNEL = "Tunnel connection failed: "
-_PROXY_REFUSES = re.compile(rf"{_TUNNEL}(4\d\d.*)")
-_NO_BUNDLE = re.compile("Could not find a suitable TLS CA certificate bundle, invalid path: (.*)")
-_BAD_CERTIFICATE = re.compile("Could not find the TLS (certificate|key) file|PEM lib|KEY_VALUES")
-_VARIABLES = "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or verify= of the transport"
-_CERT = "cert= of the transport"
-_PROXY = "HTTPS_PROXY or proxies= of the transport"
-_CACHED = (
-    "the session answered from a cache, where the platform must be asked; use a session that does "
-    "not cache (requests-cache: do not install_cache())"
-)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -293,29 +274,25 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = next((other for other in inner if isinstance(other, BaseException)), None)
 
 
-def _settings_fault(cause: BaseException, chain: Sequence[BaseException]) -> str | None:
+def _settings_fault(chain: Sequence[BaseException], text: str) -> str | None:
     """Return what must be corrected before any connection is possible, or None."""
+    error, cause = chain[0], chain[-1]
     if isinstance(cause, SSLCertVerificationError):
         reason = f"certificate verify failed: {cause.verify_message}"
-        return f"{reason}; for your own certificate authority set {_VARIABLES}"
-    if bundle := _NO_BUNDLE.match(str(cause)):
-        return f"the CA bundle {bundle[1]!r} does not exist; see {_VARIABLES}"
-    if _BAD_CERTIFICATE.search(str(cause)):
-        return f"the client certificate cannot be used: {_words(cause, chain)}; see {_CERT}"
-    while_loading = isinstance(cause, (FileNotFoundError, PermissionError, IsADirectoryError))
-    if getattr(cause, "library", None) == "X509" or (
-        while_loading and any(isinstance(link, SSLError) for link in chain)
-    ):
-        return f"the CA bundle cannot be read; see {_VARIABLES}"
-    if refused := _PROXY_REFUSES.match(str(cause)):
-        return f"the proxy refuses: {refused[1]}; see {_PROXY}"
-    unusable = isinstance(
-        chain[0], (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
-    )
-    return f"an address cannot be used: {cause}; see {_PROXY}" if unusable else None
+        return f"{reason}; for your own certificate authority set {_BUNDLE}"
+    cannot_load = isinstance(cause, (FileNotFoundError, PermissionError, IsADirectoryError))
+    in_tls = any(isinstance(link, SSLError) for link in chain)
+    if _BAD_FILE.search(str(cause)) or (cannot_load and in_tls):
+        return f"a certificate file cannot be used: {text}; see cert= of the transport, {_BUNDLE}"
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return f"an address cannot be used: {cause}; see {_PROXY}"
+    if text.startswith(f"{_TUNNEL}4"):
+        return f"the proxy refuses: {text.removeprefix(_TUNNEL)}; see {_PROXY}"
+    return None
 
 
-def _words(cause: BaseException, chain: Sequence[BaseException]) -> str:
+def _words(chain: Sequence[BaseException]) -> str:
+    cause = chain[-1]
     if isinstance(cause, HTTPError) or any(isinstance(link, DecodeError) for link in chain):
         return "the answer is incomplete, or cannot be decompressed"
     if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):

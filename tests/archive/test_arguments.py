@@ -203,9 +203,3 @@ def test_calls_of_a_wrong_type(stage: Stage) -> None:
     for method, path, params in ((5, "/x", None), ("GET", None, None), ("GET", "/x", (1, 2))):
         with pytest.raises(InvalidInputError, match="the call cannot be made"):
             anything(method, path, params=params)
-    contract: Any = Contract.default()
-    for change in (contract.with_operation, contract.with_record):
-        with pytest.raises(
-            InvalidInputError, match="the name of a row of the contract must be a str"
-        ):
-            change([], path="/x")

@@ -3,12 +3,11 @@
 import json
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from wire_tools import FakeTime, http, on_time, read_request
+from wire_tools import FakeTime, http, listening, on_time, read_request
 
 from lms_archive import (
     Client,
@@ -105,26 +104,17 @@ LOGINS: dict[str, Play] = {
 @contextmanager
 def parrot(login: Play, call: Play) -> Iterator[str]:
     """A platform on loopback that answers logins and calls like this; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = listening.accept()
-                    threading.Thread(target=talk, args=(connection,), daemon=True).start()
+    def talk(connection: socket.socket) -> None:
+        sent = read_request(connection)
+        answer = (login if b"/oauth2/token" in sent[:40] else call)(sent)
+        if answer is None:
+            connection.recv(1)
+        else:
+            connection.sendall(answer)
 
-        def talk(connection: socket.socket) -> None:
-            with connection, suppress(OSError):
-                sent = read_request(connection)
-                answer = (login if b"/oauth2/token" in sent[:40] else call)(sent)
-                if answer is None:
-                    connection.recv(1)
-                else:
-                    connection.sendall(answer)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        listening.shutdown(socket.SHUT_RDWR)
+    with listening(talk) as place:
+        yield f"http://{place}"
 
 
 STAGES: dict[str, tuple[Play, Play]] = {

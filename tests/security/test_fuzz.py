@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from virtual_time import Stage, VirtualTime
-from wire_tools import answer, scripted, token
+from wire_tools import answer, is_printable, scripted, token
 
 from lms_archive import (
     ArchiveJob,
@@ -95,18 +95,13 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return bytes(data)
 
 
-def shown(text: str) -> bool:
-    """Whether a terminal shows each character, and does nothing else with any."""
-    return all(c.isprintable() for line in text.split("\n") for c in line)
-
-
 def refused_in_words(ask: Callable[[], object]) -> object:
     """What it gives; any error must be one of ours, and can be shown."""
     try:
         return ask()
     except LmsArchiveError as error:
         text = str(error)
-    assert shown(text)
+    assert is_printable(text)
     assert len(text) < 20_000
     return None
 
@@ -185,7 +180,7 @@ def test_a_damaged_plan_is_never_another_plan(
     plan = refused_in_words(lambda: ArchivePlan.load(path))
     if isinstance(plan, ArchivePlan):
         assert plan.digest == ArchivePlan.load(done[0]).digest
-        assert shown(str(plan))
+        assert is_printable(str(plan))
 
 
 PLAN_COLUMNS = [
@@ -327,5 +322,5 @@ def test_any_answer_to_a_read_is_used_or_refused_and_nothing_is_written(
     for ask in data.draw(st.lists(st.sampled_from(asks), min_size=1, max_size=3)):
         found = refused_in_words(ask)
         if isinstance(found, ArchivePlan):
-            assert shown(str(found))
+            assert is_printable(str(found))
     assert {one.method for one in script.sent} <= {"GET"}

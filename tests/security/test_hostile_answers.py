@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from virtual_time import Stage
+from wire_tools import is_printable
 
 from lms_archive import (
     ArchiveJob,
@@ -102,11 +103,6 @@ EVIL = {
 }
 
 
-def shown(text: str) -> bool:
-    """Whether a terminal shows each character, and does nothing else with any."""
-    return all(c.isprintable() for line in text.split("\n") for c in line)
-
-
 @pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
 def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> None:
     """In a plan, a report on the contract, a result and an error."""
@@ -115,15 +111,15 @@ def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> N
     rows = [{"course_id": 1, "username": name} for name in ("u1001", evil, f"x{evil}")]
     rows.append({"course_id": 1, "user_id": 1002})
     plan = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False).plan(client)
-    assert shown(str(plan))
+    assert is_printable(str(plan))
     assert "FAKE: 0 skipped" not in str(plan).split("\n")
     plan.save(tmp_path / "plan.sqlite")
     assert ArchivePlan.load(tmp_path / "plan.sqlite").digest == plan.digest
     plan.to_csv(tmp_path / "plan.csv")
     result = plan.apply(client, ledger=stage.ledger)
     result.to_csv(tmp_path / "outcome.csv")
-    assert shown(str(result))
-    assert shown(str(client.verify_contract(["list_users", "get_job"])))
+    assert is_printable(str(result))
+    assert is_printable(str(client.verify_contract(["list_users", "get_job"])))
     errors: list[LmsArchiveError] = [
         InvalidInputError(f"no {evil}", source=evil, column=evil),
         UnexpectedResponseError("GET", f"/{evil}", faults=[evil]),
@@ -132,8 +128,8 @@ def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> N
         JobTimeoutError(evil, evil),
     ]
     for error in errors:
-        assert shown(str(error))
-        assert shown("".join(traceback.format_exception_only(error)))
+        assert is_printable(str(error))
+        assert is_printable("".join(traceback.format_exception_only(error)))
 
 
 class _Renaming:

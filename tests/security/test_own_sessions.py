@@ -1,17 +1,27 @@
-"""A session, bundle, certificate and proxies of one's own, and what they cannot change."""
+"""TLS, proxies and sessions: what the environment and arguments change, and what they cannot."""
 
 import pickle
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from test_hosts import PEM, other_host, tls_server
-from wire_tools import bare_server, http, read_request, says
+from wire_tools import (
+    PEM,
+    bare_server,
+    free_port,
+    http,
+    listening,
+    other_host,
+    read_request,
+    run_all,
+    says,
+    tls_server,
+)
 
 from lms_archive import ApiError, Client, InvalidInputError, RetryPolicy, StaticToken
 from lms_archive.errors import ConnectionSettingsError, PlatformUnavailableError
@@ -40,7 +50,7 @@ def connect(url: str, **options: Any) -> Client:
 
 @contextmanager
 def tunnel() -> Iterator[tuple[str, list[bytes]]]:
-    """A proxy that carries `CONNECT`; what it was asked for."""
+    """Serve a proxy that carries `CONNECT`; yield its URL, and the requests to it."""
     asked: list[bytes] = []
 
     def pump(source: socket.socket, target: socket.socket) -> None:
@@ -54,35 +64,58 @@ def tunnel() -> Iterator[tuple[str, list[bytes]]]:
         host, _, port = asked[-1].split()[1].decode().partition(":")
         with socket.create_connection((host, int(port))) as outside:
             inside.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=pump, args=(outside, inside))
-            back.start()
-            pump(inside, outside)
-            back.join()
+            run_all([lambda: pump(outside, inside), lambda: pump(inside, outside)])
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    inside, _ = listening.accept()
-                    with inside:
-                        carry(inside)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
-        listening.shutdown(socket.SHUT_RDWR)
+    with listening(carry) as place:
+        yield f"http://{place}", asked
 
 
-def test_a_bundle_is_an_argument() -> None:
-    """The bundle decides, whether it is given as text or as a path; the name is checked too."""
-    with tls_server() as (url, got):
-        for verify in (PEM, str(PEM)):
-            with connect(url, verify=verify) as client:
-                assert client.request("GET", "/x") == {}
+def careless() -> requests.Session:
+    """Return a session that verifies nothing, and has a login of another service."""
+    session = requests.Session()
+    session.verify = False
+    session.auth = ("someone", "else")
+    session.headers["Authorization"] = "Bearer of-another-service"
+    session.headers["X-Trace"] = "7"
+    return session
+
+
+FACTORIES = pytest.mark.parametrize("factory", [None, careless])
+
+
+# TLS
+
+
+@FACTORIES
+@pytest.mark.parametrize("variable", ["", None])
+def test_nothing_is_sent_to_a_server_that_is_not_trusted(
+    factory: Any, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a session nor an empty variable turns verification off."""
+    if variable is not None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", variable)
+    refused = pytest.raises(ConnectionSettingsError, match="certificate verify failed: self-")
+    with tls_server() as (url, received), refused:
+        connect(url, session_factory=factory).request("GET", "/x")
+    assert received == []
+
+
+@FACTORIES
+@pytest.mark.parametrize("bundle", [PEM, str(PEM), None])
+def test_a_bundle_is_an_argument_or_a_variable(
+    factory: Any, bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A company's own authority is trusted; the name in the certificate is checked all the same."""
+    if bundle is None:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(PEM))
+    options = {"verify": bundle, "session_factory": factory}
+    with tls_server() as (url, received):
+        assert connect(url, **options).request("GET", "/x") == {}
         other = url.replace("localhost", "127.0.0.1")
         with pytest.raises(ConnectionSettingsError, match="certificate is not valid for"):
-            connect(other, verify=PEM).request("GET", "/x")
-    assert len(got) == 2
+            connect(other, **options).request("GET", "/x")
+    assert len(received) == 1
+    assert TOKEN.encode() in received[0]
 
 
 def test_a_client_certificate() -> None:
@@ -101,7 +134,9 @@ def test_a_client_certificate_that_cannot_be_used(content: str | None, tmp_path:
     if content is not None:
         path.write_text(content)
     with tls_server() as (url, got):
-        with pytest.raises(ConnectionSettingsError, match=r"client certificate.*see cert=") as e:
+        with pytest.raises(
+            ConnectionSettingsError, match=r"certificate file cannot be used.*see cert="
+        ) as e:
             connect(url, verify=PEM, cert=str(path)).request("PUT", "/x")
         assert not e.value.in_doubt
     assert got == []
@@ -121,9 +156,7 @@ def test_a_proxy_is_an_argument() -> None:
 
 def test_a_proxy_that_is_not_there_is_named() -> None:
     """It is not the platform that cannot be reached; a password in its address is not shown."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    proxies = {"https": f"http://user:canary@127.0.0.1:{port}"}
+    proxies = {"https": f"http://user:canary@127.0.0.1:{free_port()}"}
     with pytest.raises(PlatformUnavailableError, match="the proxy cannot be reached") as caught:
         connect("https://acme.example.com", proxies=proxies).request("PUT", "/x")
     assert not caught.value.in_doubt
@@ -131,69 +164,51 @@ def test_a_proxy_that_is_not_there_is_named() -> None:
 
 
 def with_proxies(proxy: str) -> requests.Session:
-    """A session that would send everything to a proxy."""
+    """Return a session that would send everything to a proxy."""
     session = requests.Session()
     session.proxies = {"http": proxy, "all": proxy}
     return session
 
 
-def test_loopback_goes_through_no_proxy() -> None:
-    """Neither the argument nor the session takes plain http to another host."""
-    with other_host() as (place, got), bare_server(says(http(b"{}"))) as url:
-        proxy = f"http://{place}"
-        for options in (
-            {"proxies": {"http": proxy, "all": proxy}},
-            {"session_factory": lambda: with_proxies(proxy)},
-        ):
-            assert connect(url, **options).request("GET", "/x") == {}
-    assert got == []
+PROXIES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "the environment": lambda _: {},
+    "an argument": lambda proxy: {"proxies": {"http": proxy, "all": proxy}},
+    "the session": lambda proxy: {"session_factory": lambda: with_proxies(proxy)},
+}
 
 
-def careless() -> requests.Session:
-    """A session that verifies nothing, and has a login of another service."""
-    session = requests.Session()
-    session.verify = False
-    session.auth = ("someone", "else")
-    session.headers["Authorization"] = "Bearer of-another-service"
-    session.headers["X-Trace"] = "7"
-    return session
+@pytest.mark.parametrize("options", PROXIES.values(), ids=PROXIES.keys())
+def test_plain_http_goes_through_no_proxy(
+    options: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would be another host, and would read the token."""
+    with other_host() as (place, received), bare_server(says(http(b"{}"))) as url:
+        for name in ("http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://{place}")
+        assert connect(url, **options(f"http://{place}")).request("GET", "/x") == {}
+    assert received == []
 
 
-def test_no_session_turns_verification_off() -> None:
-    """Nothing is sent to a server that is not trusted."""
-    with tls_server() as (url, got):
-        with pytest.raises(ConnectionSettingsError, match="certificate verify failed"):
-            connect(url, session_factory=careless).request("GET", "/x")
-        assert got == []
-        assert connect(url, session_factory=careless, verify=PEM).request("GET", "/x") == {}
-    assert len(got) == 1
+# Sessions
 
 
-def test_the_authorization_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@FACTORIES
+def test_the_authorization_is_ours(
+    factory: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither the session's login nor `.netrc` replaces the bearer, or goes along with a login."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine localhost login netrc-user password netrc-word\n")
     monkeypatch.setenv("NETRC", str(netrc))
     with tls_server() as (url, got):
-        connect(url, session_factory=careless, verify=PEM).request("GET", "/x")
-        transport = RequestsTransport(careless, verify=PEM)
+        connect(url, session_factory=factory, verify=PEM).request("GET", "/x")
+        transport = RequestsTransport(factory, verify=PEM)
         transport("POST", f"{url}/oauth2/token", {}, [], b"x=y", (5, 5))
     first, second = (request.split(b"\r\n\r\n")[0].lower() for request in got)
     assert first.count(b"authorization:") == 1
     assert f"bearer {TOKEN}".encode() in first
     assert b"authorization:" not in second
-    assert b"x-trace: 7" in first
-
-
-def test_a_session_of_ones_own_does_not_follow_redirects() -> None:
-    """A write that is redirected is an error, and reaches nobody else."""
-    with other_host() as (place, got):
-        moved = http(b"", f"Location: http://{place}/x", status="307 Temporary Redirect")
-        with bare_server(says(moved)) as url:
-            client = connect(url, session_factory=requests.Session)
-            with pytest.raises(ApiError, match="redirects to"):
-                client.request("PUT", "/x", json={"a": 1})
-    assert got == []
+    assert (b"x-trace: 7" in first) is (factory is careless)
 
 
 class Caching(requests.Session):
@@ -222,18 +237,23 @@ def test_an_answer_from_a_cache_is_refused() -> None:
 def test_each_thread_has_a_session_of_the_factory() -> None:
     """The factory is called once for each thread that makes calls."""
     made: list[requests.Session] = []
+    barrier = threading.Barrier(3)
 
     def factory() -> requests.Session:
         made.append(requests.Session())
+        barrier.wait(5)  # all threads are alive
         return made[-1]
 
     with Sandbox() as sandbox:
-        client = sandbox.client(transport=RequestsTransport(factory))
-        for _ in range(2):
-            thread = threading.Thread(target=client.users.me)
-            thread.start()
-            thread.join()
-            client.users.me()
+        transport = RequestsTransport(factory)
+        client = Client(sandbox.url, StaticToken(TOKEN), transport=transport)
+
+        def work() -> None:
+            for _ in range(2):
+                with suppress(ApiError):
+                    client.users.me()
+
+        run_all([work] * 3)
     assert len(made) == 3
 
 

@@ -1,13 +1,11 @@
 """Who is calling: four ways to log in, one token for all, and nothing of it ever shown."""
 
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import responses
-from wire_tools import URL, FakeTime, Scripted, answer, scripted, token
+from wire_tools import URL, FakeTime, Scripted, answer, run_all, scripted, token
 
 from lms_archive import (
     ApiError,
@@ -51,16 +49,6 @@ def logins(platform: Sandbox) -> int:
 
 
 # Each way in, against the sandbox
-
-
-@pytest.mark.parametrize("role", ["superadmin", "power_user", "power_user_without"])
-def test_a_user_logs_in_through_an_app(platform: Sandbox, role: Any) -> None:
-    """The calls are made as that user."""
-    env = platform.env(role)
-    grant = PasswordGrant(*app(platform), env["LMS_ARCHIVE_USERNAME"], env["LMS_ARCHIVE_PASSWORD"])
-    with Client(platform.url, grant) as client:
-        assert list(client.courses.list()) == []
-    assert platform.calls[-1].username == role
 
 
 def test_an_app_logs_in_as_itself_or_with_an_assertion(platform: Sandbox) -> None:
@@ -166,15 +154,6 @@ def test_threads_share_one_renewal() -> None:
     assert len(script.sent) == 16
 
 
-def run_all(work: list[Callable[[], object]]) -> None:
-    """Do everything at once."""
-    threads = [threading.Thread(target=one) for one in work]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
 # Renewal
 
 
@@ -245,32 +224,22 @@ def test_the_refresh_token_is_used() -> None:
     assert script.sent[-1].headers["Authorization"] == "Bearer t-2"
 
 
-def test_a_refused_refresh_token_is_followed_by_the_grant() -> None:
-    """A refresh token that is refused costs one call."""
-    refused = answer({"error": "invalid_grant", "error_description": "Invalid refresh token"}, 400)
+REFUSED_REFRESH = {"error": "invalid_grant", "error_description": "Invalid refresh token"}
+
+
+@pytest.mark.parametrize("lost", [answer(REFUSED_REFRESH, 400), OSError("cut")])
+def test_a_failed_refresh_call_is_followed_by_the_grant(lost: Scripted) -> None:
+    """A refresh token that is refused, or whose call is lost, costs one call."""
     client, script = scripted(
         answer({}, 401),
         GOOD,
         auth=PASSWORD,
-        tokens=[token(refresh_token="r-1"), refused, token("t-3")],
+        tokens=[token(refresh_token="r-1"), lost, token("t-3")],
     )
     client.request("GET", "/x")
-    kinds = [login.form["grant_type"] for login in script.logins]
-    assert kinds == ["password", "refresh_token", "password"]
+    grants = [login.form["grant_type"] for login in script.logins]
+    assert grants == ["password", "refresh_token", "password"]
     assert script.sent[-1].headers["Authorization"] == "Bearer t-3"
-
-
-def test_a_lost_refresh_call_is_followed_by_the_grant() -> None:
-    """A refresh call that is lost is not made a second time: the grant is surer."""
-    client, script = scripted(
-        answer({}, 401),
-        GOOD,
-        auth=PASSWORD,
-        tokens=[token(refresh_token="r-1"), OSError("cut"), token("t-3")],
-    )
-    client.request("GET", "/x")
-    kinds = [login.form["grant_type"] for login in script.logins]
-    assert kinds == ["password", "refresh_token", "password"]
 
 
 # A login that fails says where to look
@@ -339,33 +308,6 @@ def test_a_token_that_fits_no_header_is_refused_and_not_quoted(text: str) -> Non
     with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_TOKEN") as caught:
         StaticToken(text)
     assert not text.strip() or text not in str(caught.value)
-
-
-# .netrc
-
-
-@pytest.fixture
-def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `.netrc` that has an entry for every host."""
-    path = tmp_path / "netrc"
-    path.write_text("default login mallory password netrc-password\n")
-    path.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(path))
-
-
-@pytest.mark.usefixtures("netrc")
-def test_netrc_does_not_replace_the_bearer() -> None:
-    """An entry in `.netrc` neither replaces the bearer nor joins the token call."""
-    with responses.RequestsMock() as mock:
-        mock.add("POST", f"{URL}/oauth2/token", body=token("t-1").body)
-        mock.add("GET", f"{URL}/x", body=b"{}")
-        mock.add("PUT", f"{URL}/x", body=b"{}")
-        with Client(URL, PASSWORD) as client:
-            client.request("GET", "/x")
-            client.request("PUT", "/x", json={})
-        headers = [call.request.headers for call in mock.calls]
-    assert "Authorization" not in headers[0]
-    assert [one["Authorization"] for one in headers[1:]] == ["Bearer t-1"] * 2
 
 
 def test_a_403_is_not_answered_by_another_login() -> None:

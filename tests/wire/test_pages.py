@@ -91,18 +91,6 @@ def test_the_cursor_is_passed_on(full: Sandbox) -> None:
     assert {one["get_cursor"] for one in asked} == {"1"}
 
 
-def test_no_cursor_where_the_list_has_none() -> None:
-    """A list whose row has no cursor is not sent one."""
-    client, script = scripted(
-        items(course(1), has_more_data=True, cursor="abc"), items(course(2), has_more_data=False)
-    )
-    assert ids(courses(client)) == [1, 2]
-    assert [dict(sent.params) for sent in script.sent] == [
-        {"page": "1", "page_size": "200", "get_total_count": "1"},
-        {"page": "2", "page_size": "200", "get_total_count": "1"},
-    ]
-
-
 @pytest.mark.parametrize("paging", [{}, {"total_count": 0}, {"total_page_count": 1}])
 def test_an_empty_list_is_one_empty_page(paging: dict[str, Any]) -> None:
     """Where its totals say so, whatever `has_more_data` says."""
@@ -412,14 +400,3 @@ def test_an_override_finds_items_elsewhere() -> None:
         "list_courses", answer={"items": "rows", "item": "row"}
     )
     assert ids(courses(client.with_options(contract=contract))) == [3]
-
-
-def test_a_page_has_the_platforms_time() -> None:
-    """Each page has the platform's time, or None where it tells none."""
-    client, _ = scripted(items(course(1)))
-    (page,) = courses(client)
-    assert page.date is not None
-    assert page.date.isoformat() == "2026-03-01T12:00:00+00:00"
-    client, _ = scripted(Response(200, {}, items(course(1)).body))
-    (page,) = courses(client)
-    assert page.date is None

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import requests
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, ProxyError
@@ -146,10 +146,10 @@ IN_DOUBT: dict[str, tuple[Scripted, type[ApiError], str]] = {
         of_type("text/plain", b"OK"), UnexpectedResponseError, "not JSON (text/plain): 'OK'"),
     "200 no content type": (of_type(None, b"OK"), UnexpectedResponseError, "(no content type)"),
     "200 NaN": (
-        answer(b'{"data": NaN}'), UnexpectedResponseError, "NaN is not a JSON number"),
+        answer(b'{"data": NaN}'), UnexpectedResponseError, "NaN is not a finite number"),
     "200 Infinity": (
-        answer(b'{"data": -Infinity}'), UnexpectedResponseError, "-Infinity is not a JSON"),
-    "200 1e999": (answer(b"1e999"), UnexpectedResponseError, "1e999 is too large a number"),
+        answer(b'{"data": -Infinity}'), UnexpectedResponseError, "-Infinity is not a finite"),
+    "200 1e999": (answer(b"1e999"), UnexpectedResponseError, "1e999 is not a finite number"),
     "200 very deep": (answer(nested(10**6)), UnexpectedResponseError, "JSON nested too deeply"),
     "200 wrong charset": (answer(b'{"a": "caf\xe9"}'), UnexpectedResponseError, "not JSON"),
     "200 a number of 5,000 digits": (answer(b"9" * 5000), UnexpectedResponseError, "not JSON"),
@@ -178,7 +178,7 @@ NOT_SENT: dict[str, tuple[Scripted, type[ApiError], str]] = {
     "a CA bundle that is not there": (
         OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /no.pem"),
         ConnectionSettingsError,
-        "no connection is possible: the CA bundle '/no.pem' does not exist; see REQUESTS_CA"),
+        "a certificate file cannot be used: Could not find a suitable TLS CA certificate bundle"),
     "a proxy that refuses": (
         tunnel("407 Proxy Authentication Required"), ConnectionSettingsError,
         "the proxy refuses: 407 Proxy Authentication Required; see HTTPS_PROXY"),
@@ -264,10 +264,11 @@ def test_where_nobody_listens_no_write_is_in_doubt() -> None:
     assert f"is {url} reachable from here?" in str(caught.value)
 
 
-def test_a_body_over_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_body_over_the_limit_is_not_read(monkeypatch: pytest.MonkeyPatch, *, raw: bool) -> None:
     """A body that was cut at the limit is not read as if it were whole."""
     monkeypatch.setattr(module, "MAX_BODY", 2**20)
-    error = error_of(WRITE, answer(b"1" * (2**20 + 1)))
+    error = error_of(evolve(WRITE, raw=raw), answer(b"1" * (2**20 + 1)))
     assert (type(error), error.in_doubt) == (UnexpectedResponseError, True)
     assert str(error) == "PUT /learn/v1/enrollments: 200: more than 1 MiB"
 

@@ -1,5 +1,7 @@
 """When a call is made again: what is safe, how often, and after how long."""
 
+from collections.abc import Callable
+
 import pytest
 import requests
 from hypothesis import given
@@ -43,32 +45,22 @@ LASTING: dict[str, Scripted] = {
 }
 
 
+@pytest.mark.parametrize("attempts", [1, 2, 6])
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
-def test_a_read_is_made_six_times(fault: Scripted) -> None:
-    """A read is made again on what may pass, six times in all, and then the last error stands."""
+def test_a_read_is_repeated_up_to_its_attempts(fault: Scripted, attempts: int) -> None:
+    """The attempts count the first call too; the last may succeed, else the last error stands."""
     time = FakeTime()
-    client, script = scripted(fault, time=time)
+    policy = RetryPolicy(attempts=attempts)
+    client, script = scripted(fault, time=time, retry=policy)
     with pytest.raises(PlatformUnavailableError):
         client.session.send(READ)
-    assert len(script.sent) == 6
-    assert len(time.slept) == 5
-    assert sum(time.slept) <= 1 + 2 + 4 + 8 + 16
-
-
-def test_the_sixth_attempt_may_succeed() -> None:
-    """A read that succeeds at the last attempt has succeeded."""
-    client, script = scripted(*[refusal(500)] * 5, GOOD)
+    assert len(script.sent) == attempts
+    assert len(time.slept) == attempts - 1
+    assert sum(time.slept) <= 2 ** (attempts - 1) - 1
+    client, script = scripted(*[fault] * (attempts - 1), GOOD, retry=policy)
     assert client.session.send(READ).data == {"data": 1}
-    assert len(script.sent) == 6
-
-
-@pytest.mark.parametrize("tries", [1, 2])
-def test_attempts_count_the_first_call_too(tries: int) -> None:
-    """`RetryPolicy.attempts` counts the first call too."""
-    client, script = scripted(refusal(500), retry=RetryPolicy(attempts=tries))
-    with pytest.raises(PlatformUnavailableError):
-        client.session.send(READ)
-    assert len(script.sent) == tries
+    assert len(script.sent) == attempts
+    assert RetryPolicy().attempts == 6
 
 
 @pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING.keys())
@@ -151,19 +143,6 @@ def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after
     assert (len(script.sent), time.slept) == (1, [])
 
 
-@pytest.mark.parametrize(("status", "after"), [(429, 1500), (503, 1500), (503, 7200)])
-def test_waits_that_the_platform_asks_for_add_up_to_an_hour_at_most(
-    status: int, after: int
-) -> None:
-    """The error of the one that would be too much carries its Retry-After."""
-    time = FakeTime()
-    client, _ = scripted(refusal(status, Retry_After=str(after)), time=time)
-    with pytest.raises((RateLimitError, PlatformUnavailableError)) as caught:
-        client.session.send(READ)
-    assert sum(time.slept) <= LONGEST_WAIT
-    assert caught.value.retry_after == after
-
-
 @given(
     asked=st.lists(
         st.tuples(st.sampled_from([429, 503, 500, 408]), st.none() | st.integers(0, 1200)),
@@ -203,12 +182,22 @@ def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
     assert all(wait >= min(60, 2**i) for i, wait in enumerate(time.slept))
 
 
-def test_repeat_false_sends_once() -> None:
-    """`repeat=False` sends a call at most once, whatever happens to it."""
-    for fault in (RequestNotSentError("x"), refusal(429), refusal(500)):
-        client, script = scripted(fault, GOOD)
+ONCE: dict[str, Scripted] = {**TRANSIENT, "429": refusal(429)}
+
+
+@pytest.mark.parametrize("fault", ONCE.values(), ids=ONCE.keys())
+def test_a_call_without_repeating_is_sent_once(fault: Scripted) -> None:
+    """`repeat=False`, and any write of `Client.request`, whatever happens to it."""
+    client, script = scripted(fault, GOOD)
+    calls: list[Callable[[], object]] = [
+        lambda: client.session.send(READ, repeat=False),
+        lambda: client.request("PUT", "/x", json={"user_id": [1]}),
+        lambda: client.request("DELETE", "/x"),
+    ]
+    for call in calls:
+        script.sent.clear()
         with pytest.raises(ApiError):
-            client.session.send(READ, repeat=False)
+            call()
         assert len(script.sent) == 1
 
 

@@ -6,9 +6,8 @@ from bisect import bisect_left
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_tools import FakeTime, answer, scripted
+from wire_tools import FakeTime, answer, run_all, scripted
 
-from lms_archive import ClientCredentials
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.throttle import HOUR, Throttle
 
@@ -99,21 +98,6 @@ def test_without_a_limit_nothing_waits() -> None:
     assert time.slept == []
 
 
-@pytest.mark.parametrize("limit", [3, None])
-def test_copies_of_a_client_share_the_hour(limit: int | None) -> None:
-    """`with_options` gives no second budget, also where the original has no limit."""
-    time = FakeTime()
-    auth = ClientCredentials("id", "secret")  # a login is a call as well
-    client, script = scripted(answer({}), time=time, calls_per_hour=limit, auth=auth)
-    copy = client.with_options(calls_per_hour=3)
-    for one in (client, copy):
-        one.request("GET", "/x")
-    assert time.slept == []
-    copy.request("GET", "/x")
-    assert sum(time.slept) == pytest.approx(HOUR)
-    assert len(script.sent) == 3
-
-
 def test_the_session_announces_calls_to_its_throttle() -> None:
     """`wire.expect` reaches the throttle of that client."""
     time = FakeTime()
@@ -139,10 +123,6 @@ def test_threads_are_counted_one_by_one() -> None:
             throttle.take()
             taken.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_all([work] * 8)
     assert len(taken) == 40
     assert now[0] >= 7 * HOUR
