@@ -101,12 +101,6 @@ def _optional(convert: Callable[[object], T]) -> Callable[[object], T | None]:
     return convert_optional
 
 
-def _optional_integer(value: object) -> int | None:
-    if type(value) is int and -_LARGEST < value < _LARGEST:
-        return value
-    return None if value is None or value == "" else _integer(value)
-
-
 def _optional_text(value: object) -> str | None:
     return value if value is None or type(value) is str else _text(value)
 
@@ -120,19 +114,6 @@ def _word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
         except (KeyError, TypeError):
             text = _text(value)
             return members.get(text) or members.get(text.strip().lower()) or text
-
-    return convert_word
-
-
-def _optional_word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str | None]:
-    convert = _word(members)
-    exact: dict[Any, Enum | None] = {**members, None: None, "": None}
-
-    def convert_word(value: object) -> Enum | str | None:
-        try:
-            return exact[value]
-        except (KeyError, TypeError):
-            return convert(value)
 
     return convert_word
 
@@ -169,7 +150,7 @@ CONVERTERS: tuple[tuple[Any, Converter], ...] = (
     (float, _number),
     (str, _text),
     (bool, _flag),
-    (int | None, _optional_integer),
+    (int | None, _optional(_integer)),
     (float | None, _optional(_number)),
     (bool | None, _optional(_flag)),
     (str | None, _optional_text),
@@ -178,8 +159,8 @@ CONVERTERS: tuple[tuple[Any, Converter], ...] = (
     (datetime, _moment),
     (datetime | None, _time),
     (tuple[int, ...], _ids),
-    (words.EnrollmentStatus | str | None, _optional_word(words.STATUS_WORDS)),
-    (words.EnrollmentLevel | str | None, _optional_word(words.LEVEL_WORDS)),
+    (words.EnrollmentStatus | str | None, _optional(_word(words.STATUS_WORDS))),
+    (words.EnrollmentLevel | str | None, _optional(_word(words.LEVEL_WORDS))),
     (words.JobStatus | str, _word(words.JOB_WORDS)),
 )
 

@@ -17,8 +17,7 @@ from lms_archive.records import (
     archived,
     status,
 )
-from lms_archive.records.keys import first_key
-from lms_archive.records.structure import Structurer
+from lms_archive.records.structure import Structurer, first_key
 
 CONTRACT = Contract.default()
 RECORDS = {name: getattr(records, name) for name in CONTRACT.records}
