@@ -15,6 +15,7 @@ from lms_archive.sandbox import Sandbox
 utc = timezone.utc
 ENROLLED = "2025-01-02 03:04:05"
 PATH = "/learningplan/v1/learningplans/{}/enrollments"
+ARCHIVER = 2_000_000_001
 DAYS = [START + timedelta(days=i) for i in range(4)]
 
 
@@ -188,6 +189,7 @@ ARCHIVED: list[tuple[dict[str, Any], list[int]]] = [
     ({"user_status": "1"}, [1001, 1003, 1004]),
     ({"user_status": "0"}, [1002]),
     ({"archived_by": [999]}, []),
+    ({"archived_by": [ARCHIVER, 999]}, [1001, 1002, 1003, 1004]),
     ({"user_status": "1", "archived_from": DAYS[1], "user_ids": [1001, 1003]}, [1003]),
 ]
 
