@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from virtual_time import Stage
 
-from lms_archive import ArchivePlan, InvalidInputError
+from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError
 from lms_archive.files import private_folder
 from lms_archive.tables.csv import guarded, unguarded, write_csv
 from lms_archive.tables.frames import Table
@@ -117,7 +117,7 @@ UNUSABLE: Destinations = {
 def tables_of(stage: Stage, plan: ArchivePlan) -> dict[str, Table]:
     """A plan, its result, and a list of the platform."""
     result = stage.apply(plan)
-    return {"plan": plan, "result": result, "list": stage.client.enrollments.in_course(1)}
+    return {"plan": plan, "result": result, "list": stage.client.archived.in_course(1)}
 
 
 def test_what_cannot_be_written_is_refused_in_words(stage: Stage, tmp_path: Path) -> None:
@@ -125,7 +125,9 @@ def test_what_cannot_be_written_is_refused_in_words(stage: Stage, tmp_path: Path
     stage.load(2)
     stage.change("UPDATE users SET username = 'Zoë' || user_id")
     (tmp_path / "file").touch()
-    tables = tables_of(stage, stage.plan(1, users=[1001]))
+    rows = [{"username": "Zoë1001", "course_id": 1}]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    tables = tables_of(stage, job.plan(stage.client))
     for name, (make, words) in UNUSABLE.items():
         for table in tables.values():
             destination = make(tmp_path)
