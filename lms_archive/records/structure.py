@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from operator import eq
 from types import NoneType
@@ -88,7 +88,7 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
         item that is not such a record.
     """
-    values: list[tuple[Any, str, Converter]] = []
+    values: list[tuple[Any, str, bool, Converter]] = []
     groups: list[tuple[Any, Reader[Any]]] = []
     empty: list[Any] = []
     set_extra: Any = None
@@ -103,13 +103,15 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         elif key is None:
             empty.append(set_slot)
         else:
-            values.append((set_slot, key, converter_for(attribute.type)))
+            is_optional = NoneType in get_args(attribute.type)
+            values.append((set_slot, key, is_optional, converter_for(attribute.type)))
     new, mapped = object.__new__, frozenset(keys.values())
 
     def read(item: Mapping[str, Any]) -> T:
         record, get = new(cls), item.get
-        for set_slot, key, convert in values:
-            set_slot(record, convert(get(key)))
+        for set_slot, key, is_optional, convert in values:
+            value = get(key)
+            set_slot(record, None if is_optional and value is None else convert(value))
         for set_slot, read_group in groups:
             set_slot(record, read_group(item))
         for set_slot in empty:
@@ -255,7 +257,6 @@ def _cattrs_converter(**options: Any) -> CattrsConverter:
         JsonKey, lambda key, _: key if type(key) is str else tuple(key)
     )
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_unstructure_hook(date, date.isoformat)
     return converter
 
 
