@@ -112,7 +112,8 @@ def snapshot() -> str:
     blocks = {name: "\n".join(described(KNOWN[name])) for name in (*names, *REACHED)}
     words = set(re.findall(r"\w+", "\n".join(blocks.values()))) - blocks.keys()
     types = ["\n".join(described(KNOWN[name])) for name in sorted(words & KNOWN.keys())]
-    types = [text for text in types if re.match(r"[A-Z]\w+ = |class \w+\(Protocol", text)]
+    shown = re.compile(r"[A-Z]\w+ = |class \w+\(Protocol|class \w+(Options|Filters)\b")
+    types = [text for text in types if shown.match(text)]
     exports = [
         f"from {package} import {', '.join(sorted(module.__all__))}"
         for package, module in PACKAGES.items()

@@ -26,11 +26,11 @@ from lms_archive.archive.running.plan_courses import decide_course_rows
 from lms_archive.archive.running.run import run
 from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.selection import Selection
-from lms_archive.archive.signatures import shows_options
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
+from lms_archive.resources.signatures import shows_options
 from lms_archive.tables.html import counted
 from lms_archive.wire.tracebacks import short_traceback
 

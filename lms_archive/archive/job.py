@@ -29,10 +29,10 @@ from lms_archive.archive.selection import (
 )
 from lms_archive.archive.selection.csv_file import read_csv
 from lms_archive.archive.selection.terms import TERM_DEFAULTS, TermOptions, Terms
-from lms_archive.archive.signatures import shows_options
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import User
+from lms_archive.resources.signatures import shows_options
 from lms_archive.resources.users import Since, checked_since
 from lms_archive.wire.tracebacks import short_traceback
 

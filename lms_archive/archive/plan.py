@@ -15,10 +15,10 @@ from lms_archive.archive.options import RUN_DEFAULTS, RunOptions
 from lms_archive.archive.rendering import html, plan_summary, text
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.selection import Selection, indexed
-from lms_archive.archive.signatures import shows_options
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.archive.views import SkippedRows, plan_table
 from lms_archive.client import Client
+from lms_archive.resources.signatures import shows_options
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
 from lms_archive.tables.html import counted

@@ -7,9 +7,10 @@ guesses: a value of another form is an error, and an unknown word stays unchange
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from enum import Enum
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, TypeVar
 
 from lms_archive.records import status as words
@@ -23,12 +24,11 @@ _DIGITS = 20
 _LARGEST = 2**63
 _SECONDS = len("2026-01-31 23:59:59")
 _parse_time = datetime.fromisoformat
-_NO_TIME = "expected a time like '2026-01-31 23:59:59'"
 
 
 def _integer(value: object) -> int:
     if isinstance(value, str) and len(value) <= _DIGITS:
-        digits = value[1:] if value[:1] == "-" else value
+        digits = value.removeprefix("-")
         if digits.isdigit() and digits.isascii():
             value = int(value)
     if type(value) is int and -_LARGEST < value < _LARGEST:
@@ -37,14 +37,12 @@ def _integer(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if type(value) in (int, float, str):
-        try:
-            number = float(value)  # type: ignore[arg-type]
-        except (ValueError, OverflowError):
-            pass
-        else:
-            if isfinite(number):
-                return number
+    try:
+        number = float(value) if type(value) in (int, float, str) else nan  # type: ignore[arg-type]
+    except (ValueError, OverflowError):
+        number = nan
+    if isfinite(number):
+        return number
     raise ValueError("expected a number")
 
 
@@ -76,22 +74,14 @@ def _time(value: object) -> datetime | None:
     if isinstance(value, str):
         if value.startswith("0000-00-00"):
             return None
-        try:
+        with suppress(ValueError, OverflowError):  # UTC cannot hold every time of other zones
             moment = _parse_time(value[:-1] + "+00:00" if value[-1] in "zZ" else value)
-        except ValueError:
-            pass
-        else:
-            if moment.tzinfo is None:
-                return moment.replace(tzinfo=timezone.utc)
-            return moment.astimezone(timezone.utc)
-    raise ValueError(_NO_TIME)
-
-
-def _moment(value: object) -> datetime:
-    moment = _time(value)
-    if moment is None:
-        raise ValueError("expected a time")
-    return moment
+            return (
+                moment.replace(tzinfo=timezone.utc)
+                if moment.tzinfo is None
+                else moment.astimezone(timezone.utc)
+            )
+    raise ValueError("expected a time like '2026-01-31 23:59:59'")
 
 
 def _optional(convert: Callable[[object], T]) -> Callable[[object], T | None]:
@@ -101,20 +91,15 @@ def _optional(convert: Callable[[object], T]) -> Callable[[object], T | None]:
     return convert_optional
 
 
-def _optional_integer(value: object) -> int | None:
-    if type(value) is int and -_LARGEST < value < _LARGEST:
-        return value
-    return None if value is None or value == "" else _integer(value)
-
-
 def _optional_text(value: object) -> str | None:
     return value if value is None or type(value) is str else _text(value)
 
 
-def _word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
-    exact: dict[Any, Enum] = dict(members)
+def _word(members: Mapping[str, Enum], *empty: str | None) -> Callable[[object], Enum | str | None]:
+    """Return the converter to these words; the *empty* values are None."""
+    exact: dict[Any, Enum | None] = {**members, **dict.fromkeys(empty)}
 
-    def convert_word(value: object) -> Enum | str:
+    def convert_word(value: object) -> Enum | str | None:
         try:
             return exact[value]
         except (KeyError, TypeError):
@@ -122,23 +107,6 @@ def _word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str]:
             return members.get(text) or members.get(text.strip().lower()) or text
 
     return convert_word
-
-
-def _optional_word(members: Mapping[str, Enum]) -> Callable[[object], Enum | str | None]:
-    convert = _word(members)
-    exact: dict[Any, Enum | None] = {**members, None: None, "": None}
-
-    def convert_word(value: object) -> Enum | str | None:
-        try:
-            return exact[value]
-        except (KeyError, TypeError):
-            return convert(value)
-
-    return convert_word
-
-
-def _int_or_text(value: object) -> int | str:
-    return value if type(value) is int else _text(value)
 
 
 def _optional_id_or_word(value: object) -> int | str | None:
@@ -166,20 +134,16 @@ def _ids(value: object) -> tuple[int, ...]:
 
 CONVERTERS: tuple[tuple[Any, Converter], ...] = (
     (int, _integer),
-    (float, _number),
     (str, _text),
-    (bool, _flag),
-    (int | None, _optional_integer),
+    (int | None, _optional(_integer)),
     (float | None, _optional(_number)),
     (bool | None, _optional(_flag)),
     (str | None, _optional_text),
-    (int | str, _int_or_text),
     (int | str | None, _optional_id_or_word),
-    (datetime, _moment),
     (datetime | None, _time),
     (tuple[int, ...], _ids),
-    (words.EnrollmentStatus | str | None, _optional_word(words.STATUS_WORDS)),
-    (words.EnrollmentLevel | str | None, _optional_word(words.LEVEL_WORDS)),
+    (words.EnrollmentStatus | str | None, _word(words.STATUS_WORDS, "", None)),
+    (words.EnrollmentLevel | str | None, _word(words.LEVEL_WORDS, "", None)),
     (words.JobStatus | str, _word(words.JOB_WORDS)),
 )
 

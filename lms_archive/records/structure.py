@@ -10,24 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from functools import partial
 from operator import eq
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
-from attrs import define, field, frozen
+from attrs import frozen
 from cattrs import ClassValidationError, IterableValidationError, transform_error
 from cattrs import Converter as CattrsConverter
 
 from lms_archive.records.fields import CONVERTERS, Converter, converter_for
-from lms_archive.records.keys import JsonKey, first_key, key_in, under_first_keys
 
-__all__ = ["StructureError", "Structurer", "from_plain", "record_reader", "to_plain"]
+__all__ = [
+    "JsonKey",
+    "StructureError",
+    "Structurer",
+    "first_key",
+    "from_plain",
+    "record_reader",
+    "to_plain",
+]
 
 T = TypeVar("T")
 Reader = Callable[[Mapping[str, Any]], T]
+JsonKey = str | tuple[str, ...]
+"""The JSON key of a field, or several keys, of which the first with a value counts."""
 
 _SHOWN = 60
 _FAULTS = (ValueError, TypeError, KeyError, OverflowError)
@@ -49,36 +58,17 @@ class StructureError(ValueError):
         self.faults, self.fields = tuple(faults), frozenset(fields)
 
 
-@define
-class _Slots:
-    """The slots of a record's class: the setter of each, and the key and converter of its value."""
+def first_key(key: JsonKey) -> str:
+    """Return the key of a field, or the first of several."""
+    return key if isinstance(key, str) else key[0]
 
-    texts: list[tuple[Any, str]] = field(factory=list)
-    optional: list[tuple[Any, str, Converter]] = field(factory=list)
-    required: list[tuple[Any, str, Converter]] = field(factory=list)
-    groups: list[tuple[Any, Reader[Any]]] = field(factory=list)
-    empty: list[Any] = field(factory=list)
-    extra: Any = None
 
-    @classmethod
-    def of(cls, record: Any, keys: Mapping[str, str], group: str) -> _Slots:
-        slots = cls()
-        for attribute in attrs.fields(record):
-            set_slot = getattr(record, attribute.name).__set__
-            key = keys.get(group + attribute.name)
-            if attrs.has(attribute.type):
-                read = record_reader(attribute.type, keys, f"{attribute.name}.")
-                slots.groups.append((set_slot, read))
-            elif attribute.name == "extra":
-                slots.extra = set_slot
-            elif key is None:
-                slots.empty.append(set_slot)
-            elif attribute.type == str | None:
-                slots.texts.append((set_slot, key))
-            else:
-                kind = slots.optional if _is_optional(attribute.type) else slots.required
-                kind.append((set_slot, key, converter_for(attribute.type)))
-        return slots
+def _key_in(item: Mapping[str, Any], key: JsonKey) -> str:
+    """Return the key under which an item holds a field, or the first key if it does not."""
+    if isinstance(key, str):
+        return key
+    present = [name for name in key if name in item]
+    return next((name for name in present if item[name] is not None), next(iter(present), key[0]))
 
 
 def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Reader[T]:
@@ -98,31 +88,37 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
         item that is not such a record.
     """
-    slots, mapped = _Slots.of(cls, keys, group), frozenset(keys.values())
-    texts, optional, required = slots.texts, slots.optional, slots.required
-    groups, empty, set_extra = slots.groups, slots.empty, slots.extra
-    new, convert_text = object.__new__, converter_for(str | None)
+    values: list[tuple[Any, str, bool, Converter]] = []
+    groups: list[tuple[Any, Reader[Any]]] = []
+    empty: list[Any] = []
+    set_extra: Any = None
+    record_class: Any = cls
+    for attribute in attrs.fields(record_class):
+        set_slot = getattr(cls, attribute.name).__set__
+        key = keys.get(group + attribute.name)
+        if attrs.has(attribute.type):
+            groups.append((set_slot, record_reader(attribute.type, keys, f"{attribute.name}.")))
+        elif attribute.name == "extra":
+            set_extra = set_slot
+        elif key is None:
+            empty.append(set_slot)
+        else:
+            is_optional = NoneType in get_args(attribute.type)
+            values.append((set_slot, key, is_optional, converter_for(attribute.type)))
+    new, mapped = object.__new__, frozenset(keys.values())
 
     def read(item: Mapping[str, Any]) -> T:
-        record = new(cls)
-        get = item.get
-        for set_slot, key in texts:
+        record, get = new(cls), item.get
+        for set_slot, key, is_optional, convert in values:
             value = get(key)
-            set_slot(record, value if value is None or type(value) is str else convert_text(value))
-        for set_slot, key, convert in optional:
-            value = get(key)
-            set_slot(record, None if value is None else convert(value))
-        for set_slot, key, convert in required:
-            set_slot(record, convert(get(key)))
+            set_slot(record, None if is_optional and value is None else convert(value))
         for set_slot, read_group in groups:
             set_slot(record, read_group(item))
         for set_slot in empty:
             set_slot(record, None)
         if set_extra is not None:
-            unmapped = (
-                {} if item.keys() <= mapped else {k: item[k] for k in item if k not in mapped}
-            )
-            set_extra(record, unmapped)
+            is_mapped = item.keys() <= mapped
+            set_extra(record, {} if is_mapped else {k: item[k] for k in item if k not in mapped})
         return record
 
     return read
@@ -138,11 +134,6 @@ class Structurer:
 
     def __init__(self, keys: Mapping[str, Mapping[str, JsonKey]]) -> None:
         self._keys = keys
-        self._with_several_keys = {
-            name
-            for name, fields in keys.items()
-            if not all(isinstance(key, str) for key in fields.values())
-        }
         self._readers: dict[type, Reader[Any]] = {}
 
     def __call__(self, cls: type[T], item: object, where: str = "$") -> T:
@@ -194,24 +185,22 @@ class Structurer:
         for path, key in self._keys[cls.__name__].items():
             if path.rpartition(".")[2] == name and isinstance(item, Mapping):
                 with suppress(ValueError, TypeError, OverflowError):
-                    return converter_for(_type_of(cls, path))(item.get(key_in(item, key)))
+                    return converter_for(_type_of(cls, path))(item.get(_key_in(item, key)))
         return None
 
     def _reader(self, cls: type[T]) -> Reader[T]:
-        read = self._readers.get(cls)
-        if read is None:
+        if cls not in self._readers:
             keys = self._keys[cls.__name__]
             read = record_reader(cls, {path: first_key(key) for path, key in keys.items()})
-            if cls.__name__ in self._with_several_keys:
-                read = _reader_of_first_keys(read, tuple(keys.values()))
-            self._readers[cls] = read
-        return read
+            has_choice = not all(isinstance(key, str) for key in keys.values())
+            self._readers[cls] = _with_first_keys(read, keys.values()) if has_choice else read
+        return self._readers[cls]
 
     def _faults(self, cls: type, item: Mapping[str, Any]) -> Iterator[_Fault]:
         for path, keys in self._keys[cls.__name__].items():
-            field_type, key = _type_of(cls, path), key_in(item, keys)
+            field_type, key = _type_of(cls, path), _key_in(item, keys)
             if key not in item:
-                if not _is_optional(field_type) and get_origin(field_type) is not tuple:
+                if NoneType not in get_args(field_type) and get_origin(field_type) is not tuple:
                     yield _Fault(path, key, "missing")
                 continue
             try:
@@ -220,8 +209,16 @@ class Structurer:
                 yield _Fault(path, key, f"{error}, not {_shown(item[key])}")
 
 
-def _reader_of_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[T]:
-    return lambda item: read(under_first_keys(item, keys))
+def _with_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[T]:
+    """Return a reader that moves each value to the first of its keys before it reads an item."""
+
+    def read_moved(item: Mapping[str, Any]) -> T:
+        keys_in_item = {first_key(key): _key_in(item, key) for key in keys}
+        used = {*keys_in_item.values()}
+        moved = {first: item[key] for first, key in keys_in_item.items() if key in item}
+        return read({key: item[key] for key in item if key not in used} | moved)
+
+    return read_moved
 
 
 @frozen
@@ -238,10 +235,6 @@ def _type_of(cls: Any, field: str) -> Any:
     for name in field.split("."):
         cls = getattr(attrs.fields(cls), name).type
     return cls
-
-
-def _is_optional(field_type: Any) -> bool:
-    return NoneType in get_args(field_type)
 
 
 def _shown(value: object) -> str:
@@ -264,7 +257,6 @@ def _cattrs_converter(**options: Any) -> CattrsConverter:
         JsonKey, lambda key, _: key if type(key) is str else tuple(key)
     )
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_unstructure_hook(date, date.isoformat)
     return converter
 
 

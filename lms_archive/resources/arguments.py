@@ -10,12 +10,14 @@ from lms_archive.errors import InvalidInputError
 __all__ = ["as_utc", "checked_code", "checked_ids"]
 
 
-def as_utc(name: str, moment: datetime) -> datetime:
+def as_utc(name: str, moment: object) -> datetime:
     """Convert an aware time to UTC.
 
     Raises:
-        InvalidInputError: in UTC it is outside the years 1 to 9999.
+        InvalidInputError: it has no time zone, or in UTC it is outside the years 1 to 9999.
     """
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise InvalidInputError(f"{name} needs a time zone, such as timezone.utc: {moment}")
     try:
         return moment.astimezone(timezone.utc)
     except OverflowError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
-from lms_archive.errors import InvalidInputError, NotFoundError
-from lms_archive.resources.identity import require_same_id
+from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages, structured
 from lms_archive.wire.session import Session
 
-__all__ = ["Resource"]
+__all__ = ["Resource", "fetch"]
 
 T = TypeVar("T")
 
@@ -35,11 +34,8 @@ class Resource(Generic[T]):
         return pages(self._session, self._list, self._record, **filters)
 
     def _fetch(self, identity: int | str) -> T:
-        """Return the record with this id, after checking that the answer is about this id."""
-        parameters = {self._id: identity}
-        reply = self._session.call(self._get, **parameters)
-        record: T = structured(self._session, self._get, self._record, reply.data, parameters)
-        require_same_id(self._session, self._get, getattr(record, self._id), **parameters)
+        record: T
+        record, _ = fetch(self._session, self._get, self._record, self._id, identity)
         return record
 
     def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
@@ -63,3 +59,29 @@ class Resource(Generic[T]):
                 "use the id"
             )
         return next(iter(records.values()))
+
+
+def fetch(
+    session: Session, operation: str, cls: type[T], word: str, identity: int | str
+) -> tuple[T, Any]:
+    """Return a single record, and the whole answer that holds it.
+
+    Args:
+        session: the platform.
+        operation: the call.
+        cls: the class of the record.
+        word: the name of the id, in the contract and in the record.
+        identity: the id.
+
+    Raises:
+        UnexpectedResponseError: the answer is about another id.
+    """
+    requested = {word: identity}
+    answer = session.call(operation, **requested).data
+    record = structured(session, operation, cls, answer, requested)
+    answered = getattr(record, word)
+    if str(answered) != str(identity):
+        fault = f"asked for {word} {identity}, but the answer is about {answered}"
+        request = session.operation(operation).request(**requested)
+        raise UnexpectedResponseError(request.method, request.path, status=200, faults=[fault])
+    return record, answer

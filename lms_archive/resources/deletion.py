@@ -1,22 +1,36 @@
-"""What a deletion of archived records is about: how many, how old, and as a table."""
+"""Delete archived records, and show what was deleted: how many, how old, and as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from attrs import field, frozen
 
+from lms_archive.errors import (
+    ApiError,
+    InvalidInputError,
+    PartialDeletionError,
+    TooManyAffectedError,
+)
 from lms_archive.records.archived import (
+    ArchivedCourse,
     ArchivedCourseEnrollment,
+    ArchivedLearningPlan,
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
 )
+from lms_archive.resources.account import refuse_power_user
 from lms_archive.tables.columns import Column, columns_of, rows_of
 from lms_archive.tables.frames import Table
+from lms_archive.wire.session import Session
+from lms_archive.wire.verify import verify
 
-__all__ = ["Deletion"]
+__all__ = ["Deletion", "delete_records", "require_archived_record", "target_in"]
+
+_BATCH = 200
 
 
 @frozen(kw_only=True, repr=False)
@@ -74,3 +88,136 @@ class Deletion(Table):
     def __repr__(self) -> str:
         verb = "would be deleted" if self.dry_run else "deleted"
         return f"<Deletion {self.counts} {verb}, calls: {self.calls:,}>"
+
+
+def delete_records(
+    session: Session,
+    records: Iterable[ArchivedRecord],
+    *,
+    dry_run: bool,
+    max_affected: int | None,
+) -> Deletion:
+    """Delete these records; see `Archived.delete`."""
+    batches = list(_batches(session, records))
+    distinct = _records_in(batches)
+    deletion = Deletion(records=distinct, calls=len(batches), dry_run=dry_run)
+    if dry_run or not batches:
+        return deletion
+    if max_affected is not None and len(distinct) > max_affected:
+        raise TooManyAffectedError(
+            len(distinct),
+            max_affected,
+            f"{len(distinct):,} archived records would be deleted and max_affected is "
+            f"{max_affected:,}; nothing was sent. Look at delete(records, dry_run=True), then "
+            "raise max_affected or select fewer.",
+        )
+    refuse_power_user(session, "delete archived enrollments")
+    names = sorted({batch.operation for batch in batches})
+    verify(session, names).require(*names)
+    deleted: list[_Batch] = []
+    try:
+        for batch in batches:
+            batch.delete(session)
+            deleted.append(batch)
+    except ApiError as error:
+        if not deleted and not error.in_doubt:
+            raise
+        gone, (failed, *later) = _records_in(deleted), batches[len(deleted) :]
+        rest = _records_in(later if error.in_doubt else [failed, *later])
+        raise PartialDeletionError(
+            error.method,
+            error.path,
+            status=error.status,
+            message=error.message,
+            retry_after=error.retry_after,
+            in_doubt=error.in_doubt,
+            deleted=list(map(_id_of, gone)),
+            uncertain=failed.record_ids if error.in_doubt else (),
+            remaining=list(map(_id_of, rest)),
+            deletion=Deletion(records=gone, calls=len(deleted)),
+        ) from error
+    return deletion
+
+
+@frozen
+class _Batch:
+    """The records of one course or learning plan that one call deletes."""
+
+    kind: str
+    target_id: int
+    records: Sequence[ArchivedRecord]
+
+    @property
+    def operation(self) -> str:
+        return f"delete_archived_{self.kind}_enrollments"
+
+    @property
+    def record_ids(self) -> list[int]:
+        return list(map(_id_of, self.records))
+
+    def delete(self, session: Session) -> None:
+        """Make the call.
+
+        Raises:
+            ApiError: the call failed, or its answer says that it did not succeed.
+        """
+        row = session.operation(self.operation)
+        parameters: dict[str, Any] = {f"{self.kind}_id": self.target_id}
+        parameters["record_ids"] = self.record_ids
+        data = session.call(self.operation, **parameters).data
+        if row.find(data, "success") is False:
+            text = "the platform says that it did not succeed"
+            path = row.request(**parameters).path
+            raise ApiError(row.method, path, status=200, message=text, in_doubt=True)
+
+
+def _batches(session: Session, records: Iterable[ArchivedRecord]) -> Iterator[_Batch]:
+    """Yield the records, each once, in batches of one target.
+
+    Raises:
+        InvalidInputError: a value is not an archived record of this platform.
+    """
+    by_target: dict[tuple[str, int], dict[int, ArchivedRecord]] = {}
+    for record in records:
+        require_archived_record(session, record)
+        kind = "course" if isinstance(record, ArchivedCourseEnrollment) else "learning_plan"
+        key = (kind, getattr(target_in(record), f"{kind}_id"))
+        by_target.setdefault(key, {})[_id_of(record)] = record
+    for (kind, target_id), by_id in by_target.items():
+        distinct = list(by_id.values())
+        for start in range(0, len(distinct), _BATCH):
+            yield _Batch(kind, target_id, distinct[start : start + _BATCH])
+
+
+def _records_in(batches: Iterable[_Batch]) -> tuple[ArchivedRecord, ...]:
+    return tuple(chain.from_iterable(batch.records for batch in batches))
+
+
+def _id_of(record: ArchivedRecord) -> int:
+    return record.archiving.record_id
+
+
+def target_in(record: ArchivedRecord) -> ArchivedCourse | ArchivedLearningPlan:
+    """Return the group of an archived record that describes its course or learning plan."""
+    return record.course if isinstance(record, ArchivedCourseEnrollment) else record.learning_plan
+
+
+def require_archived_record(session: Session, record: ArchivedRecord) -> None:
+    """Check that a value is an archived record of this session's platform.
+
+    Raises:
+        InvalidInputError: it is not an archived record, or its platform is another or unknown.
+    """
+    if not isinstance(record, (ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)):
+        raise InvalidInputError(f"expected archived records, not {record!r:.60}")
+    here, record_id = session.settings.base_url, record.archiving.record_id
+    if record.platform is None:
+        raise InvalidInputError(
+            f"record {record_id} does not say which platform it was read from, and another "
+            "platform may use the same id: read it again with client.archived"
+        )
+    if record.platform != here:
+        raise InvalidInputError(
+            f"record {record_id} was read from {record.platform}, but this client is for {here}: "
+            "use the client that read it"
+        )

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from operator import attrgetter
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus, StatusWord
 from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
-from lms_archive.resources.targets import pages_of_course, pages_of_learning_plan
-from lms_archive.wire.pages import Page, of_target, pages
-from lms_archive.wire.session import Session
+from lms_archive.resources.signatures import shows_options
+from lms_archive.resources.targets import ListsOfTargets
+from lms_archive.wire.pages import Page
 from lms_archive.wire.tracebacks import short_tracebacks
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
 
 __all__ = ["Enrollments"]
 
 Statuses = EnrollmentStatus | StatusWord | Iterable[EnrollmentStatus | StatusWord]
 
 
+class EnrollmentFilters(TypedDict, total=False):
+    """The filters of active lists, for type checkers."""
+
+    user_ids: Iterable[int] | None
+    status: Statuses | None
+
+
+_takes_filters = shows_options(EnrollmentFilters, {"user_ids": None, "status": None})
+
+
 @short_tracebacks
-class Enrollments:
+class Enrollments(ListsOfTargets):
     """`client.enrollments`: the active enrollments of the platform."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
+    @_takes_filters
     def in_course(
-        self,
-        course: int | str,
-        *,
-        user_ids: Iterable[int] | None = None,
-        status: Statuses | None = None,
+        self, course: int | str, **filters: Unpack[EnrollmentFilters]
     ) -> Listing[CourseEnrollment]:
         """List the active enrollments of a course, reading page by page.
 
@@ -50,15 +56,11 @@ class Enrollments:
             NotFoundError: the course does not exist.
             ApiError: a call failed.
         """
-        filters: Any = _filters(user_ids, status)
-        return Listing(CourseEnrollment, lambda: self.pages_in_course(course, **filters))
+        return self._listing(CourseEnrollment, course, filters)
 
+    @_takes_filters
     def in_learning_plan(
-        self,
-        learning_plan: int | str,
-        *,
-        user_ids: Iterable[int] | None = None,
-        status: Statuses | None = None,
+        self, learning_plan: int | str, **filters: Unpack[EnrollmentFilters]
     ) -> Listing[LearningPlanEnrollment]:
         """List the active enrollments of a learning plan, reading page by page.
 
@@ -70,61 +72,30 @@ class Enrollments:
             NotFoundError: the learning plan does not exist.
             ApiError: a call failed.
         """
-        filters: Any = _filters(user_ids, status)
-        return Listing(
-            LearningPlanEnrollment, lambda: self.pages_in_learning_plan(learning_plan, **filters)
-        )
+        return self._listing(LearningPlanEnrollment, learning_plan, filters)
 
+    @_takes_filters
     def pages_in_course(
-        self,
-        course: int | str,
-        *,
-        user_ids: Iterable[int] | None = None,
-        status: Statuses | None = None,
+        self, course: int | str, **filters: Unpack[EnrollmentFilters]
     ) -> Iterator[Page[CourseEnrollment]]:
-        """Yield `Page` objects instead of enrollments, each with the platform's total.
+        """Yield `Page` objects with the platform's totals; arguments as for `in_course`."""
+        return self._pages(CourseEnrollment, course, filters)
 
-        Arguments and errors are those of `in_course`.
-        """
-        filters = _filters(user_ids, status)
-
-        def read(course_id: int) -> Iterator[Page[CourseEnrollment]]:
-            parameters = {"course_id": course_id, **filters}
-            listed = pages(self._session, "course_enrollments", CourseEnrollment, **parameters)
-            return of_target(listed, course_id, attrgetter("course_id"))
-
-        return pages_of_course(self._session, course, read)
-
+    @_takes_filters
     def pages_in_learning_plan(
-        self,
-        learning_plan: int | str,
-        *,
-        user_ids: Iterable[int] | None = None,
-        status: Statuses | None = None,
+        self, learning_plan: int | str, **filters: Unpack[EnrollmentFilters]
     ) -> Iterator[Page[LearningPlanEnrollment]]:
-        """Yield `Page` objects instead of enrollments, each with the platform's total.
+        """Yield `Page` objects with the platform's totals; arguments as for `in_learning_plan`."""
+        return self._pages(LearningPlanEnrollment, learning_plan, filters)
 
-        Arguments and errors are those of `in_learning_plan`.
-        """
-        filters = _filters(user_ids, status)
-
-        def read(learning_plan_id: int) -> Iterator[Page[LearningPlanEnrollment]]:
-            parameters = {"learning_plan_id": learning_plan_id, **filters}
-            listed = pages(
-                self._session, "learning_plan_enrollments", LearningPlanEnrollment, **parameters
+    def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
+        status = filters.get("status")
+        words: Any = [status] if isinstance(status, str) else status
+        if words is not None and not isinstance(words, Iterable):
+            raise InvalidInputError(
+                f"status must be a status or a list of them, not {status!r:.60}"
             )
-            return of_target(listed, learning_plan_id, attrgetter("learning_plan_id"))
-
-        return pages_of_learning_plan(self._session, learning_plan, read)
-
-
-def _filters(
-    user_ids: Iterable[int] | None, status: Statuses | None
-) -> dict[str, list[int] | list[str] | None]:
-    words: Any = [status] if isinstance(status, str) else status
-    if words is not None and not isinstance(words, Iterable):
-        raise InvalidInputError(f"status must be a status or a list of them, not {status!r:.60}")
-    return {
-        "user_ids": checked_ids("user_ids", user_ids),
-        "status": None if words is None else [str(word) for word in words],
-    }
+        return {
+            "user_ids": checked_ids("user_ids", filters.get("user_ids")),
+            "status": None if words is None else [str(word) for word in words],
+        }

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
 from lms_archive.resources.arguments import checked_code
-from lms_archive.resources.base import Resource
-from lms_archive.resources.identity import require_same_id
+from lms_archive.resources.base import Resource, fetch
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.pages import Page, pages, structured
+from lms_archive.wire.pages import Page, pages
 from lms_archive.wire.tracebacks import short_tracebacks
 
 __all__ = ["LearningPlans"]
@@ -96,13 +95,9 @@ class LearningPlans(Resource[LearningPlan]):
         Raises:
             NotFoundError: the course does not exist.
         """
+        _, answer = fetch(self._session, "get_course", Course, "course_id", course_id)
         row = self._session.operation("get_course")
-        reply = self._session.call("get_course", course_id=course_id)
-        course = structured(
-            self._session, "get_course", Course, reply.data, {"course_id": course_id}
-        )
-        require_same_id(self._session, "get_course", course.course_id, course_id=course_id)
-        plans = row.find(reply.data, "learning_plans")
+        plans = row.find(answer, "learning_plans")
         try:
             return tuple(int(str(row.find(plan, "learning_plan_id"))) for plan in plans)
         except (TypeError, ValueError):

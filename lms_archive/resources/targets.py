@@ -1,35 +1,74 @@
-"""Courses and learning plans by id or code, as jobs take them."""
+"""The base class of resources with a list for each course and each learning plan."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
+from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.resources.arguments import checked_code
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
-from lms_archive.wire.pages import Page
+from lms_archive.resources.listing import Listing
+from lms_archive.wire.pages import Page, of_target, pages
 from lms_archive.wire.session import Session
 
-__all__ = ["pages_of_course", "pages_of_learning_plan"]
+__all__ = ["ListsOfTargets"]
 
 T = TypeVar("T")
 
+_LISTS: Final[Mapping[type, tuple[str, str, str]]] = {
+    CourseEnrollment: ("course_enrollments", "course_id", "course_id"),
+    LearningPlanEnrollment: (
+        "learning_plan_enrollments",
+        "learning_plan_id",
+        "learning_plan_id",
+    ),
+    ArchivedCourseEnrollment: ("archived_course_enrollments", "course_id", "course.course_id"),
+    ArchivedLearningPlanEnrollment: (
+        "archived_learning_plan_enrollments",
+        "learning_plan_id",
+        "learning_plan.learning_plan_id",
+    ),
+}
+"""For each record: its list, the list's parameter, and where the record holds the same id."""
 
-def pages_of_course(
-    session: Session, course: int | str, read: Callable[[int], Iterator[Page[T]]]
-) -> Iterator[Page[T]]:
-    """Yield what `read` gives for the id of a course; a code is looked up first."""
-    if isinstance(course, str):
-        course = Courses(session).find(checked_code("course", course)).course_id
-    yield from read(course)
 
+class ListsOfTargets:
+    """A resource whose lists belong to a course or learning plan, named by id (int) or code (str).
 
-def pages_of_learning_plan(
-    session: Session, learning_plan: int | str, read: Callable[[int], Iterator[Page[T]]]
-) -> Iterator[Page[T]]:
-    """Yield what `read` gives for the id of a learning plan; a code is looked up first."""
-    if isinstance(learning_plan, str):
-        code = checked_code("learning plan", learning_plan)
-        learning_plan = LearningPlans(session).find(code).learning_plan_id
-    yield from read(learning_plan)
+    Subclasses check the filters.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _listing(self, cls: type[T], target: int | str, filters: Mapping[str, Any]) -> Listing[T]:
+        checked = self._checked(filters)
+        return Listing(cls, lambda: self._read(cls, target, checked))
+
+    def _pages(
+        self, cls: type[T], target: int | str, filters: Mapping[str, Any]
+    ) -> Iterator[Page[T]]:
+        return self._read(cls, target, self._checked(filters))
+
+    def _read(
+        self, cls: type[T], target: int | str, filters: Mapping[str, Any]
+    ) -> Iterator[Page[T]]:
+        """Yield the pages of a target's list; look up its code first."""
+        operation, word, place = _LISTS[cls]
+        if isinstance(target, str):
+            target = self._find(word, target)
+        listed = pages(self._session, operation, cls, **{word: target}, **filters)
+        yield from of_target(listed, target, attrgetter(place))
+
+    def _find(self, word: str, code: str) -> int:
+        if word == "course_id":
+            return Courses(self._session).find(checked_code("course", code)).course_id
+        plans = LearningPlans(self._session)
+        return plans.find(checked_code("learning plan", code)).learning_plan_id

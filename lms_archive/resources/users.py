@@ -160,8 +160,6 @@ def checked_since(since: Since) -> datetime | timedelta:
             )
         return since
     if isinstance(since, datetime):
-        if since.tzinfo is None:
-            raise InvalidInputError(f"since={since} needs a time zone, such as timezone.utc")
         return as_utc("since", since)
     if isinstance(since, date):
         return datetime.combine(since, time(), timezone.utc)

@@ -6,25 +6,28 @@ pandas and Arrow are separate extras: neither needs the other.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timezone
 from itertools import islice
 from typing import Any, Final
 
 from lms_archive.errors import LmsArchiveError
-from lms_archive.tables.columns import Column, text_of
+from lms_archive.tables.columns import Column, Kind, text_of
 from lms_archive.tables.csv import Destination, write_csv
 
 __all__ = ["Table"]
 
 _BATCH: Final = 10_000
-_PANDAS: Final = {
-    "text": "string",
-    "integer": "Int64",
-    "number": "Float64",
-    "flag": "boolean",
-    "ids": "object",
+_TYPES: Final[Mapping[Kind, tuple[str, Callable[[Any], Any]]]] = {
+    "text": ("string", lambda pa: pa.string()),
+    "integer": ("Int64", lambda pa: pa.int64()),
+    "number": ("Float64", lambda pa: pa.float64()),
+    "flag": ("boolean", lambda pa: pa.bool_()),
+    "time": ("datetime64[us, UTC]", lambda pa: pa.timestamp("us", tz="UTC")),
+    "word": ("category", lambda pa: pa.dictionary(pa.int32(), pa.string())),
+    "ids": ("object", lambda pa: pa.list_(pa.int64())),
 }
+"""For each kind of column its dtype in pandas, and its type in Arrow."""
 
 
 class Table:
@@ -65,9 +68,7 @@ class Table:
         while batch := list(islice(rows, _BATCH)):
             for column, collected in zip(columns, values, strict=True):
                 collected.extend(_cells(column, batch))
-        series = {}
-        for column in columns:
-            series[column.name] = _series(pd, column, values.pop(0))
+        series = {column.name: _series(pd, column, values.pop(0)) for column in columns}
         return pd.DataFrame(series, columns=list(series))
 
     def to_arrow(self) -> Any:
@@ -88,12 +89,12 @@ class Table:
     def _batches(self) -> Any:
         pa = _extra("pyarrow", "arrow")
         columns, rows = self._table()
-        schema = pa.schema([(column.name, _arrow_type(pa, column)) for column in columns])
+        schema = pa.schema([(column.name, _TYPES[column.kind][1](pa)) for column in columns])
 
         def batches() -> Iterator[Any]:
             while batch := list(islice(rows, _BATCH)):
                 arrays = [
-                    _array(pa, field.type, _cells(column, batch))
+                    pa.array(_cells(column, batch), type=field.type)
                     for column, field in zip(columns, schema, strict=True)
                 ]
                 yield pa.record_batch(arrays, schema=schema)
@@ -123,25 +124,6 @@ def _series(pd: Any, column: Column, values: list[Any]) -> Any:
         moments = _extra("numpy", "pandas").array(naive, dtype="datetime64[us]")
         return pd.Series(moments).dt.tz_localize("UTC")
     if column.kind != "word":
-        return pd.Series(values, dtype=_PANDAS[column.kind])
+        return pd.Series(values, dtype=_TYPES[column.kind][0])
     others = sorted({value for value in values if value is not None} - {*column.words})
     return pd.Series(pd.Categorical(values, categories=[*column.words, *others]))
-
-
-def _arrow_type(pa: Any, column: Column) -> Any:
-    types = {
-        "text": pa.string(),
-        "integer": pa.int64(),
-        "number": pa.float64(),
-        "flag": pa.bool_(),
-        "time": pa.timestamp("us", tz="UTC"),
-        "word": pa.dictionary(pa.int32(), pa.string()),
-        "ids": pa.list_(pa.int64()),
-    }
-    return types[column.kind]
-
-
-def _array(pa: Any, kind: Any, values: list[Any]) -> Any:
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, type=pa.string()).dictionary_encode()
-    return pa.array(values, type=kind)

@@ -22,8 +22,7 @@ from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.files import path_from
-from lms_archive.records.keys import JsonKey
-from lms_archive.records.structure import StructureError, from_plain, to_plain
+from lms_archive.records.structure import JsonKey, StructureError, from_plain, to_plain
 from lms_archive.wire.masking import Secret
 
 __all__ = ["Contract", "Operation", "Request", "difference"]

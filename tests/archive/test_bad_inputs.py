@@ -274,41 +274,6 @@ def test_missing_file_is_an_os_error_too(tmp_path: Path) -> None:
     assert caught.value.filename == caught.value.source == str(tmp_path / "none.csv")
 
 
-def test_a_directory_is_not_a_file(tmp_path: Path) -> None:
-    """A directory cannot be read as a file."""
-    with pytest.raises(InputFileError, match="cannot be read: Is a directory"):
-        from_csv(tmp_path)
-
-
-def test_a_named_pipe_is_refused_at_once(tmp_path: Path) -> None:
-    """Opening a pipe that nobody writes to would wait without end."""
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InvalidInputError, match=r"is a pipe or a device.*give an open file"):
-        from_csv(tmp_path / "pipe")
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        (None, "takes the path of a CSV file or an open file, not None"),
-        (5, "takes the path of a CSV file or an open file, not 5"),
-        (b"in.csv", "takes the path of a CSV file or an open file, not b'in.csv'"),
-        (["in.csv"], "takes the path of a CSV file or an open file"),
-        ("a\0b", "is not a path: "),
-        ("a\ud800b", "is not a path: "),
-        ("", "cannot be read: "),
-        ("x" * 5000, "cannot be read: File name too long"),
-        ("username,course_code\nada,SAFE\n", "for CSV text give io.StringIO(text)"),
-    ],
-    ids=lambda value: repr(value)[:20],
-)
-def test_what_is_not_a_file_is_refused_in_words(source: Any, words: str) -> None:
-    """No other error comes out, whatever is given as a path."""
-    with pytest.raises(InvalidInputError) as caught:
-        from_csv(source)
-    assert words in str(caught.value)
-
-
 class Unreadable(io.RawIOBase):
     """An open file that fails when it is read."""
 
@@ -336,21 +301,43 @@ def closed() -> io.StringIO:
     return file
 
 
-@pytest.mark.parametrize(
-    ("file", "options", "words"),
-    [
-        (closed(), {}, "cannot be read: I/O operation on closed file"),
-        (Unreadable(), {}, "cannot be read: "),
-        (Strange(), {}, "read() returned int"),
-        (io.StringIO(""), {}, "the file is empty"),
-        (io.BytesIO(PNG), {}, "not text in utf-8 (byte 1)"),
-        (io.StringIO(TWO), {"encoding": "utf-8"}, "this file is open as text: leave it out"),
-        (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), {}, "or is not text"),
-    ],
-    ids=lambda value: type(value).__name__ if hasattr(value, "read") else "",
-)
-def test_unreadable_open_file(file: Any, options: dict[str, Any], words: str) -> None:
-    """An open file that cannot be read is refused in words as well."""
+def pipe(folder: Path) -> Path:
+    """Return a named pipe; opening it would wait without end."""
+    os.mkfifo(folder / "pipe")
+    return folder / "pipe"
+
+
+# What is given as a file, the arguments of from_csv, and a piece of the message.
+NOT_FILES: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "a folder": (lambda folder: folder, {}, "cannot be read: Is a directory"),
+    "a pipe": (pipe, {}, "is a pipe or a device, not an ordinary file: save it to a file, or give"),
+    "nothing": (None, {}, "takes the path of a CSV file or an open file, not None"),
+    "a number": (5, {}, "takes the path of a CSV file or an open file, not 5"),
+    "bytes": (b"in.csv", {}, "takes the path of a CSV file or an open file, not b'in.csv'"),
+    "a list": (["in.csv"], {}, "takes the path of a CSV file or an open file"),
+    "a NUL": ("a\0b", {}, "is not a path: "),
+    "half a character": ("a\ud800b", {}, "is not a path: "),
+    "an empty name": ("", {}, "cannot be read: "),
+    "a name too long": ("x" * 5000, {}, "cannot be read: File name too long"),
+    "the text itself": (
+        "username,course_code\nada,SAFE\n", {}, "for CSV text give io.StringIO(text)"),
+    "a closed file": (closed(), {}, "cannot be read: I/O operation on closed file"),
+    "a file that fails": (Unreadable(), {}, "cannot be read: "),
+    "a file of numbers": (Strange(), {}, "read() returned int"),
+    "an empty open file": (io.StringIO(""), {}, "the file is empty"),
+    "an open PNG": (io.BytesIO(PNG), {}, "not text in utf-8 (byte 1)"),
+    "text with an encoding": (
+        io.StringIO(TWO), {"encoding": "utf-8"}, "this file is open as text: leave it out"),
+    "a wrong encoding": (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), {}, "or is not text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NOT_FILES.values(), ids=NOT_FILES.keys())
+def test_what_is_not_a_file_is_refused_in_words(
+    case: tuple[Any, dict[str, Any], str], tmp_path: Path
+) -> None:
+    """No other error comes out, whatever is given as a file."""
+    source, options, words = case
     with pytest.raises(InvalidInputError) as caught:
-        from_csv(file, **options)
+        from_csv(source(tmp_path) if callable(source) else source, **options)
     assert words in str(caught.value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -293,25 +294,30 @@ def test_a_table_without_rows_needs_its_columns_too() -> None:
     assert from_rows(pa.table({"username": [], "course_id": []})).row_count == 0
 
 
-@pytest.mark.parametrize("opened", ["text", "binary", "pipe"])
-def test_an_open_file_is_as_good_as_its_path(opened: str, make_csv: MakeCsv) -> None:
-    """Rows, lines and source are those of the file."""
-    text = 'username,course_code,note\nZoë,SAFE,"a\r\nb"\n\nbob,,\n'
-    path = make_csv(text)
-    expected = list(from_csv(path).selection)
-    if opened == "text":
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(from_csv(file).selection)
-    elif opened == "binary":
-        with path.open("rb") as binary:
-            rows = list(from_csv(binary, encoding="utf-8").selection)
-    else:
-        reading, writing = os.pipe()
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(path.read_bytes())
-        with os.fdopen(reading, encoding="utf-8", newline="") as pipe_end:
-            rows = list(from_csv(pipe_end).selection)
-    assert rows == expected
+def piped(path: Path) -> Any:
+    """Return the end of a pipe that holds the file."""
+    end, start = os.pipe()
+    with os.fdopen(start, "wb") as pipe:
+        pipe.write(path.read_bytes())
+    return os.fdopen(end, encoding="utf-8", newline="")
+
+
+OPENED: dict[str, Callable[[Path], Any]] = {
+    "text": lambda path: path.open(encoding="utf-8", newline=""),
+    "binary": lambda path: path.open("rb"),
+    "pipe": piped,
+}
+
+
+@pytest.mark.parametrize("opened", OPENED.values(), ids=OPENED.keys())
+def test_an_open_file_is_as_good_as_its_path(
+    opened: Callable[[Path], Any], make_csv: MakeCsv
+) -> None:
+    """Rows and lines are those of the file."""
+    path = make_csv('username,course_code,note\nZoë,SAFE,"a\r\nb"\n\nbob,,\n')
+    with opened(path) as file:
+        rows = list(from_csv(file).selection)
+    assert rows == list(from_csv(path).selection)
     assert [row.line for row in rows] == [2, 5]
 
 

@@ -290,8 +290,8 @@ def test_users_of_the_platform(town: Stage) -> None:
     ("arguments", "words"),
     [
         ({"users": "ada"}, "users takes a list of ids"),
-        ({"users": [1.5]}, "one of them cannot be"),
-        ({"users": [None]}, "one of them cannot be"),
+        ({"users": [1.5]}, "an item cannot be used"),
+        ({"users": [None]}, "an item cannot be used"),
         ({"users": [1], "targets": "plans"}, "targets is 'courses' or 'learning_plans', not 'plan"),
         ({"users": [1], "courses": "SAFE"}, "courses takes a list of ids"),
         ({"users": [1], "courses": [1.5]}, "a course is an id"),

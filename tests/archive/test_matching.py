@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lms_archive.archive import PlannedEnrollment, Terms
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
-from lms_archive.archive.selection import Rows, RowsBuilder, Target, UserKey
+from lms_archive.archive.selection import Rows, Target, UserKey
 from lms_archive.records import CourseEnrollment, EnrollmentLevel, EnrollmentStatus
 
 AT = datetime(2025, 1, 2, tzinfo=timezone.utc)
@@ -87,10 +87,10 @@ def test_pre_images_are_as_if_made_by_hand() -> None:
 
 def rows_of(users: Sequence[UserKey]) -> Rows:
     """Rows of one target and these users."""
-    builder = RowsBuilder(["user"])
+    rows = Rows(("user",))
     for user in users:
-        builder.add((str(user),), None, Target.of("course", 71), user)
-    return builder.rows()
+        rows.add((str(user),), None, Target.of("course", 71), user)
+    return rows
 
 
 @given(st.lists(keys, max_size=6), st.lists(keys, min_size=1, max_size=6))

@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lms_archive import Contract, records
-from lms_archive.records.keys import first_key
-from lms_archive.records.structure import Structurer
+from lms_archive.records.structure import Structurer, first_key
 
 KEYS = {
     name: {field: first_key(key) for field, key in fields.items()}

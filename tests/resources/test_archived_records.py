@@ -163,53 +163,37 @@ def test_more_records_than_may_be_deleted(archived: Sandbox) -> None:
     assert len(client.archived.delete([*records, records[0]], max_affected=2).records) == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"dry_run": "no"}, "dry_run is True or False, not 'no'"),
-        ({"max_affected": -1}, "max_affected is a whole number of records, not -1"),
-        ({"max_affected": True}, "max_affected is a whole number of records, not True"),
-    ],
+GONE = Contract.default().with_operation(
+    "delete_archived_course_enrollments", path="/course/v9/{course_id}/gone"
 )
-def test_options_of_a_deletion(archived: Sandbox, options: dict[str, Any], text: str) -> None:
-    """What is neither yes nor no, or no number, deletes nothing."""
-    client = archived.client()
-    with pytest.raises(InvalidInputError, match=text):
-        client.archived.delete(client.archived.in_course(1), **options)
-    assert _left(archived) == (2, 2)
+Selected = Callable[[list[ArchivedRecord]], Any]
+#: Arguments of the client, what is passed, the options, the error and its text.
+REFUSED: dict[str, tuple[dict[str, Any], Selected, dict[str, Any], type[Exception], str]] = {
+    "neither yes nor no": (
+        {}, list, {"dry_run": "no"}, InvalidInputError, "dry_run is True or False, not 'no'"),
+    "a negative ceiling": (
+        {}, list, {"max_affected": -1}, InvalidInputError, "is a whole number of records, not -1"),
+    "a ceiling that is a flag": (
+        {}, list, {"max_affected": True}, InvalidInputError, "number of records, not True"),
+    "an id instead of a record": (
+        {}, lambda _: [7], {}, InvalidInputError, "expected archived records, not 7"),
+    "a record instead of a list": (
+        {}, lambda records: records[0], {}, InvalidInputError, "expected a list of archived rec"),
+    "an unconfirmed call": (
+        {"contract": GONE}, list, {}, UnconfirmedContractError, "delete_archived_course_enroll"),
+    "a Power User": (
+        {"role": "power_user"}, list, {}, PermissionDeniedError, "Users cannot delete archived"),
+}  # fmt: skip
 
 
-def test_delete_is_refused_where_it_is_not_confirmed(archived: Sandbox) -> None:
-    """Where the platform's swagger has no such call, nothing is sent."""
-    contract = Contract.default().with_operation(
-        "delete_archived_course_enrollments", path="/course/v9/{course_id}/gone"
-    )
-    client = archived.client(contract=contract)
-    records = list(client.archived.in_course(1))
-    with pytest.raises(UnconfirmedContractError):
-        client.archived.delete(records)
-    assert _left(archived) == (2, 2)
-
-
-def test_a_power_user_cannot_delete(archived: Sandbox) -> None:
-    """Power Users cannot delete archived enrollments, and the error says so."""
-    records = list(archived.client().archived.in_learning_plan(5))
-    client: Client = archived.client("power_user")
-    with pytest.raises(PermissionDeniedError, match="Power Users cannot delete archived"):
-        client.archived.delete(records)
-    assert _left(archived) == (2, 2)
-
-
-def test_an_id_is_not_enough_to_delete(archived: Sandbox) -> None:
-    """An id is not enough: whoever deletes must have the record in hand."""
-    client = archived.client()
-    with pytest.raises(InvalidInputError, match="expected archived records, not 7"):
-        client.archived.delete([7])  # type: ignore[list-item]
-    (first, *_) = client.archived.in_course(1)
-    with pytest.raises(
-        InvalidInputError, match="expected a list of archived records, not Archived"
-    ):
-        client.archived.delete(first)  # type: ignore[arg-type]
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_deletion_deletes_nothing(archived: Sandbox, case: tuple[Any, ...]) -> None:
+    """The reason is in the error, and every record is still there."""
+    arguments, select, options, error, text = case
+    records = list(archived.client().archived.in_course(1))
+    client = archived.client(**arguments)
+    with pytest.raises(error, match=text):
+        client.archived.delete(select(records), **options)
     assert _left(archived) == (2, 2)
 
 
@@ -253,15 +237,20 @@ def test_a_record_knows_its_platform(archived: Sandbox) -> None:
         assert "platform" not in listing.to_arrow().column_names
 
 
-OTHERS: dict[str, tuple[Callable[[Client], list[ArchivedRecord]], str]] = {
-    "another platform's": (records_of, "was read from http.*, but this client is for http.*: use"),
+def another_platform(records: list[ArchivedRecord], url: str) -> list[ArchivedRecord]:
+    """Return the records as if the last one was read from another platform."""
+    alien = pickle.loads(pickle.dumps(records[-1]))  # noqa: S301  our own
+    return [*records[:-1], read_from(alien, url)]
+
+
+OTHERS: dict[str, tuple[Callable[[list[ArchivedRecord], str], list[ArchivedRecord]], str]] = {
     "from a dict": (
-        lambda client: [type(one).from_dict(one.to_dict()) for one in records_of(client)],
+        lambda records, _: [type(one).from_dict(one.to_dict()) for one in records],
         "does not say which platform it was read from, .* read it again with client.archived",
     ),
-    "one of many": (
-        lambda client: records_of(client)[:1],
-        "was read from http.*, but this client is",
+    "one of several": (
+        another_platform,
+        "was read from http.*, but this client is for http.*: use",
     ),
 }
 
@@ -271,31 +260,19 @@ def test_records_of_another_platform_are_refused(
     archived: Sandbox,
     other: Sandbox,
     tmp_path: Path,
-    make: Callable[[Client], list[ArchivedRecord]],
+    make: Callable[[list[ArchivedRecord], str], list[ArchivedRecord]],
     text: str,
 ) -> None:
-    """`delete` and `download_certificate` send nothing for a record of another platform."""
-    records = make(archived.client())
-    client = other.client()
-    before = len(other.calls)
+    """`delete` and `download_certificate` send nothing, not even for the records that are right."""
+    client = archived.client()
+    records = make(records_of(client), other.url)
+    before = len(archived.calls)
     with pytest.raises(InvalidInputError, match=text):
         client.archived.delete(iter(records))
-    for record in records:
-        with pytest.raises(InvalidInputError, match=text):
-            client.archived.download_certificate(record, tmp_path / "one.pdf")
-    assert len(other.calls) == before
+    with pytest.raises(InvalidInputError, match=text):
+        client.archived.download_certificate(records[-1], tmp_path / "one.pdf")
+    assert len(archived.calls) == before
     assert not list(tmp_path.iterdir())
-    assert _left(archived) == (2, 2)
-
-
-def test_one_record_of_another_platform_stops_all(archived: Sandbox, other: Sandbox) -> None:
-    """All records are looked at before the first call: not even the own ones are deleted."""
-    client = archived.client()
-    own = records_of(client)
-    alien = pickle.loads(pickle.dumps(own[0]))  # noqa: S301  our own
-    read_from(alien, other.url)
-    with pytest.raises(InvalidInputError, match=f"was read from {other.url}"):
-        client.archived.delete([*own, alien])
     assert _left(archived) == (2, 2)
 
 

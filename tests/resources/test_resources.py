@@ -30,6 +30,11 @@ def platform() -> Iterator[Sandbox]:
                 {"id_course": 9, "code": "TWIN"},
                 {"id_course": 10, "code": "TWIN"},
             ],
+            learning_plans=[
+                {"learning_plan_id": number, "code": code, "courses": []}
+                for number, code in ((50, "OWN"), (70, "TWIN"), (71, "TWIN"))
+            ],
+            learning_plan_enrollments=[{"user_id": 101, "learning_plan_id": 50}],
             enrollments=[
                 {
                     "user_id": i,
@@ -62,52 +67,58 @@ def client(platform: Sandbox) -> Iterator[Client]:
         yield client
 
 
-def asked(platform: Sandbox) -> dict[str, str]:
-    """The query of the last call."""
-    return dict(platform.calls[-1].query)
+# Records by id, code and name
+
+FIND: dict[str, Callable[[Client], Any]] = {
+    "course": lambda client: client.courses,
+    "learning plan": lambda client: client.learning_plans,
+    "user": lambda client: client.users,
+}
+FOUND = [
+    ("course", "SAFE", 7),
+    ("learning plan", "OWN", 50),
+    *(("user", name, user_id) for user_id, name in NAMES.items()),
+]
 
 
-# Courses
+@pytest.mark.parametrize(("noun", "name", "record_id"), FOUND)
+def test_a_name_finds_exactly_its_record(
+    client: Client, noun: str, name: str, record_id: int
+) -> None:
+    """Case, digits and @ are part of a name; the record is the one that its id gets."""
+    resource = FIND[noun](client)
+    found = resource.find(name)
+    assert getattr(found, f"{noun.replace(' ', '_')}_id") == record_id
+    got = resource.get(record_id)
+    assert name in (getattr(got, "code", None), getattr(got, "username", None))
+    with pytest.raises(NotFoundError, match="/99: 404: "):
+        resource.get(99)
 
 
-def test_a_course_is_read_by_its_id(client: Client) -> None:
-    """One course by its id, or an error that names the call."""
-    assert client.courses.get(7).code == "SAFE"
-    with pytest.raises(NotFoundError, match="GET /learn/v1/courses/99: 404: "):
-        client.courses.get(99)
+@pytest.mark.parametrize(
+    ("noun", "names"),
+    [
+        ("course", ["SAF", "safe", "Safety at work", ""]),
+        ("learning plan", ["OW", "own", ""]),
+        ("user", ["ADA", "ad", "", " ada"]),
+    ],
+)
+def test_a_name_that_no_record_has_exactly_is_an_error(
+    client: Client, noun: str, names: list[str]
+) -> None:
+    """Not another's part, and not in another case; the error names the call."""
+    for name in names:
+        text = rf"^GET /\S+: no {noun} with the (code|username) '{name}'"
+        with pytest.raises(NotFoundError, match=text):
+            FIND[noun](client).find(name)
 
 
-def test_a_code_finds_exactly_its_course(client: Client) -> None:
-    """A code finds exactly its course, or says that there is none, or several."""
-    assert client.courses.find("SAFE").course_id == 7
-    with pytest.raises(
-        NotFoundError, match=r"^GET /course/v1/courses: no course with the code 'SAF'"
-    ):
-        client.courses.find("SAF")
-    with pytest.raises(NotFoundError, match="no course with the code 'safe'"):
-        client.courses.find("safe")
-    with pytest.raises(
-        InvalidInputError, match=r"2 courses have the code 'TWIN' \(ids 9, 10\): use the id"
-    ):
-        client.courses.find("TWIN")
-
-
-# Users
-
-
-def test_a_username_finds_exactly_its_user(client: Client) -> None:
-    """Case, digits and @ are part of the name."""
-    assert {name: client.users.find(name).user_id for name in NAMES.values()} == {
-        name: user_id for user_id, name in NAMES.items()
-    }
-    assert client.users.get(103).username == "bob"
-
-
-@pytest.mark.parametrize("name", ["ADA", "ad", "", " ada"])
-def test_a_username_that_nobody_has_exactly_is_an_error(client: Client, name: str) -> None:
-    """A name that nobody has exactly is nobody's."""
-    with pytest.raises(NotFoundError, match=f"no user with the username '{name}'"):
-        client.users.find(name)
+@pytest.mark.parametrize(("noun", "ids"), [("course", "9, 10"), ("learning plan", "70, 71")])
+def test_a_code_of_two_records_is_an_error(client: Client, noun: str, ids: str) -> None:
+    """Neither of them is guessed."""
+    text = rf"2 {noun}s have the code 'TWIN' \(ids {ids}\): use the id"
+    with pytest.raises(InvalidInputError, match=text):
+        FIND[noun](client).find("TWIN")
 
 
 # Active enrollments
@@ -142,46 +153,54 @@ def test_in_no_course(client: Client) -> None:
         list(client.enrollments.in_course(99))
 
 
-CODES: dict[str, Callable[[Client, Any], Any]] = {
-    "enrollments": lambda client, course: client.enrollments.in_course(course, user_ids=[101]),
-    "pages": lambda client, course: client.enrollments.pages_in_course(course),
-    "archived": lambda client, course: client.archived.in_course(course),
-    "archived pages": lambda client, course: client.archived.pages_in_course(course),
-}
+#: Lists of a target by its code, with the code and the id of the target.
+CODES: dict[str, tuple[Callable[[Client, Any], Any], str, int]] = {
+    "enrollments": (lambda client, key: client.enrollments.in_course(key), "SAFE", 7),
+    "pages": (lambda client, key: client.enrollments.pages_in_course(key), "SAFE", 7),
+    "archived": (lambda client, key: client.archived.in_course(key), "SAFETY", 8),
+    "archived pages": (lambda client, key: client.archived.pages_in_course(key), "SAFETY", 8),
+    "of a plan": (lambda client, key: client.enrollments.in_learning_plan(key), "OWN", 50),
+    "pages of a plan": (
+        lambda client, key: client.enrollments.pages_in_learning_plan(key), "OWN", 50),
+    "archived of a plan": (lambda client, key: client.archived.in_learning_plan(key), "OWN", 50),
+    "archived pages of a plan": (
+        lambda client, key: client.archived.pages_in_learning_plan(key), "OWN", 50),
+    "courses of a plan": (lambda client, key: client.learning_plans.courses(key), "OWN", 50),
+}  # fmt: skip
+each_list = pytest.mark.parametrize(("read", "code", "target_id"), CODES.values(), ids=CODES.keys())
 
 
-@pytest.mark.parametrize("read", CODES.values(), ids=CODES.keys())
-def test_a_course_is_named_by_its_code(
-    client: Client, platform: Sandbox, read: Callable[[Client, Any], Any]
+@each_list
+def test_a_target_is_named_by_its_code(
+    client: Client, platform: Sandbox, read: Callable[[Client, Any], Any], code: str, target_id: int
 ) -> None:
     """A str is a code, and costs one look-up of one page, once the list is wanted."""
     before = len(platform.calls)
-    by_code = read(client, "SAFETY")
+    by_code = read(client, code)
     assert len(platform.calls) == before
     found = list(by_code)
     operations = [call.operation for call in platform.calls[before:]]
     assert operations[0] == "token"
-    assert operations.count("list_courses") == 1
-    assert found == list(read(client, 8))
+    lookup = "list_learning_plans" if target_id == 50 else "list_courses"
+    assert operations.count(lookup) == 1
+    assert found == list(read(client, target_id))
 
 
-@pytest.mark.parametrize("read", CODES.values(), ids=CODES.keys())
-@pytest.mark.parametrize(
-    ("code", "error", "text"),
-    [
-        ("NONE", NotFoundError, "no course with the code 'NONE'"),
-        ("7", NotFoundError, "no course with the code '7'"),
-        ("TWIN", InvalidInputError, "2 courses have the code 'TWIN'"),
-        (" ", InvalidInputError, "the course must be an id, not ' ', or a code"),
-        ("\ud800", InvalidInputError, "the course must be an id, not '.ud800', or a code"),
-    ],
-)
-def test_a_code_that_names_no_course(
-    client: Client, read: Callable[[Client, Any], Any], code: str, error: type[Exception], text: str
+@each_list
+def test_a_code_that_names_no_target_is_refused(
+    client: Client, read: Callable[[Client, Any], Any], code: str, target_id: int
 ) -> None:
-    """An id in quotation marks is a code too, as in jobs; two courses are never mixed."""
-    with pytest.raises(error, match=text):
-        list(read(client, code))
+    """An id in quotation marks is a code too, as in jobs; two targets are never mixed."""
+    noun = "learning plan" if target_id == 50 else "course"
+    for wrong, error, text in (
+        (code.lower(), NotFoundError, f"no {noun} with the code '{code.lower()}'"),
+        (str(target_id), NotFoundError, f"no {noun} with the code '{target_id}'"),
+        ("TWIN", InvalidInputError, f"2 {noun}s have the code 'TWIN'"),
+        (" ", InvalidInputError, f"the {noun} must be an id, not ' ', or a code"),
+        ("\ud800", InvalidInputError, f"the {noun} must be an id, not '.ud800', or a code"),
+    ):
+        with pytest.raises(error, match=text):
+            list(read(client, wrong))
 
 
 def test_usernames_come_with_enrollments(client: Client) -> None:
@@ -204,28 +223,6 @@ def test_archived_enrollments_are_frozen_in_groups(client: Client) -> None:
     assert record.archiving.archived_at is not None
     assert record.archiving.archived_at.utcoffset() == timedelta(0)
     assert list(client.archived.in_course(7)) == []
-
-
-def test_archived_enrollments_are_filtered(client: Client, platform: Sandbox) -> None:
-    """Users, period, archiver: the filters of the screen."""
-    one, *_ = client.archived.in_course(8)
-    at, by = one.archiving.archived_at, one.archiving.archived_by
-    assert at is not None
-    day = timedelta(days=1)
-    cases: list[tuple[dict[str, Any], int]] = [
-        ({"user_ids": [101]}, 1),
-        ({"user_ids": []}, 0),
-        ({"archived_from": at - day, "archived_to": at + day}, 2),
-        ({"archived_from": at + day}, 0),
-        ({"archived_to": at - day}, 0),
-        ({"archived_by": [by]}, 2),
-        ({"archived_by": [1]}, 0),
-    ]
-    for filters, count in cases:
-        assert len(list(client.archived.in_course(8, **filters))) == count, filters
-    east = datetime(2026, 1, 1, 9, tzinfo=timezone(timedelta(hours=9)))
-    list(client.archived.in_course(8, archived_from=east))
-    assert asked(platform)["archived_from"] == "2026-01-01 00:00:00"
 
 
 # Background jobs

@@ -19,7 +19,7 @@ from lms_archive.archive.ledger.codec import (
 from lms_archive.archive.selection import (
     Fault,
     Row,
-    RowsBuilder,
+    Rows,
     Selection,
     Target,
     label_from,
@@ -285,13 +285,13 @@ def row_from(
 
 def selection_from(headers: Sequence[Sequence[str]], rows: Iterable[tuple[int, Row]]) -> Selection:
     """Build the selection of these rows, each of which comes with the number of its part."""
-    builders = [RowsBuilder(header) for header in headers]
+    parts = [Rows(tuple(header)) for header in headers]
     begins: dict[int, int] = {}
     next_position = 0
     for part, row in rows:
         begin, position = begins.setdefault(part, next_position), row.position or 0
         next_position = position + 1
-        builders[part].add(
+        parts[part].add(
             list(row.cells.values()),
             row.line,
             row.target,
@@ -300,7 +300,7 @@ def selection_from(headers: Sequence[Sequence[str]], rows: Iterable[tuple[int, R
             position=position - begin,
             label=row.label,
         )
-    return Selection(tuple(builder.rows() for builder in builders))
+    return Selection(tuple(parts))
 
 
 def targets_from(

@@ -20,7 +20,6 @@ from lms_archive.archive.selection import (
     Everywhere,
     Fault,
     Rows,
-    RowsBuilder,
     Selection,
     Target,
     TargetKind,
@@ -82,11 +81,10 @@ def _rows_of_target(draft: Draft, part: Everything) -> Rows:
     excluded = _excluded_ids(draft, part.exclude, names, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
-    builder = RowsBuilder((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
+    rows = Rows((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
     for person in people:
         if person.user_id not in excluded and (inactive is None or person.user_id in inactive):
-            builder.add((key, person.user_id, person.username), None, part.target, person.user_id)
-    rows = builder.rows()
+            rows.add((key, person.user_id, person.username), None, part.target, person.user_id)
     if not len(rows):
         draft.warnings.append(f"no enrollment of {part.target} matches: nothing to archive there")
     return rows
@@ -206,7 +204,7 @@ def _rows_of_users(
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
     left_out = {_resolved(draft, target).key for target in part.left_out}
-    builder = RowsBuilder((f"{part.kind}_id", f"{part.kind}_code", *_USER))
+    rows = Rows((f"{part.kind}_id", f"{part.kind}_code", *_USER))
     enrolled: set[int] = set()
     for snapshot in snapshots:
         planned_target = snapshot.target
@@ -220,17 +218,17 @@ def _rows_of_users(
             if user_id is not None and user_id in people.names:
                 enrolled.add(user_id)
                 cells = (target_id, code, user_id, person.username)
-                builder.add(cells, None, target, user_id)
+                rows.add(cells, None, target, user_id)
     statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
     reason = f"no {statuses} enrollment found in any {part.noun} of this job"
     for user_id, name in people.names.items():
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
-            builder.add((None, None, user_id, name), None, None, user_id, fault)
+            rows.add((None, None, user_id, name), None, None, user_id, fault)
     for name in people.unknown:
         fault = Fault("not_enrolled", f"no user has the username {name!r}; names match exactly")
-        builder.add((None, None, None, name), None, None, name, fault)
-    return builder.rows()
+        rows.add((None, None, None, name), None, None, name, fault)
+    return rows
 
 
 def _people_in(snapshot: Snapshot) -> list[Person]:

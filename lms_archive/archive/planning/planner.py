@@ -133,7 +133,7 @@ def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[
     """Return the enrollments that the rows mean, by target, however it was named."""
     merged: dict[tuple[str, int], list[tuple[int, Rows, Sequence[int]]]] = defaultdict(list)
     targets: dict[tuple[str, int], PlannedTarget] = {}
-    for offset, part in selection.placed:
+    for offset, _, part in selection.placed:
         for row, fault in part.faults.items():
             draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
         for target, indexes in part.by_target():

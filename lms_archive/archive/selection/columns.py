@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
-from lms_archive.archive.selection.cells import BadRow, is_blank, read_id, read_name, shown
+from lms_archive.archive.selection.cells import (
+    BadRow,
+    comparable_name,
+    is_blank,
+    read_id,
+    read_name,
+    shown,
+)
 from lms_archive.archive.selection.rows import KINDS, Rows, Target, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.errors import InvalidInputError
@@ -45,8 +51,7 @@ def column_word(name: str) -> str | None:
 
 def _squashed(name: str) -> str:
     """Return a name without case, spaces, `_`, `-` and invisible characters."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(sign for sign in folded if sign.isprintable() and sign not in " _-")
+    return comparable_name(name).replace("_", "").replace("-", "")
 
 
 AddedIn = Callable[[Sequence[str]], frozenset[str] | None]

@@ -209,12 +209,12 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
             change=None if added is None else unguarded,
         )
         if titles:
-            reader.note(
+            reader.rows.notes.append(
                 f"{Path(name).name}: line {above + 1} is the header; the titles above it were not "
                 "read"
             )
         reader.add_csv(csv_reader, above)
-    return reader.rows()
+    return reader.rows
 
 
 def _find_header(

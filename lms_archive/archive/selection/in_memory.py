@@ -25,7 +25,6 @@ from lms_archive.archive.selection.rows import (
     Everywhere,
     Fault,
     Rows,
-    RowsBuilder,
     Target,
     Targets,
 )
@@ -45,57 +44,52 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
         InvalidInputError: they are not rows, lack a column, or a cell cannot be stored.
     """
     headings = Headings(_SOURCE, columns)
-    table = _column_names(rows)
-    is_one = isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable)
-    if table is None and is_one:
-        raise InvalidInputError(
-            f"expected an iterable of rows, not {_a(rows)}: put it in a list", source=_SOURCE
-        )
+    table, records = _opened(rows)
     if table is not None:
         headings.columns(table)
     header = dict.fromkeys(table or ())
     dict_reader = rows if isinstance(rows, csv.DictReader) else None
     surplus_name = dict_reader.restkey if dict_reader else None
     parsed: list[tuple[dict[Any, Any], Sequence[Any]]] = []
-    for number, row in enumerate(_each_row(rows), start=1):
+    for number, row in enumerate(records, start=1):
         cells = _cells(row, number)
         surplus = cells.pop(surplus_name, None)
         header.update(dict.fromkeys(cells))
         parsed.append((cells, surplus if isinstance(surplus, list) else ()))
     if not parsed:
-        return RowsBuilder(header).rows()
+        return Rows(tuple(header))
     reader = RowReader(headings.columns(list(header)), _SOURCE)
     labels: list[Label] = []
     if hasattr(rows, "itertuples") and hasattr(rows, "index"):
         labels, note = read_labels(rows)
-        if note is not None:
-            reader.note(note)
+        reader.rows.notes += [] if note is None else [note]
     for number, (cells, surplus) in enumerate(parsed, start=1):
         values = [*map(cells.get, header), *surplus]
         while dict_reader and values and values[-1] is None:  # csv fills a short row with None
             values.pop()
         reader.add_values(values, number, labels[number - 1] if labels else None)
-    return reader.rows()
+    return reader.rows
 
 
-def _column_names(rows: Any) -> list[str] | None:
-    """Return the names of a table's columns, or None where this is not a table."""
-    if hasattr(rows, "schema") and hasattr(rows, "to_pylist"):
-        return list(map(str, rows.schema.names))  # Arrow
-    if hasattr(rows, "columns") and (hasattr(rows, "itertuples") or hasattr(rows, "to_dicts")):
-        return list(map(str, rows.columns))  # pandas, polars
-    return None
+def _opened(rows: Any) -> tuple[list[str] | None, Iterable[Any]]:
+    """Return the names of a table's columns, or None where this is not a table, and the rows.
 
-
-def _each_row(rows: Any) -> Iterable[Any]:
-    records: Iterable[Any] = rows
-    names = _column_names(rows)
-    if names is not None and hasattr(rows, "itertuples"):
+    Raises:
+        InvalidInputError: this is a single row, or nothing that has rows.
+    """
+    if hasattr(rows, "schema") and hasattr(rows, "to_pylist"):  # Arrow
+        return list(map(str, rows.schema.names)), rows.to_pylist()
+    if hasattr(rows, "columns") and hasattr(rows, "itertuples"):  # pandas
+        names = list(map(str, rows.columns))
         tuples = rows.itertuples(index=False, name=None)
-        records = (dict(zip(names, values, strict=True)) for values in tuples)
-    elif names is not None:
-        records = rows.to_pylist() if hasattr(rows, "to_pylist") else rows.to_dicts()
-    return records
+        return names, (dict(zip(names, values, strict=True)) for values in tuples)
+    if hasattr(rows, "columns") and hasattr(rows, "to_dicts"):  # polars
+        return list(map(str, rows.columns)), rows.to_dicts()
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise InvalidInputError(
+            f"expected an iterable of rows, not {_a(rows)}: put it in a list", source=_SOURCE
+        )
+    return None, rows
 
 
 def _cells(row: Any, number: int) -> dict[Any, Any]:
@@ -129,7 +123,7 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     """
     column = f"{target.kind}_{'id' if target.code is None else 'code'}"
     key = target.target_id if target.code is None else target.code
-    builder = RowsBuilder((column, "user_id", "username"), source=str(target))
+    rows = Rows((column, "user_id", "username"), str(target))
     numbers, count = 0, 0
     for item in _listed(users, "users"):
         value = to_python(getattr(item, "user_id", item))
@@ -137,32 +131,48 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
         numbers += isinstance(value, (int, float)) and not hasattr(item, "user_id")
         cells = (key, None, value) if isinstance(value, str) else (key, _cell(value), None)
         try:
-            builder.add(cells, None, target, _user(value))
+            rows.add(cells, None, target, _user(value))
         except BadRow as error:
-            builder.add(cells, None, None, None, Fault("bad_row", str(error)))
+            rows.add(cells, None, None, None, Fault("bad_row", str(error)))
     if numbers and numbers == count:
-        builder.notes.append(
+        rows.notes.append(
             f"{target}: all users are numbers ({count:,}), so each is read as a user id; give "
             "usernames as text"
         )
-    return builder.rows()
+    return rows
 
 
-def read_people(users: Any) -> tuple[int | str, ...]:
+def read_people(users: Any, argument: str = "users") -> tuple[int | str, ...]:
     """Return ids and usernames, each once, in their order.
 
     Raises:
-        InvalidInputError: this is not a list of users, or one of them cannot be.
+        InvalidInputError: this is not a list of users, or an item cannot be used.
     """
     try:
         people = [
-            _user(to_python(getattr(user, "user_id", user))) for user in _listed(users, "users")
+            _user(to_python(getattr(user, "user_id", user))) for user in _listed(users, argument)
         ]
     except BadRow as error:
         raise InvalidInputError(
-            f"users holds ids (int) and usernames (str), and one of them cannot be: {error}"
+            f"{argument} takes ids (int) and usernames (str), but an item cannot be used: {error}"
         ) from None
     return tuple(dict.fromkeys(user.strip() if isinstance(user, str) else user for user in people))
+
+
+def read_exclusions(exclude: Any) -> frozenset[int | str]:
+    """Return the ids and usernames to leave alone.
+
+    Raises:
+        InvalidInputError: this is not a list of ids and usernames, or an item cannot be used.
+    """
+    exclude = to_python(exclude)
+    if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
+        raise InvalidInputError(
+            f"exclude is one text, {shown(exclude)}: give ids and usernames in a list"
+        )
+    if isinstance(exclude, (str, int)) and not isinstance(exclude, bool):
+        exclude = [exclude]
+    return frozenset(read_people(exclude, "exclude"))
 
 
 def read_places(
@@ -197,31 +207,6 @@ def _cell(value: Any) -> Any:
         return to_cell(value)
     except ValueError:
         return shown(value)
-
-
-def read_exclusions(exclude: Any) -> frozenset[int | str]:
-    """Return the ids and usernames to leave alone.
-
-    Raises:
-        InvalidInputError: this is not a list of ids and usernames, or an item cannot be used.
-    """
-    exclude = to_python(exclude)
-    if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
-        raise InvalidInputError(
-            f"exclude is one text, {shown(exclude)}: give ids and usernames in a list"
-        )
-    if isinstance(exclude, (str, int)) and not isinstance(exclude, bool):
-        exclude = [exclude]
-    excluded = set()
-    try:
-        for item in _listed(exclude, "exclude"):
-            user = _user(to_python(getattr(item, "user_id", item)))
-            excluded.add(user.strip() if isinstance(user, str) else user)
-    except BadRow as error:
-        raise InvalidInputError(
-            f"exclude takes ids (int) and usernames (str), but an item cannot be used: {error}"
-        ) from None
-    return frozenset(excluded)
 
 
 def _user(value: Any) -> int | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any
 
 from lms_archive.archive.selection.cells import (
@@ -15,7 +16,7 @@ from lms_archive.archive.selection.cells import (
 )
 from lms_archive.archive.selection.columns import Columns
 from lms_archive.archive.selection.labels import Label
-from lms_archive.archive.selection.rows import Fault, Rows, RowsBuilder
+from lms_archive.archive.selection.rows import Fault, Rows
 from lms_archive.errors import InvalidInputError
 
 __all__ = ["RowReader", "broken_off"]
@@ -47,16 +48,8 @@ class RowReader:
     ) -> None:
         self._columns, self._source, self._change = columns, source, change
         self._kept = [at for at, column in enumerate(columns.header) if column not in dropped]
-        self._builder = RowsBuilder((columns.header[at] for at in self._kept), name)
-        self._shared: dict[str, str] = {}
-
-    def note(self, text: str) -> None:
-        """Add a text to the plan's warnings."""
-        self._builder.notes.append(text)
-
-    def rows(self) -> Rows:
-        """Return all rows that were added."""
-        return self._builder.rows()
+        self.rows = Rows(tuple(columns.header[at] for at in self._kept), name)
+        self._share = lru_cache(_MOST_SHARED)(str)  # one object for equal texts saves memory
 
     def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:
         """Add row *number*, whose values may be of any type.
@@ -85,21 +78,20 @@ class RowReader:
         Raises:
             InvalidInputError: the CSV cannot be read to its end.
         """
-        columns = self._columns
-        add_entry, add_line = self._builder.entries.append, self._builder.lines.append
+        columns, share = self._columns, self._share
+        add_entry, add_line = self.rows.entries.append, self.rows.lines.append
         width, user_at, target_at = len(columns.header), columns.only_username, columns.only_target
         is_plain = user_at is not None and target_at is not None and not self._change
         others = [at for at in range(width) if at not in (user_at, target_at)]
         targets: dict[str, tuple[int, str]] = {}
-        share = self._share
         line = above + reader.line_num + 1
         try:
             for cells in reader:
                 start, line = line, above + reader.line_num + 1
                 if is_plain and len(cells) == width:
                     user, target = cells[user_at], targets.get(cells[target_at])
-                    usual = "\0" not in user if user.isascii() else user.isprintable()
-                    if target and user.strip() and usual and len(user) <= LONGEST_NAME:
+                    is_name = user.isprintable() and user.strip() and len(user) <= LONGEST_NAME
+                    if target and is_name:
                         number, cells[target_at] = target
                         for at in others:
                             cells[at] = share(cells[at])
@@ -113,16 +105,8 @@ class RowReader:
             raise broken_off(error, self._source, line) from None
 
     def _add_texts(self, cells: Sequence[str], line: int) -> int | None:
-        if not cells:
-            return None
         cells = list(map(self._change, cells)) if self._change else cells
         return self._add(cells, list(map(self._share, cells)), line)
-
-    def _share(self, text: str) -> str:
-        """Return one shared object for equal texts, to save memory."""
-        if len(self._shared) > _MOST_SHARED:
-            self._shared.clear()
-        return self._shared.setdefault(text, text)
 
     def _add(
         self,
@@ -133,7 +117,7 @@ class RowReader:
     ) -> int | None:
         """Check one row by its values, add its cells, and return the number of its target."""
         if all(map(is_blank, values)):
-            self._builder.skip_blank()
+            self.rows.skip_blank()
             return None
         kept = [cells[at] for at in self._kept if at < len(cells)]
         try:
@@ -141,9 +125,9 @@ class RowReader:
             target, user = self._columns.target(values), self._columns.user(values)
         except BadRow as error:
             fault = Fault("bad_row", str(error))
-            self._builder.add(kept, line, None, None, fault, label=label)
+            self.rows.add(kept, line, None, None, fault, label=label)
             return None
-        return self._builder.add(kept, line, target, user, label=label)
+        return self.rows.add(kept, line, target, user, label=label)
 
 
 def broken_off(error: csv.Error, source: str, line: int) -> InvalidInputError:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
@@ -24,7 +24,6 @@ __all__ = [
     "Form",
     "Row",
     "Rows",
-    "RowsBuilder",
     "Selection",
     "Target",
     "TargetKind",
@@ -44,6 +43,11 @@ Entry = tuple[Any, ...]
 """The stored form of a row: the number of its target or -1, its user or None, then its cells."""
 
 _NO_TARGET = -1
+
+
+def _numbers() -> array[int]:
+    """Return an empty list of whole numbers that needs four bytes for each."""
+    return array("I")
 
 
 @frozen
@@ -103,92 +107,34 @@ class Row:
     label: Label | None = None
 
 
-@frozen
+@define
 class Rows:
-    """The rows of one source, in its order; `RowsBuilder` builds them.
+    """The rows of one source, in its order; `add` adds one.
 
     A row is stored as a short tuple of numbers and texts, so that a million rows need little
     memory.
 
     Attributes:
         header: the names of the columns.
-        targets: the targets that the rows name, each once.
+        source: the name of the file, the target, or empty.
+        notes: texts for the plan's warnings.
         entries: the rows, see `Entry`; a short row has fewer cells than the header.
         lines: for each row the line of the file where it begins, or 0.
         faults: why rows cannot be used, by index: such a row has no target and no user.
-        blanks: for each blank row of the input, how many rows are before it.
         labels: the labels of rows in the index of a DataFrame, by index.
-        source: the name of the file, the target, or empty.
-        notes: texts for the plan's warnings.
+        blanks: for each blank row of the input, how many rows are before it.
     """
 
     header: tuple[str, ...]
-    targets: tuple[Target, ...]
-    entries: Sequence[Entry] = field(repr=False)
-    lines: Sequence[int] = field(repr=False)
-    faults: Mapping[int, Fault] = field(repr=False)
-    blanks: Sequence[int] = field(default=(), eq=False, repr=False)
-    labels: Mapping[int, Label] = field(factory=dict, eq=False, repr=False)
     source: str = field(default="", eq=False)
-    notes: tuple[str, ...] = field(default=(), eq=False)
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def row(self, index: int, offset: int = 0, input_rows: int = 0) -> Row:
-        """Return a row; the job has *offset* rows before these, from *input_rows* input rows."""
-        number, user, *cells = self.entries[index]
-        return Row(
-            index + offset,
-            self.lines[index] or None,
-            None if number == _NO_TARGET else self.targets[number],
-            user,
-            dict(zip(self.header, cells, strict=False)),
-            self.faults.get(index),
-            index + bisect_right(self.blanks, index) + input_rows,
-            self.labels.get(index),
-        )
-
-    def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
-        """Return each target with the indexes of the rows that name it."""
-        places = [array("I") for _ in self.targets]
-        for index, entry in enumerate(self.entries):
-            if entry[0] != _NO_TARGET:
-                places[entry[0]].append(index)
-        return (
-            (target, indexes)
-            for target, indexes in zip(self.targets, places, strict=True)
-            if indexes
-        )
-
-    def user_id(self, place: int) -> int | None:
-        """Return the user that a row names, where that is an id."""
-        user = self.entries[place][1]
-        return user if isinstance(user, int) else None
-
-    def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
-        """Return the users that the rows at these indexes name."""
-        return [self.entries[place][1] for place in places]
-
-
-class RowsBuilder:
-    """A builder of `Rows`.
-
-    Args:
-        header: the names of the columns.
-        source: the source of the rows, for the job's repr.
-    """
-
-    def __init__(self, header: Iterable[str], source: str = "") -> None:
-        self.header: tuple[str, ...] = tuple(header)
-        self.source: str = source
-        self.notes: list[str] = []
-        self.entries: list[Entry] = []
-        self.lines: array[int] = array("I")
-        self._numbers: dict[Target, int] = {}
-        self._faults: dict[int, Fault] = {}
-        self._blanks: list[int] = []
-        self._labels: dict[int, Label] = {}
+    notes: list[str] = field(factory=list, init=False, eq=False)
+    entries: list[Entry] = field(factory=list, init=False, repr=False)
+    lines: array[int] = field(factory=_numbers, init=False, repr=False)
+    faults: dict[int, Fault] = field(factory=dict, init=False, repr=False)
+    labels: dict[int, Label] = field(factory=dict, init=False, eq=False, repr=False)
+    blanks: list[int] = field(factory=list, init=False, eq=False, repr=False)
+    _targets: list[Target] = field(factory=list, init=False, repr=False)
+    _by_target: dict[Target, int] = field(factory=dict, init=False, eq=False, repr=False)
 
     def add(
         self,
@@ -205,36 +151,63 @@ class RowsBuilder:
 
         A row without target and user needs a fault. The position is the next one by default.
         """
-        while position is not None and position > len(self.entries) + len(self._blanks):
-            self.skip_blank()
         if label is not None:
-            self._labels[len(self.entries)] = label
+            self.labels[len(self)] = label
         if fault is not None:
-            self._faults[len(self.entries)] = fault
+            self.faults[len(self)] = fault
+        while position is not None and position > self.input_count:
+            self.skip_blank()
         number = _NO_TARGET
         if target is not None:
-            number = self._numbers.setdefault(target, len(self._numbers))
+            number = self._by_target.setdefault(target, len(self._targets))
+            if number == len(self._targets):
+                self._targets.append(target)
         self.entries.append((number, user, *cells))
         self.lines.append(line or 0)
         return number
 
     def skip_blank(self) -> None:
         """Count a blank row."""
-        self._blanks.append(len(self.entries))
+        self.blanks.append(len(self))
 
-    def rows(self) -> Rows:
-        """Return all rows that were added."""
-        return Rows(
-            header=self.header,
-            targets=tuple(self._numbers),
-            entries=self.entries,
-            lines=self.lines,
-            faults=self._faults,
-            blanks=self._blanks,
-            labels=self._labels,
-            source=self.source,
-            notes=tuple(self.notes),
+    @property
+    def input_count(self) -> int:
+        """The number of rows in the input, blank rows included."""
+        return len(self.entries) + len(self.blanks)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def row(self, index: int, offset: int = 0, input_rows: int = 0) -> Row:
+        """Return a row; the job has *offset* rows before these, from *input_rows* input rows."""
+        number, user, *cells = self.entries[index]
+        return Row(
+            index + offset,
+            self.lines[index] or None,
+            None if number == _NO_TARGET else self._targets[number],
+            user,
+            dict(zip(self.header, cells, strict=False)),
+            self.faults.get(index),
+            index + bisect_right(self.blanks, index) + input_rows,
+            self.labels.get(index),
         )
+
+    def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
+        """Return each target with the indexes of the rows that name it."""
+        places = [_numbers() for _ in self._targets]
+        for index, entry in enumerate(self.entries):
+            if entry[0] != _NO_TARGET:
+                places[entry[0]].append(index)
+        return zip(self._targets, places, strict=True)
+
+    def user_id(self, place: int) -> int | None:
+        """Return the user that a row names, where that is an id."""
+        user = self.entries[place][1]
+        return user if isinstance(user, int) else None
+
+    def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
+        """Return the users that the rows at these indexes name."""
+        return [self.entries[place][1] for place in places]
 
 
 @frozen
@@ -310,19 +283,15 @@ class Selection:
     """All rows of a job, in input order, part after part."""
 
     parts: tuple[Rows | Everything | Everywhere, ...] = ()
-    placed: tuple[tuple[int, Rows], ...] = field(init=False, eq=False, repr=False)
-    """The parts that hold rows, each with the number of rows before it."""
-    _input_counts: tuple[int, ...] = field(init=False, eq=False, repr=False)
+    placed: tuple[tuple[int, int, Rows], ...] = field(init=False, eq=False, repr=False)
+    """The parts that hold rows, each with the number of rows and of input rows before it."""
 
     @placed.default
-    def _places(self) -> tuple[tuple[int, Rows], ...]:
+    def _places(self) -> tuple[tuple[int, int, Rows], ...]:
         rows = list(self.rows)
-        return tuple(zip(accumulate(map(len, rows), initial=0), rows, strict=False))
-
-    @_input_counts.default
-    def _input_rows_before(self) -> tuple[int, ...]:
-        counts = (len(part) + len(part.blanks) for part in self.rows)
-        return tuple(accumulate(counts, initial=0))
+        starts = accumulate(map(len, rows), initial=0)
+        input_starts = accumulate((part.input_count for part in rows), initial=0)
+        return tuple(zip(starts, input_starts, rows, strict=False))
 
     def __len__(self) -> int:
         """Return the number of rows before planning, without those of whole targets."""
@@ -339,7 +308,7 @@ class Selection:
         return f"line {row.line}" if row.line else f"row {(row.position or 0) + 1}"
 
     def __iter__(self) -> Iterator[Row]:
-        for (start, part), input_rows in zip(self.placed, self._input_counts, strict=False):
+        for start, input_rows, part in self.placed:
             for index in range(len(part)):
                 yield part.row(index, start, input_rows)
 
@@ -347,5 +316,5 @@ class Selection:
         if not 0 <= index < len(self):
             raise IndexError(index)
         number = bisect_right(self.placed, index, key=itemgetter(0)) - 1
-        start, part = self.placed[number]
-        return part.row(index - start, start, self._input_counts[number])
+        start, input_rows, part = self.placed[number]
+        return part.row(index - start, start, input_rows)
