@@ -128,6 +128,9 @@ class InputFileError(InvalidInputError, OSError):
         filename: the file, or None.
     """
 
+    errno: int | None
+    strerror: str | None
+
     def __init__(
         self,
         message: str,

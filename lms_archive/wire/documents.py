@@ -215,7 +215,7 @@ class FolderDocuments:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.source = f"read from {folder}"
+        self.source: str = f"read from {folder}"
         files = sorted(folder.glob("*.json"))
         self.read: dict[str, Document] = {path.name: _of_file(path) for path in files}
         if not files:

@@ -72,7 +72,9 @@ class RunState:
         self.unreported: list[str] = []
         self.chunks_sent: set[str] = set()
         self.unsettled: set[int] = set()
-        self.total = self.settled = self.unsent = 0
+        self.total: int = 0
+        self.settled: int = 0
+        self.unsent: int = 0
         self._canary = 0
         self._chunks: dict[str, tuple[int, TargetQueue]] = {}
         for position, chunk in enumerate(chunks):
