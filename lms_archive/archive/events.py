@@ -20,6 +20,7 @@ from lms_archive.archive.values.events import (
     Submitted,
     WithOutcomes,
 )
+from lms_archive.archive.values.outcomes import OutcomeKind
 from lms_archive.client import Client
 from lms_archive.errors import printable
 from lms_archive.wire.waits import LONG_WAIT, Wait
@@ -79,7 +80,7 @@ class RunEvent:
     target: str | None = None
     job_id: str | None = None
     rows: int = 0
-    outcomes: Mapping[str, int] = {}
+    outcomes: Mapping[OutcomeKind, int] = {}
     settled: int = 0
     pending: int = 0
     total: int = 0

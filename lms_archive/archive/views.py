@@ -32,7 +32,7 @@ from lms_archive.archive.rendering import (
 )
 from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, PendingRow, Skip
+from lms_archive.archive.values.outcomes import AS_ASKED, Outcome, OutcomeKind, PendingRow, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
@@ -126,7 +126,7 @@ class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
-    kind: str | None = None
+    kind: OutcomeKind | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
     def __iter__(self) -> Iterator[Outcome]:

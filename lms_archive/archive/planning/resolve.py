@@ -76,11 +76,11 @@ def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
 
 
 def _planned(record: Course | LearningPlan) -> PlannedTarget:
-    kind, key = (
-        ("course", record.course_id)
-        if isinstance(record, Course)
-        else ("learning_plan", record.learning_plan_id)
-    )
+    kind: TargetKind = "course"
+    if isinstance(record, Course):
+        key = record.course_id
+    else:
+        kind, key = "learning_plan", record.learning_plan_id
     return PlannedTarget(kind=kind, target_id=key, code=record.code, title=record.title)
 
 

@@ -15,7 +15,7 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.events import Settled
-from lms_archive.archive.values.outcomes import AS_ASKED, CourseOutcome, Outcome, Skip
+from lms_archive.archive.values.outcomes import AS_ASKED, CourseOutcome, CourseStatus, Outcome, Skip
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
@@ -72,6 +72,7 @@ def _read_course(
             raise
         yield from ((member, CourseOutcome(course_id, "missing"), False) for member in members)
         return
+    status: CourseStatus
     for member in members:
         own = records.get(member.user_id, ())
         record = max(

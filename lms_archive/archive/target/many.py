@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
+from lms_archive.archive.selection import TargetKind
 from lms_archive.archive.target.complete import CompleteList, joined, read_complete
 from lms_archive.archive.target.lists import IDENTITY, Active, name_in
 from lms_archive.archive.values.chunks import PlannedTarget
@@ -126,7 +127,7 @@ class SharedList:
     """
 
     client: Client
-    kind: str
+    kind: TargetKind
 
     @property
     def is_there(self) -> bool:

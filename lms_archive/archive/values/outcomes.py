@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, cast, get_args
 
 from attrs import asdict, field, frozen
 
@@ -16,50 +16,72 @@ __all__ = [
     "KINDS",
     "NOT_CHECKED",
     "CourseOutcome",
+    "CourseStatus",
     "Outcome",
+    "OutcomeCode",
+    "OutcomeKind",
     "PendingRow",
     "Skip",
 ]
 
-KINDS: Final = ("archived", "skipped", "failed", "unknown")
+OutcomeKind = Literal["archived", "skipped", "failed", "unknown"]
+KINDS: Final[tuple[OutcomeKind, ...]] = get_args(OutcomeKind)
 
-CODES: Final[Mapping[str, str]] = {
-    "archived": "archived",
-    "archived_meanwhile": "archived",
-    "still_enrolled": "archived",
-    "not_re_enrolled": "archived",
-    "tracking_not_reset": "archived",
-    "tracking_lost": "archived",
-    "validity_ended": "archived",
-    "bad_row": "skipped",
-    "bad_enrollment": "skipped",
-    "duplicate": "skipped",
-    "unknown_course": "skipped",
-    "ambiguous_course": "skipped",
-    "unknown_learning_plan": "skipped",
-    "ambiguous_learning_plan": "skipped",
-    "disagree": "skipped",
-    "not_enrolled": "skipped",
-    "unknown_user": "skipped",
-    "other_status": "skipped",
-    "archived_earlier": "skipped",
-    "status": "skipped",
-    "no_status": "skipped",
-    "staff": "skipped",
-    "undated": "skipped",
-    "archived_lately": "skipped",
-    "shared": "skipped",
-    "in_learning_plan": "skipped",
-    "carried_along": "skipped",
-    "not_carried": "skipped",
-    "changed": "skipped",
-    "target_missing": "skipped",
-    "refused": "failed",
-    "still_active": "failed",
-    "not_seen": "unknown",
-    "no_answer": "unknown",
-    "job_not_ended": "unknown",
-    "unreadable": "unknown",
+CourseStatus = Literal[
+    "archived", "not_enrolled", "not_archived", "still_enrolled", "not_re_enrolled", "missing"
+]
+
+_Archived = Literal[
+    "archived",
+    "archived_meanwhile",
+    "still_enrolled",
+    "not_re_enrolled",
+    "tracking_not_reset",
+    "tracking_lost",
+    "validity_ended",
+]
+_Skipped = Literal[
+    "bad_row",
+    "bad_enrollment",
+    "duplicate",
+    "unknown_course",
+    "ambiguous_course",
+    "unknown_learning_plan",
+    "ambiguous_learning_plan",
+    "disagree",
+    "not_enrolled",
+    "unknown_user",
+    "other_status",
+    "archived_earlier",
+    "status",
+    "no_status",
+    "staff",
+    "undated",
+    "archived_lately",
+    "shared",
+    "in_learning_plan",
+    "carried_along",
+    "not_carried",
+    "changed",
+    "target_missing",
+]
+_Failed = Literal[
+    "refused",
+    "still_active",
+]
+_Unknown = Literal[
+    "not_seen",
+    "no_answer",
+    "job_not_ended",
+    "unreadable",
+]
+OutcomeCode = Literal[_Archived, _Skipped, _Failed, _Unknown]
+
+CODES: Final[Mapping[str, OutcomeKind]] = {
+    **dict.fromkeys(get_args(_Archived), "archived"),
+    **dict.fromkeys(get_args(_Skipped), "skipped"),
+    **dict.fromkeys(get_args(_Failed), "failed"),
+    **dict.fromkeys(get_args(_Unknown), "unknown"),
 }
 """The kind of each code. `docs/reference/outcomes.md` explains causes and remedies."""
 
@@ -84,7 +106,7 @@ class CourseOutcome:
     """
 
     course_id: int
-    status: str
+    status: CourseStatus
     record_id: int | None = None
 
 
@@ -111,8 +133,8 @@ class Outcome:
             index has several levels, NaN for a missing label.
     """
 
-    kind: str
-    code: str
+    kind: OutcomeKind
+    code: OutcomeCode
     reason: str
     line: int | None = None
     row: Mapping[str, Any] = field(factory=dict)
@@ -156,7 +178,7 @@ class Outcome:
         user = row.user[1] if isinstance(row.user, tuple) else row.user
         return cls(
             kind=CODES[code],
-            code=code,
+            code=cast("OutcomeCode", code),
             reason=reason,
             line=row.line,
             position=row.position,
