@@ -108,11 +108,12 @@ def _print_event(event: RunEvent) -> None:
 def _print_result(result: ArchiveResult, ledger: str) -> int:
     """Print how a job stands and which rows need attention; return the exit code."""
     print(result)
-    sent = len(result.failed) + len(result.unknown) + len(result.incomplete)
-    for outcome in islice(chain(result.failed, result.unknown, result.incomplete), _SHOWN):
+    sent = len(result.needs_attention)
+    archived = (outcome for outcome in result.needs_attention if outcome.kind == "archived")
+    for outcome in islice(chain(result.failed, result.unknown, archived), _SHOWN):
         print(f"  {_line(outcome)}")
     if sent > _SHOWN:
-        print(f"  and {sent - _SHOWN:,} more; result.to_csv() writes all of them")
+        print(f"  and {sent - _SHOWN:,} more; result.needs_attention.to_csv(path) writes them")
     unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _SETTLED)
     for code, (count, outcome) in unusable.items():
         print(f"  {count:,} {code}, for example {_line(outcome)}")

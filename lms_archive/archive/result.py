@@ -104,6 +104,15 @@ class ArchiveResult(Table):
         return Outcomes(self.ledger, "archived", incomplete_only=True)
 
     @property
+    def needs_attention(self) -> Outcomes:
+        """Rows that a person must look at first, in input order.
+
+        They failed, are unknown, are archived but not exactly as requested (`incomplete`), or the
+        evidence of what happened conflicts, which their `reason` quotes.
+        """
+        return Outcomes(self.ledger, "needs attention")
+
+    @property
     def counts(self) -> dict[OutcomeKind, int]:
         """Rows by kind: archived, skipped, failed, unknown."""
         return cast("dict[OutcomeKind, int]", counts_in(self.ledger))
@@ -174,7 +183,8 @@ class ArchiveResult(Table):
     def _repr_html_(self) -> str:
         counts = {**counts_in(self.ledger), "pending": len(self.pending)}
         parts = [*self._lines(), Strip(counts), code_grid(code_counts_in(self.ledger))]
-        attention = attention_grid(chain(self.failed, self.unknown, self.incomplete))
+        archived = (outcome for outcome in self.needs_attention if outcome.kind == "archived")
+        attention = attention_grid(chain(self.failed, self.unknown, archived))
         if attention is not None:
             parts.append(attention)
         return html([*parts, outcome_grid(self.outcomes)])

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 from operator import index
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -127,7 +127,7 @@ class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
-    kind: OutcomeKind | None = None
+    kind: OutcomeKind | Literal["needs attention"] | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
     def __iter__(self) -> Iterator[Outcome]:

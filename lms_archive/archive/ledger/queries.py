@@ -22,7 +22,7 @@ from lms_archive.archive.ledger.database import Connection, open_for_reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
 from lms_archive.archive.selection import Row
 from lms_archive.archive.values.events import EVENT_TYPES, Event
-from lms_archive.archive.values.outcomes import AS_ASKED, KINDS, Outcome
+from lms_archive.archive.values.outcomes import AS_ASKED, CONFLICTING, KINDS, Outcome
 from lms_archive.records.archived import read_from
 
 __all__ = [
@@ -169,6 +169,8 @@ def _outcomes_where(kind: str | None, *, incomplete: bool) -> tuple[str, tuple[s
     """Return the condition for the outcomes of a kind, and its values."""
     if incomplete:
         return _INCOMPLETE, ()
+    if kind == "needs attention":
+        return _ATTENTION, ()
     return ("1", ()) if kind is None else ("latest.kind = ?", (kind,))
 
 
@@ -215,6 +217,11 @@ _INCOMPLETE = (
     f" OR EXISTS (SELECT 1 {_COURSES_NOT_AS_ASKED}))"
 )
 """The condition that is `Outcome.is_incomplete`."""
+_ATTENTION = (
+    f"(latest.kind IN ('failed', 'unknown') OR ({_INCOMPLETE})"
+    f" OR (latest.kind = 'archived' AND instr(latest.reason, '{CONFLICTING}')))"
+)
+"""The condition that is `Outcome.needs_attention`."""
 _ALL_DIFFERENCES = (
     "SELECT group_concat(text, '; ') FROM ("  # noqa: S608  constants
     "SELECT text FROM differences WHERE outcome = latest.outcome UNION ALL "

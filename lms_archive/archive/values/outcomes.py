@@ -13,6 +13,7 @@ from lms_archive.records.archived import ArchivedRecord
 __all__ = [
     "AS_ASKED",
     "CODES",
+    "CONFLICTING",
     "KINDS",
     "NOT_CHECKED",
     "CourseOutcome",
@@ -88,6 +89,9 @@ CODES: Final[Mapping[str, OutcomeKind]] = {
 NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
 """The part of a reason that `plan(..., explain=True)` replaces."""
 
+CONFLICTING: Final = "; tracking not checkable: "
+"""The part of a reason that quotes evidence that conflicts."""
+
 AS_ASKED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
 
@@ -155,6 +159,16 @@ class Outcome:
         courses = any(course.status not in AS_ASKED for course in self.courses)
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person must look at the row.
+
+        It failed, is unknown, is archived but not exactly as requested, or the evidence conflicts.
+        """
+        if self.kind == "archived":
+            return self.is_incomplete or CONFLICTING in self.reason
+        return self.kind in ("failed", "unknown")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as nested dicts of JSON values; times are in ISO 8601, UTC."""
