@@ -245,3 +245,8 @@ class Skip:
     def is_unexplained(self) -> bool:
         """Whether `plan(..., explain=True)` can say why there is no enrollment."""
         return self.code == "not_enrolled" and NOT_CHECKED in self.reason
+
+    @property
+    def names_similar(self) -> bool:
+        """Whether the reason names a user, course or plan with a similar name."""
+        return " differs " in self.reason
