@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from lms_archive.archive.events import RunEvent
 from lms_archive.archive.execution import resume
@@ -70,8 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _resume(options.ledger, options.prefix)
         return _verify(parser, options)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _FAILED
+        _silence(sys.stdout, sys.stderr)
+        return _FAILED if options.command == "verify" else _status(options.ledger)
+
+
+def _silence(*streams: TextIO) -> None:
+    """Write to nowhere from now on: these streams are closed at the other end."""
+    for stream in streams:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _status(ledger: str) -> int:
@@ -102,17 +109,21 @@ def _print_event(event: RunEvent) -> None:
     target = f" {event.target}" if event.target else ""
     reason = f" ({event.reason})" if event.reason else ""
     text = f"{event.decided:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
-    print(printable(text), file=sys.stderr, flush=True)
+    try:
+        print(printable(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:  # nobody reads the progress: the job goes on
+        _silence(sys.stderr)
 
 
 def _print_result(result: ArchiveResult, ledger: str) -> int:
     """Print how a job stands and which rows need attention; return the exit code."""
     print(result)
-    sent = len(result.failed) + len(result.unknown) + len(result.incomplete)
-    for outcome in islice(chain(result.failed, result.unknown, result.incomplete), _SHOWN):
+    sent = len(result.needs_attention)
+    archived = (outcome for outcome in result.needs_attention if outcome.kind == "archived")
+    for outcome in islice(chain(result.failed, result.unknown, archived), _SHOWN):
         print(f"  {_line(outcome)}")
     if sent > _SHOWN:
-        print(f"  and {sent - _SHOWN:,} more; result.to_csv() writes all of them")
+        print(f"  and {sent - _SHOWN:,} more; result.needs_attention.to_csv(path) writes them")
     unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _NEED_NOTHING)
     for code, (count, outcome) in unusable.items():
         print(f"  {count:,} {code}, for example {_line(outcome)}")
@@ -152,7 +163,7 @@ def _advice(ledger: str) -> str:
 
 
 def _command(ledger: str) -> str:
-    return f"python -m lms_archive resume {ledger}"
+    return f"python -m lms_archive resume {shlex.quote(ledger)}"
 
 
 def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:

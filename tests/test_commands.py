@@ -2,7 +2,10 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -197,6 +200,36 @@ def test_ctrl_c(stage: Stage, capsys: Out) -> None:
     last = f"lms_archive: interrupted; nothing is lost; to go on: {COMMAND} resume {ledger}\n"
     assert capsys.readouterr().err.endswith(last)
     assert main(["resume", ledger]) == DONE
+
+
+@pytest.mark.parametrize("command", ["status", "resume"])
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_reader_that_has_seen_enough(stage: Stage, command: str, closed: str) -> None:
+    """`| head` neither stops a job nor hides how it ended."""
+    stage.load(2)
+    stage.sandbox.faults.add("status", status=403, method="PUT", after=1)
+    with pytest.raises(LmsArchiveError):
+        stage.apply()
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writing}
+    done = subprocess.run(  # noqa: S603  our own command
+        [sys.executable, "-m", "lms_archive", command, str(stage.ledger)],
+        env={**os.environ, **stage.sandbox.env()},
+        check=False,
+        **streams,  # type: ignore[call-overload]
+    )
+    os.close(writing)
+    assert done.returncode == (LATER if command == "status" else DONE)
+    assert len(stage.archived) == (1 if command == "status" else 2)
+
+
+def test_the_command_to_go_on_can_be_pasted(stage: Stage, capsys: Out) -> None:
+    """A path with a space is quoted."""
+    ledger = stage.folder / "of june.sqlite"
+    Path(interrupted(stage)).rename(ledger)
+    assert main(["status", str(ledger)]) == LATER
+    assert capsys.readouterr().out.endswith(f"python -m lms_archive resume '{ledger}'\n")
 
 
 @pytest.mark.parametrize("command", ["status", "resume"])

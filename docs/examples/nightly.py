@@ -104,7 +104,8 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
 
 def finish(result: ArchiveResult, folder: Path) -> int:
     """Store the evidence of a finished job under the current time, and return the exit code."""
-    counts, incomplete, unusable = result.counts, len(result.incomplete), count_unusable(result)
+    counts, unusable = result.counts, count_unusable(result)
+    attention = len(result.needs_attention)
     if counts["unknown"]:
         log.warning("some rows are unknown; the next run reads them again: %s", result)
         return LATER
@@ -112,10 +113,10 @@ def finish(result: ArchiveResult, folder: Path) -> int:
     result.to_csv(folder / f"{name}.csv")
     (folder / "last-list").write_text(result.note or "", encoding="utf-8")
     result.ledger.rename(folder / f"{name}.sqlite")
-    log.info("%s: %s, incomplete %d", name, counts, incomplete)
-    if counts["failed"] or incomplete or unusable:
-        message = "check %s.csv: %d failed, %d incomplete, %d could not be used"
-        log.warning(message, name, counts["failed"], incomplete, unusable)
+    log.info("%s: %s", name, counts)
+    if attention or unusable:
+        message = "check %s.csv: %d rows need attention, %d could not be used"
+        log.warning(message, name, attention, unusable)
         return LOOK
     return DONE
 

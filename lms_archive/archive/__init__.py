@@ -1,16 +1,23 @@
 """Jobs, plans, runs and results: archive enrollments in bulk."""
 
 from lms_archive.archive.certificates import SavedCertificates
-from lms_archive.archive.events import OnEvent, RunEvent
+from lms_archive.archive.events import EventKind, OnEvent, RunEvent
 from lms_archive.archive.execution import resume
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.ledger import redact
-from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.plan import ArchivePlan, PlanCount
 from lms_archive.archive.result import ArchiveResult
-from lms_archive.archive.selection import Target
+from lms_archive.archive.selection import Form, Target, TargetKind
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.values.outcomes import CourseOutcome, Outcome, PendingRow
+from lms_archive.archive.values.outcomes import (
+    CourseOutcome,
+    CourseStatus,
+    Outcome,
+    OutcomeCode,
+    OutcomeKind,
+    PendingRow,
+)
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.archive.views import Outcomes, Pending, Records, SkippedRows
 
@@ -20,11 +27,17 @@ __all__ = [
     "ArchiveResult",
     "Chunk",
     "CourseOutcome",
+    "CourseStatus",
+    "EventKind",
+    "Form",
     "OnEvent",
     "Outcome",
+    "OutcomeCode",
+    "OutcomeKind",
     "Outcomes",
     "Pending",
     "PendingRow",
+    "PlanCount",
     "PlanData",
     "PlannedEnrollment",
     "PlannedTarget",
@@ -33,6 +46,7 @@ __all__ = [
     "SavedCertificates",
     "SkippedRows",
     "Target",
+    "TargetKind",
     "Terms",
     "redact",
     "resume",

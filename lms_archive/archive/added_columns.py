@@ -116,6 +116,7 @@ def with_added(
     def table() -> Iterator[Mapping[str, Any]]:
         for cells, values in rows:
             own = {written[name]: cell for name, cell in cells.items()}
-            yield {**own, **dict(zip(names, values, strict=True))}
+            own.update(zip(names, values, strict=True))
+            yield own
 
     return [*kept, *added], table()

@@ -20,11 +20,12 @@ from lms_archive.archive.values.events import (
     Submitted,
     WithOutcomes,
 )
+from lms_archive.archive.values.outcomes import OutcomeKind
 from lms_archive.client import Client
 from lms_archive.errors import printable
 from lms_archive.wire.waits import LONG_WAIT, Wait
 
-__all__ = ["EventKind", "OnEvent", "RunEvent", "reporting"]
+__all__ = ["EventKind", "OnEvent", "RunEvent", "bar_class", "reporting", "write_progress"]
 
 EventKind = Literal[
     "started",
@@ -79,7 +80,7 @@ class RunEvent:
     target: str | None = None
     job_id: str | None = None
     rows: int = 0
-    outcomes: Mapping[str, int] = {}
+    outcomes: Mapping[OutcomeKind, int] = {}
     decided: int = 0
     pending: int = 0
     total: int = 0
@@ -98,7 +99,7 @@ class RunEvent:
 OnEvent = Callable[[RunEvent], Any]
 
 
-def _bar_class() -> Any:
+def bar_class() -> Any:
     """Return the class of progress bars, the one for notebooks in a notebook; None without tqdm."""
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415  an extra
@@ -110,7 +111,7 @@ def _bar_class() -> Any:
 @contextmanager
 def _progress() -> Iterator[OnEvent]:
     """Show events as a bar, or as lines without tqdm; the last line stays in a saved notebook."""
-    bars = _bar_class()
+    bars = bar_class()
     if bars is None:
         yield _write_line
         return
@@ -136,8 +137,13 @@ def _write_line(event: RunEvent) -> None:
         parts.append(_wait_text(event))
     elif event.kind in _ENDS:
         parts.append(event.kind if event.reason is None else f"{event.kind}: {event.reason}")
-    if sys.stderr is not None:  # as in a program without a console
-        sys.stderr.write(f"{printable(', '.join(parts))}\n")
+    write_progress(", ".join(parts))
+
+
+def write_progress(text: str) -> None:
+    """Write a line to stderr, where there is one: a program without a console has none."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
 

@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 
 from lms_archive.archive.added_columns import find_added
 from lms_archive.archive.plan import ArchivePlan
+from lms_archive.archive.plan_progress import plan_progress
 from lms_archive.archive.planning.planner import make_plan
 from lms_archive.archive.planning.rules import OnShared
 from lms_archive.archive.rendering import html, job_summary, part_name
@@ -326,6 +327,7 @@ class ArchiveJob:
         on_shared: OnShared = "skip",
         skip_archived_within: timedelta = timedelta(days=30),
         explain: bool = False,
+        progress: bool = False,
     ) -> ArchivePlan:
         """Plan the job: decide what `apply` will do, by reading only.
 
@@ -341,6 +343,8 @@ class ArchiveJob:
             explain: find out why rows have no enrollment to archive, which costs calls: the user
                 is unknown, the enrollment has another status, was archived earlier, or was never
                 made. The calls of `apply` are the same.
+            progress: show a progress bar, where tqdm is installed (the extra `progress`), else
+                write lines to stderr.
 
         Raises:
             InvalidInputError: the job has no selection, or `on_shared="fail"` applies.
@@ -354,6 +358,7 @@ class ArchiveJob:
         _check("plan", client, Client)
         _check("skip_archived_within", skip_archived_within, timedelta)
         _check("explain", explain, bool)
+        _check("progress", progress, bool)
         if skip_archived_within < timedelta():
             raise InvalidInputError(
                 f"skip_archived_within must not be negative: {skip_archived_within}"
@@ -362,16 +367,18 @@ class ArchiveJob:
             raise InvalidInputError(
                 f"on_shared must be 'skip', 'fail' or 'allow', not {on_shared!r}"
             )
-        plan = ArchivePlan.of(
-            *make_plan(
-                self.terms,
-                self.selection,
-                client,
-                on_shared=on_shared,
-                skip_archived_within=skip_archived_within,
-                explained=explain,
+        with plan_progress(client, shown=progress) as on_step:
+            plan = ArchivePlan.of(
+                *make_plan(
+                    self.terms,
+                    self.selection,
+                    client,
+                    on_shared=on_shared,
+                    skip_archived_within=skip_archived_within,
+                    explained=explain,
+                    on_step=on_step,
+                )
             )
-        )
         client.session.keep_reading(plan)
         return plan
 

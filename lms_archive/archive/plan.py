@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import asdict, field, frozen
 
@@ -27,7 +27,9 @@ from lms_archive.wire.tracebacks import short_traceback
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["ArchivePlan"]
+__all__ = ["ArchivePlan", "PlanCount"]
+
+PlanCount = Literal["rows", "to_archive", "skipped", "chunks"]
 
 
 @frozen(kw_only=True, repr=False)
@@ -68,7 +70,7 @@ class ArchivePlan(PlanData, Table):
         return SkippedRows(self.selection, self.skips)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[PlanCount, int]:
         """Rows requested, to archive, skipped; and chunks."""
         return {
             "rows": len(self.selection),

@@ -14,7 +14,7 @@ from attrs import frozen
 from lms_archive.archive.selection import Everything, Everywhere, Rows, Selection
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
-from lms_archive.archive.values.outcomes import Outcome, Skip
+from lms_archive.archive.values.outcomes import NOT_CHECKED, Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import printable
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _EXAMPLES: Final = 10
+_SIMILAR: Final = 3
 _WIDTH: Final = 40
 _WARNING: Final = "THIS CANNOT BE UNDONE: archived enrollments cannot be restored."
 _OUTCOME: Final = ("line", "kind", "code", "target", "user", "reason", "archived_at")
@@ -179,6 +180,7 @@ def plan_summary(plan: PlanData) -> list[Part]:
     else:
         parts.append(Line("Nothing to archive."))
     parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
+    parts += _similar_names(plan.skips)
     unexplained = sum(skip.is_unexplained for skip in plan.skips)
     if unexplained:
         parts.append(Line(_unexplained(unexplained)))
@@ -253,10 +255,25 @@ def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
 def _skip_grid(skips: Sequence[Skip]) -> Grid:
     """Show how many rows are skipped with each code, and the reason of the first."""
     counts = Counter(skip.code for skip in skips)
-    first = {skip.code: skip.reason for skip in reversed(skips)}
+    first = _first_reasons(skips)
     rows = [(number, code, first[code]) for code, number in counts.most_common()]
     title = f"{_number(len(skips), 'row')} skipped"
     return Grid(title, ("rows", "code", "for example"), rows, frozenset({"rows"}))
+
+
+def _first_reasons(skips: Sequence[Skip]) -> dict[str, str]:
+    return {skip.code: skip.reason for skip in reversed(skips)}
+
+
+def _similar_names(skips: Sequence[Skip]) -> Iterator[Grid]:
+    """Show the first names that nearly match, unless the examples have all of them already."""
+    counts = Counter(skip.reason for skip in skips if skip.names_similar)
+    if counts.keys() <= set(_first_reasons(skips).values()):
+        return
+    first = counts.most_common(_SIMILAR)
+    rows = [(number, reason.replace(f" {NOT_CHECKED}", "")) for reason, number in first]
+    title = counted(len(rows), len(counts), "similar name")
+    yield Grid(title, ("rows", "reason"), rows, frozenset({"rows"}))
 
 
 def result_lines(counts: Mapping[str, int], ledger: Path, notes: Iterable[str]) -> list[Part]:

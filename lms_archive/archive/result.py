@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import Attribute, field, frozen
 
@@ -31,6 +31,7 @@ from lms_archive.archive.rendering import (
     text,
 )
 from lms_archive.archive.values.events import CallsMade, ContractChecked, Warned
+from lms_archive.archive.values.outcomes import OutcomeKind
 from lms_archive.archive.views import (
     Outcomes,
     Pending,
@@ -103,9 +104,18 @@ class ArchiveResult(Table):
         return Outcomes(self.ledger, "archived", incomplete_only=True)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def needs_attention(self) -> Outcomes:
+        """Rows that a person must look at first, in input order.
+
+        They failed, are unknown, are archived but not exactly as requested (`incomplete`), or the
+        evidence of what happened conflicts, which their `reason` quotes.
+        """
+        return Outcomes(self.ledger, "needs attention")
+
+    @property
+    def counts(self) -> dict[OutcomeKind, int]:
         """Rows by kind: archived, skipped, failed, unknown."""
-        return counts_in(self.ledger)
+        return cast("dict[OutcomeKind, int]", counts_in(self.ledger))
 
     @property
     def pending(self) -> Pending:
@@ -159,7 +169,7 @@ class ArchiveResult(Table):
 
     def __repr__(self) -> str:
         try:
-            counts, pending = self.counts, len(self.pending)
+            counts, pending = counts_in(self.ledger), len(self.pending)
         except LmsArchiveError:
             return f"<ArchiveResult of {str(self.ledger)!r}, which cannot be read>"
         counts = {k: n for k, n in counts.items() if n or k != "unknown"}
@@ -171,9 +181,10 @@ class ArchiveResult(Table):
         return self.outcomes._table()  # noqa: SLF001  its outcomes are its table
 
     def _repr_html_(self) -> str:
-        counts = {**self.counts, "pending": len(self.pending)}
+        counts = {**counts_in(self.ledger), "pending": len(self.pending)}
         parts = [*self._lines(), Strip(counts), code_grid(code_counts_in(self.ledger))]
-        attention = attention_grid(chain(self.failed, self.unknown, self.incomplete))
+        archived = (outcome for outcome in self.needs_attention if outcome.kind == "archived")
+        attention = attention_grid(chain(self.failed, self.unknown, archived))
         if attention is not None:
             parts.append(attention)
         return html([*parts, outcome_grid(self.outcomes)])
@@ -205,7 +216,7 @@ class ArchiveResult(Table):
             RunStoppedError: rows failed, are unknown, or have no outcome yet; the message lists
                 the first rows that failed or are unknown.
         """
-        counts, unfinished = self.counts, list(self._unfinished())
+        counts, unfinished = counts_in(self.ledger), list(self._unfinished())
         if not (counts["failed"] or counts["unknown"] or unfinished):
             return
         wrong = list(islice(self._wrong(), _NAMED))
@@ -228,7 +239,8 @@ class ArchiveResult(Table):
         return text(self._lines())
 
     def _lines(self) -> list[Part]:
-        return result_lines(self.counts, self.ledger, [*self._unfinished(), *self._trusted()])
+        notes = [*self._unfinished(), *self._trusted()]
+        return result_lines(counts_in(self.ledger), self.ledger, notes)
 
     def _unfinished(self) -> Iterator[str]:
         """Yield how many rows are pending, and how to continue."""

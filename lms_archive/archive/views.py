@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 from operator import index
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 from attrs import field, frozen
 
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS, with_added
 from lms_archive.archive.ledger import (
     cells_in,
-    counts_in,
+    outcome_count_in,
+    outcome_table_in,
     outcomes_in,
     pending_count_in,
     pending_in,
@@ -32,7 +33,7 @@ from lms_archive.archive.rendering import (
 )
 from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import AS_REQUESTED, Outcome, PendingRow, Skip
+from lms_archive.archive.values.outcomes import Outcome, OutcomeKind, PendingRow, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
@@ -126,25 +127,18 @@ class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
-    kind: str | None = None
+    kind: OutcomeKind | Literal["needs attention"] | None = None
     incomplete_only: bool = field(default=False, kw_only=True)
 
     def __iter__(self) -> Iterator[Outcome]:
-        outcomes = outcomes_in(self.ledger, self.kind)
-        if self.incomplete_only:
-            return (outcome for outcome in outcomes if outcome.is_incomplete)
-        return outcomes
+        return outcomes_in(self.ledger, self.kind, incomplete=self.incomplete_only)
 
     def __len__(self) -> int:
-        if self.incomplete_only:
-            return sum(1 for _ in self)
-        counts = counts_in(self.ledger)
-        return sum(counts.values()) if self.kind is None else counts[self.kind]
+        return outcome_count_in(self.ledger, self.kind, incomplete=self.incomplete_only)
 
     def _part(self, first: int, count: int) -> Iterator[Outcome]:
-        if self.incomplete_only:
-            return super()._part(first, count)
-        return outcomes_in(self.ledger, self.kind, first, count)
+        incomplete = self.incomplete_only
+        return outcomes_in(self.ledger, self.kind, incomplete=incomplete, first=first, count=count)
 
     def __repr__(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "outcomes"
@@ -153,7 +147,8 @@ class Outcomes(RowView[Outcome]):
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
-        rows = ((outcome.row, _added(outcome, note)) for outcome in self)
+        stored = outcome_table_in(self.ledger, self.kind, incomplete=self.incomplete_only)
+        rows = ((cells, (*values, note)) for cells, values in stored)
         return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
     def _repr_html_(self) -> str:
@@ -184,7 +179,20 @@ class SkippedRows(RowView[Outcome]):
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return all columns of the user, and the columns of the outcomes."""
-        rows = ((outcome.row, _added(outcome, None)) for outcome in self)
+        rows = (
+            (
+                outcome.row,
+                _added(
+                    outcome=outcome.kind,
+                    outcome_code=outcome.code,
+                    outcome_reason=outcome.reason,
+                    outcome_line=outcome.line,
+                    outcome_row=outcome.position,
+                    outcome_user_id=outcome.user_id,
+                ),
+            )
+            for outcome in self
+        )
         return with_added(OUTCOME_COLUMNS, _columns_of(self.selection), rows)
 
     def _repr_html_(self) -> str:
@@ -213,7 +221,10 @@ class Pending(RowView[PendingRow]):
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return the columns of the outcomes, so that `from_csv` recognizes the file."""
-        rows = ((row.row, _added_while_pending(row)) for row in self)
+        rows = (
+            (row.row, _added(outcome="pending", outcome_line=row.line, outcome_row=row.position))
+            for row in self
+        )
         return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
 
 
@@ -232,10 +243,10 @@ class Records(RowView[ArchivedRecord]):
         return (outcome.record for outcome in self._indexed() if outcome.record is not None)
 
     def __len__(self) -> int:
-        return counts_in(self.ledger)["archived"]
+        return outcome_count_in(self.ledger, "archived")
 
     def _part(self, first: int, count: int) -> Iterator[ArchivedRecord]:
-        part = outcomes_in(self.ledger, "archived", first, count)
+        part = outcomes_in(self.ledger, "archived", first=first, count=count)
         return (outcome.record for outcome in part if outcome.record is not None)
 
     def __repr__(self) -> str:
@@ -327,40 +338,6 @@ def _samples(
                 yield from ({name: cell} for cell in samples)
 
 
-def _added(outcome: Outcome, note: str | None) -> tuple[Any, ...]:
-    """Return the values of `OUTCOME_COLUMNS` for an outcome."""
-    record = outcome.record
-    return (
-        outcome.kind,
-        outcome.code,
-        outcome.reason,
-        _differences(outcome),
-        outcome.line,
-        outcome.position,
-        outcome.user_id,
-        _target_id(record) if record else None,
-        record.archiving.record_id if record else None,
-        record.archiving.archived_at if record else None,
-        note,
-    )
-
-
-def _added_while_pending(row: PendingRow) -> list[Any]:
-    """Return the values of `OUTCOME_COLUMNS` for a row that has no outcome yet."""
-    values = {"outcome": "pending", "outcome_line": row.line, "outcome_row": row.position}
+def _added(**values: Any) -> list[Any]:
+    """Return these values of `OUTCOME_COLUMNS`, in their order; the others are empty."""
     return [values.get(column.name) for column in OUTCOME_COLUMNS]
-
-
-def _differences(outcome: Outcome) -> str | None:
-    courses = (
-        f"course {course.course_id}: {course.status.replace('_', ' ')}"
-        for course in outcome.courses
-        if course.status not in AS_REQUESTED
-    )
-    return "; ".join([*outcome.differences, *courses]) or None
-
-
-def _target_id(record: ArchivedRecord) -> int:
-    if isinstance(record, ArchivedCourseEnrollment):
-        return record.course.course_id
-    return record.learning_plan.learning_plan_id

@@ -41,8 +41,9 @@ class Refusal(Exception):
         body: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(status, message)
-        self.status, self.message = status, message
-        self.headers = dict(headers or {})
+        self.status: int = status
+        self.message: Message = message
+        self.headers: dict[str, str] = dict(headers or {})
         self.body = body
 
     def answer(self, form: ErrorForm) -> Response:

@@ -107,7 +107,7 @@ class Application:
         settings: Settings,
         calls: list[Call],
     ) -> None:
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self._calls = calls
         self._db = db
         self._clock = clock

@@ -42,9 +42,9 @@ class OAuth:
 
     def __init__(self, token_seconds: float) -> None:
         self.client_id = "lms-archive-sandbox"
-        self.client_secret = secrets.token_urlsafe(12)
-        self.assertion = secrets.token_urlsafe(24)
-        self.accounts = {
+        self.client_secret: str = secrets.token_urlsafe(12)
+        self.assertion: str = secrets.token_urlsafe(24)
+        self.accounts: dict[str, Account] = {
             role: Account(role, _FIRST_ACCOUNT_ID + n, role, secrets.token_urlsafe(12), *rights)
             for n, (role, rights) in enumerate(_RIGHTS.items())
         }

@@ -80,8 +80,7 @@ def _name_of(file: Any) -> str | None:
 def _write(file: IO[str], header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.writer(file)
     writer.writerow(map(_cell, header))
-    for row in rows:
-        writer.writerow(_cell(row.get(name)) for name in header)
+    writer.writerows([_cell(row.get(name)) for name in header] for row in rows)
 
 
 def _cell(value: Any) -> str:
@@ -89,6 +88,8 @@ def _cell(value: Any) -> str:
 
     A whole number has no point: pandas turns ids into floats, and 71.0 is not an id.
     """
+    if value is None:
+        return ""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

@@ -60,7 +60,7 @@ def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
 
 
 @frozen
-class PasswordGrant:
+class PasswordGrant(Auth):
     """A login as a user through an OAuth2 app. The account's permissions decide what works."""
 
     client_id: str = field(validator=_is_text)
@@ -74,7 +74,7 @@ class PasswordGrant:
 
 
 @frozen
-class ClientCredentials:
+class ClientCredentials(Auth):
     """A login as the OAuth2 app itself."""
 
     client_id: str = field(validator=_is_text)
@@ -90,7 +90,7 @@ def _assertion(value: str | Secret | Callable[[], str]) -> Secret | Callable[[],
 
 
 @frozen
-class JwtBearer:
+class JwtBearer(Auth):
     """A login with a signed assertion.
 
     `assertion` is the signed JWT, or a callable without arguments that returns it. It is called

@@ -209,9 +209,10 @@ class FolderDocuments:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.source = f"read from {folder}"
-        self.read = {path.name: _of_file(path) for path in sorted(folder.glob("*.json"))}
-        if not self.read:
+        self.source: str = f"read from {folder}"
+        files = sorted(folder.glob("*.json"))
+        self.read: dict[str, Document] = {path.name: _of_file(path) for path in files}
+        if not files:
             raise InvalidInputError("holds no swagger documents (*.json)", source=str(folder))
 
     def of(self, *services: str) -> Iterator[Document]:

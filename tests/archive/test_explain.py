@@ -73,6 +73,23 @@ def test_a_similar_name_is_a_hint(stage: Stage, name: str) -> None:
         assert "'u1003' differs only in case, spaces, Unicode form or leading zeros" in reason
 
 
+@pytest.mark.parametrize("explain", [False, True])
+def test_the_plan_shows_a_few_similar_names(stage: Stage, *, explain: bool) -> None:
+    """The first example of a code does not hide the others; three are enough."""
+    stage.load(5)
+    rows = [{"username": name, "course_code": "C1"} for name in ("nobody", "U1001", "u1005")]
+    plan = from_rows(rows).plan(stage.client, explain=explain)
+    assert "\n1 similar name\n  rows  reason\n     1  no " in str(plan)
+    assert "; 'u1001' differs " in str(plan)
+    assert ">1 similar name<" in plan._repr_html_()
+    rows = [{"username": f"U{1001 + n}", "course_code": "C1"} for n in range(5)]
+    plan = from_rows([*rows, rows[0], rows[4]]).plan(stage.client, explain=explain)
+    assert "\n3 of 5 similar names\n" in str(plan)
+    assert str(plan).count(" differs ") == 4
+    plan = from_rows(rows[:1]).plan(stage.client, explain=explain)
+    assert "similar name" not in str(plan)
+
+
 def test_what_is_sent_stays_the_same(stage: Stage) -> None:
     """The same chunks, digest and calls; explaining only reads, and its outcomes are kept."""
     archived_one(stage)

@@ -33,7 +33,7 @@ def _terms(mode: str = "unenroll", *, reset: bool = False) -> Terms:
 
 def _target(kind: str, number: int) -> PlannedTarget:
     code = f"{'C' if kind == 'course' else 'P'}{number}"
-    return PlannedTarget(kind=kind, target_id=number, code=code)
+    return PlannedTarget(kind=kind, target_id=number, code=code)  # type: ignore[arg-type]
 
 
 def _row(index: int, user: int) -> PlannedEnrollment:

@@ -7,6 +7,7 @@ from plan_tools import AGAIN, done
 from virtual_time import ENROLLED_AT, Exchange, Stage
 
 from lms_archive import ArchiveJob, ArchiveResult
+from lms_archive.__main__ import main
 from lms_archive.errors import CanaryFailedError
 
 KEPT, RESET = "kept", "reset"
@@ -108,3 +109,15 @@ def test_signs_that_disagree_are_both_named(stage: Stage, *, reset: bool) -> Non
             "; tracking not checkable: time spent says kept (3,600 s before, 3,600 s now) "
             "and status says reset (completed before, enrolled now)"
         )
+    assert len(result.incomplete) == 0
+    assert [one.position for one in result.needs_attention] == [0, 1]
+    assert all(one.needs_attention for one in result.outcomes)
+    assert main(["status", str(stage.ledger)]) == 1
+
+
+def test_signs_that_say_nothing_need_no_attention(stage: Stage) -> None:
+    """Where nothing was recorded before, there is nothing to compare."""
+    result = _archive(stage, ("enrolled", 0), ("enrolled", 0), reset=False)
+    assert len(result.needs_attention) == 0
+    assert not any(one.needs_attention for one in result.outcomes)
+    assert main(["status", str(stage.ledger)]) == 0

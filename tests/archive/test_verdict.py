@@ -12,7 +12,7 @@ from lms_archive.archive.running.finding import Finding
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.running.verdict import SENDS, change, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.values.outcomes import CODES
+from lms_archive.archive.values.outcomes import CODES, OutcomeCode
 from lms_archive.errors import CanaryFailedError
 from lms_archive.records import ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.records.active import CourseEnrollment
@@ -144,7 +144,7 @@ def test_what_counts_as_changed(now: CourseEnrollment | None, said: str | None) 
     assert why is None if said is None else said in str(why)
 
 
-def _outcome(code: str) -> Outcome:
+def _outcome(code: OutcomeCode) -> Outcome:
     return Outcome(kind=CODES[code], code=code, reason="because", user="ada")
 
 

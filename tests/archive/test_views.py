@@ -35,9 +35,23 @@ def test_each_says_what_it_holds(plan: ArchivePlan, result: ArchiveResult) -> No
     assert repr(result.outcomes) == "<Outcomes 7 outcomes>"
     assert repr(result.skipped) == "<Outcomes 2 skipped>"
     assert repr(result.incomplete) == "<Outcomes 0 incomplete>"
+    assert repr(result.needs_attention) == "<Outcomes 0 needs attention>"
     assert repr(result.records) == "<Records 5 archived>"
     assert repr(result.pending) == "<Pending 0 pending>"
     assert repr(plan.skipped) == "<SkippedRows 2 skipped>"
+
+
+def test_the_rows_to_look_at_first_are_one_view(stage: Stage) -> None:
+    """Failed, and archived otherwise than planned; the view and the outcome have one rule."""
+    stage.load(9)
+    stage.sandbox.faults.add("job_partial", every=4)
+    result = stage.apply(canary=0)
+    wanted = [one for one in result.outcomes if one.needs_attention]
+    assert {one.kind for one in wanted} == {"failed"}
+    assert list(result.needs_attention) == wanted
+    assert len(result.needs_attention) == len(wanted) == 2
+    assert result.needs_attention[1] == wanted[1]
+    assert list(result.needs_attention.to_pandas()["outcome"]) == ["failed"] * 2
 
 
 def test_a_job_that_is_not_finished_says_so(stage: Stage, plan: ArchivePlan) -> None:

@@ -175,7 +175,7 @@ def check(sandbox: Sandbox, folder: Path) -> dict[str, int]:
         assert (key in active) == (one.kind == "failed"), one
     assert set(records) <= told, "archived, and not reported"
     assert len(result.outcomes) == COURSES * IN_COURSE + PLANS * IN_PLAN
-    return {**result.counts, "records": len(records), "still active": len(active)}
+    return {**result.to_dict()["counts"], "records": len(records), "still active": len(active)}
 
 
 def main(seed: int) -> None:

@@ -81,7 +81,7 @@ def check(sandbox: Sandbox, result: ArchiveResult | BaseException) -> dict[str, 
     """The account of one platform: each row has its outcome, and the SQL agrees."""
     if isinstance(result, BaseException):
         raise result
-    truth, counts = ask(sandbox), result.counts
+    truth, counts = ask(sandbox), result.to_dict()["counts"]
     assert truth == {"archived": counts["archived"], "active": 0, "twice": 0}, (truth, counts)
     assert counts == {"archived": COURSES * USERS, "skipped": ABSENT, "failed": 0, "unknown": 0}
     assert len(list(result.outcomes)) == COURSES * USERS + ABSENT

@@ -56,4 +56,4 @@ def nights(
         elif isinstance(error, LmsArchiveError):
             yield url, Counter()
         else:
-            yield url, Counter(future.result().counts)
+            yield url, Counter[str](future.result().counts)

@@ -10,7 +10,7 @@ import requests
 from typing_extensions import Unpack, assert_type
 
 from lms_archive import ArchivePlan, Client, StaticToken
-from lms_archive.archive import RunEvent
+from lms_archive.archive import OutcomeKind, RunEvent
 from lms_archive.records import CourseEnrollment, EnrollmentStatus
 from lms_archive.resources import Deletion, Listing
 from lms_archive.wire import Call, ClientOptions, RequestsTransport, Response
@@ -56,7 +56,7 @@ def told(event: RunEvent) -> None:
     """A function is a listener."""
     kind: str = event.kind
     assert kind
-    assert_type(event.outcomes, Mapping[str, int])
+    assert_type(event.outcomes, Mapping[OutcomeKind, int])
     assert_type(event.calls_left, int | None)
 
 

@@ -1,5 +1,7 @@
 """What a checker must refuse: each line carries the fault that it is. Checked, never run."""
 
+from collections.abc import Iterator
+
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client, Limits
 from lms_archive.archive import RunEvent
 
@@ -36,3 +38,28 @@ def misspelt(client: Client) -> None:
     client.enrollments.in_course("SAFE", status=["completed", "in progress"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
     client.archived.in_course("SAFE", user_status="active")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.archived.pages_in_course("SAFE", archived_form=None)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def misspelt_words(client: Client, plan: ArchivePlan, result: ArchiveResult) -> Iterator[object]:
+    """Modes, statuses, forms, kinds, codes and counts are known to the checker too."""
+    ArchiveJob.for_course("SAFE", mode="unenrol", reset_tracking=False)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    job = ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False)
+    ArchiveJob.for_course("SAFE", mode="unenroll", reset_tracking=False, only="complete")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    job.all_enrollments(form="selectall")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    job.plan(client, on_shared="ignore")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    job.plan(client, progres=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    yield result.counts["archved"]  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+    yield plan.counts["archived"]  # type: ignore[index]  # pyright: ignore[reportArgumentType]
+    for chunk in plan.chunks:
+        yield chunk.form == "selectall"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        yield chunk.target.kind == "plan"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+    for outcome in result.outcomes:
+        yield outcome.kind == "error"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        yield outcome.code == "not_enroled"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+        for course in outcome.courses:
+            yield course.status == "archved"  # type: ignore[comparison-overlap]  # pyright: ignore[reportUnnecessaryComparison]
+
+
+def counts(event: RunEvent) -> int:
+    """So are the counts of an event, and the outcomes that it is about."""
+    return event.outcomes["faild"]  # type: ignore[index]  # pyright: ignore[reportArgumentType]

@@ -22,7 +22,7 @@ from lms_archive.archive.ledger.database import Connection, open_for_reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
 from lms_archive.archive.selection import Row
 from lms_archive.archive.values.events import EVENT_TYPES, Event
-from lms_archive.archive.values.outcomes import KINDS, Outcome
+from lms_archive.archive.values.outcomes import AS_REQUESTED, CONFLICTING, KINDS, Outcome
 from lms_archive.records.archived import read_from
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "code_counts_in",
     "counts_in",
     "events_of",
+    "outcome_count_in",
+    "outcome_table_in",
     "outcomes_in",
     "outcomes_of",
     "pending_count_in",
@@ -122,42 +124,78 @@ def code_counts_in(path: Path) -> list[tuple[str, str, int]]:
 
 
 def outcomes_in(
-    path: Path, kind: str | None = None, first: int = 0, count: int | None = None
+    path: Path,
+    kind: str | None = None,
+    *,
+    incomplete: bool = False,
+    first: int = 0,
+    count: int | None = None,
 ) -> Iterator[Outcome]:
     """Yield the outcomes of a ledger, in input order, with one in memory at a time.
 
     Yield *count* outcomes, or all, from number *first* on.
     """
+    where, values = _outcomes_where(kind, incomplete=incomplete)
     with open_for_reading(path) as database:
-        if kind is None:
-            yield from outcomes_of(database, first=first, count=count)
-        else:
-            yield from outcomes_of(database, "latest.kind", kind, first=first, count=count)
+        yield from outcomes_of(database, where, *values, first=first, count=count)
+
+
+def outcome_count_in(path: Path, kind: str | None = None, *, incomplete: bool = False) -> int:
+    """Return how many outcomes `outcomes_in` yields."""
+    where, values = _outcomes_where(kind, incomplete=incomplete)
+    query = f"SELECT count(*) FROM latest WHERE {where}"  # noqa: S608  constants
+    with open_for_reading(path) as database:
+        return int(database.execute(query, values).fetchone()[0])
+
+
+def outcome_table_in(
+    path: Path, kind: str | None = None, *, incomplete: bool = False
+) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
+    """Yield the cells of each row that `outcomes_in` yields, and the values that describe it.
+
+    These are kind, code, reason, differences, line, position, user id, target id, record id and
+    the time of archiving. Records are not read.
+    """
+    where, values = _outcomes_where(kind, incomplete=incomplete)
+    with open_for_reading(path) as database:
+        headers = StoredRows.of(database).headers
+        rows = database.execute(f"{_TABLE} WHERE {where} ORDER BY latest.row", values)
+        for part, cells, *described, archived_at in rows:
+            own = dict(zip(headers[part], json.loads(cells), strict=False))
+            yield own, (*described, time_from(archived_at))
+
+
+def _outcomes_where(kind: str | None, *, incomplete: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the condition for the outcomes of a kind, and its values."""
+    if incomplete:
+        return _INCOMPLETE, ()
+    if kind == "needs attention":
+        return _ATTENTION, ()
+    return ("1", ()) if kind is None else ("latest.kind = ?", (kind,))
 
 
 def outcomes_of(
     database: Connection,
-    column: str = "1",
-    value: str | int = 1,
-    *,
+    where: str = "1",
+    *values: str | int,
     first: int = 0,
     count: int | None = None,
 ) -> Iterator[Outcome]:
-    """Yield the outcomes that have this value in a column, in input order; by default, all."""
+    """Yield the outcomes for which a condition holds, in input order; by default, all."""
     find = database.execute
     rows = StoredRows.of(database)
     courses = _has_any(database, "course_outcomes")
     differences = _has_any(database, "differences")
     query = (
         f"SELECT outcome, latest.kind, code, reason, latest.user_id, record, rows.*"  # noqa: S608
-        f" FROM latest LEFT JOIN rows USING (row) WHERE {column} = ? ORDER BY latest.row"
+        f" FROM latest LEFT JOIN rows USING (row) WHERE {where} ORDER BY latest.row"
         " LIMIT ? OFFSET ?"
     )
     platform = meta_of(database)["platform"]
-    for number, *values in find(query, (value, -1 if count is None else count, first)):
+    for number, *columns in find(query, (*values, -1 if count is None else count, first)):
         outcome = outcome_from(
-            values[:5],
-            rows.row(values[5:]),
+            columns[:5],
+            rows.row(columns[5:]),
             find(_COURSES, (number,)).fetchall() if courses else (),
             find(_DIFFERENCES, (number,)).fetchall() if differences else (),
         )
@@ -168,6 +206,34 @@ def outcomes_of(
 
 _COURSES = "SELECT course_id, status, record_id FROM course_outcomes WHERE outcome = ?"
 _DIFFERENCES = "SELECT text FROM differences WHERE outcome = ?"
+_COURSES_NOT_AS_REQUESTED = (
+    "FROM course_outcomes WHERE outcome = latest.outcome"
+    f" AND status NOT IN ({', '.join(map(repr, sorted(AS_REQUESTED)))})"
+)
+_INCOMPLETE = (
+    "latest.kind = 'archived' AND ("  # noqa: S608  constants
+    "latest.code NOT IN ('archived', 'archived_meanwhile')"
+    " OR EXISTS (SELECT 1 FROM differences WHERE outcome = latest.outcome)"
+    f" OR EXISTS (SELECT 1 {_COURSES_NOT_AS_REQUESTED}))"
+)
+"""The condition that is `Outcome.is_incomplete`."""
+_ATTENTION = (
+    f"(latest.kind IN ('failed', 'unknown') OR ({_INCOMPLETE})"
+    f" OR (latest.kind = 'archived' AND instr(latest.reason, '{CONFLICTING}')))"
+)
+"""The condition that is `Outcome.needs_attention`."""
+_ALL_DIFFERENCES = (
+    "SELECT group_concat(text, '; ') FROM ("  # noqa: S608  constants
+    "SELECT text FROM differences WHERE outcome = latest.outcome UNION ALL "
+    "SELECT 'course ' || course_id || ': ' || replace(status, '_', ' ')"
+    f" {_COURSES_NOT_AS_REQUESTED})"
+)
+_TABLE = (
+    f"SELECT part, cells, latest.kind, latest.code, reason, ({_ALL_DIFFERENCES}), line, position,"  # noqa: S608
+    " latest.user_id, CASE WHEN record_id IS NOT NULL THEN targets.target_id END, record_id,"
+    " archived_at FROM latest LEFT JOIN rows USING (row) LEFT JOIN planned USING (row)"
+    " LEFT JOIN chunks USING (chunk) LEFT JOIN targets ON targets.target = chunks.target"
+)
 
 
 def _has_any(database: Connection, table: str) -> bool:

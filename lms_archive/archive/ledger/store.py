@@ -155,7 +155,7 @@ class Ledger:
     def outcome(self, row: int) -> Outcome:
         """Return the outcome of a row that has one."""
         with damage_reported(self.path):
-            return next(outcomes_of(self._database, "latest.row", row))
+            return next(outcomes_of(self._database, "latest.row = ?", row))
 
     @overload
     def events(self) -> Iterator[Event]: ...

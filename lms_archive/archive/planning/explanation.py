@@ -37,7 +37,7 @@ def explain(draft: Draft, selection: Selection) -> None:
     names = {key for key in keys.values() if isinstance(key, str)}
     ids = resolve_usernames(draft.client, names) if names else {}
     users = _Users(draft.client, {})
-    for target, numbers in numbers_in.items():
+    for target, numbers in draft.counted(numbers_in.items(), "explained", len(numbers_in)):
         user_ids = {number: _user_id(keys[number], ids) for number in numbers}
         wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)

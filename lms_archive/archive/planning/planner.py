@@ -23,7 +23,7 @@ from lms_archive.archive.planning.preflight import (
     check_role,
     warn_about_contract,
 )
-from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
+from lms_archive.archive.planning.reading import Draft, OnStep, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
     UnresolvedTarget,
     resolve_targets,
@@ -71,6 +71,7 @@ def make_plan(
     on_shared: OnShared,
     skip_archived_within: timedelta,
     explained: bool = False,
+    on_step: OnStep | None = None,
 ) -> tuple[PlanData, Selection]:
     """Read each target once; return what is sent, what is not and why, and the rows requested.
 
@@ -86,7 +87,8 @@ def make_plan(
             wanted.update(part.named_targets)
             kinds.add(part.kind)
     warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
-    draft = Draft(client, terms, resolve_targets(client, wanted), warnings=warnings)
+    targets = resolve_targets(client, wanted)
+    draft = Draft(client, terms, targets, warnings=warnings, on_step=on_step)
     for rows in selection.rows:
         draft.warnings += (*rows.notes, *contradicted_terms(rows, terms))
     requested, selection = selection, expand(draft, selection)
@@ -95,10 +97,12 @@ def make_plan(
     candidates = {
         _with_courses(draft, target, sharing): members for target, members in candidates.items()
     }
-    candidates = {
-        target: _without_archived_recently(draft, target, members, skip_archived_within)
-        for target, members in candidates.items()
-    }
+    if terms.mode is ArchiveMode.RE_ENROLL and skip_archived_within:
+        pairs = draft.counted(candidates.items(), "checked", len(candidates))
+        candidates = {
+            target: _without_archived_recently(draft, target, members, skip_archived_within)
+            for target, members in pairs
+        }
     rules = Rules(terms, sharing, on_shared, selection.where)
     kept = rules.apply(candidates)
     draft.skips += rules.skips
@@ -224,7 +228,7 @@ def _without_archived_recently(
     For a learning plan, an archived enrollment in one of its courses counts too: the course would
     be archived again with the plan.
     """
-    if draft.terms.mode is not ArchiveMode.RE_ENROLL or not skip_archived_within or not rows:
+    if not rows:
         return rows
     now = draft.client.session.platform_time()
     ids = [member.user_id for member in rows]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from attrs import define, evolve, field, frozen
 
@@ -25,7 +25,11 @@ from lms_archive.errors import NotFoundError
 from lms_archive.records.active import User
 from lms_archive.wire.pages import tolerant_pages
 
-__all__ = ["Draft", "Snapshot", "read_targets"]
+__all__ = ["Draft", "OnStep", "Snapshot", "read_targets"]
+
+T = TypeVar("T")
+OnStep = Callable[[str, int, int], Any]
+"""Receives what is done with the targets, with how many of them, and how many there are."""
 
 _MARGIN = 10
 """By how many calls another way has to be shorter before calls are spent to know that."""
@@ -64,6 +68,7 @@ class Draft:
     inactive: dict[datetime | timedelta, dict[int, str | None]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)
     warnings: list[str] = field(factory=list)
+    on_step: OnStep | None = None
 
     def keep(
         self, target: PlannedTarget, read: CompleteList[Active], users: frozenset[int] | None
@@ -86,6 +91,13 @@ class Draft:
             self.snapshots[target.key] = snapshot
         return snapshot
 
+    def counted(self, targets: Iterable[T], step: str, total: int) -> Iterator[T]:
+        """Yield what is made of each target, and report after each how many are done."""
+        for number, target in enumerate(targets, 1):
+            yield target
+            if self.on_step is not None:
+                self.on_step(step, number, total)
+
 
 def read_targets(
     draft: Draft, wanted: Wanted
@@ -99,6 +111,12 @@ def read_targets(
         UnconfirmedContractError: the platform has no such lists.
         ApiError: a call failed.
     """
+    return draft.counted(_read_targets(draft, wanted), "read", len(wanted))
+
+
+def _read_targets(
+    draft: Draft, wanted: Wanted
+) -> Iterator[tuple[PlannedTarget, Snapshot | NotFoundError]]:
     wanted = _with_ids(draft, wanted)
     ids = {target: _only_ids(users) for target, users in wanted.items()}
     alone = dict(wanted)

@@ -12,7 +12,13 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.events import Decided
-from lms_archive.archive.values.outcomes import AS_REQUESTED, CourseOutcome, Outcome, Skip
+from lms_archive.archive.values.outcomes import (
+    AS_REQUESTED,
+    CourseOutcome,
+    CourseStatus,
+    Outcome,
+    Skip,
+)
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
@@ -69,6 +75,7 @@ def _read_course(
             raise
         yield from ((member, CourseOutcome(course_id, "missing"), False) for member in members)
         return
+    status: CourseStatus
     for member in members:
         own = records.get(member.user_id, ())
         record = max(

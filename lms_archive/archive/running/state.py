@@ -75,7 +75,9 @@ class RunState:
         self.unreported: list[str] = []
         self.chunks_sent: set[str] = set()
         self.undecided: set[int] = set()
-        self.total = self.decided = self.unsent = 0
+        self.total: int = 0
+        self.decided: int = 0
+        self.unsent: int = 0
         self._canary = 0
         self._chunks: dict[str, tuple[int, TargetQueue]] = {}
         for position, chunk in enumerate(chunks):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
+from lms_archive.archive.selection import TargetKind
 from lms_archive.archive.target.complete import CompleteList, joined, read_complete
 from lms_archive.archive.target.lists import Active, name_in
 from lms_archive.archive.values.chunks import PlannedTarget
@@ -54,7 +55,7 @@ class SharedList:
     """
 
     client: Client
-    kind: str
+    kind: TargetKind
 
     @property
     def is_there(self) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from attrs import field, frozen
 
-from lms_archive.archive.selection import Form
+from lms_archive.archive.selection import Form, TargetKind
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
@@ -27,7 +27,7 @@ class PlannedTarget:
     target had when it was read.
     """
 
-    kind: str
+    kind: TargetKind
     target_id: int
     code: str | None = None
     title: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, cast, get_args
 
 from attrs import asdict, field, frozen
 
@@ -13,58 +13,84 @@ from lms_archive.records.archived import ArchivedRecord
 __all__ = [
     "AS_REQUESTED",
     "CODES",
+    "CONFLICTING",
     "KINDS",
     "NOT_CHECKED",
     "CourseOutcome",
+    "CourseStatus",
     "Outcome",
+    "OutcomeCode",
+    "OutcomeKind",
     "PendingRow",
     "Skip",
 ]
 
-KINDS: Final = ("archived", "skipped", "failed", "unknown")
+OutcomeKind = Literal["archived", "skipped", "failed", "unknown"]
+KINDS: Final[tuple[OutcomeKind, ...]] = get_args(OutcomeKind)
 
-CODES: Final[Mapping[str, str]] = {
-    "archived": "archived",
-    "archived_meanwhile": "archived",
-    "still_enrolled": "archived",
-    "not_re_enrolled": "archived",
-    "tracking_not_reset": "archived",
-    "tracking_lost": "archived",
-    "validity_ended": "archived",
-    "bad_row": "skipped",
-    "bad_enrollment": "skipped",
-    "duplicate": "skipped",
-    "unknown_course": "skipped",
-    "ambiguous_course": "skipped",
-    "unknown_learning_plan": "skipped",
-    "ambiguous_learning_plan": "skipped",
-    "disagree": "skipped",
-    "not_enrolled": "skipped",
-    "unknown_user": "skipped",
-    "other_status": "skipped",
-    "archived_earlier": "skipped",
-    "status": "skipped",
-    "no_status": "skipped",
-    "staff": "skipped",
-    "undated": "skipped",
-    "archived_recently": "skipped",
-    "shared": "skipped",
-    "in_learning_plan": "skipped",
-    "archived_with_learning_plan": "skipped",
-    "not_archived_with_learning_plan": "skipped",
-    "changed": "skipped",
-    "target_missing": "skipped",
-    "refused": "failed",
-    "not_archived": "failed",
-    "not_seen": "unknown",
-    "no_answer": "unknown",
-    "job_not_ended": "unknown",
-    "unreadable": "unknown",
+CourseStatus = Literal[
+    "archived", "not_enrolled", "not_archived", "still_enrolled", "not_re_enrolled", "missing"
+]
+
+_Archived = Literal[
+    "archived",
+    "archived_meanwhile",
+    "still_enrolled",
+    "not_re_enrolled",
+    "tracking_not_reset",
+    "tracking_lost",
+    "validity_ended",
+]
+_Skipped = Literal[
+    "bad_row",
+    "bad_enrollment",
+    "duplicate",
+    "unknown_course",
+    "ambiguous_course",
+    "unknown_learning_plan",
+    "ambiguous_learning_plan",
+    "disagree",
+    "not_enrolled",
+    "unknown_user",
+    "other_status",
+    "archived_earlier",
+    "status",
+    "no_status",
+    "staff",
+    "undated",
+    "archived_recently",
+    "shared",
+    "in_learning_plan",
+    "archived_with_learning_plan",
+    "not_archived_with_learning_plan",
+    "changed",
+    "target_missing",
+]
+_Failed = Literal[
+    "refused",
+    "not_archived",
+]
+_Unknown = Literal[
+    "not_seen",
+    "no_answer",
+    "job_not_ended",
+    "unreadable",
+]
+OutcomeCode = Literal[_Archived, _Skipped, _Failed, _Unknown]
+
+CODES: Final[Mapping[str, OutcomeKind]] = {
+    **dict.fromkeys(get_args(_Archived), "archived"),
+    **dict.fromkeys(get_args(_Skipped), "skipped"),
+    **dict.fromkeys(get_args(_Failed), "failed"),
+    **dict.fromkeys(get_args(_Unknown), "unknown"),
 }
 """The kind of each code. `docs/reference/outcomes.md` explains causes and remedies."""
 
 NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
 """The part of a reason that `plan(..., explain=True)` replaces."""
+
+CONFLICTING: Final = "; tracking not checkable: "
+"""The part of a reason that quotes evidence that conflicts."""
 
 AS_REQUESTED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
@@ -84,7 +110,7 @@ class CourseOutcome:
     """
 
     course_id: int
-    status: str
+    status: CourseStatus
     record_id: int | None = None
 
 
@@ -111,8 +137,8 @@ class Outcome:
             index has several levels, NaN for a missing label.
     """
 
-    kind: str
-    code: str
+    kind: OutcomeKind
+    code: OutcomeCode
     reason: str
     line: int | None = None
     row: Mapping[str, Any] = field(factory=dict)
@@ -133,6 +159,16 @@ class Outcome:
         courses = any(course.status not in AS_REQUESTED for course in self.courses)
         as_asked = self.code in ("archived", "archived_meanwhile")
         return bool(courses or self.differences) or not as_asked
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person must look at the row.
+
+        It failed, is unknown, is archived but not exactly as requested, or the evidence conflicts.
+        """
+        if self.kind == "archived":
+            return self.is_incomplete or CONFLICTING in self.reason
+        return self.kind in ("failed", "unknown")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as nested dicts of JSON values; times are in ISO 8601, UTC."""
@@ -156,7 +192,7 @@ class Outcome:
         user = row.user[1] if isinstance(row.user, tuple) else row.user
         return cls(
             kind=CODES[code],
-            code=code,
+            code=cast("OutcomeCode", code),
             reason=reason,
             line=row.line,
             position=row.position,
@@ -209,3 +245,8 @@ class Skip:
     def is_unexplained(self) -> bool:
         """Whether `plan(..., explain=True)` can say why there is no enrollment."""
         return self.code == "not_enrolled" and NOT_CHECKED in self.reason
+
+    @property
+    def names_similar(self) -> bool:
+        """Whether the reason names a user, course or plan with a similar name."""
+        return " differs " in self.reason
