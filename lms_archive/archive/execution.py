@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lms_archive.archive.events import reporting
-from lms_archive.archive.ledger import JobStatus, Ledger, counts_in, read_status
+from lms_archive.archive.ledger import JobProgress, Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import (
     RUN_DEFAULTS,
@@ -30,8 +30,7 @@ from lms_archive.archive.signatures import shows_options
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
-from lms_archive.tables.html import counted
+from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError, plural
 from lms_archive.wire.tracebacks import short_traceback
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ def _noting_progress(book: Ledger, ledger: str | os.PathLike[str]) -> Iterator[N
             error.ledger = book.path
         with suppress(LedgerError):  # what went wrong first is what is reported
             if isinstance(error, RunStoppedError):
-                error.counts = counts_in(book.path)
+                error.counts = read_progress(book.path).counts
             note = f"{_progress(book)}; nothing is lost; resume({os.fspath(ledger)!r}, client)"
             log.warning("stopped: %s", note)
             add_note = getattr(error, "add_note", None)  # every exception's from Python 3.11 on
@@ -206,12 +205,12 @@ def _ledger_of(digest: str, place: Path, ledger: str | os.PathLike[str]) -> Ledg
     if book.meta("digest") == digest:
         return book
     book.close()
-    error = LedgerError(f"{ledger}: {_advice_on(read_status(place), str(ledger))}")
+    error = LedgerError(f"{ledger}: {_advice_on(read_progress(place), str(ledger))}")
     error.ledger = place
     raise error
 
 
-def _advice_on(status: JobStatus, ledger: str) -> str:
+def _advice_on(status: JobProgress, ledger: str) -> str:
     """Return what to do about a ledger that holds another plan than the one that is applied."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in status.counts.items())
     if status.is_finished:
@@ -222,7 +221,7 @@ def _advice_on(status: JobStatus, ledger: str) -> str:
         )
     settled, rows = status.settled, status.rows
     return (
-        f"holds an unfinished job of another plan: {settled:,} of {counted(rows, rows, 'row')} "
+        f"holds an unfinished job of another plan: {settled:,} of {plural(rows, 'row')} "
         f"settled ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
         "name another ledger"
     )

@@ -22,6 +22,7 @@ from lms_archive.errors import (
     PlatformUnavailableError,
     RateLimitError,
     RunStoppedError,
+    plural,
 )
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
@@ -282,7 +283,7 @@ def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
     """Return the error for a first chunk of which nothing was archived as requested, or None."""
     if not outcomes or any(outcome.code in _AS_REQUESTED for outcome in outcomes):
         return None
-    rows = f"{len(outcomes):,} row{'s' * (len(outcomes) != 1)}"
+    rows = plural(len(outcomes), "row")
     text = f"no row of the first chunk ({rows}) was archived as requested:"
     return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
 

@@ -19,6 +19,7 @@ __all__ = [
     "Outcome",
     "PendingRow",
     "Skip",
+    "user_of",
 ]
 
 KINDS: Final = ("archived", "skipped", "failed", "unknown")
@@ -153,7 +154,6 @@ class Outcome:
         Lone surrogates, which the platform may send but no file can hold, are escaped.
         """
         reason = reason.encode("utf-8", "backslashreplace").decode()
-        user = row.user[1] if isinstance(row.user, tuple) else row.user
         return cls(
             kind=CODES[code],
             code=code,
@@ -163,9 +163,14 @@ class Outcome:
             label=row.label,
             row=row.cells,
             target=row.target,
-            user=user,
+            user=user_of(row),
             **details,
         )
+
+
+def user_of(row: Row) -> int | str | None:
+    """Return the user that a row names: the username, where it names both."""
+    return row.user[1] if isinstance(row.user, tuple) else row.user
 
 
 @frozen
