@@ -48,6 +48,11 @@ def printable(text: str) -> str:
     )
 
 
+def plural(count: int, word: str) -> str:
+    """Return a number of things: `1 row`, or `4,048 rows`."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
 def _rebuild(
     cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
 ) -> LmsArchiveError:
@@ -278,7 +283,7 @@ class TooManyAffectedError(LmsArchiveError):
     def __init__(self, affected: int, max_affected: int, message: str = "") -> None:
         super().__init__(
             message
-            or f"the plan may archive {affected:,} enrollment{'s' * (affected != 1)}, and "
+            or f"the plan may archive {plural(affected, 'enrollment')}, and "
             f"max_affected is {max_affected:,}; nothing was sent by this call. Look at "
             "print(plan), then raise max_affected or select fewer rows."
         )

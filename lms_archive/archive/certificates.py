@@ -9,12 +9,11 @@ from pathlib import Path
 from attrs import field, frozen
 
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, InvalidInputError
+from lms_archive.errors import ApiError, InvalidInputError, plural
 from lms_archive.files import private_folder
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.resources.archived import certificate_of
-from lms_archive.tables.html import counted
 
 __all__ = ["SavedCertificates", "save_certificates"]
 
@@ -36,7 +35,7 @@ class SavedCertificates:
     failed: Mapping[int, str] = field(factory=dict)
 
     def __str__(self) -> str:
-        saved = counted(len(self.saved), len(self.saved), "certificate")
+        saved = plural(len(self.saved), "certificate")
         counts = f"{saved} saved, {len(self.failed):,} failed"
         return f"{counts}; completed without certificate: {self.without:,}"
 

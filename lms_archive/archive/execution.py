@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lms_archive.archive.events import reporting
-from lms_archive.archive.ledger import JobStatus, Ledger, counts_in, read_status
+from lms_archive.archive.ledger import JobProgress, Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import (
     RUN_DEFAULTS,
@@ -29,9 +29,8 @@ from lms_archive.archive.selection import Selection
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
+from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError, plural
 from lms_archive.resources.signatures import shows_options
-from lms_archive.tables.html import counted
 from lms_archive.wire.tracebacks import short_traceback
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ def _noting_progress(ledger: Ledger, name: str | os.PathLike[str]) -> Iterator[N
             error.ledger = ledger.path
         with suppress(LedgerError):  # what went wrong first is what is reported
             if isinstance(error, RunStoppedError):
-                error.counts = counts_in(ledger.path)
+                error.counts = read_progress(ledger.path).counts
             note = f"{_progress(ledger)}; nothing is lost; resume({os.fspath(name)!r}, client)"
             log.warning("stopped: %s", note)
             add_note = getattr(error, "add_note", None)  # every exception's from Python 3.11 on
@@ -220,12 +219,12 @@ def _ledger_of(digest: str, path: Path, name: str | os.PathLike[str]) -> Ledger:
     if ledger.meta("digest") == digest:
         return ledger
     ledger.close()
-    error = LedgerError(f"{name}: {_advice_on(read_status(path), str(name))}")
+    error = LedgerError(f"{name}: {_advice_on(read_progress(path), str(name))}")
     error.ledger = path
     raise error
 
 
-def _advice_on(status: JobStatus, ledger: str) -> str:
+def _advice_on(status: JobProgress, ledger: str) -> str:
     """Return what to do about a ledger that holds another plan than the one that is applied."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in status.counts.items())
     if status.is_finished:
@@ -236,7 +235,7 @@ def _advice_on(status: JobStatus, ledger: str) -> str:
         )
     done, rows = status.decided, status.rows
     return (
-        f"holds an unfinished job of another plan: {done:,} of {counted(rows, rows, 'row')} "
+        f"holds an unfinished job of another plan: {done:,} of {plural(rows, 'row')} "
         f"done ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
         "name another ledger"
     )

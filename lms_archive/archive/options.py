@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
-from attrs import Attribute, field, frozen
+from attrs import field, fields, frozen
 from attrs.validators import optional
 
 from lms_archive.archive.events import OnEvent
@@ -26,28 +25,29 @@ __all__ = [
 ]
 
 
-def _is_number(_: object, name: Attribute[int], value: object) -> None:
-    if type(value) is not int or value < 0:
-        raise InvalidInputError(f"{name.name} is a whole number of enrollments, not {value!r}")
+Check = Callable[[object, Any, Any], None]
 
 
-def _is_decision(_: object, name: Attribute[bool], value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidInputError(f"{name.name} is True or False, not {value!r:.60}")
+def _must(holds: Callable[[Any], bool], expected: str) -> Check:
+    """Return a validator that refuses values for which *holds* is false."""
+
+    def check(_: object, option: Any, value: Any) -> None:
+        if not holds(value):
+            raise InvalidInputError(f"{option.name} is {expected}, not {value!r:.60}")
+
+    return check
 
 
-def _is_listener(_: object, name: Attribute[OnEvent | None], value: object) -> None:
-    if value is not None and not callable(value):
-        raise InvalidInputError(
-            f"{name.name} is a function that takes a RunEvent, not {value!r:.60}"
-        )
-
-
-def _is_stop(_: object, name: Attribute[StopSignal | None], value: object) -> None:
-    if value is not None and not callable(getattr(value, "is_set", None)):
-        raise InvalidInputError(
-            f"{name.name} is an object with is_set(), such as threading.Event(), not {value!r:.60}"
-        )
+_IS_NUMBER: Final = _must(
+    lambda value: type(value) is int and value >= 0, "a whole number of enrollments"
+)
+_IS_DECISION: Final = _must(lambda value: isinstance(value, bool), "True or False")
+_IS_LISTENER: Final = _must(callable, "a function that takes a RunEvent")
+_IS_STOP: Final = _must(
+    lambda value: callable(getattr(value, "is_set", None)),
+    "an object with is_set(), such as threading.Event()",
+)
+_IS_TEXT: Final = _must(lambda value: isinstance(value, str), "a text")
 
 
 class RunOptions(TypedDict, total=False):
@@ -63,45 +63,33 @@ class RunOptions(TypedDict, total=False):
     note: str | None
 
 
-RUN_DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
-    {
-        "max_affected": None,
-        "canary": None,
-        "progress": False,
-        "on_event": None,
-        "stop": None,
-        "trust_contract": False,
-        "allow_changes": False,
-        "note": None,
-    }
-)
-"""The defaults of these options."""
-
-
 @frozen(kw_only=True)
 class Options:
     """How a job is run: the options of `apply` and `resume`, checked."""
 
-    max_affected: int | None = field(default=None, validator=optional(_is_number))
-    canary: int = field(default=1, validator=_is_number)
-    progress: bool = field(default=False, validator=_is_decision)
-    on_event: OnEvent | None = field(default=None, validator=_is_listener)
-    stop: StopSignal | None = field(default=None, validator=_is_stop)
-    trust_contract: bool = field(default=False, validator=_is_decision)
-    allow_changes: bool = field(default=False, validator=_is_decision)
-    note: str | None = None
+    max_affected: int | None = field(default=None, validator=optional(_IS_NUMBER))
+    canary: int = field(default=1, validator=_IS_NUMBER)
+    progress: bool = field(default=False, validator=_IS_DECISION)
+    on_event: OnEvent | None = field(default=None, validator=optional(_IS_LISTENER))
+    stop: StopSignal | None = field(default=None, validator=optional(_IS_STOP))
+    trust_contract: bool = field(default=False, validator=_IS_DECISION)
+    allow_changes: bool = field(default=False, validator=_IS_DECISION)
+    note: str | None = field(default=None, validator=optional(_IS_TEXT))
 
     @classmethod
     def of(cls, options: RunOptions, *, canary: int) -> Options:
         """Check options; *canary* is how many enrollments are sent alone first by default."""
-        values: dict[str, Any] = {**RUN_DEFAULTS, **options}
-        if values["canary"] is None:
+        values: dict[str, Any] = {**options}
+        if values.get("canary") is None:
             values["canary"] = canary
         return cls(**values)
 
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.note, (str, type(None))):
-            raise InvalidInputError(f"note is a text, not {self.note!r}")
+
+RUN_DEFAULTS: Final[Mapping[str, Any]] = {
+    **{option.name: option.default for option in fields(Options)},
+    "canary": None,
+}
+"""The defaults of these options; `apply` and `resume` decide that of the canary."""
 
 
 def check_platform(platform: str, client: Client) -> None:

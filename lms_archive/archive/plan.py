@@ -18,10 +18,10 @@ from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.archive.views import SkippedRows, plan_table
 from lms_archive.client import Client
+from lms_archive.errors import plural
 from lms_archive.resources.signatures import shows_options
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
-from lms_archive.tables.html import counted
 from lms_archive.wire.tracebacks import short_traceback
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class ArchivePlan(PlanData, Table):
 
     def __repr__(self) -> str:
         counts = self.counts
-        chunks = counted(counts["chunks"], counts["chunks"], "chunk")
+        chunks = plural(counts["chunks"], "chunk")
         sent, skipped = counts["to_archive"], counts["skipped"]
         return f"<ArchivePlan {sent:,} to archive, {skipped:,} skipped, {chunks}>"
 

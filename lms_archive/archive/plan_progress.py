@@ -12,6 +12,7 @@ from attrs import define, field
 from lms_archive.archive.events import bar_class, write_progress
 from lms_archive.archive.planning.reading import OnStep
 from lms_archive.client import Client
+from lms_archive.errors import plural
 from lms_archive.tables.html import counted
 from lms_archive.wire.waits import LONG_WAIT, Wait
 
@@ -83,7 +84,7 @@ class _PlanProgress:
         """Write how far planning is, and how it ended or what is waited for."""
         number, left = sum(self.calls.values()), self.client.session.calls_left
         self.calls_written = number
-        parts = [*self.done.values(), f"{counted(number, number, 'call')} made"]
+        parts = [*self.done.values(), f"{plural(number, 'call')} made"]
         if left is not None:
             parts.append(f"{left:,} calls left in this hour")
         write_progress(f"planning: {', '.join([*parts, *filter(None, [end])])}")

@@ -16,7 +16,7 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
-from lms_archive.errors import printable
+from lms_archive.errors import plural, printable
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.tables.html import COLORS, MAX_ROWS, bar, block, counted, line, shown, table
 
@@ -153,21 +153,21 @@ def job_summary(terms: Terms, selection: Selection) -> list[Part]:
 def part_name(part: Rows | Everything | Everywhere) -> str:
     """Say what a part of a job is, for its repr."""
     if isinstance(part, Everywhere):
-        number = f"{len(part.users):,} user{'s' * (len(part.users) != 1)}"
-        whose = number if part.inactive_since is None else "inactive users"
+        users = plural(len(part.users), "user")
+        whose = users if part.inactive_since is None else "inactive users"
         return f"all enrollments of {whose} in {part.where}"
     if isinstance(part, Everything):
         return f"all enrollments of {part.target}"
     source = f" of {part.source}" if part.source else ""
-    return printable(f"{len(part):,} row{'s' * (len(part) != 1)}{source}")
+    return printable(f"{plural(len(part), 'row')}{source}")
 
 
 def plan_summary(plan: PlanData) -> list[Part]:
     """Summarize a plan, for the decision whether to apply it."""
-    enrollments = _number(sum(map(len, plan.chunks)), "enrollment")
+    enrollments = plural(sum(map(len, plan.chunks)), "enrollment")
     targets = _targets(plan.chunks)
     kinds = Counter(target.kind.replace("_", " ") for target in targets)
-    places = " and ".join(_number(count, kind) for kind, count in sorted(kinds.items()))
+    places = " and ".join(plural(count, kind) for kind, count in sorted(kinds.items()))
     where = f"in {places} of {plan.platform}" if places else f"of {plan.platform}"
     parts: list[Part] = [
         Line(f"Plan: archive and {plan.terms.mode} {enrollments} {where}", strong=True),
@@ -194,7 +194,7 @@ def plan_summary(plan: PlanData) -> list[Part]:
 
 def _unexplained(count: int) -> str:
     """Say how many rows `explain=True` can explain, and what it costs."""
-    rows = f"{_number(count, 'row')} can be explained"
+    rows = f"{plural(count, 'row')} can be explained"
     calls = "one to three calls" if count == 1 else "about three calls a row at most"
     return f"{rows}: plan(client, explain=True) takes {calls}."
 
@@ -214,7 +214,7 @@ def _limits_of_records(chunks: Sequence[Chunk]) -> Iterator[Line]:
     plans = [chunk for chunk in chunks if chunk.target.kind == "learning_plan"]
     if plans:
         courses = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
-        number = _number(courses, "enrollment")
+        number = plural(courses, "enrollment")
         yield Line(f"Up to {number} in courses of the learning plans will be archived as well.")
         yield Line("The record of a learning plan does not contain scores, time spent or progress.")
     if len(plans) < len(chunks):
@@ -257,7 +257,7 @@ def _skip_grid(skips: Sequence[Skip]) -> Grid:
     counts = Counter(skip.code for skip in skips)
     first = _first_reasons(skips)
     rows = [(number, code, first[code]) for code, number in counts.most_common()]
-    title = f"{_number(len(skips), 'row')} skipped"
+    title = f"{plural(len(skips), 'row')} skipped"
     return Grid(title, ("rows", "code", "for example"), rows, frozenset({"rows"}))
 
 
@@ -333,28 +333,24 @@ def _whole(part: Everything | Everywhere) -> Line:
     since = part.inactive_since
     whose = ""
     if isinstance(part, Everywhere) and since is None:
-        whose = f" of {_number(len(part.users), 'user')}"
+        whose = f" of {plural(len(part.users), 'user')}"
     elif isinstance(since, datetime):
         whose = f" of users inactive since {shown(since)}"
     elif since is not None:
         whose = f" of users inactive for {_period(since)}"
     where = part.where if isinstance(part, Everywhere) else part.target
-    excluded = f", with {_number(len(part.exclude), 'user')} excluded" if part.exclude else ""
+    excluded = f", with {plural(len(part.exclude), 'user')} excluded" if part.exclude else ""
     return Line(f"Every enrollment{whose} in {where}{excluded}; planning reads them.")
 
 
-def _number(count: int, word: str) -> str:
-    return counted(count, count, word)
-
-
 def _period(time: timedelta) -> str:
-    return str(time) if time % timedelta(days=1) else _number(time.days, "day")
+    return str(time) if time % timedelta(days=1) else plural(time.days, "day")
 
 
 def _time(duration: timedelta) -> str:
     seconds = duration.total_seconds()
     if seconds < 90:  # noqa: PLR2004
-        return _number(round(seconds), "second")
+        return plural(round(seconds), "second")
     if seconds < 5400:  # noqa: PLR2004
-        return _number(round(seconds / 60), "minute")
+        return plural(round(seconds / 60), "minute")
     return f"{seconds / 3600:.1f} hours"

@@ -13,11 +13,9 @@ from attrs import Attribute, field, frozen
 
 from lms_archive.archive.certificates import SavedCertificates, save_certificates
 from lms_archive.archive.ledger import (
-    code_counts_in,
-    counts_in,
-    pending_count_in,
+    JobProgress,
     read_events,
-    read_status,
+    read_progress,
 )
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
@@ -41,11 +39,10 @@ from lms_archive.archive.views import (
     texts_in,
 )
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, LmsArchiveError, RunStoppedError
+from lms_archive.errors import InvalidInputError, LmsArchiveError, RunStoppedError, plural
 from lms_archive.files import path_from
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
-from lms_archive.tables.html import counted
 
 __all__ = ["ArchiveResult"]
 
@@ -115,7 +112,7 @@ class ArchiveResult(Table):
     @property
     def counts(self) -> dict[OutcomeKind, int]:
         """Rows by kind: archived, skipped, failed, unknown."""
-        return cast("dict[OutcomeKind, int]", counts_in(self.ledger))
+        return cast("dict[OutcomeKind, int]", self._status.counts)
 
     @property
     def pending(self) -> Pending:
@@ -125,7 +122,7 @@ class ArchiveResult(Table):
     @property
     def is_finished(self) -> bool:
         """Whether every row has its final outcome; if not, `resume` continues the job."""
-        return read_status(self.ledger).is_finished
+        return self._status.is_finished
 
     @property
     def records(self) -> Records:
@@ -156,12 +153,13 @@ class ArchiveResult(Table):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary of the result as JSON values; its rows are in `outcomes`."""
+        status = self._status
         return {
             "ledger": str(self.ledger),
-            "counts": self.counts,
-            "codes": {code: count for _, code, count in code_counts_in(self.ledger)},
-            "pending": len(self.pending),
-            "is_finished": self.is_finished,
+            "counts": status.counts,
+            "codes": {code: count for _, code, count in status.codes},
+            "pending": status.pending,
+            "is_finished": status.is_finished,
             "calls": self.calls,
             "warnings": list(self.warnings),
             "note": self.note,
@@ -169,20 +167,25 @@ class ArchiveResult(Table):
 
     def __repr__(self) -> str:
         try:
-            counts, pending = counts_in(self.ledger), len(self.pending)
+            status = self._status
         except LmsArchiveError:
             return f"<ArchiveResult of {str(self.ledger)!r}, which cannot be read>"
-        counts = {k: n for k, n in counts.items() if n or k != "unknown"}
-        if pending:
-            counts["pending"] = pending
+        counts = {k: n for k, n in status.counts.items() if n or k != "unknown"}
+        if status.pending:
+            counts["pending"] = status.pending
         return f"<ArchiveResult {', '.join(f'{n:,} {kind}' for kind, n in counts.items())}>"
+
+    @property
+    def _status(self) -> JobProgress:
+        return read_progress(self.ledger)
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         return self.outcomes._table()  # noqa: SLF001  its outcomes are its table
 
     def _repr_html_(self) -> str:
-        counts = {**counts_in(self.ledger), "pending": len(self.pending)}
-        parts = [*self._lines(), Strip(counts), code_grid(code_counts_in(self.ledger))]
+        status = self._status
+        counts = {**status.counts, "pending": status.pending}
+        parts = [*self._lines(), Strip(counts), code_grid(status.codes)]
         archived = (outcome for outcome in self.needs_attention if outcome.kind == "archived")
         attention = attention_grid(chain(self.failed, self.unknown, archived))
         if attention is not None:
@@ -216,13 +219,13 @@ class ArchiveResult(Table):
             RunStoppedError: rows failed, are unknown, or have no outcome yet; the message lists
                 the first rows that failed or are unknown.
         """
-        counts, unfinished = counts_in(self.ledger), list(self._unfinished())
+        counts, unfinished = self._status.counts, list(self._unfinished())
         if not (counts["failed"] or counts["unknown"] or unfinished):
             return
         wrong = list(islice(self._wrong(), _NAMED))
         if wrong:
             is_unknown = "is unknown" if counts["unknown"] == 1 else "are unknown"
-            failed = f"{_rows(counts['failed'])} failed"
+            failed = f"{plural(counts['failed'], 'row')} failed"
             unfinished.append(f"{failed} and {counts['unknown']:,} {is_unknown}:")
         error = RunStoppedError("\n".join(unfinished), counts=counts, seen=wrong)
         error.ledger = self.ledger
@@ -240,14 +243,14 @@ class ArchiveResult(Table):
 
     def _lines(self) -> list[Part]:
         notes = [*self._unfinished(), *self._trusted()]
-        return result_lines(counts_in(self.ledger), self.ledger, notes)
+        return result_lines(self._status.counts, self.ledger, notes)
 
     def _unfinished(self) -> Iterator[str]:
         """Yield how many rows are pending, and how to continue."""
-        pending = pending_count_in(self.ledger)
+        pending = self._status.pending
         if pending:
             yield (
-                f"unfinished: {counted(pending, pending, 'row')} pending; "
+                f"unfinished: {plural(pending, 'row')} pending; "
                 f"resume({str(self.ledger)!r}, client) continues"
             )
 
@@ -255,7 +258,3 @@ class ArchiveResult(Table):
         """Return the calls that were sent although the platform's swagger does not confirm them."""
         events = read_events(self.ledger, ContractChecked)
         return dict.fromkeys(text for event in events for text in event.trusted)
-
-
-def _rows(count: int) -> str:
-    return counted(count, count, "row")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice, zip_longest
+from itertools import chain, islice
 from operator import index
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -20,9 +20,9 @@ from lms_archive.archive.ledger import (
     outcome_count_in,
     outcome_table_in,
     outcomes_in,
-    pending_count_in,
     pending_in,
     read_events,
+    read_progress,
     target_kinds_in,
 )
 from lms_archive.archive.rendering import (
@@ -33,7 +33,7 @@ from lms_archive.archive.rendering import (
 )
 from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import Outcome, OutcomeKind, PendingRow, Skip
+from lms_archive.archive.values.outcomes import Outcome, OutcomeKind, PendingRow, Skip, user_of
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
@@ -58,8 +58,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-_BLOCK: Final = 200
 
 _RECORDS = {
     "course": ArchivedCourseEnrollment,
@@ -149,7 +147,7 @@ class Outcomes(RowView[Outcome]):
         note = note_in(self.ledger)
         stored = outcome_table_in(self.ledger, self.kind, incomplete=self.incomplete_only)
         rows = ((cells, (*values, note)) for cells, values in stored)
-        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(cells_in(self.ledger)), rows)
 
     def _repr_html_(self) -> str:
         which = "incomplete" if self.incomplete_only else self.kind or "all rows"
@@ -210,11 +208,10 @@ class Pending(RowView[PendingRow]):
 
     def __iter__(self) -> Iterator[PendingRow]:
         for row in pending_in(self.ledger):
-            user = row.user[1] if isinstance(row.user, tuple) else row.user
-            yield PendingRow(row.line, row.cells, row.target, user, row.position, row.label)
+            yield PendingRow(row.line, row.cells, row.target, user_of(row), row.position, row.label)
 
     def __len__(self) -> int:
-        return pending_count_in(self.ledger)
+        return read_progress(self.ledger).pending
 
     def __repr__(self) -> str:
         return f"<Pending {_length(self)} pending>"
@@ -225,7 +222,7 @@ class Pending(RowView[PendingRow]):
             (row.row, _added(outcome="pending", outcome_line=row.line, outcome_row=row.position))
             for row in self
         )
-        return with_added(OUTCOME_COLUMNS, inferred_columns(_samples(cells_in(self.ledger))), rows)
+        return with_added(OUTCOME_COLUMNS, inferred_columns(cells_in(self.ledger)), rows)
 
 
 @frozen(repr=False)
@@ -301,15 +298,7 @@ def plan_table(
 def _columns_of(selection: Selection) -> list[Column]:
     """Return the columns of the user; every column is one, even without a cell."""
     headers = (dict.fromkeys(part.header) for part in selection.rows)
-    return inferred_columns(chain(headers, _samples(_cells_of(selection))))
-
-
-def _cells_of(selection: Selection) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
-    """Yield the cells of the rows, as `cells_in` does: the names of the columns, and rows."""
-    for part in selection.rows:
-        cells = (cells for _, _, *cells in part.entries)
-        while block := list(islice(cells, _BLOCK)):
-            yield part.header, block
+    return inferred_columns(chain(headers, (row.cells for row in selection)))
 
 
 def _length(view: Outcomes | Pending | Records) -> str:
@@ -318,24 +307,6 @@ def _length(view: Outcomes | Pending | Records) -> str:
         return f"{len(view):,}"
     except LmsArchiveError:
         return f"(ledger {str(view.ledger)!r} cannot be read)"
-
-
-def _samples(
-    blocks: Iterable[tuple[tuple[str, ...], Sequence[Sequence[Any]]]],
-) -> Iterator[dict[str, Any]]:
-    """Yield rows from which the columns of the user can be inferred.
-
-    They have every column, and in each column a value of every type in it. Of whole numbers they
-    have the smallest and the largest, because not all of them fit into a column.
-    """
-    for header, rows in blocks:
-        columns = list(zip_longest(*rows))
-        yield dict.fromkeys(header[: len(columns)])
-        for name, cells in zip(header, columns, strict=False):
-            for kind in set(map(type, cells)):
-                of_kind: list[Any] = [cell for cell in cells if type(cell) is kind]
-                samples = (min(of_kind), max(of_kind)) if kind is int else of_kind[:1]
-                yield from ({name: cell} for cell in samples)
 
 
 def _added(**values: Any) -> list[Any]:

@@ -262,15 +262,16 @@ def _cattrs_converter(**options: Any) -> CattrsConverter:
 
 _NAMED = re.compile(r"\['([^']*)'\]")
 _explaining = _cattrs_converter()
-_fast = _cattrs_converter(detailed_validation=False)
+_fast = _cattrs_converter(detailed_validation=False, omit_if_default=True)
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: Any, *, omit_defaults: bool = False) -> Any:
     """Return the JSON form of a record, or of a value that contains records.
 
-    Times are in ISO 8601, UTC.
+    Times are in ISO 8601, UTC. With *omit_defaults*, fields that have their default are left out;
+    `from_plain` reads both forms.
     """
-    return _explaining.unstructure(value)
+    return (_fast if omit_defaults else _explaining).unstructure(value)
 
 
 def from_plain(cls: type[T], value: object) -> T:

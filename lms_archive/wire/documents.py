@@ -18,6 +18,7 @@ from lms_archive.errors import (
     NotFoundError,
     PlatformUnavailableError,
     RateLimitError,
+    plural,
 )
 from lms_archive.wire.contract import Request
 from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
@@ -43,7 +44,7 @@ class Document:
 
     def __str__(self) -> str:
         count = len(self.operations)
-        read = f"{self.address} ({count:,} operation{'s' * (count != 1)})"
+        read = f"{self.address} ({plural(count, 'operation')})"
         return f"{self.service:<15} {self.refusal or read}"
 
     def is_of(self, service: str) -> bool:

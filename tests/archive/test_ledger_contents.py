@@ -18,7 +18,7 @@ from lms_archive import (
     Contract,
     Outcome,
 )
-from lms_archive.archive.ledger import Ledger, read_events, read_status
+from lms_archive.archive.ledger import Ledger, outcome_table_in, read_events, read_progress
 from lms_archive.archive.values.events import (
     EVENT_TYPES,
     CallsMade,
@@ -41,7 +41,7 @@ from lms_archive.archive.values.events import (
     UnexpectedRecords,
     Warned,
 )
-from lms_archive.archive.values.outcomes import CODES, CourseOutcome
+from lms_archive.archive.values.outcomes import AS_REQUESTED, CODES, CourseOutcome
 from lms_archive.errors import LedgerError
 from lms_archive.records.structure import Structurer
 
@@ -118,6 +118,9 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     for kind in ("archived", "skipped", "failed", "unknown"):
         assert list(getattr(result, kind)) == [one for one in expected if one.kind == kind]
         assert result.counts[kind] == sum(one.kind == kind for one in expected)
+    incomplete = [outcome for outcome in expected if outcome.is_incomplete]
+    assert (list(result.incomplete), len(result.incomplete)) == (incomplete, len(incomplete))
+    assert list(outcome_table_in(path)) == [(one.row, _described(one)) for one in expected]
     pending = [row for row, (_, kept) in zip(job.selection, jobs, strict=True) if not kept]
     assert [(one.row, one.target) for one in result.pending] == [
         (row.cells, row.target) for row in pending
@@ -125,8 +128,24 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     assert len(result.pending) == len(pending)
     open_ = len(pending) + result.counts["unknown"]
     assert result.is_finished == (open_ == 0)
-    status = read_status(path)
+    status = read_progress(path)
     assert (status.rows, status.decided) == (len(jobs), len(jobs) - open_)
+
+
+def _described(outcome: Outcome) -> tuple[Any, ...]:
+    """The values that a table shows; a target's id is that of the plan, and these have none."""
+    courses = [
+        f"course {course.course_id}: {course.status.replace('_', ' ')}"
+        for course in outcome.courses
+        if course.status not in AS_REQUESTED
+    ]
+    texts = [*outcome.differences, *courses]
+    details = outcome.record and outcome.record.archiving
+    return (
+        *(outcome.kind, outcome.code, outcome.reason, "; ".join(texts) if texts else None),
+        *(outcome.line, outcome.position, outcome.user_id, None),
+        *((details.record_id, details.archived_at) if details else (None, None)),
+    )
 
 
 def _more(outcome: dict[str, Any]) -> dict[str, Any]:

@@ -5,37 +5,31 @@ from __future__ import annotations
 from lms_archive.archive.ledger.plan_codec import digest_of
 from lms_archive.archive.ledger.plan_store import load_plan, save_plan
 from lms_archive.archive.ledger.queries import (
-    JobStatus,
+    JobProgress,
     cells_in,
-    code_counts_in,
-    counts_in,
     outcome_count_in,
     outcome_table_in,
     outcomes_in,
-    pending_count_in,
     pending_in,
     read_events,
-    read_status,
+    read_progress,
     target_kinds_in,
 )
 from lms_archive.archive.ledger.redact import redact
 from lms_archive.archive.ledger.store import Ledger
 
 __all__ = [
-    "JobStatus",
+    "JobProgress",
     "Ledger",
     "cells_in",
-    "code_counts_in",
-    "counts_in",
     "digest_of",
     "load_plan",
     "outcome_count_in",
     "outcome_table_in",
     "outcomes_in",
-    "pending_count_in",
     "pending_in",
     "read_events",
-    "read_status",
+    "read_progress",
     "redact",
     "save_plan",
     "target_kinds_in",

@@ -7,10 +7,8 @@ own cells and the fields of an archived record are JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from operator import attrgetter
 from typing import Any, Final, cast
 
 import attrs
@@ -23,7 +21,7 @@ from lms_archive.records.archived import (
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
 )
-from lms_archive.records.structure import from_plain
+from lms_archive.records.structure import from_plain, to_plain
 
 __all__ = [
     "JSON",
@@ -58,14 +56,10 @@ def time_from(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
 JSON = json.JSONEncoder(
-    separators=(",", ":"), default=_plain, check_circular=False, ensure_ascii=False
+    separators=(",", ":"), default=str, check_circular=False, ensure_ascii=False
 )
-_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=_plain, check_circular=False)
+_ASCII_JSON = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False)
 
 
 def as_json(value: Any) -> str:
@@ -97,22 +91,16 @@ def outcome_from(
     """Return the outcome of a row, made from the values of a ledger.
 
     Args:
-        values: kind, code, reason, user_id and record.
+        values: code, reason, user_id and record.
         row: the requested row.
         courses: course_id, status and record_id of each course of a learning plan.
         differences: one text for each.
     """
-    kind, code, reason, user_id, record = values
-    return Outcome(
-        kind=kind,
-        code=code,
-        reason=reason,
-        line=row.line,
-        position=row.position,
-        label=row.label,
-        row=row.cells,
-        target=row.target,
-        user=row.user[1] if isinstance(row.user, tuple) else row.user,
+    code, reason, user_id, record = values
+    return Outcome.of(
+        row,
+        code,
+        reason,
         record=None if record is None else record_from(record),
         courses=tuple(
             CourseOutcome(course_id, status, record_id) for course_id, status, record_id in courses
@@ -132,32 +120,7 @@ def record_from(text: str) -> ArchivedRecord:
 
 def record_json(record: ArchivedRecord) -> str:
     """Return the JSON of an archived record, without empty fields."""
-    return as_json(_filled_fields(record))
-
-
-def _filled_fields(value: attrs.AttrsInstance) -> dict[str, Any]:
-    """Return a record's fields by name, without those that are None, which is their default."""
-    own, groups = _shape(type(value))
-    values = {name: cell for name in own if (cell := getattr(value, name)) is not None}
-    for group, names, get in groups:
-        pairs = zip(names, get(value), strict=True)
-        values[group] = {name: cell for name, cell in pairs if cell is not None}
-    return values
-
-
-@cache
-def _shape(cls: Any) -> tuple[list[str], list[tuple[str, list[str], Callable[[Any], Any]]]]:
-    """Return a record's own attributes, and its groups, each with its names and a getter."""
-    own: list[str] = []
-    groups: list[tuple[str, list[str], Callable[[Any], Any]]] = []
-    for attribute in attrs.fields(cls):
-        if attrs.has(attribute.type):
-            names = [inner.name for inner in attrs.fields(attribute.type)]
-            get = attrgetter(*(f"{attribute.name}.{name}" for name in names))
-            groups.append((attribute.name, names, get))
-        elif attribute.init:  # the ledger says for all records where they were read
-            own.append(attribute.name)
-    return own, groups
+    return as_json(to_plain(record, omit_defaults=True))
 
 
 # Events

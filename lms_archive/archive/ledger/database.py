@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ __all__ = [
     "connect",
     "connect_unchanging",
     "damage_reported",
+    "existing_ledger",
     "format_of",
     "ledger_at",
     "make_durable",
@@ -96,22 +97,38 @@ def format_of(path: Path, database: Connection) -> int | None:
         raise LedgerError(f"{path}: not a ledger, or damaged: {error}") from error
 
 
-def ledger_at(path: Path) -> Connection:
-    """Open a ledger or a saved plan of this version's format.
+def existing_ledger(value: str | os.PathLike[str]) -> Path:
+    """Return the path of a file that may be a ledger.
 
     Raises:
-        LedgerError: it has another format, is not a ledger, or cannot be read.
+        InvalidInputError: no file can have this path.
+        LedgerError: there is no file.
     """
-    database = connect(path)
-    try:
+    path = ledger_path(value)
+    if not path.is_file():  # opening a pipe would wait without end
+        reason = "is not an ordinary file" if path.exists() else "there is no such ledger"
+        raise LedgerError(f"{path}: {reason}")
+    return path
+
+
+def ledger_at(path: Path, *, cure: str) -> Connection:
+    """Open a ledger of this version's format; *cure* is what to do with a saved plan instead.
+
+    Raises:
+        LedgerError: it has another format, is a saved plan or no ledger, or cannot be read.
+    """
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(connect(path)))
         version = format_of(path, database)
-        if version == FORMAT:
-            return database
-    except BaseException:
-        database.close()
-        raise
-    database.close()
-    raise LedgerError(f"{path}: {_other_format(version)}")
+        if version != FORMAT:
+            raise LedgerError(f"{path}: {_other_format(version)}")
+        with damage_reported(path):
+            query = "SELECT value FROM meta WHERE name = 'purpose'"
+            is_plan = database.execute(query).fetchone() == ("plan",)
+        if is_plan:
+            raise LedgerError(f"{path}: is a saved plan, not a ledger: {cure}")
+        stack.pop_all()
+    return database
 
 
 def _other_format(version: int | None) -> str:
@@ -185,14 +202,8 @@ def transaction(path: Path, database: Connection) -> Iterator[None]:
 @contextmanager
 def open_for_reading(path: str | os.PathLike[str]) -> Iterator[Connection]:
     """Open a ledger for reading, without locking it; a job may write to it meanwhile."""
-    file = ledger_path(path)
-    if not file.is_file():  # opening a pipe would wait without end
-        reason = "is not an ordinary file" if file.exists() else "there is no such ledger"
-        raise LedgerError(f"{file}: {reason}")
-    with closing(ledger_at(file)) as database, damage_reported(file):
-        query = "SELECT value FROM meta WHERE name = 'purpose'"
-        if database.execute(query).fetchone() == ("plan",):
-            raise LedgerError(f"{file}: is a saved plan, not a ledger: use ArchivePlan.load")
+    file = existing_ledger(path)
+    with closing(ledger_at(file, cure="use ArchivePlan.load")) as database, damage_reported(file):
         yield database
 
 

@@ -32,10 +32,12 @@ from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
 __all__ = [
+    "BLOCK",
     "TABLES",
-    "ContentDigest",
     "chunks_from",
+    "content_digest",
     "digest_of",
+    "json_blocks",
     "plan_content",
     "plan_from",
     "plan_meta",
@@ -63,60 +65,47 @@ without a `recorded_at` belong to the plan.
 """
 
 _TERMS: Final = ("platform", "mode", "reset_tracking", "include_staff", "only")
-_BLOCK: Final = 1_000
+BLOCK: Final = 1_000
+"""How many rows are hashed at a time."""
 _STATUSES: Final[dict[Any, EnrollmentStatus]] = {word.value: word for word in EnrollmentStatus}
 _LEVELS: Final[dict[Any, EnrollmentLevel]] = {word.value: word for word in EnrollmentLevel}
 
 
-class ContentDigest:
-    """The SHA-256 over the terms of a plan and the rows of its tables.
+def content_digest(meta: Mapping[str, Any], tables: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """Return the SHA-256 over the terms of a plan and the rows of its tables.
 
     Each table is one line of JSON, `["rows",[[0,0,2,...],[1,0,3,...]]]`, in UTF-8 without spaces,
     so that other tools can compute it too.
+
+    Args:
+        meta: the metadata of the plan.
+        tables: the name of each of the `TABLES`, and the JSON of its rows in blocks.
     """
-
-    def __init__(self, meta: Mapping[str, Any]) -> None:
-        self._hash = hashlib.sha256()
-        terms = JSON.encode(["terms", [meta[name] for name in _TERMS]])
-        self._hash.update(f"{terms}\n".encode())
-
-    def passing(self, table: str, rows: Iterable[Values]) -> Iterator[Values]:
-        """Yield the rows of a table, and hash the columns that the digest covers."""
-        before, rows, (width, _) = f'["{table}",[', iter(rows), TABLES[table]
-        while block := list(islice(rows, _BLOCK)):
-            hashed = block if len(block[0]) == width else [values[:width] for values in block]
-            self._hash.update(f"{before}{JSON.encode(hashed)[1:-1]}".encode())
-            before = ","
-            yield from block
-        self._end(before)
-
-    def add(self, table: str, blocks: Iterable[str]) -> None:
-        """Hash a table whose rows are JSON already, in blocks of several rows."""
+    digest = hashlib.sha256()
+    terms = JSON.encode(["terms", [meta[name] for name in _TERMS]])
+    digest.update(f"{terms}\n".encode())
+    for table, blocks in tables:
         before = f'["{table}",['
         for block in blocks:
-            self._hash.update(f"{before}{block}".encode())
+            digest.update(f"{before}{block}".encode())
             before = ","
-        self._end(before)
+        digest.update(f"{before.removeprefix(',')}]]\n".encode())
+    return digest.hexdigest()
 
-    def add_rows(self, table: str, rows: Iterable[Values]) -> None:
-        """Hash the rows of a table."""
-        for _ in self.passing(table, rows):
-            pass
 
-    def _end(self, before: str) -> None:
-        self._hash.update(f"{before.removeprefix(',')}]]\n".encode())
-
-    def hexdigest(self) -> str:
-        """Return the digest of everything that was hashed so far."""
-        return self._hash.hexdigest()
+def json_blocks(table: str, rows: Iterable[Values]) -> Iterator[str]:
+    """Yield the columns of a table that the digest covers as JSON, in blocks of rows."""
+    rows, (width, _) = iter(rows), TABLES[table]
+    while block := [values[:width] for values in islice(rows, BLOCK)]:
+        yield JSON.encode(block)[1:-1]
 
 
 def digest_of(plan: PlanData, selection: Selection) -> str:
     """Return the digest of a plan; plans that do the same have the same digest."""
-    digest = ContentDigest(plan_meta(plan))
-    for table, rows in plan_content(plan, selection):
-        digest.add_rows(table, rows)
-    return digest.hexdigest()
+    content = plan_content(plan, selection)
+    return content_digest(
+        plan_meta(plan), ((table, json_blocks(table, rows)) for table, rows in content)
+    )
 
 
 # The metadata of a plan
@@ -221,7 +210,7 @@ def _targets(
     """Yield the planned targets, then the targets as the rows name them."""
     for target, number in planned.items():
         names = (_text(target.code), _text(target.title))
-        credit = None if target.credits is None else float(target.credits)
+        credit = _real(target.credits)
         courses = ",".join(map(str, target.courses))
         yield number, target.kind, target.target_id, *names, credit, courses, target.listed
     for name, number in requested.items():
@@ -243,9 +232,13 @@ def _planned(chunks: Sequence[Chunk]) -> Iterator[Values]:
             _text(member.status),
             _text(member.level),
             to_time(member.completed_at),
-            None if member.score is None else float(member.score),
+            _real(member.score),
             member.time_spent,
         )
+
+
+def _real(value: float | None) -> float | None:
+    return None if value is None else float(value) + 0.0  # SQLite keeps -0.0 as 0.0
 
 
 def _text(value: str | None) -> str | None:

@@ -26,9 +26,11 @@ from lms_archive.archive.ledger.database import (
 )
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.ledger.plan_codec import (
+    BLOCK,
     TABLES,
-    ContentDigest,
     chunks_from,
+    content_digest,
+    json_blocks,
     plan_content,
     plan_from,
     plan_meta,
@@ -47,18 +49,17 @@ from lms_archive.files import write_atomically
 __all__ = [
     "StoredRows",
     "checksum",
-    "content_digest",
     "load_plan",
     "meta_of",
     "read_plan",
     "save_plan",
     "skips_along",
+    "stored_digest",
     "verify",
     "write_plan",
 ]
 
 
-_BLOCK: Final = 1_000
 _FLOAT: Final = (
     "CASE WHEN score IS NULL OR (abs(score) < 1e9 AND score = CAST(score AS INTEGER)) THEN score"
     " ELSE json(float_json(score)) END"
@@ -84,12 +85,11 @@ def write_plan(
     parts = str(len(list(selection.rows)))
     stored = {"schema": str(FORMAT), "version": __version__, "parts": parts, **meta}
     stored |= plan_meta(plan)
-    content = ContentDigest(stored)
     for table, rows in plan_content(plan, selection):
         _, width = TABLES[table]
         insert = f"INSERT INTO {table} VALUES ({', '.join('?' * width)})"  # noqa: S608
-        database.executemany(insert, content.passing(table, rows))
-    if content.hexdigest() != digest:
+        database.executemany(insert, rows)
+    if not _holds(database, stored, digest):
         raise InvalidInputError("rows of the plan have changed since planning: plan again")
     stored |= {"digest": digest, "content": digest}
     stored["checksum"] = checksum(database, stored)
@@ -103,23 +103,23 @@ def meta_of(database: Connection) -> dict[str, Any]:
     return dict(database.execute("SELECT name, value FROM meta").fetchall())
 
 
-def content_digest(
-    database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False
-) -> str:
+def stored_digest(database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False) -> str:
     """Return the digest of the plan that the tables hold now.
 
     With *by_sqlite*, SQLite writes the JSON of the largest tables, in a third of the time.
     """
-    digest = ContentDigest(meta)
-    for table in TABLES:
-        if by_sqlite and table in ("rows", "planned", "outcomes"):
-            digest.add(table, _json_blocks(database, table))
-        else:
-            digest.add_rows(table, plan_rows(database, table))
-    return digest.hexdigest()
+    return content_digest(
+        meta,
+        (
+            (table, _json_by_sqlite(database, table))
+            if by_sqlite and table in ("rows", "planned", "outcomes")
+            else (table, json_blocks(table, plan_rows(database, table)))
+            for table in TABLES
+        ),
+    )
 
 
-def _json_blocks(database: Connection, table: str) -> Iterator[str]:
+def _json_by_sqlite(database: Connection, table: str) -> Iterator[str]:
     """Yield the rows of a plan's table as JSON, in blocks of about a thousand rows."""
     names = [column for column, *_ in database.execute(f"SELECT * FROM {table}").description]  # noqa: S608
     covered = [_FLOAT if name == "score" else name for name in names[: TABLES[table][0]]]
@@ -130,8 +130,8 @@ def _json_blocks(database: Connection, table: str) -> Iterator[str]:
         f"SELECT group_concat(json_array({cells}), ',') FROM {table}"  # noqa: S608
         f" WHERE {names[0]} BETWEEN ? AND ?{where}"
     )
-    for start in range(0, (-1 if end is None else end) + 1, _BLOCK):
-        (block,) = database.execute(query, (start, start + _BLOCK - 1)).fetchone()
+    for start in range(0, (-1 if end is None else end) + 1, BLOCK):
+        (block,) = database.execute(query, (start, start + BLOCK - 1)).fetchone()
         if block is not None:
             yield block
 
@@ -163,20 +163,18 @@ def verify(database: Connection) -> None:
         ValueError: it has changed.
     """
     meta = meta_of(database)
-    same = _is_content(database, meta, by_sqlite=True) or _is_content(database, meta)
     signed = meta["digest"] == meta["content"] or "redacted" in meta
-    if not (same and signed) or meta["checksum"] != checksum(database, meta):
+    same = signed and _holds(database, meta, meta["content"])
+    if not same or meta["checksum"] != checksum(database, meta):
         raise ValueError("its plan was changed")
 
 
-def _is_content(database: Connection, meta: Mapping[str, Any], *, by_sqlite: bool = False) -> bool:
-    """Return whether the plan is unchanged; False also where SQLite writes JSON differently."""
-    try:
-        return content_digest(database, meta, by_sqlite=by_sqlite) == str(meta["content"])
-    except DatabaseError:
-        if by_sqlite:
-            return False
-        raise
+def _holds(database: Connection, meta: Mapping[str, Any], digest: str) -> bool:
+    """Return whether the tables hold the plan with this digest."""
+    with suppress(DatabaseError):
+        if stored_digest(database, meta, by_sqlite=True) == digest:
+            return True
+    return stored_digest(database, meta) == digest  # SQLite may write JSON differently
 
 
 @frozen

@@ -22,45 +22,54 @@ from lms_archive.archive.ledger.database import Connection, open_for_reading
 from lms_archive.archive.ledger.plan_store import StoredRows, meta_of
 from lms_archive.archive.selection import Row
 from lms_archive.archive.values.events import EVENT_TYPES, Event
-from lms_archive.archive.values.outcomes import AS_REQUESTED, CONFLICTING, KINDS, Outcome
+from lms_archive.archive.values.outcomes import (
+    AS_REQUESTED,
+    CONFLICTING,
+    KINDS,
+    Outcome,
+)
 from lms_archive.records.archived import read_from
 
 __all__ = [
-    "JobStatus",
+    "JobProgress",
     "cells_in",
-    "code_counts_in",
-    "counts_in",
     "events_of",
     "outcome_count_in",
     "outcome_table_in",
     "outcomes_in",
     "outcomes_of",
-    "pending_count_in",
     "pending_in",
     "read_events",
-    "read_status",
+    "read_progress",
     "target_kinds_in",
 ]
 
 E = TypeVar("E", bound=Event)
 
-_BLOCK = 200
 _PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.row = rows.row)"
 
 
 @frozen
-class JobStatus:
+class JobProgress:
     """How far the job of a ledger has come.
 
     Attributes:
-        counts: rows by kind of outcome.
+        codes: kind, code and number of rows of each code: by kind, the most frequent code first.
         pending: rows without an outcome yet.
         changed_at: when the ledger was last written, by the clock of the machine that did (UTC).
     """
 
-    counts: dict[str, int]
+    codes: Sequence[tuple[str, str, int]]
     pending: int
     changed_at: datetime | None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by kind of outcome."""
+        counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+        for kind, _, count in self.codes:
+            counts[kind] += count
+        return counts
 
     @property
     def rows(self) -> int:
@@ -78,33 +87,14 @@ class JobStatus:
         return self.decided == self.rows
 
 
-def read_status(path: Path) -> JobStatus:
+def read_progress(path: Path) -> JobProgress:
     """Return how far the job of a ledger has come."""
     with open_for_reading(path) as database:
+        query = "SELECT kind, code, count(*) FROM latest GROUP BY kind, code ORDER BY 3 DESC, 2"
+        codes = sorted(database.execute(query), key=lambda count: KINDS.index(count[0]))
+        (pending,) = database.execute(f"SELECT count(*) {_PENDING}").fetchone()
         (changed_at,) = database.execute("SELECT max(recorded_at) FROM events").fetchone()
-        return JobStatus(_counts(database), _pending(database), time_from(changed_at))
-
-
-def counts_in(path: Path) -> dict[str, int]:
-    """Return the number of rows with each kind of outcome; rows without one are not counted."""
-    with open_for_reading(path) as database:
-        return _counts(database)
-
-
-def _counts(database: Connection) -> dict[str, int]:
-    counts = dict(database.execute("SELECT kind, count(*) FROM latest GROUP BY kind").fetchall())
-    return {kind: int(counts.get(kind, 0)) for kind in KINDS}
-
-
-def pending_count_in(path: Path) -> int:
-    """Return how many rows have no outcome yet."""
-    with open_for_reading(path) as database:
-        return _pending(database)
-
-
-def _pending(database: Connection) -> int:
-    (count,) = database.execute(f"SELECT count(*) {_PENDING}").fetchone()
-    return int(count)
+        return JobProgress(codes, pending, time_from(changed_at))
 
 
 def pending_in(path: Path) -> Iterator[Row]:
@@ -113,14 +103,6 @@ def pending_in(path: Path) -> Iterator[Row]:
         rows = StoredRows.of(database)
         for values in database.execute(f"SELECT * {_PENDING} ORDER BY row"):
             yield rows.row(values)
-
-
-def code_counts_in(path: Path) -> list[tuple[str, str, int]]:
-    """Return kind, code and number of rows of each code: by kind, the most frequent code first."""
-    query = "SELECT kind, code, count(*) FROM latest GROUP BY kind, code ORDER BY 3 DESC, 2"
-    with open_for_reading(path) as database:
-        counts = [(str(kind), str(code), int(n)) for kind, code, n in database.execute(query)]
-    return sorted(counts, key=lambda count: KINDS.index(count[0]))
 
 
 def outcomes_in(
@@ -184,20 +166,18 @@ def outcomes_of(
     """Yield the outcomes for which a condition holds, in input order; by default, all."""
     find = database.execute
     rows = StoredRows.of(database)
-    courses = _has_any(database, "course_outcomes")
-    differences = _has_any(database, "differences")
     query = (
-        f"SELECT outcome, latest.kind, code, reason, latest.user_id, record, rows.*"  # noqa: S608
+        f"SELECT outcome, code, reason, latest.user_id, record, rows.*"  # noqa: S608
         f" FROM latest LEFT JOIN rows USING (row) WHERE {where} ORDER BY latest.row"
         " LIMIT ? OFFSET ?"
     )
     platform = meta_of(database)["platform"]
     for number, *columns in find(query, (*values, -1 if count is None else count, first)):
         outcome = outcome_from(
-            columns[:5],
-            rows.row(columns[5:]),
-            find(_COURSES, (number,)).fetchall() if courses else (),
-            find(_DIFFERENCES, (number,)).fetchall() if differences else (),
+            columns[:4],
+            rows.row(columns[4:]),
+            find(_COURSES, (number,)).fetchall(),
+            find(_DIFFERENCES, (number,)).fetchall(),
         )
         if outcome.record is not None:
             read_from(outcome.record, platform)
@@ -236,21 +216,12 @@ _TABLE = (
 )
 
 
-def _has_any(database: Connection, table: str) -> bool:
-    query = f"SELECT EXISTS (SELECT 1 FROM {table})"  # noqa: S608  constants
-    return bool(database.execute(query).fetchone()[0])
-
-
-def cells_in(path: Path) -> Iterator[tuple[tuple[str, ...], list[list[Any]]]]:
-    """Yield the requested rows in blocks: the names of the columns, and the cells of each row."""
+def cells_in(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the cells of each requested row, by column."""
     with open_for_reading(path) as database:
-        for part, header in enumerate(StoredRows.of(database).headers):
-            query = "SELECT cells FROM rows WHERE part = ? ORDER BY row"
-            rows = database.execute(query, (part,))
-            block = rows.fetchmany(_BLOCK)
-            yield header, [json.loads(cells) for (cells,) in block]
-            while block := rows.fetchmany(_BLOCK):
-                yield header, [json.loads(cells) for (cells,) in block]
+        headers = StoredRows.of(database).headers
+        for part, cells in database.execute("SELECT part, cells FROM rows ORDER BY row"):
+            yield dict(zip(headers[part], json.loads(cells), strict=False))
 
 
 def target_kinds_in(path: Path) -> set[str]:

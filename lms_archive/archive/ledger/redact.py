@@ -16,12 +16,12 @@ from lms_archive.archive.ledger.database import (
     new_file,
     transaction,
 )
-from lms_archive.archive.ledger.plan_store import StoredRows, checksum, content_digest, meta_of
-from lms_archive.archive.ledger.queries import read_status
+from lms_archive.archive.ledger.plan_store import StoredRows, checksum, meta_of, stored_digest
+from lms_archive.archive.ledger.queries import read_progress
 from lms_archive.archive.ledger.schema import APPEND_ONLY, MUTABLE
 from lms_archive.archive.ledger.store import Ledger
 from lms_archive.archive.selection import column_word, is_id
-from lms_archive.errors import LedgerError
+from lms_archive.errors import LedgerError, plural
 
 __all__ = ["redact"]
 
@@ -95,12 +95,11 @@ def redact(ledger: str | os.PathLike[str]) -> None:
 
 
 def _check_finished(place: Path) -> None:
-    status = read_status(place)
-    left = status.pending + status.counts["unknown"]
+    status = read_progress(place)
+    left = status.rows - status.decided
     if left:
-        rows = status.pending + sum(status.counts.values())
         raise LedgerError(
-            f"{place}: not finished: {left:,} of {rows:,} row{'s' * (rows != 1)} "
+            f"{place}: not finished: {left:,} of {plural(status.rows, 'row')} "
             f"{'is' if left == 1 else 'are'} open, and settling them needs the names. Call "
             "resume() first, then redact()"
         )
@@ -129,7 +128,7 @@ def _seal(database: Connection) -> None:
     """Mark the ledger as redacted, and hash its plan without names; the digest stays unchanged."""
     database.execute("INSERT OR REPLACE INTO meta VALUES ('redacted', 'true')")
     meta = meta_of(database)
-    meta["content"] = content_digest(database, meta)
+    meta["content"] = stored_digest(database, meta)
     meta["checksum"] = checksum(database, meta)
     for name in ("content", "checksum"):
         database.execute("UPDATE meta SET value = ? WHERE name = ?", (meta[name], name))

@@ -26,6 +26,7 @@ from lms_archive.archive.ledger.database import (
     checkpoint,
     connect,
     damage_reported,
+    existing_ledger,
     ledger_at,
     make_durable,
     new_file,
@@ -34,7 +35,6 @@ from lms_archive.archive.ledger.database import (
 from lms_archive.archive.ledger.lock import BESIDE, hold, ledger_path
 from lms_archive.archive.ledger.plan_store import (
     StoredRows,
-    meta_of,
     read_plan,
     skips_along,
     verify,
@@ -111,18 +111,11 @@ class Ledger:
             LedgerError: it is missing, held by another process, damaged, of another version, or
                 a plan that was saved.
         """
-        place = ledger_path(path)
-        if not place.is_file():
-            reason = "is not an ordinary file" if place.exists() else "there is no such ledger"
-            raise LedgerError(f"{place}: {reason}")
+        place = existing_ledger(path)
         with ExitStack() as stack:
             lock = stack.enter_context(hold(place))
-            database = stack.enter_context(closing(ledger_at(place)))
-            with damage_reported(place):
-                is_plan = meta_of(database)["purpose"] == "plan"
-            if is_plan:
-                cure = f"ArchivePlan.load({str(path)!r}).apply(client, ledger=...)"
-                raise LedgerError(f"{place}: is a saved plan, not a ledger: {cure}")
+            cure = f"ArchivePlan.load({str(path)!r}).apply(client, ledger=...)"
+            database = stack.enter_context(closing(ledger_at(place, cure=cure)))
             make_durable(place, database)
             check_integrity(place, database)
             with damage_reported(place):

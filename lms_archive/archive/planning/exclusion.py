@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from lms_archive.archive.selection import comparable_name
-from lms_archive.errors import InvalidInputError
+from lms_archive.errors import InvalidInputError, plural
 
 __all__ = ["resolve_excluded"]
 
@@ -55,7 +55,7 @@ def resolve_excluded(
     _check_spelling(nobody, named, state)
     _check_kinds(exclude, nobody, enrolled, named)
     count = len(meant) - len(nobody)
-    text = f"{count:,} user{'s' * (count != 1)} excluded"
+    text = f"{plural(count, 'user')} excluded"
     if all(isinstance(key, int) for key in exclude):
         text += ", all given as ids"
     if nobody:

@@ -26,7 +26,7 @@ from lms_archive.archive.selection import (
 )
 from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
-from lms_archive.errors import InvalidInputError, NotFoundError
+from lms_archive.errors import InvalidInputError, NotFoundError, plural
 
 __all__ = ["expand"]
 
@@ -116,10 +116,6 @@ def _people(draft: Draft, part: Everywhere) -> _People:
     return _People(names_by_id, [name for name in names if name not in ids])
 
 
-def _users(count: int) -> str:
-    return f"{count:,} user{'s' * (count != 1)}"
-
-
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
     """Return the names of the inactive users by id, read once for each time."""
     if since not in draft.inactive:
@@ -128,8 +124,9 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
         moment = since
         if isinstance(moment, timedelta):
             moment = draft.client.session.platform_time() - moment
+        users = plural(len(draft.inactive[since]), "user")
         draft.warnings.append(
-            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {_users(len(draft.inactive[since]))}; "
+            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {users}; "
             "those who never logged in are not included"
         )
     return draft.inactive[since]

@@ -23,6 +23,7 @@ __all__ = [
     "OutcomeKind",
     "PendingRow",
     "Skip",
+    "user_of",
 ]
 
 OutcomeKind = Literal["archived", "skipped", "failed", "unknown"]
@@ -189,7 +190,6 @@ class Outcome:
         Lone surrogates, which the platform may send but no file can hold, are escaped.
         """
         reason = reason.encode("utf-8", "backslashreplace").decode()
-        user = row.user[1] if isinstance(row.user, tuple) else row.user
         return cls(
             kind=CODES[code],
             code=cast("OutcomeCode", code),
@@ -199,9 +199,14 @@ class Outcome:
             label=row.label,
             row=row.cells,
             target=row.target,
-            user=user,
+            user=user_of(row),
             **details,
         )
+
+
+def user_of(row: Row) -> int | str | None:
+    """Return the user that a row names: the username, where it names both."""
+    return row.user[1] if isinstance(row.user, tuple) else row.user
 
 
 @frozen
