@@ -108,8 +108,8 @@ class Application:
         calls: list[Call],
     ) -> None:
         self.lock = threading.Lock()
+        self.db = db
         self._calls = calls
-        self._db = db
         self._clock = clock
         self._oauth = oauth
         self._faults = faults
@@ -139,8 +139,13 @@ class Application:
 
     def advance(self, now: datetime) -> None:
         """Do the work of background jobs that is due."""
-        with self._db:
-            advance(self._db, now, self._settings)
+        with self.db:
+            advance(self.db, now, self._settings)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock:
+            self.db.close()
 
     def _visit(self, request: Request, now: datetime) -> _Visit:
         try:
@@ -186,7 +191,7 @@ class Application:
                 200, _envelope(services)
             )
         if visit.operation == "certificate":
-            certificate = certificates.read(self._db, visit.arguments["name"])
+            certificate = certificates.read(self.db, visit.arguments["name"])
             return Response(certificate, content_type="application/pdf")
         return self._call(self._routes[str(visit.operation)], visit, visit.account)
 
@@ -199,11 +204,11 @@ class Application:
             read_parameters(route.parameters, visit.arguments, sent.args, sent.get_data()),
             account,
             visit.now,
-            self._db,
+            self.db,
             self._settings,
             self._faults,
         )
-        with self._db:
+        with self.db:
             answer = _envelope(route.handler(api_request))
         return json_answer(200, self._settings.foreign.answer(route.operation, answer))
 
@@ -223,7 +228,7 @@ class Application:
 def _rule(route: Route) -> Rule:
     path = route.path
     for parameter in route.parameters:
-        if parameter.place == "path":
+        if parameter.location == "path":
             converter = "int" if parameter.type.startswith("integer") else "string"
             path = path.replace(f"{{{parameter.shown}}}", f"<{converter}:{parameter.shown}>")
     return Rule(path, endpoint=route.operation, methods=[route.method])
