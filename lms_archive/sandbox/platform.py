@@ -104,7 +104,7 @@ class Sandbox:
             never_logged_in=never_logged_in,
             foreign=foreign or Foreign(),
         )
-        routes_of(self._settings.foreign)  # raises now what `start` would raise
+        self._routes = routes_of(self._settings.foreign)
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
         self._run: _Run | None = None
@@ -135,6 +135,7 @@ class Sandbox:
                 oauth=self._oauth,
                 faults=self.faults,
                 settings=self._settings,
+                routes=self._routes,
                 calls=self._calls,
             )
             resources.callback(application.close)

@@ -232,5 +232,5 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False)
     db.row_factory = sqlite3.Row
     script = f"BEGIN; {SCHEMA} {_FIRST_USER}; COMMIT"
-    db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {script}")
+    db.executescript(f"PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; {script}")
     return db

@@ -137,7 +137,7 @@ def touched(
 
 def sends(stage: Stage) -> int:
     """How many archive calls reached the platform."""
-    return sum(one in (WRITE, PLAN_WRITE) for one in stage.operations)
+    return sum(call in (WRITE, PLAN_WRITE) for call in stage.operations)
 
 
 def check(stage: Stage, result: ArchiveResult, mode: str = "unenroll") -> None:
@@ -148,9 +148,9 @@ def check(stage: Stage, result: ArchiveResult, mode: str = "unenroll") -> None:
     assert set(dates) == {1004, 1005, *(USERS if mode == "re-enroll" else ())}
     assert {user for user, date in dates.items() if date == ENROLLED_AT} == {1004, 1005}
     numbers = dict(stage.sql("SELECT user_id, id FROM archived_enrollments"))
-    assert [one.record and one.record.archiving.record_id for one in result.outcomes] == [
-        numbers[user] for user in USERS
-    ]
+    assert [
+        outcome.record and outcome.record.archiving.record_id for outcome in result.outcomes
+    ] == [numbers[user] for user in USERS]
 
 
 # Another contract
@@ -302,7 +302,7 @@ def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatf
     asked = ArchiveJob.from_rows(named, mode="unenroll", reset_tracking=False)
     result = run(stage, asked.plan(stage.client), stage.client)
     check(stage, result)
-    assert [one.user for one in result.outcomes] == [f"u{user}" for user in USERS]
+    assert [outcome.user for outcome in result.outcomes] == [f"u{user}" for user in USERS]
 
 
 # Without a swagger, without a list
