@@ -153,7 +153,7 @@ class Application:
     def _visit(self, request: Request, now: datetime) -> _Visit:
         methods = []
         for operation, method, pattern in self._calls_by_path:
-            if matched := re.fullmatch(pattern, request.path):
+            if matched := pattern.fullmatch(request.path):
                 if method == request.method:
                     return _Visit(request, now, operation, matched.groupdict())
                 methods.append(method)
@@ -229,11 +229,11 @@ class Application:
         recent.append(now)
 
 
-def _pattern(path: str, parameters: Iterable[Parameter] = ()) -> str:
+def _pattern(path: str, parameters: Iterable[Parameter] = ()) -> re.Pattern[str]:
     """Return the regular expression of a path; ids in it are digits."""
     ids = {p.shown for p in parameters if p.location == "path" and p.type.startswith("integer")}
-    return re.sub(
-        r"{(\w+)}", lambda name: f"(?P<{name[1]}>{'[0-9]+' if name[1] in ids else '[^/]+'})", path
+    return re.compile(
+        re.sub(r"{(\w+)}", lambda x: f"(?P<{x[1]}>{'[0-9]+' if x[1] in ids else '[^/]+'})", path)
     )
 
 
