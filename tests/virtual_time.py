@@ -241,12 +241,14 @@ class Stage:
 
     def job(self, *courses: int, users: Iterable[int] | None = None) -> ArchiveJob:
         """Archive and unenroll these users, or all, from these courses, or all."""
+        enrolled = self.active
+        all_courses = [number for (number,) in self.sql("SELECT id_course FROM courses")]
+        all_users = [number for (number,) in self.sql("SELECT user_id FROM users")]
         rows = [
             {"course_id": course, "user_id": user}
-            for course in courses
-            or [number for (number,) in self.sql("SELECT id_course FROM courses")]
-            for user in users or [number for (number,) in self.sql("SELECT user_id FROM users")]
-            if users or self.sql(_IS_ENROLLED, course, user)
+            for course in courses or all_courses
+            for user in users or all_users
+            if users or (course, user) in enrolled
         ]
         return ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
 
@@ -311,4 +313,3 @@ class Stage:
 
 
 _NEVER = 9_000_000_000_000_000
-_IS_ENROLLED = "SELECT 1 FROM enrollments WHERE course_id = ? AND user_id = ?"
