@@ -241,11 +241,14 @@ class Stage:
 
     def job(self, *courses: int, users: Iterable[int] | None = None) -> ArchiveJob:
         """Archive and unenroll these users, or all, from these courses, or all."""
+        enrolled = self.active
+        all_courses = [number for (number,) in self.sql("SELECT id_course FROM courses")]
+        all_users = [number for (number,) in self.sql("SELECT user_id FROM users")]
         rows = [
             {"course_id": course, "user_id": user}
-            for course in courses or [one for (one,) in self.sql("SELECT id_course FROM courses")]
-            for user in users or [one for (one,) in self.sql("SELECT user_id FROM users")]
-            if users or self.sql(_IS_ENROLLED, course, user)
+            for course in courses or all_courses
+            for user in users or all_users
+            if users or (course, user) in enrolled
         ]
         return ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
 
@@ -265,13 +268,13 @@ class Stage:
     @property
     def writes(self) -> list[tuple[int, list[int]]]:
         """The archive calls that reached the platform: course and users (none: all), in order."""
-        bodies = [json.loads(one.body) for one in self.sandbox.calls if one.operation == WRITE]
+        bodies = [json.loads(call.body) for call in self.sandbox.calls if call.operation == WRITE]
         return [(body["course_id"][0], body.get("user_id", [])) for body in bodies]
 
     @property
     def operations(self) -> list[str]:
         """The calls that reached the platform, by operation, in order."""
-        return [str(one.operation) for one in self.sandbox.calls]
+        return [str(call.operation) for call in self.sandbox.calls]
 
     @property
     def archived(self) -> Counter[tuple[int, int]]:
@@ -296,18 +299,17 @@ class Stage:
         records = dict(self.sql("SELECT id, course_id || ' ' || user_id FROM archived_enrollments"))
         sent = {(course, user) for course, users in self.writes for user in users}
         active, archived = self.active, self.archived
-        for one in result.outcomes:
-            key = (one.row["course_id"], one.row["user_id"])
-            if one.kind == "archived":
-                assert one.record is not None
-                assert records[one.record.archiving.record_id] == f"{key[0]} {key[1]}"
+        for outcome in result.outcomes:
+            key = (outcome.row["course_id"], outcome.row["user_id"])
+            if outcome.kind == "archived":
+                assert outcome.record is not None
+                assert records[outcome.record.archiving.record_id] == f"{key[0]} {key[1]}"
                 assert key not in active
-            elif one.kind == "failed":
+            elif outcome.kind == "failed":
                 assert key in active
                 assert not archived[key]
-            elif one.kind == "skipped":
+            elif outcome.kind == "skipped":
                 assert key not in sent
 
 
 _NEVER = 9_000_000_000_000_000
-_IS_ENROLLED = "SELECT 1 FROM enrollments WHERE course_id = ? AND user_id = ?"

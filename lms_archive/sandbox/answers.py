@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http.client import responses
 from typing import Any
 
+from attrs import define, field
 from werkzeug.wrappers import Response
 
 from lms_archive.sandbox.faults import Fault
@@ -22,29 +23,21 @@ _LOGIN_PAGE = (
 )
 
 
+@define
 class Refusal(Exception):
     """A handler refuses a request.
 
-    Args:
+    Attributes:
         status: the HTTP status.
         message: text, or for validation errors an object: parameter -> list of texts.
         headers: additional headers.
         body: replaces the usual body.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: Message,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(status, message)
-        self.status: int = status
-        self.message: Message = message
-        self.headers: dict[str, str] = dict(headers or {})
-        self.body = body
+    status: int
+    message: Message
+    headers: Mapping[str, str] = field(factory=dict)
+    body: Mapping[str, Any] | None = None
 
     def answer(self, form: ErrorForm) -> Response:
         """Return the refusal as an answer, in the platform's form of errors."""

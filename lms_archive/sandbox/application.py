@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 import threading
 from collections import deque
@@ -11,9 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.http import http_date
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from lms_archive.sandbox import certificates
@@ -23,20 +22,21 @@ from lms_archive.sandbox.faults import Fault, Faults
 from lms_archive.sandbox.foreign import SwaggerKind
 from lms_archive.sandbox.jobs import advance
 from lms_archive.sandbox.oauth import Account, OAuth
-from lms_archive.sandbox.request import ApiRequest, Settings, read_parameters
-from lms_archive.sandbox.routes import Route, routes_of
+from lms_archive.sandbox.request import ApiRequest, Parameter, Settings, read_parameters
+from lms_archive.sandbox.routes import Route
 from lms_archive.sandbox.swagger import microservices, swagger
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 _HOUR = timedelta(hours=1)
-_RULES = (
+_ASIDE = (
     ("token", "POST", "/oauth2/token"),
-    ("swagger", "GET", "/<service>/v1/swagger"),
+    ("swagger", "GET", "/{service}/v1/swagger"),
     ("microservices", "GET", "/manage/v1/site/microservices"),
-    ("certificate", "GET", "/certificates/<name>"),
+    ("certificate", "GET", "/certificates/{name}"),
 )
+"""The calls that are not in the table of routes, nor in the swagger."""
 
 
 @frozen
@@ -105,20 +105,23 @@ class Application:
         oauth: OAuth,
         faults: Faults,
         settings: Settings,
+        routes: Iterable[Route],
         calls: list[Call],
     ) -> None:
         self.lock: threading.Lock = threading.Lock()
+        self.db: sqlite3.Connection = db
         self._calls = calls
-        self._db = db
         self._clock = clock
         self._oauth = oauth
         self._faults = faults
         self._settings = settings
         self._recent: deque[datetime] = deque()
-        self._routes = {route.operation: route for route in routes_of(settings.foreign)}
-        rules = [Rule(path, endpoint=name, methods=[verb]) for name, verb, path in _RULES]
-        rules += map(_rule, self._routes.values())
-        self._urls = Map(rules, merge_slashes=False).bind("127.0.0.1")
+        self._routes = {route.operation: route for route in routes}
+        self._calls_by_path = [(name, verb, _pattern(path)) for name, verb, path in _ASIDE]
+        self._calls_by_path += [
+            (route.operation, route.method, _pattern(route.path, route.parameters))
+            for route in self._routes.values()
+        ]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one call (WSGI)."""
@@ -139,19 +142,25 @@ class Application:
 
     def advance(self, now: datetime) -> None:
         """Do the work of background jobs that is due."""
-        with self._db:
-            advance(self._db, now, self._settings)
+        with self.db:
+            advance(self.db, now, self._settings)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self.lock:
+            self.db.close()
 
     def _visit(self, request: Request, now: datetime) -> _Visit:
-        try:
-            operation, arguments = self._urls.match(request.path, request.method)
-        except MethodNotAllowed as error:
-            allowed = {"Allow": ", ".join(sorted(error.valid_methods or ()))}
-            refusal = Refusal(405, "Method Not Allowed.", headers=allowed)
-            return _Visit(request, now, None, {}, refusal)
-        except HTTPException:
-            return _Visit(request, now, None, {}, Refusal(404, "Page not found."))
-        return _Visit(request, now, operation, arguments)
+        methods = []
+        for operation, method, pattern in self._calls_by_path:
+            if matched := pattern.fullmatch(request.path):
+                if method == request.method:
+                    return _Visit(request, now, operation, matched.groupdict())
+                methods.append(method)
+        refusal = Refusal(404, "Page not found.")
+        if methods:
+            refusal = Refusal(405, "Method Not Allowed.", {"Allow": ", ".join(sorted(methods))})
+        return _Visit(request, now, None, {}, refusal)
 
     def _respond(self, visit: _Visit, fault: Fault | None) -> Response:
         """Do the work and return its answer, or the answer of *fault*."""
@@ -186,7 +195,7 @@ class Application:
                 200, _envelope(services)
             )
         if visit.operation == "certificate":
-            certificate = certificates.read(self._db, visit.arguments["name"])
+            certificate = certificates.read(self.db, visit.arguments["name"])
             return Response(certificate, content_type="application/pdf")
         return self._call(self._routes[str(visit.operation)], visit, visit.account)
 
@@ -199,11 +208,11 @@ class Application:
             read_parameters(route.parameters, visit.arguments, sent.args, sent.get_data()),
             account,
             visit.now,
-            self._db,
+            self.db,
             self._settings,
             self._faults,
         )
-        with self._db:
+        with self.db:
             answer = _envelope(route.handler(api_request))
         return json_answer(200, self._settings.foreign.answer(route.operation, answer))
 
@@ -220,13 +229,12 @@ class Application:
         recent.append(now)
 
 
-def _rule(route: Route) -> Rule:
-    path = route.path
-    for parameter in route.parameters:
-        if parameter.place == "path":
-            converter = "int" if parameter.type.startswith("integer") else "string"
-            path = path.replace(f"{{{parameter.shown}}}", f"<{converter}:{parameter.shown}>")
-    return Rule(path, endpoint=route.operation, methods=[route.method])
+def _pattern(path: str, parameters: Iterable[Parameter] = ()) -> re.Pattern[str]:
+    """Return the regular expression of a path; ids in it are digits."""
+    ids = {p.shown for p in parameters if p.location == "path" and p.type.startswith("integer")}
+    return re.compile(
+        re.sub(r"{(\w+)}", lambda x: f"(?P<{x[1]}>{'[0-9]+' if x[1] in ids else '[^/]+'})", path)
+    )
 
 
 def _document(kind: SwaggerKind) -> Response | None:

@@ -43,10 +43,8 @@ def archive_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]
     if not request.account.may_archive:
         raise Refusal(403, "You are not allowed to archive enrollments.")
     enrollments = _selected(kind, request)
-    fault = request.faults.of_work(
-        ("archived_lag",), request.operation, request.method, request.now
-    ).get("archived_lag")
-    lag = fault["seconds"] if fault else foreign.archived_lag
+    fault = request.faults_of_work("archived_lag").get("archived_lag", {})
+    lag = fault.get("seconds", foreign.archived_lag)
     order = Order(
         request.account.user_id,
         mode,

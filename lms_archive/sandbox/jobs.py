@@ -32,13 +32,10 @@ def begin_job(request: ApiRequest, order: Order, enrollments: list[Enrollment]) 
 
     Row i of n is due at start + job_seconds * (i + 1) / n.
     """
-    faults = request.faults.of_work(
-        ("job_late", "job_aborted", "job_partial"), request.operation, request.method, request.now
-    )
-    late = faults["job_late"]["seconds"] if "job_late" in faults else 0
-    total = kept = len(enrollments)
-    if "job_aborted" in faults:
-        kept = int(kept * faults["job_aborted"]["fraction"])
+    faults = request.faults_of_work("job_late", "job_aborted", "job_partial")
+    late = faults.get("job_late", {}).get("seconds", 0)
+    total = len(enrollments)
+    kept = int(total * faults.get("job_aborted", {}).get("fraction", 1))
     spoiled = _spoiled(faults.get("job_partial"), total)
     starts_at = micros(request.now + timedelta(seconds=late))
     duration = round(request.settings.job_seconds * 1_000_000)
@@ -75,60 +72,41 @@ def _spoiled(partial: dict[str, Any] | None, total: int) -> frozenset[int]:
     return frozenset(range(min(partial["errors"], total)))
 
 
+_DUE = """
+SELECT r.*, j.author_id, j.enrollment_mode, j.reset_tracking, j.hash, j.lag
+FROM job_rows r JOIN jobs j ON j.number = r.job_number
+WHERE r.state IN ('waiting', 'spoiled') AND r.due_at <= ?
+ORDER BY r.due_at, r.job_number, r.position
+"""
+_PROGRESS = """
+UPDATE jobs SET status = 'running', (done, percent, errors, last_update) = (
+    SELECT COUNT(*), COUNT(*) * 100 / total, SUM(state = 'error'),
+        datetime(MAX(due_at) / 1000000, 'unixepoch')
+    FROM job_rows WHERE job_number = number AND state IN ('archived', 'error'))
+WHERE number = ?
+"""
+_END = """
+UPDATE jobs SET status = ends_as, last_update = datetime(ends_at / 1000000, 'unixepoch')
+WHERE status IN ('queued', 'running') AND ends_at <= ?
+"""
+
+
 def advance(db: sqlite3.Connection, now: datetime, settings: Settings) -> None:
     """Do the rows of jobs that are due, in the order of their times."""
-    due = db.execute(
-        "SELECT * FROM job_rows WHERE state IN ('waiting', 'spoiled') AND due_at <= ? "
-        "ORDER BY due_at, job_number, position",
-        [micros(now)],
-    ).fetchall()
-    orders: dict[int, Order] = {}
     states: list[tuple[str, int, int]] = []
-    for row in due:
-        number = row["job_number"]
-        if number not in orders:
-            orders[number] = _order(db, number, settings)
+    for row in db.execute(_DUE, [micros(now)]).fetchall():
+        how = (row["author_id"], row["enrollment_mode"], bool(row["reset_tracking"]))
+        order = Order(*how, settings, row["hash"], row["lag"])
         kind = COURSE if row["learning_plan_id"] is None else PLAN
         enrollment = Enrollment(kind, row[kind.column], row["user_id"])
-        done = row["state"] == "waiting" and archive(
-            db, orders[number], enrollment, moment(row["due_at"])
+        is_archived = row["state"] == "waiting" and archive(
+            db, order, enrollment, moment(row["due_at"])
         )
-        states.append(("archived" if done else "error", number, row["position"]))
+        state = "archived" if is_archived else "error"
+        states.append((state, row["job_number"], row["position"]))
     db.executemany("UPDATE job_rows SET state = ? WHERE job_number = ? AND position = ?", states)
-    for number in orders:
-        _update_progress(db, number)
-    _end_jobs(db, now)
-
-
-def _order(db: sqlite3.Connection, number: int, settings: Settings) -> Order:
-    job = db.execute("SELECT * FROM jobs WHERE number = ?", [number]).fetchone()
-    reset = bool(job["reset_tracking"])
-    return Order(job["author_id"], job["enrollment_mode"], reset, settings, job["hash"], job["lag"])
-
-
-def _update_progress(db: sqlite3.Connection, number: int) -> None:
-    done, errors, latest = db.execute(
-        "SELECT COUNT(*), SUM(state = 'error'), MAX(due_at) FROM job_rows "
-        "WHERE job_number = ? AND state IN ('archived', 'error')",
-        [number],
-    ).fetchone()
-    db.execute(
-        "UPDATE jobs SET status = 'running', done = ?, errors = ?, percent = ? * 100 / total, "
-        "last_update = ? WHERE number = ?",
-        [done, errors, done, stamp(moment(latest)), number],
-    )
-
-
-def _end_jobs(db: sqlite3.Connection, now: datetime) -> None:
-    ended = db.execute(
-        "SELECT number, ends_at FROM jobs WHERE status IN ('queued', 'running') AND ends_at <= ?",
-        [micros(now)],
-    ).fetchall()
-    for number, ends_at in ended:
-        db.execute(
-            "UPDATE jobs SET status = ends_as, last_update = ? WHERE number = ?",
-            [stamp(moment(ends_at)), number],
-        )
+    db.executemany(_PROGRESS, {(number,) for _, number, _ in states})
+    db.execute(_END, [micros(now)])
 
 
 def get_job(request: ApiRequest) -> dict[str, Any]:

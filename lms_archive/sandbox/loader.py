@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import re
 import sqlite3
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,18 +14,71 @@ from attrs import frozen
 
 from lms_archive.sandbox.certificates import issue
 from lms_archive.sandbox.clock import stamp
-from lms_archive.sandbox.tables import COURSES, ENROLLMENTS, PLANS, USERS, Table
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
 """Rows, each with a text that names its place in an error."""
-NAMES = ("users", "courses", "learning_plans", "enrollments", "learning_plan_enrollments")
-"""The tables that can be loaded, in the order of their dependencies."""
-_TRACKED = """
-enrollment_status, enrollment_score, enrollment_time_spent, enrollment_completion_date
-"""
+Convert = Callable[[Any], Any]
+
 _OLD = timedelta(days=365)
 """The age of a plan without a date of creation, so that it is not a recent change."""
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d))?")
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+
+def _flag(value: Any) -> bool:
+    flag = _FLAGS.get(str(value).lower())
+    if flag is None:
+        raise ValueError(value)
+    return flag
+
+
+def _time(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return stamp(value)
+    match = _TIME.fullmatch(value)
+    if match is None:
+        raise ValueError(value)
+    date, time = match.groups()
+    return None if date == "0000-00-00" else f"{date} {time or '00:00:00'}"
+
+
+def _courses(value: Any) -> list[str | int]:
+    """Accept a list of codes and ids, or codes separated by commas."""
+    return [code.strip() for code in value.split(",")] if isinstance(value, str) else list(value)
+
+
+_CONVERTERS: Mapping[str, Convert] = {
+    "INTEGER": int,
+    "REAL": float,
+    "TEXT": str,
+    "BOOLEAN": _flag,
+    "DATETIME TEXT": _time,
+}
+"""The converter of each type of column in the schema."""
+_REFERENCES: Mapping[str, Mapping[str, Convert]] = {
+    "users": {},
+    "courses": {},
+    "learning_plans": {"courses": _courses},
+    "enrollments": {"username": str, "course_code": str, "id_course": int, "certificate": _flag},
+    "learning_plan_enrollments": {"username": str, "learning_plan_code": str, "certificate": _flag},
+}
+"""The tables that can be loaded, in the order of their dependencies, and what a row may hold that
+is not a column: references to other tables, and whether there is a certificate."""
+NAMES = tuple(_REFERENCES)
+_FILL = {
+    "courses": """
+        UPDATE courses SET name = COALESCE(name, code),
+            uidCourse = COALESCE(uidCourse, printf('E-%06d', id_course))
+        """,
+    "learning_plans": """
+        UPDATE learning_plans SET title = COALESCE(title, code),
+            uuid = COALESCE(uuid, printf('00000000-0000-4000-8000-%012d', learning_plan_id)),
+            created_on = COALESCE(created_on, :old),
+            updated_on = COALESCE(updated_on, created_on, :old)
+        """,
+}
+"""The statements that fill in what rows left out and the schema has no default for."""
 
 
 def number_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> Rows:
@@ -69,68 +122,43 @@ class Loader:
 
     def load(self, rows: Mapping[str, Rows]) -> None:
         """Insert the rows of all tables, in the order of their dependencies."""
-        tables = {"users": USERS, "courses": COURSES, "learning_plans": PLANS}
         for name in NAMES:
-            if name in tables:
-                self._load_named(tables[name], rows[name])
-            else:
-                self._load_enrollments(COURSE if name == COURSE.enrollments else PLAN, rows[name])
+            converters = _converters(self.db, name)
+            for place, row in rows[name]:
+                values = _convert(converters, place, row)
+                values = {column: value for column, value in values.items() if value is not None}
+                if name == COURSE.enrollments:
+                    self._insert_enrollment(COURSE, place, values)
+                elif name == PLAN.enrollments:
+                    self._insert_enrollment(PLAN, place, values)
+                else:
+                    courses = values.pop("courses", ())
+                    new_id = _insert(self.db, name, place, values)
+                    _add_courses(self.db, place, new_id, courses)
+            if name in _FILL:
+                self.db.execute(_FILL[name], {"old": stamp(self.now - _OLD)})
 
-    def _load_named(self, table: Table, rows: Rows) -> None:
-        """Insert users, courses or plans, and assign missing ids."""
-        db, key = self.db, table.key
-        (last,) = db.execute(f"SELECT COALESCE(MAX({key}), 0) FROM {table.name}").fetchone()  # noqa: S608  own names
-        free = max(last + 1, table.first_id)
-        known_courses = _names(db, COURSE)
-        for place, row in rows:
-            values = table.values(place, row)
-            if values.get(key) is None:
-                values[key] = free
-            free = max(free, values[key] + 1)
-            courses = values.pop("courses", None)
-            table.insert(db, place, self._with_defaults(table, values))
-            if courses:
-                _set_courses(db, place, values[key], known_courses, courses)
-
-    def _with_defaults(self, table: Table, values: dict[str, Any]) -> dict[str, Any]:
-        if table is COURSES:
-            values["name"] = values.get("name") or values.get("code")
-            values["uidCourse"] = values.get("uidCourse") or f"E-{values[table.key]:06}"
-        elif table is PLANS:
-            values["title"] = values.get("title") or values.get("code")
-            uuid = f"00000000-0000-4000-8000-{values[table.key]:012}"
-            values["uuid"] = values.get("uuid") or uuid
-            values.setdefault("created_on", stamp(self.now - _OLD))
-            values.setdefault("updated_on", values["created_on"])
-        return values
-
-    def _load_enrollments(self, kind: TargetKind, rows: Rows) -> None:
-        """Insert active enrollments; in a course, kept tracking supplies missing values."""
-        table = ENROLLMENTS[kind]
-        users = _Names(self.db, "user", "SELECT user_id, username FROM users")
-        targets = _names(self.db, kind)
-        tracked = _tracked(self.db) if kind is COURSE else {}
-        for place, row in rows:
-            values = table.values(place, row)
-            target_id = values.get(kind.key, values.get(kind.column))
-            user = users.find(place, values.get("user_id"), values.get("username"))
-            target = targets.find(place, target_id, values.get(kind.code))
-            values = tracked.get((target, user), {}) | values
-            values["user_id"], values[kind.column] = user, target
-            values.setdefault("enrollment_created_at", stamp(self.now))
-            values.setdefault("enrollment_created_by", self.author)
-            values.setdefault("enrollment_date_last_updated", values["enrollment_created_at"])
-            if values.get("enrollment_status") == "completed":
-                values.setdefault("enrollment_completion_percentage", 100)
-            self._certify(values)
-            table.insert(self.db, place, values)
-
-    def _certify(self, values: dict[str, Any]) -> None:
-        """Issue a certificate, by default dated when the enrollment was completed, or now."""
-        if values.get("certificate") and not values.get("certificate_url"):
-            values["certificate_url"] = issue(self.db, self.host)
-        if values.get("certificate_url") and not values.get("certificate_date"):
-            values["certificate_date"] = values.get("enrollment_completion_date") or stamp(self.now)
+    def _insert_enrollment(self, kind: TargetKind, place: str, values: dict[str, Any]) -> None:
+        """Insert an active enrollment; in a course, kept tracking supplies missing values."""
+        user = _find(self.db, place, "user", values.get("user_id"), values.pop("username", None))
+        target_id = values.pop(kind.key, values.get(kind.column))
+        target = _find(self.db, place, kind.name, target_id, values.pop(kind.code, None))
+        values |= {"user_id": user, kind.column: target}
+        if kind is COURSE:
+            sql = "SELECT * FROM tracking WHERE course_id = ? AND user_id = ?"
+            tracked = self.db.execute(sql, [target, user]).fetchone()
+            values = dict(tracked or {}) | values
+        elif values.get("enrollment_status") == "completed":
+            values.setdefault("enrollment_completion_percentage", 100)
+        values.setdefault("enrollment_created_at", stamp(self.now))
+        values.setdefault("enrollment_created_by", self.author)
+        values.setdefault("enrollment_date_last_updated", values["enrollment_created_at"])
+        if values.pop("certificate", False):
+            values.setdefault("certificate_url", issue(self.db, self.host))
+        if "certificate_url" in values:
+            issued_at = values.get("enrollment_completion_date", stamp(self.now))
+            values.setdefault("certificate_date", issued_at)
+        _insert(self.db, kind.enrollments, place, values)
 
 
 def change(
@@ -145,8 +173,8 @@ def change(
     `updated_on` of a plan becomes *now*, unless it is among the columns.
     """
     place = f"{kind.name} {target!r}"
-    target_id = _names(db, kind).find_either(place, target)
-    values = (PLANS if kind is PLAN else COURSES).values(place, columns)
+    target_id = _find_either(db, place, kind.name, target)
+    values = _convert(_converters(db, kind.table), place, columns)
     courses = values.pop("courses", None)
     if kind is PLAN:
         values.setdefault("updated_on", stamp(now))
@@ -155,57 +183,80 @@ def change(
     db.execute(sql, {**values, "_target_id": target_id})
     if courses is not None:
         db.execute("DELETE FROM learning_plan_courses WHERE learning_plan_id = ?", [target_id])
-        _set_courses(db, place, target_id, _names(db, COURSE), courses)
+        _add_courses(db, place, target_id, courses)
 
 
-def _set_courses(
-    db: sqlite3.Connection, place: str, plan: int, names: _Names, courses: list[int | str]
+def _converters(db: sqlite3.Connection, table: str) -> dict[str, Convert]:
+    """Return the columns of a table that can be loaded, each with its converter."""
+    columns = db.execute("SELECT name, type FROM pragma_table_info(?)", [table])
+    return {name: _CONVERTERS[kind] for name, kind in columns} | dict(_REFERENCES[table])
+
+
+def _convert(
+    converters: Mapping[str, Convert], place: str, row: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the converted values of a row; None and an empty text mean no value."""
+    values = {}
+    for column, value in row.items():
+        if column not in converters:
+            columns = ", ".join(converters)
+            raise ValueError(f"{place}: unknown column {column!r}; the columns are: {columns}")
+        try:
+            values[column] = None if value in (None, "") else converters[column](value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{place}: {column} cannot be {value!r}") from None
+    return values
+
+
+def _insert(db: sqlite3.Connection, table: str, place: str, values: Mapping[str, Any]) -> int:
+    """Insert one row and return its id; columns that it leaves out get their defaults."""
+    holes = ", ".join(f":{column}" for column in values)
+    sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({holes})"  # noqa: S608  own names
+    try:
+        return int(db.execute(sql, values).lastrowid or 0)
+    except sqlite3.IntegrityError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def _add_courses(
+    db: sqlite3.Connection, place: str, plan: int, courses: Iterable[int | str]
 ) -> None:
     """Put courses into a plan, each by its id (int) or code (str)."""
     for position, course in enumerate(courses, 1):
-        row = [plan, names.find_either(place, course), position]
+        row = [plan, _find_either(db, place, COURSE.name, course), position]
         try:
             db.execute("INSERT INTO learning_plan_courses VALUES (?, ?, ?)", row)
         except sqlite3.IntegrityError:
             raise ValueError(f"{place}: course {course!r} is listed twice") from None
 
 
-def _tracked(db: sqlite3.Connection) -> dict[tuple[int, int], dict[str, Any]]:
-    rows = db.execute(f"SELECT course_id, user_id, {_TRACKED} FROM tracking")  # noqa: S608  own names
-    return {tuple(row)[:2]: dict(zip(row.keys()[2:], tuple(row)[2:], strict=True)) for row in rows}
+_KEYS = {
+    "user": ("users", "user_id", "username"),
+    **{kind.name: (kind.table, kind.key, "code") for kind in (COURSE, PLAN)},
+}
+"""The table of each noun, with the columns of its ids and its names."""
 
 
-def _names(db: sqlite3.Connection, kind: TargetKind) -> _Names:
-    return _Names(db, kind.name, f"SELECT {kind.key}, code FROM {kind.table}")  # noqa: S608  own names
+def _find(
+    db: sqlite3.Connection, place: str, noun: str, number: int | None, name: str | None
+) -> int:
+    """Return the id of a user, course or plan that is given by its id, its name or both."""
+    if number is None and name is None:
+        raise ValueError(f"{place}: no {noun}")
+    table, key, text = _KEYS[noun]
+    known = {column: v for column, v in ((key, number), (text, name)) if v is not None}
+    where = " AND ".join(f"{column} = ?" for column in known)
+    sql = f"SELECT {key} FROM {table} WHERE {where}"  # noqa: S608  own names
+    ids = db.execute(sql, list(known.values())).fetchall()
+    if len(ids) == 1:
+        return int(ids[0][0])
+    shown = name if number is None else number
+    if ids:
+        raise ValueError(f"{place}: {noun} {shown!r} has {len(ids)} ids; give the id")
+    raise ValueError(f"{place}: unknown {noun} {shown!r}")
 
 
-class _Names:
-    """The ids of names; the query returns (id, name) and runs at the first look-up."""
-
-    def __init__(self, db: sqlite3.Connection, noun: str, query: str) -> None:
-        self._db, self._noun, self._query = db, noun, query
-        self._ids: dict[str, list[int]] | None = None
-        self._all_ids: set[int] = set()
-
-    def find_either(self, place: str, target: int | str) -> int:
-        """Return the id for an id (int) or a name (str)."""
-        by_name = isinstance(target, str)
-        return self.find(place, None if by_name else target, target if by_name else None)  # type: ignore[arg-type]
-
-    def find(self, place: str, number: int | None, name: str | None) -> int:
-        """Return the id for an id, a name or both."""
-        if self._ids is None:
-            self._ids = defaultdict(list)
-            for its_id, its_name in self._db.execute(self._query):
-                self._ids[its_name].append(its_id)
-                self._all_ids.add(its_id)
-        if number is None and name is None:
-            raise ValueError(f"{place}: no {self._noun}")
-        candidates = list(self._all_ids & {number}) if name is None else self._ids.get(name, [])
-        ids = [candidate for candidate in candidates if number in (None, candidate)]
-        if len(ids) == 1:
-            return ids[0]
-        shown = name if number is None else number
-        if ids:
-            raise ValueError(f"{place}: {self._noun} {shown!r} has {len(ids)} ids; give the id")
-        raise ValueError(f"{place}: unknown {self._noun} {shown!r}")
+def _find_either(db: sqlite3.Connection, place: str, noun: str, target: int | str) -> int:
+    """Return the id for an id (int) or a name (str)."""
+    number, name = (None, target) if isinstance(target, str) else (target, None)
+    return _find(db, place, noun, number, name)

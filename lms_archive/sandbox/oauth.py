@@ -54,22 +54,26 @@ class OAuth:
 
     def grant(self, form: Mapping[str, str], now: datetime) -> dict[str, Any]:
         """Answer `POST /oauth2/token` (doc; status and words of the errors: assumed)."""
-        if (form.get("client_id"), form.get("client_secret")) != (
-            self.client_id,
-            self.client_secret,
-        ):
+        client = (form.get("client_id"), form.get("client_secret"))
+        if client != (self.client_id, self.client_secret):
             raise _denied(400, "invalid_client", "The client credentials are invalid")
+        superadmin, account = self.accounts["superadmin"], None
         match form.get("grant_type"):
-            case "password":
-                account = self._by_password(form)
             case "client_credentials":
-                return self._issue(self.accounts["superadmin"], now, refresh=False)
+                return self._issue(superadmin, now, refresh=False)
+            case "password":
+                named = self.accounts.get(form.get("username", ""))
+                if named is None or named.password != form.get("password"):
+                    raise _denied(401, "invalid_grant", "Invalid username and password combination")
+                account = named
             case "refresh_token":
-                account = self._by_refresh_token(form)
+                account = self._refresh.pop(form.get("refresh_token", ""), None)
             case grant if grant == _JWT_BEARER:
-                account = self._by_assertion(form)
+                account = superadmin if form.get("assertion") == self.assertion else None
             case grant:
                 raise _denied(400, "unsupported_grant_type", f"Grant type {grant!r} not supported")
+        if account is None:
+            raise _denied(400, "invalid_grant", "Invalid refresh token or JWT assertion")
         return self._issue(account, now, refresh=True)
 
     def account(self, bearer: str | None, now: datetime) -> Account:
@@ -96,23 +100,6 @@ class OAuth:
             answer["refresh_token"] = secrets.token_hex(20)
             self._refresh[answer["refresh_token"]] = account
         return answer
-
-    def _by_password(self, form: Mapping[str, str]) -> Account:
-        for account in self.accounts.values():
-            if (form.get("username"), form.get("password")) == (account.username, account.password):
-                return account
-        raise _denied(401, "invalid_grant", "Invalid username and password combination")
-
-    def _by_refresh_token(self, form: Mapping[str, str]) -> Account:
-        account = self._refresh.pop(form.get("refresh_token", ""), None)
-        if account is None:
-            raise _denied(400, "invalid_grant", "Invalid refresh token")
-        return account
-
-    def _by_assertion(self, form: Mapping[str, str]) -> Account:
-        if form.get("assertion") != self.assertion:
-            raise _denied(400, "invalid_grant", "Invalid JWT assertion")
-        return self.accounts["superadmin"]
 
 
 def _denied(status: int, error: str, description: str) -> Refusal:

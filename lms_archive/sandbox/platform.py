@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -37,10 +38,10 @@ class _Run:
     """The parts of a sandbox that exist only while it runs."""
 
     path: Path
-    folder: tempfile.TemporaryDirectory[str] | None
     db: sqlite3.Connection
     application: Application
     server: Server
+    resources: ExitStack
 
 
 class Sandbox:
@@ -103,7 +104,7 @@ class Sandbox:
             never_logged_in=never_logged_in,
             foreign=foreign or Foreign(),
         )
-        routes_of(self._settings.foreign)  # raises now what `start` would raise
+        self._routes = routes_of(self._settings.foreign)
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
         self._run: _Run | None = None
@@ -123,39 +124,32 @@ class Sandbox:
         """Open the file, start the server, and return the sandbox."""
         if self._run:
             raise RuntimeError("this sandbox is already running")
-        path, folder = self._path, None
-        if path is None:
-            folder = tempfile.TemporaryDirectory(prefix="lms-archive-sandbox-")
-            path = Path(folder.name) / "platform.sqlite"
-        db = connect(path)
-        application = Application(
-            db,
-            self._clock,
-            oauth=self._oauth,
-            faults=self.faults,
-            settings=self._settings,
-            calls=self._calls,
-        )
-        try:
+        with ExitStack() as resources:
+            path = self._path
+            if path is None:
+                folder = tempfile.TemporaryDirectory(prefix="lms-archive-sandbox-")
+                path = Path(resources.enter_context(folder)) / "platform.sqlite"
+            application = Application(
+                connect(path),
+                self._clock,
+                oauth=self._oauth,
+                faults=self.faults,
+                settings=self._settings,
+                routes=self._routes,
+                calls=self._calls,
+            )
+            resources.callback(application.close)
             server = Server(application, self._port)
-        except BaseException:
-            db.close()
-            if folder:
-                folder.cleanup()
-            raise
-        server.start()
-        self._run = _Run(path, folder, db, application, server)
+            server.start()
+            resources.callback(server.stop)
+            self._run = _Run(path, application.db, application, server, resources.pop_all())
         return self
 
     def stop(self) -> None:
         """Close connections and file; delete a temporary file. A second call does nothing."""
         run, self._run = self._run, None
         if run:
-            run.server.stop()
-            with run.application.lock:
-                run.db.close()
-            if run.folder:
-                run.folder.cleanup()
+            run.resources.close()
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 from werkzeug.datastructures import MultiDict
 
 from lms_archive.sandbox.answers import Refusal, invalid
@@ -17,7 +17,7 @@ from lms_archive.sandbox.faults import Faults
 from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.oauth import Account
 
-Place = Literal["path", "query", "body", "nowhere"]
+Location = Literal["path", "query", "body", "nowhere"]
 ValueType = Literal["integer", "string", "boolean", "moment", "integers", "strings", "filters"]
 SharedReading = Literal["A", "B"]
 NeverLoggedIn = Literal["first", "last"]
@@ -36,12 +36,12 @@ class Parameter:
     """
 
     name: str
-    place: Place
+    location: Location
     type: ValueType
     enum: tuple[str, ...] = ()
     default: Any = None
     sent_as: str = ""
-    meanings: tuple[tuple[str, str], ...] = ()
+    meanings: Mapping[str, str] = field(factory=dict)
 
     @property
     def shown(self) -> str:
@@ -89,6 +89,10 @@ class ApiRequest:
         """Return the value of a filter of a list, None on a platform that ignores filters."""
         return None if self.settings.ignores_filters else self.args[name]
 
+    def faults_of_work(self, *kinds: str) -> dict[str, dict[str, Any]]:
+        """Return the details of the faults of these *kinds* in the work that this call starts."""
+        return self.faults.of_work(kinds, self.operation, self.method, self.now)
+
 
 def read_parameters(
     parameters: Iterable[Parameter],
@@ -97,15 +101,15 @@ def read_parameters(
     body: bytes,
 ) -> dict[str, Any]:
     """Return the converted values of *parameters*; refuse a wrong value with 400."""
-    content = _read_body(body) if any(p.place == "body" for p in parameters) else {}
+    content = _read_body(body) if any(p.location == "body" for p in parameters) else {}
     args: dict[str, Any] = {}
     for parameter in parameters:
         name, value = parameter.shown, None
-        if parameter.place == "path":
+        if parameter.location == "path":
             value = [path[name]] if parameter.is_list else path[name]
-        elif parameter.place == "body":
+        elif parameter.location == "body":
             value = content.get(name)
-        elif parameter.place == "query":
+        elif parameter.location == "query":
             value = (query.getlist(name) or None) if parameter.is_list else query.get(name)
         is_sent = value not in (None, "")
         args[parameter.name] = _convert(parameter, value) if is_sent else parameter.default
@@ -132,7 +136,7 @@ def _convert(parameter: Parameter, value: Any) -> Any:
         return {name: converted.get(name) for name in parameter.enum}
     if parameter.enum and converted not in parameter.enum:
         raise invalid(parameter.shown, f"must be one of: {', '.join(parameter.enum)}")
-    return dict(parameter.meanings).get(converted, converted) if parameter.meanings else converted
+    return parameter.meanings[converted] if parameter.meanings else converted
 
 
 def _integer(value: Any) -> int:

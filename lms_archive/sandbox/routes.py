@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from attrs import evolve, frozen
 
@@ -26,7 +26,7 @@ from lms_archive.sandbox.catalog import (
 from lms_archive.sandbox.enrollments import all_enrollments, target_enrollments
 from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.pages import CURSOR, PAGING
-from lms_archive.sandbox.request import ApiRequest, Parameter
+from lms_archive.sandbox.request import ApiRequest, Location, Parameter
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 from lms_archive.sandbox.users import get_session, get_user, list_users
 
@@ -199,44 +199,39 @@ def routes_of(foreign: Foreign) -> tuple[Route, ...]:
 
 
 def _changed(route: Route, foreign: Foreign) -> Route:
-    call = foreign.calls.get(route.operation) or f"{route.method} {route.path}"
     names = foreign.parameters.get(route.operation, {})
-    parameter_names = [parameter.name for parameter in route.parameters]
-    if unknown := [name for name in names if name not in parameter_names]:
-        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(parameter_names)}")
-    matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
-    if matched is None:
-        raise ValueError(
-            f"{route.operation}: {call!r} is not a call: 'POST /service/v1/path what it does'"
-        )
-    method, path, summary = matched.groups(default=route.summary)
-    in_path = re.findall(r"{(\w+)}", path)
-    parameters = tuple(_renamed(p, names, in_path, foreign) for p in route.parameters)
-    placed = [parameter.shown for parameter in parameters if parameter.place == "path"]
-    if sorted(in_path) != sorted(placed):
-        needed = ", ".join(f"{{{name}}}" for name in placed) or "no placeholder"
-        raise ValueError(f"{route.operation}: {path} must have exactly {needed}")
-    words = re.findall(r"\w+", f"{method.lower()} {path}")
-    operation_id = "_".join(words) if route.operation in foreign.calls else ""
-    return Route(route.operation, method, path, summary, route.handler, parameters, operation_id)
+    known = [parameter.name for parameter in route.parameters]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(known)}")
+    if call := foreign.calls.get(route.operation):
+        matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
+        if matched is None:
+            raise ValueError(f"{call!r} is not a call: 'POST /service/v1/path what it does'")
+        method, path, summary = matched.groups(default=route.summary)
+        words = "_".join(re.findall(r"\w+", f"{method.lower()} {path}"))
+        route = evolve(route, method=method, path=path, summary=summary, operation_id=words)
+    in_path = re.findall(r"{(\w+)}", route.path)
+    parameters = tuple(
+        _renamed(parameter, names.get(parameter.name, parameter.name), in_path, foreign.modes)
+        for parameter in route.parameters
+    )
+    placed = {parameter.shown for parameter in parameters if parameter.location == "path"}
+    if placed != set(in_path):
+        raise ValueError(f"{route.operation}: {route.path} must have {placed or 'no parameter'}")
+    return evolve(route, parameters=parameters)
 
 
 def _renamed(
-    parameter: Parameter, names: Mapping[str, str | None], in_path: list[str], foreign: Foreign
+    parameter: Parameter, target: str | None, in_path: list[str], modes: Mapping[str, str]
 ) -> Parameter:
-    target = names.get(parameter.name, parameter.name)
-    match (target or "").split(" "):
-        case [""]:
-            return evolve(parameter, place="nowhere")
-        case [name] if name in in_path:
-            changed = evolve(parameter, sent_as=name, place="path")
-        case [name]:
-            changed = evolve(parameter, sent_as=name)
-        case ["query" | "body" as place, name]:
-            changed = evolve(parameter, sent_as=name, place=place)
-        case _:
-            raise ValueError(f"{target!r} is not a parameter: 'query name', 'body name' or 'name'")
-    if changed.name != "enrollment_mode":
-        return changed
-    meanings = {foreign.modes.get(mode, mode): mode for mode in MODES}
-    return evolve(changed, enum=tuple(meanings), meanings=tuple(meanings.items()))
+    """Return a parameter with the location and the name in *target*, and with other modes."""
+    if target is None:
+        return evolve(parameter, location="nowhere")
+    location, _, name = target.rpartition(" ")
+    location = location or ("path" if name in in_path else parameter.location)
+    if location not in get_args(Location):
+        raise ValueError(f"{target!r} is not a parameter: 'query name', 'body name' or 'name'")
+    if parameter.name == "enrollment_mode":
+        meanings = {modes.get(mode, mode): mode for mode in MODES}
+        parameter = evolve(parameter, enum=tuple(meanings), meanings=meanings)
+    return evolve(parameter, sent_as=name, location=location)  # type: ignore[arg-type]  # checked

@@ -1,7 +1,8 @@
 """The SQLite file of a sandbox: plain tables that you can query with SQL.
 
-Times are text, `YYYY-MM-DD HH:MM:SS` in UTC, NULL for none. Only the schedule of jobs
-(`due_at`, `starts_at`, `ends_at`, `hidden_until`) is in microseconds since 1970.
+A `DATETIME TEXT` is `YYYY-MM-DD HH:MM:SS` in UTC, NULL for none. Only the schedule of jobs
+(`due_at`, `starts_at`, `ends_at`, `hidden_until`) is in microseconds since 1970. The loader reads
+from these tables which columns can be loaded, with which values and defaults.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from pathlib import Path
 def _active(measure: str) -> str:
     return f"""
     user_id INTEGER NOT NULL REFERENCES users (user_id),
-    enrollment_status TEXT NOT NULL,
-    enrollment_level TEXT NOT NULL,
+    enrollment_status TEXT NOT NULL DEFAULT 'enrolled',
+    enrollment_level TEXT NOT NULL DEFAULT 'student',
     {measure},
-    enrollment_created_at TEXT,
+    enrollment_created_at DATETIME TEXT,
     enrollment_created_by INTEGER,
-    enrollment_completion_date TEXT,
-    enrollment_time_spent INTEGER NOT NULL,  -- seconds
-    enrollment_validity_begin_datetime TEXT,
-    enrollment_validity_end_datetime TEXT,
-    enrollment_date_last_updated TEXT,
+    enrollment_completion_date DATETIME TEXT,
+    enrollment_time_spent INTEGER NOT NULL DEFAULT 0,  -- seconds
+    enrollment_validity_begin_datetime DATETIME TEXT,
+    enrollment_validity_end_datetime DATETIME TEXT,
+    enrollment_date_last_updated DATETIME TEXT,
     certificate_url TEXT,
-    certificate_date TEXT,
+    certificate_date DATETIME TEXT,
 """
 
 
 _ARCHIVED = """
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    archived_at TEXT NOT NULL,
+    archived_at DATETIME TEXT NOT NULL,
     archived_by INTEGER NOT NULL,
     user_id INTEGER NOT NULL,
     username TEXT NOT NULL,
@@ -38,55 +39,56 @@ _ARCHIVED = """
     last_name TEXT,
     language TEXT,
     certificate_url TEXT,
-    certificate_date TEXT,
-    enrollment_created_at TEXT,
+    certificate_date DATETIME TEXT,
+    enrollment_created_at DATETIME TEXT,
     enrollment_created_by INTEGER,
     enrollment_status TEXT NOT NULL,
-    enrollment_validity_begin_datetime TEXT,
-    enrollment_validity_end_datetime TEXT,
-    enrollment_completion_date TEXT,
+    enrollment_validity_begin_datetime DATETIME TEXT,
+    enrollment_validity_end_datetime DATETIME TEXT,
+    enrollment_completion_date DATETIME TEXT,
 """
 _SAVED = """
     -- saved, not returned by the API (article)
-    user_last_access_date TEXT,
-    user_expiration_date TEXT,
+    user_last_access_date DATETIME TEXT,
+    user_expiration_date DATETIME TEXT,
     user_is_active INTEGER NOT NULL,
     user_is_suspended INTEGER NOT NULL,
     user_level TEXT NOT NULL,
-    enrollment_date_last_updated TEXT,
+    enrollment_date_last_updated DATETIME TEXT,
     -- the sandbox's own
     job_hash TEXT,                       -- NULL: archived at once
     hidden_until INTEGER                 -- the fault archived_lag
 """
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS users (
-    user_id INTEGER PRIMARY KEY,
+    user_id INTEGER PRIMARY KEY AUTOINCREMENT,
     username TEXT NOT NULL UNIQUE,
     first_name TEXT,
     last_name TEXT,
     email TEXT,
-    status TEXT NOT NULL,                -- '1' active, '0' suspended
-    level TEXT NOT NULL,
-    language TEXT,
-    last_access_date TEXT,
-    creation_date TEXT,
-    expiration_date TEXT
+    status TEXT NOT NULL DEFAULT '1' CHECK (status IN ('0', '1')),  -- '1' active, '0' suspended
+    level TEXT NOT NULL DEFAULT 'user',
+    language TEXT DEFAULT 'en',
+    last_access_date DATETIME TEXT,
+    creation_date DATETIME TEXT,
+    expiration_date DATETIME TEXT
 );
 CREATE INDEX IF NOT EXISTS users_by_last_access ON users (last_access_date);
 
 CREATE TABLE IF NOT EXISTS courses (
     id_course INTEGER PRIMARY KEY,
     code TEXT NOT NULL,                  -- not unique, as on the platform
-    name TEXT NOT NULL,
-    uidCourse TEXT NOT NULL,
-    course_type TEXT NOT NULL,
-    published INTEGER NOT NULL,
-    language TEXT,
+    name TEXT,
+    uidCourse TEXT,
+    course_type TEXT NOT NULL DEFAULT 'elearning',
+    published BOOLEAN NOT NULL DEFAULT TRUE,
+    language TEXT DEFAULT 'en',
     credits REAL,
-    start_date TEXT,
-    end_date TEXT,
-    last_update TEXT
+    start_date DATETIME TEXT,
+    end_date DATETIME TEXT,
+    last_update DATETIME TEXT
 );
+CREATE INDEX IF NOT EXISTS courses_by_code ON courses (code);
 
 CREATE TABLE IF NOT EXISTS enrollments ( -- the active ones: one for each user and course
     course_id INTEGER NOT NULL REFERENCES courses (id_course),
@@ -100,24 +102,24 @@ CREATE TABLE IF NOT EXISTS tracking (    -- what was kept of work in an archived
     enrollment_status TEXT NOT NULL,
     enrollment_score REAL,
     enrollment_time_spent INTEGER NOT NULL,
-    enrollment_completion_date TEXT,
+    enrollment_completion_date DATETIME TEXT,
     PRIMARY KEY (course_id, user_id)
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS learning_plans (
     learning_plan_id INTEGER PRIMARY KEY,
-    uuid TEXT NOT NULL,
+    uuid TEXT,
     code TEXT NOT NULL,                  -- not unique
-    title TEXT NOT NULL,
-    is_published INTEGER NOT NULL,
+    title TEXT,
+    is_published BOOLEAN NOT NULL DEFAULT TRUE,
     credits REAL,
-    language TEXT,
-    created_on TEXT,
-    published_on TEXT,
-    updated_on TEXT,
+    language TEXT DEFAULT 'en',
+    created_on DATETIME TEXT,
+    published_on DATETIME TEXT,
+    updated_on DATETIME TEXT,
     validity_days INTEGER,
-    start_date TEXT,
-    end_date TEXT,
+    start_date DATETIME TEXT,
+    end_date DATETIME TEXT,
     certificate_template_id INTEGER
 );
 
@@ -131,7 +133,7 @@ CREATE INDEX IF NOT EXISTS plans_by_course ON learning_plan_courses (course_id);
 
 CREATE TABLE IF NOT EXISTS learning_plan_enrollments ( -- the active ones
     learning_plan_id INTEGER NOT NULL REFERENCES learning_plans (learning_plan_id),
-{_active("enrollment_completion_percentage REAL NOT NULL")}
+{_active("enrollment_completion_percentage REAL NOT NULL DEFAULT 0")}
     PRIMARY KEY (learning_plan_id, user_id)
 ) WITHOUT ROWID;
 
@@ -171,8 +173,8 @@ CREATE TABLE IF NOT EXISTS archived_learning_plan_enrollments ( -- frozen at arc
     learning_plan_published_on TEXT,
     learning_plan_updated_on TEXT,
     learning_plan_validity_days INTEGER,
-    learning_plan_start_date TEXT,
-    learning_plan_end_date TEXT,
+    learning_plan_start_date DATETIME TEXT,
+    learning_plan_end_date DATETIME TEXT,
     learning_plan_certificate_template_id INTEGER,
 {_SAVED}
 );
@@ -188,8 +190,8 @@ CREATE TABLE IF NOT EXISTS jobs (
     errors INTEGER NOT NULL,
     total INTEGER NOT NULL,
     author_id INTEGER NOT NULL,
-    date_created TEXT NOT NULL,
-    last_update TEXT NOT NULL,
+    date_created DATETIME TEXT NOT NULL,
+    last_update DATETIME TEXT NOT NULL,
     log_file TEXT,
     enrollment_mode TEXT NOT NULL,       -- what is done to each row
     reset_tracking INTEGER NOT NULL,
@@ -215,6 +217,12 @@ CREATE INDEX IF NOT EXISTS job_rows_due ON job_rows (due_at, job_number, positio
     WHERE state IN ('waiting', 'spoiled');
 """
 
+_FIRST_USER = """
+INSERT INTO sqlite_sequence
+SELECT 'users', 10000 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'users')
+"""
+"""Users get ids from 10,001 on, so that no user has the id of a course by accident."""
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file and create the tables that are missing.
@@ -223,5 +231,6 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     db = sqlite3.connect(path, check_same_thread=False)
     db.row_factory = sqlite3.Row
-    db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; BEGIN; {SCHEMA} COMMIT")
+    script = f"BEGIN; {SCHEMA} {_FIRST_USER}; COMMIT"
+    db.executescript(f"PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; {script}")
     return db

@@ -66,14 +66,14 @@ def _operation(route: Route) -> dict[str, Any]:
 def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
     described: list[dict[str, Any]] = []
     for parameter in parameters:
-        if parameter.place in ("path", "query"):
-            entry = {"name": parameter.shown, "in": parameter.place, **_schema(parameter)}
-            if parameter.place == "path":
+        if parameter.location in ("path", "query"):
+            entry = {"name": parameter.shown, "in": parameter.location, **_schema(parameter)}
+            if parameter.location == "path":
                 entry["required"] = True
             if entry["type"] == "array":
                 entry["collectionFormat"] = "multi"
             described.append(entry)
-    properties = {p.shown: _schema(p) for p in parameters if p.place == "body"}
+    properties = {p.shown: _schema(p) for p in parameters if p.location == "body"}
     if properties:
         schema = {"type": "object", "properties": properties}
         described.append({"name": "body", "in": "body", "required": True, "schema": schema})
@@ -82,7 +82,7 @@ def _parameters(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
     schema = dict(_TYPES[parameter.type])
-    if parameter.is_list and parameter.place == "path":
+    if parameter.is_list and parameter.location == "path":
         return dict(schema["items"])
     if parameter.type == "filters":
         schema["properties"] = dict.fromkeys(parameter.enum, _TYPES["strings"])

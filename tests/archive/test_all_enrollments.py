@@ -205,7 +205,7 @@ def test_a_user_asked_for_twice_is_archived_once(stage: Stage, kind: str) -> Non
     everyone = make(NUMBER[kind], **UNENROLL).all_enrollments()
     planned = (some + everyone).plan(stage.client)
     assert planned.counts["to_archive"] == 6
-    assert [one.code for one in planned.skipped] == ["duplicate"] * 2
+    assert [outcome.code for outcome in planned.skipped] == ["duplicate"] * 2
     assert stage.operations.count(f"{kind}_enrollments") == 1
 
 

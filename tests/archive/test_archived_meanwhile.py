@@ -33,7 +33,7 @@ def test_a_ledger_copied_without_its_wal(stage: Stage, mode: str, commits: int) 
     check(stage, result, again=mode == "re-enroll", archived=8)
     assert len(stage.writes) == writes
     assert len(result.incomplete) == 0
-    assert "archived_meanwhile" in {one.code for one in list(result.outcomes)}
+    assert "archived_meanwhile" in {outcome.code for outcome in list(result.outcomes)}
 
 
 def test_what_was_archived_meanwhile_is_not_called_skipped(stage: Stage) -> None:
@@ -49,12 +49,12 @@ def test_what_was_archived_meanwhile_is_not_called_skipped(stage: Stage) -> None
     assert len(stage.writes) == writes
     assert len(result.incomplete) == 0
     author = stage.sql("SELECT DISTINCT archived_by FROM archived_enrollments")[0][0]
-    for one in list(result.outcomes):
-        assert one.code == "archived_meanwhile"
-        assert one.record is not None
+    for outcome in list(result.outcomes):
+        assert outcome.code == "archived_meanwhile"
+        assert outcome.record is not None
         assert (
-            f"archived as record {one.record.archiving.record_id} by user {author} on "
-            f"{one.record.archiving.archived_at}, after the plan was made" in one.reason
+            f"archived as record {outcome.record.archiving.record_id} by user {author} on "
+            f"{outcome.record.archiving.archived_at}, after the plan was made" in outcome.reason
         )
 
 
@@ -66,11 +66,11 @@ def test_what_was_re_enrolled_meanwhile_is_checked_too(stage: Stage, *, reset: b
     planned.apply(stage.client, ledger=stage.ledger)
     writes = len(stage.line.exchanges)
     result = planned.apply(stage.client, ledger=stage.folder / "copy.sqlite")
-    assert not any(one.is_write for one in stage.line.exchanges[writes:])
-    for one in list(result.outcomes):
-        assert one.code == "archived_meanwhile"
-        assert f"; tracking {'reset' if reset else 'kept'}" in one.reason
-        assert [course.status for course in one.courses] == ["archived", "archived"]
+    assert not any(exchange.is_write for exchange in stage.line.exchanges[writes:])
+    for outcome in list(result.outcomes):
+        assert outcome.code == "archived_meanwhile"
+        assert f"; tracking {'reset' if reset else 'kept'}" in outcome.reason
+        assert [course.status for course in outcome.courses] == ["archived", "archived"]
 
 
 def test_archived_by_someone_who_did_not_re_enroll(stage: Stage) -> None:
@@ -81,7 +81,7 @@ def test_archived_by_someone_who_did_not_re_enroll(stage: Stage) -> None:
     body = {"course_id": [1], "user_id": [1003], "enrollment_mode": "delete"}
     stage.client.request("PUT", "/learn/v1/enrollments", json=body)
     result = planned.apply(stage.client, ledger=stage.ledger)
-    assert [one.code for one in list(result.incomplete)] == ["not_re_enrolled"]
+    assert [outcome.code for outcome in list(result.incomplete)] == ["not_re_enrolled"]
     assert result.counts["archived"] == 4
 
 

@@ -36,69 +36,66 @@ def image(row: int, user_id: int, day: int | None = 0) -> PlannedEnrollment:
 members = st.lists(
     st.tuples(st.integers(1, 10**6), st.none() | st.integers(-5000, 0)),
     max_size=60,
-    unique_by=lambda one: one[0],
-).map(lambda found: [image(row, *one) for row, one in enumerate(found)])
+    unique_by=lambda pair: pair[0],
+).map(lambda members: [image(row, *pair) for row, pair in enumerate(members)])
 sizes = st.integers(1, 25)
 
 
 def chunks(
-    found: list[PlannedEnrollment], size: int, target: PlannedTarget = TARGET, terms: Terms = TERMS
+    members: list[PlannedEnrollment],
+    size: int,
+    target: PlannedTarget = TARGET,
+    terms: Terms = TERMS,
 ) -> list[Chunk]:
     """The chunks of these members."""
-    return list(split_into_chunks(target, found, size=size, terms=terms, read_at=AT))
+    return list(split_into_chunks(target, members, size=size, terms=terms, read_at=AT))
 
 
 @given(members, sizes)
-def test_every_member_once_in_order(found: list[PlannedEnrollment], size: int) -> None:
-    """The chunks put together are the members, in their order."""
-    assert [one for chunk in chunks(found, size) for one in chunk.members] == found
-
-
-@given(members, sizes)
-def test_within_the_limit(found: list[PlannedEnrollment], size: int) -> None:
-    """No chunk is empty or above the limit, and only the last may be below it."""
-    lengths = [len(chunk) for chunk in chunks(found, size)]
+def test_chunks_hold_every_member_once_within_the_limit(
+    members: list[PlannedEnrollment], size: int
+) -> None:
+    """Together they are the members in their order; only the last may be short; ids differ."""
+    cut = chunks(members, size)
+    assert [member for chunk in cut for member in chunk.members] == members
+    lengths = [len(chunk) for chunk in cut]
     assert all(length == size for length in lengths[:-1])
     assert all(1 <= length <= size for length in lengths)
-
-
-@given(members, sizes)
-def test_ids_differ(found: list[PlannedEnrollment], size: int) -> None:
-    """Chunks of one target have different ids."""
-    ids = [chunk.chunk_id for chunk in chunks(found, size)]
-    assert len(set(ids)) == len(ids)
+    assert len({chunk.chunk_id for chunk in cut}) == len(cut)
 
 
 @given(members, sizes, st.integers(1, 1000))
-def test_ids_depend_on_content_only(found: list[PlannedEnrollment], size: int, by: int) -> None:
+def test_ids_depend_on_content_only(members: list[PlannedEnrollment], size: int, by: int) -> None:
     """Line, name, score, title and time of reading may change: the ids stay."""
-    told_otherwise = [evolve(one, row=one.row + by, username=None, score=3.5) for one in found]
+    changed = [evolve(member, row=member.row + by, username=None, score=3.5) for member in members]
     target = evolve(TARGET, code=None, title="Another", listed=by)
     later = split_into_chunks(
-        target, told_otherwise, size=size, terms=TERMS, read_at=AT + timedelta(days=by)
+        target, changed, size=size, terms=TERMS, read_at=AT + timedelta(days=by)
     )
-    assert [one.chunk_id for one in later] == [one.chunk_id for one in chunks(found, size)]
+    assert [chunk.chunk_id for chunk in later] == [
+        chunk.chunk_id for chunk in chunks(members, size)
+    ]
 
 
 @given(members.filter(bool), st.data())
-def test_ids_change_with_content(found: list[PlannedEnrollment], data: st.DataObject) -> None:
+def test_ids_change_with_content(members: list[PlannedEnrollment], data: st.DataObject) -> None:
     """Another user, date, order, course or decision makes another id."""
-    (whole,) = chunks(found, 60)
-    place = data.draw(st.integers(0, len(found) - 1))
-    other_user = [*found]
-    other_user[place] = evolve(found[place], user_id=10**7)
-    other_date = [*found]
-    other_date[place] = evolve(found[place], enrolled_at=AT + timedelta(days=1))
+    (whole,) = chunks(members, 60)
+    place = data.draw(st.integers(0, len(members) - 1))
+    other_user = [*members]
+    other_user[place] = evolve(members[place], user_id=10**7)
+    other_date = [*members]
+    other_date[place] = evolve(members[place], enrolled_at=AT + timedelta(days=1))
     ids = {
         whole.chunk_id,
         chunks(other_user, 60)[0].chunk_id,
         chunks(other_date, 60)[0].chunk_id,
-        chunks(found, 60, target=evolve(TARGET, target_id=72))[0].chunk_id,
-        chunks(found, 60, terms=evolve(TERMS, reset_tracking=True))[0].chunk_id,
+        chunks(members, 60, target=evolve(TARGET, target_id=72))[0].chunk_id,
+        chunks(members, 60, terms=evolve(TERMS, reset_tracking=True))[0].chunk_id,
     }
     assert len(ids) == 5
-    if len(found) > 1:
-        assert chunks(found[::-1], 60)[0].chunk_id not in ids
+    if len(members) > 1:
+        assert chunks(members[::-1], 60)[0].chunk_id not in ids
 
 
 def test_an_id_of_today() -> None:

@@ -21,16 +21,16 @@ def archived_one(stage: Stage) -> ArchiveResult:
 def explained(stage: Stage, *users: int | str, course: int = 1) -> ArchivePlan:
     """A plan of these users that says why."""
     rows = [
-        {"user_id": "" if isinstance(one, str) else one, "course_id": course}
-        | {"username": one if isinstance(one, str) else ""}
-        for one in users
+        {"user_id": "" if isinstance(user, str) else user, "course_id": course}
+        | {"username": user if isinstance(user, str) else ""}
+        for user in users
     ]
     return from_rows(rows).plan(stage.client, explain=True)
 
 
 def told(plan: ArchivePlan) -> list[tuple[str, str, int | None]]:
     """Code, reason and user of each row that is not sent."""
-    return [(one.code, one.reason, one.user_id) for one in plan.skipped]
+    return [(outcome.code, outcome.reason, outcome.user_id) for outcome in plan.skipped]
 
 
 @pytest.mark.parametrize("form", ["id", "name"])
@@ -38,7 +38,7 @@ def test_each_reason_has_its_code(stage: Stage, form: str) -> None:
     """Archived earlier, another status, not enrolled: by id and by username."""
     archived_one(stage)
     users = [1001, 1002, 1003, 1004]
-    named = [one if form == "id" else f"u{one}" for one in users]
+    named = [user if form == "id" else f"u{user}" for user in users]
     plan = explained(stage, *named)
     assert told(plan) == [
         (

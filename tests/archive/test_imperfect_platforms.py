@@ -119,7 +119,7 @@ def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:
         {"course_id": 1, "user_id": 1002, "username": "another"},
     ]
     plan = from_rows(rows).plan(client)
-    assert [one.code for one in plan.skipped] == ["bad_enrollment", "duplicate", "disagree"]
+    assert [outcome.code for outcome in plan.skipped] == ["bad_enrollment", "duplicate", "disagree"]
 
 
 def test_an_odd_value_read_back_stops_nothing(stage: Stage) -> None:
@@ -129,7 +129,7 @@ def test_an_odd_value_read_back_stops_nothing(stage: Stage) -> None:
     client = connect(stage, alter=odd(1005, certificate_date="-0001-11-30", course_credits="1,5"))
     result = plan.apply(client, ledger=stage.ledger)
     stage.check(result, archived=12)
-    record = next(one for one in result.records if one.user.user_id == 1005)
+    record = next(item for item in result.records if item.user.user_id == 1005)
     assert record.extra == {"certificate_date": "-0001-11-30", "course_credits": "1,5"}
 
 
@@ -252,7 +252,7 @@ def test_a_busy_course_can_be_planned_and_archived(stage: Stage, by: str) -> Non
     rows += [{"course_id": 1, "user_id": None, "username": "nobody"}]
     plan = from_rows(rows).plan(client)
     assert {user for _, _, user in planned(plan)} == set(users)
-    assert [one.code for one in plan.skipped] == ["not_enrolled"]
+    assert [outcome.code for outcome in plan.skipped] == ["not_enrolled"]
     assert stage.operations.count("list_users") <= 10
     result = plan.apply(client, ledger=stage.ledger)
     assert result.counts == {"archived": 60, "skipped": 1, "failed": 0, "unknown": 0}

@@ -142,7 +142,7 @@ def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
     plan = job.plan(reader)
     assert job.row_count == 4
     assert planned(plan) == [(None, 72, 102), (2, 72, 101), (None, 71, 103)]
-    assert [(one.code, one.line, one.reason) for one in plan.skipped] == [
+    assert [(outcome.code, outcome.line, outcome.reason) for outcome in plan.skipped] == [
         ("duplicate", 3, "same enrollment as row 1: archived only once")
     ]
     assert [row.index for row in job.selection] == [0, 1, 2, 3]
@@ -236,7 +236,7 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
     job = for_course("SAFE", only="any", include_staff=True).users(people)
     plan = job.plan(reader)
     assert [user for _, _, user in planned(plan)] == [101, 201, 202, 203, 204]
-    assert {one.user: one.code for one in plan.skipped} == dict.fromkeys(
+    assert {outcome.user: outcome.code for outcome in plan.skipped} == dict.fromkeys(
         ("wanda", "sam", "zelda"), "not_enrolled"
     )
     assert "2 enrollments are unfinished: archiving removes the progress" in plan.warnings

@@ -92,7 +92,7 @@ outcomes = st.fixed_dictionaries(
     },
 )
 usual = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -59,9 +59,9 @@ def test_resume_stops_again_until_told_to_go_on(stage: Stage) -> None:
     told = [text for text in result.warnings if "title was Plan 50, is New" in text]
     assert len(told) == 1
     titles = set()
-    for one in result.records:
-        assert isinstance(one, ArchivedLearningPlanEnrollment)
-        titles.add(one.learning_plan.title)
+    for record in result.records:
+        assert isinstance(record, ArchivedLearningPlanEnrollment)
+        titles.add(record.learning_plan.title)
     assert titles == {"New"}
 
 
@@ -87,7 +87,7 @@ def test_changed_between_chunks(stage: Stage, *, allowed: bool) -> None:
         stage.time.sleep(61)
         stage.sandbox.change_learning_plan(50, title="New")
 
-    stage.line.once(lambda one: one.is_poll and len(sent(stage)) > 1, meddle, after=True)
+    stage.line.once(lambda exchange: exchange.is_poll and len(sent(stage)) > 1, meddle, after=True)
     if allowed:
         result = planned.apply(client, ledger=stage.ledger, allow_changes=True)
         check(stage, result, archived=7)
@@ -154,7 +154,7 @@ def test_a_plan_that_is_gone(stage: Stage) -> None:
         stage.change(f"DELETE FROM {table}")
     result = planned.apply(stage.client, ledger=stage.ledger)
     check(stage, result, skipped=3)
-    assert {one.code for one in list(result.outcomes)} == {"target_missing"}
+    assert {outcome.code for outcome in list(result.outcomes)} == {"target_missing"}
     assert "P50 is not found any more (404)" in next(iter(list(result.outcomes))).reason
     assert sent(stage) == []
 
@@ -164,8 +164,8 @@ def test_changed_right_before_the_work_is_told_with_the_record(stage: Stage) -> 
     load_plans(stage, {50: [1, 2]})
     result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
     stage.sandbox.change_learning_plan(50, title="Later")
-    for one in stage.client.archived.in_learning_plan(50):
-        assert one.learning_plan.title == "Plan 50"
+    for outcome in stage.client.archived.in_learning_plan(50):
+        assert outcome.learning_plan.title == "Plan 50"
     check(stage, result, archived=3)
 
 

@@ -61,10 +61,12 @@ def test_a_single_one_is_always_named(stage: Stage, size: int, canary: int) -> N
     stage.client = stage.connect(limits=Limits(select_all=9))
     plan = _plan(stage)
     assert {chunk.form for chunk in plan.chunks} == {"select_all"}
-    if size > 2:  # the call for all leaves one
+    if size > 2:  # the call for all leaves exchange
         stage.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=1)
     stage.line.once(
-        lambda one: one.is_write and not stage.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1"),
+        lambda exchange: (
+            exchange.is_write and not stage.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1")
+        ),
         lambda: _slip_in(stage),
     )
     result = stage.apply(plan, canary=canary)
@@ -80,9 +82,12 @@ def test_whom_a_call_for_all_took_too_is_reported(stage: Stage, when: str, left:
     """However few of its own rows are left to be read back, and also by a later run."""
     stage.load(4)
     plan = _plan(stage)
-    stage.line.once(lambda one: one.is_write and "select_all" in one.body, lambda: _slip_in(stage))
+    stage.line.once(
+        lambda exchange: exchange.is_write and "select_all" in exchange.body,
+        lambda: _slip_in(stage),
+    )
     if when == "interrupted":
-        stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, _interrupt)
+        stage.line.once(lambda exchange: exchange.is_poll and len(stage.writes) > 1, _interrupt)
         with pytest.raises(KeyboardInterrupt):
             stage.apply(plan)
         stage.time.sleep(600)
@@ -166,7 +171,7 @@ def test_the_canary_goes_alone(stage: Stage) -> None:
     stage.sandbox.faults.add("status", operation="archive_course_enrollments", status=400)
     with pytest.raises(CanaryFailedError):
         stage.apply(plan)
-    assert not any("select_all" in one.body for one in stage.sandbox.calls)
+    assert not any("select_all" in call.body for call in stage.sandbox.calls)
 
 
 def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
@@ -180,7 +185,9 @@ def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
             enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
         )
 
-    stage.line.once(lambda one: one.is_write and "select_all" in (one.body or {}), slip_in)
+    stage.line.once(
+        lambda exchange: exchange.is_write and "select_all" in (exchange.body or {}), slip_in
+    )
     with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: record"):
         stage.apply(plan)
     assert stage.archived[1, 9001] == 1

@@ -95,8 +95,11 @@ def test_what_both_signs_say(
             _archive(stage, before, after, reset=reset)
         return
     result = _archive(stage, before, after, reset=reset)
-    assert [one.code for one in result.outcomes] == ["archived"] * 2
-    assert [f"; tracking {tracking}" in one.reason for one in result.outcomes] == [True, True]
+    assert [outcome.code for outcome in result.outcomes] == ["archived"] * 2
+    assert [f"; tracking {tracking}" in outcome.reason for outcome in result.outcomes] == [
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -104,8 +107,8 @@ def test_signs_that_disagree_are_both_named(stage: Stage, *, reset: bool) -> Non
     """The reason says what each of the two shows, and that the tracking cannot be checked."""
     result = _archive(stage, ("completed", 3600), ("enrolled", 3600), reset=reset)
     assert result.counts["archived"] == 2
-    for one in result.outcomes:
-        assert one.reason.endswith(
+    for outcome in result.outcomes:
+        assert outcome.reason.endswith(
             "; tracking not checkable: time spent says kept (3,600 s before, 3,600 s now) "
             "and status says reset (completed before, enrolled now)"
         )

@@ -3,7 +3,6 @@
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -48,12 +47,7 @@ class Http:
     def __enter__(self) -> "Self":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.session.close()
 
     def token(self, **form: str) -> requests.Response:

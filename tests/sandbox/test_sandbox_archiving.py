@@ -17,57 +17,56 @@ CREATED_BY = 2_000_000_001
 
 @frozen
 class Target:
-    """One of the two: course 3, or plan 50 with courses 1 and 2."""
+    """A course or learning plan: how it is called, and where it is in the file."""
 
     kind: str
+    id: int
+    column: str
+    path: str  # where its enrollments are listed
+    call: str  # that archives them
+    users: str  # the parameter that lists users
+    table: str
 
-    @property
-    def path(self) -> str:
-        """Where its enrollments are listed."""
-        return f"{COURSES}/3/enrollments" if self.kind == "course" else f"{PLANS}/50/enrollments"
+    def archive(self, http: Http, users: list[int] | None, **options: Any) -> requests.Response:
+        """Archive these users, or all."""
+        chosen = {"select_all": True} if users is None else {self.users: users}
+        targets = {"course_id": [self.id]} if self.kind == "course" else {}
+        body = {**targets, **chosen, "enrollment_mode": "delete", **options}
+        return http.call("PUT", self.call, json=body)
 
-    @property
-    def users(self) -> str:
-        """The parameter that lists users."""
-        return "user_id" if self.kind == "course" else "user_ids"
-
-    def archive(self, http: Http, users: list[int], **more: Any) -> requests.Response:
-        """Archive these users."""
-        if self.kind == "course":
-            return http.archive([3], users, **more)
-        return http.archive_plan(50, users, **more)
-
-    def select_all(self, http: Http, **more: Any) -> requests.Response:
-        """Archive by `select_all`."""
-        body = {"select_all": True, "enrollment_mode": "delete", **more}
-        if self.kind == "course":
-            return http.call("PUT", "/learn/v1/enrollments", json={"course_id": [3], **body})
-        return http.call("PUT", f"{PLANS}/50/enrollments", json=body)
-
-    def enroll(self, sandbox: Sandbox, users: list[int], status: str) -> None:
+    def enroll(
+        self, sandbox: Sandbox, users: list[int], status: str, *, active: bool = True
+    ) -> None:
         """Enroll new users."""
-        table, column = (
-            ("enrollments", "id_course")
-            if self.kind == "course"
-            else ("learning_plan_enrollments", "learning_plan_id")
+        user_status = "1" if active else "0"
+        sandbox.load(
+            users=[{"username": f"new{i}", "user_id": i, "status": user_status} for i in users]
         )
-        target = 3 if self.kind == "course" else 50
-        sandbox.load(users=[{"username": f"new{user}", "user_id": user} for user in users])
-        enrolled = [{"user_id": u, column: target, "enrollment_status": status} for u in users]
-        sandbox.load(**{table: enrolled})
+        enrolled = {self.column: self.id, "enrollment_status": status}
+        sandbox.load(**{self.table: [{"user_id": user_id, **enrolled} for user_id in users]})
 
     def archived(self, sandbox: Sandbox) -> list[int]:
         """Return whose enrollments were archived, by SQL."""
-        where = "archived_enrollments WHERE course_id = 3"
-        if self.kind == "plan":
-            where = "archived_learning_plan_enrollments"
-        return [user for (user,) in rows(sandbox, f"SELECT user_id FROM {where} ORDER BY id")]
+        column = "course_id" if self.kind == "course" else self.column
+        sql = f"SELECT user_id FROM archived_{self.table} WHERE {column} = {self.id} ORDER BY id"
+        return [user for (user,) in rows(sandbox, sql)]
 
 
-@pytest.fixture(params=["course", "plan"])
+COURSE = Target(
+    *("course", 3, "id_course", f"{COURSES}/3/enrollments", "/learn/v1/enrollments"),
+    *("user_id", "enrollments"),
+)
+PLAN = Target(
+    *("plan", 50, "learning_plan_id", f"{PLANS}/50/enrollments", f"{PLANS}/50/enrollments"),
+    *("user_ids", "learning_plan_enrollments"),
+)
+
+
+@pytest.fixture(params=[COURSE, PLAN], ids=["course", "plan"])
 def target(request: pytest.FixtureRequest) -> Target:
-    """A course, then a learning plan."""
-    return Target(request.param)
+    """A course, then a learning plan of courses 1 and 2."""
+    target: Target = request.param
+    return target
 
 
 @pytest.fixture
@@ -278,7 +277,7 @@ def test_select_all_archives_what_passes_the_filters(
 ) -> None:
     """An unknown filter is ignored."""
     target.enroll(sandbox, [200, 201], "in_progress")
-    data = target.select_all(http, filters=filters).json()["data"]
+    data = target.archive(http, None, filters=filters).json()["data"]
     clock.sleep(6)
     assert data["background_job"] is True
     assert target.archived(sandbox) == expected
@@ -290,12 +289,12 @@ def test_select_all_takes_the_first_ten_thousand(
 ) -> None:
     """Of more matches than the limit, the first ones; one match is archived at once."""
     assert archive_calls.SELECT_ALL == 10_000
-    none = target.select_all(http, filters={"enrollment_status": ["waiting"]})
+    none = target.archive(http, None, filters={"enrollment_status": ["waiting"]})
     assert none.json()["data"] == REFUSED
     monkeypatch.setattr(archive_calls, "SELECT_ALL", 1)
-    assert target.select_all(http).json()["data"] == DONE
+    assert target.archive(http, None).json()["data"] == DONE
     monkeypatch.setattr(archive_calls, "SELECT_ALL", 2)
-    assert target.select_all(http).json()["data"]["background_job"] is True
+    assert target.archive(http, None).json()["data"]["background_job"] is True
     clock.sleep(6)
     assert target.archived(sandbox) == [100, 101, 102]
 
@@ -321,10 +320,7 @@ def test_archived_enrollments_are_filtered_as_on_the_screen(
 ) -> None:
     """By period, archiver, user status and user; in pages."""
     path = f"{target.path}/archived"
-    sandbox.load(users=[{"username": "gone", "user_id": 300, "status": "0"}])
-    column = {"id_course": 3} if target.kind == "course" else {"learning_plan_id": 50}
-    table = "enrollments" if target.kind == "course" else "learning_plan_enrollments"
-    sandbox.load(**{table: [{"user_id": 300, **column}]})
+    target.enroll(sandbox, [300], "enrolled", active=False)
     target.archive(http, [100])
     clock.sleep(86_400)
     for user in (101, 300):

@@ -1,5 +1,7 @@
 """Platforms with another contract, or with other rules of archiving."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,45 +14,33 @@ PLAN_CALL = "archive_learning_plan_enrollments"
 DATED = "2025-01-02 03:04:05"
 
 
-def platform(clock: FakeClock | None = None, **foreign: Any) -> Sandbox:
-    """A platform that differs in this, whose background jobs take a second."""
-    return Sandbox(job_seconds=1, clock=clock or FakeClock(), foreign=Foreign(**foreign))
-
-
-def fill(sandbox: Sandbox) -> Sandbox:
-    """Load a course, a plan of another, and three users in both."""
+@contextmanager
+def platform(clock: FakeClock | None = None, **foreign: Any) -> Iterator[tuple[Sandbox, Http]]:
+    """Start a platform that differs: courses 7 and 8, plan 5 of course 8, three users in each."""
     users = [100, 101, 102]
-    enrolled = {"enrollment_status": "completed", "enrollment_created_at": DATED}
-    sandbox.load(
-        users=[{"user_id": user, "username": f"u{user}"} for user in users],
-        courses=[{"id_course": 7, "code": "A"}, {"id_course": 8, "code": "B"}],
-        learning_plans=[{"learning_plan_id": 5, "code": "P", "courses": "B"}],
-        enrollments=[
-            {"user_id": user, "id_course": course, **enrolled}
-            for course in (7, 8)
-            for user in users
-        ],
-        learning_plan_enrollments=[
-            {"user_id": user, "learning_plan_id": 5, **enrolled} for user in users
-        ],
+    enrolled = [
+        {"user_id": u, "enrollment_status": "completed", "enrollment_created_at": DATED}
+        for u in users
+    ]
+    foreign_platform = Sandbox(
+        job_seconds=1, clock=clock or FakeClock(), foreign=Foreign(**foreign)
     )
-    return sandbox
+    with foreign_platform as sandbox, Http(sandbox) as http:
+        sandbox.load(
+            users=[{"user_id": user, "username": f"u{user}"} for user in users],
+            courses=[{"id_course": 7, "code": "A"}, {"id_course": 8, "code": "B"}],
+            learning_plans=[{"learning_plan_id": 5, "code": "P", "courses": "B"}],
+            enrollments=[{"id_course": course, **row} for course in (7, 8) for row in enrolled],
+            learning_plan_enrollments=[{"learning_plan_id": 5, **row} for row in enrolled],
+        )
+        yield sandbox, http
 
 
-def described(http_: Http, service: str, path: str, method: str) -> dict[str, Any]:
+def described(http: Http, service: str, path: str, method: str) -> dict[str, Any]:
     """What the swagger says of a call."""
-    document = http_.get(f"/{service}/v1/swagger").json()
+    document = http.get(f"/{service}/v1/swagger").json()
     operation: dict[str, Any] = document["paths"][path][method]
     return operation
-
-
-def active(sandbox: Sandbox) -> list[tuple[Any, ...]]:
-    """User, date and last update of who is in course 7."""
-    sql = (
-        "SELECT user_id, enrollment_created_at, enrollment_date_last_updated "
-        "FROM enrollments WHERE course_id = 7"
-    )
-    return rows(sandbox, sql)
 
 
 def archived(sandbox: Sandbox) -> list[tuple[Any, ...]]:
@@ -65,13 +55,13 @@ def archived(sandbox: Sandbox) -> list[tuple[Any, ...]]:
 def test_another_call_replaces_the_usual_one() -> None:
     """Another method and path is served and described, and what it replaces is gone."""
     call = "POST /enrollment/v1/archive Put them away"
-    with platform(calls={CALL: call}) as sandbox, Http(fill(sandbox)) as http_:
+    with platform(calls={CALL: call}) as (sandbox, http):
         body = {"course_id": [7], "user_id": [100], "enrollment_mode": "delete"}
-        assert http_.call("POST", "/enrollment/v1/archive", body).json()["data"]["success"]
-        assert http_.archive([7], [101]).status_code == 404
-        operation = described(http_, "enrollment", "/archive", "post")
-        assert "/enrollments" not in http_.get("/learn/v1/swagger").json()["paths"]
-        assert [one.operation for one in sandbox.calls][1:3] == [CALL, None]
+        assert http.call("POST", "/enrollment/v1/archive", body).json()["data"]["success"]
+        assert http.archive([7], [101]).status_code == 404
+        operation = described(http, "enrollment", "/archive", "post")
+        assert "/enrollments" not in http.get("/learn/v1/swagger").json()["paths"]
+        assert [call.operation for call in sandbox.calls][1:3] == [CALL, None]
         assert archived(sandbox) == [(7, 100)]
     assert operation["operationId"] == "post_enrollment_v1_archive"
     assert operation["summary"] == "Put them away"
@@ -80,13 +70,13 @@ def test_another_call_replaces_the_usual_one() -> None:
 def test_parameters_can_have_other_places_and_names() -> None:
     """Ids may be in the query, others in the body under other names; the own names are gone."""
     moved = {"course_id": "query courses[]", "user_id": "userIds", "select_all": None}
-    with platform(parameters={CALL: moved}) as sandbox, Http(fill(sandbox)) as http_:
+    with platform(parameters={CALL: moved}) as (sandbox, http):
         path, mode = "/learn/v1/enrollments", {"enrollment_mode": "delete"}
         body = {"userIds": [100], **mode}
-        assert http_.call("PUT", path, body, **{"courses[]": [7]}).status_code == 200
-        assert http_.call("PUT", path, {"course_id": [7], **body}).status_code == 400
-        wrong = http_.call("PUT", path, {"userIds": "x", **mode}, **{"courses[]": [7]})
-        operation = described(http_, "learn", "/enrollments", "put")
+        assert http.call("PUT", path, body, **{"courses[]": [7]}).status_code == 200
+        assert http.call("PUT", path, {"course_id": [7], **body}).status_code == 400
+        wrong = http.call("PUT", path, {"userIds": "x", **mode}, **{"courses[]": [7]})
+        operation = described(http, "learn", "/enrollments", "put")
         assert archived(sandbox) == [(7, 100)]
     assert wrong.json()["message"] == {"userIds": ["userIds must be a list of integers"]}
     in_query, in_body = operation["parameters"]
@@ -98,48 +88,48 @@ def test_parameters_can_have_other_places_and_names() -> None:
 
 def test_ids_can_move_into_the_path_and_out_of_it() -> None:
     """A parameter whose name is in the path stands there; one of several is then one."""
-    foreign = Foreign(
-        calls={
-            CALL: "POST /course/v1/courses/{id}/archive",
-            PLAN_CALL: "POST /learningplan/v1/archive",
-        },
-        parameters={CALL: {"course_id": "id"}, PLAN_CALL: {"learning_plan_id": "body plan"}},
-    )
-    with Sandbox(clock=FakeClock(), foreign=foreign) as sandbox, Http(fill(sandbox)) as http_:
+    calls = {
+        CALL: "POST /course/v1/courses/{id}/archive",
+        PLAN_CALL: "POST /learningplan/v1/archive",
+    }
+    moved = {CALL: {"course_id": "id"}, PLAN_CALL: {"learning_plan_id": "body plan"}}
+    with platform(calls=calls, parameters=moved) as (sandbox, http):
         mode = {"enrollment_mode": "delete"}
-        http_.call("POST", "/course/v1/courses/7/archive", {"user_id": [100], **mode})
+        http.call("POST", "/course/v1/courses/7/archive", {"user_id": [100], **mode})
         plan = {"plan": 5, "user_ids": [101], **mode}
-        http_.call("POST", "/learningplan/v1/archive", plan)
-        (in_path, _) = described(http_, "course", "/courses/{id}/archive", "post")["parameters"]
+        http.call("POST", "/learningplan/v1/archive", plan)
+        (in_path, _) = described(http, "course", "/courses/{id}/archive", "post")["parameters"]
         assert archived(sandbox) == [(7, 100), (8, 101), (-5, 101)]
     assert in_path == {"name": "id", "in": "path", "required": True, "type": "integer"}
 
 
 def test_the_archive_call_can_be_an_update_that_archives_nothing() -> None:
     """It changes only the date of the last update; nobody is unenrolled."""
-    with platform(effect="updates") as sandbox, Http(fill(sandbox)) as http_:
-        assert http_.archive([7], [100, 101]).json()["data"]["success"]
-        assert http_.archive_plan(5, [100]).json()["data"]["success"]
+    with platform(effect="updates") as (sandbox, http):
+        assert http.archive([7], [100, 101]).json()["data"]["success"]
+        assert http.archive_plan(5, [100]).json()["data"]["success"]
         now = "2026-03-01 12:00:00"
-        assert active(sandbox) == [(100, DATED, now), (101, DATED, now), (102, DATED, DATED)]
+        dates = "enrollment_created_at, enrollment_date_last_updated"
+        assert rows(sandbox, f"SELECT user_id, {dates} FROM enrollments WHERE course_id = 7") == [
+            (100, DATED, now),
+            (101, DATED, now),
+            (102, DATED, DATED),
+        ]
         assert archived(sandbox) == []
 
 
 def test_the_archive_call_can_unenroll_without_archiving() -> None:
     """Who is sent is gone, by a background job too, and nothing is archived."""
     clock = FakeClock()
-    with platform(clock, effect="unenrolls") as sandbox, Http(fill(sandbox)) as http_:
-        http_.archive([7], [100])
-        http_.archive([7], [101, 102, 999])
-        http_.archive_plan(5, [100])
+    with platform(clock, effect="unenrolls") as (sandbox, http):
+        http.archive([7], [100])
+        http.archive([7], [101, 102, 999])
+        http.archive_plan(5, [100])
         clock.sleep(1)
-        assert active(sandbox) == []
-        assert rows(sandbox, "SELECT user_id FROM enrollments WHERE course_id = 8") == [
-            (101,),
-            (102,),
-        ]
+        active = rows(sandbox, "SELECT course_id, user_id FROM enrollments")
+        assert active == [(8, 101), (8, 102)]
         assert archived(sandbox) == []
-        (job,) = http_.data("/manage/v1/job")["jobs"]
+        (job,) = http.data("/manage/v1/job")["jobs"]
     assert job["job_descriptor"]["errors"] == 1
 
 
@@ -153,11 +143,11 @@ def test_the_archive_call_can_unenroll_without_archiving() -> None:
 )
 def test_errors_have_the_form_of_the_platform(form: str, body: object) -> None:
     """Refusals, wrong parameters and faults alike."""
-    with platform(errors=form) as sandbox, Http(sandbox) as http_:
-        refused = http_.get("/learn/v1/courses/99")
-        wrong = http_.get("/course/v1/courses", page=0)
+    with platform(errors=form) as (sandbox, http):
+        refused = http.get("/learn/v1/courses/99")
+        wrong = http.get("/course/v1/courses", page=0)
         sandbox.faults.add("503")
-        failed = http_.get("/course/v1/courses")
+        failed = http.get("/course/v1/courses")
     assert (refused.text if form == "text" else refused.json()) == body
     assert "page must be 1 or more" in wrong.text
     assert [a.status_code for a in (refused, wrong, failed)] == [404, 400, 503]
@@ -181,4 +171,4 @@ def test_a_platform_that_cannot_be_served_is_refused_at_once(
 ) -> None:
     """A platform that could not be served is refused before it starts."""
     with pytest.raises(ValueError, match=message):
-        platform(**foreign)
+        Sandbox(foreign=Foreign(**foreign))

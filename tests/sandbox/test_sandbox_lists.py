@@ -10,15 +10,43 @@ from lms_archive.sandbox import Foreign, Sandbox
 
 ENROLLMENTS = f"{COURSES}/7/enrollments"
 WITH_TOTAL = {"get_total_count": 1}
-EXTRA = {
-    "course": ("enrollment_status", "enrollment_time_spent"),
-    "plan": (
-        "enrollment_status",
-        "enrollment_completion_date",
-        "enrollment_completion_percentage",
-        "enrollment_time_spent",
+COMMON = {
+    "user_id": 100,
+    "username": "u100",
+    "enrollment_level": "student",
+    "enrollment_created_at": "2025-01-02 00:00:00",
+    "enrollment_created_by": 2_000_000_001,
+    "enrollment_date_last_updated": "2025-01-02 00:00:00",
+    "enrollment_validity_begin_datetime": "0000-00-00 00:00:00",
+    "enrollment_validity_end_datetime": "0000-00-00 00:00:00",
+}
+DONE_AT = {"enrollment_completion_date": "2025-02-02 00:00:00"}
+ITEMS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
+    COURSES: (
+        1,
+        {
+            "course_id": 1,
+            "course_code": "C1",
+            "course_name": "Course 1",
+            "course_uid": "E-000001",
+            "course_type": "elearning",
+            "enrollment_score": None,
+            **DONE_AT,
+        },
+        {"enrollment_status": "completed", "enrollment_time_spent": 60},
+    ),
+    PLANS: (
+        50,
+        {"learning_plan_id": 50, "learning_plan_code": "OWN", "learning_plan_name": "Own"},
+        {
+            "enrollment_status": "completed",
+            "enrollment_completion_percentage": 100,
+            "enrollment_time_spent": 60,
+            **DONE_AT,
+        },
     ),
 }
+"""For each kind a target, its own keys, and the keys that come only when they are asked for."""
 
 
 @pytest.fixture
@@ -89,53 +117,16 @@ def test_settings_make_lists_less_reliable() -> None:
         assert totals == [None, 6]
 
 
-@pytest.mark.parametrize("path", [ENROLLMENTS, f"{COURSES}/enrollments"])
-def test_items_of_course_enrollments(http: Http, path: str) -> None:
-    """Status and time spent come only when asked for; missing times come in two forms."""
-    bare = http.items(path)[0]
-    full = http.items(path, **{"extra_fields[]": EXTRA["course"]})[0]
-    assert full == bare | {"enrollment_status": "completed", "enrollment_time_spent": 600}
-    assert bare == {
-        "user_id": 100,
-        "username": "u100",
-        "course_id": 7,
-        "course_code": "SAFE",
-        "course_name": "Safety at work",
-        "course_uid": "E-000007",
-        "course_type": "elearning",
-        "enrollment_level": "student",
-        "enrollment_score": 88,
-        "enrollment_created_at": "2025-01-02 03:04:05",
-        "enrollment_created_by": 2_000_000_001,
-        "enrollment_completion_date": "2025-02-02 00:00:00",
-        "enrollment_date_last_updated": "2025-01-02 03:04:05",
-        "enrollment_validity_begin_datetime": "0000-00-00 00:00:00",
-        "enrollment_validity_end_datetime": "0000-00-00 00:00:00",
-    }
-
-
-@pytest.mark.parametrize("path", [f"{PLANS}/50/enrollments", f"{PLANS}/enrollments"])
-def test_items_of_learning_plan_enrollments(lms_sandbox: Sandbox, path: str) -> None:
-    """Status, completion, percentage and time spent come only when asked for."""
+@pytest.mark.parametrize("targets", ITEMS)
+def test_items_of_enrollments(lms_sandbox: Sandbox, targets: str) -> None:
+    """Some keys come only when they are asked for; missing times come in two forms."""
     fill_plans(lms_sandbox)
+    target, own, on_request = ITEMS[targets]
     with Http(lms_sandbox) as http:
-        bare = http.items(path)[0]
-        full = http.items(path, **{"extra_fields[]": EXTRA["plan"]})[0]
-    values = ("completed", "2025-02-02 00:00:00", 100, 60)
-    assert full == bare | dict(zip(EXTRA["plan"], values, strict=True))
-    assert bare == {
-        "user_id": 100,
-        "username": "u100",
-        "learning_plan_id": 50,
-        "learning_plan_code": "OWN",
-        "learning_plan_name": "Own",
-        "enrollment_level": "student",
-        "enrollment_created_at": "2025-01-02 00:00:00",
-        "enrollment_created_by": 2_000_000_001,
-        "enrollment_date_last_updated": "2025-01-02 00:00:00",
-        "enrollment_validity_begin_datetime": "0000-00-00 00:00:00",
-        "enrollment_validity_end_datetime": "0000-00-00 00:00:00",
-    }
+        for path in (f"{targets}/{target}/enrollments", f"{targets}/enrollments"):
+            assert http.items(path)[0] == COMMON | own
+            full = http.items(path, **{"extra_fields[]": list(on_request)})[0]
+            assert full == COMMON | own | on_request
 
 
 @pytest.mark.parametrize(("path", "column"), [(COURSES, "course_id"), (PLANS, "learning_plan_id")])

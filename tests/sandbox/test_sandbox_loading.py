@@ -91,7 +91,7 @@ def test_a_bad_csv_row_loads_nothing_and_names_file_and_line(
     ("table", "row", "message"),
     [
         ("users", {"username": "u100"}, "UNIQUE constraint failed: users.username"),
-        ("users", {"username": "zoe", "status": 2}, "status cannot be 2"),
+        ("users", {"username": "zoe", "status": 2}, "CHECK constraint failed: status"),
         ("learning_plans", {"code": "X", "is_published": "maybe"}, "is_published cannot be"),
         ("learning_plans", {"code": "X", "courses": "C9"}, "unknown course 'C9'"),
         ("learning_plans", {"code": "X", "courses": "C1,C1"}, "'C1' is listed twice"),

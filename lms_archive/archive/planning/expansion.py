@@ -124,9 +124,9 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
         moment = since
         if isinstance(moment, timedelta):
             moment = draft.client.session.platform_time() - moment
-        users = plural(len(draft.inactive[since]), "user")
+        number = plural(len(draft.inactive[since]), "user")
         draft.warnings.append(
-            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {users}; "
+            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {number}; "
             "those who never logged in are not included"
         )
     return draft.inactive[since]
