@@ -20,6 +20,8 @@ Rows = Iterable[tuple[str, Mapping[str, Any]]]
 """Rows, each with a text that names its place in an error."""
 Convert = Callable[[Any], Any]
 
+_DATE = "enrollment_created_at"
+"""The column that may be empty on purpose: an undated enrollment."""
 _OLD = timedelta(days=365)
 """The age of a plan without a date of creation, so that it is not a recent change."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d))?")
@@ -126,7 +128,7 @@ class Loader:
             converters = _converters(self.db, name)
             for place, row in rows[name]:
                 values = _convert(converters, place, row)
-                values = {column: value for column, value in values.items() if value is not None}
+                values = {c: v for c, v in values.items() if v is not None or c == _DATE}
                 if name == COURSE.enrollments:
                     self._insert_enrollment(COURSE, place, values)
                 elif name == PLAN.enrollments:
@@ -150,9 +152,9 @@ class Loader:
             values = dict(tracked or {}) | values
         elif values.get("enrollment_status") == "completed":
             values.setdefault("enrollment_completion_percentage", 100)
-        values.setdefault("enrollment_created_at", stamp(self.now))
+        values.setdefault(_DATE, stamp(self.now))
         values.setdefault("enrollment_created_by", self.author)
-        values.setdefault("enrollment_date_last_updated", values["enrollment_created_at"])
+        values.setdefault("enrollment_date_last_updated", values[_DATE])
         if values.pop("certificate", False):
             values.setdefault("certificate_url", issue(self.db, self.host))
         if "certificate_url" in values:
@@ -244,10 +246,10 @@ def _find(
     if number is None and name is None:
         raise ValueError(f"{place}: no {noun}")
     table, key, text = _KEYS[noun]
-    known = {column: v for column, v in ((key, number), (text, name)) if v is not None}
-    where = " AND ".join(f"{column} = ?" for column in known)
+    keys = {column: v for column, v in ((key, number), (text, name)) if v is not None}
+    where = " AND ".join(f"{column} = ?" for column in keys)
     sql = f"SELECT {key} FROM {table} WHERE {where}"  # noqa: S608  own names
-    ids = db.execute(sql, list(known.values())).fetchall()
+    ids = db.execute(sql, list(keys.values())).fetchall()
     if len(ids) == 1:
         return int(ids[0][0])
     shown = name if number is None else number

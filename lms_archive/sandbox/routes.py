@@ -200,9 +200,9 @@ def routes_of(foreign: Foreign) -> tuple[Route, ...]:
 
 def _changed(route: Route, foreign: Foreign) -> Route:
     names = foreign.parameters.get(route.operation, {})
-    known = [parameter.name for parameter in route.parameters]
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(known)}")
+    own_names = [parameter.name for parameter in route.parameters]
+    if unknown := [name for name in names if name not in own_names]:
+        raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(own_names)}")
     if call := foreign.calls.get(route.operation):
         matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
         if matched is None:
