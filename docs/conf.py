@@ -53,7 +53,7 @@ nitpick_ignore_regex = [
 PACKAGES = ("", ".archive", ".records", ".resources", ".wire")
 CREATED_BY_USERS = re.compile(
     r"Client|PasswordGrant|ClientCredentials|JwtBearer|StaticToken|Limits|RetryPolicy|ArchiveResult"
-    r"|Response|RequestsTransport|ClientOptions|ChangedOptions|Sandbox|Foreign"
+    r"|Response|RequestsTransport|ClientOptions|ChangedOptions|Sandbox|PlatformVariant"
 )
 
 
