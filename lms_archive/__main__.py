@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -38,11 +37,8 @@ from lms_archive.wire.verify import check_contract
 from lms_archive.wire.waits import LONG_WAIT
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
-_PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
+_TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
 _SETTINGS = (AuthenticationError, ConnectionSettingsError)
-_NEED_NOTHING = ("not_enrolled", "duplicate", "archived_recently", "archived_with_learning_plan")
-"""Codes of skipped rows that need nothing."""
-_SHOWN = 10
 _ATTEMPTS = 2  # a person is waiting
 
 
@@ -59,8 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Of `verify`: 0: every write is confirmed; 1: one is not. Of `status` and `resume`: 0: the
         job is finished; 1: it is finished, and rows need attention; 3: it is not finished, and can
-        be resumed; 4: it stopped until someone has looked. Of all: 2: the arguments, the
-        environment, the login, the connection or a file is at fault, which is said on stderr.
+        be resumed; of `resume` also 4: it stopped until someone has looked. Of all: 2: the
+        arguments, the environment, the login, the connection or a file cannot be used; stderr says
+        why.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -92,15 +89,15 @@ def _resume(ledger: str, prefix: str) -> int:
     try:
         with Client.from_env(prefix=prefix) as client:
             return _print_result(resume(ledger, client, on_event=_print_event), ledger)
-    except _PASSES as error:
-        return _failed(f"{error}; to go on: {_command(ledger)}", _LATER)
+    except _TEMPORARY as error:
+        return _failed(f"{error}; to continue: {_command(ledger)}", _LATER)
     except (InvalidInputError, LedgerError, *_SETTINGS) as error:
         return _failed(str(error))
     except LmsArchiveError as error:
-        advice = f"look into it, then: {_command(ledger)}"
+        advice = f"find the cause, then run: {_command(ledger)}"
         return _failed(f"{type(error).__name__}: {error}; {advice}", _STOPPED)
     except KeyboardInterrupt:
-        return _failed(f"interrupted; nothing is lost; to go on: {_command(ledger)}", _LATER)
+        return _failed(f"interrupted; nothing is lost; to continue: {_command(ledger)}", _LATER)
 
 
 def _print_event(event: RunEvent) -> None:
@@ -108,7 +105,7 @@ def _print_event(event: RunEvent) -> None:
         return
     target = f" {event.target}" if event.target else ""
     reason = f" ({event.reason})" if event.reason else ""
-    text = f"{event.decided:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
+    text = f"{event.done:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
     try:
         print(printable(text), file=sys.stderr, flush=True)
     except BrokenPipeError:  # nobody reads the progress: the job goes on
@@ -118,21 +115,14 @@ def _print_event(event: RunEvent) -> None:
 def _print_result(result: ArchiveResult, ledger: str) -> int:
     """Print how a job stands and which rows need attention; return the exit code."""
     print(result)
-    sent = len(result.needs_attention)
-    archived = (outcome for outcome in result.needs_attention if outcome.kind == "archived")
-    for outcome in islice(chain(result.failed, result.unknown, archived), _SHOWN):
-        print(f"  {_line(outcome)}")
-    if sent > _SHOWN:
-        print(f"  and {sent - _SHOWN:,} more; result.needs_attention.to_csv(path) writes them")
-    unusable = _by_code(outcome for outcome in result.skipped if outcome.code not in _NEED_NOTHING)
-    for code, (count, outcome) in unusable.items():
+    by_code = _by_code(result.needs_attention)
+    for code, (count, outcome) in by_code.items():
         print(f"  {count:,} {code}, for example {_line(outcome)}")
     if not result.is_finished:
         print(_advice(ledger))
         return _LATER
-    needs_attention = sent or unusable
-    print("Finished; look at the rows above." if needs_attention else "Finished.")
-    return _LOOK if needs_attention else _DONE
+    print("Finished.")
+    return _LOOK if by_code else _DONE
 
 
 def _line(outcome: Outcome) -> str:
@@ -152,14 +142,14 @@ def _by_code(outcomes: Iterable[Outcome]) -> dict[str, tuple[int, Outcome]]:
 
 
 def _advice(ledger: str) -> str:
-    """Return how to go on, or which process is at work on the ledger now."""
+    """Return how to continue, or which process is at work on the ledger now."""
     try:
         hold(ledger_path(ledger)).close()
     except LedgerInUseError as error:
         return f"Not finished: {error}"
     except LedgerError:
         pass  # it cannot be locked here, which `resume` explains
-    return f"Not finished. To go on: {_command(ledger)}"
+    return f"Not finished. To continue: {_command(ledger)}"
 
 
 def _command(ledger: str) -> str:
@@ -274,25 +264,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     status = commands.add_parser(
         "status",
-        help="show how far the job of a ledger has come",
+        help="show the progress of a job",
         description="Reads the ledger only: neither a platform nor an account is needed.",
         epilog=f"{codes}.",
     )
-    goes_on = commands.add_parser(
+    resuming = commands.add_parser(
         "resume",
-        help="go on with the job of a ledger",
-        description="What lms_archive.resume does. Address and account come from the environment: "
-        "LMS_ARCHIVE_URL, and LMS_ARCHIVE_TOKEN or LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, "
-        "_USERNAME and _PASSWORD. Progress is written to stderr.",
+        help="continue a job",
+        description="Continues a job from its ledger, as lms_archive.resume does. Address and "
+        "account come from the environment: LMS_ARCHIVE_URL, and LMS_ARCHIVE_TOKEN or "
+        "LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, _USERNAME and _PASSWORD. Progress is written to "
+        "stderr.",
         epilog=f"{codes}, 4 stopped until you have looked.",
     )
-    for command in (status, goes_on):
-        command.add_argument("ledger", metavar="LEDGER", help="the file that apply was given")
-    goes_on.add_argument(
+    for command in (status, resuming):
+        command.add_argument("ledger", metavar="LEDGER", help="the ledger file of the job")
+    resuming.add_argument(
         "--prefix",
         default=PREFIX,
         metavar="ACME_",
-        help="what the names of the variables begin with, as for Client.from_env",
+        help="the prefix of the environment variables, as for Client.from_env",
     )
     return parser
 

@@ -27,7 +27,7 @@ TREES = {
 #: What is reached from the front door's names without being one: `client.courses` and so on.
 REACHED = (
     *("Archived", "BackgroundJobs", "Courses", "Enrollments", "LearningPlans", "Users"),
-    *("Foreign", "Pending", "PendingRow", "PlanData", "Sandbox", "lms_sandbox"),
+    *("PlatformVariant", "Pending", "PendingRow", "PlanData", "Sandbox", "lms_sandbox"),
 )
 
 

@@ -62,7 +62,7 @@ def test_status_of_an_unfinished_job_says_what_to_type(stage: Stage, capsys: Out
     before = stage.ledger.read_bytes()
     assert main(["status", ledger]) == LATER
     assert capsys.readouterr().out.endswith(
-        f"Not finished. To go on: python -m lms_archive resume {ledger}\n"
+        f"Not finished. To continue: python -m lms_archive resume {ledger}\n"
     )
     assert stage.ledger.read_bytes() == before
 
@@ -79,11 +79,13 @@ def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) ->
     assert result.counts["failed"] == 1
     assert main(["status", str(stage.ledger)]) == LOOK
     printed = capsys.readouterr().out
-    assert re.search(r"^  u\d+ in course 'C1': failed, ", printed, re.MULTILINE)
+    assert re.search(
+        r"^  1 not_archived, for example u\d+ in course 'C1': failed, ", printed, re.MULTILINE
+    )
     assert "u1001 in course 'NOPE': skipped, no course has the code" in printed
     assert "no in course 'C1'" not in printed
     assert "\n  1 bad_row, for example skipped, no course or learning plan" in printed
-    assert printed.endswith("Finished; look at the rows above.\n")
+    assert printed.endswith("Finished.\n")
 
 
 @pytest.mark.usefixtures("env")
@@ -149,7 +151,11 @@ def elsewhere(_: Stage, env: pytest.MonkeyPatch) -> None:
 ENDS: dict[str, tuple[Callable[[Stage, pytest.MonkeyPatch], None], int, str]] = {
     "another platform": (elsewhere, UNUSABLE, "this client is for https://other.example.com"),
     "nothing set": (no_account, UNUSABLE, "not set in the environment: LMS_ARCHIVE_URL"),
-    "a lost role": (power_user, STOPPED, "PermissionDeniedError: .*; look into it, then: python"),
+    "a lost role": (
+        power_user,
+        STOPPED,
+        "PermissionDeniedError: .*; find the cause, then run: python",
+    ),
 }
 
 
@@ -183,7 +189,7 @@ def test_a_platform_that_is_down(stage: Stage, capsys: Out) -> None:
         stage.sandbox.faults.add("503", operation="session")
         stage.sandbox.faults.add("503", operation="archived_course_enrollments")
     assert main(["resume", ledger]) == LATER
-    assert capsys.readouterr().err.endswith(f"to go on: python -m lms_archive resume {ledger}\n")
+    assert capsys.readouterr().err.endswith(f"to continue: python -m lms_archive resume {ledger}\n")
     assert main(["resume", ledger]) == DONE
 
 
@@ -197,7 +203,7 @@ def test_ctrl_c(stage: Stage, capsys: Out) -> None:
 
     stage.line.once(lambda one: one.is_write, press)
     assert main(["resume", ledger]) == LATER
-    last = f"lms_archive: interrupted; nothing is lost; to go on: {COMMAND} resume {ledger}\n"
+    last = f"lms_archive: interrupted; nothing is lost; to continue: {COMMAND} resume {ledger}\n"
     assert capsys.readouterr().err.endswith(last)
     assert main(["resume", ledger]) == DONE
 

@@ -22,7 +22,7 @@ from swagger_documents import (
 
 from lms_archive import Client, Contract
 from lms_archive.__main__ import main
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 Out = pytest.CaptureFixture[str]
 
@@ -168,7 +168,7 @@ def test_without_documents_no_folder_is_made(capsys: Out, tmp_path: Path) -> Non
     """Where the platform refuses all of them, no folder of documents is promised."""
     folder = tmp_path / "documents"
     with (
-        Sandbox(foreign=Foreign(swagger="forbidden")) as sandbox,
+        Sandbox(variant=PlatformVariant(swagger="forbidden")) as sandbox,
         pytest.MonkeyPatch.context() as m,
     ):
         m.delenv("LMS_ARCHIVE_TOKEN")

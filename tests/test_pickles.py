@@ -31,7 +31,7 @@ from lms_archive import (
 from lms_archive.archive import PendingRow, RunEvent
 from lms_archive.records import Record
 from lms_archive.resources import Deletion
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 from lms_archive.wire import (
     Auth,
     Call,
@@ -69,7 +69,7 @@ def load(sandbox: Sandbox) -> None:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict[str, Any]]]:
     """One small job from its rows to its certificates, and each public value that it met."""
     folder = tmp_path_factory.mktemp("pickles")
-    foreign = Foreign(calls={"list_jobs": "GET /elsewhere/v1/jobs"})
+    variant = PlatformVariant(calls={"list_jobs": "GET /elsewhere/v1/jobs"})
     with Sandbox(job_seconds=0) as sandbox, quick_client(sandbox) as client:
         load(sandbox)
         rows: list[dict[str, Any]] = [
@@ -96,7 +96,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, dict
             *(*client.learning_plans.courses(1), *client.background_jobs.list()),
             *(client.check(), client.verify_contract(), result.save_certificates(folder / "pdf")),
         ]
-        with Sandbox(foreign=foreign) as other:
+        with Sandbox(variant=variant) as other:
             met.append(other.client().verify_contract(["list_jobs"]))
         load_again = {"user_id": 3, **DONE}
         sandbox.load(

@@ -8,8 +8,8 @@ nothing in the CSV could be archived, it contains a CSV with the reasons.
 
 Exit codes:
     0: finished, or nothing to do
-    1: finished, but rows failed, are incomplete, or could not be used; a warning names the CSV
-    2: the arguments, the CSV or the settings cannot be used; nothing in the CSV was sent
+    1: finished, but rows need attention; a warning names the CSV
+    2: the arguments, the CSV, the login or the settings cannot be used
     3: stopped by a temporary problem, or another run is still active; the next run continues
     4: stopped until a person has checked it and deleted the file STOPPED in the folder
 """
@@ -36,12 +36,17 @@ from lms_archive import (
     LmsArchiveError,
     resume,
 )
-from lms_archive.errors import JobTimeoutError, PlatformUnavailableError, RateLimitError
+from lms_archive.errors import (
+    AuthenticationError,
+    ConnectionSettingsError,
+    JobTimeoutError,
+    PlatformUnavailableError,
+    RateLimitError,
+)
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
-PASSES = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
-NEED_NOTHING = {"not_enrolled", "duplicate", "archived_recently", "archived_with_learning_plan"}
-"""Codes of skipped rows that need no attention, such as those archived the night before."""
+TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
+SETTINGS = (InvalidInputError, AuthenticationError, ConnectionSettingsError)
 
 log = logging.getLogger("nightly")
 
@@ -54,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Client.from_env(app_info="nightly") as client:
             return run_alone(client, options.csv, options.folder, options.max_affected)
-    except InvalidInputError as error:
+    except SETTINGS as error:
         log.critical("%s", error)
         return UNUSABLE
 
@@ -90,10 +95,10 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
             code = max(code, finish(result, folder))
         else:
             code = max(code, report_skipped(plan, folder, name_of(csv)))
-    except PASSES as error:
+    except TEMPORARY as error:
         log.warning("stopped; the next run continues: %s", error)
         return LATER
-    except InvalidInputError:
+    except SETTINGS:
         raise
     except LmsArchiveError as error:
         marker.write_text(f"{type(error).__name__}: {error}\n", encoding="utf-8")
@@ -104,8 +109,7 @@ def run(client: Client, csv: Path, folder: Path, max_affected: int) -> int:
 
 def finish(result: ArchiveResult, folder: Path) -> int:
     """Store the evidence of a finished job under the current time, and return the exit code."""
-    counts, unusable = result.counts, count_unusable(result)
-    attention = len(result.needs_attention)
+    counts, attention = result.counts, len(result.needs_attention)
     if counts["unknown"]:
         log.warning("some rows are unknown; the next run reads them again: %s", result)
         return LATER
@@ -114,9 +118,8 @@ def finish(result: ArchiveResult, folder: Path) -> int:
     (folder / "last-list").write_text(result.note or "", encoding="utf-8")
     result.ledger.rename(folder / f"{name}.sqlite")
     log.info("%s: %s", name, counts)
-    if attention or unusable:
-        message = "check %s.csv: %d rows need attention, %d could not be used"
-        log.warning(message, name, attention, unusable)
+    if attention:
+        log.warning("check %s.csv: %d rows need attention", name, attention)
         return LOOK
     return DONE
 
@@ -125,22 +128,17 @@ def report_skipped(plan: ArchivePlan, folder: Path, list_name: str) -> int:
     """Save why nothing is archived, unless the CSV is the same as last time; return the code."""
     last = folder / "last-list"
     is_known = last.exists() and last.read_text(encoding="utf-8") == list_name
-    unusable = count_unusable(plan)
-    if not plan.skips or (is_known and not unusable):
+    attention = sum(outcome.needs_attention for outcome in plan.skipped)
+    if not plan.skips or (is_known and not attention):
         return DONE
     last.write_text(list_name, encoding="utf-8")
     name = time_stamp()
     plan.to_csv(folder / f"{name}.csv")
     log.warning(
-        "nothing to archive, check %s.csv: %d rows, of which %d could not be used",
-        *(name, len(plan.skips), unusable),
+        "nothing to archive, check %s.csv: %d rows, of which %d need attention",
+        *(name, len(plan.skips), attention),
     )
     return LOOK
-
-
-def count_unusable(rows: ArchivePlan | ArchiveResult) -> int:
-    """Count the skipped rows that need attention."""
-    return sum(outcome.code not in NEED_NOTHING for outcome in rows.skipped)
 
 
 def name_of(csv: Path) -> str:

@@ -14,11 +14,11 @@ from lms_archive.archive.running.state import RunState
 from lms_archive.archive.values.events import (
     Event,
     NotSent,
+    OutcomeEvent,
     Refused,
     RunStarted,
     Sending,
     Submitted,
-    WithOutcomes,
 )
 from lms_archive.archive.values.outcomes import OutcomeKind
 from lms_archive.client import Client
@@ -63,7 +63,7 @@ class RunEvent:
             oldest.
         rows: how many rows this event is about.
         outcomes: of a `"decided"` event: the rows by kind.
-        decided: rows of the plan that have an outcome now, unknown ones aside.
+        done: rows of the plan that have an outcome now, unknown ones aside.
         pending: rows of the plan that have no outcome yet.
         total: rows that the plan sends.
         chunks_sent: chunks of which something has been sent.
@@ -81,7 +81,7 @@ class RunEvent:
     job_id: str | None = None
     rows: int = 0
     outcomes: Mapping[OutcomeKind, int] = {}
-    decided: int = 0
+    done: int = 0
     pending: int = 0
     total: int = 0
     chunks_sent: int = 0
@@ -129,7 +129,7 @@ def _write_line(event: RunEvent) -> None:
             return
     elif event.kind not in ("decided", *_ENDS):
         return
-    rows = f"{event.decided:,} of {event.total:,} rows"
+    rows = f"{event.done:,} of {event.total:,} rows"
     parts = [f"archiving: {rows} done, {event.chunks_sent:,} of {event.chunks:,} chunks sent"]
     if event.calls_left is not None:
         parts.append(f"{event.calls_left:,} calls left in this hour")
@@ -172,7 +172,7 @@ class _Bar:
         self._last = event
         self._bar.total = event.total
         self._bar.set_postfix(postfix, refresh=False)
-        self._bar.update(event.decided - self._bar.n)
+        self._bar.update(event.done - self._bar.n)
         self._bar.refresh()
 
     def close(self) -> None:
@@ -226,7 +226,7 @@ class _Report:
                 rows=len(getattr(event, "rows", ())),
                 reason=getattr(event, "reason", None),
             )
-        if isinstance(event, WithOutcomes) and event.outcomes:
+        if isinstance(event, OutcomeEvent) and event.outcomes:
             self.send(
                 kind="decided",
                 target=self._target_of(event),
@@ -242,7 +242,7 @@ class _Report:
         """Send an event to all who receive them."""
         state = self.state
         event = RunEvent(
-            decided=state.decided,
+            done=state.decided,
             pending=state.total - state.decided - len(state.undecided),
             total=state.total,
             chunks_sent=len(state.chunks_sent),

@@ -16,12 +16,12 @@ from lms_archive.archive.planning.planner import make_plan
 from lms_archive.archive.planning.rules import OnShared
 from lms_archive.archive.rendering import html, job_summary, part_name
 from lms_archive.archive.selection import (
-    Everything,
     Form,
     Rows,
     Selection,
     Target,
     Targets,
+    WholeTarget,
     read_exclusions,
     read_people,
     read_places,
@@ -271,7 +271,7 @@ class ArchiveJob:
             )
         if form not in ("hand_picked", "select_all"):
             raise InvalidInputError(f"form must be 'hand_picked' or 'select_all', not {form!r}")
-        everything = Everything(
+        everything = WholeTarget(
             self.target,
             None if inactive_since is None else checked_since(inactive_since),
             read_exclusions(exclude),

@@ -33,7 +33,7 @@ def _must(holds: Callable[[Any], bool], expected: str) -> Check:
 
     def check(_: object, option: Any, value: Any) -> None:
         if not holds(value):
-            raise InvalidInputError(f"{option.name} is {expected}, not {value!r:.60}")
+            raise InvalidInputError(f"{option.name} must be {expected}, not {value!r:.60}")
 
     return check
 
@@ -47,7 +47,7 @@ _IS_STOP: Final = _must(
     lambda value: callable(getattr(value, "is_set", None)),
     "an object with is_set(), such as threading.Event()",
 )
-_IS_TEXT: Final = _must(lambda value: isinstance(value, str), "a text")
+_IS_TEXT: Final = _must(lambda value: isinstance(value, str), "text (str)")
 
 
 class RunOptions(TypedDict, total=False):

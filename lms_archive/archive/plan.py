@@ -85,7 +85,7 @@ class ArchivePlan(PlanData, Table):
         It contains no secrets, but names of users.
 
         Raises:
-            InvalidInputError: the path cannot be used, or is the ledger of a job.
+            InvalidInputError: the path cannot be used, or names a file that is not a saved plan.
             OSError: it cannot be written.
         """
         save_plan(path, self, self.selection, self.digest)
@@ -96,6 +96,7 @@ class ArchivePlan(PlanData, Table):
 
         Raises:
             InvalidInputError: the file is not a plan, or was changed.
+            InputFileError: it is missing or cannot be read.
         """
         return cls.of(*load_plan(path))
 

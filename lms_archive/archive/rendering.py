@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import nsmallest
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 
-from lms_archive.archive.selection import Everything, Everywhere, Rows, Selection
+from lms_archive.archive.selection import Rows, Selection, UserEnrollments, WholeTarget
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Outcome, Skip
@@ -41,6 +42,7 @@ _EXAMPLES: Final = 10
 _SIMILAR: Final = 3
 _WIDTH: Final = 40
 _WARNING: Final = "THIS CANNOT BE UNDONE: archived enrollments cannot be restored."
+_GRAVITY: Final = ("failed", "unknown", "archived", "skipped")
 _OUTCOME: Final = ("line", "kind", "code", "target", "user", "reason", "archived_at")
 _RECORD: Final = (
     *("record_id", "user_id", "username", "target", "title", "status"),
@@ -150,13 +152,13 @@ def job_summary(terms: Terms, selection: Selection) -> list[Part]:
     return parts
 
 
-def part_name(part: Rows | Everything | Everywhere) -> str:
+def part_name(part: Rows | WholeTarget | UserEnrollments) -> str:
     """Say what a part of a job is, for its repr."""
-    if isinstance(part, Everywhere):
+    if isinstance(part, UserEnrollments):
         users = plural(len(part.users), "user")
         whose = users if part.inactive_since is None else "inactive users"
         return f"all enrollments of {whose} in {part.where}"
-    if isinstance(part, Everything):
+    if isinstance(part, WholeTarget):
         return f"all enrollments of {part.target}"
     source = f" of {part.source}" if part.source else ""
     return printable(f"{plural(len(part), 'row')}{source}")
@@ -289,14 +291,12 @@ def code_grid(counts: Sequence[tuple[str, str, int]]) -> Grid:
     return Grid("Rows by code", ("rows", "kind", "code"), rows, frozenset({"rows"}), bars)
 
 
-def attention_grid(outcomes: Iterable[Outcome]) -> Grid | None:
-    """Show the first outcomes that a person has to look at, or None if there are none."""
-    remaining = iter(outcomes)
-    rows = [_outcome(outcome) for outcome in islice(remaining, MAX_ROWS)]
-    total = len(rows) + sum(1 for _ in remaining)
-    verb = "needs" if total == 1 else "need"
-    title = f"{counted(len(rows), total, 'row')} {verb} attention"
-    return Grid(title, _OUTCOME, rows) if rows else None
+def attention_grid(outcomes: Any) -> Grid:
+    """Show the first outcomes that a person has to look at, the gravest kinds first."""
+    gravest = nsmallest(MAX_ROWS, outcomes, key=lambda outcome: _GRAVITY.index(outcome.kind))
+    rows = [_outcome(outcome) for outcome in gravest]
+    verb = "needs" if len(outcomes) == 1 else "need"
+    return Grid(f"{counted(len(rows), len(outcomes), 'row')} {verb} attention", _OUTCOME, rows)
 
 
 def outcome_grid(outcomes: Any) -> Grid:
@@ -329,16 +329,16 @@ def _record(record: ArchivedRecord) -> tuple[Any, ...]:
     )
 
 
-def _whole(part: Everything | Everywhere) -> Line:
+def _whole(part: WholeTarget | UserEnrollments) -> Line:
     since = part.inactive_since
     whose = ""
-    if isinstance(part, Everywhere) and since is None:
+    if isinstance(part, UserEnrollments) and since is None:
         whose = f" of {plural(len(part.users), 'user')}"
     elif isinstance(since, datetime):
         whose = f" of users inactive since {shown(since)}"
     elif since is not None:
         whose = f" of users inactive for {_period(since)}"
-    where = part.where if isinstance(part, Everywhere) else part.target
+    where = part.where if isinstance(part, UserEnrollments) else part.target
     excluded = f", with {plural(len(part.exclude), 'user')} excluded" if part.exclude else ""
     return Line(f"Every enrollment{whose} in {where}{excluded}; planning reads them.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,7 +82,7 @@ class ArchiveResult(Table):
 
     @property
     def skipped(self) -> Outcomes:
-        """Rows that were never sent."""
+        """Rows that were not sent, or not again: nothing is known to be archived by this job."""
         return Outcomes(self.ledger, "skipped")
 
     @property
@@ -92,20 +92,21 @@ class ArchiveResult(Table):
 
     @property
     def unknown(self) -> Outcomes:
-        """Rows that are not decided yet: `resume` looks again."""
+        """Rows that are not decided yet: `resume` reads them again."""
         return Outcomes(self.ledger, "unknown")
 
     @property
     def incomplete(self) -> Outcomes:
         """Archived rows that are not exactly as requested: see `differences` and `reason`."""
-        return Outcomes(self.ledger, "archived", incomplete_only=True)
+        return Outcomes(self.ledger, "incomplete")
 
     @property
     def needs_attention(self) -> Outcomes:
         """Rows that a person must look at first, in input order.
 
-        They failed, are unknown, are archived but not exactly as requested (`incomplete`), or the
-        evidence of what happened conflicts, which their `reason` quotes.
+        They failed, are unknown, are archived but not exactly as requested (`incomplete`), the
+        evidence of what happened conflicts, which their `reason` quotes, or they were skipped
+        because they could not be used.
         """
         return Outcomes(self.ledger, "needs attention")
 
@@ -159,6 +160,7 @@ class ArchiveResult(Table):
             "counts": status.counts,
             "codes": {code: count for _, code, count in status.codes},
             "pending": status.pending,
+            "needs_attention": len(self.needs_attention),
             "is_finished": status.is_finished,
             "calls": self.calls,
             "warnings": list(self.warnings),
@@ -167,12 +169,14 @@ class ArchiveResult(Table):
 
     def __repr__(self) -> str:
         try:
-            status = self._status
+            status, attention = self._status, len(self.needs_attention)
         except LmsArchiveError:
             return f"<ArchiveResult of {str(self.ledger)!r}, which cannot be read>"
         counts = {k: n for k, n in status.counts.items() if n or k != "unknown"}
         if status.pending:
             counts["pending"] = status.pending
+        if attention:
+            counts["need attention"] = attention
         return f"<ArchiveResult {', '.join(f'{n:,} {kind}' for kind, n in counts.items())}>"
 
     @property
@@ -186,10 +190,8 @@ class ArchiveResult(Table):
         status = self._status
         counts = {**status.counts, "pending": status.pending}
         parts = [*self._lines(), Strip(counts), code_grid(status.codes)]
-        archived = (outcome for outcome in self.needs_attention if outcome.kind == "archived")
-        attention = attention_grid(chain(self.failed, self.unknown, archived))
-        if attention is not None:
-            parts.append(attention)
+        if self.needs_attention:
+            parts.append(attention_grid(self.needs_attention))
         return html([*parts, outcome_grid(self.outcomes)])
 
     def save_certificates(self, folder: str | os.PathLike[str]) -> SavedCertificates:
@@ -223,6 +225,9 @@ class ArchiveResult(Table):
         if not (counts["failed"] or counts["unknown"] or unfinished):
             return
         wrong = list(islice(self._wrong(), _NAMED))
+        others = counts["failed"] + counts["unknown"] - len(wrong)
+        if others:
+            wrong.append(f"and {others:,} more: see result.failed and result.unknown")
         if wrong:
             is_unknown = "is unknown" if counts["unknown"] == 1 else "are unknown"
             failed = f"{plural(counts['failed'], 'row')} failed"
@@ -242,8 +247,18 @@ class ArchiveResult(Table):
         return text(self._lines())
 
     def _lines(self) -> list[Part]:
-        notes = [*self._unfinished(), *self._trusted()]
+        notes = [*self._unfinished(), *self._notes(), *self._trusted()]
         return result_lines(self._status.counts, self.ledger, notes)
+
+    def _notes(self) -> Iterator[str]:
+        """Yield how many archived rows this job did not archive, and how many rows to look at."""
+        for _, code, count in self._status.codes:
+            if code == "archived_meanwhile":
+                yield f"{count:,} of the archived were not archived by this job ({code})"
+        attention = len(self.needs_attention)
+        if attention:
+            needs = "needs" if attention == 1 else "need"
+            yield f"{plural(attention, 'row')} {needs} attention: see result.needs_attention"
 
     def _unfinished(self) -> Iterator[str]:
         """Yield how many rows are pending, and how to continue."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from operator import index
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from attrs import field, frozen
 
@@ -33,7 +33,7 @@ from lms_archive.archive.rendering import (
 )
 from lms_archive.archive.selection import Selection, indexed
 from lms_archive.archive.values.events import Noted, Warned
-from lms_archive.archive.values.outcomes import Outcome, OutcomeKind, PendingRow, Skip, user_of
+from lms_archive.archive.values.outcomes import Outcome, OutcomeView, PendingRow, Skip, user_of
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LmsArchiveError
 from lms_archive.files import path_from
@@ -125,33 +125,31 @@ class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
-    kind: OutcomeKind | Literal["needs attention"] | None = None
-    incomplete_only: bool = field(default=False, kw_only=True)
+    which: OutcomeView | None = None
 
     def __iter__(self) -> Iterator[Outcome]:
-        return outcomes_in(self.ledger, self.kind, incomplete=self.incomplete_only)
+        return outcomes_in(self.ledger, self.which)
 
     def __len__(self) -> int:
-        return outcome_count_in(self.ledger, self.kind, incomplete=self.incomplete_only)
+        return outcome_count_in(self.ledger, self.which)
 
     def _part(self, first: int, count: int) -> Iterator[Outcome]:
-        incomplete = self.incomplete_only
-        return outcomes_in(self.ledger, self.kind, incomplete=incomplete, first=first, count=count)
+        return outcomes_in(self.ledger, self.which, first=first, count=count)
 
     def __repr__(self) -> str:
-        which = "incomplete" if self.incomplete_only else self.kind or "outcomes"
+        which = (self.which or "outcomes").replace("needs", "need")
         return f"<Outcomes {_length(self)} {which}>"
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
-        stored = outcome_table_in(self.ledger, self.kind, incomplete=self.incomplete_only)
+        stored = outcome_table_in(self.ledger, self.which)
         rows = ((cells, (*values, note)) for cells, values in stored)
         return with_added(OUTCOME_COLUMNS, inferred_columns(cells_in(self.ledger)), rows)
 
     def _repr_html_(self) -> str:
-        which = "incomplete" if self.incomplete_only else self.kind or "all rows"
-        return html([Line(f"Outcomes: {which}", strong=True), outcome_grid(self)])
+        title = Line(f"Outcomes: {self.which or 'all rows'}", strong=True)
+        return html([title, outcome_grid(self)])
 
 
 @frozen(repr=False)

@@ -14,6 +14,7 @@ from lms_archive.errors import (
     InvalidInputError,
     PartialDeletionError,
     TooManyAffectedError,
+    plural,
 )
 from lms_archive.records.archived import (
     ArchivedCourse,
@@ -78,16 +79,18 @@ class Deletion(Table):
     def __str__(self) -> str:
         counts, total = self.counts, len(self.records)
         end = "This is a dry run: nothing was sent." if self.dry_run else "Deleted."
+        if not total:
+            return "no archived records: nothing to delete"
         return (
-            f"{total:,} archived {'record' if total == 1 else 'records'}: "
+            f"{plural(total, 'archived record')}: "
             f"{counts['course']:,} of courses, {counts['learning_plan']:,} of learning plans\n"
             f"archived from {self.oldest or 'unknown'} to {self.newest or 'unknown'}\n"
             f"calls that delete: {self.calls:,}\n{end}"
         )
 
     def __repr__(self) -> str:
-        verb = "would be deleted" if self.dry_run else "deleted"
-        return f"<Deletion {self.counts} {verb}, calls: {self.calls:,}>"
+        done = "would be deleted" if self.dry_run else "deleted"
+        return f"<Deletion: {plural(len(self.records), 'record')} {done}>"
 
 
 def delete_records(

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lms_archive.sandbox.foreign import Foreign
+from lms_archive.sandbox.variant import PlatformVariant
 
 if TYPE_CHECKING:
     from lms_archive.sandbox.platform import Sandbox
 
-__all__ = ["Foreign", "Sandbox"]
+__all__ = ["PlatformVariant", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:

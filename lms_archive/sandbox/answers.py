@@ -11,7 +11,7 @@ from attrs import define, field
 from werkzeug.wrappers import Response
 
 from lms_archive.sandbox.faults import Fault
-from lms_archive.sandbox.foreign import ErrorForm
+from lms_archive.sandbox.variant import ErrorForm
 
 Message = str | Mapping[str, list[str]]
 

@@ -19,12 +19,12 @@ from lms_archive.sandbox import certificates
 from lms_archive.sandbox.answers import API_PAGE, Refusal, fault_answer, html_answer, json_answer
 from lms_archive.sandbox.clock import Clock
 from lms_archive.sandbox.faults import Fault, Faults
-from lms_archive.sandbox.foreign import SwaggerKind
 from lms_archive.sandbox.jobs import advance
 from lms_archive.sandbox.oauth import Account, OAuth
 from lms_archive.sandbox.request import ApiRequest, Parameter, Settings, read_parameters
 from lms_archive.sandbox.routes import Route
 from lms_archive.sandbox.swagger import microservices, swagger
+from lms_archive.sandbox.variant import SwaggerKind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -164,7 +164,7 @@ class Application:
 
     def _respond(self, visit: _Visit, fault: Fault | None) -> Response:
         """Do the work and return its answer, or the answer of *fault*."""
-        form, response = self._settings.foreign.errors, None
+        form, response = self._settings.variant.errors, None
         if fault is not None and fault.kind == "expired_token":
             self._oauth.revoke(visit.bearer)
         if fault is None or not fault.prevents_work:
@@ -182,16 +182,16 @@ class Application:
         self._count(visit.now)
         if visit.refusal:
             raise visit.refusal
-        request, foreign, routes = visit.request, self._settings.foreign, self._routes.values()
+        request, variant, routes = visit.request, self._settings.variant, self._routes.values()
         if visit.operation == "token":
             return json_answer(200, self._oauth.grant(request.form, visit.now))
         if visit.operation == "swagger":
             service = visit.arguments["service"]
-            return _document(foreign.swagger) or json_answer(200, swagger(service, routes))
+            return _document(variant.swagger) or json_answer(200, swagger(service, routes))
         visit.account = self._oauth.account(visit.bearer, visit.now)
         if visit.operation == "microservices":
             services = microservices(request.host_url.rstrip("/"), routes)
-            return _document(foreign.microservices or foreign.swagger) or json_answer(
+            return _document(variant.microservices or variant.swagger) or json_answer(
                 200, _envelope(services)
             )
         if visit.operation == "certificate":
@@ -214,7 +214,7 @@ class Application:
         )
         with self.db:
             answer = _envelope(route.handler(api_request))
-        return json_answer(200, self._settings.foreign.answer(route.operation, answer))
+        return json_answer(200, self._settings.variant.answer(route.operation, answer))
 
     def _count(self, now: datetime) -> None:
         """Refuse calls above the limit for any 3,600 seconds with 429; logins count too."""

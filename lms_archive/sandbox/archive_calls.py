@@ -30,13 +30,13 @@ def archive_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]
     archives nothing. One enrollment is archived immediately; two or more are a background job
     (article).
     """
-    foreign, mode = request.settings.foreign, request.args["enrollment_mode"]
-    if foreign.effect == "unenrolls":
+    variant, mode = request.settings.variant, request.args["enrollment_mode"]
+    if variant.effect == "unenrolls":
         mode = mode or "delete"
-    if foreign.effect == "updates":
+    if variant.effect == "updates":
         for enrollment in _selected(kind, request):
             touch(request.db, enrollment, request.now)
-    if mode is None or foreign.effect in ("updates", "nothing"):
+    if mode is None or variant.effect in ("updates", "nothing"):
         return _result(success=True)
     if kind is not COURSE and request.account.is_power_user:
         raise Refusal(403, _NO_POWER_USERS)
@@ -44,7 +44,7 @@ def archive_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]
         raise Refusal(403, "You are not allowed to archive enrollments.")
     enrollments = _selected(kind, request)
     fault = request.faults_of_work("archived_lag").get("archived_lag", {})
-    lag = fault.get("seconds", foreign.archived_lag)
+    lag = fault.get("seconds", variant.archived_lag)
     order = Order(
         request.account.user_id,
         mode,

@@ -104,7 +104,7 @@ def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: da
         "reset": order.reset_tracking,
         "plan": None,
         "job_hash": order.job_hash,
-        "keeps_date": order.settings.foreign.keeps_date,
+        "keeps_date": order.settings.variant.keeps_date,
         "hidden_until": None if order.lag is None else micros(at) + order.lag,
     }
     if enrollment.kind is PLAN:
@@ -158,7 +158,7 @@ def _apply(
 ) -> bool:
     """Write the records, then remove or renew the enrollments; return False if none exist."""
     values = {**values, "ids": json.dumps(ids)}
-    if order.settings.foreign.effect == "archives":
+    if order.settings.variant.effect == "archives":
         db.execute(INSERT_RECORDS[kind], values)
     statement = _UNENROLL if order.mode == "delete" else _RE_ENROLL
     return db.execute(statement[kind], values).rowcount > 0

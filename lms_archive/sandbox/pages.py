@@ -94,7 +94,7 @@ def read_page(
         "current_page_size": size,
         "total_page_count": -(-total // size),
     }
-    totals = settings.foreign.totals
+    totals = settings.variant.totals
     if totals == "always" or (totals == "on_request" and request.args["get_total_count"]):
         answer["total_count"] = total
     return answer

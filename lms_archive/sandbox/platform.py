@@ -15,14 +15,14 @@ from attrs import frozen
 from lms_archive.sandbox.application import Application, Call
 from lms_archive.sandbox.clock import Clock, WallClock
 from lms_archive.sandbox.faults import Faults
-from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.loader import NAMES, Loader, Rows, change, number_rows, read_csv
-from lms_archive.sandbox.oauth import OAuth
+from lms_archive.sandbox.oauth import Account, OAuth
 from lms_archive.sandbox.request import NeverLoggedIn, Settings, SharedReading
 from lms_archive.sandbox.routes import OPERATIONS, routes_of
 from lms_archive.sandbox.schema import connect
 from lms_archive.sandbox.server import Server
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
+from lms_archive.sandbox.variant import PlatformVariant
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -70,10 +70,10 @@ class Sandbox:
         ignores_filters: whether to ignore the filters of enrollment lists, of archived lists and
             of `select_all`, so that everything is listed or selected.
         never_logged_in: the place of users without any login in ascending order of last access.
-        foreign: another contract or other rules: see `Foreign`.
+        variant: another contract or other rules: see `PlatformVariant`.
 
     Raises:
-        ValueError: `foreign` names an unknown operation or parameter.
+        ValueError: `variant` names an unknown operation or parameter.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Sandbox:
         shared_reading: SharedReading = "A",
         ignores_filters: bool = False,
         never_logged_in: NeverLoggedIn = "first",
-        foreign: Foreign | None = None,
+        variant: PlatformVariant | None = None,
     ) -> None:
         self.faults: Faults = Faults(OPERATIONS)
         self._path = None if path is None else Path(path)
@@ -102,9 +102,9 @@ class Sandbox:
             shared_reading=shared_reading,
             ignores_filters=ignores_filters,
             never_logged_in=never_logged_in,
-            foreign=foreign or Foreign(),
+            variant=variant or PlatformVariant(),
         )
-        self._routes = routes_of(self._settings.foreign)
+        self._routes = routes_of(self._settings.variant)
         self._oauth = OAuth(token_seconds)
         self._calls: list[Call] = []
         self._run: _Run | None = None
@@ -186,12 +186,18 @@ class Sandbox:
         with self._running.application.lock:
             self._running.application.advance(self._clock.now())
 
+    def _account(self, role: Role) -> Account:
+        accounts = self._oauth.accounts
+        if role not in accounts:
+            raise ValueError(f"role must be one of {', '.join(accounts)}, not {role!r:.60}")
+        return accounts[role]
+
     def client(self, role: Role = "superadmin", **options: Unpack[ClientOptions]) -> Client:
         """Return the SDK's client, signed in as *role*; *options* are those of `Client`."""
         from lms_archive.client import Client  # noqa: PLC0415  the sandbox is independent
         from lms_archive.wire.auth import PasswordGrant  # noqa: PLC0415
 
-        account = self._oauth.accounts[role]
+        account = self._account(role)
         grant = PasswordGrant(
             self._oauth.client_id, self._oauth.client_secret, account.username, account.password
         )
@@ -199,7 +205,7 @@ class Sandbox:
 
     def env(self, role: Role = "superadmin") -> dict[str, str]:
         """Return the five environment variables that `Client.from_env()` needs."""
-        account = self._oauth.accounts[role]
+        account = self._account(role)
         return {
             "LMS_ARCHIVE_URL": self.url,
             "LMS_ARCHIVE_CLIENT_ID": self._oauth.client_id,

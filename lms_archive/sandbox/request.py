@@ -14,8 +14,8 @@ from werkzeug.datastructures import MultiDict
 
 from lms_archive.sandbox.answers import Refusal, invalid
 from lms_archive.sandbox.faults import Faults
-from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.oauth import Account
+from lms_archive.sandbox.variant import PlatformVariant
 
 Location = Literal["path", "query", "body", "nowhere"]
 ValueType = Literal["integer", "string", "boolean", "moment", "integers", "strings", "filters"]
@@ -64,7 +64,7 @@ class Settings:
     shared_reading: SharedReading
     ignores_filters: bool
     never_logged_in: NeverLoggedIn
-    foreign: Foreign
+    variant: PlatformVariant
 
 
 @frozen

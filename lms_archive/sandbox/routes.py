@@ -24,11 +24,11 @@ from lms_archive.sandbox.catalog import (
     list_learning_plans,
 )
 from lms_archive.sandbox.enrollments import all_enrollments, target_enrollments
-from lms_archive.sandbox.foreign import Foreign
 from lms_archive.sandbox.pages import CURSOR, PAGING
 from lms_archive.sandbox.request import ApiRequest, Location, Parameter
 from lms_archive.sandbox.targets import COURSE, PLAN, TargetKind
 from lms_archive.sandbox.users import get_session, get_user, list_users
+from lms_archive.sandbox.variant import PlatformVariant
 
 Handler = Callable[[ApiRequest], dict[str, Any]]
 
@@ -183,27 +183,27 @@ OPERATIONS = (
 """The operation names that calls and faults may have."""
 
 
-def routes_of(foreign: Foreign) -> tuple[Route, ...]:
+def routes_of(variant: PlatformVariant) -> tuple[Route, ...]:
     """Return the routes of a platform with another contract.
 
     Raises:
         ValueError: an operation or parameter is unknown, or a call is malformed.
     """
     table = {route.operation: route for route in ROUTES}
-    changed = [*foreign.calls, *foreign.parameters, *foreign.answers]
+    changed = [*variant.calls, *variant.parameters, *variant.answers]
     if unknown := [name for name in changed if name not in table]:
         raise ValueError(f"unknown operation {unknown[0]!r}: {', '.join(table)}")
     return tuple(
-        _changed(route, foreign) for route in ROUTES if foreign.calls.get(route.operation, "/")
+        _changed(route, variant) for route in ROUTES if variant.calls.get(route.operation, "/")
     )
 
 
-def _changed(route: Route, foreign: Foreign) -> Route:
-    names = foreign.parameters.get(route.operation, {})
+def _changed(route: Route, variant: PlatformVariant) -> Route:
+    names = variant.parameters.get(route.operation, {})
     own_names = [parameter.name for parameter in route.parameters]
     if unknown := [name for name in names if name not in own_names]:
         raise ValueError(f"{route.operation} has no {unknown[0]!r}: {', '.join(own_names)}")
-    if call := foreign.calls.get(route.operation):
+    if call := variant.calls.get(route.operation):
         matched = re.fullmatch(r"([A-Z]+) (/\w+/\S+)(?: (.+))?", call)
         if matched is None:
             raise ValueError(f"{call!r} is not a call: 'POST /service/v1/path what it does'")
@@ -212,7 +212,7 @@ def _changed(route: Route, foreign: Foreign) -> Route:
         route = evolve(route, method=method, path=path, summary=summary, operation_id=words)
     in_path = re.findall(r"{(\w+)}", route.path)
     parameters = tuple(
-        _renamed(parameter, names.get(parameter.name, parameter.name), in_path, foreign.modes)
+        _renamed(parameter, names.get(parameter.name, parameter.name), in_path, variant.modes)
         for parameter in route.parameters
     )
     placed = {parameter.shown for parameter in parameters if parameter.location == "path"}

@@ -34,7 +34,8 @@ def address_and_auth(
     ]
     if missing:
         names = ", ".join(f"{prefix}{name}" for name in missing)
-        hint = "" if with_token else f" (or {prefix}TOKEN instead of the last four)"
+        has_login = not any(name in _LOGIN for name in missing)
+        hint = "" if has_login else f" (or {prefix}TOKEN instead of CLIENT_ID to PASSWORD)"
         raise InvalidInputError(f"not set in the environment: {names}{hint}")
     url = base_url or _value("URL", prefix)
     if with_token:

@@ -19,7 +19,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 
 def short_traceback(function: F) -> F:
-    """Leave the frames below this function out of the traceback of an `LmsArchiveError`.
+    """Leave the frames below this function out of the traceback of our errors and of Ctrl-C.
 
     Where the function returns an iterator, that holds for its steps too. Where `lms_archive` logs
     at DEBUG, the traceback stays whole.
@@ -29,7 +29,7 @@ def short_traceback(function: F) -> F:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
             result = function(*args, **kwargs)
-        except LmsArchiveError as error:
+        except (LmsArchiveError, KeyboardInterrupt) as error:
             raise _shortened(error)  # noqa: B904
         return _steps(result) if isinstance(result, Iterator) else result
 
@@ -47,14 +47,16 @@ def short_tracebacks(cls: C) -> C:
 def _steps(iterator: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from iterator
-    except LmsArchiveError as error:
+    except (LmsArchiveError, KeyboardInterrupt) as error:
         raise _shortened(error)  # noqa: B904
 
 
-def _shortened(error: LmsArchiveError) -> LmsArchiveError:
+def _shortened(error: BaseException) -> BaseException:
     if not log.isEnabledFor(logging.DEBUG):
         link: BaseException | None = error
-        while isinstance(link, LmsArchiveError):  # a cause is shown with its own traceback
+        while isinstance(
+            link, (LmsArchiveError, KeyboardInterrupt)
+        ):  # a cause is shown with its own traceback
             link.__traceback__ = None
             link = link.__cause__
     return error

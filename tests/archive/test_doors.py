@@ -20,7 +20,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from lms_archive import ArchiveJob, InvalidInputError
-from lms_archive.archive.selection import Everything
+from lms_archive.archive.selection import WholeTarget
 from lms_archive.records import User
 
 COLUMNS = ("username", "user_id", "course_code", "course_id", "note")
@@ -107,7 +107,7 @@ def test_a_user_is_the_same_at_every_door(name: str) -> None:
 def excluded(names: Any) -> frozenset[int | str]:
     """Whom a job leaves alone."""
     (part,) = for_course("SAFE").all_enrollments(exclude=names).selection.parts
-    assert isinstance(part, Everything)
+    assert isinstance(part, WholeTarget)
     return part.exclude
 
 
@@ -355,9 +355,9 @@ def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:
         ({"username": "Wer", "user_id": "wer"}, "'wer' has two meanings"),
         (
             {"username": "Konto"},
-            "columns found: 'Wer', 'Kurs'; columns needed: username by the names",
+            "columns found: 'Wer', 'Kurs'; columns needed: the username that columns= names",
         ),
-        (None, "for other names give columns={'username': 'Benutzername', ...}"),
+        (None, "for other names give columns={'username': 'Wer', ...}"),
     ],
     ids=str,
 )

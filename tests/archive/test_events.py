@@ -37,9 +37,9 @@ def test_events_tell_each_step_in_order(stage: Stage) -> None:
     for kind in ("sending", "submitted", "decided"):
         assert [one.target for one in told if one.kind == kind] == ["C1", "C1", "C2"]
     decided = [one for one in told if one.kind == "decided"]
-    assert [one.decided for one in decided] == [1, 6, 9]
+    assert [one.done for one in decided] == [1, 6, 9]
     assert [one.outcomes for one in decided] == [{"archived": n} for n in (1, 5, 3)]
-    assert (told[-1].decided, told[-1].total) == (9, 9)
+    assert (told[-1].done, told[-1].total) == (9, 9)
     assert (told[-1].chunks_sent, told[-1].chunks) == (2, 2)
     assert told[-1].calls_left is None
 
@@ -52,7 +52,7 @@ def test_an_event_is_in_the_ledger_before_it_is_told(stage: Stage) -> None:
     def look(event: RunEvent) -> None:
         if event.kind == "decided":
             counts = ArchiveResult(stage.ledger).counts
-            seen.append(sum(counts.values()) == event.decided)
+            seen.append(sum(counts.values()) == event.done)
 
     stage.apply(on_event=look)
     assert seen == [True, True]
@@ -93,11 +93,11 @@ def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
         stage.apply(on_event=told.append)
     assert told[-1].kind == "stopped"
     assert (told[-1].reason or "").startswith("JobTimeoutError: background job")
-    assert told[-1].decided == 1
+    assert told[-1].done == 1
     stage.end_jobs()
     told.clear()
     stage.check(resume(stage.ledger, stage.client, on_event=told.append), archived=5)
-    assert [(one.kind, one.decided) for one in told][-2:] == [("decided", 5), ("finished", 5)]
+    assert [(one.kind, one.done) for one in told][-2:] == [("decided", 5), ("finished", 5)]
 
 
 def test_waits_are_told_with_their_reason_and_not_kept(
@@ -215,7 +215,7 @@ def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(stage: Stage) -> None:
 def test_a_note_is_text(stage: Stage) -> None:
     """A number is refused, before anything happens."""
     stage.load(1)
-    with pytest.raises(InvalidInputError, match="note is a text, not 7"):
+    with pytest.raises(InvalidInputError, match=r"note must be text \(str\), not 7"):
         stage.apply(note=7)
     assert not stage.ledger.exists()
 

@@ -143,7 +143,7 @@ def test_jobs_are_added(make_csv: MakeCsv, reader: Client) -> None:
     assert job.row_count == 4
     assert planned(plan) == [(None, 72, 102), (2, 72, 101), (None, 71, 103)]
     assert [(outcome.code, outcome.line, outcome.reason) for outcome in plan.skipped] == [
-        ("duplicate", 3, "same enrollment as row 1: archived only once")
+        ("duplicate", 3, "same enrollment as row 0: archived only once")
     ]
     assert [row.index for row in job.selection] == [0, 1, 2, 3]
     assert [job.selection[i] for i in range(4)] == list(job.selection)
@@ -294,7 +294,7 @@ def test_a_plan_needs_a_client() -> None:
 def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict[str, Any]) -> None:
     """A ceiling that is no number would be none: it is refused, and no ledger is made."""
     plan = for_course("SAFE").users(["alice"]).plan(archivist)
-    with pytest.raises(InvalidInputError, match="is a whole number of enrollments"):
+    with pytest.raises(InvalidInputError, match="must be a whole number of enrollments"):
         plan.apply(archivist, ledger=tmp_path / "ledger.sqlite", **options)
     assert not (tmp_path / "ledger.sqlite").exists()
 
@@ -302,12 +302,12 @@ def test_wrong_numbers_of_apply(archivist: Client, tmp_path: Path, options: dict
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"trust_contract": "no"}, "trust_contract is True or False, not 'no'"),
-        ({"trust_contract": 1}, "trust_contract is True or False, not 1"),
-        ({"allow_changes": "false"}, "allow_changes is True or False, not 'false'"),
-        ({"allow_changes": None}, "allow_changes is True or False, not None"),
-        ({"progress": "off"}, "progress is True or False, not 'off'"),
-        ({"on_event": "print"}, "on_event is a function that takes a RunEvent, not 'print'"),
+        ({"trust_contract": "no"}, "trust_contract must be True or False, not 'no'"),
+        ({"trust_contract": 1}, "trust_contract must be True or False, not 1"),
+        ({"allow_changes": "false"}, "allow_changes must be True or False, not 'false'"),
+        ({"allow_changes": None}, "allow_changes must be True or False, not None"),
+        ({"progress": "off"}, "progress must be True or False, not 'off'"),
+        ({"on_event": "print"}, "on_event must be a function that takes a RunEvent, not 'print'"),
     ],
     ids=str,
 )

@@ -232,7 +232,7 @@ def test_notifications_are_foretold(stage: Stage) -> None:
     """The warning counts one event an enrollment, courses of plans too: as many as were set."""
     load_plans(stage, {50: [1, 2]}, users=4)
     planned = plan(stage, 50)
-    assert any("up to 12 events" in text for text in planned.warnings)
+    assert any("up to 12 notifications" in text for text in planned.warnings)
     planned.apply(stage.client, ledger=stage.ledger)
     assert stage.sandbox.notifications == 12
 

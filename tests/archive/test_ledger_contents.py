@@ -120,6 +120,11 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
         assert result.counts[kind] == sum(one.kind == kind for one in expected)
     incomplete = [outcome for outcome in expected if outcome.is_incomplete]
     assert (list(result.incomplete), len(result.incomplete)) == (incomplete, len(incomplete))
+    attention = [outcome for outcome in expected if outcome.needs_attention]
+    assert (list(result.needs_attention), len(result.needs_attention)) == (
+        attention,
+        len(attention),
+    )
     assert list(outcome_table_in(path)) == [(one.row, _described(one)) for one in expected]
     pending = [row for row, (_, kept) in zip(job.selection, jobs, strict=True) if not kept]
     assert [(one.row, one.target) for one in result.pending] == [

@@ -15,7 +15,7 @@ from virtual_time import Exchange, Stage, VirtualTime
 from lms_archive import ArchiveJob, ArchivePlan, Client, Limits
 from lms_archive.archive.target.many import read_active_together
 from lms_archive.archive.values.chunks import PlannedTarget
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 from lms_archive.wire import Response
 
 SHARED = {
@@ -225,8 +225,8 @@ def test_a_list_that_ignores_statuses(
 def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
     """Where the platform's swagger does not have it."""
     time = VirtualTime()
-    foreign = Foreign(calls={"all_course_enrollments": None})
-    with Sandbox(clock=time, foreign=foreign) as sandbox:
+    foreign = PlatformVariant(calls={"all_course_enrollments": None})
+    with Sandbox(clock=time, variant=foreign) as sandbox:
         stage = Stage(sandbox, time, tmp_path)
         stage.load(2, 2)
         plan = stage.plan(1, 2)

@@ -9,7 +9,11 @@ from plan_tools import AGAIN, UNENROLL, check, of_many, rows
 from virtual_time import Exchange, Stage
 
 from lms_archive import ApiError, ArchiveJob, ArchivePlan, resume
-from lms_archive.errors import AuthenticationError, ConnectionSettingsError
+from lms_archive.errors import (
+    AuthenticationError,
+    ConnectionSettingsError,
+    PlatformUnavailableError,
+)
 from lms_archive.wire import Response
 
 HOUR = 3600.0
@@ -65,6 +69,17 @@ def test_an_hour_without_the_platform(
     stage.time.sleep(HOUR)
     result = plan.apply(stage.client, ledger=stage.ledger)
     check(stage, result, again=mode == "re-enroll", archived=5)
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_an_outage_of_the_first_writes_is_no_failed_proof(stage: Stage, answered: int) -> None:
+    """The canary or the first chunk without any answer: later the same job archives all."""
+    stage.load(3)
+    stage.sandbox.faults.add("503", method="PUT", after=answered, times=3)
+    with pytest.raises(PlatformUnavailableError, match="without an answer: resume later"):
+        stage.apply()
+    result = resume(stage.ledger, stage.client)
+    stage.check(result, archived=3)
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])

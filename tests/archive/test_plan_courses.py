@@ -166,8 +166,8 @@ def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
         ("skipped", "archived_with_learning_plan"),
     ]
     reason = list(result.outcomes)[3].reason
-    assert "row 2 is skipped" in reason
-    assert "plan this again" in reason
+    assert "row 1 is skipped" in reason
+    assert "plan this row again" in reason
     again = resume(stage.ledger, stage.client)
     assert [one.code for one in again.outcomes] == [code for _, code in codes]
 

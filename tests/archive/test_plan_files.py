@@ -280,15 +280,22 @@ def test_a_plan_of_another_version(saved: Path, version: str) -> None:
         ArchivePlan.load(saved)
 
 
-def test_a_plan_is_not_written_over_a_ledger(stage: Stage) -> None:
-    """The ledger is the evidence of a job, and what resumes it."""
+def test_a_plan_is_not_written_over_a_ledger_or_another_file(stage: Stage) -> None:
+    """The ledger is the evidence of a job, and what resumes it; a CSV may be its input."""
     stage.load(2)
     plan = stage.plan()
     stage.apply(plan)
     before = stage.ledger.read_bytes()
-    with pytest.raises(InvalidInputError, match="is the ledger of a job and is not overwritten"):
+    with pytest.raises(
+        InvalidInputError, match="exists and is not a saved plan, so it is not overwritten"
+    ):
         plan.save(stage.ledger)
     assert stage.ledger.read_bytes() == before
+    rows = stage.folder / "inactive.csv"
+    rows.write_text("username,course_code\n")
+    with pytest.raises(InvalidInputError, match="is not a saved plan"):
+        plan.save(rows)
+    assert rows.read_text() == "username,course_code\n"
     plan.save(stage.folder / "plan.sqlite")
     plan.save(stage.folder / "plan.sqlite")  # another plan is replaced
 

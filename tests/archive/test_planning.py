@@ -136,7 +136,7 @@ STATUSES: dict[Any, str | None] = {
     0: None,
     "1": None,
     2: None,
-    "to_confirm": "waits for a confirmation of the enrollment",
+    "to_confirm": "waits for confirmation",
     "overbooking": "is overbooked",
     "suspended": "is suspended",
     "waiting": "is on the waiting list",

@@ -271,7 +271,9 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
         )
 
     stage.line.once(lambda one: one.is_write, archive_another, after=True)
-    with pytest.raises(CanaryFailedError, match="beside one that was sent alone: record") as caught:
+    with pytest.raises(
+        CanaryFailedError, match="archived by the test of the first enrollment: record"
+    ) as caught:
         stage.apply()
     assert caught.value.counts["archived"] == 1
     result = resume(stage.ledger, stage.client)

@@ -163,7 +163,7 @@ As far as is known, the record of a course does not contain the progress in its 
      1  duplicate       same enrollment as line 2: archived only once
      1  unknown_course  no course has the code '\x1b[31mred\u202e'
 
-Warning: up to 4 events may send notifications, one for each archived enrollment; consider disabling them on the platform while the job runs
+Warning: the platform may send up to 4 notifications, one for each archived enrollment; consider disabling them there while the job runs
 Calls: 13, plus polls of background jobs (all_course_enrollments 1, archive_course_enrollments 4, archived_course_enrollments 5, course_enrollments 2, list_jobs 1).
 Time: about 7 seconds.
 This is a dry run: nothing was sent."""  # noqa: E501
@@ -317,7 +317,7 @@ def test_rows_that_need_attention_come_first(stage: Stage) -> None:
     result = stage.apply(canary=0)
     found = seen(result)
     assert result.counts == {"archived": 40, "skipped": 0, "failed": 10, "unknown": 0}
-    assert found.lines[1:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
+    assert found.lines[2:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
     codes, attention, _ = found.tables
     assert codes[1:] == [["40", "archived", "archived"], ["10", "failed", "not_archived"]]
     assert {row[0] for row in attention[1:]} == {"failed"}

@@ -72,7 +72,10 @@ def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
     assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
     assert all(one.kind == "failed" for one in mixed.failed)
     assert len(mixed.incomplete) == 0
-    assert str(mixed) == f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})"
+    assert str(mixed) == (
+        f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})\n"
+        "4 rows need attention: see result.needs_attention"
+    )
 
 
 def test_records_are_those_of_the_archived_rows(mixed: ArchiveResult) -> None:
@@ -148,7 +151,8 @@ def test_many_failures_are_not_all_named(stage: Stage) -> None:
     with pytest.raises(RunStoppedError) as caught:
         stage.apply().raise_for_failures()
     assert caught.value.counts["failed"] == 29
-    assert len(caught.value.seen) == 10
+    assert len(caught.value.seen) == 11
+    assert caught.value.seen[-1].startswith("and 19 more")
 
 
 def test_without_failures_nothing_is_raised(stage: Stage) -> None:

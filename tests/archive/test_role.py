@@ -9,7 +9,7 @@ from virtual_time import Stage
 
 from lms_archive import ArchiveJob
 from lms_archive.errors import AuthenticationError, PermissionDeniedError
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 ROWS = {
     "course": [{"user_id": 1001, "course_id": 1}],
@@ -94,7 +94,7 @@ def test_where_the_role_is_not_known_nothing_changes(stage: Stage, refusal: dict
 
 def test_a_platform_without_the_call_is_planned_for() -> None:
     """404, and nothing else."""
-    with Sandbox(foreign=Foreign(calls={"session": None})) as sandbox:
+    with Sandbox(variant=PlatformVariant(calls={"session": None})) as sandbox:
         sandbox.load(
             users=[{"username": "ada", "user_id": 1001}],
             courses=[{"code": "C1"}],

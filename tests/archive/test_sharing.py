@@ -161,7 +161,7 @@ def test_two_plans_of_one_re_enroll_job(stage: Stage) -> None:
     planned = ArchiveJob.from_rows(asked, **AGAIN).plan(stage.client)
     (one,) = planned.skipped
     assert (one.row["learning_plan_id"], one.user, one.code) == (60, 1002, "shared")
-    assert "P60 shares a course with P50 of row 2" in one.reason
+    assert "P60 shares a course with P50 of row 1" in one.reason
     result = planned.apply(stage.client, ledger=stage.ledger)
     check(stage, result, again=True, archived=3, skipped=1)
 

@@ -31,7 +31,7 @@ class Asked:
 
 def _stops_at(kind: str, reason: str | None, stop: Asked) -> Callable[[RunEvent], None]:
     def listen(event: RunEvent) -> None:
-        if event.kind == kind and reason in (None, event.reason) and event.decided > 0:
+        if event.kind == kind and reason in (None, event.reason) and event.done > 0:
             stop.ask()
 
     return listen
@@ -46,7 +46,7 @@ def test_a_job_that_is_waited_for_is_left_to_resume(stage: Stage) -> None:
 
     def listen(event: RunEvent) -> None:
         told.append(event)
-        if event.kind == "waiting" and event.decided == 1:
+        if event.kind == "waiting" and event.done == 1:
             stop.ask()
             asked_at.append(stage.time.passed)
 
@@ -95,7 +95,7 @@ def test_every_wait_ends(stage: Stage, reason: str) -> None:
     stop, begun = Asked(), list[float]()
 
     def listen(event: RunEvent) -> None:
-        if event.kind == "waiting" and event.reason == reason and event.decided:
+        if event.kind == "waiting" and event.reason == reason and event.done:
             stop.ask()
             begun.append(stage.time.passed)
 
@@ -184,7 +184,7 @@ def test_a_run_that_is_not_asked_ends_as_ever(stage: Stage) -> None:
 def test_what_cannot_say_whether_to_stop(stage: Stage, stop: Any) -> None:
     """It is refused before anything is sent."""
     stage.load(1)
-    with pytest.raises(InvalidInputError, match=r"^stop is an object with is_set\(\)"):
+    with pytest.raises(InvalidInputError, match=r"^stop must be an object with is_set\(\)"):
         stage.apply(stop=stop)
     assert not stage.ledger.exists()
 

@@ -1,19 +1,21 @@
 """What a reading means: every case by itself."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from lms_archive import Outcome, RunStoppedError
+from lms_archive import Client, Outcome, RunStoppedError, StaticToken
 from lms_archive.archive.running.failures import canary_failed, chunk_failed
 from lms_archive.archive.running.finding import Finding
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.running.verdict import SENDS, change, verdict
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import CODES, OutcomeCode
-from lms_archive.errors import CanaryFailedError
+from lms_archive.errors import CanaryFailedError, PlatformUnavailableError
 from lms_archive.records import ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.records.active import CourseEnrollment
 from lms_archive.records.archived import (
@@ -24,6 +26,7 @@ from lms_archive.records.archived import (
     CourseEnrollmentDetails,
 )
 
+CLIENT = Client("https://acme.example.com", StaticToken("token"))
 THEN = datetime(2025, 1, 2, tzinfo=timezone.utc)
 MEMBER = PlannedEnrollment(
     row=0,
@@ -151,15 +154,15 @@ def _outcome(code: OutcomeCode) -> Outcome:
 def test_when_a_canary_has_failed() -> None:
     """Everything but archived, and an alarm whatever its outcome; nothing sent is no failure."""
     alarm = RunStoppedError("more than asked")
-    assert canary_failed([], None) is None
-    assert canary_failed([], alarm) is None
-    assert canary_failed([_outcome("archived")], None) is None
+    assert canary_failed(CLIENT, [], None) is None
+    assert canary_failed(CLIENT, [], alarm) is None
+    assert canary_failed(CLIENT, [_outcome("archived")], None) is None
     for outcomes, stop in (
         ([_outcome("archived")], alarm),
         ([_outcome("still_enrolled")], None),
         ([_outcome("archived"), _outcome("not_seen")], None),
     ):
-        error = canary_failed(outcomes, stop)
+        error = canary_failed(CLIENT, outcomes, stop)
         assert isinstance(error, CanaryFailedError)
         assert "ada" in str(error)
         assert ("more than asked" in str(error)) == (stop is alarm)
@@ -167,11 +170,19 @@ def test_when_a_canary_has_failed() -> None:
 
 def test_when_a_first_chunk_has_failed() -> None:
     """Only where nothing at all of it was archived."""
-    assert chunk_failed([]) is None
-    assert chunk_failed([_outcome("not_archived"), _outcome("archived")]) is None
-    error = chunk_failed([_outcome("not_archived")] * 3)
-    assert error is not None
+    assert chunk_failed(CLIENT, []) is None
+    assert chunk_failed(CLIENT, [_outcome("not_archived"), _outcome("archived")]) is None
+    error = chunk_failed(CLIENT, [_outcome("not_archived")] * 3)
+    assert isinstance(error, RunStoppedError)
     assert error.seen == ("because",)
+
+
+@pytest.mark.parametrize("failed", [partial(canary_failed, alarm=None), chunk_failed])
+def test_an_outage_says_nothing_of_the_contract(failed: Callable[..., Any]) -> None:
+    """Rows of which no call was answered stop the job as an outage does: try again later."""
+    error = failed(CLIENT, [_outcome("no_answer")])
+    assert isinstance(error, PlatformUnavailableError)
+    assert str(error).startswith("PUT /learn/v1/enrollments: ada in")
 
 
 def test_differences_name_what_disagrees() -> None:

@@ -31,11 +31,11 @@ def result(stage: Stage, plan: ArchivePlan) -> ArchiveResult:
 def test_each_says_what_it_holds(plan: ArchivePlan, result: ArchiveResult) -> None:
     """Counts, and nothing else; what is zero and rare is left out."""
     assert repr(plan) == "<ArchivePlan 5 to archive, 2 skipped, 1 chunk>"
-    assert repr(result) == "<ArchiveResult 5 archived, 2 skipped, 0 failed>"
+    assert repr(result) == "<ArchiveResult 5 archived, 2 skipped, 0 failed, 1 need attention>"
     assert repr(result.outcomes) == "<Outcomes 7 outcomes>"
     assert repr(result.skipped) == "<Outcomes 2 skipped>"
     assert repr(result.incomplete) == "<Outcomes 0 incomplete>"
-    assert repr(result.needs_attention) == "<Outcomes 0 needs attention>"
+    assert repr(result.needs_attention) == "<Outcomes 1 need attention>"
     assert repr(result.records) == "<Records 5 archived>"
     assert repr(result.pending) == "<Pending 0 pending>"
     assert repr(plan.skipped) == "<SkippedRows 2 skipped>"
@@ -63,7 +63,7 @@ def test_a_job_that_is_not_finished_says_so(stage: Stage, plan: ArchivePlan) -> 
 
     with pytest.raises(KeyboardInterrupt):
         stage.apply(plan, on_event=interrupt)
-    text = "<ArchiveResult 1 archived, 2 skipped, 0 failed, 4 pending>"
+    text = "<ArchiveResult 1 archived, 2 skipped, 0 failed, 4 pending, 1 need attention>"
     assert repr(ArchiveResult(stage.ledger)) == text
     assert len(ArchiveResult(stage.ledger).pending[1:3]) == 2
 

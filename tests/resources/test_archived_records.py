@@ -123,9 +123,7 @@ def test_a_dry_run_of_a_deletion(archived: Sandbox) -> None:
     assert len(known) == 3
     assert str(deletion).startswith("3 archived records: 2 of courses, 1 of learning plans\n")
     assert str(deletion).endswith("\nThis is a dry run: nothing was sent.")
-    assert repr(deletion) == (
-        "<Deletion {'course': 2, 'learning_plan': 1} would be deleted, calls: 2>"
-    )
+    assert repr(deletion) == ("<Deletion: 3 records would be deleted>")
     assert _left(archived) == (2, 2)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lms_archive import Client, PasswordGrant
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 
 def load(sandbox: Sandbox) -> Sandbox:
@@ -65,23 +65,26 @@ def test_a_power_user_is_a_problem(platform: Sandbox) -> None:
 def test_a_call_that_no_job_makes_is_not_a_problem() -> None:
     """Deleting archived records is not part of a job."""
     names = ("delete_archived_course_enrollments", "delete_archived_learning_plan_enrollments")
-    with Sandbox(foreign=Foreign(calls=dict.fromkeys(names))) as sandbox:
+    with Sandbox(variant=PlatformVariant(calls=dict.fromkeys(names))) as sandbox:
         check = load(sandbox).client().check()
     assert check.ok
     assert "20 of 22 operations confirmed, 4 of 6 writes" in str(check)
 
 
 @pytest.mark.parametrize(
-    ("foreign", "state"),
+    ("variant", "state"),
     [
-        (Foreign(calls={"archive_course_enrollments": None}), "not listed"),
-        (Foreign(parameters={"archive_course_enrollments": {"user_id": "body ids"}}), "differs"),
-        (Foreign(swagger="html"), "unreadable"),
+        (PlatformVariant(calls={"archive_course_enrollments": None}), "not listed"),
+        (
+            PlatformVariant(parameters={"archive_course_enrollments": {"user_id": "body ids"}}),
+            "differs",
+        ),
+        (PlatformVariant(swagger="html"), "unreadable"),
     ],
 )
-def test_a_write_that_is_not_confirmed_is_a_problem(foreign: Foreign, state: str) -> None:
+def test_a_write_that_is_not_confirmed_is_a_problem(variant: PlatformVariant, state: str) -> None:
     """It says which, why, and where to look for the cure."""
-    with Sandbox(foreign=foreign) as sandbox:
+    with Sandbox(variant=variant) as sandbox:
         (problem,) = sandbox.client().check().problems
     assert f"archive_course_enrollments ({state})" in problem
     assert problem.endswith("print(client.verify_contract()) shows what to do")
@@ -113,8 +116,8 @@ def test_a_refused_login_is_a_problem_not_an_exception(platform: Sandbox) -> Non
 def test_an_unknown_role_an_unconfirmed_write_and_a_missing_list_are_named() -> None:
     """Where the platform does not say who is logged in, that is not a problem by itself."""
     gone = {"session": None, "archived_course_enrollments": None}
-    foreign = Foreign(swagger="forbidden", calls=gone)
-    with Sandbox(foreign=foreign) as sandbox:
+    variant = PlatformVariant(swagger="forbidden", calls=gone)
+    with Sandbox(variant=variant) as sandbox:
         sandbox.load(courses=[{"code": "C1"}])
         check = sandbox.client().check()
     assert check.account is None

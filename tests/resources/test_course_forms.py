@@ -8,7 +8,7 @@ import pytest
 from lms_archive import Contract, InvalidInputError
 from lms_archive.records.active import Course
 from lms_archive.records.structure import Structurer
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 #: Of each field the key of `/course/v1/courses` (seen) and that of `/learn/v1/courses` (seen).
 KEYS = {"id": "id_course", "title": "name", "type": "course_type"}
@@ -26,8 +26,8 @@ def answers(keys: dict[str, str]) -> dict[str, dict[str, str | None]]:
 @pytest.fixture(params=["seen", "learn"])
 def platform(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A platform that answers in one form everywhere."""
-    foreign = Foreign(answers=answers(TO_SEEN if request.param == "seen" else KEYS))
-    with Sandbox(job_seconds=0, foreign=foreign) as sandbox:
+    variant = PlatformVariant(answers=answers(TO_SEEN if request.param == "seen" else KEYS))
+    with Sandbox(job_seconds=0, variant=variant) as sandbox:
         sandbox.load(
             users=[{"username": "ada"}],
             courses=[

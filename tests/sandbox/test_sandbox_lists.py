@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sandbox_tools import COURSES, PLANS, FakeClock, Http, fill, fill_plans
 
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 ENROLLMENTS = f"{COURSES}/7/enrollments"
 WITH_TOTAL = {"get_total_count": 1}
@@ -106,9 +106,9 @@ def test_a_cursor_continues_its_own_list_only(http: Http) -> None:
 
 def test_settings_make_lists_less_reliable() -> None:
     """More data on the last page, ignored filters, and totals only on request."""
-    foreign = Foreign(totals="on_request")
+    variant = PlatformVariant(totals="on_request")
     settings: dict[str, Any] = {"more_data_lies": True, "ignores_filters": True}
-    with Sandbox(foreign=foreign, **settings) as sandbox, Http(sandbox) as http:
+    with Sandbox(variant=variant, **settings) as sandbox, Http(sandbox) as http:
         fill(sandbox)
         lies = [http.data(ENROLLMENTS, page=page)["has_more_data"] for page in (1, 2)]
         assert lies == [True, False]

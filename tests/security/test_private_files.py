@@ -88,11 +88,12 @@ def test_a_file_is_private_and_nothing_but_a_file_is_replaced(
 ) -> None:
     """An old file is; a link and a pipe are refused (as root that could be /dev/null)."""
     path, theirs = tmp_path / "it", tmp_path / "theirs"
-    path.write_text("old")
+    write(done, pdfs, path)
     path.chmod(0o666)
+    old = path.stat().st_ino
     write(done, pdfs, path)
     assert mode(path) == "0o600"
-    assert path.read_bytes() != b"old"
+    assert path.stat().st_ino != old
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".it")] == []
     theirs.write_text("precious")
     for name in ("theirs", "nowhere"):

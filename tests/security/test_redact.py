@@ -177,7 +177,9 @@ def test_an_unfinished_ledger_is_refused(stage: Stage) -> None:
     with pytest.raises(JobTimeoutError):
         stage.apply(plan)
     before = stage.ledger.read_bytes()
-    with pytest.raises(LedgerError, match=r"not finished: 2 of 5 rows are open, .* resume\(\) fi"):
+    with pytest.raises(
+        LedgerError, match=r"not finished: 2 of 5 rows have no final outcome, .* resume\(\) fi"
+    ):
         redact(stage.ledger)
     assert stage.ledger.read_bytes() == before
     stage.end_jobs()

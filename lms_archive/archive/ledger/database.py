@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lms_archive.archive.ledger.lock import BESIDE, ledger_path, refuse_links
 from lms_archive.archive.ledger.schema import FORMAT
-from lms_archive.errors import LedgerError
+from lms_archive.errors import LedgerError, LmsArchiveError
 
 __all__ = [
     "Connection",
@@ -212,6 +212,8 @@ def damage_reported(path: Path) -> Iterator[None]:
     """Turn errors of reading a damaged ledger into `LedgerError`."""
     try:
         yield
+    except LmsArchiveError:
+        raise
     except _UNREADABLE as error:
         raise _damaged(path, error) from error
 

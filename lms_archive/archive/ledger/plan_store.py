@@ -43,7 +43,7 @@ from lms_archive.archive.ledger.schema import APPEND_ONLY, CREATE, FORMAT
 from lms_archive.archive.selection import Row, Selection, Target
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
-from lms_archive.errors import InvalidInputError, LedgerError
+from lms_archive.errors import InputFileError, InvalidInputError, LedgerError
 from lms_archive.files import write_atomically
 
 __all__ = [
@@ -235,13 +235,13 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
     """Write a plan into its own file, which appears under its name when it is complete.
 
     Raises:
-        InvalidInputError: the file cannot be written, or is the ledger of a job.
+        InvalidInputError: the file cannot be written, or exists and is not a saved plan.
         OSError: it cannot be written.
     """
     place = ledger_path(path, "plan")
-    if _is_ledger(place):
+    if place.is_file() and not place.is_symlink() and not _is_plan(place):
         raise InvalidInputError(
-            "is the ledger of a job and is not overwritten: give the plan another name",
+            "exists and is not a saved plan, so it is not overwritten: give the plan another name",
             source=str(place),
         )
     with (
@@ -258,14 +258,10 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
             shutil.copyfileobj(source, file)
 
 
-def _is_ledger(place: Path) -> bool:
-    if not place.is_file() or place.is_symlink():
-        return False
-    with suppress(LedgerError), closing(connect_unchanging(place)) as database:
+def _is_plan(place: Path) -> bool:
+    with suppress(LedgerError, DatabaseError), closing(connect_unchanging(place)) as database:
         version = format_of(place, database)
-        if version is None:
-            return False
-        return version != FORMAT or meta_of(database).get("purpose") == "ledger"
+        return version == FORMAT and meta_of(database).get("purpose") == "plan"
     return False
 
 
@@ -282,7 +278,8 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
         with place.open("rb") as file:
             begin = file.read(40)
     except OSError as error:
-        raise InvalidInputError(f"cannot be read: {error.strerror}", source=str(path)) from None
+        text = f"cannot be read: {error.strerror}"
+        raise InputFileError(text, source=str(path), os_error=error) from None
     if begin.startswith(b'{"format": "lms_archive plan '):
         text = "a plan saved by lms_archive 0.1.0, which this version cannot read: plan again"
         raise InvalidInputError(text, source=str(path))

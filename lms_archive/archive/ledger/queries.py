@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -26,7 +26,9 @@ from lms_archive.archive.values.outcomes import (
     AS_REQUESTED,
     CONFLICTING,
     KINDS,
+    NOTHING_TO_DO,
     Outcome,
+    OutcomeView,
 )
 from lms_archive.records.archived import read_from
 
@@ -106,54 +108,37 @@ def pending_in(path: Path) -> Iterator[Row]:
 
 
 def outcomes_in(
-    path: Path,
-    kind: str | None = None,
-    *,
-    incomplete: bool = False,
-    first: int = 0,
-    count: int | None = None,
+    path: Path, which: OutcomeView | None = None, *, first: int = 0, count: int | None = None
 ) -> Iterator[Outcome]:
     """Yield the outcomes of a ledger, in input order, with one in memory at a time.
 
     Yield *count* outcomes, or all, from number *first* on.
     """
-    where, values = _outcomes_where(kind, incomplete=incomplete)
     with open_for_reading(path) as database:
-        yield from outcomes_of(database, where, *values, first=first, count=count)
+        yield from outcomes_of(database, _CONDITIONS[which], first=first, count=count)
 
 
-def outcome_count_in(path: Path, kind: str | None = None, *, incomplete: bool = False) -> int:
+def outcome_count_in(path: Path, which: OutcomeView | None = None) -> int:
     """Return how many outcomes `outcomes_in` yields."""
-    where, values = _outcomes_where(kind, incomplete=incomplete)
-    query = f"SELECT count(*) FROM latest WHERE {where}"  # noqa: S608  constants
+    query = f"SELECT count(*) FROM latest WHERE {_CONDITIONS[which]}"  # noqa: S608  constants
     with open_for_reading(path) as database:
-        return int(database.execute(query, values).fetchone()[0])
+        return int(database.execute(query).fetchone()[0])
 
 
 def outcome_table_in(
-    path: Path, kind: str | None = None, *, incomplete: bool = False
+    path: Path, which: OutcomeView | None = None
 ) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
     """Yield the cells of each row that `outcomes_in` yields, and the values that describe it.
 
     These are kind, code, reason, differences, line, position, user id, target id, record id and
     the time of archiving. Records are not read.
     """
-    where, values = _outcomes_where(kind, incomplete=incomplete)
     with open_for_reading(path) as database:
         headers = StoredRows.of(database).headers
-        rows = database.execute(f"{_TABLE} WHERE {where} ORDER BY latest.row", values)
+        rows = database.execute(f"{_TABLE} WHERE {_CONDITIONS[which]} ORDER BY latest.row")
         for part, cells, *described, archived_at in rows:
             own = dict(zip(headers[part], json.loads(cells), strict=False))
             yield own, (*described, time_from(archived_at))
-
-
-def _outcomes_where(kind: str | None, *, incomplete: bool) -> tuple[str, tuple[str, ...]]:
-    """Return the condition for the outcomes of a kind, and its values."""
-    if incomplete:
-        return _INCOMPLETE, ()
-    if kind == "needs attention":
-        return _ATTENTION, ()
-    return ("1", ()) if kind is None else ("latest.kind = ?", (kind,))
 
 
 def outcomes_of(
@@ -199,9 +184,18 @@ _INCOMPLETE = (
 """The condition that is `Outcome.is_incomplete`."""
 _ATTENTION = (
     f"(latest.kind IN ('failed', 'unknown') OR ({_INCOMPLETE})"
-    f" OR (latest.kind = 'archived' AND instr(latest.reason, '{CONFLICTING}')))"
+    f" OR (latest.kind = 'archived' AND instr(latest.reason, '{CONFLICTING}'))"
+    " OR (latest.kind = 'skipped' AND latest.code NOT IN"
+    f" ({', '.join(map(repr, sorted(NOTHING_TO_DO)))})))"
 )
 """The condition that is `Outcome.needs_attention`."""
+_CONDITIONS: Mapping[OutcomeView | None, str] = {
+    None: "1",
+    **{kind: f"latest.kind = '{kind}'" for kind in KINDS},
+    "incomplete": _INCOMPLETE,
+    "needs attention": _ATTENTION,
+}
+"""The condition for the outcomes of each view."""
 _ALL_DIFFERENCES = (
     "SELECT group_concat(text, '; ') FROM ("  # noqa: S608  constants
     "SELECT text FROM differences WHERE outcome = latest.outcome UNION ALL "

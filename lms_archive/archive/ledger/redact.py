@@ -100,8 +100,8 @@ def _check_finished(place: Path) -> None:
     if left:
         raise LedgerError(
             f"{place}: not finished: {left:,} of {plural(status.rows, 'row')} "
-            f"{'is' if left == 1 else 'are'} open, and settling them needs the names. Call "
-            "resume() first, then redact()"
+            f"{'has' if left == 1 else 'have'} no final outcome, and resume() needs the names to "
+            "decide them. Call resume() first, then redact()"
         )
 
 

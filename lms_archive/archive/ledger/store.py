@@ -42,7 +42,7 @@ from lms_archive.archive.ledger.plan_store import (
 )
 from lms_archive.archive.ledger.queries import events_of, outcomes_of
 from lms_archive.archive.selection import Selection
-from lms_archive.archive.values.events import Event, Sending, WithOutcomes
+from lms_archive.archive.values.events import Event, OutcomeEvent, Sending
 from lms_archive.archive.values.outcomes import Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LedgerError
@@ -187,7 +187,7 @@ class Ledger:
                 run_many("INSERT INTO sent VALUES (?, ?)", ((number, row) for row in event.rows))
             details = ((number, *values) for values in detail_values(event))
             run_many("INSERT INTO details VALUES (?, ?, ?, ?)", details)
-            if isinstance(event, WithOutcomes):
+            if isinstance(event, OutcomeEvent):
                 for row, outcome in event.outcomes:
                     self._insert_outcome(row, outcome, now, number)
 

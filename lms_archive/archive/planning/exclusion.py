@@ -61,7 +61,7 @@ def resolve_excluded(
     if nobody:
         shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
         ellipsis = ", ..." if shown[_SHOWN:] else ""
-        text += "; in exclude, but not among them: "
+        text += "; no match for "
         text += ", ".join(shown[:_SHOWN]) + ellipsis
     return set().union(*meant.values()), [text]
 

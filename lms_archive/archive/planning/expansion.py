@@ -16,13 +16,13 @@ from lms_archive.archive.planning.resolve import (
     resolve_usernames,
 )
 from lms_archive.archive.selection import (
-    Everything,
-    Everywhere,
     Fault,
     Rows,
     Selection,
     Target,
     TargetKind,
+    UserEnrollments,
+    WholeTarget,
 )
 from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
@@ -42,7 +42,7 @@ def expand(draft: Draft, selection: Selection) -> Selection:
         InvalidInputError: a target does not exist, or `exclude` has a misspelt name.
         ApiError: a call failed.
     """
-    whole = [part for part in selection.parts if isinstance(part, Everything)]
+    whole = [part for part in selection.parts if isinstance(part, WholeTarget)]
     wanted = {_resolved(draft, part.target): None for part in whole}
     for target, read in read_targets(draft, wanted):
         if isinstance(read, NotFoundError):
@@ -50,14 +50,14 @@ def expand(draft: Draft, selection: Selection) -> Selection:
     everywhere = {
         index: (part, _people(draft, part))
         for index, part in enumerate(selection.parts)
-        if isinstance(part, Everywhere)
+        if isinstance(part, UserEnrollments)
     }
     snapshots_of = _read_everywhere(draft, everywhere.values())
     parts = []
     for index, part in enumerate(selection.parts):
-        if isinstance(part, Everything):
+        if isinstance(part, WholeTarget):
             parts.append(_rows_of_target(draft, part))
-        elif isinstance(part, Everywhere):
+        elif isinstance(part, UserEnrollments):
             snapshots = snapshots_of[part.kind, part.targets]
             parts.append(_rows_of_users(draft, part, everywhere[index][1], snapshots))
         else:
@@ -72,7 +72,7 @@ def _resolved(draft: Draft, target: Target) -> PlannedTarget:
     return resolved
 
 
-def _rows_of_target(draft: Draft, part: Everything) -> Rows:
+def _rows_of_target(draft: Draft, part: WholeTarget) -> Rows:
     """Make a row of each enrollment of a target."""
     target = _resolved(draft, part.target)
     inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
@@ -98,7 +98,7 @@ class _People:
     unknown: Sequence[str] = ()
 
 
-def _people(draft: Draft, part: Everywhere) -> _People:
+def _people(draft: Draft, part: UserEnrollments) -> _People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
         excluded = _excluded_ids(
@@ -126,7 +126,7 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
             moment = draft.client.session.platform_time() - moment
         number = plural(len(draft.inactive[since]), "user")
         draft.warnings.append(
-            f"inactive since {moment:%Y-%m-%d %H:%M:%S} UTC: {number}; "
+            f"{number} inactive since {moment:%Y-%m-%d %H:%M:%S} UTC; "
             "those who never logged in are not included"
         )
     return draft.inactive[since]
@@ -155,7 +155,7 @@ def _excluded_ids(
 
 
 def _read_everywhere(
-    draft: Draft, parts: Iterable[tuple[Everywhere, _People]]
+    draft: Draft, parts: Iterable[tuple[UserEnrollments, _People]]
 ) -> dict[Scope, list[Snapshot]]:
     """Read the enrollments of all these users, once for all parts with the same scope."""
     users: dict[Scope, dict[int, None]] = {}
@@ -197,7 +197,7 @@ def _read_users(
 
 
 def _rows_of_users(
-    draft: Draft, part: Everywhere, people: _People, snapshots: Sequence[Snapshot]
+    draft: Draft, part: UserEnrollments, people: _People, snapshots: Sequence[Snapshot]
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
     left_out = {_resolved(draft, target).key for target in part.left_out}
@@ -223,7 +223,7 @@ def _rows_of_users(
             fault = Fault("not_enrolled", reason)
             rows.add((None, None, user_id, name), None, None, user_id, fault)
     for name in people.unknown:
-        fault = Fault("not_enrolled", f"no user has the username {name!r}; names match exactly")
+        fault = Fault("unknown_user", f"no user has the username {name!r}; names match exactly")
         rows.add((None, None, None, name), None, None, name, fault)
     return rows
 

@@ -26,7 +26,7 @@ Person = Active | UnreadableItem[Active]
 _LEARNER = EnrollmentLevel.LEARNER
 _NOT_ARCHIVABLE: Final = {
     EnrollmentStatus.WAITING: "is on the waiting list",
-    EnrollmentStatus.TO_CONFIRM: "waits for a confirmation of the enrollment",
+    EnrollmentStatus.TO_CONFIRM: "waits for confirmation",
     EnrollmentStatus.OVERBOOKING: "is overbooked",
     EnrollmentStatus.SUSPENDED: "is suspended",
     EnrollmentStatus.NOT_STARTED: "is reported as not started",

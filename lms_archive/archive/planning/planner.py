@@ -37,11 +37,11 @@ from lms_archive.archive.planning.rules import (
 )
 from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
-    Everything,
     Form,
     Rows,
     Selection,
     UserKey,
+    WholeTarget,
     contradicted_terms,
 )
 from lms_archive.archive.selection.terms import Terms
@@ -55,7 +55,7 @@ from lms_archive.archive.values.chunks import (
 from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import NotFoundError, PermissionDeniedError
+from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
@@ -110,7 +110,7 @@ def make_plan(
     everything = {
         resolved.key
         for part in requested.parts
-        if isinstance(part, Everything) and part.form == "select_all"
+        if isinstance(part, WholeTarget) and part.form == "select_all"
         if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
     chunks = tuple(_chunks(draft, kept, everything))
@@ -314,8 +314,8 @@ def _warnings(chunks: Sequence[Chunk]) -> Iterator[str]:
         yield f"{unfinished:,} {are} unfinished: archiving removes the progress"
     events = affected(chunks)
     yield (
-        f"up to {events:,} event{'' if events == 1 else 's'} may send notifications, one for each "
-        "archived enrollment; consider disabling them on the platform while the job runs"
+        f"the platform may send up to {plural(events, 'notification')}, one for each archived "
+        "enrollment; consider disabling them there while the job runs"
     )
     if any(chunk.target.kind == "learning_plan" for chunk in chunks):
-        yield "change nothing in the learning plans while the job runs"
+        yield "do not change these learning plans while the job runs"

@@ -95,13 +95,13 @@ def _warning_about_write(check: OperationCheck) -> str:
     state = {"differs": "described differently", "not_listed": "not listed"}
     shown = state.get(check.state, check.state)
     trust = (
-        "trust_contract=True does not change that"
+        "trust_contract=True cannot override this"
         if check.state == "differs"
         else "trust_contract=True sends it anyway, for one enrollment first"
     )
     return (
         f"{check.operation} is not confirmed by the platform's swagger ({shown}): apply will "
-        "refuse it. print(client.verify_contract()) shows how to override the contract, if it can; "
+        "refuse it. print(client.verify_contract()) lists possible overrides; "
         f"{trust}"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import (
@@ -11,11 +12,13 @@ from lms_archive.errors import (
     AuthenticationError,
     CanaryFailedError,
     ConnectionSettingsError,
+    LmsArchiveError,
     NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
     RateLimitError,
     RunStoppedError,
+    plural,
 )
 
 __all__ = ["canary_failed", "chunk_failed", "concerns_target", "stops_job"]
@@ -69,12 +72,16 @@ def _concerns_job(error: ApiError) -> bool:
     return isinstance(error, _OF_THE_JOB) or error.status == _NO_SUCH_METHOD
 
 
-def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> CanaryFailedError | None:
+def canary_failed(
+    client: Client, outcomes: Sequence[Outcome], alarm: Exception | None
+) -> LmsArchiveError | None:
     """Return the error for a canary that was sent and not archived as requested, or None."""
     if not outcomes or (
         alarm is None and all(outcome.code in _PROVES_CONTRACT for outcome in outcomes)
     ):
         return None
+    if alarm is None and all(outcome.code == "no_answer" for outcome in outcomes):
+        return _unavailable(client, outcomes[0])
     observations = [f"{outcome.user} in {outcome.target}: {outcome.reason}" for outcome in outcomes]
     observations += [str(alarm)] if alarm else []
     observations += sorted(
@@ -90,10 +97,20 @@ def canary_failed(outcomes: Sequence[Outcome], alarm: Exception | None) -> Canar
     )
 
 
-def chunk_failed(outcomes: Sequence[Outcome]) -> RunStoppedError | None:
+def chunk_failed(client: Client, outcomes: Sequence[Outcome]) -> LmsArchiveError | None:
     """Return the error for a first chunk of which nothing was archived as requested, or None."""
     if not outcomes or any(outcome.code in _PROVES_CONTRACT for outcome in outcomes):
         return None
-    rows = f"{len(outcomes):,} row{'s' * (len(outcomes) != 1)}"
+    if all(outcome.code == "no_answer" for outcome in outcomes):
+        return _unavailable(client, outcomes[0])
+    rows = plural(len(outcomes), "row")
     text = f"no row of the first chunk ({rows}) was archived as requested:"
     return RunStoppedError(text, seen=sorted({outcome.reason for outcome in outcomes})[:5])
+
+
+def _unavailable(client: Client, outcome: Outcome) -> PlatformUnavailableError:
+    """Return the error for calls that were never answered: they say nothing of the contract."""
+    kind = "course" if outcome.target is None else outcome.target.kind
+    write = client.session.operation(FORMS["hand_picked"].operation(kind))
+    text = f"{outcome.user} in {outcome.target}: {outcome.reason}"
+    return PlatformUnavailableError(write.method, write.path, message=text)

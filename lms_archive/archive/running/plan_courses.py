@@ -8,6 +8,7 @@ from datetime import datetime
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.running.failures import concerns_target
 from lms_archive.archive.running.readback import active_or_missing, read_archived
+from lms_archive.archive.selection.rows import place_of
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
@@ -122,13 +123,13 @@ def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
         return skip.code, skip.reason  # archived, whatever happened to the plan's row
     if plan.kind == "archived" and (course is None or course.status in AS_REQUESTED):
         return skip.code, skip.reason
-    where = f"line {plan.line}" if plan.line else f"row {(skip.along or 0) + 1}"
+    where = place_of(plan)
     if course is not None and course.status == "missing":
         return "target_missing", (
-            "the course is not found any more (404): deleted since the plan was made; whether "
-            f"{where} archived it as well cannot be read"
+            "the course is not found any more (404): deleted since the plan was made; it is "
+            f"not known whether {where} archived this enrollment"
         )
     return "not_archived_with_learning_plan", (
         f"not archived with the learning plan: {where} is {plan.kind} ({plan.reason}); plan this "
-        "again"
+        "row again"
     )

@@ -53,8 +53,8 @@ class LearningPlanGuard:
             )
         if changes and not self.allow_changes:
             raise PlanChangedError(
-                "the learning plan was changed since it was planned, and its records would hold "
-                "the change; nothing more was sent. allow_changes=True continues anyway:",
+                "the learning plan was changed since it was planned, and archived records would "
+                "contain the change; nothing more was sent. allow_changes=True continues anyway:",
                 seen=changes,
             )
 

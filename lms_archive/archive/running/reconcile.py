@@ -135,8 +135,8 @@ class Reconciler:
         return "not sent again" if self._state.tries[member.row] else "not sent"
 
     def decide_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
-        """Decide the sent rows of a target that cannot be read back: `resume` will look again."""
-        reason = f"sent, but {queue.target} cannot be read back: {error}; resume looks again"
+        """Decide the sent rows of a target that cannot be read back; `resume` reads it again."""
+        reason = f"sent, but {queue.target} cannot be read back: {error}; resume reads it again"
         events = [
             Decided(
                 chunk_id=submission.chunk.chunk_id,

@@ -128,7 +128,7 @@ class Run:
         results = self.collector.collect()
         if self.canary and "canary" not in self.state.proven:
             not_seen = [outcome for outcome in results.outcomes if outcome.code == "not_seen"]
-            results.reason = canary_failed(not_seen, results.reason) or results.reason
+            results.reason = canary_failed(self.client, not_seen, results.reason) or results.reason
         results.raise_reason()
 
     def _prove(self) -> None:
@@ -136,12 +136,14 @@ class Run:
         if self.canary and "canary" not in self.state.proven:
             for _ in range(self.canary):
                 results = self._send_alone(1)
-                results.reason = canary_failed(results.outcomes, results.reason) or results.reason
+                results.reason = (
+                    canary_failed(self.client, results.outcomes, results.reason) or results.reason
+                )
                 results.raise_reason()
             self.record(Proven("canary"))
         if "first_chunk" not in self.state.proven:
             results = self._send_alone(None)
-            results.add_reason(chunk_failed(results.outcomes))
+            results.add_reason(chunk_failed(self.client, results.outcomes))
             results.raise_reason()
             self.record(Proven("first_chunk"))
 

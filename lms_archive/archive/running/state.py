@@ -26,6 +26,7 @@ from lms_archive.archive.values.events import (
     JobEnded,
     JobGone,
     NotSent,
+    OutcomeEvent,
     Proven,
     ReadBack,
     Reported,
@@ -34,7 +35,6 @@ from lms_archive.archive.values.events import (
     Sending,
     Submitted,
     UnexpectedRecords,
-    WithOutcomes,
 )
 from lms_archive.archive.values.outcomes import CODES
 
@@ -233,7 +233,7 @@ class RunState:
                 self._put_back(queue, submission)
 
     @apply.register
-    def _give_outcomes(self, event: WithOutcomes) -> None:
+    def _give_outcomes(self, event: OutcomeEvent) -> None:
         """Give rows their outcomes. Unknown ones are looked at again by a later run."""
         if event.chunk_id is None:
             return

@@ -78,8 +78,8 @@ class SurplusSearch:
                 users = {member.user_id for _, members in pending for member in members}
                 surplus = unnamed_records(listed, submission.members, since, among=users)
             if new := [record for record in surplus if record not in self.known_records]:
-                by = "beside one that was sent alone" if self.alone else "by the select-all call"
-                text = f"others in {target}, archived {by}: {_shown(new)}"
+                call = "the test of the first enrollment" if self.alone else "the select-all call"
+                text = f"{target}: users who were not sent, archived by {call}: {_shown(new)}"
                 yield UnexpectedRecords(text, tuple(new))
 
 
@@ -104,4 +104,4 @@ def unnamed_records(
 
 
 def _shown(records: Sequence[int]) -> str:
-    return f"record{'s' * (len(records) != 1)} {', '.join(map(str, records))}"
+    return f"{'record' if len(records) == 1 else 'records'} {', '.join(map(str, records))}"

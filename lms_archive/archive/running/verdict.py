@@ -11,6 +11,7 @@ from lms_archive.archive.running.finding import Finding
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
+from lms_archive.errors import plural
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = [
@@ -55,14 +56,14 @@ def verdict(  # noqa: PLR0911  one case after the other
     if finding.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
             f"archived, and enrolled again by another person while {submission.problem}: "
-            "resume looks again"
+            "resume reads it again"
         )
     if finding.record is not None:
         return archived_verdict(finding, reset=reset, now=now)
     if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
-            "check the platform's archived list; resume looks again"
+            "check the platform's archived list; resume reads it again"
         )
     if not finding.still_active:
         return "not_seen", (
@@ -70,18 +71,18 @@ def verdict(  # noqa: PLR0911  one case after the other
             "archived list, then resume"
         )
     if submission.problem is not None:
-        return "job_not_ended", f"still active, and {submission.problem}: resume looks again"
+        return "job_not_ended", f"still active, and {submission.problem}: resume reads it again"
     if submission.in_doubt:
         if tries < SENDS and not finding.others:
             return None
         return (
             "no_answer",
-            f"still active after {tries} call{'s' * (tries != 1)} without an answer: resume later",
+            f"still active after {plural(tries, 'call')} without an answer: resume later",
         )
     if more_rounds:
         return None
     return "not_archived", (
-        "the platform ended its work and the enrollment is still active: see the job's log, "
+        "the background job ended, and the enrollment is still active: see the job's log, "
         "then plan this row again"
     )
 

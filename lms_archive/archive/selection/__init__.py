@@ -12,8 +12,6 @@ from lms_archive.archive.selection.in_memory import (
 from lms_archive.archive.selection.labels import Label, indexed, label_from, plain_label, to_label
 from lms_archive.archive.selection.rows import (
     KINDS,
-    Everything,
-    Everywhere,
     Fault,
     Form,
     Row,
@@ -22,13 +20,13 @@ from lms_archive.archive.selection.rows import (
     Target,
     TargetKind,
     Targets,
+    UserEnrollments,
     UserKey,
+    WholeTarget,
 )
 
 __all__ = [
     "KINDS",
-    "Everything",
-    "Everywhere",
     "Fault",
     "Form",
     "Label",
@@ -38,7 +36,9 @@ __all__ = [
     "Target",
     "TargetKind",
     "Targets",
+    "UserEnrollments",
     "UserKey",
+    "WholeTarget",
     "column_word",
     "comparable_name",
     "contradicted_terms",

@@ -146,10 +146,12 @@ class Headings:
         if missing or not self.are_complete(header):
             listed = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
             has_users = any(word in places for word in _USERS)
-            example = "'course_code': 'Kurscode'" if has_users else "'username': 'Benutzername'"
+            word = "course_code" if has_users else "username"
+            others = [name for name in header if name and self.word(name) is None]
+            example = f"{word!r}: {others[0][:60] if others else 'Name'!r}"
             wanted = f"{_WANTED}; for other names give columns={{{example}, ...}}"
             if missing:
-                wanted = f"{', '.join(missing)} by the names in columns="
+                wanted = f"the {', '.join(missing)} that columns= names"
             raise InvalidInputError(
                 f"columns found: {listed}; columns needed: {wanted}",
                 source=self._source,

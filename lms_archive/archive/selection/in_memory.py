@@ -22,11 +22,11 @@ from lms_archive.archive.selection.labels import Label, read_labels
 from lms_archive.archive.selection.reader import RowReader
 from lms_archive.archive.selection.rows import (
     KINDS,
-    Everywhere,
     Fault,
     Rows,
     Target,
     Targets,
+    UserEnrollments,
 )
 from lms_archive.errors import InvalidInputError
 
@@ -177,7 +177,7 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
 
 def read_places(
     targets: Targets, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
-) -> Everywhere:
+) -> UserEnrollments:
     """Return where the enrollments of users are looked for, without the users.
 
     Raises:
@@ -188,10 +188,10 @@ def read_places(
     only = None if courses is None else _courses(courses, "courses")
     left_out = _courses(exclude_courses, "exclude_courses")
     if targets == "courses":
-        return Everywhere("course", targets=only, left_out=left_out)
+        return UserEnrollments("course", targets=only, left_out=left_out)
     if only is not None or left_out:
         raise InvalidInputError("courses and exclude_courses need targets='courses'")
-    return Everywhere("learning_plan")
+    return UserEnrollments("learning_plan")
 
 
 def _courses(courses: Any, argument: str) -> tuple[Target, ...]:

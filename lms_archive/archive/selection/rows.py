@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import define, field, frozen
 
@@ -18,8 +18,6 @@ from lms_archive.errors import InvalidInputError
 
 __all__ = [
     "KINDS",
-    "Everything",
-    "Everywhere",
     "Fault",
     "Form",
     "Row",
@@ -28,7 +26,9 @@ __all__ = [
     "Target",
     "TargetKind",
     "Targets",
+    "UserEnrollments",
     "UserKey",
+    "WholeTarget",
 ]
 
 TargetKind = Literal["course", "learning_plan"]
@@ -105,6 +105,29 @@ class Row:
     fault: Fault | None
     position: int | None = None
     label: Label | None = None
+
+
+class Placed(Protocol):
+    """What has the place of a row in the input."""
+
+    @property
+    def line(self) -> int | None:
+        """The line of the file."""
+
+    @property
+    def position(self) -> int | None:
+        """The position in the input, from 0."""
+
+    @property
+    def label(self) -> Label | None:
+        """The label in the index of the DataFrame."""
+
+
+def place_of(row: Placed) -> str:
+    """Return the place of a row for messages: its line, its label, or its position from 0."""
+    if row.line:
+        return f"line {row.line}"
+    return f"row {row.position if row.label is None else row.label!r}"
 
 
 @define
@@ -211,7 +234,7 @@ class Rows:
 
 
 @frozen
-class Everything:
+class WholeTarget:
     """All enrollments of a target that match the terms of a job; planning turns them into rows.
 
     Attributes:
@@ -239,7 +262,7 @@ class Everything:
 
 
 @frozen
-class Everywhere:
+class UserEnrollments:
     """All enrollments of some users that a job takes, wherever they are; a plan makes rows of them.
 
     Attributes:
@@ -282,7 +305,7 @@ class Everywhere:
 class Selection:
     """All rows of a job, in input order, part after part."""
 
-    parts: tuple[Rows | Everything | Everywhere, ...] = ()
+    parts: tuple[Rows | WholeTarget | UserEnrollments, ...] = ()
     placed: tuple[tuple[int, int, Rows], ...] = field(init=False, eq=False, repr=False)
     """The parts that hold rows, each with the number of rows and of input rows before it."""
 
@@ -304,8 +327,7 @@ class Selection:
 
     def where(self, index: int) -> str:
         """Return the place of a row, as text for messages."""
-        row = self[index]
-        return f"line {row.line}" if row.line else f"row {(row.position or 0) + 1}"
+        return place_of(self[index])
 
     def __iter__(self) -> Iterator[Row]:
         for start, input_rows, part in self.placed:

@@ -26,6 +26,7 @@ __all__ = [
     "JobGone",
     "NotSent",
     "Noted",
+    "OutcomeEvent",
     "Proven",
     "ReadBack",
     "Refused",
@@ -36,7 +37,6 @@ __all__ = [
     "Submitted",
     "UnexpectedRecords",
     "Warned",
-    "WithOutcomes",
     "type_of",
 ]
 
@@ -165,7 +165,7 @@ class Warned(Event):
 
 
 @frozen(kw_only=True)
-class WithOutcomes(Event):
+class OutcomeEvent(Event):
     """An event that gives rows their outcomes.
 
     Attributes:
@@ -185,19 +185,19 @@ class WithOutcomes(Event):
 
 
 @frozen(kw_only=True)
-class ReadBack(WithOutcomes):
+class ReadBack(OutcomeEvent):
     """What was sent of a chunk was read back. Rows without an outcome may be sent again."""
 
 
 @frozen(kw_only=True)
-class Refused(WithOutcomes):
+class Refused(OutcomeEvent):
     """The platform refused the call: nothing was done, and its rows are never sent again."""
 
     reason: str
 
 
 @frozen(kw_only=True)
-class Decided(WithOutcomes):
+class Decided(OutcomeEvent):
     """Rows have outcomes for another reason: they changed, or their target cannot be read.
 
     Without a chunk, the rows are in none: a learning plan archives them as well.

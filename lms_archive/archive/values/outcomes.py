@@ -15,18 +15,21 @@ __all__ = [
     "CODES",
     "CONFLICTING",
     "KINDS",
+    "NOTHING_TO_DO",
     "NOT_CHECKED",
     "CourseOutcome",
     "CourseStatus",
     "Outcome",
     "OutcomeCode",
     "OutcomeKind",
+    "OutcomeView",
     "PendingRow",
     "Skip",
     "user_of",
 ]
 
 OutcomeKind = Literal["archived", "skipped", "failed", "unknown"]
+OutcomeView = Literal[OutcomeKind, "incomplete", "needs attention"]
 KINDS: Final[tuple[OutcomeKind, ...]] = get_args(OutcomeKind)
 
 CourseStatus = Literal[
@@ -93,6 +96,14 @@ NOT_CHECKED: Final = "(not checked: spelling, other status, archived earlier)"
 CONFLICTING: Final = "; tracking not checkable: "
 """The part of a reason that quotes evidence that conflicts."""
 
+NOTHING_TO_DO: Final = frozenset(
+    {
+        *("not_enrolled", "other_status", "status", "duplicate"),
+        *("archived_earlier", "archived_recently", "archived_with_learning_plan"),
+    }
+)
+"""The codes of skipped rows that need no attention."""
+
 AS_REQUESTED: Final = frozenset({"archived", "not_enrolled"})
 """The statuses of a course with which the row of its learning plan is complete."""
 
@@ -122,7 +133,7 @@ class Outcome:
     Attributes:
         kind: `"archived"`: an archived record of exactly this enrollment was read back.
             `"skipped"`: never sent. `"failed"`: sent, but the enrollment is still active.
-            `"unknown"`: sent, but not decided yet: `resume` looks again.
+            `"unknown"`: sent, but not decided yet: `resume` reads it again.
         code: a stable word for the reason.
         reason: a sentence that says what to do.
         line: the line of the file where the row begins (the header is line 1), or None.
@@ -165,11 +176,13 @@ class Outcome:
     def needs_attention(self) -> bool:
         """Whether a person must look at the row.
 
-        It failed, is unknown, is archived but not exactly as requested, or the evidence conflicts.
+        It failed, is unknown, is archived but not exactly as requested, the evidence conflicts, or
+        the row could not be used. Of skipped rows, those need nothing that have no enrollment with
+        a status that the job takes, are duplicates, or are archived already.
         """
         if self.kind == "archived":
             return self.is_incomplete or CONFLICTING in self.reason
-        return self.kind in ("failed", "unknown")
+        return self.code not in NOTHING_TO_DO
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as nested dicts of JSON values; times are in ISO 8601, UTC."""

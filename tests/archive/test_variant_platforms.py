@@ -21,7 +21,7 @@ from lms_archive import (
     resume,
 )
 from lms_archive.errors import CanaryFailedError, UnconfirmedContractError
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 PLAN_WRITE = "archive_learning_plan_enrollments"
 LISTED, ARCHIVED = "course_enrollments", "archived_course_enrollments"
@@ -38,11 +38,11 @@ PLAIN: dict[str, Any] = {
 #: Platforms whose swagger shows what they call it, and the call that must be named.
 SUGGESTED = {
     "other keys": (
-        Foreign(parameters={WRITE: {"course_id": "courseIds", "user_id": "users"}}),
+        PlatformVariant(parameters={WRITE: {"course_id": "courseIds", "user_id": "users"}}),
         "PUT /learn/v1/enrollments",
     ),
     "in the query": (
-        Foreign(
+        PlatformVariant(
             calls={WRITE: "POST /course/v1/enrollments/archive"},
             parameters={
                 WRITE: {
@@ -56,11 +56,13 @@ SUGGESTED = {
         "POST /course/v1/enrollments/archive",
     ),
     "other modes": (
-        Foreign(modes={"delete": "archive_and_unenroll", "re_enroll": "archive_and_re_enroll"}),
+        PlatformVariant(
+            modes={"delete": "archive_and_unenroll", "re_enroll": "archive_and_re_enroll"}
+        ),
         "PUT /learn/v1/enrollments",
     ),
     "everything": (
-        Foreign(
+        PlatformVariant(
             calls={WRITE: "POST /enrollment/v1/courses/archive Archive enrollments"},
             parameters={
                 WRITE: {
@@ -77,9 +79,9 @@ SUGGESTED = {
 }
 #: Those that do something else than was asked, and what happens to the one that is sent.
 HARMFUL = {
-    "updates": Foreign(effect="updates", **PLAIN),
-    "nothing": Foreign(effect="nothing", **PLAIN),
-    "unenrolls": Foreign(effect="unenrolls", **PLAIN),
+    "updates": PlatformVariant(effect="updates", **PLAIN),
+    "nothing": PlatformVariant(effect="nothing", **PLAIN),
+    "unenrolls": PlatformVariant(effect="unenrolls", **PLAIN),
 }
 #: The same without a swagger, so that there is something to trust.
 SILENT = {name: evolve(foreign, swagger="missing") for name, foreign in HARMFUL.items()}
@@ -92,9 +94,9 @@ def on_platform(tmp_path: Path) -> Iterator[OnPlatform]:
     """Stages on platforms that differ: five users in course 1, or in plan 50 of courses 1 and 2."""
     with ExitStack() as open_ones:
 
-        def make(foreign: Foreign, *, plans: bool = False, job_seconds: float = 3) -> Stage:
+        def make(foreign: PlatformVariant, *, plans: bool = False, job_seconds: float = 3) -> Stage:
             time = VirtualTime()
-            sandbox = Sandbox(clock=time, job_seconds=job_seconds, foreign=foreign)
+            sandbox = Sandbox(clock=time, job_seconds=job_seconds, variant=foreign)
             stage = Stage(open_ones.enter_context(sandbox), time, tmp_path)
             open_ones.callback(stage.line.close)
             if plans:
@@ -181,7 +183,7 @@ def test_a_moved_call_of_learning_plans_is_refused_named_and_used(on_platform: O
     """A plan's archive call under another path, its id in the body, is refused, named and used."""
     call = "POST /enrollment/v1/learningplans/archive"
     stage = on_platform(
-        Foreign(
+        PlatformVariant(
             calls={PLAN_WRITE: call},
             parameters={PLAN_WRITE: {"learning_plan_id": "body learning_plan_id"}},
         ),
@@ -205,7 +207,7 @@ def test_a_moved_call_of_learning_plans_is_refused_named_and_used(on_platform: O
 
 def test_the_name_of_the_job_is_in_the_contract(on_platform: OnPlatform) -> None:
     """Where the answer names its job is data in the contract; without it, reading back decides."""
-    stage = on_platform(Foreign(answers={WRITE: {"data.job_id": "data.background_job_id"}}))
+    stage = on_platform(PlatformVariant(answers={WRITE: {"data.job_id": "data.background_job_id"}}))
     contract = Contract.default().with_operation(WRITE, answer={"job_id": "data.background_job_id"})
     client = stage.client.with_options(contract=contract)
     check(stage, run(stage, job().plan(client), client))
@@ -227,7 +229,7 @@ def test_a_job_that_is_not_named_is_found_among_those_begun_since(
     on_platform: OnPlatform, name: str, mode: str, seconds: float, late: float
 ) -> None:
     """Quick, slow or listed only after a while, it is awaited, and nothing is sent twice."""
-    stage = on_platform(Foreign(answers={WRITE: UNNAMED[name]}), job_seconds=seconds)
+    stage = on_platform(PlatformVariant(answers={WRITE: UNNAMED[name]}), job_seconds=seconds)
     stage.sandbox.faults.add("job_late", seconds=late)
     check(stage, run(stage, job(mode).plan(stage.client), stage.client), mode)
     assert sends(stage) == 2
@@ -238,7 +240,7 @@ def test_keys_of_the_lists_are_overrides(on_platform: OnPlatform) -> None:
     moved = {"user_id": "id_user", "enrollment_created_at": "subscribed_on"}
     keys = {f"data.items.{old}": f"data.items.{new}" for old, new in moved.items()}
     stage = on_platform(
-        Foreign(
+        PlatformVariant(
             answers={
                 LISTED: {**keys, "data.items": "data.rows"},
                 ARCHIVED: {**keys, "data.items.archived_at": "data.items.put_away_on"},
@@ -265,7 +267,9 @@ def test_keys_of_the_lists_are_overrides(on_platform: OnPlatform) -> None:
 def test_a_moved_archived_list_is_named_and_its_override_is_enough(on_platform: OnPlatform) -> None:
     """Without the archived list nothing is sent; its candidate is named, and is enough."""
     call = "GET /course/v1/courses/{id}/archived_enrollments"
-    stage = on_platform(Foreign(calls={ARCHIVED: call}, parameters={ARCHIVED: {"course_id": "id"}}))
+    stage = on_platform(
+        PlatformVariant(calls={ARCHIVED: call}, parameters={ARCHIVED: {"course_id": "id"}})
+    )
     plan = job().plan(stage.client)
     assert any(f"{ARCHIVED} is not listed" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="archived_enrollments"):
@@ -278,7 +282,7 @@ def test_a_moved_archived_list_is_named_and_its_override_is_enough(on_platform: 
 
 def test_without_the_listing_of_jobs_nothing_is_sent(on_platform: OnPlatform) -> None:
     """Without it no job could be awaited: nothing is sent, and the error names it."""
-    stage = on_platform(Foreign(calls={"list_jobs": None}))
+    stage = on_platform(PlatformVariant(calls={"list_jobs": None}))
     plan = job().plan(stage.client)
     with pytest.raises(UnconfirmedContractError, match="list_jobs"):
         run(stage, plan, stage.client)
@@ -287,7 +291,7 @@ def test_without_the_listing_of_jobs_nothing_is_sent(on_platform: OnPlatform) ->
 
 def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatform) -> None:
     """Rows that name users by username are found by the users' own list."""
-    stage = on_platform(Foreign(answers={LISTED: {"data.items.username": None}}))
+    stage = on_platform(PlatformVariant(answers={LISTED: {"data.items.username": None}}))
     named = [{"course_code": "C1", "username": f"u{user}"} for user in USERS]
     asked = ArchiveJob.from_rows(named, mode="unenroll", reset_tracking=False)
     result = run(stage, asked.plan(stage.client), stage.client)
@@ -303,7 +307,7 @@ def test_without_a_swagger_only_trust_goes_ahead_behind_one_canary(
     on_platform: OnPlatform, kind: Any
 ) -> None:
     """Refused; trusted, it goes ahead behind one canary, and says so in ledger and result."""
-    stage = on_platform(Foreign(swagger=kind))
+    stage = on_platform(PlatformVariant(swagger=kind))
     plan = job().plan(stage.client)
     assert any("swagger cannot be read" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="PUT /learn/v1/enrollments"):
@@ -321,7 +325,7 @@ def test_without_a_swagger_only_trust_goes_ahead_behind_one_canary(
 @pytest.mark.parametrize("swagger", ["served", "missing"])
 def test_without_an_archived_list_nothing_is_sent(on_platform: OnPlatform, swagger: Any) -> None:
     """Nothing could be proven: refused, trusted or not, with or without a swagger."""
-    stage = on_platform(Foreign(calls={ARCHIVED: None}, swagger=swagger))
+    stage = on_platform(PlatformVariant(calls={ARCHIVED: None}, swagger=swagger))
     with pytest.raises(UnconfirmedContractError, match=r"nothing can be proven|archived"):
         run(stage, job().plan(stage.client), stage.client, trust_contract=True)
     assert sends(stage) == 0
@@ -337,7 +341,7 @@ def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, name: str, mo
     """A bulk call that is described without enrollment_mode archives nothing, trusted or not."""
     stage = on_platform(HARMFUL[name])
     before, plan = state(stage), job(mode).plan(stage.client)
-    assert any("trust_contract=True does not change that" in text for text in plan.warnings)
+    assert any("trust_contract=True cannot override this" in text for text in plan.warnings)
     for trust in (False, True):
         with pytest.raises(
             UnconfirmedContractError, match="enrollment_mode, reset_tracking are not in its body"
@@ -354,7 +358,7 @@ def test_a_wrong_call_touches_one_enrollment(
     on_platform: OnPlatform, name: Any, mode: str, *, described: bool
 ) -> None:
     """The canary stops it, whether the call was trusted or the swagger describes the mode."""
-    stage = on_platform(Foreign(effect=name) if described else SILENT[name])
+    stage = on_platform(PlatformVariant(effect=name) if described else SILENT[name])
     before, plan = state(stage), job(mode).plan(stage.client)
     with pytest.raises(CanaryFailedError) as stopped:
         run(stage, plan, stage.client, trust_contract=not described)
@@ -396,16 +400,16 @@ def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
 
 
 #: A platform, options of the run, whether the tracking is to be reset, and what the error says.
-NOT_AS_REQUESTED: dict[str, tuple[Foreign, dict[str, Any], bool, str]] = {
-    "the old date": (Foreign(keeps_date=True), {}, False, "check the enrollment date"),
+NOT_AS_REQUESTED: dict[str, tuple[PlatformVariant, dict[str, Any], bool, str]] = {
+    "the old date": (PlatformVariant(keeps_date=True), {}, False, "check the enrollment date"),
     "the old date, without a canary": (
-        Foreign(keeps_date=True),
+        PlatformVariant(keeps_date=True),
         {"canary": 0},
         False,
         "no row of the first chunk .* was archived as requested",
     ),
     "the old tracking": (
-        Foreign(parameters={WRITE: {"reset_tracking": None}}, swagger="missing"),
+        PlatformVariant(parameters={WRITE: {"reset_tracking": None}}, swagger="missing"),
         {"trust_contract": True},
         True,
         "the tracking was not reset",
@@ -431,7 +435,7 @@ def test_a_new_enrollment_that_is_not_as_requested_stops_the_job(
 
 def test_a_kept_date_does_not_matter_to_unenroll(on_platform: OnPlatform) -> None:
     """To unenroll on such a platform is as safe as on any other."""
-    stage = on_platform(Foreign(keeps_date=True))
+    stage = on_platform(PlatformVariant(keeps_date=True))
     check(stage, run(stage, job().plan(stage.client), stage.client))
 
 
@@ -444,7 +448,7 @@ def test_a_record_is_looked_for_over_a_minute(
     on_platform: OnPlatform, mode: str, seconds: float
 ) -> None:
     """The record is looked for until it is there."""
-    stage = on_platform(Foreign(archived_lag=seconds))
+    stage = on_platform(PlatformVariant(archived_lag=seconds))
     check(stage, run(stage, job(mode).plan(stage.client), stage.client), mode)
     assert sends(stage) == 2
 
@@ -457,7 +461,7 @@ def test_a_record_that_lags_for_minutes_stops_the_job_and_is_found_later(
 
     Until it is seen nothing else is sent.
     """
-    stage = on_platform(Foreign(archived_lag=200))
+    stage = on_platform(PlatformVariant(archived_lag=200))
     with pytest.raises(CanaryFailedError) as stopped:
         run(stage, job(mode).plan(stage.client), stage.client)
     assert stopped.value.counts["unknown"] == 1

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sandbox_tools import FakeClock, Http, rows
 
-from lms_archive.sandbox import Foreign, Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 
 CALL = "archive_course_enrollments"
 PLAN_CALL = "archive_learning_plan_enrollments"
@@ -15,17 +15,17 @@ DATED = "2025-01-02 03:04:05"
 
 
 @contextmanager
-def platform(clock: FakeClock | None = None, **foreign: Any) -> Iterator[tuple[Sandbox, Http]]:
+def platform(clock: FakeClock | None = None, **variant: Any) -> Iterator[tuple[Sandbox, Http]]:
     """Start a platform that differs: courses 7 and 8, plan 5 of course 8, three users in each."""
     users = [100, 101, 102]
     enrolled = [
         {"user_id": u, "enrollment_status": "completed", "enrollment_created_at": DATED}
         for u in users
     ]
-    foreign_platform = Sandbox(
-        job_seconds=1, clock=clock or FakeClock(), foreign=Foreign(**foreign)
+    sandbox_of_variant = Sandbox(
+        job_seconds=1, clock=clock or FakeClock(), variant=PlatformVariant(**variant)
     )
-    with foreign_platform as sandbox, Http(sandbox) as http:
+    with sandbox_of_variant as sandbox, Http(sandbox) as http:
         sandbox.load(
             users=[{"user_id": user, "username": f"u{user}"} for user in users],
             courses=[{"id_course": 7, "code": "A"}, {"id_course": 8, "code": "B"}],
@@ -156,7 +156,7 @@ def test_errors_have_the_form_of_the_platform(form: str, body: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("foreign", "message"),
+    ("variant", "message"),
     [
         ({"calls": {"archive": "PUT /learn/v1/x"}}, "unknown operation 'archive'"),
         ({"calls": {CALL: "/learn/v1/x"}}, "'/learn/v1/x' is not a call"),
@@ -167,8 +167,8 @@ def test_errors_have_the_form_of_the_platform(form: str, body: object) -> None:
     ],
 )
 def test_a_platform_that_cannot_be_served_is_refused_at_once(
-    foreign: dict[str, Any], message: str
+    variant: dict[str, Any], message: str
 ) -> None:
     """A platform that could not be served is refused before it starts."""
     with pytest.raises(ValueError, match=message):
-        Sandbox(foreign=Foreign(**foreign))
+        Sandbox(variant=PlatformVariant(**variant))

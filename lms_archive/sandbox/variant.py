@@ -22,8 +22,8 @@ _WORDS = {
 
 
 @frozen(kw_only=True)
-class Foreign:
-    """A platform with another contract, or with other rules: `Sandbox(foreign=Foreign(...))`.
+class PlatformVariant:
+    """A platform with another contract, or with other rules: `Sandbox(variant=...)`.
 
     Operations are named as in the contract table, their parameters as this platform names
     them where nothing is changed. The swagger describes what is served. Changed calls get an
