@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from lms_archive.archive.events import RunEvent
+from lms_archive.archive.events import RunEvent, write_event
 from lms_archive.archive.execution import resume
 from lms_archive.archive.ledger.lock import hold, ledger_path
 from lms_archive.archive.result import ArchiveResult
@@ -34,7 +34,6 @@ from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
 from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.verify import check_contract
-from lms_archive.wire.waits import LONG_WAIT
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
@@ -101,13 +100,8 @@ def _resume(ledger: str, prefix: str) -> int:
 
 
 def _print_event(event: RunEvent) -> None:
-    if event.seconds is not None and event.seconds < LONG_WAIT:
-        return
-    target = f" {event.target}" if event.target else ""
-    reason = f" ({event.reason})" if event.reason else ""
-    text = f"{event.done:,} of {event.total:,} rows done: {event.kind}{target}{reason}"
     try:
-        print(printable(text), file=sys.stderr, flush=True)
+        write_event(event)
     except BrokenPipeError:  # nobody reads the progress: the job goes on
         _silence(sys.stderr)
 

@@ -6,9 +6,11 @@ from lms_archive.archive.execution import resume
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.ledger import redact
 from lms_archive.archive.plan import ArchivePlan, PlanCount
+from lms_archive.archive.planning.rules import OnShared
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.selection import Form, Target, TargetKind
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.rows import Targets
+from lms_archive.archive.selection.terms import Status, Terms
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import (
     CourseOutcome,
@@ -20,6 +22,7 @@ from lms_archive.archive.values.outcomes import (
 )
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.archive.views import Outcomes, Pending, Records, SkippedRows
+from lms_archive.wire.waits import StopSignal
 
 __all__ = [
     "ArchiveJob",
@@ -31,6 +34,7 @@ __all__ = [
     "EventKind",
     "Form",
     "OnEvent",
+    "OnShared",
     "Outcome",
     "OutcomeCode",
     "OutcomeKind",
@@ -45,8 +49,11 @@ __all__ = [
     "RunEvent",
     "SavedCertificates",
     "SkippedRows",
+    "Status",
+    "StopSignal",
     "Target",
     "TargetKind",
+    "Targets",
     "Terms",
     "redact",
     "resume",

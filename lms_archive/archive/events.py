@@ -25,7 +25,15 @@ from lms_archive.client import Client
 from lms_archive.errors import printable
 from lms_archive.wire.waits import LONG_WAIT, Wait
 
-__all__ = ["EventKind", "OnEvent", "RunEvent", "bar_class", "reporting", "write_progress"]
+__all__ = [
+    "EventKind",
+    "OnEvent",
+    "RunEvent",
+    "bar_class",
+    "reporting",
+    "write_event",
+    "write_progress",
+]
 
 EventKind = Literal[
     "started",
@@ -113,7 +121,7 @@ def _progress() -> Iterator[OnEvent]:
     """Show events as a bar, or as lines without tqdm; the last line stays in a saved notebook."""
     bars = bar_class()
     if bars is None:
-        yield _write_line
+        yield write_event
         return
     drawn = _Bar(bars(unit="row", desc="archiving"))
     try:
@@ -122,7 +130,7 @@ def _progress() -> Iterator[OnEvent]:
         drawn.close()
 
 
-def _write_line(event: RunEvent) -> None:
+def write_event(event: RunEvent) -> None:
     """Write a line to stderr where rows have their outcomes, a wait is long, or the run ends."""
     if event.kind == "waiting":
         if (event.seconds or 0) < LONG_WAIT:
@@ -179,7 +187,7 @@ class _Bar:
         """Close the bar, and say in a line how the run ended."""
         self._bar.close()
         if self._last is not None and self._last.kind in _ENDS:
-            _write_line(self._last)
+            write_event(self._last)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from lms_archive.archive.selection import Selection
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError, plural
+from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
 from lms_archive.resources.signatures import shows_options
 from lms_archive.wire.tracebacks import short_traceback
 
@@ -233,9 +233,8 @@ def _advice_on(status: JobProgress, ledger: str) -> str:
             f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
             f"another ledger; ArchiveResult({ledger!r}) shows that job"
         )
-    done, rows = status.decided, status.rows
     return (
-        f"holds an unfinished job of another plan: {done:,} of {plural(rows, 'row')} "
-        f"done ({counts}). To finish that one: resume({ledger!r}, client). For this plan, "
-        "name another ledger"
+        f"holds an unfinished job of another plan: {counts}, {status.pending:,} pending. Finish it "
+        f"first: resume({ledger!r}, client). Then plan again; only a plan for other rows may run "
+        "before that, with another ledger"
     )

@@ -161,7 +161,7 @@ class ArchivePlan(PlanData, Table):
             ledger: the file that records what is sent and what happened to it; it makes resuming
                 safe, and is the evidence afterwards.
             max_affected: how many enrollments may be archived at most; for learning plans each
-                row counts with each course of its plan.
+                row counts with each course of its plan. By default there is no limit.
             canary: how many enrollments are sent alone first; 0 for none.
             progress: show a progress bar, where tqdm is installed (the extra `progress`), else
                 write a line to stderr for each chunk.

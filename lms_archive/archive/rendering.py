@@ -43,7 +43,7 @@ _SIMILAR: Final = 3
 _WIDTH: Final = 40
 _WARNING: Final = "THIS CANNOT BE UNDONE: archived enrollments cannot be restored."
 _GRAVITY: Final = ("failed", "unknown", "archived", "skipped")
-_OUTCOME: Final = ("line", "kind", "code", "target", "user", "reason", "archived_at")
+_OUTCOME: Final = ("line", "row", "kind", "code", "target", "user", "reason", "archived_at")
 _RECORD: Final = (
     *("record_id", "user_id", "username", "target", "title", "status"),
     *("enrolled_at", "completed_at", "archived_at"),
@@ -313,8 +313,16 @@ def record_grid(records: Any) -> Grid:
 
 def _outcome(outcome: Outcome) -> tuple[Any, ...]:
     archived_at = outcome.record and outcome.record.archiving.archived_at
+    row = outcome.position if outcome.label is None else outcome.label
     return (
-        *(outcome.line, outcome.kind, outcome.code, outcome.target, outcome.user),
+        *(
+            outcome.line,
+            None if outcome.line else row,
+            outcome.kind,
+            outcome.code,
+            outcome.target,
+            outcome.user,
+        ),
         *(outcome.reason, archived_at),
     )
 

@@ -27,6 +27,9 @@ class Resource(Generic[T]):
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
+
     def _listing(self, **filters: Any) -> Listing[T]:
         return Listing(self._record, lambda: self._pages(**filters))
 

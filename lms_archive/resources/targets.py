@@ -45,6 +45,9 @@ class ListsOfTargets:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
+
     def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lms_archive.sandbox.faults import Faults
 from lms_archive.sandbox.variant import PlatformVariant
 
 if TYPE_CHECKING:
     from lms_archive.sandbox.platform import Sandbox
 
-__all__ = ["PlatformVariant", "Sandbox"]
+__all__ = ["Faults", "PlatformVariant", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:

@@ -122,6 +122,7 @@ class Faults:
         if operation is not None and operation not in self._operations:
             raise ValueError(f"unknown operation {operation!r}: {', '.join(self._operations)}")
         _check(kind, details)
+        method = None if method is None else method.upper()
         script = _Script(kind, operation, method, times, after, {**KINDS[kind], **details})
         with self._lock:
             self._scripts.append(script)

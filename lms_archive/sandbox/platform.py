@@ -186,6 +186,9 @@ class Sandbox:
         with self._running.application.lock:
             self._running.application.advance(self._clock.now())
 
+    def __repr__(self) -> str:
+        return f"<Sandbox {self.url if self._run else '(not started)'}>"
+
     def _account(self, role: Role) -> Account:
         accounts = self._oauth.accounts
         if role not in accounts:

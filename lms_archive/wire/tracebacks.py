@@ -12,6 +12,7 @@ from lms_archive.errors import LmsArchiveError
 
 __all__ = ["short_traceback", "short_tracebacks"]
 
+_SHOWN = ("__iter__", "_repr_html_")
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,9 +38,9 @@ def short_traceback(function: F) -> F:
 
 
 def short_tracebacks(cls: C) -> C:
-    """Apply `short_traceback` to every public method of a class, and to its iteration."""
+    """Apply `short_traceback` to the public methods of a class, its iteration and its HTML."""
     for name, member in inspect.getmembers(cls, inspect.isfunction):
-        if name == "__iter__" or not name.startswith("_"):
+        if name in _SHOWN or not name.startswith("_"):
             setattr(cls, name, short_traceback(member))
     return cls
 

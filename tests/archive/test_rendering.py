@@ -291,12 +291,12 @@ def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
     ]
     assert str(result) == f"40 archived, 1 skipped, 0 failed, 0 unknown ({result.ledger})"
     header, first, second, *_ = found.tables[0]
-    assert header == ["kind", "code", "target", "user", "reason", "archived_at"]
+    assert header == ["row", "kind", "code", "target", "user", "reason", "archived_at"]
     assert first == [
-        *("archived", "archived", "course 1", "1001", "archived as record 1"),
+        *("0", "archived", "archived", "course 1", "1001", "archived as record 1"),
         "2026-03-01 12:00:00Z",
     ]
-    assert second[:2] == ["skipped", "not_enrolled"]
+    assert second[:3] == ["1", "skipped", "not_enrolled"]
     assert len(found.tables[0]) == 31
 
     assert seen(result.skipped).lines == ["Outcomes: skipped", "1 outcome"]
@@ -320,7 +320,7 @@ def test_rows_that_need_attention_come_first(stage: Stage) -> None:
     assert found.lines[2:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
     codes, attention, _ = found.tables
     assert codes[1:] == [["40", "archived", "archived"], ["10", "failed", "not_archived"]]
-    assert {row[0] for row in attention[1:]} == {"failed"}
+    assert {row[1] for row in attention[1:]} == {"failed"}
 
 
 def test_shares_are_drawn(stage: Stage) -> None:

@@ -164,9 +164,9 @@ def test_an_unfinished_ledger_of_another_plan(stage: Stage) -> None:
     with pytest.raises(LedgerError) as caught:
         stage.apply(stage.plan(2))
     assert str(caught.value) == (
-        f"{stage.ledger}: holds an unfinished job of another plan: 1 of 4 rows done "
-        "(1 archived, 0 skipped, 0 failed, 0 unknown). To finish that one: "
-        f"resume({str(stage.ledger)!r}, client). For this plan, name another ledger"
+        f"{stage.ledger}: holds an unfinished job of another plan: 1 archived, 0 skipped, "
+        f"0 failed, 0 unknown, 3 pending. Finish it first: resume({str(stage.ledger)!r}, client). "
+        "Then plan again; only a plan for other rows may run before that, with another ledger"
     )
     assert len(stage.writes) == writes
     stage.check(resume(stage.ledger, stage.client), archived=4)

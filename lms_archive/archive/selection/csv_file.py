@@ -214,6 +214,8 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
                 "read"
             )
         reader.add_csv(csv_reader, above)
+    if not len(reader.rows):
+        reader.rows.notes.append(f"{Path(name).name}: there are no rows below the header")
     return reader.rows
 
 

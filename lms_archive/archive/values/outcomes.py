@@ -132,7 +132,7 @@ class Outcome:
 
     Attributes:
         kind: `"archived"`: an archived record of exactly this enrollment was read back.
-            `"skipped"`: never sent. `"failed"`: sent, but the enrollment is still active.
+            `"skipped"`: not sent, or not again. `"failed"`: sent, but still active.
             `"unknown"`: sent, but not decided yet: `resume` reads it again.
         code: a stable word for the reason.
         reason: a sentence that says what to do.
