@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchiveJob, Client, LmsArchiveError, RetryPolicy
 from lms_archive.__main__ import main
@@ -21,63 +21,65 @@ Out = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
-def env(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The stage's platform in the environment, as a shell would have it, and its time."""
-    for name, value in stage.sandbox.env().items():
+def env(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The harness's platform in the environment, as a shell would have it, and its time."""
+    for name, value in harness.sandbox.env().items():
         monkeypatch.setenv(name, value)
     from_env = Client.from_env
     monkeypatch.setattr(
-        Client, "from_env", lambda **given: stage.time.wire(from_env(transport=stage.line, **given))
+        Client,
+        "from_env",
+        lambda **given: harness.time.wire(from_env(transport=harness.line, **given)),
     )
     return monkeypatch
 
 
-def interrupted(stage: Stage, count: int = 3) -> str:
+def interrupted(harness: Harness, count: int = 3) -> str:
     """A ledger whose job lost its connection after the first enrollment."""
-    stage.load(count)
-    stage.sandbox.faults.add("503", operation="archive_course_enrollments", after=1)
-    client = stage.connect(retry=RetryPolicy(attempts=1, settle=0))
-    stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=2)
+    harness.load(count)
+    harness.sandbox.faults.add("503", operation="archive_course_enrollments", after=1)
+    client = harness.connect(retry=RetryPolicy(attempts=1, settle=0))
+    harness.sandbox.faults.add("503", operation="archived_course_enrollments", after=2)
     with pytest.raises(LmsArchiveError):
-        stage.plan().apply(client, ledger=stage.ledger)
-    return str(stage.ledger)
+        harness.plan().apply(client, ledger=harness.ledger)
+    return str(harness.ledger)
 
 
-def test_status_of_a_finished_job(stage: Stage, capsys: Out) -> None:
+def test_status_of_a_finished_job(harness: Harness, capsys: Out) -> None:
     """Offline: no variable is set, and nothing is asked of the platform."""
-    stage.load(3)
-    stage.apply()
-    calls = len(stage.sandbox.calls)
-    assert main(["status", str(stage.ledger)]) == DONE
+    harness.load(3)
+    harness.apply()
+    calls = len(harness.sandbox.calls)
+    assert main(["status", str(harness.ledger)]) == DONE
     printed = capsys.readouterr()
     assert printed.out.startswith("3 archived, 0 skipped, 0 failed, 0 unknown")
     assert printed.out.endswith("\nFinished.\n")
     assert printed.err == ""
-    assert len(stage.sandbox.calls) == calls
+    assert len(harness.sandbox.calls) == calls
 
 
-def test_status_of_an_unfinished_job_says_what_to_type(stage: Stage, capsys: Out) -> None:
+def test_status_of_an_unfinished_job_says_what_to_type(harness: Harness, capsys: Out) -> None:
     """The last line is the command that goes on."""
-    ledger = interrupted(stage)
-    before = stage.ledger.read_bytes()
+    ledger = interrupted(harness)
+    before = harness.ledger.read_bytes()
     assert main(["status", ledger]) == LATER
     assert capsys.readouterr().out.endswith(
         f"Not finished. To continue: python -m lms_archive resume {ledger}\n"
     )
-    assert stage.ledger.read_bytes() == before
+    assert harness.ledger.read_bytes() == before
 
 
-def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) -> None:
+def test_status_names_the_rows_that_need_attention(harness: Harness, capsys: Out) -> None:
     """Who failed, and who could not be used; who needs nothing is not named."""
-    stage.load(3)
-    stage.sandbox.faults.add("job_partial", errors=1)
+    harness.load(3)
+    harness.sandbox.faults.add("job_partial", errors=1)
     rows = [{"username": f"u{1001 + i}", "course_code": "C1"} for i in range(3)]
     rows += [{"username": "u1001", "course_code": "NOPE"}, {"username": "no", "course_code": "C1"}]
     rows += [{"username": "u1001", "course_code": ""}]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    result = stage.apply(job.plan(stage.client))
+    result = harness.apply(job.plan(harness.client))
     assert result.counts["failed"] == 1
-    assert main(["status", str(stage.ledger)]) == LOOK
+    assert main(["status", str(harness.ledger)]) == LOOK
     printed = capsys.readouterr().out
     assert re.search(
         r"^  1 not_archived, for example u\d+ in course 'C1': failed, ", printed, re.MULTILINE
@@ -92,10 +94,10 @@ def test_status_names_the_rows_that_need_attention(stage: Stage, capsys: Out) ->
 @pytest.mark.parametrize("content", [None, "not a ledger"])
 @pytest.mark.parametrize("command", ["status", "resume"])
 def test_a_file_that_is_no_ledger(
-    stage: Stage, capsys: Out, command: str, content: str | None
+    harness: Harness, capsys: Out, command: str, content: str | None
 ) -> None:
     """One line says what is wrong; nothing is sent."""
-    path = stage.folder / "x.sqlite"
+    path = harness.folder / "x.sqlite"
     if content is not None:
         path.write_text(content)
     assert main([command, str(path)]) == UNUSABLE
@@ -103,52 +105,52 @@ def test_a_file_that_is_no_ledger(
     assert printed.out == ""
     assert printed.err.count("\n") == 1
     assert "x.sqlite" in printed.err
-    assert stage.sandbox.calls == []
+    assert harness.sandbox.calls == []
 
 
 @pytest.mark.usefixtures("env")
-def test_resume_ends_a_job(stage: Stage, capsys: Out) -> None:
+def test_resume_ends_a_job(harness: Harness, capsys: Out) -> None:
     """Progress goes to stderr, a line a step; the rest is archived, and nobody twice."""
-    ledger = interrupted(stage)
+    ledger = interrupted(harness)
     assert main(["resume", ledger]) == DONE
     printed = capsys.readouterr()
     assert printed.out.startswith("3 archived, 0 skipped, 0 failed, 0 unknown")
     lines = printed.err.splitlines()
     assert lines[-1].startswith("archiving: 3 of 3 rows done, ")
     assert lines[-1].endswith(", finished")
-    assert set(stage.archived.values()) == {1}
-    assert len(stage.archived) == 3
+    assert set(harness.archived.values()) == {1}
+    assert len(harness.archived) == 3
     assert main(["resume", ledger]) == DONE
 
 
-def test_resume_with_a_prefix(stage: Stage, env: pytest.MonkeyPatch, capsys: Out) -> None:
+def test_resume_with_a_prefix(harness: Harness, env: pytest.MonkeyPatch, capsys: Out) -> None:
     """The variables of another platform are left alone."""
-    ledger = interrupted(stage)
-    for name, value in stage.sandbox.env().items():
+    ledger = interrupted(harness)
+    for name, value in harness.sandbox.env().items():
         env.setenv(name.replace("LMS_ARCHIVE_", "ACME_"), value)
         env.setenv(name, "https://other.example.com")
     assert main(["resume", ledger, "--prefix", "ACME_"]) == DONE
     assert capsys.readouterr().out.startswith("3 archived")
 
 
-def power_user(stage: Stage, env: pytest.MonkeyPatch) -> None:
+def power_user(harness: Harness, env: pytest.MonkeyPatch) -> None:
     """The account has lost its role."""
-    for name, value in stage.sandbox.env("power_user_without").items():
+    for name, value in harness.sandbox.env("power_user_without").items():
         env.setenv(name, value)
 
 
-def no_account(stage: Stage, env: pytest.MonkeyPatch) -> None:
+def no_account(harness: Harness, env: pytest.MonkeyPatch) -> None:
     """Nothing is set."""
-    for name in stage.sandbox.env():
+    for name in harness.sandbox.env():
         env.delenv(name)
 
 
-def elsewhere(_: Stage, env: pytest.MonkeyPatch) -> None:
+def elsewhere(_: Harness, env: pytest.MonkeyPatch) -> None:
     """Another platform is set."""
     env.setenv("LMS_ARCHIVE_URL", "https://other.example.com")
 
 
-ENDS: dict[str, tuple[Callable[[Stage, pytest.MonkeyPatch], None], int, str]] = {
+ENDS: dict[str, tuple[Callable[[Harness, pytest.MonkeyPatch], None], int, str]] = {
     "another platform": (elsewhere, UNUSABLE, "this client is for https://other.example.com"),
     "nothing set": (no_account, UNUSABLE, "not set in the environment: LMS_ARCHIVE_URL"),
     "a lost role": (
@@ -161,47 +163,47 @@ ENDS: dict[str, tuple[Callable[[Stage, pytest.MonkeyPatch], None], int, str]] = 
 
 @pytest.mark.parametrize(("change", "code", "text"), ENDS.values(), ids=ENDS.keys())
 def test_how_resume_ends(
-    stage: Stage, env: pytest.MonkeyPatch, capsys: Out, change: Any, code: int, text: str
+    harness: Harness, env: pytest.MonkeyPatch, capsys: Out, change: Any, code: int, text: str
 ) -> None:
     """The exit codes are those of the nightly script; the last line says what to do."""
-    ledger = interrupted(stage)
-    change(stage, env)
+    ledger = interrupted(harness)
+    change(harness, env)
     assert main(["resume", ledger]) == code
     assert re.search(text, capsys.readouterr().err.splitlines()[-1])
 
 
 @pytest.mark.usefixtures("env")
-def test_resume_beside_another_process(stage: Stage, capsys: Out) -> None:
+def test_resume_beside_another_process(harness: Harness, capsys: Out) -> None:
     """A ledger in use is left alone: the other process ends its job."""
-    ledger = interrupted(stage)
-    calls = len(stage.sandbox.calls)
-    with hold(stage.ledger):
+    ledger = interrupted(harness)
+    calls = len(harness.sandbox.calls)
+    with hold(harness.ledger):
         assert main(["resume", ledger]) == LATER
     assert "in use by pid" in capsys.readouterr().err
-    assert len(stage.sandbox.calls) == calls
+    assert len(harness.sandbox.calls) == calls
 
 
 @pytest.mark.usefixtures("env")
-def test_a_platform_that_is_down(stage: Stage, capsys: Out) -> None:
+def test_a_platform_that_is_down(harness: Harness, capsys: Out) -> None:
     """It passes: the next resume goes on."""
-    ledger = interrupted(stage)
+    ledger = interrupted(harness)
     for _ in range(6):
-        stage.sandbox.faults.add("503", operation="session")
-        stage.sandbox.faults.add("503", operation="archived_course_enrollments")
+        harness.sandbox.faults.add("503", operation="session")
+        harness.sandbox.faults.add("503", operation="archived_course_enrollments")
     assert main(["resume", ledger]) == LATER
     assert capsys.readouterr().err.endswith(f"to continue: python -m lms_archive resume {ledger}\n")
     assert main(["resume", ledger]) == DONE
 
 
 @pytest.mark.usefixtures("env")
-def test_ctrl_c(stage: Stage, capsys: Out) -> None:
+def test_ctrl_c(harness: Harness, capsys: Out) -> None:
     """A line that says how to go on, and no traceback."""
-    ledger = interrupted(stage)
+    ledger = interrupted(harness)
 
     def press() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(lambda one: one.is_write, press)
+    harness.line.once(lambda one: one.is_write, press)
     assert main(["resume", ledger]) == LATER
     last = f"lms_archive: interrupted; nothing is lost; to continue: {COMMAND} resume {ledger}\n"
     assert capsys.readouterr().err.endswith(last)
@@ -210,30 +212,30 @@ def test_ctrl_c(stage: Stage, capsys: Out) -> None:
 
 @pytest.mark.parametrize("command", ["status", "resume"])
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_reader_that_has_seen_enough(stage: Stage, command: str, closed: str) -> None:
+def test_a_reader_that_has_seen_enough(harness: Harness, command: str, closed: str) -> None:
     """`| head` neither stops a job nor hides how it ended."""
-    stage.load(2)
-    stage.sandbox.faults.add("status", status=403, method="PUT", after=1)
+    harness.load(2)
+    harness.sandbox.faults.add("status", status=403, method="PUT", after=1)
     with pytest.raises(LmsArchiveError):
-        stage.apply()
+        harness.apply()
     reading, writing = os.pipe()
     os.close(reading)
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, closed: writing}
     done = subprocess.run(  # noqa: S603  our own command
-        [sys.executable, "-m", "lms_archive", command, str(stage.ledger)],
-        env={**os.environ, **stage.sandbox.env()},
+        [sys.executable, "-m", "lms_archive", command, str(harness.ledger)],
+        env={**os.environ, **harness.sandbox.env()},
         check=False,
         **streams,  # type: ignore[call-overload]
     )
     os.close(writing)
     assert done.returncode == (LATER if command == "status" else DONE)
-    assert len(stage.archived) == (1 if command == "status" else 2)
+    assert len(harness.archived) == (1 if command == "status" else 2)
 
 
-def test_the_command_to_go_on_can_be_pasted(stage: Stage, capsys: Out) -> None:
+def test_the_command_to_go_on_can_be_pasted(harness: Harness, capsys: Out) -> None:
     """A path with a space is quoted."""
-    ledger = stage.folder / "of june.sqlite"
-    Path(interrupted(stage)).rename(ledger)
+    ledger = harness.folder / "of june.sqlite"
+    Path(interrupted(harness)).rename(ledger)
     assert main(["status", str(ledger)]) == LATER
     assert capsys.readouterr().out.endswith(f"python -m lms_archive resume '{ledger}'\n")
 
@@ -248,17 +250,17 @@ def test_help(capsys: Out, command: str) -> None:
 
 
 def test_status_says_which_process_is_at_work(
-    stage: Stage, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """While a job runs there is nothing to resume."""
-    stage.load(3)
+    harness.load(3)
 
     def look(exchange: Exchange) -> None:
         if exchange.is_write:
-            assert main(["status", str(stage.ledger)]) == LATER
+            assert main(["status", str(harness.ledger)]) == LATER
 
-    stage.line.before.append(look)
-    stage.apply()
+    harness.line.before.append(look)
+    harness.apply()
     printed = capsys.readouterr().out
-    assert f"Not finished: {stage.ledger}: in use by pid {os.getpid()} on " in printed
+    assert f"Not finished: {harness.ledger}: in use by pid {os.getpid()} on " in printed
     assert "resume" not in printed.rpartition("Not finished")[2]

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from public_names import PUBLIC
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, Contract, errors
 from lms_archive.archive import RunEvent
@@ -257,9 +257,9 @@ def test_the_page_on_progress_names_every_event() -> None:
     assert told == set(re.findall(r'"(\w+)"', documented[1]))
 
 
-def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: Path) -> None:
+def test_every_method_makes_the_call_that_the_map_says(harness: Harness, tmp_path: Path) -> None:
     """Each method of the client is called, and the platform asked what it was asked."""
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": "ada", "user_id": 1001}],
         courses=[{"code": "C1", "id_course": 1}, {"code": "C2", "id_course": 2}],
         learning_plans=[{"code": "P1", "learning_plan_id": 7, "courses": "C2"}],
@@ -272,8 +272,8 @@ def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: P
             }
         ],
     )
-    record = next(iter(stage.apply(stage.plan(1)).records))
-    number, client = record.archiving.record_id, stage.connect()
+    record = next(iter(harness.apply(harness.plan(1)).records))
+    number, client = record.archiving.record_id, harness.connect()
     job_id = "0" * 40
     ways: dict[str, list[Callable[[], Any]]] = {
         "client.request": [lambda: client.request("GET", "/manage/v1/user")],
@@ -313,11 +313,11 @@ def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: P
     client.courses.get(1)  # logs in
     assert set(ways) == set(told)
     for name, ways_of_it in ways.items():
-        before = len(stage.sandbox.calls)
+        before = len(harness.sandbox.calls)
         for way in ways_of_it:
             with suppress(NotFoundError):
                 way()
-        asked = {str(one.operation) for one in stage.sandbox.calls[before:]}
+        asked = {str(one.operation) for one in harness.sandbox.calls[before:]}
         if name == "client.archived.delete":  # the other one needs a learning plan's record
             asked |= {"delete_archived_learning_plan_enrollments"}
         if name == "client.check":
@@ -329,7 +329,7 @@ def test_every_method_makes_the_call_that_the_map_says(stage: Stage, tmp_path: P
         assert asked == set(told[name][1]), name
 
 
-def test_a_job_makes_no_call_that_the_map_leaves_out(stage: Stage) -> None:
+def test_a_job_makes_no_call_that_the_map_leaves_out(harness: Harness) -> None:
     """Planning, applying and resuming ask for what their lines of the table hold."""
     page = (ROOT / "docs" / "reference" / "methods.md").read_text(encoding="utf-8")
     of_plan, of_apply = (
@@ -337,12 +337,12 @@ def test_a_job_makes_no_call_that_the_map_leaves_out(stage: Stage) -> None:
         for line in re.findall(r"^\| `(?:job\.plan|plan\.apply).*", page, re.MULTILINE)
     )
     assert {*of_plan, *of_apply} > {"swagger", "list_jobs", "archive_course_enrollments"}
-    stage.load(5)
-    plan = stage.plan()
-    assert set(stage.operations) <= of_plan
-    before = len(stage.operations)
-    stage.apply(plan)
-    assert set(stage.operations[before:]) <= of_apply
+    harness.load(5)
+    plan = harness.plan()
+    assert set(harness.operations) <= of_plan
+    before = len(harness.operations)
+    harness.apply(plan)
+    assert set(harness.operations[before:]) <= of_apply
     assert set(Contract.default().operations) >= {
         one for one in of_plan | of_apply if "_" in one and not one.startswith("_")
     }

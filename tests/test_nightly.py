@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import RetryPolicy
 from lms_archive.sandbox import Sandbox
@@ -32,69 +32,69 @@ Night = Callable[..., int]
 
 
 @pytest.fixture
-def night(stage: Stage) -> Night:
+def night(harness: Harness) -> Night:
     """One run of the script over three enrollments, in virtual time."""
-    stage.load(3)
-    path = stage.folder / "inactive.csv"
+    harness.load(3)
+    path = harness.folder / "inactive.csv"
     path.write_text("user_id,course_id\n1001,1\n1002,1\n1003,1\n", encoding="utf-8")
-    (stage.folder / "evidence").mkdir()
+    (harness.folder / "evidence").mkdir()
     script = _module()
 
     def run(role: str = "superadmin", max_affected: int = 10) -> int:
-        client = stage.connect(role, retry=RetryPolicy(attempts=1))
-        code = script.run_alone(client, path, stage.folder / "evidence", max_affected)
+        client = harness.connect(role, retry=RetryPolicy(attempts=1))
+        code = script.run_alone(client, path, harness.folder / "evidence", max_affected)
         assert isinstance(code, int)
         return code
 
     return run
 
 
-def _left(stage: Stage) -> set[str]:
-    return {path.suffix or path.name for path in (stage.folder / "evidence").iterdir()}
+def _left(harness: Harness) -> set[str]:
+    return {path.suffix or path.name for path in (harness.folder / "evidence").iterdir()}
 
 
-def test_a_good_night_and_one_with_nothing_to_do(stage: Stage, night: Night) -> None:
+def test_a_good_night_and_one_with_nothing_to_do(harness: Harness, night: Night) -> None:
     """The evidence is put away; the second night sends nothing."""
     assert night() == DONE
-    assert len(stage.archived) == 3
-    assert {".csv", ".sqlite"} <= _left(stage)
-    assert not (stage.folder / "evidence" / "current.sqlite").exists()
-    writes = len(stage.writes)
+    assert len(harness.archived) == 3
+    assert {".csv", ".sqlite"} <= _left(harness)
+    assert not (harness.folder / "evidence" / "current.sqlite").exists()
+    writes = len(harness.writes)
     assert night() == DONE
-    assert len(stage.writes) == writes
+    assert len(harness.writes) == writes
 
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_a_passing_error_is_resumed_by_the_next_night(
-    stage: Stage, night: Night, after: int
+    harness: Harness, night: Night, after: int
 ) -> None:
     """A platform that is down ends the run; the next one ends the job, and no one is sent twice."""
-    stage.sandbox.faults.add("503", operation="archived_course_enrollments", after=after)
+    harness.sandbox.faults.add("503", operation="archived_course_enrollments", after=after)
     assert night() == LATER
-    assert (stage.folder / "evidence" / "current.sqlite").exists()
+    assert (harness.folder / "evidence" / "current.sqlite").exists()
     assert night() == DONE
-    assert set(stage.archived.values()) == {1}
-    assert len(stage.archived) == 3
+    assert set(harness.archived.values()) == {1}
+    assert len(harness.archived) == 3
 
 
-def test_a_lasting_error_waits_for_a_person(stage: Stage, night: Night) -> None:
+def test_a_lasting_error_waits_for_a_person(harness: Harness, night: Night) -> None:
     """The next nights ask nothing of the platform until the file is deleted."""
     assert night("power_user_without") == STOPPED
-    calls = len(stage.sandbox.calls)
+    calls = len(harness.sandbox.calls)
     assert night() == STOPPED
-    assert len(stage.sandbox.calls) == calls
-    marker = stage.folder / "evidence" / "STOPPED"
+    assert len(harness.sandbox.calls) == calls
+    marker = harness.folder / "evidence" / "STOPPED"
     assert marker.read_text(encoding="utf-8").startswith("PermissionDeniedError: ")
     marker.unlink()
     assert night() == DONE
-    assert len(stage.archived) == 3
+    assert len(harness.archived) == 3
 
 
-def test_failed_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> None:
+def test_failed_rows_end_with_the_code_to_look(harness: Harness, night: Night) -> None:
     """One of the chunk's rows stays active."""
-    stage.sandbox.faults.add("job_partial", errors=1)
+    harness.sandbox.faults.add("job_partial", errors=1)
     assert night() == LOOK
-    assert len(stage.archived) == 2
+    assert len(harness.archived) == 2
 
 
 @pytest.mark.parametrize(
@@ -105,24 +105,24 @@ def test_failed_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> No
     ],
 )
 def test_an_unusable_list_ends_with_the_code_to_look(
-    stage: Stage, night: Night, caplog: pytest.LogCaptureFixture, rows: str, codes: list[str]
+    harness: Harness, night: Night, caplog: pytest.LogCaptureFixture, rows: str, codes: list[str]
 ) -> None:
     """The reasons are kept as CSV, a warning names the file, and the code says to look."""
-    (stage.folder / "inactive.csv").write_text(f"username,course_code\n{rows}", encoding="utf-8")
+    (harness.folder / "inactive.csv").write_text(f"username,course_code\n{rows}", encoding="utf-8")
     assert night() == LOOK
-    (reasons,) = (stage.folder / "evidence").glob("*.csv")
+    (reasons,) = (harness.folder / "evidence").glob("*.csv")
     with reasons.open(encoding="utf-8", newline="") as file:
         assert [row["plan_code"] for row in csv.DictReader(file)] == codes
     (record,) = [
         one for one in caplog.records if one.name == "nightly" and one.levelname == "WARNING"
     ]
     assert reasons.name in record.getMessage()
-    assert stage.writes == []
+    assert harness.writes == []
 
 
-def test_a_list_without_enrollments_is_reported_once(stage: Stage, night: Night) -> None:
+def test_a_list_without_enrollments_is_reported_once(harness: Harness, night: Night) -> None:
     """The second night with the same list is quiet; another list is reported again."""
-    path = stage.folder / "inactive.csv"
+    path = harness.folder / "inactive.csv"
     path.write_text("username,course_code\nnobody,C1\n", encoding="utf-8")
     assert [night(), night()] == [LOOK, DONE]
     path.write_text("username,course_code\nnoone,C1\n", encoding="utf-8")
@@ -131,27 +131,27 @@ def test_a_list_without_enrollments_is_reported_once(stage: Stage, night: Night)
     assert night() == DONE
 
 
-def test_unusable_rows_end_with_the_code_to_look(stage: Stage, night: Night) -> None:
+def test_unusable_rows_end_with_the_code_to_look(harness: Harness, night: Night) -> None:
     """The others are archived, and the code says to look."""
-    path = stage.folder / "inactive.csv"
+    path = harness.folder / "inactive.csv"
     path.write_text("username,course_code\nu1001,C1\nu1002,NOPE\n", encoding="utf-8")
     assert night() == LOOK
-    assert list(stage.archived) == [(1, 1001)]
+    assert list(harness.archived) == [(1, 1001)]
 
 
-def test_more_than_the_limit_waits_for_a_person(stage: Stage, night: Night) -> None:
+def test_more_than_the_limit_waits_for_a_person(harness: Harness, night: Night) -> None:
     """Nothing is sent."""
     assert night(max_affected=2) == STOPPED
-    assert stage.writes == []
+    assert harness.writes == []
 
 
-def test_two_runs_at_once(stage: Stage, night: Night) -> None:
+def test_two_runs_at_once(harness: Harness, night: Night) -> None:
     """The second leaves the first alone."""
     codes: list[int] = []
-    stage.line.once(lambda one: one.is_write, lambda: codes.append(night()))
+    harness.line.once(lambda one: one.is_write, lambda: codes.append(night()))
     assert night() == DONE
     assert codes == [LATER]
-    assert set(stage.archived.values()) == {1}
+    assert set(harness.archived.values()) == {1}
 
 
 def test_as_cron_starts_it(tmp_path: Path) -> None:

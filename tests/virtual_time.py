@@ -1,8 +1,8 @@
-"""A stage for whole jobs: a sandbox and its clients in one virtual time, where nothing sleeps.
+"""A harness for whole jobs: a sandbox and its clients in one virtual time, where nothing sleeps.
 
 `VirtualTime` is the clock of both: whoever sleeps moves it. `Line` is a transport that carries
 each exchange over real HTTP, keeps a note of it, lets a test act right before and right after
-it, and loses the answer where more virtual time passed than the client allows. `Stage` puts
+it, and loses the answer where more virtual time passed than the client allows. `Harness` puts
 them together and compares what was told with plain SQL on the sandbox's file.
 """
 
@@ -165,7 +165,7 @@ class Line:
 
 
 @dataclass
-class Stage:
+class Harness:
     """A sandbox, a client and a folder for ledgers, in one time.
 
     Courses are numbered from 1 and called C1, C2, ...; users from 1001 and called u1001, ...
@@ -182,7 +182,7 @@ class Stage:
         self.client = self.connect()
 
     def connect(self, role: Any = "superadmin", *, ahead: float = 0.0, **options: Any) -> Client:
-        """Another client in this time, on the stage's line unless told otherwise."""
+        """Another client in this time, on the harness's line unless told otherwise."""
         options = {"calls_per_hour": None, "transport": self.line, **options}
         return self.time.wire(self.sandbox.client(role, **options), ahead)
 
@@ -258,7 +258,7 @@ class Stage:
 
     @property
     def ledger(self) -> Path:
-        """Where the stage's ledger is kept."""
+        """Where the harness's ledger is kept."""
         return self.folder / "ledger.sqlite"
 
     def apply(self, plan: ArchivePlan | None = None, **options: Any) -> ArchiveResult:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from virtual_time import ENROLLED_AT, Exchange, Stage
+from virtual_time import ENROLLED_AT, Exchange, Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult
 from lms_archive.archive.ledger import Ledger
@@ -33,12 +33,12 @@ def done(**more: Any) -> dict[str, Any]:
 
 
 def load_plans(
-    stage: Stage, plans: Mapping[int, Sequence[int]], users: int = 3, **more: Any
+    harness: Harness, plans: Mapping[int, Sequence[int]], users: int = 3, **more: Any
 ) -> None:
     """Plans P50, P60, ... of courses C1, C2, ...: users 1001, ... have completed all of all."""
     ids = range(1001, 1001 + users)
     courses = sorted({course for held in plans.values() for course in held})
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in ids],
         courses=[{"code": f"C{course}", "id_course": course} for course in courses],
         learning_plans=[
@@ -72,25 +72,25 @@ def rows(
     return [{column: target, "user_id": user} for column, target in targets for user in some]
 
 
-def job(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchiveJob:
+def job(harness: Harness, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchiveJob:
     """The job of every user of the platform in these plans and courses."""
-    users = [user for (user,) in stage.sql("SELECT user_id FROM users ORDER BY 1")]
+    users = [user for (user,) in harness.sql("SELECT user_id FROM users ORDER BY 1")]
     asked = rows(users, plans=plans, courses=courses)
     return ArchiveJob.from_rows(asked, **{**UNENROLL, **terms})
 
 
-def plan(stage: Stage, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchivePlan:
+def plan(harness: Harness, *plans: int, courses: Iterable[int] = (), **terms: Any) -> ArchivePlan:
     """The plan of that job; what `plan` takes goes to it."""
     options = {
         name: terms.pop(name) for name in ("on_shared", "skip_archived_within") if name in terms
     }
-    return job(stage, *plans, courses=courses, **terms).plan(stage.client, **options)
+    return job(harness, *plans, courses=courses, **terms).plan(harness.client, **options)
 
 
-def sent(stage: Stage) -> list[tuple[str, int, list[int]]]:
+def sent(harness: Harness) -> list[tuple[str, int, list[int]]]:
     """The archive calls that reached the platform: column, target and users, in order."""
     found = []
-    for call in stage.sandbox.calls:
+    for call in harness.sandbox.calls:
         column = WRITES.get(str(call.operation))
         if column == "course_id":
             body = json.loads(call.body)
@@ -107,41 +107,46 @@ def of_many(exchange: Exchange) -> bool:
     return len(body.get("user_ids") or body.get("user_id") or ()) > 1
 
 
-def date_of(stage: Stage, column: str, target: int, user: int) -> str | None:
+def date_of(harness: Harness, column: str, target: int, user: int) -> str | None:
     """Since when a user is enrolled, or None."""
     query = f"SELECT enrollment_created_at FROM {TABLES[column]} WHERE {column} = ? AND user_id = ?"
-    found = stage.sql(query, target, user)
+    found = harness.sql(query, target, user)
     return found[0][0] if found else None
 
 
-def records_of(stage: Stage, column: str, target: int, user: int) -> list[int]:
+def records_of(harness: Harness, column: str, target: int, user: int) -> list[int]:
     """The ids of a user's archived records in a target."""
     query = f"SELECT id FROM archived_{TABLES[column]} WHERE {column} = ? AND user_id = ?"
-    return [number for (number,) in stage.sql(query, target, user)]
+    return [number for (number,) in harness.sql(query, target, user)]
 
 
 class Truth:
     """The platform's file at one moment: since when who is enrolled, and the archived records."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, harness: Harness) -> None:
         self.dates: dict[tuple[str, int, int], str | None] = {}
         self.records: dict[tuple[str, int, int], list[int]] = defaultdict(list)
         for column, table in TABLES.items():
             query = f"SELECT {column}, user_id, enrollment_created_at FROM {table}"
-            self.dates.update(((column, t, user), date) for t, user, date in stage.sql(query))
+            self.dates.update(((column, t, user), date) for t, user, date in harness.sql(query))
             query = f"SELECT {column}, user_id, id FROM archived_{table} ORDER BY id"
-            for target, user, number in stage.sql(query):
+            for target, user, number in harness.sql(query):
                 self.records[column, target, user].append(number)
 
 
 def check(
-    stage: Stage, result: ArchiveResult, *, again: bool = False, since: str = ENROLLED_AT, **n: int
+    harness: Harness,
+    result: ArchiveResult,
+    *,
+    again: bool = False,
+    since: str = ENROLLED_AT,
+    **n: int,
 ) -> None:
     """What was told is true: row by row, and course by course, against the platform's own file."""
     assert result.counts == dict.fromkeys(("archived", "skipped", "failed", "unknown"), 0) | n
-    truth = Truth(stage)
+    truth = Truth(harness)
     assert all(len(records) == 1 for records in truth.records.values())
-    reached = {(column, target, user) for column, target, users in sent(stage) for user in users}
+    reached = {(column, target, user) for column, target, users in sent(harness) for user in users}
     for one in result.outcomes:
         column = next(name for name in TABLES if one.row.get(name) is not None)
         key = (column, one.row[column], one.row["user_id"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from plan_tools import AGAIN, UNENROLL, check, load_plans, sent
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError
 from lms_archive.wire import Response
@@ -22,11 +22,11 @@ NUMBER = {"course": 9, "learning_plan": 50}
 KINDS = list(BY_KIND)
 
 
-def _load(stage: Stage) -> None:
+def _load(harness: Harness) -> None:
     """u1001 never logged in; u1002 to u1006 did on the first of April to August 2025."""
-    load_plans(stage, {50: [1, 2]}, users=6)
-    stage.sandbox.load(courses=[{"code": "C9", "id_course": 9}])
-    stage.change(
+    load_plans(harness, {50: [1, 2]}, users=6)
+    harness.sandbox.load(courses=[{"code": "C9", "id_course": 9}])
+    harness.change(
         "INSERT INTO enrollments SELECT 9, user_id, enrollment_status, enrollment_level, "
         "enrollment_score, enrollment_created_at, enrollment_created_by, "
         "enrollment_completion_date, enrollment_time_spent, NULL, NULL, NULL, NULL, NULL "
@@ -34,12 +34,12 @@ def _load(stage: Stage) -> None:
     )
     for month in range(4, 9):
         at = f"2025-{month:02}-01 00:00:00"
-        stage.change("UPDATE users SET last_access_date = ? WHERE user_id = ?", at, 998 + month)
+        harness.change("UPDATE users SET last_access_date = ? WHERE user_id = ?", at, 998 + month)
 
 
-def _plan(stage: Stage, kind: str, terms: Mapping[str, Any] | None = None, **how: Any) -> Any:
+def _plan(harness: Harness, kind: str, terms: Mapping[str, Any] | None = None, **how: Any) -> Any:
     job = BY_KIND[kind](NUMBER[kind], **(terms or UNENROLL))
-    return job.all_enrollments(**how).plan(stage.client)
+    return job.all_enrollments(**how).plan(harness.client)
 
 
 def _taken(planned: ArchivePlan) -> list[int]:
@@ -49,21 +49,21 @@ def _taken(planned: ArchivePlan) -> list[int]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("terms", [UNENROLL, AGAIN])
 def test_all_who_have_completed_are_taken(
-    stage: Stage, kind: str, terms: Mapping[str, Any]
+    harness: Harness, kind: str, terms: Mapping[str, Any]
 ) -> None:
     """Without more said, everyone who has completed is taken, each with a row of their own."""
-    _load(stage)
-    stage.change(
+    _load(harness)
+    harness.change(
         "UPDATE learning_plan_enrollments SET enrollment_status = 'in_progress' "
         "WHERE user_id = 1003"
     )
-    stage.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1004")
-    planned = _plan(stage, kind, terms)
+    harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1004")
+    planned = _plan(harness, kind, terms)
     left_out = 1003 if kind == "learning_plan" else 1004
     assert _taken(planned) == [user for user in range(1001, 1007) if user != left_out]
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     skips = 0 if kind == "learning_plan" else 1
-    check(stage, result, again=terms is AGAIN, archived=5, skipped=skips)
+    check(harness, result, again=terms is AGAIN, archived=5, skipped=skips)
     first = next(iter(result.outcomes))
     assert dict(first.row) == {f"{kind}_id": NUMBER[kind], "user_id": 1001, "username": "u1001"}
 
@@ -85,10 +85,10 @@ def test_all_who_have_completed_are_taken(
         ),
     ],
 )
-def test_only_inactive_users_are_taken(stage: Stage, kind: str, since: Any, words: str) -> None:
+def test_only_inactive_users_are_taken(harness: Harness, kind: str, since: Any, words: str) -> None:
     """A day is its midnight, UTC; the border itself is not before it; never logged in stays."""
-    _load(stage)
-    planned = _plan(stage, kind, inactive_since=since)
+    _load(harness)
+    planned = _plan(harness, kind, inactive_since=since)
     assert _taken(planned) == [1002, 1003]
     (text,) = [text for text in planned.warnings if " inactive since " in text]
     assert words in text
@@ -97,21 +97,21 @@ def test_only_inactive_users_are_taken(stage: Stage, kind: str, since: Any, word
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_excluded_users_are_left_alone(stage: Stage, kind: str) -> None:
+def test_excluded_users_are_left_alone(harness: Harness, kind: str) -> None:
     """Ids and usernames, together with inactivity; a name is never an id."""
-    _load(stage)
-    planned = _plan(stage, kind, exclude=[1002, "u1004", "1003", " u1005\n"])
+    _load(harness)
+    planned = _plan(harness, kind, exclude=[1002, "u1004", "1003", " u1005\n"])
     assert _taken(planned) == [1001, 1003, 1006]
-    both = _plan(stage, kind, exclude={"u1002"}, inactive_since=BORDER)
+    both = _plan(harness, kind, exclude={"u1002"}, inactive_since=BORDER)
     assert _taken(both) == [1003]
-    assert _taken(_plan(stage, kind, exclude="u1001")) == [1002, 1003, 1004, 1005, 1006]
+    assert _taken(_plan(harness, kind, exclude="u1001")) == [1002, 1003, 1004, 1005, 1006]
 
 
 class Nameless:
     """A transport under which the active lists have no usernames."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._line = stage.line
+    def __init__(self, harness: Harness) -> None:
+        self._line = harness.line
 
     def __call__(
         self,
@@ -133,10 +133,10 @@ class Nameless:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_excluded_names_are_looked_up_where_lists_have_none(stage: Stage, kind: str) -> None:
+def test_excluded_names_are_looked_up_where_lists_have_none(harness: Harness, kind: str) -> None:
     """`username` in the list is assumed: without it the names left alone are looked up."""
-    _load(stage)
-    client = stage.connect(transport=Nameless(stage))
+    _load(harness)
+    client = harness.connect(transport=Nameless(harness))
     job = BY_KIND[kind](NUMBER[kind], **UNENROLL).all_enrollments(exclude=["u1002", "u1005", 1006])
     assert _taken(job.plan(client)) == [1001, 1003, 1004]
 
@@ -144,19 +144,19 @@ def test_excluded_names_are_looked_up_where_lists_have_none(stage: Stage, kind: 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", [{"inactive_since": date(2020, 1, 1)}, {"exclude": range(1, 2000)}])
 def test_an_empty_selection_is_an_empty_plan_with_a_warning(
-    stage: Stage, kind: str, how: dict[str, Any]
+    harness: Harness, kind: str, how: dict[str, Any]
 ) -> None:
     """An empty plan with a warning; applying it does nothing, and is whole."""
-    _load(stage)
-    planned = _plan(stage, kind, **how)
+    _load(harness)
+    planned = _plan(harness, kind, **how)
     assert planned.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
     assert (
         planned.warnings[-1] == f"no enrollment of {kind.replace('_', ' ')} {NUMBER[kind]}"
         " matches: nothing to archive there"
     )
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result)
-    assert sent(stage) == []
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result)
+    assert sent(harness) == []
 
 
 @pytest.mark.parametrize(
@@ -176,51 +176,51 @@ def test_a_time_that_means_nothing_is_refused_at_once(since: Any) -> None:
 
 
 @pytest.mark.parametrize("since", [date(2026, 3, 2), datetime(2026, 3, 1, 12, 0, 1, tzinfo=utc)])
-def test_a_time_in_the_future_is_refused(stage: Stage, since: Any) -> None:
+def test_a_time_in_the_future_is_refused(harness: Harness, since: Any) -> None:
     """By the platform's clock: everybody would be inactive."""
-    _load(stage)
+    _load(harness)
     with pytest.raises(InvalidInputError, match="is in the future"):
-        _plan(stage, "course", inactive_since=since)
-    assert _plan(stage, "course", inactive_since=date(2026, 3, 1)).counts["to_archive"] == 5
+        _plan(harness, "course", inactive_since=since)
+    assert _plan(harness, "course", inactive_since=date(2026, 3, 1)).counts["to_archive"] == 5
 
 
-def test_users_are_read_once_for_several_targets(stage: Stage) -> None:
+def test_users_are_read_once_for_several_targets(harness: Harness) -> None:
     """Two targets under the same border ask for the users once."""
-    _load(stage)
+    _load(harness)
     jobs = [
         BY_KIND[kind](NUMBER[kind], **UNENROLL).all_enrollments(inactive_since=BORDER)
         for kind in KINDS
     ]
-    planned = (jobs[0] + jobs[1]).plan(stage.client)
-    assert stage.operations.count("list_users") == 1
-    check(stage, planned.apply(stage.client, ledger=stage.ledger), archived=4)
+    planned = (jobs[0] + jobs[1]).plan(harness.client)
+    assert harness.operations.count("list_users") == 1
+    check(harness, planned.apply(harness.client, ledger=harness.ledger), archived=4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_user_asked_for_twice_is_archived_once(stage: Stage, kind: str) -> None:
+def test_a_user_asked_for_twice_is_archived_once(harness: Harness, kind: str) -> None:
     """A user asked for twice is archived once; the target is read once."""
-    _load(stage)
+    _load(harness)
     make = BY_KIND[kind]
     some = make(NUMBER[kind], **UNENROLL).users([1002, 1003])
     everyone = make(NUMBER[kind], **UNENROLL).all_enrollments()
-    planned = (some + everyone).plan(stage.client)
+    planned = (some + everyone).plan(harness.client)
     assert planned.counts["to_archive"] == 6
     assert [outcome.code for outcome in planned.skipped] == ["duplicate"] * 2
-    assert stage.operations.count(f"{kind}_enrollments") == 1
+    assert harness.operations.count(f"{kind}_enrollments") == 1
 
 
-def test_the_plan_says_whom_exclude_left_alone(stage: Stage) -> None:
+def test_the_plan_says_whom_exclude_left_alone(harness: Harness) -> None:
     """It also says which names leave nobody alone, and where an id was given as a text."""
-    _load(stage)
-    stage.change("UPDATE users SET username = '77' WHERE user_id = 1006")
-    warnings = _plan(stage, "course", exclude=[1002, "u1004", "1003", "nobody", 77]).warnings
+    _load(harness)
+    harness.change("UPDATE users SET username = '77' WHERE user_id = 1006")
+    warnings = _plan(harness, "course", exclude=[1002, "u1004", "1003", "nobody", 77]).warnings
     (text,) = [text for text in warnings if "excluded" in text]
     assert text == (
         "course 9: 2 users excluded; no match for "
         "'1003' (it is the id of a user there: give ids as int), 'nobody', "
         "77 (it is the username of a user there: give usernames as str)"
     )
-    (text,) = [t for t in _plan(stage, "course", exclude=[1002]).warnings if "excluded" in t]
+    (text,) = [t for t in _plan(harness, "course", exclude=[1002]).warnings if "excluded" in t]
     assert text == "course 9: 1 user excluded, all given as ids"
 
 
@@ -239,27 +239,27 @@ SIMILAR = [
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("enrolled", "given"), SIMILAR)
 def test_a_name_that_is_almost_an_enrolled_one_stops_the_plan(
-    stage: Stage, kind: str, enrolled: str, given: str
+    harness: Harness, kind: str, enrolled: str, given: str
 ) -> None:
     """It would leave nobody alone: nothing is planned, and the message shows both names."""
-    _load(stage)
-    stage.change("UPDATE users SET username = ? WHERE user_id = 1003", enrolled)
+    _load(harness)
+    harness.change("UPDATE users SET username = ? WHERE user_id = 1003", enrolled)
     with pytest.raises(InvalidInputError) as caught:
-        _plan(stage, kind, exclude=["u1001", given, "nobody"])
+        _plan(harness, kind, exclude=["u1001", given, "nobody"])
     assert f"exclude names {given!a}, and {enrolled!a} is enrolled" in str(caught.value)
     assert str(caught.value).startswith(f"{kind.replace('_', ' ')} {NUMBER[kind]}")
-    exact = _plan(stage, kind, exclude=["u1001", enrolled])
+    exact = _plan(harness, kind, exclude=["u1001", enrolled])
     assert _taken(exact) == [1002, 1004, 1005, 1006]
 
 
 @pytest.mark.parametrize(
     "given", ["u1002,u1003", "u1002; u1003", "u1003\nu1002", "u1003|x", '"u1003"', "'U1003'"]
 )
-def test_several_names_in_one_text_stop_the_plan(stage: Stage, given: str) -> None:
+def test_several_names_in_one_text_stop_the_plan(harness: Harness, given: str) -> None:
     """Nobody has such a name, and everybody in it would be archived."""
-    _load(stage)
+    _load(harness)
     with pytest.raises(InvalidInputError, match=r"is enrolled: give each name as a text of its"):
-        _plan(stage, "course", exclude=["u1001", given])
+        _plan(harness, "course", exclude=["u1001", given])
 
 
 @pytest.mark.parametrize(
@@ -271,26 +271,26 @@ def test_several_names_in_one_text_stop_the_plan(stage: Stage, given: str) -> No
     ids=str,
 )
 def test_ids_and_usernames_that_are_mistaken_for_one_another_stop_the_plan(
-    stage: Stage, exclude: list[int | str], words: str
+    harness: Harness, exclude: list[int | str], words: str
 ) -> None:
     """Most of them leave nobody alone as they were given, and would the other way."""
-    _load(stage)
-    stage.change("UPDATE users SET username = user_id - 928 WHERE user_id IN (1005, 1006)")
+    _load(harness)
+    harness.change("UPDATE users SET username = user_id - 928 WHERE user_id IN (1005, 1006)")
     with pytest.raises(InvalidInputError, match=words):
-        _plan(stage, "course", exclude=exclude)
+        _plan(harness, "course", exclude=exclude)
 
 
-def test_a_name_with_spaces_around_it_on_the_platform_is_left_alone(stage: Stage) -> None:
+def test_a_name_with_spaces_around_it_on_the_platform_is_left_alone(harness: Harness) -> None:
     """Names are compared without the white space around them, on both sides."""
-    _load(stage)
-    stage.change("UPDATE users SET username = 'ada ' WHERE user_id = 1003")
-    stage.change("UPDATE users SET username = ' ada' WHERE user_id = 1004")
+    _load(harness)
+    harness.change("UPDATE users SET username = 'ada ' WHERE user_id = 1003")
+    harness.change("UPDATE users SET username = ' ada' WHERE user_id = 1004")
     for given in ("ada", "ada ", "\tada"):
-        assert _taken(_plan(stage, "course", exclude=[given])) == [1001, 1002, 1005, 1006]
+        assert _taken(_plan(harness, "course", exclude=[given])) == [1001, 1002, 1005, 1006]
 
 
-def test_a_similar_name_beside_the_exact_one_is_no_slip(stage: Stage) -> None:
+def test_a_similar_name_beside_the_exact_one_is_no_slip(harness: Harness) -> None:
     """Two users whose names differ in case only are two users."""
-    _load(stage)
-    stage.change("UPDATE users SET username = 'U1003' WHERE user_id = 1004")
-    assert _taken(_plan(stage, "course", exclude=["U1003"])) == [1001, 1002, 1003, 1005, 1006]
+    _load(harness)
+    harness.change("UPDATE users SET username = 'U1003' WHERE user_id = 1004")
+    assert _taken(_plan(harness, "course", exclude=["U1003"])) == [1001, 1002, 1003, 1005, 1006]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchivePlan, ArchiveResult, Contract, InvalidInputError, redact, resume
 from lms_archive.errors import LedgerError
@@ -24,9 +24,9 @@ NO_PATHS: dict[str, Any] = {
     "an open file": io.BytesIO(),
     "a pipe": "pipe",
 }
-DOORS: dict[str, Callable[[Stage, ArchivePlan, ArchiveResult, Any], object]] = {
-    "apply": lambda stage, plan, _, path: plan.apply(stage.client, ledger=path),
-    "resume": lambda stage, _, __, path: resume(path, stage.client),
+DOORS: dict[str, Callable[[Harness, ArchivePlan, ArchiveResult, Any], object]] = {
+    "apply": lambda harness, plan, _, path: plan.apply(harness.client, ledger=path),
+    "resume": lambda harness, _, __, path: resume(path, harness.client),
     "redact": lambda _, __, ___, path: redact(path),
     "result": lambda _, __, ___, path: ArchiveResult(path).counts,
     "plan.save": lambda _, plan, __, path: plan.save(path),
@@ -40,28 +40,28 @@ DOORS: dict[str, Callable[[Stage, ArchivePlan, ArchiveResult, Any], object]] = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_what_is_no_path(stage: Stage, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_path(harness: Harness, door: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is refused with an error of ours, and nothing is made."""
-    stage.load(1)
-    plan = stage.plan()
-    result = stage.apply(plan)
-    calls = len(stage.line.exchanges)
-    folder = stage.folder / "work"
+    harness.load(1)
+    plan = harness.plan()
+    result = harness.apply(plan)
+    calls = len(harness.line.exchanges)
+    folder = harness.folder / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
     os.mkfifo("pipe")
     for path in NO_PATHS.values():
         with pytest.raises((InvalidInputError, LedgerError)):
-            DOORS[door](stage, plan, result, path)
+            DOORS[door](harness, plan, result, path)
     assert [path.name for path in folder.iterdir()] == ["pipe"]
-    assert len(stage.line.exchanges) == calls
+    assert len(harness.line.exchanges) == calls
 
 
-def test_an_empty_path_is_no_folder_for_certificates(stage: Stage) -> None:
+def test_an_empty_path_is_no_folder_for_certificates(harness: Harness) -> None:
     """It would be the folder that the program happens to run in."""
-    stage.load(1)
+    harness.load(1)
     with pytest.raises(InvalidInputError, match="folder is '': give the path of a folder"):
-        stage.apply().save_certificates("")
+        harness.apply().save_certificates("")
 
 
 def test_a_contract_without_an_end() -> None:
@@ -89,43 +89,43 @@ WRONG_OPTIONS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", WRONG_OPTIONS, ids=str)
-def test_options_of_a_wrong_type(stage: Stage, options: dict[str, Any]) -> None:
+def test_options_of_a_wrong_type(harness: Harness, options: dict[str, Any]) -> None:
     """`trust_contract="no"` would trust it: a decision is True or False, before the first call."""
-    stage.load(2)
-    plan = stage.plan()
-    calls = len(stage.line.exchanges)
+    harness.load(2)
+    plan = harness.plan()
+    calls = len(harness.line.exchanges)
     with pytest.raises(InvalidInputError, match=f"^{next(iter(options))} "):
-        stage.apply(plan, **options)
-    assert not stage.ledger.exists()
-    assert len(stage.line.exchanges) == calls
-    stage.apply(plan)
+        harness.apply(plan, **options)
+    assert not harness.ledger.exists()
+    assert len(harness.line.exchanges) == calls
+    harness.apply(plan)
     with pytest.raises(InvalidInputError, match=f"^{next(iter(options))} "):
-        resume(stage.ledger, stage.client, **options)
+        resume(harness.ledger, harness.client, **options)
 
 
 @pytest.mark.parametrize("client", [None, "https://acme.example.com", 5], ids=str)
-def test_what_is_no_client(stage: Stage, client: Any) -> None:
+def test_what_is_no_client(harness: Harness, client: Any) -> None:
     """It is refused wherever a client is taken."""
-    stage.load(1)
-    plan = stage.plan()
+    harness.load(1)
+    plan = harness.plan()
     doors: list[Callable[[], object]] = [
-        lambda: stage.job().plan(client),
-        lambda: plan.apply(client, ledger=stage.ledger),
-        lambda: resume(stage.ledger, client),
+        lambda: harness.job().plan(client),
+        lambda: plan.apply(client, ledger=harness.ledger),
+        lambda: resume(harness.ledger, client),
     ]
     if client is not None:
-        doors.append(lambda: ArchiveResult(stage.ledger, client))
+        doors.append(lambda: ArchiveResult(harness.ledger, client))
     for door in doors:
         with pytest.raises(InvalidInputError, match="Client, not"):
             door()
-    assert stage.writes == []
+    assert harness.writes == []
 
 
-def test_a_saved_plan_is_no_result(stage: Stage, tmp_path: Path) -> None:
+def test_a_saved_plan_is_no_result(harness: Harness, tmp_path: Path) -> None:
     """It has no outcomes, and cannot be resumed: the text says what to type."""
-    stage.load(1)
+    harness.load(1)
     place = tmp_path / "plan.sqlite"
-    stage.plan().save(place)
+    harness.plan().save(place)
     assert sqlite3.connect(place).execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
     reads: list[Callable[[ArchiveResult], object]] = [
         str,
@@ -144,12 +144,12 @@ EDGES = [
 
 
 @pytest.mark.parametrize("moment", EDGES, ids=["first", "last"])
-def test_times_that_have_no_utc(stage: Stage, moment: datetime) -> None:
+def test_times_that_have_no_utc(harness: Harness, moment: datetime) -> None:
     """A time at the end of the calendar may lie beyond it in UTC."""
-    stage.load(1)
-    course = stage.client.archived
+    harness.load(1)
+    course = harness.client.archived
     doors: list[Callable[[], object]] = [
-        lambda: stage.client.users.inactive(since=moment),
+        lambda: harness.client.users.inactive(since=moment),
         lambda: course.in_course(1, archived_from=moment),
         lambda: course.in_learning_plan(1, archived_to=moment),
     ]
@@ -159,9 +159,9 @@ def test_times_that_have_no_utc(stage: Stage, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, True, 1.5, "", "\ud800", b"7", -1], ids=repr)
-def test_ids_of_a_wrong_type(stage: Stage, wrong: Any) -> None:
+def test_ids_of_a_wrong_type(harness: Harness, wrong: Any) -> None:
     """Nothing is called with a value in its path that is no id."""
-    client = stage.client
+    client = harness.client
     doors: list[Callable[[], object]] = [
         lambda: client.courses.get(wrong),
         lambda: client.users.get(wrong),
@@ -173,33 +173,33 @@ def test_ids_of_a_wrong_type(stage: Stage, wrong: Any) -> None:
     for door in doors:
         with pytest.raises(InvalidInputError, match="must be an id, not"):
             door()
-    assert stage.line.exchanges == []
+    assert harness.line.exchanges == []
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"SAFE"], ids=repr)
-def test_names_of_a_wrong_type(stage: Stage, wrong: Any) -> None:
+def test_names_of_a_wrong_type(harness: Harness, wrong: Any) -> None:
     """What is not text would be searched for in everything there is."""
-    client = stage.client
+    client = harness.client
     for find in (client.courses.find, client.learning_plans.find, client.users.find):
         with pytest.raises(InvalidInputError, match="must be text"):
             find(wrong)
-    assert stage.line.exchanges == []
+    assert harness.line.exchanges == []
 
 
-def test_lists_of_ids_of_a_wrong_type(stage: Stage) -> None:
+def test_lists_of_ids_of_a_wrong_type(harness: Harness) -> None:
     """The text "12" is not the users 1 and 2."""
-    client = stage.client
+    client = harness.client
     for wrong in (5, "12", b"12", True):
         ids: Any = wrong
         for door in (client.archived.in_course, client.enrollments.in_course):
             with pytest.raises(InvalidInputError, match="user_ids must be a list of ids"):
                 list(door(1, user_ids=ids))
-    assert stage.line.exchanges == []
+    assert harness.line.exchanges == []
 
 
-def test_calls_of_a_wrong_type(stage: Stage) -> None:
+def test_calls_of_a_wrong_type(harness: Harness) -> None:
     """Any call may be made with `request`, and its arguments are checked too."""
-    anything: Any = stage.client.request
+    anything: Any = harness.client.request
     for method, path, params in ((5, "/x", None), ("GET", None, None), ("GET", "/x", (1, 2))):
         with pytest.raises(InvalidInputError, match="the call cannot be made"):
             anything(method, path, params=params)

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchiveResult, InvalidInputError, resume
 from lms_archive.errors import NotFoundError, UnexpectedResponseError
@@ -12,9 +12,9 @@ from lms_archive.errors import NotFoundError, UnexpectedResponseError
 DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
 
 
-def _archived(stage: Stage, **links: str | None) -> ArchiveResult:
+def _archived(harness: Harness, **links: str | None) -> ArchiveResult:
     """Archive these users; a None has no certificate, a text is the link itself."""
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": name} for name in links],
         courses=[{"id_course": 1, "code": "../C 1", "name": "One"}],
         enrollments=[
@@ -23,7 +23,7 @@ def _archived(stage: Stage, **links: str | None) -> ArchiveResult:
         ],
     )
     job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False)
-    return stage.apply(job.users(list(links)).plan(stage.client))
+    return harness.apply(job.users(list(links)).plan(harness.client))
 
 
 def _certificate(link: str | None) -> dict[str, object]:
@@ -32,9 +32,9 @@ def _certificate(link: str | None) -> dict[str, object]:
     return {"certificate": True} if link == "" else {"certificate_url": link}
 
 
-def test_certificates_are_private_pdfs_with_safe_names(stage: Stage, tmp_path: Path) -> None:
+def test_certificates_are_private_pdfs_with_safe_names(harness: Harness, tmp_path: Path) -> None:
     """Each certificate is a private PDF with a name that stays in its folder."""
-    result = _archived(stage, **{"../../evil": "", "con": "", "bob": None})
+    result = _archived(harness, **{"../../evil": "", "con": "", "bob": None})
     saved = result.save_certificates(tmp_path / "new" / "folder")
     names = [path.name for path in saved.saved]
     assert names == ["1_course_.._.._evil_.._C_1.pdf", "2_course_con_.._C_1.pdf"]
@@ -46,37 +46,37 @@ def test_certificates_are_private_pdfs_with_safe_names(stage: Stage, tmp_path: P
     assert str(saved) == "2 certificates saved, 0 failed; completed without certificate: 1"
 
 
-def test_a_certificate_that_cannot_be_had_stops_no_other(stage: Stage, tmp_path: Path) -> None:
+def test_a_certificate_that_cannot_be_had_stops_no_other(harness: Harness, tmp_path: Path) -> None:
     """HTML instead of a PDF, and a 404, are reported by record, and leave no file."""
-    result = _archived(stage, ada="", bob="", cleo="")
-    stage.sandbox.faults.add("html", operation="certificate")
-    stage.sandbox.faults.add("status", operation="certificate", after=1, status=404)
+    result = _archived(harness, ada="", bob="", cleo="")
+    harness.sandbox.faults.add("html", operation="certificate")
+    harness.sandbox.faults.add("status", operation="certificate", after=1, status=404)
     saved = result.save_certificates(tmp_path / "pdf")
     assert "answered with a web page" in saved.failed[1]
     assert "404" in saved.failed[2]
     assert [path.name for path in (tmp_path / "pdf").iterdir()] == [saved.saved[0].name]
 
 
-def test_one_certificate_is_saved_or_an_error(stage: Stage, tmp_path: Path) -> None:
+def test_one_certificate_is_saved_or_an_error(harness: Harness, tmp_path: Path) -> None:
     """`download_certificate` raises what `save_certificates` reports."""
-    result = _archived(stage, ada="", bob=None, cleo="https://evil.example.com/x.pdf")
+    result = _archived(harness, ada="", bob=None, cleo="https://evil.example.com/x.pdf")
     ada, bob, cleo = result.records
-    path = stage.client.archived.download_certificate(ada, tmp_path / "ada.pdf")
+    path = harness.client.archived.download_certificate(ada, tmp_path / "ada.pdf")
     assert path.read_bytes().startswith(b"%PDF-")
     with pytest.raises(InvalidInputError, match="record 2 has no certificate"):
-        stage.client.archived.download_certificate(bob, tmp_path / "bob.pdf")
+        harness.client.archived.download_certificate(bob, tmp_path / "bob.pdf")
     with pytest.raises(UnexpectedResponseError, match="leads outside the platform"):
-        stage.client.archived.download_certificate(cleo, tmp_path / "cleo.pdf")
-    stage.sandbox.faults.add("status", operation="certificate", status=404)
+        harness.client.archived.download_certificate(cleo, tmp_path / "cleo.pdf")
+    harness.sandbox.faults.add("status", operation="certificate", status=404)
     with pytest.raises(NotFoundError):
-        stage.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
+        harness.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
     assert [one.name for one in tmp_path.glob("*.pdf")] == ["ada.pdf"]
 
 
-def test_a_result_without_a_client(stage: Stage, tmp_path: Path) -> None:
+def test_a_result_without_a_client(harness: Harness, tmp_path: Path) -> None:
     """A result made of a ledger alone says where a client comes from."""
-    result = _archived(stage, ada="")
+    result = _archived(harness, ada="")
     with pytest.raises(InvalidInputError, match="resume"):
         ArchiveResult(result.ledger).save_certificates(tmp_path)
-    again = resume(result.ledger, stage.client)
+    again = resume(result.ledger, harness.client)
     assert len(again.save_certificates(tmp_path / "pdf").saved) == 1

@@ -3,12 +3,12 @@
 from collections import Counter
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive.archive.ledger import Ledger
 
 
-def test_at_most_five_commits_a_chunk(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_most_five_commits_a_chunk(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sending, submitted, ended and read back; what is noted once does not grow with the job."""
     statements: Counter[str] = Counter()
     synchronous: list[int] = []
@@ -21,8 +21,8 @@ def test_at_most_five_commits_a_chunk(stage: Stage, monkeypatch: pytest.MonkeyPa
         return ledger
 
     monkeypatch.setattr(Ledger, "create", classmethod(watched))
-    stage.load(600, 450)
-    stage.check(stage.apply(), archived=1050)
+    harness.load(600, 450)
+    harness.check(harness.apply(), archived=1050)
     assert synchronous == [2]  # FULL
-    assert len(stage.writes) == 7
+    assert len(harness.writes) == 7
     assert 3 * 7 <= statements["COMMIT"] <= 5 * 7

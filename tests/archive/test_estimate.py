@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 from plan_tools import AGAIN, UNENROLL, done, job, load_plans
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, Limits
 
@@ -80,18 +80,18 @@ SHAPES = {
 }
 
 
-def _load(stage: Stage, shape: Shape) -> ArchiveJob:
+def _load(harness: Harness, shape: Shape) -> ArchiveJob:
     asked = [
         {"course_id": course, "user_id": user}
         for course, size in enumerate(shape.courses, start=1)
         for user in range(1001, 1001 + size)
     ]
     if shape.courses:
-        stage.load(*(size + shape.others for size in shape.courses))
+        harness.load(*(size + shape.others for size in shape.courses))
     if not shape.plans:
         return ArchiveJob.from_rows(asked, **shape.terms)
     if shape.courses:
-        stage.sandbox.load(
+        harness.sandbox.load(
             courses=[{"code": f"C{one}", "id_course": one} for one in chain(*shape.plans.values())],
             learning_plans=[
                 {"learning_plan_id": one, "code": f"P{one}", "courses": held}
@@ -115,21 +115,21 @@ def _load(stage: Stage, shape: Shape) -> ArchiveJob:
             for i in range(shape.learners)
         ]
         return ArchiveJob.from_rows(asked, **shape.terms)
-    load_plans(stage, shape.plans, users=shape.learners)
+    load_plans(harness, shape.plans, users=shape.learners)
     for held in shape.plans.values():
         for user in range(1001, 1001 + shape.missing):
-            stage.unenroll(held[-1], user)
-    return job(stage, *shape.plans, **shape.terms)
+            harness.unenroll(held[-1], user)
+    return job(harness, *shape.plans, **shape.terms)
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
+def test_calls_are_as_planned(harness: Harness, shape: Shape) -> None:
     """`plan.calls` is within a tenth of what `apply` calls, polls and repetitions aside."""
-    asked = _load(stage, shape)
-    client = stage.connect(limits=Limits(**shape.limits), calls_per_hour=shape.hourly)
+    asked = _load(harness, shape)
+    client = harness.connect(limits=Limits(**shape.limits), calls_per_hour=shape.hourly)
     plan = asked.plan(client)
     assert plan.counts["to_archive"] == plan.counts["rows"]
-    result = plan.apply(client, ledger=stage.ledger)
+    result = plan.apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == plan.counts["rows"]
     aside = ("list_jobs", "get_job", "token")
     made, told = (
@@ -149,10 +149,10 @@ def test_calls_are_as_planned(stage: Stage, shape: Shape) -> None:
     ids=["unenroll", "re-enroll"],
 )
 def test_calls_of_a_run_that_shares_its_looks(
-    stage: Stage, terms: dict[str, Any], expected: dict[str, int]
+    harness: Harness, terms: dict[str, Any], expected: dict[str, int]
 ) -> None:
     """The active lists of small courses are looked at together, after the first and the large."""
-    plan = _load(stage, Shape(courses=(*(2, 3, 4) * 9, 199, 3), terms=terms)).plan(stage.client)
+    plan = _load(harness, Shape(courses=(*(2, 3, 4) * 9, 199, 3), terms=terms)).plan(harness.client)
     assert plan.calls == {
         "list_jobs": 1,
         "archive_course_enrollments": 30,
@@ -161,17 +161,17 @@ def test_calls_of_a_run_that_shares_its_looks(
     }
 
 
-def test_time_at_the_hourly_limit(stage: Stage) -> None:
+def test_time_at_the_hourly_limit(harness: Harness) -> None:
     """A job that is held up by the limit of calls says so, and how long it takes."""
-    asked = _load(stage, Shape(courses=(1,) * 60))
-    plan = asked.plan(stage.connect(calls_per_hour=100))
+    asked = _load(harness, Shape(courses=(1,) * 60))
+    plan = asked.plan(harness.connect(calls_per_hour=100))
     total = sum(plan.calls.values())
     assert plan.duration == timedelta(hours=total / 100)
     assert plan.warnings[-1] == (
         f"it takes {total / 100:.1f} hours to make {total:,} calls at 100 an hour, polls of "
         "background jobs not counted; calls_per_hour= changes that"
     )
-    quick = asked.plan(stage.connect(calls_per_hour=None))
+    quick = asked.plan(harness.connect(calls_per_hour=None))
     calls = sum(quick.calls.values())
     assert quick.duration == timedelta(seconds=round(calls / 2))  # single rows make no jobs
     assert "calls_per_hour" not in str(quick)

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import (
     ArchiveJob,
@@ -22,11 +22,11 @@ from lms_archive.archive import RunEvent
 from lms_archive.errors import JobTimeoutError
 
 
-def test_events_tell_each_step_in_order(stage: Stage) -> None:
+def test_events_tell_each_step_in_order(harness: Harness) -> None:
     """Sending, submitted and decided for the canary and each chunk; then finished."""
-    stage.load(6, 3)
+    harness.load(6, 3)
     told: list[RunEvent] = []
-    stage.apply(on_event=told.append)
+    harness.apply(on_event=told.append)
     kinds = [one.kind for one in told if one.kind != "waiting"]
     assert kinds[:4] == ["started", "sending", "submitted", "decided"]
     assert kinds[-1] == "finished"
@@ -44,96 +44,96 @@ def test_events_tell_each_step_in_order(stage: Stage) -> None:
     assert told[-1].calls_left is None
 
 
-def test_an_event_is_in_the_ledger_before_it_is_told(stage: Stage) -> None:
+def test_an_event_is_in_the_ledger_before_it_is_told(harness: Harness) -> None:
     """Whoever is told can read the same from the file."""
-    stage.load(3)
+    harness.load(3)
     seen: list[bool] = []
 
     def look(event: RunEvent) -> None:
         if event.kind == "decided":
-            counts = ArchiveResult(stage.ledger).counts
+            counts = ArchiveResult(harness.ledger).counts
             seen.append(sum(counts.values()) == event.done)
 
-    stage.apply(on_event=look)
+    harness.apply(on_event=look)
     assert seen == [True, True]
 
 
-def test_the_calls_left_in_the_hour_are_told(stage: Stage) -> None:
+def test_the_calls_left_in_the_hour_are_told(harness: Harness) -> None:
     """The budget goes down with every call."""
-    stage.load(3)
+    harness.load(3)
     told: list[RunEvent] = []
-    client = stage.connect(calls_per_hour=100)
-    stage.job().plan(client).apply(client, ledger=stage.ledger, on_event=told.append)
+    client = harness.connect(calls_per_hour=100)
+    harness.job().plan(client).apply(client, ledger=harness.ledger, on_event=told.append)
     left = [one.calls_left or 0 for one in told]
     assert left == sorted(left, reverse=True)
     assert 50 < left[-1] < left[0] < 100
 
 
-def test_what_a_listener_raises_stops_the_job_and_loses_nothing(stage: Stage) -> None:
+def test_what_a_listener_raises_stops_the_job_and_loses_nothing(harness: Harness) -> None:
     """Even between `sending` and the call."""
-    stage.load(4)
+    harness.load(4)
 
     def fail(event: RunEvent) -> None:
         if event.kind == "sending" and event.rows > 1:
             raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        stage.apply(on_event=fail)
-    stage.check(resume(stage.ledger, stage.client), archived=4)
+        harness.apply(on_event=fail)
+    harness.check(resume(harness.ledger, harness.client), archived=4)
 
 
-def test_a_stop_is_told_and_resume_counts_on(stage: Stage) -> None:
+def test_a_stop_is_told_and_resume_counts_on(harness: Harness) -> None:
     """`stopped` with the reason; `resume` begins with what is decided already."""
-    stage.load(5)
-    stage.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
+    harness.load(5)
+    harness.line.once(
+        lambda one: one.is_write and len(one.body["user_id"]) > 1, harness.hang_jobs, after=True
     )
     told: list[RunEvent] = []
     with pytest.raises(JobTimeoutError):
-        stage.apply(on_event=told.append)
+        harness.apply(on_event=told.append)
     assert told[-1].kind == "stopped"
     assert (told[-1].reason or "").startswith("JobTimeoutError: background job")
     assert told[-1].done == 1
-    stage.end_jobs()
+    harness.end_jobs()
     told.clear()
-    stage.check(resume(stage.ledger, stage.client, on_event=told.append), archived=5)
+    harness.check(resume(harness.ledger, harness.client, on_event=told.append), archived=5)
     assert [(one.kind, one.done) for one in told][-2:] == [("decided", 5), ("finished", 5)]
 
 
 def test_waits_are_told_with_their_reason_and_not_kept(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    harness: Harness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Job, percent and seconds; what is lost settles; nothing of it is in the ledger."""
-    stage.load(3, 3)
-    stage.sandbox.faults.add("cut_after", method="PUT", after=1)
+    harness.load(3, 3)
+    harness.sandbox.faults.add("cut_after", method="PUT", after=1)
     waits: list[RunEvent] = []
-    client = stage.connect(calls_per_hour=12)
+    client = harness.connect(calls_per_hour=12)
     with caplog.at_level("INFO", logger="lms_archive"):
-        stage.job().plan(client).apply(
+        harness.job().plan(client).apply(
             client,
-            ledger=stage.ledger,
+            ledger=harness.ledger,
             on_event=lambda one: waits.append(one) if one.kind == "waiting" else None,
         )
     by_reason = {one.reason: one for one in waits}
     assert set(by_reason) == {"job", "rate limit", "settle"}
-    assert by_reason["settle"].seconds == stage.client.session.settings.retry.settle
+    assert by_reason["settle"].seconds == harness.client.session.settings.retry.settle
     assert all(one.seconds for one in waits)
-    assert by_reason["job"].job_id in {one for (one,) in stage.sql("SELECT hash FROM jobs")}
+    assert by_reason["job"].job_id in {one for (one,) in harness.sql("SELECT hash FROM jobs")}
     logged = [one.getMessage() for one in caplog.records if one.name == "lms_archive.wire.waits"]
     assert "waiting 60 s (settle)" in logged
     assert not any(text.startswith("waiting 2 s") for text in logged)
-    with closing(sqlite3.connect(stage.ledger)) as ledger:
+    with closing(sqlite3.connect(harness.ledger)) as ledger:
         kinds = {kind for (kind,) in ledger.execute("SELECT type FROM events")}
     assert kinds
     assert "waiting" not in kinds
 
 
-def test_a_refused_call_is_told_with_its_reason(stage: Stage) -> None:
+def test_a_refused_call_is_told_with_its_reason(harness: Harness) -> None:
     """The platform's own words are in the event."""
-    stage.load(3, 2)
-    stage.sandbox.faults.add("status", status=422, method="PUT", after=2)
+    harness.load(3, 2)
+    harness.sandbox.faults.add("status", status=422, method="PUT", after=2)
     told: list[RunEvent] = []
-    stage.apply(on_event=told.append)
+    harness.apply(on_event=told.append)
     refused = [one for one in told if one.kind == "refused"]
     assert len(refused) == 1
     assert "422" in (refused[0].reason or "")
@@ -141,12 +141,12 @@ def test_a_refused_call_is_told_with_its_reason(stage: Stage) -> None:
 
 
 def test_a_progress_bar_counts_rows_chunks_and_calls(
-    stage: Stage, capsys: pytest.CaptureFixture[str]
+    harness: Harness, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """To standard error, as tqdm does, with what has been sent and what is left."""
-    stage.load(4, 2)
-    client = stage.connect(calls_per_hour=500)
-    stage.job().plan(client).apply(client, ledger=stage.ledger, progress=True)
+    harness.load(4, 2)
+    client = harness.connect(calls_per_hour=500)
+    harness.job().plan(client).apply(client, ledger=harness.ledger, progress=True)
     *_, bar, closing = capsys.readouterr().err.rstrip().splitlines()
     last = bar.rsplit("\r", 1)[-1]
     start = "archiving: 6 of 6 rows done, 2 of 2 chunks sent, 4"
@@ -158,12 +158,12 @@ def test_a_progress_bar_counts_rows_chunks_and_calls(
 
 
 def test_without_tqdm_progress_is_a_line_for_each_chunk(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """To standard error, with a closing line."""
-    stage.load(4, 2)
+    harness.load(4, 2)
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    stage.apply(progress=True)
+    harness.apply(progress=True)
     assert capsys.readouterr().err.splitlines() == [
         "archiving: 1 of 6 rows done, 1 of 2 chunks sent",
         "archiving: 4 of 6 rows done, 1 of 2 chunks sent",
@@ -174,20 +174,20 @@ def test_without_tqdm_progress_is_a_line_for_each_chunk(
 
 @pytest.mark.parametrize("has_tqdm", [True, False])
 def test_the_last_line_of_progress_says_why_a_job_stopped(
-    stage: Stage,
+    harness: Harness,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     has_tqdm: bool,  # noqa: FBT001
 ) -> None:
     """With a bar and without one; long waits have lines without one."""
-    stage.load(5)
+    harness.load(5)
     if not has_tqdm:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    stage.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, stage.hang_jobs, after=True
+    harness.line.once(
+        lambda one: one.is_write and len(one.body["user_id"]) > 1, harness.hang_jobs, after=True
     )
     with pytest.raises(JobTimeoutError):
-        stage.apply(progress=True)
+        harness.apply(progress=True)
     lines = capsys.readouterr().err.splitlines()
     start = "archiving: 1 of 5 rows done, 1 of 1 chunks sent, "
     assert lines[-1].startswith(f"{start}stopped: JobTimeoutError: background job")
@@ -195,42 +195,42 @@ def test_the_last_line_of_progress_says_why_a_job_stopped(
     assert bool(waiting) is not has_tqdm
 
 
-def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(stage: Stage) -> None:
+def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(harness: Harness) -> None:
     """A ticket's number, and another one when the job is resumed."""
-    stage.load(2)
-    job = stage.job() + ArchiveJob.from_rows(
+    harness.load(2)
+    job = harness.job() + ArchiveJob.from_rows(
         [{"user_id": 5, "course_id": 1}], mode="unenroll", reset_tracking=False
     )
-    plan = job.plan(stage.client)
-    result = plan.apply(stage.client, ledger=stage.ledger, note="TICKET-7")
+    plan = job.plan(harness.client)
+    result = plan.apply(harness.client, ledger=harness.ledger, note="TICKET-7")
     assert result.note == "TICKET-7"
-    path = stage.folder / "outcome.csv"
+    path = harness.folder / "outcome.csv"
     result.to_csv(path)
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
     assert [row["outcome_note"] for row in rows] == ["TICKET-7"] * 3
-    resume(stage.ledger, stage.client, note="TICKET-8")
+    resume(harness.ledger, harness.client, note="TICKET-8")
     assert result.note == "TICKET-7; TICKET-8"
 
 
-def test_a_note_is_text(stage: Stage) -> None:
+def test_a_note_is_text(harness: Harness) -> None:
     """A number is refused, before anything happens."""
-    stage.load(1)
+    harness.load(1)
     with pytest.raises(InvalidInputError, match=r"note must be text \(str\), not 7"):
-        stage.apply(note=7)
-    assert not stage.ledger.exists()
+        harness.apply(note=7)
+    assert not harness.ledger.exists()
 
 
-def test_no_note_is_none(stage: Stage) -> None:
+def test_no_note_is_none(harness: Harness) -> None:
     """And its column is empty."""
-    stage.load(1)
-    client = stage.connect(limits=Limits())
-    assert stage.job().plan(client).apply(client, ledger=stage.ledger).note is None
+    harness.load(1)
+    client = harness.connect(limits=Limits())
+    assert harness.job().plan(client).apply(client, ledger=harness.ledger).note is None
 
 
-def test_events_are_json(stage: Stage) -> None:
+def test_events_are_json(harness: Harness) -> None:
     """A tool can send each event on."""
-    stage.load(3)
+    harness.load(3)
     events: list[RunEvent] = []
-    stage.plan().apply(stage.client, ledger=stage.ledger, on_event=events.append)
+    harness.plan().apply(harness.client, ledger=harness.ledger, on_event=events.append)
     sent = [json.loads(json.dumps(event.to_dict())) for event in events]
     assert [RunEvent(**values) for values in sent] == events

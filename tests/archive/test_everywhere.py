@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from plan_tools import AGAIN, UNENROLL, check, done, load_plans
-from virtual_time import ENROLLED_AT, Stage
+from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, resume
 from lms_archive.errors import TooManyAffectedError
@@ -28,10 +28,10 @@ def for_inactive(since: Any, **more: Any) -> ArchiveJob:
     return ArchiveJob.for_inactive_users(since=since, **UNENROLL, **more)
 
 
-def load(stage: Stage) -> None:
+def load(harness: Harness) -> None:
     """u1001 to u1003 were active in spring, u1005 in autumn, u1006 never; u1004 has nothing."""
     months = {1001: 3, 1002: 4, 1003: 5, 1004: 5, 1005: 9}
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[
             {
                 "username": f"u{user}",
@@ -47,7 +47,7 @@ def load(stage: Stage) -> None:
             for course in courses
         ],
     )
-    stage.sandbox.load(
+    harness.sandbox.load(
         enrollments=[
             done(user_id=1002, id_course=4, enrollment_status="in_progress"),
             done(user_id=1003, id_course=3, enrollment_level="tutor"),
@@ -56,10 +56,10 @@ def load(stage: Stage) -> None:
 
 
 @pytest.fixture
-def town(stage: Stage) -> Stage:
+def town(harness: Harness) -> Harness:
     """Six users in four courses."""
-    load(stage)
-    return stage
+    load(harness)
+    return harness
 
 
 def pairs(plan: ArchivePlan) -> list[tuple[int, int]]:
@@ -72,7 +72,7 @@ def told(plan: ArchivePlan) -> list[tuple[str, int | str | None]]:
     return [(one.code, one.user) for one in plan.skipped]
 
 
-def test_every_enrollment_of_some_users(town: Stage) -> None:
+def test_every_enrollment_of_some_users(town: Harness) -> None:
     """One row for each enrollment found, and one for each user who has none."""
     plan = for_users([1001, "u1003", "u1004", 1004, "nobody", 77]).plan(town.client)
     assert pairs(plan) == [(1, 1001), (2, 1001), (2, 1003), (3, 1001), (4, 1003)]
@@ -100,7 +100,7 @@ def test_every_enrollment_of_some_users(town: Stage) -> None:
     assert town.operations.count("list_courses") == 0
 
 
-def test_every_enrollment_of_inactive_users(town: Stage) -> None:
+def test_every_enrollment_of_inactive_users(town: Harness) -> None:
     """The platform finds the users while the plan is made; SQL finds the same enrollments."""
     job = for_inactive(since=BORDER)
     assert town.sandbox.calls == []
@@ -124,14 +124,14 @@ def test_every_enrollment_of_inactive_users(town: Stage) -> None:
 @pytest.mark.parametrize(
     "since", [date(2025, 6, 1), BORDER, datetime(2026, 3, 1, 12, tzinfo=timezone.utc) - BORDER]
 )
-def test_since(town: Stage, since: Any) -> None:
+def test_since(town: Harness, since: Any) -> None:
     """A day, an aware time, or how long ago by the platform's clock."""
     assert {user for _, user in pairs(for_inactive(since=since).plan(town.client))} == {
         *(1001, 1002, 1003)
     }
 
 
-def test_who_is_left_alone(town: Stage) -> None:
+def test_who_is_left_alone(town: Harness) -> None:
     """Ids and usernames are excluded; those who are not inactive anyway are named."""
     plan = for_inactive(since=BORDER, exclude=["u1001", 1002, "u1005"]).plan(town.client)
     assert {user for _, user in pairs(plan)} == {1003}
@@ -151,7 +151,7 @@ def test_who_is_left_alone(town: Stage) -> None:
     ],
     ids=str,
 )
-def test_some_courses(town: Stage, where: dict[str, Any], courses: set[int]) -> None:
+def test_some_courses(town: Harness, where: dict[str, Any], courses: set[int]) -> None:
     """Only in these courses, and not in those, by id or code."""
     plan = for_users(list(COMPLETED), **where).plan(town.client)
     assert set(pairs(plan)) == {
@@ -172,34 +172,34 @@ def test_some_courses(town: Stage, where: dict[str, Any], courses: set[int]) -> 
     ],
     ids=str,
 )
-def test_courses_that_are_not_there(town: Stage, where: dict[str, Any], words: str) -> None:
+def test_courses_that_are_not_there(town: Harness, where: dict[str, Any], words: str) -> None:
     """A course that is named and not found stops the planning."""
     with pytest.raises(InvalidInputError, match=words):
         for_users([1001], **where).plan(town.client)
 
 
-def test_learning_plans(stage: Stage) -> None:
+def test_learning_plans(harness: Harness) -> None:
     """The same in learning plans, with what became of each course."""
-    load_plans(stage, {50: [1, 2], 60: [3]}, users=3)
-    stage.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1003")
-    plan = for_users([1001, "u1003"], targets="learning_plans").plan(stage.client)
+    load_plans(harness, {50: [1, 2], 60: [3]}, users=3)
+    harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1003")
+    plan = for_users([1001, "u1003"], targets="learning_plans").plan(harness.client)
     assert pairs(plan) == [(50, 1001), (60, 1001)]
     (none,) = plan.skipped
     assert none.reason == "no completed enrollment found in any learning plan of this job"
-    result = plan.apply(stage.client, ledger=stage.ledger)
+    result = plan.apply(harness.client, ledger=harness.ledger)
     archived = [one for one in result.outcomes if one.kind == "archived"]
     assert [len(one.courses) for one in archived] == [2, 1]
-    assert stage.archived == {(1, 1001): 1, (2, 1001): 1, (3, 1001): 1}
+    assert harness.archived == {(1, 1001): 1, (2, 1001): 1, (3, 1001): 1}
 
 
-def test_re_enroll(town: Stage) -> None:
+def test_re_enroll(town: Harness) -> None:
     """Each user is enrolled again, once."""
     plan = ArchiveJob.for_users([1001, 1002], **AGAIN).plan(town.client)
     result = plan.apply(town.client, ledger=town.ledger)
     check(town, result, again=True, archived=4)
 
 
-def test_added_to_other_jobs(town: Stage) -> None:
+def test_added_to_other_jobs(town: Harness) -> None:
     """A row that is asked for twice is archived once, and those of others are found as well."""
     jobs = [
         ArchiveJob.from_rows([{"username": "u1006", "course_code": "C1"}], **UNENROLL),
@@ -226,7 +226,7 @@ def test_added_to_other_jobs(town: Stage) -> None:
     assert set(town.archived) == set(pairs(plan))
 
 
-def test_saved_loaded_and_resumed(town: Stage, tmp_path: Path) -> None:
+def test_saved_loaded_and_resumed(town: Harness, tmp_path: Path) -> None:
     """The plan has rows like any other, which name nobody twice and lose nothing."""
     plan = for_users([1001, 1004, "nobody"]).plan(town.client)
     plan.save(tmp_path / "plan.sqlite")
@@ -243,7 +243,7 @@ def test_saved_loaded_and_resumed(town: Stage, tmp_path: Path) -> None:
     assert {code for code, _ in told(again)} == {"not_enrolled", "bad_row"}
 
 
-def test_nobody_is_asked_for(town: Stage) -> None:
+def test_nobody_is_asked_for(town: Harness) -> None:
     """No users, or none who is inactive: an empty plan."""
     jobs = (for_users([]), for_inactive(since=date(2020, 1, 1)))
     for number, job in enumerate(jobs):
@@ -278,7 +278,7 @@ def test_how_the_jobs_show_themselves() -> None:
         assert job.row_count is None
 
 
-def test_users_of_the_platform(town: Stage) -> None:
+def test_users_of_the_platform(town: Harness) -> None:
     """Records of `client.users` stand for their ids."""
     assert len(pairs(for_users(town.client.users.list()).plan(town.client))) == 9
 
@@ -311,7 +311,7 @@ def test_times_that_mean_nothing(since: Any) -> None:
         for_inactive(since=since)
 
 
-def test_dates_of_enrollment_are_kept(town: Stage) -> None:
+def test_dates_of_enrollment_are_kept(town: Harness) -> None:
     """What the list over all courses says of an enrollment is what is archived."""
     plan = for_users([1001]).plan(town.client)
     assert {str(one.enrolled_at)[:19] for chunk in plan.chunks for one in chunk.members} == {

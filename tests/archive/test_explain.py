@@ -2,30 +2,30 @@
 
 import pytest
 from archive_tools import from_rows
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveResult, InvalidInputError
 from lms_archive.archive import ArchivePlan
 
 
-def archived_one(stage: Stage) -> ArchiveResult:
+def archived_one(harness: Harness) -> ArchiveResult:
     """Two courses of four users; 1001 was archived in course 1, 1002 is in progress there."""
-    stage.load(4, 2)
-    stage.change(
+    harness.load(4, 2)
+    harness.change(
         "UPDATE enrollments SET enrollment_status = 'in_progress' "
         "WHERE course_id = 1 AND user_id = 1002"
     )
-    return stage.apply(stage.plan(1, users=[1001]))
+    return harness.apply(harness.plan(1, users=[1001]))
 
 
-def explained(stage: Stage, *users: int | str, course: int = 1) -> ArchivePlan:
+def explained(harness: Harness, *users: int | str, course: int = 1) -> ArchivePlan:
     """A plan of these users that says why."""
     rows = [
         {"user_id": "" if isinstance(user, str) else user, "course_id": course}
         | {"username": user if isinstance(user, str) else ""}
         for user in users
     ]
-    return from_rows(rows).plan(stage.client, explain=True)
+    return from_rows(rows).plan(harness.client, explain=True)
 
 
 def told(plan: ArchivePlan) -> list[tuple[str, str, int | None]]:
@@ -34,12 +34,12 @@ def told(plan: ArchivePlan) -> list[tuple[str, str, int | None]]:
 
 
 @pytest.mark.parametrize("form", ["id", "name"])
-def test_each_reason_has_its_code(stage: Stage, form: str) -> None:
+def test_each_reason_has_its_code(harness: Harness, form: str) -> None:
     """Archived earlier, another status, not enrolled: by id and by username."""
-    archived_one(stage)
+    archived_one(harness)
     users = [1001, 1002, 1003, 1004]
     named = [user if form == "id" else f"u{user}" for user in users]
-    plan = explained(stage, *named)
+    plan = explained(harness, *named)
     assert told(plan) == [
         (
             "archived_earlier",
@@ -50,23 +50,23 @@ def test_each_reason_has_its_code(stage: Stage, form: str) -> None:
     ]
     course = "course 2" if form == "id" else "C2"  # by id, nothing was read that has its code
     reason = f"not enrolled in {course}, and has no archived enrollment there"
-    assert told(explained(stage, named[2], course=2)) == [("not_enrolled", reason, 1003)]
+    assert told(explained(harness, named[2], course=2)) == [("not_enrolled", reason, 1003)]
 
 
-def test_an_unknown_user_is_told_from_one_who_is_not_enrolled(stage: Stage) -> None:
+def test_an_unknown_user_is_told_from_one_who_is_not_enrolled(harness: Harness) -> None:
     """The platform has no such id, or no such name."""
-    archived_one(stage)
-    assert told(explained(stage, 5, "nobody")) == [
+    archived_one(harness)
+    assert told(explained(harness, 5, "nobody")) == [
         ("unknown_user", "there is no user 5 on the platform", None),
         ("unknown_user", "no user has the username 'nobody'", None),
     ]
 
 
 @pytest.mark.parametrize("name", ["U1003", "u 1003", "\uff551003", "00u1003", "u1003\u200b"])
-def test_a_similar_name_is_a_hint(stage: Stage, name: str) -> None:
+def test_a_similar_name_is_a_hint(harness: Harness, name: str) -> None:
     """Case, spaces, Unicode form, leading zeros: named, and never matched on a guess."""
-    archived_one(stage)
-    ((code, reason, user_id),) = told(explained(stage, name))
+    archived_one(harness)
+    ((code, reason, user_id),) = told(explained(harness, name))
     assert (code, user_id) == ("unknown_user", None)
     assert reason.startswith(f"no user has the username {name!r}")
     if " " not in name and "\u200b" not in name:  # the platform's search does not find these
@@ -74,39 +74,39 @@ def test_a_similar_name_is_a_hint(stage: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("explain", [False, True])
-def test_the_plan_shows_a_few_similar_names(stage: Stage, *, explain: bool) -> None:
+def test_the_plan_shows_a_few_similar_names(harness: Harness, *, explain: bool) -> None:
     """The first example of a code does not hide the others; three are enough."""
-    stage.load(5)
+    harness.load(5)
     rows = [{"username": name, "course_code": "C1"} for name in ("nobody", "U1001", "u1005")]
-    plan = from_rows(rows).plan(stage.client, explain=explain)
+    plan = from_rows(rows).plan(harness.client, explain=explain)
     assert "\n1 similar name\n  rows  reason\n     1  no " in str(plan)
     assert "; 'u1001' differs " in str(plan)
     assert ">1 similar name<" in plan._repr_html_()
     rows = [{"username": f"U{1001 + n}", "course_code": "C1"} for n in range(5)]
-    plan = from_rows([*rows, rows[0], rows[4]]).plan(stage.client, explain=explain)
+    plan = from_rows([*rows, rows[0], rows[4]]).plan(harness.client, explain=explain)
     assert "\n3 of 5 similar names\n" in str(plan)
     assert str(plan).count(" differs ") == 4
-    plan = from_rows(rows[:1]).plan(stage.client, explain=explain)
+    plan = from_rows(rows[:1]).plan(harness.client, explain=explain)
     assert "similar name" not in str(plan)
 
 
-def test_what_is_sent_stays_the_same(stage: Stage) -> None:
+def test_what_is_sent_stays_the_same(harness: Harness) -> None:
     """The same chunks, digest and calls; explaining only reads, and its outcomes are kept."""
-    archived_one(stage)
+    archived_one(harness)
     users = [1001, 1002, 1003, 5]
     rows = [{"user_id": one, "course_id": 1} for one in users]
-    plain = from_rows(rows).plan(stage.client)
-    writes, before = stage.writes, len(stage.sandbox.calls)
-    plan = explained(stage, *users)
-    assert stage.writes == writes
-    assert len(stage.sandbox.calls) - before <= 3 * 3 + 8
+    plain = from_rows(rows).plan(harness.client)
+    writes, before = harness.writes, len(harness.sandbox.calls)
+    plan = explained(harness, *users)
+    assert harness.writes == writes
+    assert len(harness.sandbox.calls) - before <= 3 * 3 + 8
     assert (plan.chunks, plan.calls) == (plain.chunks, plain.calls)
     line = "3 rows can be explained: plan(client, explain=True) takes about three calls a row"
     assert line in str(plain)
     assert "can be explained" not in str(plan)
-    plan.save(stage.folder / "plan.sqlite")
-    assert list(ArchivePlan.load(stage.folder / "plan.sqlite").skipped) == list(plan.skipped)
-    result = plan.apply(stage.client, ledger=stage.folder / "second.sqlite")
+    plan.save(harness.folder / "plan.sqlite")
+    assert list(ArchivePlan.load(harness.folder / "plan.sqlite").skipped) == list(plan.skipped)
+    result = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert result.counts == {"archived": 1, "skipped": 3, "failed": 0, "unknown": 0}
     assert [one.code for one in result.skipped] == [
         "archived_earlier",
@@ -115,35 +115,35 @@ def test_what_is_sent_stays_the_same(stage: Stage) -> None:
     ]
 
 
-def test_nothing_to_explain_costs_nothing(stage: Stage) -> None:
+def test_nothing_to_explain_costs_nothing(harness: Harness) -> None:
     """Where every row has its enrollment, no further call is made."""
-    stage.load(2)
-    stage.plan(1)
-    begin = len(stage.sandbox.calls)
-    stage.plan(1)
-    middle = len(stage.sandbox.calls)
-    stage.job(1).plan(stage.client, explain=True)
-    assert len(stage.sandbox.calls) - middle == middle - begin
+    harness.load(2)
+    harness.plan(1)
+    begin = len(harness.sandbox.calls)
+    harness.plan(1)
+    middle = len(harness.sandbox.calls)
+    harness.job(1).plan(harness.client, explain=True)
+    assert len(harness.sandbox.calls) - middle == middle - begin
 
 
-def test_explain_is_a_flag(stage: Stage) -> None:
+def test_explain_is_a_flag(harness: Harness) -> None:
     """Anything else is refused."""
-    stage.load(1)
+    harness.load(1)
     with pytest.raises(InvalidInputError, match="explain takes a bool"):
-        stage.job(1).plan(stage.client, explain="yes")  # type: ignore[arg-type]
+        harness.job(1).plan(harness.client, explain="yes")  # type: ignore[arg-type]
 
 
-def test_rows_of_learning_plans_are_explained(stage: Stage) -> None:
+def test_rows_of_learning_plans_are_explained(harness: Harness) -> None:
     """Another status in a learning plan, and a user who is not in it."""
-    stage.load(2)
-    stage.sandbox.load(
+    harness.load(2)
+    harness.sandbox.load(
         learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C1"}],
         learning_plan_enrollments=[
             {"user_id": 1001, "learning_plan_id": 5, "enrollment_status": "in_progress"}
         ],
     )
     rows = [{"username": f"u{one}", "learning_plan_code": "P5"} for one in (1001, 1002)]
-    plan = from_rows(rows).plan(stage.client, explain=True)
+    plan = from_rows(rows).plan(harness.client, explain=True)
     assert told(plan) == [
         ("other_status", "the enrollment in P5 is in progress, not completed", 1001),
         ("not_enrolled", "not enrolled in P5, and has no archived enrollment there", 1002),

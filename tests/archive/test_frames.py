@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from archive_tools import begin
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import (
     ArchivedCourseEnrollment,
@@ -45,16 +45,16 @@ def types(frame: pd.DataFrame) -> dict[str, str]:
 
 
 @pytest.fixture
-def result(stage: Stage) -> ArchiveResult:
+def result(harness: Harness) -> ArchiveResult:
     """Two archived, one unknown to the course; the rows were given as they are in memory."""
-    stage.load(2)
+    harness.load(2)
     rows = [
         {"user_id": 1001, "course_id": 1, "budget": 1.5, "vip": True, "mixed": 1, "big": 2**70},
         {"user_id": 1002, "course_id": 1, "budget": 2, "vip": None, "mixed": "x", "big": 1},
         {"user_id": 5, "course_id": 1, "mixed": None},
     ]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    return stage.apply(job.plan(stage.client), note="TICKET-7")
+    return harness.apply(job.plan(harness.client), note="TICKET-7")
 
 
 def test_columns_of_outcomes_have_their_types(result: ArchiveResult) -> None:
@@ -107,17 +107,17 @@ def test_columns_of_records_have_their_types(result: ArchiveResult) -> None:
     assert list(frame["user_is_active"].isna()) == [True, True]
 
 
-def odd(stage: Stage) -> ArchiveResult:
+def odd(harness: Harness) -> ArchiveResult:
     """A record with a word, a date and a name that nobody expects."""
-    stage.load(1)
-    stage.change(
+    harness.load(1)
+    harness.change(
         "UPDATE enrollments SET enrollment_validity_end_datetime = '9999-12-31 23:59:59', "
         "enrollment_score = NULL"
     )
-    stage.change("UPDATE users SET username = '=1+1'")
-    plan = stage.plan(1, users=[1001])
-    result = stage.apply(plan)
-    path = stage.folder / "odd.sqlite"
+    harness.change("UPDATE users SET username = '=1+1'")
+    plan = harness.plan(1, users=[1001])
+    result = harness.apply(plan)
+    path = harness.folder / "odd.sqlite"
     (one,) = result.outcomes
     plain = one.record.to_dict() if one.record else {}
     plain["enrollment"]["status"] = "expelled"
@@ -129,16 +129,16 @@ def odd(stage: Stage) -> ArchiveResult:
         return ArchiveResult(path)
 
 
-def test_odd_values_are_kept(stage: Stage) -> None:
+def test_odd_values_are_kept(harness: Harness) -> None:
     """Unknown words are categories, the year 9999 fits, unknown fields are JSON, no cell runs."""
-    records = odd(stage).records
+    records = odd(harness).records
     frame = records.to_pandas()
     (row,) = frame.to_dict("records")
     assert row["status"] == frame["status"].cat.categories[-1] == "expelled"
     assert row["valid_until"].year == 9999
     assert frame["score"][0] is pd.NA
-    records.to_csv(stage.folder / "records.csv")
-    with (stage.folder / "records.csv").open(encoding="utf-8", newline="") as file:
+    records.to_csv(harness.folder / "records.csv")
+    with (harness.folder / "records.csv").open(encoding="utf-8", newline="") as file:
         (written,) = csv.DictReader(file)
     assert list(written) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
     assert (written["username"], written["score"]) == ("'=1+1", "")
@@ -148,10 +148,10 @@ def test_odd_values_are_kept(stage: Stage) -> None:
 
 
 @pytest.fixture
-def plans(stage: Stage) -> ArchiveResult:
+def plans(harness: Harness) -> ArchiveResult:
     """Two rows: a learning plan with two courses, and a course."""
-    stage.load(1, 1, 1)
-    stage.sandbox.load(
+    harness.load(1, 1, 1)
+    harness.sandbox.load(
         learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C2,C3"}],
         learning_plan_enrollments=[
             {
@@ -167,7 +167,7 @@ def plans(stage: Stage) -> ArchiveResult:
         {"user_id": 1001, "learning_plan_id": None, "course_id": 1},
     ]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    return stage.apply(job.plan(stage.client))
+    return harness.apply(job.plan(harness.client))
 
 
 def test_records_of_both_kinds_have_the_columns_of_both(plans: ArchiveResult) -> None:
@@ -192,13 +192,13 @@ def test_records_of_both_kinds_have_the_columns_of_both(plans: ArchiveResult) ->
         ("learning_plan", ArchivedLearningPlanEnrollment),
     ],
 )
-def test_an_empty_table_has_typed_columns(stage: Stage, kind: str, cls: type) -> None:
+def test_an_empty_table_has_typed_columns(harness: Harness, kind: str, cls: type) -> None:
     """Where nothing was archived the table is empty, of the kind that was asked for, and typed."""
-    stage.load(1)
-    stage.sandbox.load(learning_plans=[{"learning_plan_id": 1, "code": "P1", "courses": []}])
+    harness.load(1)
+    harness.sandbox.load(learning_plans=[{"learning_plan_id": 1, "code": "P1", "courses": []}])
     rows = [{"user_id": 5, f"{kind}_id": 1}]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    frame = stage.apply(job.plan(stage.client)).records.to_pandas()
+    frame = harness.apply(job.plan(harness.client)).records.to_pandas()
     assert len(frame) == 0
     assert list(frame.columns) == [one.name for one in columns_of(cls)]
     assert (types(frame)["user_id"], types(frame)["status"]) == ("Int64", "category")

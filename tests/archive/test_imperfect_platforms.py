@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from archive_tools import for_course, from_rows, planned
 from test_target_lists import Otherwise, odd
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchiveJob, Client, Contract, Limits
 from lms_archive.archive.planning.resolve import resolve_usernames
@@ -27,19 +27,19 @@ ODD = {
 }
 
 
-def connect(stage: Stage, *dropped: str, alter: Any = id, size: int = 10) -> Client:
+def connect(harness: Harness, *dropped: str, alter: Any = id, size: int = 10) -> Client:
     """A client of a platform that ignores these parameters, and answers other items."""
     limits = Limits(page_size=size, hand_picked=size)
-    return stage.connect(transport=Otherwise(stage, dropped, alter), limits=limits)
+    return harness.connect(transport=Otherwise(harness, dropped, alter), limits=limits)
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), ODD.values(), ids=ODD.keys())
 def test_an_odd_value_costs_only_its_enrollment(
-    stage: Stage, key: str, value: Any, expected: str
+    harness: Harness, key: str, value: Any, expected: str
 ) -> None:
     """One enrollment cannot be archived, and says why, however it was asked for."""
-    stage.load(6)
-    client = connect(stage, alter=odd(1006, **{key: value}), size=4)
+    harness.load(6)
+    client = connect(harness, alter=odd(1006, **{key: value}), size=4)
     names = [f"u{n}" for n in range(1001, 1007)]
     for job in (
         for_course(1).users(range(1001, 1007)),
@@ -54,19 +54,19 @@ def test_an_odd_value_costs_only_its_enrollment(
         assert {user for _, _, user in planned(plan)} == {*range(1001, 1006)}
 
 
-def test_the_job_goes_on_without_an_unreadable_enrollment(stage: Stage) -> None:
+def test_the_job_goes_on_without_an_unreadable_enrollment(harness: Harness) -> None:
     """The job goes on without the enrollment that cannot be read."""
-    stage.load(25)
-    client = connect(stage, alter=odd(1013, enrollment_score="88,5"))
-    result = for_course(1).all_enrollments().plan(client).apply(client, ledger=stage.ledger)
+    harness.load(25)
+    client = connect(harness, alter=odd(1013, enrollment_score="88,5"))
+    result = for_course(1).all_enrollments().plan(client).apply(client, ledger=harness.ledger)
     assert result.counts == {"archived": 24, "skipped": 1, "failed": 0, "unknown": 0}
-    assert stage.active == {(1, 1013)}
+    assert harness.active == {(1, 1013)}
 
 
-def test_a_plain_list_names_page_item_and_user_of_an_odd_value(stage: Stage) -> None:
+def test_a_plain_list_names_page_item_and_user_of_an_odd_value(harness: Harness) -> None:
     """A list that is read as such says which page, item, field and user."""
-    stage.load(25)
-    client = connect(stage, alter=odd(1013, enrollment_score="88,5"))
+    harness.load(25)
+    client = connect(harness, alter=odd(1013, enrollment_score="88,5"))
     with pytest.raises(UnexpectedResponseError) as caught:
         list(client.enrollments.in_course(1))
     (fault,) = caught.value.faults
@@ -76,10 +76,10 @@ def test_a_plain_list_names_page_item_and_user_of_an_odd_value(stage: Stage) -> 
     )
 
 
-def test_a_field_that_is_always_odd_can_be_left_out(stage: Stage) -> None:
+def test_a_field_that_is_always_odd_can_be_left_out(harness: Harness) -> None:
     """Under a key that is not there a field is None, and its value stays in `extra`."""
-    stage.load(3)
-    client = connect(stage, alter=lambda item: item.update(enrollment_score="88,5"))
+    harness.load(3)
+    client = connect(harness, alter=lambda item: item.update(enrollment_score="88,5"))
     contract = Contract.default().with_record("CourseEnrollment", score="none")
     plan = for_course(1).all_enrollments().plan(client.with_options(contract=contract))
     assert plan.counts["to_archive"] == 3
@@ -87,10 +87,10 @@ def test_a_field_that_is_always_odd_can_be_left_out(stage: Stage) -> None:
     assert (first.score, first.extra) == (None, {"enrollment_score": "88,5"})
 
 
-def test_an_item_without_a_user_is_a_warning(stage: Stage) -> None:
+def test_an_item_without_a_user_is_a_warning(harness: Harness) -> None:
     """An enrollment whose user cannot be read is a warning; everybody else is planned."""
-    stage.load(5)
-    client = connect(stage, alter=odd(1003, user_id="x3", username=None))
+    harness.load(5)
+    client = connect(harness, alter=odd(1003, user_id="x3", username=None))
     for job in (for_course(1).users(range(1001, 1006)), for_course(1).all_enrollments()):
         plan = job.plan(client)
         assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
@@ -98,10 +98,10 @@ def test_an_item_without_a_user_is_a_warning(stage: Stage) -> None:
         assert any(text in warning for warning in plan.warnings)
 
 
-def test_an_excluded_enrollment_is_left_alone_however_unreadable(stage: Stage) -> None:
+def test_an_excluded_enrollment_is_left_alone_however_unreadable(harness: Harness) -> None:
     """Who is excluded is found by name or id, whatever is odd about the enrollment."""
-    stage.load(5)
-    client = connect(stage, alter=odd(1003, enrollment_score="88,5"))
+    harness.load(5)
+    client = connect(harness, alter=odd(1003, enrollment_score="88,5"))
     for exclude in (["u1003"], [1003]):
         plan = for_course(1).all_enrollments(exclude=exclude).plan(client)
         assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
@@ -109,10 +109,10 @@ def test_an_excluded_enrollment_is_left_alone_however_unreadable(stage: Stage) -
         assert any("1 user excluded" in warning for warning in plan.warnings)
 
 
-def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:
+def test_an_unreadable_enrollment_that_is_asked_for_twice(harness: Harness) -> None:
     """It is reported once, the second row is a duplicate; a name that differs disagrees."""
-    stage.load(3)
-    client = connect(stage, alter=odd(1002, enrollment_score="88,5"))
+    harness.load(3)
+    client = connect(harness, alter=odd(1002, enrollment_score="88,5"))
     rows: list[dict[str, Any]] = [
         {"course_id": 1, "username": "u1002"},
         {"course_id": 1, "user_id": 1002},
@@ -122,13 +122,13 @@ def test_an_unreadable_enrollment_that_is_asked_for_twice(stage: Stage) -> None:
     assert [outcome.code for outcome in plan.skipped] == ["bad_enrollment", "duplicate", "disagree"]
 
 
-def test_an_odd_value_read_back_stops_nothing(stage: Stage) -> None:
+def test_an_odd_value_read_back_stops_nothing(harness: Harness) -> None:
     """What is not needed to prove the archive stops nothing: it stays as it came."""
-    stage.load(12)
-    plan = stage.plan(1)
-    client = connect(stage, alter=odd(1005, certificate_date="-0001-11-30", course_credits="1,5"))
-    result = plan.apply(client, ledger=stage.ledger)
-    stage.check(result, archived=12)
+    harness.load(12)
+    plan = harness.plan(1)
+    client = connect(harness, alter=odd(1005, certificate_date="-0001-11-30", course_credits="1,5"))
+    result = plan.apply(client, ledger=harness.ledger)
+    harness.check(result, archived=12)
     record = next(item for item in result.records if item.user.user_id == 1005)
     assert record.extra == {"certificate_date": "-0001-11-30", "course_credits": "1,5"}
 
@@ -142,26 +142,26 @@ SHAPES = [
 
 @pytest.mark.parametrize(("sizes", "most", "mode", "history"), SHAPES)
 def test_ignored_filters_cost_as_many_calls_as_planned(
-    stage: Stage, sizes: tuple[int, ...], most: int | None, mode: Any, history: int
+    harness: Harness, sizes: tuple[int, ...], most: int | None, mode: Any, history: int
 ) -> None:
     """Each target is read whole instead of once for each page of users; `plan.calls` says so."""
-    stage.load(*(size + history for size in sizes))
+    harness.load(*(size + history for size in sizes))
     if history:
         rows = [
             {"course_id": course, "user_id": 1001 + size + i}
             for course, size in enumerate(sizes, start=1)
             for i in range(history)
         ]
-        earlier = from_rows(rows).plan(stage.client)
-        earlier.apply(stage.client, ledger=stage.folder / "earlier.sqlite")
-    client = connect(stage, *FILTERS)
+        earlier = from_rows(rows).plan(harness.client)
+        earlier.apply(harness.client, ledger=harness.folder / "earlier.sqlite")
+    client = connect(harness, *FILTERS)
     rows = [
         {"course_id": course, "user_id": 1001 + i}
         for course, size in enumerate(sizes, start=1)
         for i in range(min(size, most or size))
     ]
     plan = ArchiveJob.from_rows(rows, mode=mode, reset_tracking=False).plan(client)
-    result = plan.apply(client, ledger=stage.ledger)
+    result = plan.apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == len(rows)
     made, planned_calls = (
         sum(count for name, count in calls.items() if name not in ("list_jobs", "get_job", "token"))
@@ -172,16 +172,16 @@ def test_ignored_filters_cost_as_many_calls_as_planned(
     assert result.calls["archived_course_enrollments"] <= 2 * archived_pages
 
 
-def test_filters_are_not_tried_where_lists_are_short(stage: Stage) -> None:
+def test_filters_are_not_tried_where_lists_are_short(harness: Harness) -> None:
     """A job whose lists are a page long needs no call to know whether filters work."""
-    stage.load(150, 150)
-    for_course(1).users(range(1001, 1151)).plan(stage.client)
-    assert stage.operations.count("course_enrollments") == 1
+    harness.load(150, 150)
+    for_course(1).users(range(1001, 1151)).plan(harness.client)
+    assert harness.operations.count("course_enrollments") == 1
 
 
-def test_an_empty_page_is_read_again_or_stops_the_plan(stage: Stage) -> None:
+def test_an_empty_page_is_read_again_or_stops_the_plan(harness: Harness) -> None:
     """A platform whose second page is empty: the page is read again, or the plan stops."""
-    stage.load(45)
+    harness.load(45)
 
     def lose(times: int) -> Callable[[dict[str, Any]], None]:
         left = [times]
@@ -194,9 +194,11 @@ def test_an_empty_page_is_read_again_or_stops_the_plan(stage: Stage) -> None:
         return alter
 
     job = for_course(1).users([f"u{n}" for n in range(1001, 1046)])
-    plan = job.plan(stage.connect(transport=_Pages(stage, lose(1)), limits=Limits(page_size=10)))
+    plan = job.plan(
+        harness.connect(transport=_Pages(harness, lose(1)), limits=Limits(page_size=10))
+    )
     assert plan.counts["to_archive"] == 45
-    client = stage.connect(transport=_Pages(stage, lose(10_000)), limits=Limits(page_size=10))
+    client = harness.connect(transport=_Pages(harness, lose(10_000)), limits=Limits(page_size=10))
     with pytest.raises(UnexpectedResponseError, match="page 2 is empty, but more should follow"):
         for_course(1).all_enrollments().plan(client)
 
@@ -204,8 +206,8 @@ def test_an_empty_page_is_read_again_or_stops_the_plan(stage: Stage) -> None:
 class _Pages(Otherwise):
     """A transport that changes the data of a list."""
 
-    def __init__(self, stage: Stage, change: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(stage)
+    def __init__(self, harness: Harness, change: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(harness)
         self._change = change
 
     def change(self, data: dict[str, Any]) -> None:
@@ -213,36 +215,36 @@ class _Pages(Otherwise):
         self._change(data)
 
 
-def _complete_early_users(stage: Stage) -> Callable[[Exchange], None]:
+def _complete_early_users(harness: Harness) -> Callable[[Exchange], None]:
     """For every page that is read, a user early in the list completes the course."""
     left = iter(range(1, 1000))
 
     def hook(exchange: Exchange) -> None:
         if exchange.path == "/course/v1/courses/1/enrollments" and exchange.method == "GET":
-            stage.change("UPDATE enrollments SET enrollment_status = 'completed' WHERE user_id = ?",
-                         next(left))  # fmt: skip
+            update = "UPDATE enrollments SET enrollment_status = 'completed' WHERE user_id = ?"
+            harness.change(update, next(left))
 
     return hook
 
 
-def _busy(stage: Stage) -> Client:
+def _busy(harness: Harness) -> Client:
     """A course of 60, before whom 200 are still in it and complete it one by one."""
-    stage.load(60)
+    harness.load(60)
     people = range(1, 201)
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"user_id": user, "username": f"b{user}"} for user in people],
         enrollments=[
             {"user_id": user, "id_course": 1, "enrollment_status": "in_progress"} for user in people
         ],
     )
-    stage.line.before.append(_complete_early_users(stage))
-    return stage.connect(limits=Limits(page_size=10, hand_picked=10))
+    harness.line.before.append(_complete_early_users(harness))
+    return harness.connect(limits=Limits(page_size=10, hand_picked=10))
 
 
 @pytest.mark.parametrize("by", ["username", "user_id", "both"])
-def test_a_busy_course_can_be_planned_and_archived(stage: Stage, by: str) -> None:
+def test_a_busy_course_can_be_planned_and_archived(harness: Harness, by: str) -> None:
     """The users that were asked for are read, while the list never stands still."""
-    client = _busy(stage)
+    client = _busy(harness)
     users = range(1001, 1061)
     rows = [
         {"course_id": 1, "user_id": user if by != "username" else None,
@@ -253,58 +255,60 @@ def test_a_busy_course_can_be_planned_and_archived(stage: Stage, by: str) -> Non
     plan = from_rows(rows).plan(client)
     assert {user for _, _, user in planned(plan)} == set(users)
     assert [outcome.code for outcome in plan.skipped] == ["not_enrolled"]
-    assert stage.operations.count("list_users") <= 10
-    result = plan.apply(client, ledger=stage.ledger)
+    assert harness.operations.count("list_users") <= 10
+    result = plan.apply(client, ledger=harness.ledger)
     assert result.counts == {"archived": 60, "skipped": 1, "failed": 0, "unknown": 0}
 
 
-def test_all_enrollments_of_a_list_that_changes_are_an_error(stage: Stage) -> None:
+def test_all_enrollments_of_a_list_that_changes_are_an_error(harness: Harness) -> None:
     """Who is in it cannot be known while it changes: an error that says so."""
-    client = _busy(stage)
+    client = _busy(harness)
     with pytest.raises(UnexpectedResponseError, match="try again later"):
         for_course(1).all_enrollments().plan(client)
 
 
-def test_usernames_are_searched_where_the_list_of_users_changes(stage: Stage) -> None:
+def test_usernames_are_searched_where_the_list_of_users_changes(harness: Harness) -> None:
     """Names that a moving list of users did not show are searched, the others are known."""
-    stage.load(30)
-    stage.sandbox.load(users=[{"username": "late", "user_id": 2000}])
+    harness.load(30)
+    harness.sandbox.load(users=[{"username": "late", "user_id": 2000}])
     left = iter(range(1, 1000))
 
     def sign_up(exchange: Exchange) -> None:
         if exchange.path == "/manage/v1/user":
             number = next(left)
-            stage.sandbox.load(users=[{"username": f"new{number}", "user_id": number}])
+            harness.sandbox.load(users=[{"username": f"new{number}", "user_id": number}])
 
-    stage.line.before.append(sign_up)
-    client = connect(stage)
+    harness.line.before.append(sign_up)
+    client = connect(harness)
     names = {*(f"u{n}" for n in range(1001, 1031)), "late", "nobody"}
     found = resolve_usernames(client, names)
     assert found == {**{f"u{n}": n for n in range(1001, 1031)}, "late": 2000}
-    assert stage.operations.count("list_users") <= 4 + 4
+    assert harness.operations.count("list_users") <= 4 + 4
 
 
 @pytest.mark.parametrize(
     ("key", "value"), [("last_update", "-0001-11-30"), ("name", 1.5), ("course_type", ["x"])]
 )
-def test_an_odd_value_of_another_course_stops_no_job(stage: Stage, key: str, value: Any) -> None:
+def test_an_odd_value_of_another_course_stops_no_job(
+    harness: Harness, key: str, value: Any
+) -> None:
     """What is odd about one course stops no job, as long as its id and code can be read."""
-    stage.load(3, 3, 3)
+    harness.load(3, 3, 3)
 
     def alter(item: dict[str, Any]) -> None:
         if item.get("code") == "C2":
             item[key] = value
 
-    client = connect(stage, alter=alter)
+    client = connect(harness, alter=alter)
     rows = [{"course_code": code, "user_id": 1001} for code in ("C1", "C2", "C3")]
     assert from_rows(rows).plan(client).counts["to_archive"] == 3
 
 
-def test_odd_values_of_plans_and_users_stop_no_job(stage: Stage) -> None:
+def test_odd_values_of_plans_and_users_stop_no_job(harness: Harness) -> None:
     """Neither the credits of another plan nor a user's date of creation stop a job."""
-    stage.load(3)
-    stage.change("UPDATE users SET last_access_date = '2020-01-01 00:00:00'")
-    stage.sandbox.load(
+    harness.load(3)
+    harness.change("UPDATE users SET last_access_date = '2020-01-01 00:00:00'")
+    harness.sandbox.load(
         courses=[{"code": "P1", "id_course": 9}],
         learning_plans=[{"learning_plan_id": 50, "code": "LP", "courses": [9]}],
     )
@@ -317,14 +321,14 @@ def test_odd_values_of_plans_and_users_stop_no_job(stage: Stage) -> None:
         if item.get("user_id") == "1003":
             item["last_access_date"] = "-0001-11-30"
 
-    client = connect(stage, alter=alter)
+    client = connect(harness, alter=alter)
     plan = for_course(1).all_enrollments(inactive_since=date(2025, 1, 1)).plan(client)
     assert {user for _, _, user in planned(plan)} == {1001, 1002}
 
 
-def test_an_odd_value_of_a_background_job_stops_no_job(stage: Stage) -> None:
+def test_an_odd_value_of_a_background_job_stops_no_job(harness: Harness) -> None:
     """A job is waited for by its status, whatever else of it cannot be read."""
-    stage.load(12)
+    harness.load(12)
 
     class Jobs(Otherwise):
         def change(self, data: dict[str, Any]) -> None:
@@ -333,6 +337,6 @@ def test_an_odd_value_of_a_background_job_stops_no_job(stage: Stage) -> None:
                 job["job_descriptor"]["percent"] = "12,5"
 
     limits = Limits(page_size=10, hand_picked=10)
-    client = stage.connect(transport=Jobs(stage, key="jobs"), limits=limits)
-    result = stage.plan(1).apply(client, ledger=stage.ledger)
-    stage.check(result, archived=12)
+    client = harness.connect(transport=Jobs(harness, key="jobs"), limits=limits)
+    result = harness.plan(1).apply(client, ledger=harness.ledger)
+    harness.check(result, archived=12)

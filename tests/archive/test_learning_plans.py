@@ -21,7 +21,7 @@ from plan_tools import (
     run_mortally,
     sent,
 )
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import (
     ArchivedCourseEnrollment,
@@ -40,21 +40,21 @@ TRACKED = "SELECT course_id, user_id FROM tracking ORDER BY 1, 2"
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_plan_is_archived_with_its_courses(stage: Stage, *, reset: bool) -> None:
+def test_a_plan_is_archived_with_its_courses(harness: Harness, *, reset: bool) -> None:
     """Archive and unenroll takes plan and courses; the tracking is kept unless it is reset."""
-    load_plans(stage, {50: [1, 2], 60: [3]})
-    result = plan(stage, 50, reset_tracking=reset).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=3)
+    load_plans(harness, {50: [1, 2], 60: [3]})
+    result = plan(harness, 50, reset_tracking=reset).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=3)
     for one in result.outcomes:
         assert [(c.course_id, c.status) for c in one.courses] == [(1, "archived"), (2, "archived")]
         assert isinstance(one.record, ArchivedLearningPlanEnrollment)
         assert one.record.learning_plan.courses == (1, 2)
         assert one.record.learning_plan.credits == 2.5
         assert one.record.learning_plan.status is EnrollmentStatus.COMPLETED
-    assert stage.active == {(3, user) for user in (1001, 1002, 1003)}
-    assert len(stage.sql("SELECT 1 FROM learning_plan_enrollments")) == 3
+    assert harness.active == {(3, user) for user in (1001, 1002, 1003)}
+    assert len(harness.sql("SELECT 1 FROM learning_plan_enrollments")) == 3
     both = [(course, user) for course in (1, 2) for user in (1001, 1002, 1003)]
-    assert stage.sql(TRACKED) == ([] if reset else both)
+    assert harness.sql(TRACKED) == ([] if reset else both)
     assert len(result.incomplete) == 0
 
 
@@ -62,31 +62,31 @@ def test_a_plan_is_archived_with_its_courses(stage: Stage, *, reset: bool) -> No
     ("size", "mode"),
     [*product((1, 5, 201), ("unenroll", "re-enroll")), (200, "re-enroll"), (450, "unenroll")],
 )
-def test_the_estimate_holds_for_plans(stage: Stage, mode: str, size: int) -> None:
+def test_the_estimate_holds_for_plans(harness: Harness, mode: str, size: int) -> None:
     """The calls that the plan tells are within a tenth of those made, polls aside."""
-    load_plans(stage, {50: [1, 2]}, users=size)
-    planned = plan(stage, 50, mode=mode)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=mode == "re-enroll", archived=size)
+    load_plans(harness, {50: [1, 2]}, users=size)
+    planned = plan(harness, 50, mode=mode)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=mode == "re-enroll", archived=size)
     assert _total(result.calls) == pytest.approx(_total(planned.calls), rel=0.1)
-    assert len(sent(stage)) == planned.calls["archive_learning_plan_enrollments"]
+    assert len(sent(harness)) == planned.calls["archive_learning_plan_enrollments"]
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 @pytest.mark.parametrize("size", [1, 30])
-def test_the_estimate_holds_for_several_targets(stage: Stage, mode: str, size: int) -> None:
+def test_the_estimate_holds_for_several_targets(harness: Harness, mode: str, size: int) -> None:
     """Likewise for two plans and two courses in one job."""
-    load_plans(stage, {50: [1, 2], 60: [3]}, users=size)
-    _load_courses(stage, 7, 8)
-    planned = plan(stage, 50, 60, courses=[7, 8], mode=mode)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=mode == "re-enroll", archived=4 * size)
+    load_plans(harness, {50: [1, 2], 60: [3]}, users=size)
+    _load_courses(harness, 7, 8)
+    planned = plan(harness, 50, 60, courses=[7, 8], mode=mode)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=mode == "re-enroll", archived=4 * size)
     assert _total(result.calls) == pytest.approx(_total(planned.calls), rel=0.1)
 
 
-def _load_courses(stage: Stage, *courses: int) -> None:
-    users = [user for (user,) in stage.sql("SELECT user_id FROM users")]
-    stage.sandbox.load(
+def _load_courses(harness: Harness, *courses: int) -> None:
+    users = [user for (user,) in harness.sql("SELECT user_id FROM users")]
+    harness.sandbox.load(
         courses=[{"code": f"C{course}", "id_course": course} for course in courses],
         enrollments=[done(user_id=u, id_course=course) for course in courses for u in users],
     )
@@ -97,34 +97,34 @@ def _total(calls: object) -> int:
     return sum(count for name, count in calls.items() if name not in ("list_jobs", "token"))
 
 
-def test_courses_and_plans_in_one_file(stage: Stage, make_csv: MakeCsv) -> None:
+def test_courses_and_plans_in_one_file(harness: Harness, make_csv: MakeCsv) -> None:
     """One target a row: a course row, a plan row, one that names both, one that names none."""
-    load_plans(stage, {50: [1, 2]})
-    _load_courses(stage, 7)
+    load_plans(harness, {50: [1, 2]})
+    _load_courses(harness, 7)
     path = make_csv(
         "learning_plan_code,course_code,username\nP50,,u1001\n,C7,u1002\nP50,C7,u1003\n,,u1003\n"
     )
-    planned = from_csv(path).plan(stage.client)
+    planned = from_csv(path).plan(harness.client)
     assert [(one.line, one.code) for one in planned.skipped] == [(4, "bad_row"), (5, "bad_row")]
     assert planned.skipped[0].reason == (
         "the row names course 'C7' and learning plan 'P50': give one target in a row"
     )
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     assert result.counts == {"archived": 2, "skipped": 2, "failed": 0, "unknown": 0}
     kinds = [type(one.record) for one in result.archived]
     assert kinds == [ArchivedLearningPlanEnrollment, ArchivedCourseEnrollment]
-    assert records_of(stage, "learning_plan_id", 50, 1001)
-    assert records_of(stage, "course_id", 7, 1002)
-    assert date_of(stage, "course_id", 7, 1003)
+    assert records_of(harness, "learning_plan_id", 50, 1001)
+    assert records_of(harness, "course_id", 7, 1002)
+    assert date_of(harness, "course_id", 7, 1003)
 
 
-def test_a_mixed_result_as_tables(stage: Stage, make_csv: MakeCsv) -> None:
+def test_a_mixed_result_as_tables(harness: Harness, make_csv: MakeCsv) -> None:
     """Both kinds of record stand in one CSV and one frame, and come whole out of the ledger."""
-    load_plans(stage, {50: [1, 2]}, users=2)
-    _load_courses(stage, 7)
-    result = plan(stage, 50, courses=[7]).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=4)
-    assert list(ArchiveResult(stage.ledger).outcomes) == list(result.outcomes)
+    load_plans(harness, {50: [1, 2]}, users=2)
+    _load_courses(harness, 7)
+    result = plan(harness, 50, courses=[7]).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=4)
+    assert list(ArchiveResult(harness.ledger).outcomes) == list(result.outcomes)
     frame = result.to_pandas()
     assert frame["outcome_target_id"].tolist() == [50, 50, 7, 7]
     assert frame["outcome_record_id"].tolist() == [
@@ -132,15 +132,17 @@ def test_a_mixed_result_as_tables(stage: Stage, make_csv: MakeCsv) -> None:
     ]
     path = make_csv("")
     result.to_csv(path)
-    again = from_csv(path).plan(stage.client)
+    again = from_csv(path).plan(harness.client)
     assert again.counts["skipped"] == 4
 
 
-def test_a_course_row_archived_with_a_plan_names_the_line(stage: Stage, make_csv: MakeCsv) -> None:
+def test_a_course_row_archived_with_a_plan_names_the_line(
+    harness: Harness, make_csv: MakeCsv
+) -> None:
     """A course row of a user whose plan is archived is archived with it; that of another is not."""
-    load_plans(stage, {50: [1, 2]})
+    load_plans(harness, {50: [1, 2]})
     path = make_csv("course_id,learning_plan_id,user_id\n1,,1001\n,50,1001\n2,,1002\n")
-    planned = from_csv(path).plan(stage.client)
+    planned = from_csv(path).plan(harness.client)
     told = {one.line: (one.code, one.reason) for one in planned.skipped}
     assert told[2][0] == "archived_with_learning_plan"
     assert "line 3" in told[2][1]
@@ -148,34 +150,34 @@ def test_a_course_row_archived_with_a_plan_names_the_line(stage: Stage, make_csv
     assert told[4][0] == "in_learning_plan"
     assert "P50" in told[4][1]
     assert "archive the plan" in told[4][1]
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     check_counts = {"archived": 1, "skipped": 2, "failed": 0, "unknown": 0}
     assert result.counts == check_counts
-    assert records_of(stage, "course_id", 1, 1001)
-    assert date_of(stage, "course_id", 2, 1002)
+    assert records_of(harness, "course_id", 1, 1001)
+    assert date_of(harness, "course_id", 2, 1002)
 
 
-def test_a_course_row_whose_plan_row_is_skipped(stage: Stage) -> None:
+def test_a_course_row_whose_plan_row_is_skipped(harness: Harness) -> None:
     """Where the plan row does not go, its course row is one of a course in a plan."""
-    load_plans(stage, {50: [1, 2]})
-    stage.change("UPDATE learning_plan_enrollments SET enrollment_status = 'in_progress'")
-    planned = plan(stage, 50, courses=[1])
+    load_plans(harness, {50: [1, 2]})
+    harness.change("UPDATE learning_plan_enrollments SET enrollment_status = 'in_progress'")
+    planned = plan(harness, 50, courses=[1])
     codes = [one.code for one in planned.skipped]
     assert codes == ["not_enrolled"] * 3 + ["in_learning_plan"] * 3
     assert not planned.chunks
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_a_course_of_a_plan_can_only_be_re_enrolled(stage: Stage, mode: str) -> None:
+def test_a_course_of_a_plan_can_only_be_re_enrolled(harness: Harness, mode: str) -> None:
     """Docebo's pages: archive and re-enroll of such a course, never archive and unenroll."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, courses=[1], mode=mode)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, courses=[1], mode=mode)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     if mode == "unenroll":
-        check(stage, result, skipped=3)
+        check(harness, result, skipped=3)
         assert {one.code for one in result.skipped} == {"in_learning_plan"}
     else:
-        check(stage, result, again=True, archived=3)
+        check(harness, result, again=True, archived=3)
 
 
 @pytest.mark.parametrize(
@@ -194,61 +196,61 @@ def test_a_course_of_a_plan_can_only_be_re_enrolled(stage: Stage, mode: str) -> 
     ],
 )
 def test_a_plan_that_cannot_be_told(
-    stage: Stage, row: dict[str, object], code: str, words: str
+    harness: Harness, row: dict[str, object], code: str, words: str
 ) -> None:
     """Unknown, ambiguous, or at odds with itself: skipped with the reason, nothing is guessed."""
-    load_plans(stage, {50: [1], 60: [2]})
-    stage.sandbox.load(
+    load_plans(harness, {50: [1], 60: [2]})
+    harness.sandbox.load(
         learning_plans=[{"learning_plan_id": i, "code": "TWIN", "courses": "C1"} for i in (70, 71)]
     )
-    planned = ArchiveJob.from_rows([{**row, "user_id": 1001}], **UNENROLL).plan(stage.client)
+    planned = ArchiveJob.from_rows([{**row, "user_id": 1001}], **UNENROLL).plan(harness.client)
     assert [one.code for one in planned.skipped] == [code]
     assert words in planned.skipped[0].reason
 
 
-def test_a_plan_without_courses(stage: Stage) -> None:
+def test_a_plan_without_courses(harness: Harness) -> None:
     """No course is archived, and the plan's own enrollments are archived."""
-    load_plans(stage, {50: [1]})
-    stage.sandbox.change_learning_plan(50, courses=[])
-    planned = plan(stage, 50)
-    result = planned.apply(stage.client, ledger=stage.ledger, max_affected=3)
-    check(stage, result, archived=3)
+    load_plans(harness, {50: [1]})
+    harness.sandbox.change_learning_plan(50, courses=[])
+    planned = plan(harness, 50)
+    result = planned.apply(harness.client, ledger=harness.ledger, max_affected=3)
+    check(harness, result, archived=3)
     assert {one.courses for one in result.outcomes} == {()}
-    assert {course for course, _ in stage.active} == {1}
+    assert {course for course, _ in harness.active} == {1}
 
 
-def test_max_affected_counts_the_courses(stage: Stage) -> None:
+def test_max_affected_counts_the_courses(harness: Harness) -> None:
     """Three rows of a plan of two courses are nine enrollments."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
     with pytest.raises(TooManyAffectedError) as caught:
-        planned.apply(stage.client, ledger=stage.ledger, max_affected=8)
+        planned.apply(harness.client, ledger=harness.ledger, max_affected=8)
     assert caught.value.affected == 9
-    assert sent(stage) == []
-    check(stage, planned.apply(stage.client, ledger=stage.ledger, max_affected=9), archived=3)
+    assert sent(harness) == []
+    check(harness, planned.apply(harness.client, ledger=harness.ledger, max_affected=9), archived=3)
 
 
-def test_notifications_are_foretold(stage: Stage) -> None:
+def test_notifications_are_foretold(harness: Harness) -> None:
     """The warning counts one event an enrollment, courses of plans too: as many as were set."""
-    load_plans(stage, {50: [1, 2]}, users=4)
-    planned = plan(stage, 50)
+    load_plans(harness, {50: [1, 2]}, users=4)
+    planned = plan(harness, 50)
     assert any("up to 12 notifications" in text for text in planned.warnings)
-    planned.apply(stage.client, ledger=stage.ledger)
-    assert stage.sandbox.notifications == 12
+    planned.apply(harness.client, ledger=harness.ledger)
+    assert harness.sandbox.notifications == 12
 
 
 @pytest.mark.parametrize("role", ["power_user", "power_user_without"])
-def test_power_users_are_refused_and_a_superadmin_finishes(stage: Stage, role: str) -> None:
+def test_power_users_are_refused_and_a_superadmin_finishes(harness: Harness, role: str) -> None:
     """403 on a plan is told with the reason; nothing counts as sent, and resume goes on."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
     with pytest.raises(
         PermissionDeniedError, match="Power Users cannot archive learning plan"
     ) as told:
-        planned.apply(stage.connect(role), ledger=stage.ledger)
-    assert told.value.ledger == stage.ledger
-    assert stage.archived == {}
-    check(stage, resume(stage.ledger, stage.client), archived=3)
+        planned.apply(harness.connect(role), ledger=harness.ledger)
+    assert told.value.ledger == harness.ledger
+    assert harness.archived == {}
+    check(harness, resume(harness.ledger, harness.client), archived=3)
 
 
 LOST = [
@@ -263,26 +265,26 @@ LOST = [
 @pytest.mark.parametrize(("after", "mode"), [(0, "re-enroll"), (1, "unenroll"), (2, "re-enroll")])
 @pytest.mark.parametrize(("kind", "details", "worked"), LOST)
 def test_a_lost_answer_of_a_plan(
-    stage: Stage, kind: str, details: dict[str, Any], after: int, mode: str, *, worked: bool
+    harness: Harness, kind: str, details: dict[str, Any], after: int, mode: str, *, worked: bool
 ) -> None:
     """Canary, first chunk, another plan: nothing is archived twice, and nothing is lost."""
-    load_plans(stage, {50: [1, 2], 60: [3]})
-    planned = plan(stage, 50, 60, mode=mode)
-    stage.sandbox.faults.add(kind, method="PUT", after=after, **details)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=mode == "re-enroll", archived=6)
-    assert len(sent(stage)) == (3 if worked else 4)
+    load_plans(harness, {50: [1, 2], 60: [3]})
+    planned = plan(harness, 50, 60, mode=mode)
+    harness.sandbox.faults.add(kind, method="PUT", after=after, **details)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=mode == "re-enroll", archived=6)
+    assert len(sent(harness)) == (3 if worked else 4)
     assert len(result.incomplete) == 0
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_a_half_failed_plan_job(stage: Stage, mode: str) -> None:
+def test_a_half_failed_plan_job(harness: Harness, mode: str) -> None:
     """Rows that the job left are failed, with their courses told; the others are archived."""
-    load_plans(stage, {50: [1, 2]}, users=6)
-    planned = plan(stage, 50, mode=mode)
-    stage.sandbox.faults.add("job_partial", every=2)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=mode == "re-enroll", archived=4, failed=2)
+    load_plans(harness, {50: [1, 2]}, users=6)
+    planned = plan(harness, 50, mode=mode)
+    harness.sandbox.faults.add("job_partial", every=2)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=mode == "re-enroll", archived=4, failed=2)
     for one in result.failed:
         assert {course.status for course in one.courses} == {"not_archived"}
 
@@ -293,55 +295,57 @@ def test_a_half_failed_plan_job(stage: Stage, mode: str) -> None:
     + [(at, "unenroll", False) for at in range(1, 17, 4)],
 )
 def test_death_at_any_commit_of_a_plan_job(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int, mode: str, *, before: bool
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, at: int, mode: str, *, before: bool
 ) -> None:
     """Killed around each commit of a job of plans and courses, and resumed: all is once."""
-    load_plans(stage, {50: [1], 60: [3]}, users=4)
-    client = stage.connect(limits=Limits(hand_picked=2))
-    planned = job(stage, 50, 60, mode=mode).plan(client)
-    run_mortally(monkeypatch, at, lambda: planned.apply(client, ledger=stage.ledger), before=before)
-    result = resume(stage.ledger, client) if stage.ledger.exists() else _apply(stage, planned)
-    check(stage, result, again=mode == "re-enroll", archived=8)
+    load_plans(harness, {50: [1], 60: [3]}, users=4)
+    client = harness.connect(limits=Limits(hand_picked=2))
+    planned = job(harness, 50, 60, mode=mode).plan(client)
+    run_mortally(
+        monkeypatch, at, lambda: planned.apply(client, ledger=harness.ledger), before=before
+    )
+    result = resume(harness.ledger, client) if harness.ledger.exists() else _apply(harness, planned)
+    check(harness, result, again=mode == "re-enroll", archived=8)
     assert len(result.incomplete) == 0
 
 
-def _apply(stage: Stage, planned: ArchivePlan) -> ArchiveResult:
-    return planned.apply(stage.client, ledger=stage.ledger)
+def _apply(harness: Harness, planned: ArchivePlan) -> ArchiveResult:
+    return planned.apply(harness.client, ledger=harness.ledger)
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 @pytest.mark.parametrize("after", [False, True])
-def test_an_interrupted_plan_write(stage: Stage, mode: str, *, after: bool) -> None:
+def test_an_interrupted_plan_write(harness: Harness, mode: str, *, after: bool) -> None:
     """Ctrl-C around the call for many: the ledger resumes, nothing goes twice."""
-    load_plans(stage, {50: [1, 2]}, users=4)
-    planned = plan(stage, 50, mode=mode)
+    load_plans(harness, {50: [1, 2]}, users=4)
+    planned = plan(harness, 50, mode=mode)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(of_many, stop, after=after)
+    harness.line.once(of_many, stop, after=after)
     with pytest.raises(KeyboardInterrupt):
-        planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, resume(stage.ledger, stage.client), again=mode == "re-enroll", archived=4)
+        planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, resume(harness.ledger, harness.client), again=mode == "re-enroll", archived=4)
 
 
-def test_a_saved_plan_of_plans_is_the_same(stage: Stage) -> None:
+def test_a_saved_plan_of_plans_is_the_same(harness: Harness) -> None:
     """Saved and loaded, it has the same digest and does the same; its courses count in it."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
-    path = stage.folder / "plan.json"
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
+    path = harness.folder / "plan.json"
     planned.save(path)
     loaded = ArchivePlan.load(path)
-    assert loaded.digest == planned.digest == plan(stage, 50).digest
+    assert loaded.digest == planned.digest == plan(harness, 50).digest
     assert loaded.chunks == planned.chunks
-    stage.time.sleep(timedelta(hours=2).total_seconds())
-    check(stage, loaded.apply(stage.client, ledger=stage.ledger), archived=3)
+    harness.time.sleep(timedelta(hours=2).total_seconds())
+    check(harness, loaded.apply(harness.client, ledger=harness.ledger), archived=3)
 
 
-def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
+def test_the_printed_plan_tells_of_plans(harness: Harness) -> None:
     """The dry run counts courses of plans, and says what a plan's record will not hold."""
-    load_plans(stage, {50: [1, 2]})
-    text = str(plan(stage, 50, reset_tracking=True))
+    load_plans(harness, {50: [1, 2]})
+    text = str(plan(harness, 50, reset_tracking=True))
     assert "3 enrollments in 1 learning plan of" in text
     assert "Up to 6 enrollments in courses of the learning plans will be archived as well." in text
     assert "RESET" in text
@@ -351,38 +355,38 @@ def test_the_printed_plan_tells_of_plans(stage: Stage) -> None:
 
 @pytest.mark.parametrize(("plans", "cheaper"), [(2, "learning_plan_courses"), (9, "get_course")])
 def test_who_holds_a_course_is_asked_the_cheaper_way(
-    stage: Stage, plans: int, cheaper: str
+    harness: Harness, plans: int, cheaper: str
 ) -> None:
     """One call a course where there are many plans, one a plan where there are few."""
-    load_plans(stage, {50 + i: [1 + i, 20 + i, 40 + i] for i in range(plans)}, users=1)
-    before = len(stage.operations)
-    assert plan(stage, 50).counts["to_archive"] == 1
-    made = stage.operations[before:]
+    load_plans(harness, {50 + i: [1 + i, 20 + i, 40 + i] for i in range(plans)}, users=1)
+    before = len(harness.operations)
+    assert plan(harness, 50).counts["to_archive"] == 1
+    made = harness.operations[before:]
     assert made.count(cheaper) == {2: 2, 9: 3}[plans]
     assert ("get_course" in made) == (cheaper == "get_course")
 
 
-def test_no_plan_no_question(stage: Stage) -> None:
+def test_no_plan_no_question(harness: Harness) -> None:
     """Where the platform has no plans, one listing tells so and no course is asked for."""
-    stage.load(3, 3)
-    stage.plan()
-    assert stage.operations.count("list_learning_plans") == 1
-    assert not {"get_course", "learning_plan_courses"} & set(stage.operations)
+    harness.load(3, 3)
+    harness.plan()
+    assert harness.operations.count("list_learning_plans") == 1
+    assert not {"get_course", "learning_plan_courses"} & set(harness.operations)
 
 
-def test_overlapping_targets_never_have_two_jobs(stage: Stage) -> None:
+def test_overlapping_targets_never_have_two_jobs(harness: Harness) -> None:
     """No two jobs are open on a plan and a course of it, nor on two plans sharing a course."""
-    load_plans(stage, {50: [1, 2], 60: [2, 3], 70: [4]}, users=6)
-    stage.change("DELETE FROM learning_plan_enrollments WHERE user_id >= 1004")
+    load_plans(harness, {50: [1, 2], 60: [2, 3], 70: [4]}, users=6)
+    harness.change("DELETE FROM learning_plan_enrollments WHERE user_id >= 1004")
     asked = rows([1001, 1002, 1003], plans=[50, 60, 70])
     asked += rows([1004, 1005, 1006], courses=[1, 2, 4])
-    client = stage.connect(limits=Limits(hand_picked=2))
+    client = harness.connect(limits=Limits(hand_picked=2))
     planned = ArchiveJob.from_rows(asked, **AGAIN).plan(client, on_shared="allow")
     open_: list[set[int]] = []
     held = {50: {1, 2}, 60: {2, 3}, 70: {4}}
 
     def look() -> None:
-        found = stage.sql(
+        found = harness.sql(
             "SELECT DISTINCT job_number, learning_plan_id, r.course_id FROM job_rows r "
             "JOIN jobs ON number = job_number WHERE status IN ('queued', 'running')"
         )
@@ -390,20 +394,20 @@ def test_overlapping_targets_never_have_two_jobs(stage: Stage) -> None:
         assert sum(map(len, areas)) == len(set().union(*areas))
         open_.append({number for number, _, _ in found})
 
-    stage.line.after.append(lambda exchange: look() if exchange.is_write else None)
-    result = planned.apply(client, ledger=stage.ledger)
+    harness.line.after.append(lambda exchange: look() if exchange.is_write else None)
+    result = planned.apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == planned.counts["to_archive"] == 18
     assert max(map(len, open_)) >= 2
-    assert all(len(users) <= 2 for _, _, users in sent(stage))
+    assert all(len(users) <= 2 for _, _, users in sent(harness))
 
 
-def test_a_plan_of_nobody(stage: Stage) -> None:
+def test_a_plan_of_nobody(harness: Harness) -> None:
     """A plan without enrollments: the row is skipped, and all of it is an empty plan."""
-    load_plans(stage, {50: [1]})
-    stage.change("DELETE FROM learning_plan_enrollments")
-    assert {one.code for one in plan(stage, 50).skipped} == {"not_enrolled"}
-    empty = ArchiveJob.for_learning_plan(50, **UNENROLL).all_enrollments().plan(stage.client)
+    load_plans(harness, {50: [1]})
+    harness.change("DELETE FROM learning_plan_enrollments")
+    assert {one.code for one in plan(harness, 50).skipped} == {"not_enrolled"}
+    empty = ArchiveJob.for_learning_plan(50, **UNENROLL).all_enrollments().plan(harness.client)
     assert empty.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
     assert any("nothing to archive" in text for text in empty.warnings)
     with pytest.raises(InvalidInputError, match="P99"):
-        ArchiveJob.for_learning_plan("P99", **UNENROLL).all_enrollments().plan(stage.client)
+        ArchiveJob.for_learning_plan("P99", **UNENROLL).all_enrollments().plan(harness.client)

@@ -21,7 +21,7 @@ import plan_tools
 import pytest
 from archive_tools import begin, change_plan, from_rows, plan_of
 from plan_tools import load_plans
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, redact, resume
 from lms_archive.archive.ledger import Ledger, lock
@@ -81,51 +81,51 @@ def _states(path: Path) -> list[str]:
         return [word for (word,) in database.execute(query)]
 
 
-def test_sending_is_on_the_disk_before_the_call(stage: Stage) -> None:
+def test_sending_is_on_the_disk_before_the_call(harness: Harness) -> None:
     """At the moment of each write another reader of the file sees `sending` of those rows."""
-    stage.load(5, 3)
+    harness.load(5, 3)
     seen: list[str] = []
 
     def look(exchange: Exchange) -> None:
         if exchange.is_write:
-            with closing(sqlite3.connect(stage.ledger)) as database:
+            with closing(sqlite3.connect(harness.ledger)) as database:
                 query = "SELECT type, count(row) FROM events LEFT JOIN sent USING (event)"
                 last = database.execute(f"{query} GROUP BY event ORDER BY event DESC").fetchone()
             assert last == ("sending", len(exchange.body["user_id"]))
             seen.append(last)
 
-    stage.line.before.append(look)
-    stage.check(stage.apply(), archived=8)
+    harness.line.before.append(look)
+    harness.check(harness.apply(), archived=8)
     assert len(seen) == 3
 
 
-def test_the_states_of_a_job_come_in_order(stage: Stage) -> None:
+def test_the_states_of_a_job_come_in_order(harness: Harness) -> None:
     """Sending, submitted, read back; canary and first chunk proven before the rest."""
-    stage.load(2)
-    stage.apply()
-    assert _states(stage.ledger) == [
+    harness.load(2)
+    harness.apply()
+    assert _states(harness.ledger) == [
         "contract_checked",
         *("started", "sending", "submitted", "job_ended", "read_back", "proven"),
         *("sending", "submitted", "job_ended", "read_back", "proven", "calls"),
     ]
 
 
-def test_files_are_for_their_owner_alone(stage: Stage) -> None:
+def test_files_are_for_their_owner_alone(harness: Harness) -> None:
     """The ledger, its lock, and what SQLite keeps beside it hold people's data: mode 0600."""
-    stage.load(3)
+    harness.load(3)
     modes: dict[str, int] = {}
 
     def look(exchange: Exchange) -> None:
         if exchange.is_write:
             modes.update(
-                (path.name, stat.S_IMODE(path.stat().st_mode)) for path in stage.folder.iterdir()
+                (path.name, stat.S_IMODE(path.stat().st_mode)) for path in harness.folder.iterdir()
             )
 
-    stage.line.before.append(look)
-    stage.apply()
+    harness.line.before.append(look)
+    harness.apply()
     assert {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite.lock"} <= modes.keys()
     assert set(modes.values()) == {0o600}
-    assert sorted(path.name for path in stage.folder.iterdir()) == [
+    assert sorted(path.name for path in harness.folder.iterdir()) == [
         "ledger.sqlite",
         "ledger.sqlite.lock",
     ]
@@ -133,12 +133,12 @@ def test_files_are_for_their_owner_alone(stage: Stage) -> None:
 
 @pytest.mark.parametrize("table", sorted(TABLES))
 @pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
-def test_nothing_in_it_can_be_changed(stage: Stage, table: str, change: str) -> None:
+def test_nothing_in_it_can_be_changed(harness: Harness, table: str, change: str) -> None:
     """Updating or deleting is refused by the file itself, in every table."""
-    load_plans(stage, {50: [1, 2]}, users=2)
-    stage.unenroll(1, 1002)
-    stage.apply(plan_tools.plan(stage, 50))
-    with closing(sqlite3.connect(stage.ledger)) as database:
+    load_plans(harness, {50: [1, 2]}, users=2)
+    harness.unenroll(1, 1002)
+    harness.apply(plan_tools.plan(harness, 50))
+    with closing(sqlite3.connect(harness.ledger)) as database:
         (column,) = database.execute(f"SELECT * FROM {table}").description[0][:1]
         if table == "differences":
             database.execute("INSERT INTO differences VALUES (1, 'x')")
@@ -146,33 +146,33 @@ def test_nothing_in_it_can_be_changed(stage: Stage, table: str, change: str) -> 
             database.execute(change.format(table, column))
 
 
-def test_a_missing_ledger(stage: Stage) -> None:
+def test_a_missing_ledger(harness: Harness) -> None:
     """There is nothing to resume, and nothing is made."""
     with pytest.raises(LedgerError, match="no such ledger"):
-        resume(stage.ledger, stage.client)
-    assert list(stage.folder.iterdir()) == []
+        resume(harness.ledger, harness.client)
+    assert list(harness.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all, but long enough" * 9])
-def test_a_file_that_is_no_ledger(stage: Stage, content: bytes) -> None:
+def test_a_file_that_is_no_ledger(harness: Harness, content: bytes) -> None:
     """Another file is refused and left as it is."""
-    stage.ledger.write_bytes(content)
+    harness.ledger.write_bytes(content)
     with pytest.raises(LedgerError, match="not a ledger"):
-        resume(stage.ledger, stage.client)
-    assert stage.ledger.read_bytes() == content
+        resume(harness.ledger, harness.client)
+    assert harness.ledger.read_bytes() == content
 
 
 @pytest.mark.parametrize(
     "schema", ["", "CREATE TABLE head (name, value);", "CREATE TABLE meta (a);"]
 )
-def test_another_programs_database_is_left_alone(stage: Stage, schema: str) -> None:
+def test_another_programs_database_is_left_alone(harness: Harness, schema: str) -> None:
     """A SQLite file that is no ledger is refused, and not even its journal mode is changed."""
-    with closing(sqlite3.connect(stage.ledger)) as database:
+    with closing(sqlite3.connect(harness.ledger)) as database:
         database.executescript(f"CREATE TABLE theirs (x); {schema}")
-    before = stage.ledger.read_bytes()
+    before = harness.ledger.read_bytes()
     with pytest.raises(LedgerError):
-        resume(stage.ledger, stage.client)
-    assert stage.ledger.read_bytes() == before
+        resume(harness.ledger, harness.client)
+    assert harness.ledger.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -183,20 +183,20 @@ def test_another_programs_database_is_left_alone(stage: Stage, schema: str) -> N
         ("head", "2", "a ledger of lms_archive 0.1.0 (format 2; this version reads only format 3)"),
     ],
 )
-def test_a_ledger_of_another_version(stage: Stage, table: str, version: str, said: str) -> None:
+def test_a_ledger_of_another_version(harness: Harness, table: str, version: str, said: str) -> None:
     """A form that this version does not know is not guessed at: the text says who wrote it."""
-    with closing(sqlite3.connect(stage.ledger)) as database, database:
+    with closing(sqlite3.connect(harness.ledger)) as database, database:
         database.execute(f"CREATE TABLE {table} (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
         database.execute(f"INSERT INTO {table} VALUES ('schema', ?)", (version,))
-    before = stage.ledger.read_bytes()
+    before = harness.ledger.read_bytes()
     for attempt in (
-        lambda: resume(stage.ledger, stage.client),
-        lambda: redact(stage.ledger),
-        lambda: ArchiveResult(stage.ledger).counts,
+        lambda: resume(harness.ledger, harness.client),
+        lambda: redact(harness.ledger),
+        lambda: ArchiveResult(harness.ledger).counts,
     ):
         with pytest.raises(LedgerError, match=re.escape(said)):
             attempt()
-    assert stage.ledger.read_bytes() == before
+    assert harness.ledger.read_bytes() == before
 
 
 # What is given as the ledger
@@ -215,9 +215,9 @@ NO_LEDGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "in a file": (lambda folder: folder / "file" / "ledger.sqlite", "does not exist: create it"),
 }
-DOORS: dict[str, Callable[[Stage, ArchivePlan, Any], object]] = {
-    "apply": lambda stage, plan, path: plan.apply(stage.client, ledger=path),
-    "resume": lambda stage, _, path: resume(path, stage.client),
+DOORS: dict[str, Callable[[Harness, ArchivePlan, Any], object]] = {
+    "apply": lambda harness, plan, path: plan.apply(harness.client, ledger=path),
+    "resume": lambda harness, _, path: resume(path, harness.client),
     "redact": lambda _, __, path: redact(path),
     "result": lambda _, __, path: ArchiveResult(path).counts,
     "save": lambda _, plan, path: plan.save(path),
@@ -227,28 +227,28 @@ DOORS: dict[str, Callable[[Stage, ArchivePlan, Any], object]] = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("case", NO_LEDGERS)
-def test_what_cannot_be_a_ledger(stage: Stage, case: str, door: str) -> None:
+def test_what_cannot_be_a_ledger(harness: Harness, case: str, door: str) -> None:
     """At every door: InvalidInputError, whose text says what to give; nothing is sent or made."""
-    stage.load(2)
-    plan = stage.plan()
-    (stage.folder / "file").write_text("x")
+    harness.load(2)
+    plan = harness.plan()
+    (harness.folder / "file").write_text("x")
     make, said = NO_LEDGERS[case]
     with pytest.raises(InvalidInputError) as caught:
-        DOORS[door](stage, plan, make(stage.folder))
+        DOORS[door](harness, plan, make(harness.folder))
     words = (
         str(caught.value).replace("plan is", "ledger is").replace("plan.sqlite", "ledger.sqlite")
     )
-    assert said.format(stage.folder) in words
+    assert said.format(harness.folder) in words
     assert "lock" not in words
-    assert stage.writes == []
-    assert [path.name for path in stage.folder.iterdir()] == ["file"]
+    assert harness.writes == []
+    assert [path.name for path in harness.folder.iterdir()] == ["file"]
 
 
-def test_a_pipe_is_no_ledger(stage: Stage) -> None:
+def test_a_pipe_is_no_ledger(harness: Harness) -> None:
     """What is there and is not a file is refused, and not opened."""
-    os.mkfifo(stage.ledger)
+    os.mkfifo(harness.ledger)
     with pytest.raises(LedgerError, match="is not an ordinary file"):
-        resume(stage.ledger, stage.client)
+        resume(harness.ledger, harness.client)
 
 
 # The lock
@@ -268,16 +268,16 @@ def test_one_process_at_a_time(book: Path) -> None:
             assert [event.codes for event in again.events(Decided)] == [{0: "changed"}]
 
 
-def test_not_even_this_process_opens_it_twice(stage: Stage) -> None:
+def test_not_even_this_process_opens_it_twice(harness: Harness) -> None:
     """A second `resume` beside a running job is refused before any call."""
-    stage.load(3)
+    harness.load(3)
 
     def second() -> None:
         with pytest.raises(LedgerError, match="in use by pid"):
-            resume(stage.ledger, stage.client)
+            resume(harness.ledger, harness.client)
 
-    stage.line.once(lambda one: one.is_write, second)
-    stage.check(stage.apply(), archived=3)
+    harness.line.once(lambda one: one.is_write, second)
+    harness.check(harness.apply(), archived=3)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.EINTR])
@@ -368,10 +368,10 @@ def test_leftovers_of_a_deleted_ledger_do_no_harm(tmp_path: Path, name: str) -> 
         assert ledger.meta("digest") == plan_of(job).digest
 
 
-def test_a_disk_that_is_full_is_told_and_loses_nothing(stage: Stage) -> None:
+def test_a_disk_that_is_full_is_told_and_loses_nothing(harness: Harness) -> None:
     """A commit that fails stops the job with the ledger as it was, and the cause in the words."""
-    stage.load(400)
-    plan = stage.plan()
+    harness.load(400)
+    plan = harness.plan()
     create = Ledger.create.__func__  # type: ignore[attr-defined]
 
     def small(cls: type[Ledger], /, *args: object, **options: object) -> Ledger:
@@ -383,34 +383,34 @@ def test_a_disk_that_is_full_is_told_and_loses_nothing(stage: Stage) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Ledger, "create", classmethod(small))
         with pytest.raises(LedgerError, match="full") as caught:
-            stage.apply(plan)
-    assert caught.value.ledger == stage.ledger
-    stage.check(resume(stage.ledger, stage.client), archived=400)
-    assert max(stage.archived.values()) == 1
+            harness.apply(plan)
+    assert caught.value.ledger == harness.ledger
+    harness.check(resume(harness.ledger, harness.client), archived=400)
+    assert max(harness.archived.values()) == 1
 
 
 @pytest.mark.parametrize("kind", ["cut", "zeros", "noise"])
-def test_a_damaged_ledger_is_told_and_nothing_is_sent(stage: Stage, kind: str) -> None:
+def test_a_damaged_ledger_is_told_and_nothing_is_sent(harness: Harness, kind: str) -> None:
     """A job that was interrupted, and a page of its ledger that is gone or wrong: LedgerError."""
-    stage.load(150)
-    plan = stage.plan()
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, _interrupt)
+    harness.load(150)
+    plan = harness.plan()
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan)
-    good, calls = stage.ledger.read_bytes(), len(stage.line.exchanges)
-    result, noise = ArchiveResult(stage.ledger), bytes(range(255, -1, -1)) * 16
+        harness.apply(plan)
+    good, calls = harness.ledger.read_bytes(), len(harness.line.exchanges)
+    result, noise = ArchiveResult(harness.ledger), bytes(range(255, -1, -1)) * 16
     assert len(good) > 10 * _PAGE
     for at in range(0, len(good), _PAGE):
         page = {"cut": b"", "zeros": bytes(_PAGE), "noise": noise}[kind]
         rest = good[at + _PAGE :] if page else b""
-        stage.ledger.write_bytes(good[:at] + page + rest)
+        harness.ledger.write_bytes(good[:at] + page + rest)
         with pytest.raises(LedgerError, match="damaged"):
-            resume(stage.ledger, stage.client)
+            resume(harness.ledger, harness.client)
         with suppress(LedgerError):  # of what is read lazily, the page may be no part
             assert result.counts["archived"] == len(list(result.archived)) == 1
-    assert len(stage.line.exchanges) == calls
-    stage.ledger.write_bytes(good)
-    stage.check(resume(stage.ledger, stage.client), archived=150)
+    assert len(harness.line.exchanges) == calls
+    harness.ledger.write_bytes(good)
+    harness.check(resume(harness.ledger, harness.client), archived=150)
 
 
 def _interrupt() -> None:
@@ -445,27 +445,27 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_plan_that_was_changed(stage: Stage, change: str) -> None:
+def test_a_plan_that_was_changed(harness: Harness, change: str) -> None:
     """What a ledger was begun with is not as it was: LedgerError, and no call.
 
     A saved plan is refused in the same way.
     """
-    stage.load(3)
-    plan = stage.plan(1, users=[1001, 1002, 5])
-    plan.save(stage.folder / "plan.sqlite")
-    stage.line.once(lambda one: one.is_write, _interrupt)
+    harness.load(3)
+    plan = harness.plan(1, users=[1001, 1002, 5])
+    plan.save(harness.folder / "plan.sqlite")
+    harness.line.once(lambda one: one.is_write, _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan)
-    calls = len(stage.line.exchanges)
-    change_plan(stage.ledger, change)
-    for attempt in (lambda: resume(stage.ledger, stage.client), lambda: redact(stage.ledger)):
+        harness.apply(plan)
+    calls = len(harness.line.exchanges)
+    change_plan(harness.ledger, change)
+    for attempt in (lambda: resume(harness.ledger, harness.client), lambda: redact(harness.ledger)):
         with pytest.raises(LedgerError, match="damaged"):
             attempt()
-    assert len(stage.line.exchanges) == calls
+    assert len(harness.line.exchanges) == calls
     if "canary" not in change:  # which is not the plan's
-        change_plan(stage.folder / "plan.sqlite", change)
+        change_plan(harness.folder / "plan.sqlite", change)
         with pytest.raises(InvalidInputError, match="was changed since it was saved: plan again"):
-            ArchivePlan.load(stage.folder / "plan.sqlite")
+            ArchivePlan.load(harness.folder / "plan.sqlite")
 
 
 def test_a_commit_is_on_the_disk(book: Path) -> None:
@@ -527,39 +527,39 @@ def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
 # A copy
 
 
-def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(stage: Stage) -> None:
+def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(harness: Harness) -> None:
     """At each write, the main file alone has every row that was sent by then, and is whole."""
-    stage.load(5, 3)
-    copy = stage.folder / "copy.sqlite"
+    harness.load(5, 3)
+    copy = harness.folder / "copy.sqlite"
     sent: list[int] = []
 
     def look(exchange: Exchange) -> None:
         if exchange.is_write:
             sent.extend(exchange.body["user_id"])
-            shutil.copy(stage.ledger, copy)
+            shutil.copy(harness.ledger, copy)
             with Ledger.open(copy) as book:
                 rows = book.rows()
                 noted = [rows[row].user for event in book.events(Sending) for row in event.rows]
             assert noted == sent
             copy.unlink()
 
-    stage.line.before.append(look)
-    stage.check(stage.apply(), archived=8)
+    harness.line.before.append(look)
+    harness.check(harness.apply(), archived=8)
     assert len(sent) == 8
 
 
-def test_a_copy_without_the_write_ahead_log_is_resumed(stage: Stage) -> None:
+def test_a_copy_without_the_write_ahead_log_is_resumed(harness: Harness) -> None:
     """A job dies, and its ledger is restored from such a copy: what it archived is reported so."""
-    stage.load(5, 3)
-    copy = stage.folder / "copy.sqlite"
+    harness.load(5, 3)
+    copy = harness.folder / "copy.sqlite"
 
     def die() -> None:
-        shutil.copy(stage.ledger, copy)
+        shutil.copy(harness.ledger, copy)
         raise KeyboardInterrupt
 
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 3, die)
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 3, die)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply()
-    stage.time.sleep(3600)
-    stage.check(resume(copy, stage.client), archived=8)
-    assert max(stage.archived.values()) == 1
+        harness.apply()
+    harness.time.sleep(3600)
+    harness.check(resume(copy, harness.client), archived=8)
+    assert max(harness.archived.values()) == 1

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from plan_tools import UNENROLL, done
-from virtual_time import Exchange, Stage, VirtualTime
+from virtual_time import Exchange, Harness, VirtualTime
 
 from lms_archive import ArchiveJob, ArchivePlan, Client, Limits
 from lms_archive.archive.target.many import read_active_together
@@ -27,9 +27,9 @@ USERS = range(1001, 1013)
 SMALL = Limits(page_size=10, hand_picked=10)
 
 
-def load(stage: Stage) -> None:
+def load(harness: Harness) -> None:
     """Ten courses and ten plans of up to 12 learners, a tutor and two who have not completed."""
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in range(1001, 1021)],
         courses=[{"code": f"C{one}", "id_course": one} for one in range(1, 11)],
         learning_plans=[
@@ -40,7 +40,7 @@ def load(stage: Stage) -> None:
         people = [done(user_id=user) for user in USERS[:size]]
         people += [done(user_id=1015, enrollment_status="in_progress")]
         tutor = done(user_id=1016, enrollment_level="tutor")
-        stage.sandbox.load(
+        harness.sandbox.load(
             enrollments=[{**one, "id_course": number} for one in [*people, tutor]],
             learning_plan_enrollments=[{**one, "learning_plan_id": number} for one in people],
         )
@@ -50,7 +50,7 @@ class Odd:
     """A transport on which the shared lists answer otherwise.
 
     Args:
-        stage: whose line carries the calls.
+        harness: whose line carries the calls.
         status: answered instead of the list.
         dropped: the parameters that the lists ignore.
         alter: changes the answer.
@@ -58,13 +58,13 @@ class Odd:
 
     def __init__(
         self,
-        stage: Stage,
+        harness: Harness,
         *,
         status: int | None = None,
         dropped: Sequence[str] = (),
         alter: Callable[[dict[str, Any]], object] = id,
     ) -> None:
-        self._stage, self._status, self._dropped, self._alter = stage, status, dropped, alter
+        self._harness, self._status, self._dropped, self._alter = harness, status, dropped, alter
 
     def __call__(
         self,
@@ -77,9 +77,9 @@ class Odd:
     ) -> Response:
         """Carry one exchange."""
         if urlsplit(url).path not in SHARED.values():
-            return self._stage.line(method, url, headers, params, body, timeout)
+            return self._harness.line(method, url, headers, params, body, timeout)
         kept = [(name, value) for name, value in params if name not in self._dropped]
-        answer = self._stage.line(method, url, headers, kept, body, timeout)
+        answer = self._harness.line(method, url, headers, kept, body, timeout)
         if self._status is not None:
             text = json.dumps({"status": self._status, "name": "no", "message": "no"})
             return Response(self._status, answer.headers, text.encode())
@@ -166,21 +166,21 @@ def decided(plan: ArchivePlan) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """A platform for tests that only read."""
     time = VirtualTime()
     with Sandbox(clock=time, job_seconds=3) as sandbox:
-        stage = Stage(sandbox, time, tmp_path_factory.mktemp("many"))
-        load(stage)
-        yield stage
-        stage.line.close()
+        harness = Harness(sandbox, time, tmp_path_factory.mktemp("many"))
+        load(harness)
+        yield harness
+        harness.line.close()
 
 
-def plan_on(stage: Stage, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan, int, int]:
+def plan_on(harness: Harness, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan, int, int]:
     """A plan, the calls to the shared lists, and those to the lists of single targets."""
-    before = len(stage.line.exchanges)
-    plan = job.plan(stage.connect(transport=Odd(stage, **odd), limits=SMALL))
-    paths = [one.path for one in stage.line.exchanges[before:]]
+    before = len(harness.line.exchanges)
+    plan = job.plan(harness.connect(transport=Odd(harness, **odd), limits=SMALL))
+    paths = [one.path for one in harness.line.exchanges[before:]]
     shared = sum(path in SHARED.values() for path in paths)
     return plan, shared, sum(path.endswith("/enrollments") for path in paths) - shared
 
@@ -189,7 +189,7 @@ def plan_on(stage: Stage, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan, int
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 @pytest.mark.parametrize("odd", PLATFORMS.values(), ids=PLATFORMS)
 def test_the_plan_is_the_same(
-    platform: Stage,
+    platform: Harness,
     odd: tuple[dict[str, Any], int],
     job: Callable[[str], ArchiveJob],
     kind: str,
@@ -207,7 +207,7 @@ def test_the_plan_is_the_same(
 @pytest.mark.parametrize("kind", SHARED)
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 def test_a_list_that_ignores_statuses(
-    platform: Stage, job: Callable[[str], ArchiveJob], kind: str
+    platform: Harness, job: Callable[[str], ArchiveJob], kind: str
 ) -> None:
     """What is not asked for is skipped with a reason, and the same is archived."""
     expected, plan = (
@@ -227,15 +227,15 @@ def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
     time = VirtualTime()
     foreign = PlatformVariant(calls={"all_course_enrollments": None})
     with Sandbox(clock=time, variant=foreign) as sandbox:
-        stage = Stage(sandbox, time, tmp_path)
-        stage.load(2, 2)
-        plan = stage.plan(1, 2)
+        harness = Harness(sandbox, time, tmp_path)
+        harness.load(2, 2)
+        plan = harness.plan(1, 2)
         assert plan.counts["to_archive"] == 4
-        assert SHARED["course"] not in {one.path for one in stage.line.exchanges}
-        stage.line.close()
+        assert SHARED["course"] not in {one.path for one in harness.line.exchanges}
+        harness.line.close()
 
 
-def test_what_was_learned_is_remembered(platform: Stage) -> None:
+def test_what_was_learned_is_remembered(platform: Harness) -> None:
     """Copies of a client do not ask again for a list that was refused, or ignored a filter."""
     for odd in ({"status": 404}, {"dropped": ("user_id[]",)}):
         client = platform.connect(transport=Odd(platform, **odd), limits=SMALL)
@@ -251,7 +251,7 @@ def test_what_was_learned_is_remembered(platform: Stage) -> None:
         assert paths.count(SHARED["course"]) == 2
 
 
-def test_a_list_that_changes_is_read_again(platform: Stage) -> None:
+def test_a_list_that_changes_is_read_again(platform: Harness) -> None:
     """An enrollment that comes between two pages costs another reading, and is in the plan."""
     job = everything("course")
     first = plan_on(platform, job)[0]
@@ -267,24 +267,24 @@ def test_a_list_that_changes_is_read_again(platform: Stage) -> None:
     assert alone == 0
 
 
-def test_missing_and_empty_targets_differ(platform: Stage) -> None:
+def test_missing_and_empty_targets_differ(platform: Harness) -> None:
     """Nothing found of a course in the shared list is no proof that there is no such course."""
     asked = [{"course_id": one, "user_id": 1012} for one in (1, 2, 8, 99)]
     plan, _, _ = plan_on(platform, ArchiveJob.from_rows(asked, **UNENROLL))
     assert [one.code for one in plan.skipped] == ["not_enrolled", "not_enrolled", "unknown_course"]
 
 
-def test_large_targets_are_read_on_their_own(stage: Stage) -> None:
+def test_large_targets_are_read_on_their_own(harness: Harness) -> None:
     """A long list is divided until what is small is read together, without what is large."""
-    stage.load(*(1,) * 16, 200, *(1,) * 15)
-    client = stage.connect(limits=Limits(page_size=2, hand_picked=10))
+    harness.load(*(1,) * 16, 200, *(1,) * 15)
+    client = harness.connect(limits=Limits(page_size=2, hand_picked=10))
     courses = (ArchiveJob.for_course(one, **UNENROLL) for one in range(1, 33))
     plan = added(course.all_enrollments() for course in courses).plan(client)
     assert plan.counts["to_archive"] == 231
     # 8 courses for each half without the large one, which costs two first pages of its own.
-    assert stage.operations.count("all_course_enrollments") == 1 + 8 + 1 + 4 + 1
+    assert harness.operations.count("all_course_enrollments") == 1 + 8 + 1 + 4 + 1
     # One more call sees whether the filter of users works.
-    assert stage.operations.count("course_enrollments") == 100 + 7 + 1
+    assert harness.operations.count("course_enrollments") == 100 + 7 + 1
 
 
 @pytest.mark.parametrize(
@@ -292,15 +292,19 @@ def test_large_targets_are_read_on_their_own(stage: Stage) -> None:
     [({}, 14), ({"dropped": ("user_id[]",)}, 130), ({"status": 404}, 130)],
     ids=["all is well", "ignores users", "no such list"],
 )
-def test_a_few_names_in_many_large_courses(stage: Stage, odd: dict[str, Any], most: int) -> None:
+def test_a_few_names_in_many_large_courses(
+    harness: Harness, odd: dict[str, Any], most: int
+) -> None:
     """Names are looked up once, and read by id, rather than looked for in the whole lists."""
-    stage.load(*(100,) * 12)
+    harness.load(*(100,) * 12)
     asked = [
         {"course_id": course, "username": name}
         for course in (*range(1, 13), 99)
         for name in ("u1001", "u1100", "nobody")
     ]
-    client = stage.connect(transport=Odd(stage, **odd), limits=Limits(page_size=10, hand_picked=10))
+    client = harness.connect(
+        transport=Odd(harness, **odd), limits=Limits(page_size=10, hand_picked=10)
+    )
     plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(client)
     archived = [
         (chunk.target.target_id, [m.user_id for m in chunk.members]) for chunk in plan.chunks
@@ -311,12 +315,12 @@ def test_a_few_names_in_many_large_courses(stage: Stage, odd: dict[str, Any], mo
         *(("not_enrolled", course) for course in range(1, 13)),
         *[("unknown_course", 99)] * 3,
     ]
-    lists = [name for name in stage.operations if name.endswith("course_enrollments")]
+    lists = [name for name in harness.operations if name.endswith("course_enrollments")]
     assert len(lists) <= most
-    assert stage.operations.count("list_users") <= (5 if not odd else 1)
+    assert harness.operations.count("list_users") <= (5 if not odd else 1)
 
 
-def test_an_unreadable_enrollment_in_a_shared_list(platform: Stage) -> None:
+def test_an_unreadable_enrollment_in_a_shared_list(platform: Harness) -> None:
     """It is skipped where it is, and the others are planned."""
 
     def alter(data: dict[str, Any]) -> None:
@@ -331,17 +335,17 @@ def test_an_unreadable_enrollment_in_a_shared_list(platform: Stage) -> None:
     assert alone == 1  # the course that does not exist
 
 
-def test_no_address_is_too_long(stage: Stage) -> None:
+def test_no_address_is_too_long(harness: Harness) -> None:
     """Targets and users share the 200 ids of an address: below 8,000 characters (assumed)."""
-    stage.load(*(40,) * 60)
-    stage.change("UPDATE enrollments SET user_id = user_id + 9000000000 + 100 * course_id")
+    harness.load(*(40,) * 60)
+    harness.change("UPDATE enrollments SET user_id = user_id + 9000000000 + 100 * course_id")
     asked = [
         {"course_id": course, "user_id": user}
-        for course, user in stage.sql("SELECT course_id, user_id FROM enrollments")
+        for course, user in harness.sql("SELECT course_id, user_id FROM enrollments")
     ]
-    plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(stage.client)
+    plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(harness.client)
     assert plan.counts["to_archive"] == 2_400
-    shared = [one for one in stage.line.exchanges if one.path == SHARED["course"]]
+    shared = [one for one in harness.line.exchanges if one.path == SHARED["course"]]
     assert len(shared) == 15
     assert max(len(urlencode(one.query)) for one in shared) < 6_000
 
@@ -356,7 +360,7 @@ def read(client: Client, wanted: Mapping[int, Sequence[int]]) -> dict[int, list[
     return {course: sorted(users) for (_, course), users in found.items()}
 
 
-def test_active_enrollments_of_many_courses(platform: Stage) -> None:
+def test_active_enrollments_of_many_courses(platform: Harness) -> None:
     """Of those who are asked for, whatever their state, and whether or not there are any."""
     before = len(platform.line.exchanges)
     wanted = {1: [1001, 1015], 3: [1001], 4: [1007, 1008], 99: [1001]}
@@ -365,7 +369,7 @@ def test_active_enrollments_of_many_courses(platform: Stage) -> None:
     assert len(shared) == 1
 
 
-def test_what_is_not_read_together_is_left_out(platform: Stage) -> None:
+def test_what_is_not_read_together_is_left_out(platform: Harness) -> None:
     """A single target, one with too many users, and all where the list cannot be used."""
     assert read(platform.client, {1: [1001]}) == {}
     assert read(platform.client, {}) == {}
@@ -374,7 +378,7 @@ def test_what_is_not_read_together_is_left_out(platform: Stage) -> None:
     assert read(lacking, {1: [1001], 2: [1001]}) == {}
 
 
-def test_a_date_that_cannot_be_read(platform: Stage) -> None:
+def test_a_date_that_cannot_be_read(platform: Harness) -> None:
     """Its course is left out, so that reading it on its own reports that."""
 
     def alter(data: dict[str, Any]) -> None:
@@ -386,15 +390,15 @@ def test_a_date_that_cannot_be_read(platform: Stage) -> None:
     assert read(client, {1: [1001], 2: [1001], 4: [1001]}) == {1: [1001], 4: [1001]}
 
 
-def test_a_shared_reading_speaks_only_of_the_users_that_it_asked_for(stage: Stage) -> None:
+def test_a_shared_reading_speaks_only_of_the_users_that_it_asked_for(harness: Harness) -> None:
     """A call is lost, and the last chunk of its course is read beside another course meanwhile.
 
     That reading says nothing about the chunk that is sent again: its users are still enrolled.
     """
-    stage.load(8, 8, 2)
+    harness.load(8, 8, 2)
     limits = Limits(hand_picked=3)
-    client = stage.connect(limits=limits)
-    plan = stage.job().plan(client)
-    stage.time.sleep(limits.freshness + 1)
-    stage.sandbox.faults.add("cut_before", method="PUT", after=2)
-    stage.check(plan.apply(client, ledger=stage.ledger), archived=18)
+    client = harness.connect(limits=limits)
+    plan = harness.job().plan(client)
+    harness.time.sleep(limits.freshness + 1)
+    harness.sandbox.faults.add("cut_before", method="PUT", after=2)
+    harness.check(plan.apply(client, ledger=harness.ledger), archived=18)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from plan_tools import UNENROLL, check, date_of, done, load_plans, of_many, plan, records_of, sent
-from virtual_time import ENROLLED_AT, Exchange, Stage
+from virtual_time import ENROLLED_AT, Exchange, Harness
 
 from lms_archive import ArchiveJob, Limits, resume
 from lms_archive.archive import CourseOutcome
@@ -18,14 +18,14 @@ def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_who_is_not_in_all_courses(stage: Stage, mode: str) -> None:
+def test_who_is_not_in_all_courses(harness: Harness, mode: str) -> None:
     """A user in the plan but not in one of its courses is archived whole, and that is told."""
-    load_plans(stage, {50: [1, 2]})
-    stage.unenroll(2, 1002)
-    stage.unenroll(1, 1003)
-    stage.unenroll(2, 1003)
-    result = plan(stage, 50, mode=mode).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=mode == "re-enroll", archived=3)
+    load_plans(harness, {50: [1, 2]})
+    harness.unenroll(2, 1002)
+    harness.unenroll(1, 1003)
+    harness.unenroll(2, 1003)
+    result = plan(harness, 50, mode=mode).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=mode == "re-enroll", archived=3)
     assert _became(result.outcomes) == {
         1001: [(1, "archived"), (2, "archived")],
         1002: [(1, "archived"), (2, "not_enrolled")],
@@ -35,44 +35,44 @@ def test_who_is_not_in_all_courses(stage: Stage, mode: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["waiting", "suspended"])
-def test_a_course_enrollment_that_cannot_be_archived(stage: Stage, status: str) -> None:
+def test_a_course_enrollment_that_cannot_be_archived(harness: Harness, status: str) -> None:
     """It stays active: the row is archived, and incomplete."""
-    load_plans(stage, {50: [1, 2]})
-    stage.change(
+    load_plans(harness, {50: [1, 2]})
+    harness.change(
         "UPDATE enrollments SET enrollment_status = ? WHERE course_id = 2 AND user_id = 1002",
         status,
     )
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=3)
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=3)
     assert [one.user for one in result.incomplete] == [1002]
     assert _became(result.incomplete)[1002][1] == (2, "not_archived")
-    assert date_of(stage, "course_id", 2, 1002) == ENROLLED_AT
+    assert date_of(harness, "course_id", 2, 1002) == ENROLLED_AT
 
 
-def test_earlier_records_are_not_taken_for_these(stage: Stage) -> None:
+def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     """A course archived in an earlier year is no proof of this archiving."""
-    load_plans(stage, {50: [1]})
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=3)
-    old = records_of(stage, "course_id", 1, 1001)
-    stage.time.sleep(86_400 * 40)
+    load_plans(harness, {50: [1]})
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=3)
+    old = records_of(harness, "course_id", 1, 1001)
+    harness.time.sleep(86_400 * 40)
     again = "2026-04-02 00:00:00"
     users = (1001, 1002, 1003)
-    stage.sandbox.load(
+    harness.sandbox.load(
         learning_plan_enrollments=[
             done(user_id=user, learning_plan_id=50, enrollment_created_at=again) for user in users
         ]
     )
-    second = plan(stage, 50).apply(stage.client, ledger=stage.folder / "second.sqlite")
+    second = plan(harness, 50).apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert second.counts["archived"] == 3
     assert {one.courses for one in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
-    assert records_of(stage, "course_id", 1, 1001) == old
+    assert records_of(harness, "course_id", 1, 1001) == old
 
 
-def test_a_course_left_behind_by_the_platform(stage: Stage) -> None:
+def test_a_course_left_behind_by_the_platform(harness: Harness) -> None:
     """Archived and active all the same is told, and nothing is sent again."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
     back = (
         "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
         f"enrollment_created_at, enrollment_time_spent) VALUES (2, 1003, 'completed', 'student', "
@@ -80,86 +80,86 @@ def test_a_course_left_behind_by_the_platform(stage: Stage) -> None:
     )
 
     def put_back() -> None:
-        stage.time.sleep(5)
-        stage.sandbox.advance()
-        stage.change(back)
+        harness.time.sleep(5)
+        harness.sandbox.advance()
+        harness.change(back)
 
-    stage.line.once(of_many, put_back, after=True)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    harness.line.once(of_many, put_back, after=True)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     assert result.counts["archived"] == 3
     assert [one.user for one in result.incomplete] == [1003]
     assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
-    assert len(sent(stage)) == 2
+    assert len(sent(harness)) == 2
 
 
-def test_a_course_not_enrolled_anew_is_told(stage: Stage) -> None:
+def test_a_course_not_enrolled_anew_is_told(harness: Harness) -> None:
     """In re-enroll the courses must come back too."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50, mode="re-enroll")
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50, mode="re-enroll")
 
     def lose() -> None:
-        stage.time.sleep(5)
-        stage.sandbox.advance()
-        stage.unenroll(2, 1003)
+        harness.time.sleep(5)
+        harness.sandbox.advance()
+        harness.unenroll(2, 1003)
 
-    stage.line.once(of_many, lose, after=True)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, again=True, archived=3)
+    harness.line.once(of_many, lose, after=True)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, again=True, archived=3)
     assert _became(result.incomplete) == {1003: [(1, "archived"), (2, "not_re_enrolled")]}
 
 
-def test_many_users_in_many_courses(stage: Stage) -> None:
+def test_many_users_in_many_courses(harness: Harness) -> None:
     """More than a page of users: each has the records of their own courses."""
-    load_plans(stage, {50: [1, 2, 3]}, users=205)
-    stage.unenroll(3, 1201)
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=205)
+    load_plans(harness, {50: [1, 2, 3]}, users=205)
+    harness.unenroll(3, 1201)
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=205)
     told = _became(result.outcomes)
     assert told.pop(1201) == [(1, "archived"), (2, "archived"), (3, "not_enrolled")]
     assert set(map(tuple, told.values())) == {((1, "archived"), (2, "archived"), (3, "archived"))}
 
 
-def test_course_records_that_lag_are_waited_for(stage: Stage) -> None:
+def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
     """The archived lists may show records late: no course is told as not archived for that."""
-    load_plans(stage, {50: [1, 2]}, users=4)
-    planned = plan(stage, 50)
-    stage.sandbox.faults.add("archived_lag", seconds=20, times=9)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=4)
+    load_plans(harness, {50: [1, 2]}, users=4)
+    planned = plan(harness, 50)
+    harness.sandbox.faults.add("archived_lag", seconds=20, times=9)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=4)
     assert len(result.incomplete) == 0
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
-def test_courses_of_a_plan_are_reported_after_a_resume(stage: Stage, mode: str) -> None:
+def test_courses_of_a_plan_are_reported_after_a_resume(harness: Harness, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
-    load_plans(stage, {50: [1, 2]}, users=5)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    planned = plan(stage, 50, mode=mode)
+    load_plans(harness, {50: [1, 2]}, users=5)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    planned = plan(harness, 50, mode=mode)
 
     def die() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(of_many, die, after=True)
+    harness.line.once(of_many, die, after=True)
     with pytest.raises(KeyboardInterrupt):
-        planned.apply(client, ledger=stage.ledger)
-    stage.time.sleep(7200)
-    result = resume(stage.ledger, client)
-    check(stage, result, again=mode == "re-enroll", archived=5)
+        planned.apply(client, ledger=harness.ledger)
+    harness.time.sleep(7200)
+    result = resume(harness.ledger, client)
+    check(harness, result, again=mode == "re-enroll", archived=5)
     assert {c.status for one in result.outcomes for c in one.courses} == {"archived"}
     assert all(len(one.courses) == 2 for one in result.outcomes)
 
 
-def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
+def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
     """A row that was to be archived with a plan is not reported as archived when nothing was."""
-    load_plans(stage, {50: [1]})
+    load_plans(harness, {50: [1]})
     rows = [{"user_id": 1001, "learning_plan_id": 50, "course_id": None}]
     rows += [{"user_id": user, "learning_plan_id": 50, "course_id": None} for user in (1002, 1003)]
     rows += [{"user_id": user, "learning_plan_id": None, "course_id": 1} for user in (1002, 1003)]
-    planned = ArchiveJob.from_rows(rows, **UNENROLL).plan(stage.client)
+    planned = ArchiveJob.from_rows(rows, **UNENROLL).plan(harness.client)
     assert [one.code for one in planned.skipped] == ["archived_with_learning_plan"] * 2
-    stage.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
-    stage.time.sleep(1000)  # the plan's reading is too old then, and is made again
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
+    harness.time.sleep(1000)  # the plan's reading is too old then, and is made again
+    result = planned.apply(harness.client, ledger=harness.ledger)
     codes = [(one.kind, one.code) for one in result.outcomes]
     assert codes[3:] == [
         ("skipped", "not_archived_with_learning_plan"),
@@ -168,30 +168,32 @@ def test_a_course_row_whose_plan_row_fails_is_told(stage: Stage) -> None:
     reason = list(result.outcomes)[3].reason
     assert "row 1 is skipped" in reason
     assert "plan this row again" in reason
-    again = resume(stage.ledger, stage.client)
+    again = resume(harness.ledger, harness.client)
     assert [one.code for one in again.outcomes] == [code for _, code in codes]
 
 
-def test_a_platform_whose_clocks_differ_a_little(stage: Stage) -> None:
+def test_a_platform_whose_clocks_differ_a_little(harness: Harness) -> None:
     """Archive times a few seconds before the `Date` header still prove the courses."""
-    load_plans(stage, {50: [1, 2]})
+    load_plans(harness, {50: [1, 2]})
 
     def earlier(_: Exchange) -> None:
-        past = stage.time.now() - timedelta(seconds=5)
-        stage.change(
+        past = harness.time.now() - timedelta(seconds=5)
+        harness.change(
             "UPDATE archived_enrollments SET archived_at = ? WHERE archived_at > ?",
             f"{past:%Y-%m-%d %H:%M:%S}",
             f"{past:%Y-%m-%d %H:%M:%S}",
         )
 
-    stage.line.before.append(earlier)
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    harness.line.before.append(earlier)
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
     assert {one.status for row in result.archived for one in row.courses} == {"archived"}
 
 
-def _only_course(stage: Stage, course: int, status: str) -> None:
+def _only_course(harness: Harness, course: int, status: str) -> None:
     """Everybody's enrollment in a course cannot be archived: it waits."""
-    stage.change("UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?", status, course)
+    harness.change(
+        "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?", status, course
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,14 +205,14 @@ def _only_course(stage: Stage, course: int, status: str) -> None:
     ],
 )
 def test_the_reason_names_the_courses_that_are_not_as_asked(
-    stage: Stage, left: tuple[int, ...], named: str | None
+    harness: Harness, left: tuple[int, ...], named: str | None
 ) -> None:
     """Those that were not archived, with what happened to each; not those that were."""
-    load_plans(stage, {50: [1, 2, 3]})
-    stage.unenroll(1, 1002)  # not enrolled is as asked
+    load_plans(harness, {50: [1, 2, 3]})
+    harness.unenroll(1, 1002)  # not enrolled is as asked
     for course in left:
-        _only_course(stage, course, "waiting")
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+        _only_course(harness, course, "waiting")
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
     reasons = {one.user: one.reason for one in result.outcomes}
     for user in (1001, 1003):
         assert reasons[user].endswith(named or f"archived as record {user - 1000}")
@@ -221,26 +223,28 @@ def test_the_reason_names_the_courses_that_are_not_as_asked(
         assert reasons[1002] != reasons[1001]
 
 
-def test_courses_are_named_whatever_else_is_wrong_with_the_row(stage: Stage) -> None:
+def test_courses_are_named_whatever_else_is_wrong_with_the_row(harness: Harness) -> None:
     """Archived and re-enrolled with a validity that has ended: both are in the reason."""
-    load_plans(stage, {50: [1, 2]})
-    stage.change(
+    load_plans(harness, {50: [1, 2]})
+    harness.change(
         "UPDATE learning_plan_enrollments SET enrollment_validity_end_datetime = "
         "'2026-01-31 00:00:00'"
     )
-    _only_course(stage, 2, "waiting")
-    result = plan(stage, 50, mode="re-enroll").apply(stage.client, ledger=stage.ledger)
+    _only_course(harness, 2, "waiting")
+    result = plan(harness, 50, mode="re-enroll").apply(harness.client, ledger=harness.ledger)
     assert {one.code for one in result.outcomes} == {"validity_ended"}
     for one in list(result.outcomes):
         assert "its validity ended on 2026-01-31" in one.reason
         assert one.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
 
 
-def test_no_courses_are_named_where_the_plan_was_not_archived(stage: Stage) -> None:
+def test_no_courses_are_named_where_the_plan_was_not_archived(harness: Harness) -> None:
     """A row that failed says only that: nothing was asked of its courses alone."""
-    load_plans(stage, {50: [1, 2]})
-    stage.sandbox.faults.add("job_partial", operation="archive_learning_plan_enrollments", errors=1)
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
+    load_plans(harness, {50: [1, 2]})
+    harness.sandbox.faults.add(
+        "job_partial", operation="archive_learning_plan_enrollments", errors=1
+    )
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
     (failed,) = list(result.failed)
     assert failed.code == "not_archived"
     assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]

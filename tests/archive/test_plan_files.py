@@ -23,7 +23,7 @@ from archive_tools import (
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchivePlan, Client, InvalidInputError, redact, resume
 from lms_archive.archive import PlannedEnrollment, PlannedTarget
@@ -280,35 +280,35 @@ def test_a_plan_of_another_version(saved: Path, version: str) -> None:
         ArchivePlan.load(saved)
 
 
-def test_a_plan_is_not_written_over_a_ledger_or_another_file(stage: Stage) -> None:
+def test_a_plan_is_not_written_over_a_ledger_or_another_file(harness: Harness) -> None:
     """The ledger is the evidence of a job, and what resumes it; a CSV may be its input."""
-    stage.load(2)
-    plan = stage.plan()
-    stage.apply(plan)
-    before = stage.ledger.read_bytes()
+    harness.load(2)
+    plan = harness.plan()
+    harness.apply(plan)
+    before = harness.ledger.read_bytes()
     with pytest.raises(
         InvalidInputError, match="exists and is not a saved plan, so it is not overwritten"
     ):
-        plan.save(stage.ledger)
-    assert stage.ledger.read_bytes() == before
-    rows = stage.folder / "inactive.csv"
+        plan.save(harness.ledger)
+    assert harness.ledger.read_bytes() == before
+    rows = harness.folder / "inactive.csv"
     rows.write_text("username,course_code\n")
     with pytest.raises(InvalidInputError, match="is not a saved plan"):
         plan.save(rows)
     assert rows.read_text() == "username,course_code\n"
-    plan.save(stage.folder / "plan.sqlite")
-    plan.save(stage.folder / "plan.sqlite")  # another plan is replaced
+    plan.save(harness.folder / "plan.sqlite")
+    plan.save(harness.folder / "plan.sqlite")  # another plan is replaced
 
 
-def test_a_saved_plan_is_no_ledger(stage: Stage) -> None:
+def test_a_saved_plan_is_no_ledger(harness: Harness) -> None:
     """What was signed stays as it is: a job has a ledger of its own."""
-    stage.load(2)
-    path = stage.folder / "plan.sqlite"
-    stage.plan().save(path)
+    harness.load(2)
+    path = harness.folder / "plan.sqlite"
+    harness.plan().save(path)
     before = path.read_bytes()
     for attempt in (
-        lambda: resume(path, stage.client),
-        lambda: stage.plan().apply(stage.client, ledger=path),
+        lambda: resume(path, harness.client),
+        lambda: harness.plan().apply(harness.client, ledger=path),
         lambda: redact(path),
     ):
         with pytest.raises(
@@ -316,19 +316,19 @@ def test_a_saved_plan_is_no_ledger(stage: Stage) -> None:
         ):
             attempt()
     assert path.read_bytes() == before
-    assert stage.writes == []
+    assert harness.writes == []
 
 
-def test_rows_that_were_changed_since(stage: Stage) -> None:
+def test_rows_that_were_changed_since(harness: Harness) -> None:
     """A plan whose rows somebody changed in memory is not the one that was looked at."""
-    stage.load(2)
-    plan = stage.plan(1, users=[1001, 1002])
+    harness.load(2)
+    plan = harness.plan(1, users=[1001, 1002])
     object.__setattr__(plan, "warnings", ("other",))  # no part of the digest
     object.__setattr__(plan, "skips", (Skip(0, "status", "other"),))
     with pytest.raises(InvalidInputError, match="have changed since planning: plan again"):
-        plan.apply(stage.client, ledger=stage.ledger)
-    assert stage.writes == []
-    assert not stage.ledger.exists()
+        plan.apply(harness.client, ledger=harness.ledger)
+    assert harness.writes == []
+    assert not harness.ledger.exists()
 
 
 def test_a_plan_larger_than_its_blocks(tmp_path: Path, reader: Client) -> None:

@@ -4,57 +4,59 @@ from datetime import timedelta
 
 import pytest
 from plan_tools import UNENROLL, load_plans, rows
-from virtual_time import START, Stage
+from virtual_time import START, Harness
 
 from lms_archive import ArchiveJob, ArchivePlan
 
 
 def _plan(
-    stage: Stage, *, plans: tuple[int, ...] = (), courses: tuple[int, ...] = ()
+    harness: Harness, *, plans: tuple[int, ...] = (), courses: tuple[int, ...] = ()
 ) -> ArchivePlan:
     job = ArchiveJob.from_rows(rows([1001], plans=plans, courses=courses), **UNENROLL)
-    return job.plan(stage.client)
+    return job.plan(harness.client)
 
 
 @pytest.mark.parametrize("by_code", [False, True])
 @pytest.mark.parametrize("word", ["classroom", "Classroom", "webinar"])
 def test_an_instructor_led_course_is_warned_about(
-    stage: Stage, word: str, *, by_code: bool
+    harness: Harness, word: str, *, by_code: bool
 ) -> None:
     """Its enrollments are archived, those of its sessions are not."""
-    stage.load(2, 1)
-    stage.sandbox.change_course(1, course_type=word)
+    harness.load(2, 1)
+    harness.sandbox.change_course(1, course_type=word)
     row = {"course_code": "C1"} if by_code else {"course_id": 1}
     job = ArchiveJob.from_rows([{"user_id": 1001, **row}], **UNENROLL)
-    plan = job.plan(stage.client)
+    plan = job.plan(harness.client)
     (text,) = [text for text in plan.warnings if "instructor-led" in text]
     assert text.startswith(f"C1 is instructor-led ({word}): course enrollments are archived, ")
     assert text in str(plan)
 
 
-def test_all_enrollments_of_an_instructor_led_course_are_warned_about_once(stage: Stage) -> None:
+def test_all_enrollments_of_an_instructor_led_course_are_warned_about_once(
+    harness: Harness,
+) -> None:
     """However many there are."""
-    stage.load(5)
-    stage.sandbox.change_course(1, course_type="classroom")
-    plan = ArchiveJob.for_course(1, **UNENROLL).all_enrollments().plan(stage.client)
+    harness.load(5)
+    harness.sandbox.change_course(1, course_type="classroom")
+    plan = ArchiveJob.for_course(1, **UNENROLL).all_enrollments().plan(harness.client)
     assert sum("instructor-led" in text for text in plan.warnings) == 1
 
 
-def test_an_instructor_led_course_of_a_learning_plan_is_warned_about(stage: Stage) -> None:
+def test_an_instructor_led_course_of_a_learning_plan_is_warned_about(harness: Harness) -> None:
     """It is archived with the plan."""
-    load_plans(stage, {50: [1, 2]})
-    stage.sandbox.change_course(2, course_type="classroom")
-    stage.sandbox.change_learning_plan(50, updated_on="2020-01-01")
-    (text,) = [text for text in _plan(stage, plans=(50,)).warnings if "instructor-led" in text]
+    load_plans(harness, {50: [1, 2]})
+    harness.sandbox.change_course(2, course_type="classroom")
+    harness.sandbox.change_learning_plan(50, updated_on="2020-01-01")
+    (text,) = [text for text in _plan(harness, plans=(50,)).warnings if "instructor-led" in text]
     assert text.startswith("course C2 of P50 is instructor-led (classroom): ")
 
 
 @pytest.mark.parametrize("word", ["elearning", "", "something new"])
-def test_other_courses_are_not_warned_about(stage: Stage, word: str) -> None:
+def test_other_courses_are_not_warned_about(harness: Harness, word: str) -> None:
     """A word that is not known is not guessed."""
-    stage.load(1)
-    stage.change("UPDATE courses SET course_type = ?", word)
-    assert not [text for text in _plan(stage, courses=(1,)).warnings if "instructor" in text]
+    harness.load(1)
+    harness.change("UPDATE courses SET course_type = ?", word)
+    assert not [text for text in _plan(harness, courses=(1,)).warnings if "instructor" in text]
 
 
 @pytest.mark.parametrize(
@@ -68,12 +70,12 @@ def test_other_courses_are_not_warned_about(stage: Stage, word: str) -> None:
     ],
 )
 def test_a_learning_plan_changed_within_a_day_is_warned_about(
-    stage: Stage, age: timedelta | None, *, warned: bool
+    harness: Harness, age: timedelta | None, *, warned: bool
 ) -> None:
     """Archived records keep the plan as it is when the job runs."""
-    load_plans(stage, {50: [1]})
+    load_plans(harness, {50: [1]})
     at = None if age is None else f"{START - age:%Y-%m-%d %H:%M:%S}"
-    stage.change("UPDATE learning_plans SET updated_on = ?", at)
-    texts = [text for text in _plan(stage, plans=(50,)).warnings if "was changed on" in text]
+    harness.change("UPDATE learning_plans SET updated_on = ?", at)
+    texts = [text for text in _plan(harness, plans=(50,)).warnings if "was changed on" in text]
     expected = f"P50 was changed on {at} UTC: archived records keep the plan as it is when the job "
     assert [text.startswith(expected) for text in texts] == ([True] if warned else [])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from plan_tools import check, job, load_plans, of_many, plan, sent
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchivedLearningPlanEnrollment, Limits, resume
 from lms_archive.errors import PlanChangedError
@@ -21,41 +21,45 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "words"), CHANGES)
-def test_a_change_before_the_first_chunk(stage: Stage, change: dict[str, Any], words: str) -> None:
+def test_a_change_before_the_first_chunk(
+    harness: Harness, change: dict[str, Any], words: str
+) -> None:
     """Title, code, credits or courses changed since the plan: it stops with nothing sent."""
-    load_plans(stage, {50: [1, 2], 60: [3]})
-    planned = plan(stage, 50)
-    stage.sandbox.change_learning_plan(50, **change)
+    load_plans(harness, {50: [1, 2], 60: [3]})
+    planned = plan(harness, 50)
+    harness.sandbox.change_learning_plan(50, **change)
     with pytest.raises(PlanChangedError) as caught:
-        planned.apply(stage.client, ledger=stage.ledger)
+        planned.apply(harness.client, ledger=harness.ledger)
     assert list(caught.value.seen) == [words]
-    assert caught.value.ledger == stage.ledger
-    assert sent(stage) == []
+    assert caught.value.ledger == harness.ledger
+    assert sent(harness) == []
 
 
 @pytest.mark.parametrize("change", [{"validity_days": 9}, {"language": "it"}, {"courses": [2, 1]}])
-def test_what_a_record_does_not_show_stops_nothing(stage: Stage, change: dict[str, Any]) -> None:
+def test_what_a_record_does_not_show_stops_nothing(
+    harness: Harness, change: dict[str, Any]
+) -> None:
     """Order of courses and starred data are not compared: no call returns them."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
-    stage.sandbox.change_learning_plan(50, **change)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=3)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
+    harness.sandbox.change_learning_plan(50, **change)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=3)
     assert not any("changed while" in text for text in result.warnings)
 
 
-def test_resume_stops_again_until_told_to_go_on(stage: Stage) -> None:
+def test_resume_stops_again_until_told_to_go_on(harness: Harness) -> None:
     """A change that stays stops every resume; `allow_changes` goes on, and the result says so."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
-    stage.sandbox.change_learning_plan(50, title="New")
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
+    harness.sandbox.change_learning_plan(50, title="New")
     with pytest.raises(PlanChangedError):
-        planned.apply(stage.client, ledger=stage.ledger)
+        planned.apply(harness.client, ledger=harness.ledger)
     with pytest.raises(PlanChangedError, match="allow_changes=True"):
-        resume(stage.ledger, stage.client)
-    assert sent(stage) == []
-    result = resume(stage.ledger, stage.client, allow_changes=True)
-    check(stage, result, archived=3)
+        resume(harness.ledger, harness.client)
+    assert sent(harness) == []
+    result = resume(harness.ledger, harness.client, allow_changes=True)
+    check(harness, result, archived=3)
     told = [text for text in result.warnings if "title was Plan 50, is New" in text]
     assert len(told) == 1
     titles = set()
@@ -65,116 +69,118 @@ def test_resume_stops_again_until_told_to_go_on(stage: Stage) -> None:
     assert titles == {"New"}
 
 
-def test_a_change_taken_back_lets_resume_go_on(stage: Stage) -> None:
+def test_a_change_taken_back_lets_resume_go_on(harness: Harness) -> None:
     """Set back to what was planned, the job goes on without being told to."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
-    stage.sandbox.change_learning_plan(50, title="New")
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
+    harness.sandbox.change_learning_plan(50, title="New")
     with pytest.raises(PlanChangedError):
-        planned.apply(stage.client, ledger=stage.ledger)
-    stage.sandbox.change_learning_plan(50, title="Plan 50")
-    check(stage, resume(stage.ledger, stage.client), archived=3)
+        planned.apply(harness.client, ledger=harness.ledger)
+    harness.sandbox.change_learning_plan(50, title="Plan 50")
+    check(harness, resume(harness.ledger, harness.client), archived=3)
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_changed_between_chunks(stage: Stage, *, allowed: bool) -> None:
+def test_changed_between_chunks(harness: Harness, *, allowed: bool) -> None:
     """A minute later the plan is looked at again: nothing more is sent, what ran is told."""
-    load_plans(stage, {50: [1, 2]}, users=7)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    planned = job(stage, 50).plan(client)
+    load_plans(harness, {50: [1, 2]}, users=7)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    planned = job(harness, 50).plan(client)
 
     def meddle() -> None:
-        stage.time.sleep(61)
-        stage.sandbox.change_learning_plan(50, title="New")
+        harness.time.sleep(61)
+        harness.sandbox.change_learning_plan(50, title="New")
 
-    stage.line.once(lambda exchange: exchange.is_poll and len(sent(stage)) > 1, meddle, after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_poll and len(sent(harness)) > 1, meddle, after=True
+    )
     if allowed:
-        result = planned.apply(client, ledger=stage.ledger, allow_changes=True)
-        check(stage, result, archived=7)
+        result = planned.apply(client, ledger=harness.ledger, allow_changes=True)
+        check(harness, result, archived=7)
         assert any("title was Plan 50, is New" in text for text in result.warnings)
         return
     with pytest.raises(PlanChangedError) as caught:
-        planned.apply(client, ledger=stage.ledger)
+        planned.apply(client, ledger=harness.ledger)
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
-    assert [len(users) for _, _, users in sent(stage)] == [1, 2]
-    stage.sandbox.change_learning_plan(50, title="Plan 50")
-    check(stage, resume(stage.ledger, client), archived=7)
+    assert [len(users) for _, _, users in sent(harness)] == [1, 2]
+    harness.sandbox.change_learning_plan(50, title="Plan 50")
+    check(harness, resume(harness.ledger, client), archived=7)
 
 
-def test_changed_at_the_end_is_only_told(stage: Stage) -> None:
+def test_changed_at_the_end_is_only_told(harness: Harness) -> None:
     """Too late to stop anything: the result's warnings say it."""
-    load_plans(stage, {50: [1, 2]}, users=3)
-    planned = plan(stage, 50)
-    new: Callable[[], None] = lambda: stage.sandbox.change_learning_plan(50, title="New")  # noqa: E731
-    stage.line.once(of_many, new, after=True)
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, archived=3)
+    load_plans(harness, {50: [1, 2]}, users=3)
+    planned = plan(harness, 50)
+    new: Callable[[], None] = lambda: harness.sandbox.change_learning_plan(50, title="New")  # noqa: E731
+    harness.line.once(of_many, new, after=True)
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, archived=3)
     (told,) = [text for text in result.warnings if "changed while the job ran" in text]
     assert told == "changed while the job ran: P50: title was Plan 50, is New"
 
 
-def test_one_look_a_minute(stage: Stage) -> None:
+def test_one_look_a_minute(harness: Harness) -> None:
     """Many chunks within a minute cost two looks; each further minute costs at most one more."""
-    load_plans(stage, {50: [1]}, users=30)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    planned = job(stage, 50).plan(client)
+    load_plans(harness, {50: [1]}, users=30)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    planned = job(harness, 50).plan(client)
     looks: list[float] = []
 
     def note(exchange: Exchange) -> None:
         if exchange.method == "GET" and exchange.path == "/learningplan/v1/learningplans/50":
-            looks.append(stage.time.passed)
+            looks.append(harness.time.passed)
 
-    stage.line.after.append(note)
-    stage.line.after.append(lambda one: stage.time.sleep(9) if one.is_poll else None)
-    begun = stage.time.passed
-    check(stage, planned.apply(client, ledger=stage.ledger), archived=30)
-    minutes = (stage.time.passed - begun) / 60
+    harness.line.after.append(note)
+    harness.line.after.append(lambda one: harness.time.sleep(9) if one.is_poll else None)
+    begun = harness.time.passed
+    check(harness, planned.apply(client, ledger=harness.ledger), archived=30)
+    minutes = (harness.time.passed - begun) / 60
     assert minutes > 2
     assert 3 <= len(looks) <= minutes + 2
     assert all(later - one >= 60 for one, later in pairwise(looks[:-1]))
 
 
-def test_another_plan_of_the_job_changed(stage: Stage) -> None:
+def test_another_plan_of_the_job_changed(harness: Harness) -> None:
     """The plan that has not begun is looked at before its first chunk, however late."""
-    load_plans(stage, {50: [1], 60: [2]})
-    planned = plan(stage, 50, 60)
-    new: Callable[[], None] = lambda: stage.sandbox.change_learning_plan(60, credits=9)  # noqa: E731
-    stage.line.once(of_many, new)
+    load_plans(harness, {50: [1], 60: [2]})
+    planned = plan(harness, 50, 60)
+    new: Callable[[], None] = lambda: harness.sandbox.change_learning_plan(60, credits=9)  # noqa: E731
+    harness.line.once(of_many, new)
     with pytest.raises(PlanChangedError, match=r"P60: credits was 2\.5, is 9\.0"):
-        planned.apply(stage.client, ledger=stage.ledger)
-    assert {target for _, target, _ in sent(stage)} == {50}
-    check(stage, resume(stage.ledger, stage.client, allow_changes=True), archived=6)
+        planned.apply(harness.client, ledger=harness.ledger)
+    assert {target for _, target, _ in sent(harness)} == {50}
+    check(harness, resume(harness.ledger, harness.client, allow_changes=True), archived=6)
 
 
-def test_a_plan_that_is_gone(stage: Stage) -> None:
+def test_a_plan_that_is_gone(harness: Harness) -> None:
     """Deleted since it was planned: nothing is sent, and its rows say so."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50)
     for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
-        stage.change(f"DELETE FROM {table}")
-    result = planned.apply(stage.client, ledger=stage.ledger)
-    check(stage, result, skipped=3)
+        harness.change(f"DELETE FROM {table}")
+    result = planned.apply(harness.client, ledger=harness.ledger)
+    check(harness, result, skipped=3)
     assert {outcome.code for outcome in list(result.outcomes)} == {"target_missing"}
     assert "P50 is not found any more (404)" in next(iter(list(result.outcomes))).reason
-    assert sent(stage) == []
+    assert sent(harness) == []
 
 
-def test_changed_right_before_the_work_is_told_with_the_record(stage: Stage) -> None:
+def test_changed_right_before_the_work_is_told_with_the_record(harness: Harness) -> None:
     """The archived title is the one of its time; what is changed afterwards stays out of it."""
-    load_plans(stage, {50: [1, 2]})
-    result = plan(stage, 50).apply(stage.client, ledger=stage.ledger)
-    stage.sandbox.change_learning_plan(50, title="Later")
-    for outcome in stage.client.archived.in_learning_plan(50):
+    load_plans(harness, {50: [1, 2]})
+    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    harness.sandbox.change_learning_plan(50, title="Later")
+    for outcome in harness.client.archived.in_learning_plan(50):
         assert outcome.learning_plan.title == "Plan 50"
-    check(stage, result, archived=3)
+    check(harness, result, archived=3)
 
 
-def test_a_plan_that_grew_is_never_sent(stage: Stage) -> None:
+def test_a_plan_that_grew_is_never_sent(harness: Harness) -> None:
     """Added courses would archive more than the plan says: `allow_changes` does not allow that."""
-    load_plans(stage, {50: [1]})
-    planned = plan(stage, 50)
-    stage.sandbox.load(courses=[{"id_course": 9, "code": "C9"}])
-    stage.sandbox.change_learning_plan(50, courses=["C1", "C9"])
+    load_plans(harness, {50: [1]})
+    planned = plan(harness, 50)
+    harness.sandbox.load(courses=[{"id_course": 9, "code": "C9"}])
+    harness.sandbox.change_learning_plan(50, courses=["C1", "C9"])
     with pytest.raises(PlanChangedError, match="more would be archived than the plan says"):
-        planned.apply(stage.client, ledger=stage.ledger, allow_changes=True)
-    assert stage.archived == {}
+        planned.apply(harness.client, ledger=harness.ledger, allow_changes=True)
+    assert harness.archived == {}

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import Client, Limits
 from lms_archive.archive.planning.estimate import duration_of
@@ -306,18 +306,20 @@ def test_names_without_usernames_are_searched(
     assert found == {(1, 200): 1, (2, 5): 3, (2, 200): 1}
 
 
-def test_no_address_is_too_long(stage: Stage) -> None:
+def test_no_address_is_too_long(harness: Harness) -> None:
     """At most 200 users go into one address, which stays far below 8,000 characters (assumed)."""
-    stage.load(450)
-    stage.change("UPDATE enrollments SET user_id = user_id + 9000000000")
-    stage.change("UPDATE users SET user_id = user_id + 9000000000")
-    users = [user for (user,) in stage.sql("SELECT user_id FROM enrollments")]
-    client = stage.connect(limits=Limits(freshness=0))
-    result = for_course(1).users(users).plan(client).apply(client, ledger=stage.ledger)
+    harness.load(450)
+    harness.change("UPDATE enrollments SET user_id = user_id + 9000000000")
+    harness.change("UPDATE users SET user_id = user_id + 9000000000")
+    users = [user for (user,) in harness.sql("SELECT user_id FROM enrollments")]
+    client = harness.connect(limits=Limits(freshness=0))
+    result = for_course(1).users(users).plan(client).apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == 450
-    asked = [[name for name, _ in one.query if name == "user_id[]"] for one in stage.line.exchanges]
+    asked = [
+        [name for name, _ in one.query if name == "user_id[]"] for one in harness.line.exchanges
+    ]
     assert max(map(len, asked)) == 200
-    assert max(len(urlencode(one.query)) for one in stage.line.exchanges) < 5_500
+    assert max(len(urlencode(one.query)) for one in harness.line.exchanges) < 5_500
 
 
 def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:

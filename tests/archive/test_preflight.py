@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from plan_tools import AGAIN, done, load_plans
 from plan_tools import plan as plan_of
-from virtual_time import WRITE, Exchange, Stage
+from virtual_time import WRITE, Exchange, Harness
 
 from lms_archive import ArchiveJob, Contract, RetryPolicy, resume
 from lms_archive.archive.ledger import read_events
@@ -37,51 +37,51 @@ def no_swagger(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("contract", [ELSEWHERE, OTHER_NAME], ids=["not listed", "differs"])
 def test_an_unconfirmed_write_is_in_the_plan_and_refused_by_apply(
-    stage: Stage, contract: Contract
+    harness: Harness, contract: Contract
 ) -> None:
     """The plan warns, apply names the candidate with its override; nothing is sent or begun."""
-    stage.load(3)
-    client = stage.connect(contract=contract)
-    plan = stage.job().plan(client)
+    harness.load(3)
+    client = harness.connect(contract=contract)
+    plan = harness.job().plan(client)
     assert any("apply will refuse it" in one for one in plan.warnings)
     assert "apply will refuse it" in str(plan)
     with pytest.raises(
         UnconfirmedContractError, match="candidate: PUT /learn/v1/enrollments"
     ) as caught:
-        plan.apply(client, ledger=stage.ledger)
+        plan.apply(client, ledger=harness.ledger)
     assert ".with_operation(" in str(caught.value)
     assert caught.value.report[WRITE].state in ("not_listed", "differs")
-    assert not stage.ledger.exists()
-    assert stage.writes == []
+    assert not harness.ledger.exists()
+    assert harness.writes == []
 
 
-def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(stage: Stage) -> None:
+def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(harness: Harness) -> None:
     """Plan and apply read each document once, and the plan says nothing of the contract."""
-    stage.load(3)
-    plan = stage.plan()
+    harness.load(3)
+    plan = harness.plan()
     assert not any("confirm" in one for one in plan.warnings)
-    asked = stage.operations.count("swagger")
-    stage.check(stage.apply(plan), archived=3)
-    assert stage.operations.count("swagger") == asked == 2  # course, learn
-    assert stage.operations.count("microservices") == 1
+    asked = harness.operations.count("swagger")
+    harness.check(harness.apply(plan), archived=3)
+    assert harness.operations.count("swagger") == asked == 2  # course, learn
+    assert harness.operations.count("microservices") == 1
 
 
-def test_trust_is_logged_kept_and_told(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_trust_is_logged_kept_and_told(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """What was sent unconfirmed stands in the log, the ledger and the result."""
-    stage.load(3)
-    stage.line.before.append(no_swagger)
-    plan = stage.plan()
+    harness.load(3)
+    harness.line.before.append(no_swagger)
+    plan = harness.plan()
     with pytest.raises(UnconfirmedContractError, match="unreadable"):
-        plan.apply(stage.client, ledger=stage.ledger)
+        plan.apply(harness.client, ledger=harness.ledger)
     with caplog.at_level(logging.WARNING, "lms_archive"):
-        result = plan.apply(stage.client, ledger=stage.ledger, trust_contract=True)
-    stage.check(result, archived=3)
+        result = plan.apply(harness.client, ledger=harness.ledger, trust_contract=True)
+    harness.check(result, archived=3)
     text = f"trusted without confirmation: {WRITE}, PUT /learn/v1/enrollments (unreadable)"
     assert text in caplog.text
     assert text in result.warnings
     assert str(result).splitlines()[1:] == [text]
-    assert read_events(stage.ledger, ContractChecked)[0].trusted == (text,)
-    assert [len(users) for _, users in stage.writes] == [1, 2]
+    assert read_events(harness.ledger, ContractChecked)[0].trusted == (text,)
+    assert [len(users) for _, users in harness.writes] == [1, 2]
 
 
 def swagger_unavailable(exchange: Exchange) -> None:
@@ -90,11 +90,11 @@ def swagger_unavailable(exchange: Exchange) -> None:
         raise PlatformUnavailableError("GET", exchange.path, status=503)
 
 
-def unlisting(stage: Stage) -> Transport:
+def unlisting(harness: Harness) -> Transport:
     """A transport whose swagger leaves out the archive call."""
 
     def transport(method: str, url: str, *given: Any) -> Response:
-        answer = stage.line(method, url, *given)
+        answer = harness.line(method, url, *given)
         if not url.endswith("/learn/v1/swagger"):
             return answer
         document = json.loads(answer.body)
@@ -105,113 +105,113 @@ def unlisting(stage: Stage) -> Transport:
 
 
 @pytest.mark.parametrize("kind", ["not listed", "unreadable", "unavailable"])
-def test_a_trusted_contract_is_checked_once(stage: Stage, kind: str) -> None:
+def test_a_trusted_contract_is_checked_once(harness: Harness, kind: str) -> None:
     """One check, one event, one warning, and no call that the plan does not foresee."""
-    stage.load(3)
+    harness.load(3)
     options: dict[str, Any] = {"retry": RetryPolicy(attempts=1)}
     if kind == "not listed":
-        options["transport"] = unlisting(stage)
+        options["transport"] = unlisting(harness)
     else:
-        stage.line.before.append(no_swagger if kind == "unreadable" else swagger_unavailable)
-    client = stage.connect(**options)
-    plan = stage.job().plan(client)
-    before, asked = len(stage.operations), len(stage.line.exchanges)
-    stage.check(plan.apply(client, ledger=stage.ledger, trust_contract=True), archived=3)
-    made = Counter(name for name in stage.operations[before:] if name != "list_jobs")
+        harness.line.before.append(no_swagger if kind == "unreadable" else swagger_unavailable)
+    client = harness.connect(**options)
+    plan = harness.job().plan(client)
+    before, asked = len(harness.operations), len(harness.line.exchanges)
+    harness.check(plan.apply(client, ledger=harness.ledger, trust_contract=True), archived=3)
+    made = Counter(name for name in harness.operations[before:] if name != "list_jobs")
     assert made == {name: count for name, count in plan.calls.items() if name != "list_jobs"}
-    documents = [one.path for one in stage.line.exchanges[asked:] if "swagger" in one.path]
+    documents = [one.path for one in harness.line.exchanges[asked:] if "swagger" in one.path]
     assert len(documents) == len(set(documents))
-    assert len(read_events(stage.ledger, ContractChecked)) == 1
-    warnings = [event.text for event in read_events(stage.ledger, Warned)]
+    assert len(read_events(harness.ledger, ContractChecked)) == 1
+    warnings = [event.text for event in read_events(harness.ledger, Warned)]
     assert sum("trusted without confirmation" in text for text in warnings) == 1
 
 
-def test_a_call_that_is_not_listed_can_be_trusted(stage: Stage) -> None:
+def test_a_call_that_is_not_listed_can_be_trusted(harness: Harness) -> None:
     """Not listed is not absent: the call is made, behind its canary, and proves itself."""
-    stage.load(3)
-    client = stage.connect(transport=unlisting(stage))
-    plan = stage.job().plan(client)
+    harness.load(3)
+    client = harness.connect(transport=unlisting(harness))
+    plan = harness.job().plan(client)
     assert any("(not listed): apply will refuse it" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="not listed may still exist"):
-        plan.apply(client, ledger=stage.ledger)
-    result = plan.apply(client, ledger=stage.ledger, trust_contract=True)
-    stage.check(result, archived=3)
+        plan.apply(client, ledger=harness.ledger)
+    result = plan.apply(client, ledger=harness.ledger, trust_contract=True)
+    harness.check(result, archived=3)
     assert any("(not listed)" in text for text in result.warnings)
 
 
-def test_a_call_that_is_described_differently_cannot_be_trusted(stage: Stage) -> None:
+def test_a_call_that_is_described_differently_cannot_be_trusted(harness: Harness) -> None:
     """Only an override that matches the description helps."""
-    stage.load(3)
-    client = stage.connect(contract=OTHER_NAME)
-    plan = stage.job().plan(client)
+    harness.load(3)
+    client = harness.connect(contract=OTHER_NAME)
+    plan = harness.job().plan(client)
     with pytest.raises(UnconfirmedContractError, match="override the contract to match"):
-        plan.apply(client, ledger=stage.ledger, trust_contract=True)
-    assert stage.writes == []
-    assert not stage.ledger.exists()
+        plan.apply(client, ledger=harness.ledger, trust_contract=True)
+    assert harness.writes == []
+    assert not harness.ledger.exists()
     matching = client.verify_contract().suggested_contract()
-    stage.check(plan.apply(stage.connect(contract=matching), ledger=stage.ledger), archived=3)
+    harness.check(plan.apply(harness.connect(contract=matching), ledger=harness.ledger), archived=3)
 
 
-def test_an_active_list_that_does_not_exist_is_no_unknown_course(stage: Stage) -> None:
+def test_an_active_list_that_does_not_exist_is_no_unknown_course(harness: Harness) -> None:
     """A 404 of a call that is not listed stops the plan, instead of skipping every row."""
-    stage.load(2)
+    harness.load(2)
     path = "/course/v9/courses/{course_id}/members"
-    client = stage.connect(
+    client = harness.connect(
         contract=Contract.default().with_operation("course_enrollments", path=path)
     )
     with pytest.raises(UnconfirmedContractError, match="may not have this call") as caught:
-        stage.job().plan(client)
+        harness.job().plan(client)
     assert "candidate: GET /course/v1/courses/{course_id}/enrollments" not in str(caught.value)
     assert "not listed GET /course/v9" in str(caught.value)
 
 
-def test_a_finished_ledger_asks_for_nothing_whatever_the_contract(stage: Stage) -> None:
+def test_a_finished_ledger_asks_for_nothing_whatever_the_contract(harness: Harness) -> None:
     """The same result, and no call."""
-    stage.load(2)
-    stage.apply()
-    made = len(stage.line.exchanges)
-    client = stage.connect(contract=ELSEWHERE)
-    stage.check(resume(stage.ledger, client), archived=2)
-    assert len(stage.line.exchanges) == made
+    harness.load(2)
+    harness.apply()
+    made = len(harness.line.exchanges)
+    client = harness.connect(contract=ELSEWHERE)
+    harness.check(resume(harness.ledger, client), archived=2)
+    assert len(harness.line.exchanges) == made
 
 
-def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(stage: Stage) -> None:
+def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(harness: Harness) -> None:
     """Resuming needs no second word for the same contract, and one for a contract of its own."""
-    stage.load(3)
-    stage.line.before.append(no_swagger)
-    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
+    harness.load(3)
+    harness.line.before.append(no_swagger)
+    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(trust_contract=True)
+        harness.apply(trust_contract=True)
     with pytest.raises(UnconfirmedContractError) as caught:
-        resume(stage.ledger, stage.connect(contract=ELSEWHERE))
-    assert caught.value.ledger == stage.ledger
-    stage.check(resume(stage.ledger, stage.client), archived=3)
+        resume(harness.ledger, harness.connect(contract=ELSEWHERE))
+    assert caught.value.ledger == harness.ledger
+    harness.check(resume(harness.ledger, harness.client), archived=3)
 
 
-def test_trust_is_asked_for_again_until_a_canary_has_proven_it(stage: Stage) -> None:
+def test_trust_is_asked_for_again_until_a_canary_has_proven_it(harness: Harness) -> None:
     """A canary that failed is no reason to send another one without a second word."""
-    stage.load(3)
-    stage.line.before.append(no_swagger)
-    client = stage.connect(contract=OTHER_NAME)
+    harness.load(3)
+    harness.line.before.append(no_swagger)
+    client = harness.connect(contract=OTHER_NAME)
     with pytest.raises(CanaryFailedError):
-        stage.job().plan(client).apply(client, ledger=stage.ledger, trust_contract=True)
+        harness.job().plan(client).apply(client, ledger=harness.ledger, trust_contract=True)
     with pytest.raises(UnconfirmedContractError):
-        resume(stage.ledger, client)
-    assert len(stage.writes) == 1
+        resume(harness.ledger, client)
+    assert len(harness.writes) == 1
 
 
-def test_another_contract_is_proven_by_a_canary_of_its_own(stage: Stage) -> None:
+def test_another_contract_is_proven_by_a_canary_of_its_own(harness: Harness) -> None:
     """What one contract's canary has shown says nothing about another's calls."""
-    stage.load(5)
-    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
+    harness.load(5)
+    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply()
-    stage.line.before.append(no_swagger)
+        harness.apply()
+    harness.line.before.append(no_swagger)
     with pytest.raises(CanaryFailedError):
-        resume(stage.ledger, stage.connect(contract=OTHER_NAME), trust_contract=True)
-    assert [len(users) for _, users in stage.writes] == [1, 1]
-    stage.line.before.remove(no_swagger)
-    stage.check(resume(stage.ledger, stage.client), archived=4, failed=1)
+        resume(harness.ledger, harness.connect(contract=OTHER_NAME), trust_contract=True)
+    assert [len(users) for _, users in harness.writes] == [1, 1]
+    harness.line.before.remove(no_swagger)
+    harness.check(resume(harness.ledger, harness.client), archived=4, failed=1)
 
 
 def interrupt() -> None:
@@ -221,47 +221,47 @@ def interrupt() -> None:
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_without_an_archived_list_nothing_is_sent_trusted_or_not(
-    stage: Stage, *, listed: bool
+    harness: Harness, *, listed: bool
 ) -> None:
     """The list answers 404: refused before the first write, with a swagger or without."""
-    stage.load(2)
+    harness.load(2)
     if not listed:
-        stage.line.before.append(no_swagger)
-    client = stage.connect(contract=NO_LIST)
-    plan = stage.job().plan(client)
+        harness.line.before.append(no_swagger)
+    client = harness.connect(contract=NO_LIST)
+    plan = harness.job().plan(client)
     warning = "archived_course_enrollments is not listed in the swagger; if the platform does"
     assert any(one.startswith(warning) for one in plan.warnings) is listed
     with pytest.raises(UnconfirmedContractError, match="no list of archived course enrollments"):
-        plan.apply(client, ledger=stage.ledger, trust_contract=True)
-    assert stage.writes == []
-    assert not stage.ledger.exists()
+        plan.apply(client, ledger=harness.ledger, trust_contract=True)
+    assert harness.writes == []
+    assert not harness.ledger.exists()
 
 
-def test_a_plans_courses_need_their_archived_list_too(stage: Stage) -> None:
+def test_a_plans_courses_need_their_archived_list_too(harness: Harness) -> None:
     """What is archived with a plan is read back there."""
-    load_plans(stage, {50: [1]})
-    stage.line.before.append(no_swagger)
-    planned = plan_of(stage, 50)
+    load_plans(harness, {50: [1]})
+    harness.line.before.append(no_swagger)
+    planned = plan_of(harness, 50)
     with pytest.raises(UnconfirmedContractError, match="archived course enrollments"):
-        planned.apply(stage.connect(contract=NO_LIST), ledger=stage.ledger, trust_contract=True)
+        planned.apply(harness.connect(contract=NO_LIST), ledger=harness.ledger, trust_contract=True)
 
 
-def test_a_read_that_differs_is_a_warning(stage: Stage) -> None:
+def test_a_read_that_differs_is_a_warning(harness: Harness) -> None:
     """A filter by another name: told, and looked at by ourselves."""
-    stage.load(3)
+    harness.load(3)
     other = Contract.default().with_operation("course_enrollments", params={"status": "state[]"})
-    client = stage.connect(contract=other)
-    plan = stage.job().plan(client)
+    client = harness.connect(contract=other)
+    plan = harness.job().plan(client)
     assert any(
         one.startswith("course_enrollments is described differently: ") for one in plan.warnings
     )
-    stage.check(plan.apply(client, ledger=stage.ledger), archived=3)
+    harness.check(plan.apply(client, ledger=harness.ledger), archived=3)
 
 
-def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
+def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> None:
     """Somebody else of the job in the archive beside the one sent alone: stopped and told."""
-    stage.load(4)
-    other = stage.connect(transport=None)
+    harness.load(4)
+    other = harness.connect(transport=None)
 
     def archive_another() -> None:
         other.request(
@@ -270,16 +270,16 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(stage: Stage) -> None:
             json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
         )
 
-    stage.line.once(lambda one: one.is_write, archive_another, after=True)
+    harness.line.once(lambda one: one.is_write, archive_another, after=True)
     with pytest.raises(
         CanaryFailedError, match="archived by the test of the first enrollment: record"
     ) as caught:
-        stage.apply()
+        harness.apply()
     assert caught.value.counts["archived"] == 1
-    result = resume(stage.ledger, stage.client)
+    result = resume(harness.ledger, harness.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
     assert [one.user for one in result.outcomes if one.code == "archived_meanwhile"] == [1004]
-    assert max(stage.archived.values()) == 1
+    assert max(harness.archived.values()) == 1
 
 
 def again(**terms: Any) -> ArchiveJob:
@@ -298,10 +298,10 @@ def again(**terms: Any) -> ArchiveJob:
 )
 @pytest.mark.parametrize("seconds", [600, 0], ids=["by time spent", "by status"])
 def test_tracking_is_as_asked_or_the_canary_stops(
-    stage: Stage, seconds: int, code: str, said: str, *, asked: bool, kept: bool
+    harness: Harness, seconds: int, code: str, said: str, *, asked: bool, kept: bool
 ) -> None:
     """What the platform made of the tracking is compared with what was asked for."""
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": f"u{n}", "user_id": n} for n in (1001, 1002, 1003)],
         courses=[{"code": "C1", "id_course": 1}],
         enrollments=[
@@ -311,10 +311,10 @@ def test_tracking_is_as_asked_or_the_canary_stops(
     contract = Contract.default().with_operation(
         WRITE, params={"reset_tracking": "ignored"}, fixed={"reset_tracking": not kept}
     )
-    stage.line.before.append(no_swagger)
-    client = stage.connect(contract=contract)
+    harness.line.before.append(no_swagger)
+    client = harness.connect(contract=contract)
     plan = again(reset_tracking=asked).plan(client)
-    options: dict[str, Any] = {"ledger": stage.ledger, "trust_contract": True}
+    options: dict[str, Any] = {"ledger": harness.ledger, "trust_contract": True}
     if code == "archived":
         result = plan.apply(client, **options)
         assert all(said in one.reason for one in result.outcomes)
@@ -323,12 +323,14 @@ def test_tracking_is_as_asked_or_the_canary_stops(
     with pytest.raises(CanaryFailedError, match=said) as caught:
         plan.apply(client, **options)
     assert "check how this platform names reset_tracking" in str(caught.value)
-    assert len(stage.archived) == 1
+    assert len(harness.archived) == 1
 
 
-def test_tracking_that_cannot_be_seen_is_not_checkable(stage: Stage) -> None:
+def test_tracking_that_cannot_be_seen_is_not_checkable(harness: Harness) -> None:
     """Nothing begun, nothing spent: kept and reset look alike, and the outcome says so."""
-    stage.load(2, status="enrolled")
-    result = again(only="enrolled").plan(stage.client).apply(stage.client, ledger=stage.ledger)
+    harness.load(2, status="enrolled")
+    result = (
+        again(only="enrolled").plan(harness.client).apply(harness.client, ledger=harness.ledger)
+    )
     assert {one.code for one in result.outcomes} == {"archived"}
     assert all(one.reason.endswith("; tracking not checkable") for one in result.outcomes)

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import Client
 from lms_archive.errors import printable
@@ -97,7 +97,7 @@ def seen(thing: Any) -> Seen:
     return found
 
 
-def test_a_job_shows_its_terms_and_its_first_rows(stage: Stage) -> None:
+def test_a_job_shows_its_terms_and_its_first_rows(harness: Harness) -> None:
     """Terms, the first thirty rows and how many there are, and what is wrong with a row."""
     rows: list[dict[str, Any]] = [{"username": name, "course_code": "C1"} for name in HOSTILE[:5]]
     rows += [{"username": "", "course_id": 1}]
@@ -114,7 +114,7 @@ def test_a_job_shows_its_terms_and_its_first_rows(stage: Stage) -> None:
     assert [row[1] for row in shown[:5]] == SHOWN[:5]
     assert shown[5] == ["", "", "no user: fill in username or user_id"]
     assert len(shown) == 30
-    assert stage.sandbox.calls == []
+    assert harness.sandbox.calls == []
 
 
 def test_a_job_on_everything_describes_what_is_asked_for() -> None:
@@ -191,11 +191,11 @@ def test_the_dry_run_as_text(fresh_platform: Sandbox, archivist: Client, make_cs
     assert text.replace("\n", "").isprintable()
 
 
-def test_html_says_what_text_says(stage: Stage) -> None:
+def test_html_says_what_text_says(harness: Harness) -> None:
     """Each line, and each cell of each table."""
-    stage.load(3, 2)
-    stage.change("UPDATE courses SET name = ? WHERE id_course = 1", HOSTILE[0])
-    plan = stage.plan(1, 2, users=[1001, 1002, 1003])
+    harness.load(3, 2)
+    harness.change("UPDATE courses SET name = ? WHERE id_course = 1", HOSTILE[0])
+    plan = harness.plan(1, 2, users=[1001, 1002, 1003])
     found, text = seen(plan), str(plan)
     assert [line for line in text.splitlines() if line and line[0] != " "] == found.lines
     assert found.lines[-1] == "This is a dry run: nothing was sent."
@@ -208,21 +208,21 @@ def test_html_says_what_text_says(stage: Stage) -> None:
     ]
 
 
-def test_ids_are_shown_with_the_names_they_have(stage: Stage) -> None:
+def test_ids_are_shown_with_the_names_they_have(harness: Harness) -> None:
     """A username of digits that became an id is seen by the name of whom it names."""
-    stage.load(2)
-    stage.change("UPDATE users SET username = '1001' WHERE user_id = 1002")
-    plan = for_course(1).users([1001]).plan(stage.client)
+    harness.load(2)
+    harness.change("UPDATE users SET username = '1001' WHERE user_id = 1002")
+    plan = for_course(1).users([1001]).plan(harness.client)
     for summary in (str(plan), plan._repr_html_()):
         assert "u1001" in summary
     assert "1 enrollment\n" in str(plan)
 
 
 @pytest.mark.parametrize(("users", "skipped"), [([5], "1 row skipped"), ([], "No row is skipped.")])
-def test_an_empty_plan_shows_no_table(stage: Stage, users: list[int], skipped: str) -> None:
+def test_an_empty_plan_shows_no_table(harness: Harness, users: list[int], skipped: str) -> None:
     """It says so, and shows no table of what is not there."""
-    stage.load(1)
-    plan = for_course(1).users(users).plan(stage.client)
+    harness.load(1)
+    plan = for_course(1).users(users).plan(harness.client)
     found = seen(plan)
     assert found.lines[0] == f"Plan: archive and unenroll 0 enrollments of {plan.platform}"
     assert found.lines[4:6] == ["Nothing to archive.", skipped]
@@ -254,18 +254,18 @@ def test_the_terms_are_said(more: dict[str, Any], words: str) -> None:
         (9000, "2.5 hours"),
     ],
 )
-def test_the_time_has_a_readable_unit(stage: Stage, seconds: int, words: str) -> None:
+def test_the_time_has_a_readable_unit(harness: Harness, seconds: int, words: str) -> None:
     """Time has the unit that a person would take."""
-    stage.load(1)
-    plan = attrs.evolve(stage.plan(1, users=[5]), duration=timedelta(seconds=seconds))
+    harness.load(1)
+    plan = attrs.evolve(harness.plan(1, users=[5]), duration=timedelta(seconds=seconds))
     assert f"Time: about {words}." in str(plan).splitlines()
 
 
-def test_a_plan_of_many_targets_is_about_a_screen(stage: Stage) -> None:
+def test_a_plan_of_many_targets_is_about_a_screen(harness: Harness) -> None:
     """Thirty targets and ten enrollments, and how many there are: about a screen."""
-    stage.load(*[2] * 33)
-    stage.change("UPDATE courses SET name = ? WHERE id_course = 1", "x" * 500)
-    plan = stage.plan()
+    harness.load(*[2] * 33)
+    harness.change("UPDATE courses SET name = ? WHERE id_course = 1", "x" * 500)
+    plan = harness.plan()
     found = seen(plan)
     assert "30 of 33 targets" in found.lines
     assert "10 of 66 enrollments" in found.lines
@@ -277,12 +277,12 @@ def test_a_plan_of_many_targets_is_about_a_screen(stage: Stage) -> None:
     assert "x...  " in lines[begin + 2]
 
 
-def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
+def test_a_result_shows_counts_and_its_first_outcomes(harness: Harness) -> None:
     """Counts, the ledger, and the first thirty outcomes of how many."""
-    stage.load(40)
-    stage.change("UPDATE users SET username = ? WHERE user_id = 1001", HOSTILE[0])
+    harness.load(40)
+    harness.change("UPDATE users SET username = ? WHERE user_id = 1001", HOSTILE[0])
     users = [1001, 5, *range(1002, 1041)]
-    result = stage.apply(stage.plan(1, users=users))
+    result = harness.apply(harness.plan(1, users=users))
     found = seen(result)
     assert found.lines == [str(result), "Rows by code", "30 of 41 outcomes"]
     assert found.tables.pop(0)[1:] == [
@@ -310,11 +310,11 @@ def test_a_result_shows_counts_and_its_first_outcomes(stage: Stage) -> None:
     assert records.tables[0][1][:3] == ["1", "1001", HOSTILE[0]]
 
 
-def test_rows_that_need_attention_come_first(stage: Stage) -> None:
+def test_rows_that_need_attention_come_first(harness: Harness) -> None:
     """What failed, is unknown or incomplete has its own table, before all outcomes."""
-    stage.load(50)
-    stage.sandbox.faults.add("job_partial", every=5)
-    result = stage.apply(canary=0)
+    harness.load(50)
+    harness.sandbox.faults.add("job_partial", every=5)
+    result = harness.apply(canary=0)
     found = seen(result)
     assert result.counts == {"archived": 40, "skipped": 0, "failed": 10, "unknown": 0}
     assert found.lines[2:] == ["Rows by code", "10 rows need attention", "30 of 50 outcomes"]
@@ -323,12 +323,12 @@ def test_rows_that_need_attention_come_first(stage: Stage) -> None:
     assert {row[1] for row in attention[1:]} == {"failed"}
 
 
-def test_shares_are_drawn(stage: Stage) -> None:
+def test_shares_are_drawn(harness: Harness) -> None:
     """Bars beside the counts, and one bar of all kinds, with its numbers for a screen reader."""
-    stage.load(3, 1)
-    plan = stage.plan(1, 2, users=[1001, 1002, 1003])
+    harness.load(3, 1)
+    plan = harness.plan(1, 2, users=[1001, 1002, 1003])
     assert seen(plan).bars == [(None, [("seagreen", 100)]), (None, [("seagreen", 33.33)])]
-    strip, *beside = seen(stage.apply(plan)).bars
+    strip, *beside = seen(harness.apply(plan)).bars
     label, parts = strip
     assert label == "4 archived, 2 skipped"
     assert parts == [("seagreen", 66.67), ("gray", 33.33)]

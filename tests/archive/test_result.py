@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import begin, from_rows
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import (
     ApiError,
@@ -27,24 +27,24 @@ from lms_archive.errors import LedgerError, PermissionDeniedError
 
 
 @pytest.fixture
-def mixed(stage: Stage) -> ArchiveResult:
+def mixed(harness: Harness) -> ArchiveResult:
     """One course: 1002 and 1004 fail, 1007 is unknown, the others are archived or skipped."""
-    stage.load(7)
-    path = stage.folder / "in.csv"
+    harness.load(7)
+    path = harness.folder / "in.csv"
     users = ["u1001", "u1002", "nobody", "u1003", "u1004", "", "u1005", "u1006", "u1007", "u1001"]
     lines = ["Username;Course Code;Team", *(f"{user};C1;=team {i}" for i, user in enumerate(users))]
     path.write_text("\n".join(lines), encoding="utf-8")
     job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
-    plan = job.plan(stage.client)
-    stage.sandbox.faults.add("job_partial", every=2)
+    plan = job.plan(harness.client)
+    harness.sandbox.faults.add("job_partial", every=2)
 
     def leave() -> None:
-        stage.unenroll(1, 1007)
+        harness.unenroll(1, 1007)
 
-    stage.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, leave)
+    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, leave)
     with pytest.raises(RunStoppedError):
-        plan.apply(stage.client, ledger=stage.ledger)
-    return resume(stage.ledger, stage.client)
+        plan.apply(harness.client, ledger=harness.ledger)
+    return resume(harness.ledger, harness.client)
 
 
 def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
@@ -87,18 +87,18 @@ def test_records_are_those_of_the_archived_rows(mixed: ArchiveResult) -> None:
         next(iter(mixed.records)).user.username = "other"  # type: ignore[misc]
 
 
-def test_an_iterator_that_is_left_holds_nothing(mixed: ArchiveResult, stage: Stage) -> None:
+def test_an_iterator_that_is_left_holds_nothing(mixed: ArchiveResult, harness: Harness) -> None:
     """Half-read outcomes lock neither the ledger nor its next run."""
     half = iter(mixed.outcomes)
     assert len(list(islice(half, 3))) == 3
-    assert resume(stage.ledger, stage.client).counts == mixed.counts
+    assert resume(harness.ledger, harness.client).counts == mixed.counts
     assert len(list(half)) == 7
 
 
-def test_csv_of_every_row(mixed: ArchiveResult, stage: Stage) -> None:
+def test_csv_of_every_row(mixed: ArchiveResult, harness: Harness) -> None:
     """The columns given, then the outcome's; cells that a spreadsheet would run are guarded."""
-    mixed.to_csv(stage.folder / "out.csv")
-    with (stage.folder / "out.csv").open(encoding="utf-8", newline="") as file:
+    mixed.to_csv(harness.folder / "out.csv")
+    with (harness.folder / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["outcome"] for row in rows] == [one.kind for one in mixed.outcomes]
     assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
@@ -109,9 +109,9 @@ def test_csv_of_every_row(mixed: ArchiveResult, stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("view", ["failed", "unknown", "skipped"])
-def test_a_view_as_csv_is_input_again(mixed: ArchiveResult, stage: Stage, view: str) -> None:
+def test_a_view_as_csv_is_input_again(mixed: ArchiveResult, harness: Harness, view: str) -> None:
     """A view can be written, corrected and read as a job: the same rows, without our columns."""
-    path = stage.folder / "again.csv"
+    path = harness.folder / "again.csv"
     getattr(mixed, view).to_csv(path)
     job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
     asked = [dict(one.row) for one in getattr(mixed, view)]
@@ -126,11 +126,11 @@ def test_pandas_has_the_same_columns(mixed: ArchiveResult) -> None:
     assert list(mixed.unknown.to_pandas()["outcome_user_id"]) == [1007]
 
 
-def test_an_empty_view_has_its_columns(mixed: ArchiveResult, stage: Stage) -> None:
+def test_an_empty_view_has_its_columns(mixed: ArchiveResult, harness: Harness) -> None:
     """Nothing failed, and `frame["outcome"]` is empty, not an error."""
     assert list(mixed.incomplete.to_pandas()["outcome"]) == []
-    mixed.incomplete.to_csv(stage.folder / "none.csv")
-    header = (stage.folder / "none.csv").read_text(encoding="utf-8")
+    mixed.incomplete.to_csv(harness.folder / "none.csv")
+    header = (harness.folder / "none.csv").read_text(encoding="utf-8")
     assert header.startswith("Username,Course Code,Team,outcome,outcome_code,")
 
 
@@ -144,79 +144,79 @@ def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
     assert len(caught.value.seen) == 3
 
 
-def test_many_failures_are_not_all_named(stage: Stage) -> None:
+def test_many_failures_are_not_all_named(harness: Harness) -> None:
     """The first ten are enough in a message; the counts tell of all."""
-    stage.load(31)
-    stage.sandbox.faults.add("job_partial", errors=29)
+    harness.load(31)
+    harness.sandbox.faults.add("job_partial", errors=29)
     with pytest.raises(RunStoppedError) as caught:
-        stage.apply().raise_for_failures()
+        harness.apply().raise_for_failures()
     assert caught.value.counts["failed"] == 29
     assert len(caught.value.seen) == 11
     assert caught.value.seen[-1].startswith("and 19 more")
 
 
-def test_without_failures_nothing_is_raised(stage: Stage) -> None:
+def test_without_failures_nothing_is_raised(harness: Harness) -> None:
     """Skipped rows are no failure."""
-    stage.load(2)
-    stage.apply(stage.plan(1, users=[1001, 1002, 5])).raise_for_failures()
+    harness.load(2)
+    harness.apply(harness.plan(1, users=[1001, 1002, 5])).raise_for_failures()
 
 
-def test_the_plans_warnings_are_in_the_result(stage: Stage) -> None:
+def test_the_plans_warnings_are_in_the_result(harness: Harness) -> None:
     """What the plan warned of is kept with what was done."""
-    stage.load(2, status="in_progress")
+    harness.load(2, status="in_progress")
     job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False, only="any")
-    plan = job.users([1001, 1002]).plan(stage.client)
-    result = stage.apply(plan)
-    stage_counts = result.counts
-    assert stage_counts["archived"] == 2
+    plan = job.users([1001, 1002]).plan(harness.client)
+    result = harness.apply(plan)
+    counts = result.counts
+    assert counts["archived"] == 2
     assert result.warnings == plan.warnings
     assert len(result.warnings) >= 1
 
 
 @pytest.mark.parametrize("status", [403, 400])
-def test_errors_of_a_job_pickle_with_their_ledger(stage: Stage, status: int) -> None:
+def test_errors_of_a_job_pickle_with_their_ledger(harness: Harness, status: int) -> None:
     """An error that comes out of a worker process still says where the job stands."""
-    stage.load(3)
-    stage.sandbox.faults.add("status", status=status, body={}, method="PUT")
+    harness.load(3)
+    harness.sandbox.faults.add("status", status=status, body={}, method="PUT")
     with pytest.raises((PermissionDeniedError, RunStoppedError)) as caught:
-        stage.apply()
+        harness.apply()
     copy: Any = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own
     assert type(copy) is type(caught.value)
-    assert (str(copy), copy.ledger) == (str(caught.value), stage.ledger)
+    assert (str(copy), copy.ledger) == (str(caught.value), harness.ledger)
     if isinstance(copy, ApiError):
         assert copy.status == status
     if isinstance(copy, RunStoppedError):
         assert copy.counts == {"archived": 0, "skipped": 0, "failed": 1, "unknown": 0}
 
 
-def test_no_secret_is_in_the_ledger(stage: Stage) -> None:
+def test_no_secret_is_in_the_ledger(harness: Harness) -> None:
     """Neither password nor token nor client secret is written anywhere beside the job."""
-    stage.load(3, 3)
+    harness.load(3, 3)
     tokens: set[str] = set()
-    carry = stage.line._carrier
+    carry = harness.line._carrier
 
     def listening(*args: object) -> object:
         tokens.add(str(args[2]))
         return carry(*args)  # type: ignore[arg-type]
 
-    stage.line._carrier = listening  # type: ignore[assignment]
-    stage.sandbox.faults.add("500", method="PUT")
-    stage.apply()
-    stage.line._carrier = carry
+    harness.line._carrier = listening  # type: ignore[assignment]
+    harness.sandbox.faults.add("500", method="PUT")
+    harness.apply()
+    harness.line._carrier = carry
     bearers = {text.split("Bearer ")[1][:40] for text in tokens if "Bearer " in text}
-    auth = stage.client.session.settings.auth
+    auth = harness.client.session.settings.auth
     assert isinstance(auth, PasswordGrant)
     secrets = {auth.password.reveal(), auth.client_secret.reveal(), *bearers}
     assert all(len(secret) > 8 for secret in secrets)
-    with closing(sqlite3.connect(stage.ledger)) as database:
+    with closing(sqlite3.connect(harness.ledger)) as database:
         text = "\n".join(database.iterdump())
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_an_empty_view_is_valid_input(stage: Stage, tmp_path: Path) -> None:
+def test_an_empty_view_is_valid_input(harness: Harness, tmp_path: Path) -> None:
     """Where nothing failed, `failed.to_csv` is a file of no rows, and reads as a job of none."""
-    stage.load(2)
-    stage.apply().failed.to_csv(tmp_path / "failed.csv")
+    harness.load(2)
+    harness.apply().failed.to_csv(tmp_path / "failed.csv")
     job = ArchiveJob.from_csv(tmp_path / "failed.csv", mode="unenroll", reset_tracking=False)
     assert job.row_count == 0
 
@@ -250,56 +250,56 @@ def test_a_ledger_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def interrupted(stage: Stage) -> ArchiveResult:
+def interrupted(harness: Harness) -> ArchiveResult:
     """Seven rows: two are skipped, the canary is archived, then Ctrl-C while a chunk is sent."""
-    stage.load(5)
+    harness.load(5)
     rows = [{"course_id": 1, "user_id": user} for user in (1001, 77, 1002, 1003, 1003, 1004, 1005)]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, interrupt)
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(job.plan(stage.client))
-    return ArchiveResult(stage.ledger)
+        harness.apply(job.plan(harness.client))
+    return ArchiveResult(harness.ledger)
 
 
-def test_an_unfinished_result_says_so(interrupted: ArchiveResult, stage: Stage) -> None:
+def test_an_unfinished_result_says_so(interrupted: ArchiveResult, harness: Harness) -> None:
     """In text and in HTML, with what to type; the counts are what they are."""
     assert str(interrupted) == (
-        f"1 archived, 2 skipped, 0 failed, 0 unknown ({stage.ledger})\n"
-        f"unfinished: 4 rows pending; resume({str(stage.ledger)!r}, client) continues"
+        f"1 archived, 2 skipped, 0 failed, 0 unknown ({harness.ledger})\n"
+        f"unfinished: 4 rows pending; resume({str(harness.ledger)!r}, client) continues"
     )
     assert "unfinished: 4 rows pending" in interrupted._repr_html_()
     assert interrupted.counts == {"archived": 1, "skipped": 2, "failed": 0, "unknown": 0}
     assert not interrupted.is_finished
-    result = resume(stage.ledger, stage.client)
+    result = resume(harness.ledger, harness.client)
     assert result.is_finished
     assert len(result.pending) == 0
     assert "pending" not in str(result) + result._repr_html_()
 
 
 def test_pending_rows_are_those_without_an_outcome(
-    interrupted: ArchiveResult, stage: Stage
+    interrupted: ArchiveResult, harness: Harness
 ) -> None:
     """A view in input order, with its table, which is input again."""
     assert [one.user for one in interrupted.pending] == [1002, 1003, 1004, 1005]
     assert len(interrupted.pending) == 4
     assert {str(one.target) for one in interrupted.pending} == {"course 1"}
     assert len(interrupted.outcomes) + len(interrupted.pending) == 7
-    interrupted.pending.to_csv(stage.folder / "pending.csv")
-    job = ArchiveJob.from_csv(stage.folder / "pending.csv", mode="unenroll", reset_tracking=False)
+    interrupted.pending.to_csv(harness.folder / "pending.csv")
+    job = ArchiveJob.from_csv(harness.folder / "pending.csv", mode="unenroll", reset_tracking=False)
     assert job.row_count == 4
     assert list(interrupted.pending.to_pandas()["user_id"]) == [1002, 1003, 1004, 1005]
     assert list(interrupted.pending.to_pandas().columns) == list(interrupted.to_pandas().columns)
 
 
-def test_views_of_an_unfinished_job_join_what_was_given(stage: Stage) -> None:
+def test_views_of_an_unfinished_job_join_what_was_given(harness: Harness) -> None:
     """Pending rows and records have the index of the outcomes; the CSV is known as ours."""
-    stage.load(4)
-    stage.change("UPDATE users SET username = '+39333' WHERE user_id = 1003")
-    names = [name for (name,) in stage.sql("SELECT username FROM users ORDER BY user_id")]
+    harness.load(4)
+    harness.change("UPDATE users SET username = '+39333' WHERE user_id = 1003")
+    names = [name for (name,) in harness.sql("SELECT username FROM users ORDER BY user_id")]
     given = pd.DataFrame(
         {"Username": ["nobody", *names], "course_id": 1, "outcome": list("abcde")},
         index=pd.date_range("2026-01-01", periods=5),
@@ -309,17 +309,19 @@ def test_views_of_an_unfinished_job_join_what_was_given(stage: Stage) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, interrupt)
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(job.plan(stage.client))
-    result = ArchiveResult(stage.ledger)
+        harness.apply(job.plan(harness.client))
+    result = ArchiveResult(harness.ledger)
     pending = result.pending.to_pandas()
     assert pending.index.equals(given.index[2:])
     assert list(pending["outcome_2"]) == ["pending"] * 3
     assert list(pending["outcome_row_2"]) == [2, 3, 4]
     assert result.records.to_pandas().index.equals(given.index[1:2])
-    result.pending.to_csv(stage.folder / "pending.csv")
-    again = ArchiveJob.from_csv(stage.folder / "pending.csv", mode="unenroll", reset_tracking=False)
+    result.pending.to_csv(harness.folder / "pending.csv")
+    again = ArchiveJob.from_csv(
+        harness.folder / "pending.csv", mode="unenroll", reset_tracking=False
+    )
     assert [row.user for row in again.selection] == names[1:]
     assert [row.cells["outcome"] for row in again.selection] == list("cde")
 
@@ -338,17 +340,17 @@ def test_a_result_of_unknown_rows_is_not_finished(mixed: ArchiveResult) -> None:
     assert not mixed.is_finished
 
 
-def test_one_row_is_pending_in_the_singular(stage: Stage) -> None:
+def test_one_row_is_pending_in_the_singular(harness: Harness) -> None:
     """Numbers and their words agree."""
-    stage.load(2)
+    harness.load(2)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    stage.line.once(lambda one: one.is_write and len(stage.writes) == 1, interrupt)
+    harness.line.once(lambda one: one.is_write and len(harness.writes) == 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply()
-    assert "unfinished: 1 row pending;" in str(ArchiveResult(stage.ledger))
+        harness.apply()
+    assert "unfinished: 1 row pending;" in str(ArchiveResult(harness.ledger))
 
 
 def test_a_result_of_nothing_that_is_there(tmp_path: Path) -> None:

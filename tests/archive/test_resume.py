@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from plan_tools import Killed, Mortal
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
 from lms_archive.archive.ledger import Ledger
@@ -39,252 +39,255 @@ def _of_many(exchange: Exchange) -> bool:
     ids=["canary", "write", "poll", "read"],
 )
 def test_an_interrupt_passes_through_and_loses_nothing(
-    stage: Stage, when: Callable[[Exchange], bool], *, after: bool
+    harness: Harness, when: Callable[[Exchange], bool], *, after: bool
 ) -> None:
     """Ctrl-C right before or after any kind of call: the ledger resumes, nothing goes twice."""
-    stage.load(4, 4)
-    plan = stage.plan()
-    stage.line.once(when, _interrupt, after=after)
+    harness.load(4, 4)
+    plan = harness.plan()
+    harness.line.once(when, _interrupt, after=after)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan)
-    stage.check(resume(stage.ledger, stage.client), archived=8)
-    assert max(stage.archived.values()) == 1
+        harness.apply(plan)
+    harness.check(resume(harness.ledger, harness.client), archived=8)
+    assert max(harness.archived.values()) == 1
 
 
-def _commits(stage: Stage, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:
+def _commits(harness: Harness, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:
     with patch.context() as alone:
         life = Mortal(alone, 0, before=False)
-        plan.apply(stage.client, ledger=stage.folder / "counted.sqlite")
+        plan.apply(harness.client, ledger=harness.folder / "counted.sqlite")
     return life.commits
 
 
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("at", range(1, 20))
 def test_death_at_any_commit_loses_nothing(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, at: int, *, before: bool
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, at: int, *, before: bool
 ) -> None:
     """Killed before or after each commit of a job of several chunks, and resumed: all is once."""
-    stage.load(5, 4)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    plan = stage.job().plan(client)
-    stage.sandbox.faults.add("cut_before", method="PUT", after=3)
-    stage.sandbox.faults.add("cut_after", method="PUT", after=4)
+    harness.load(5, 4)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    plan = harness.job().plan(client)
+    harness.sandbox.faults.add("cut_before", method="PUT", after=3)
+    harness.sandbox.faults.add("cut_after", method="PUT", after=4)
     with monkeypatch.context() as patch:
         life = Mortal(patch, at, before=before)
         try:
-            plan.apply(client, ledger=stage.ledger)
+            plan.apply(client, ledger=harness.ledger)
         except Killed:
             assert life.dead
         else:
             assert life.commits < at
-    result = resume(stage.ledger, client)
-    stage.check(result, archived=9)
-    assert max(stage.archived.values()) == 1
+    result = resume(harness.ledger, client)
+    harness.check(result, archived=9)
+    assert max(harness.archived.values()) == 1
     assert life.commits >= min(at, 15)
 
 
 @pytest.mark.parametrize("first", [3, 7, 11])
 @pytest.mark.parametrize("second", range(1, 10, 2))
 def test_death_of_the_resumed_job_loses_nothing_either(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, first: int, second: int
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, first: int, second: int
 ) -> None:
     """Killed, resumed, killed again at another commit, and resumed: all is once."""
-    stage.load(5, 4)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    plan = stage.job().plan(client)
-    stage.sandbox.faults.add("cut_after", method="PUT", after=2)
+    harness.load(5, 4)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    plan = harness.job().plan(client)
+    harness.sandbox.faults.add("cut_after", method="PUT", after=2)
     for at in (first, second):
         with monkeypatch.context() as patch:
             Mortal(patch, at, before=False)
             try:
-                plan.apply(client, ledger=stage.ledger)
+                plan.apply(client, ledger=harness.ledger)
             except Killed:
                 continue
-    stage.check(resume(stage.ledger, client), archived=9)
-    assert max(stage.archived.values()) == 1
+    harness.check(resume(harness.ledger, client), archived=9)
+    assert max(harness.archived.values()) == 1
 
 
-def test_a_finished_ledger_makes_no_call(stage: Stage) -> None:
+def test_a_finished_ledger_makes_no_call(harness: Harness) -> None:
     """Resuming what is finished gives the same result, without a call."""
-    stage.load(3, 3)
-    first = stage.apply()
-    before, calls = list(first.outcomes), len(stage.line.exchanges)
-    again = resume(stage.ledger, stage.client)
+    harness.load(3, 3)
+    first = harness.apply()
+    before, calls = list(first.outcomes), len(harness.line.exchanges)
+    again = resume(harness.ledger, harness.client)
     assert list(again.outcomes) == before
     assert again.calls == first.calls
-    assert len(stage.line.exchanges) == calls
+    assert len(harness.line.exchanges) == calls
 
 
-def test_apply_on_an_existing_ledger_resumes(stage: Stage) -> None:
+def test_apply_on_an_existing_ledger_resumes(harness: Harness) -> None:
     """The same plan on its own ledger goes on from where it stood."""
-    stage.load(4, 4)
-    plan = stage.plan()
-    stage.line.once(_of_many, _interrupt, after=True)
+    harness.load(4, 4)
+    plan = harness.plan()
+    harness.line.once(_of_many, _interrupt, after=True)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan)
-    stage.check(stage.apply(plan), archived=8)
-    assert max(stage.archived.values()) == 1
+        harness.apply(plan)
+    harness.check(harness.apply(plan), archived=8)
+    assert max(harness.archived.values()) == 1
 
 
-def test_an_equal_plan_made_anew_resumes_too(stage: Stage) -> None:
+def test_an_equal_plan_made_anew_resumes_too(harness: Harness) -> None:
     """Planned again while nothing had been done yet: the ledger's own reading stays the measure."""
-    stage.load(4)
-    stage.sandbox.faults.add("cut_before", method="PUT")
-    stage.line.once(lambda one: one.is_write, _interrupt, after=False)
+    harness.load(4)
+    harness.sandbox.faults.add("cut_before", method="PUT")
+    harness.line.once(lambda one: one.is_write, _interrupt, after=False)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply()
-    stage.sandbox.faults.clear()
-    stage.time.sleep(7200)
-    stage.check(stage.apply(), archived=4)
+        harness.apply()
+    harness.sandbox.faults.clear()
+    harness.time.sleep(7200)
+    harness.check(harness.apply(), archived=4)
 
 
-def test_a_finished_ledger_of_another_plan(stage: Stage) -> None:
+def test_a_finished_ledger_of_another_plan(harness: Harness) -> None:
     """The text says that it is done, when, with what counts, and to name another ledger."""
-    stage.load(4, 4)
-    stage.apply(stage.plan(1))
-    writes = len(stage.writes)
+    harness.load(4, 4)
+    harness.apply(harness.plan(1))
+    writes = len(harness.writes)
     with pytest.raises(LedgerError) as caught:
-        stage.apply(stage.plan(2))
+        harness.apply(harness.plan(2))
     assert re.fullmatch(
-        rf"{stage.ledger}: holds the finished job of another plan, done on "
+        rf"{harness.ledger}: holds the finished job of another plan, done on "
         r"\d{4}-\d\d-\d\d \d\d:\d\d UTC: 4 archived, 0 skipped, 0 failed, 0 unknown\. "
         r"For this plan, name another ledger; ArchiveResult\('.*'\) shows that job",
         str(caught.value),
     )
-    assert len(stage.writes) == writes
+    assert len(harness.writes) == writes
 
 
-def test_an_unfinished_ledger_of_another_plan(stage: Stage) -> None:
+def test_an_unfinished_ledger_of_another_plan(harness: Harness) -> None:
     """The text says how far it is, and to resume it."""
-    stage.load(4, 4)
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, _interrupt)
+    harness.load(4, 4)
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(stage.plan(1))
-    writes = len(stage.writes)
+        harness.apply(harness.plan(1))
+    writes = len(harness.writes)
     with pytest.raises(LedgerError) as caught:
-        stage.apply(stage.plan(2))
+        harness.apply(harness.plan(2))
     assert str(caught.value) == (
-        f"{stage.ledger}: holds an unfinished job of another plan: 1 archived, 0 skipped, "
-        f"0 failed, 0 unknown, 3 pending. Finish it first: resume({str(stage.ledger)!r}, client). "
-        "Then plan again; only a plan for other rows may run before that, with another ledger"
+        f"{harness.ledger}: holds an unfinished job of another plan: 1 archived, 0 skipped, "
+        f"0 failed, 0 unknown, 3 pending. Finish it first: resume({str(harness.ledger)!r}, "
+        "client). Then plan again; only a plan for other rows may run before that, with another "
+        "ledger"
     )
-    assert len(stage.writes) == writes
-    stage.check(resume(stage.ledger, stage.client), archived=4)
+    assert len(harness.writes) == writes
+    harness.check(resume(harness.ledger, harness.client), archived=4)
 
 
-def test_a_script_that_is_run_again(stage: Stage) -> None:
+def test_a_script_that_is_run_again(harness: Harness) -> None:
     """Plan, apply, run again: a finished job is not planned anew, and an unfinished one goes on."""
-    stage.load(4)
+    harness.load(4)
 
     def script() -> ArchiveResult:
-        if stage.ledger.exists():
-            return resume(stage.ledger, stage.client)
-        return stage.apply()
+        if harness.ledger.exists():
+            return resume(harness.ledger, harness.client)
+        return harness.apply()
 
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) == 2, _interrupt)
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, _interrupt)
     with pytest.raises(KeyboardInterrupt):
         script()
-    stage.check(script(), archived=4)
-    calls = len(stage.line.exchanges)
-    stage.check(script(), archived=4)
-    assert len(stage.line.exchanges) == calls
+    harness.check(script(), archived=4)
+    calls = len(harness.line.exchanges)
+    harness.check(script(), archived=4)
+    assert len(harness.line.exchanges) == calls
 
 
-def test_another_platform_is_refused(stage: Stage) -> None:
+def test_another_platform_is_refused(harness: Harness) -> None:
     """Neither plan nor ledger can be used on a platform that they were not read from."""
-    stage.load(3)
-    plan = stage.plan()
-    elsewhere = type(stage.client)("https://other.example.com", stage.client.session.settings.auth)
+    harness.load(3)
+    plan = harness.plan()
+    elsewhere = type(harness.client)(
+        "https://other.example.com", harness.client.session.settings.auth
+    )
     with pytest.raises(InvalidInputError, match=r"other\.example\.com"):
-        plan.apply(elsewhere, ledger=stage.ledger)
-    assert not stage.ledger.exists()
-    stage.apply(plan)
+        plan.apply(elsewhere, ledger=harness.ledger)
+    assert not harness.ledger.exists()
+    harness.apply(plan)
     with pytest.raises(LedgerError, match=r"other\.example\.com"):
-        resume(stage.ledger, elsewhere)
+        resume(harness.ledger, elsewhere)
 
 
-def test_resume_keeps_a_ceiling_too(stage: Stage) -> None:
+def test_resume_keeps_a_ceiling_too(harness: Harness) -> None:
     """`max_affected` of `resume` is the whole plan's."""
-    stage.load(4)
-    stage.line.once(lambda one: one.is_write, _interrupt)
+    harness.load(4)
+    harness.line.once(lambda one: one.is_write, _interrupt)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply()
+        harness.apply()
     with pytest.raises(TooManyAffectedError):
-        resume(stage.ledger, stage.client, max_affected=3)
-    stage.check(resume(stage.ledger, stage.client, max_affected=4), archived=4)
+        resume(harness.ledger, harness.client, max_affected=3)
+    harness.check(resume(harness.ledger, harness.client, max_affected=4), archived=4)
 
 
-def test_a_job_that_does_not_end_is_unknown_until_it_has(stage: Stage) -> None:
+def test_a_job_that_does_not_end_is_unknown_until_it_has(harness: Harness) -> None:
     """JobTimeoutError; nothing more goes to any target; a later resume decides it."""
-    stage.load(5, 4)
-    plan = stage.plan()
-    stage.line.once(_of_many, stage.hang_jobs, after=True)
+    harness.load(5, 4)
+    plan = harness.plan()
+    harness.line.once(_of_many, harness.hang_jobs, after=True)
     for _ in range(2):
         with pytest.raises(JobTimeoutError, match="has not ended") as caught:
-            stage.apply(plan)
-        assert caught.value.ledger == stage.ledger
-        result = ArchiveResult(stage.ledger)
+            harness.apply(plan)
+        assert caught.value.ledger == harness.ledger
+        result = ArchiveResult(harness.ledger)
         assert {one.code for one in result.unknown} == {"job_not_ended"}
         assert result.counts == {"archived": 1, "skipped": 0, "failed": 0, "unknown": 4}
-        assert len(stage.writes) == 2
-    stage.end_jobs()
-    stage.check(resume(stage.ledger, stage.client), archived=9)
-    assert max(stage.archived.values()) == 1
+        assert len(harness.writes) == 2
+    harness.end_jobs()
+    harness.check(resume(harness.ledger, harness.client), archived=9)
+    assert max(harness.archived.values()) == 1
 
 
-def test_a_second_job_on_a_target_waits_for_one_that_was_left_open(stage: Stage) -> None:
+def test_a_second_job_on_a_target_waits_for_one_that_was_left_open(harness: Harness) -> None:
     """A target with a job that an earlier run gave up gets no other while that one is open."""
-    stage.load(7)
-    client = stage.connect(limits=Limits(hand_picked=3))
-    plan = stage.job().plan(client)
-    stage.line.once(_of_many, stage.hang_jobs, after=True)
+    harness.load(7)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    plan = harness.job().plan(client)
+    harness.line.once(_of_many, harness.hang_jobs, after=True)
     for _ in range(3):
         with pytest.raises(JobTimeoutError):
-            plan.apply(client, ledger=stage.ledger)
-    assert len(stage.writes) == 2
-    stage.end_jobs()
-    stage.check(resume(stage.ledger, client), archived=7)
+            plan.apply(client, ledger=harness.ledger)
+    assert len(harness.writes) == 2
+    harness.end_jobs()
+    harness.check(resume(harness.ledger, client), archived=7)
 
 
-def test_a_job_that_left_the_list_is_settled_by_resume(stage: Stage) -> None:
+def test_a_job_that_left_the_list_is_settled_by_resume(harness: Harness) -> None:
     """Neither listed nor found: unknown, the job stops; resume reads back and sends the rest."""
-    stage.load(5)
-    plan = stage.plan()
+    harness.load(5)
+    plan = harness.plan()
 
     def leave() -> None:
-        stage.change("DELETE FROM job_rows WHERE position > 0")
-        stage.change("UPDATE jobs SET hash = 'gone', author_id = 0")
+        harness.change("DELETE FROM job_rows WHERE position > 0")
+        harness.change("UPDATE jobs SET hash = 'gone', author_id = 0")
 
-    stage.line.once(_of_many, leave, after=True)
+    harness.line.once(_of_many, leave, after=True)
     with pytest.raises(JobTimeoutError, match="not listed"):
-        stage.apply(plan)
-    result = ArchiveResult(stage.ledger)
+        harness.apply(plan)
+    result = ArchiveResult(harness.ledger)
     assert result.counts["unknown"] > 0
-    stage.check(resume(stage.ledger, stage.client), archived=5)
-    assert max(stage.archived.values()) == 1
+    harness.check(resume(harness.ledger, harness.client), archived=5)
+    assert max(harness.archived.values()) == 1
 
 
-def test_a_platform_that_is_down_stops_the_job_which_goes_on_later(stage: Stage) -> None:
+def test_a_platform_that_is_down_stops_the_job_which_goes_on_later(harness: Harness) -> None:
     """Reads fail after their tries; what was sent is read back by the resume."""
-    stage.load(4, 4)
-    plan = stage.plan()
-    stage.line.once(
+    harness.load(4, 4)
+    plan = harness.plan()
+    harness.line.once(
         _of_many,
-        lambda: stage.sandbox.faults.add("503", method="GET", times=1000),
+        lambda: harness.sandbox.faults.add("503", method="GET", times=1000),
         after=True,
     )
     with pytest.raises(PlatformUnavailableError) as caught:
-        stage.apply(plan)
-    assert caught.value.ledger == stage.ledger
-    stage.sandbox.faults.clear()
-    stage.check(resume(stage.ledger, stage.client), archived=8)
-    assert max(stage.archived.values()) == 1
+        harness.apply(plan)
+    assert caught.value.ledger == harness.ledger
+    harness.sandbox.faults.clear()
+    harness.check(resume(harness.ledger, harness.client), archived=8)
+    assert max(harness.archived.values()) == 1
 
 
-def test_no_connection_for_a_write_is_no_doubt(stage: Stage) -> None:
+def test_no_connection_for_a_write_is_no_doubt(harness: Harness) -> None:
     """A write that never left is not read back: it goes as soon as the platform is there."""
-    stage.load(4)
-    plan = stage.plan()
+    harness.load(4)
+    plan = harness.plan()
 
     def refused() -> None:
         raise ConnectionRefusedError(111, "Connection refused")
@@ -293,45 +296,45 @@ def test_no_connection_for_a_write_is_no_doubt(stage: Stage) -> None:
         if exchange.is_write:
             refused()
 
-    stage.line.before.append(down)
+    harness.line.before.append(down)
     with pytest.raises(PlatformUnavailableError):
-        stage.apply(plan)
-    assert stage.writes == []
-    stage.line.before.clear()
-    stage.check(resume(stage.ledger, stage.client), archived=4)
-    assert len(stage.writes) == 2
+        harness.apply(plan)
+    assert harness.writes == []
+    harness.line.before.clear()
+    harness.check(resume(harness.ledger, harness.client), archived=4)
+    assert len(harness.writes) == 2
 
 
-def test_calls_add_up_over_resumes(stage: Stage) -> None:
+def test_calls_add_up_over_resumes(harness: Harness) -> None:
     """`result.calls` holds those of every run, and agrees with what the platform saw."""
-    stage.load(4, 4)
-    plan = stage.plan()
-    before = len(stage.operations)
-    stage.line.once(_of_many, _interrupt, after=True)
+    harness.load(4, 4)
+    plan = harness.plan()
+    before = len(harness.operations)
+    harness.line.once(_of_many, _interrupt, after=True)
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan)
-    result = resume(stage.ledger, stage.client)
-    seen = stage.operations[before:]
+        harness.apply(plan)
+    result = resume(harness.ledger, harness.client)
+    seen = harness.operations[before:]
     assert result.calls == {name: seen.count(name) for name in set(seen)}
 
 
-def test_what_was_sent_before_is_not_sent_by_a_second_ledger(stage: Stage) -> None:
+def test_what_was_sent_before_is_not_sent_by_a_second_ledger(harness: Harness) -> None:
     """The same plan applied twice: the second ledger finds every record, and sends nothing."""
-    stage.load(4, 3)
-    plan = stage.plan()
-    stage.check(stage.apply(plan), archived=7)
-    writes = len(stage.writes)
-    again = plan.apply(stage.client, ledger=stage.folder / "second.sqlite")
-    stage.check(again, archived=7)
+    harness.load(4, 3)
+    plan = harness.plan()
+    harness.check(harness.apply(plan), archived=7)
+    writes = len(harness.writes)
+    again = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
+    harness.check(again, archived=7)
     assert {one.code for one in again.outcomes} == {"archived_meanwhile"}
-    assert len(stage.writes) == writes
+    assert len(harness.writes) == writes
 
 
-def test_a_target_with_several_submissions_is_settled_by_resume(stage: Stage) -> None:
+def test_a_target_with_several_submissions_is_settled_by_resume(harness: Harness) -> None:
     """Several chunks of it were sent, and none was read back yet."""
-    stage.load(10, 3)
-    client = stage.connect(limits=Limits(hand_picked=3, page_size=3))
-    plan = stage.job().plan(client)
+    harness.load(10, 3)
+    client = harness.connect(limits=Limits(hand_picked=3, page_size=3))
+    plan = harness.job().plan(client)
     sent: list[int] = []
 
     def stop(exchange: Exchange) -> None:
@@ -340,22 +343,22 @@ def test_a_target_with_several_submissions_is_settled_by_resume(stage: Stage) ->
         elif len(sent) == 5 and exchange.path.endswith("/archived"):
             raise KeyboardInterrupt
 
-    stage.line.before.append(stop)
+    harness.line.before.append(stop)
     with pytest.raises(KeyboardInterrupt):
-        plan.apply(client, ledger=stage.ledger)
-    stage.line.before.clear()
-    assert len(stage.writes) >= 5
-    stage.check(resume(stage.ledger, client), archived=13)
-    assert max(stage.archived.values()) == 1
+        plan.apply(client, ledger=harness.ledger)
+    harness.line.before.clear()
+    assert len(harness.writes) >= 5
+    harness.check(resume(harness.ledger, client), archived=13)
+    assert max(harness.archived.values()) == 1
 
 
 def test_what_was_archived_unasked_is_told_even_after_a_death(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found, and the process died before it could say so: the next run stops and says it, once."""
-    stage.load(4, 4)
-    plan = stage.plan()
-    stage.line.once(_of_many, lambda: stage.enroll_anew(1, 1003))
+    harness.load(4, 4)
+    plan = harness.plan()
+    harness.line.once(_of_many, lambda: harness.enroll_anew(1, 1003))
     with monkeypatch.context() as patch:
         append = Ledger.append
 
@@ -366,29 +369,29 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
 
         patch.setattr(Ledger, "append", mortal)
         with pytest.raises(Killed):
-            stage.apply(plan)
-    writes = len(stage.writes)
+            harness.apply(plan)
+    writes = len(harness.writes)
     with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3"):
-        resume(stage.ledger, stage.client)
-    assert len(stage.writes) == writes
-    stage.check(resume(stage.ledger, stage.client), archived=7, unknown=1)
+        resume(harness.ledger, harness.client)
+    assert len(harness.writes) == writes
+    harness.check(resume(harness.ledger, harness.client), archived=7, unknown=1)
 
 
-def test_all_that_was_archived_unasked_is_told(stage: Stage) -> None:
+def test_all_that_was_archived_unasked_is_told(harness: Harness) -> None:
     """Several users of several courses: one error names them all."""
-    stage.load(3, 4, 4)
-    plan = stage.plan()
+    harness.load(3, 4, 4)
+    plan = harness.plan()
 
     def meddle() -> None:
         for course, user in ((2, 1002), (2, 1004), (3, 1001)):
-            stage.enroll_anew(course, user)
+            harness.enroll_anew(course, user)
 
-    stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], meddle)
+    harness.line.once(lambda one: one.is_write and one.body["course_id"] == [2], meddle)
     with pytest.raises(UnexpectedArchiveError) as caught:
-        stage.apply(plan)
+        harness.apply(plan)
     assert [text.split(", ")[0] for text in caught.value.seen] == [
         "user 1002 in C2",
         "user 1004 in C2",
         "user 1001 in C3",
     ]
-    stage.check(resume(stage.ledger, stage.client), archived=8, unknown=3)
+    harness.check(resume(harness.ledger, harness.client), archived=8, unknown=3)

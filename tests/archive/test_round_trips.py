@@ -12,7 +12,7 @@ from archive_tools import MakeCsv, asked, from_csv, from_rows, given
 from hypothesis import HealthCheck, example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
-from virtual_time import ENROLLED_AT, Stage
+from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import ArchivePlan
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS
@@ -33,12 +33,12 @@ any_files = settings(
 )
 
 
-def load(stage: Stage, code: str, usernames: list[str]) -> None:
+def load(harness: Harness, code: str, usernames: list[str]) -> None:
     """The platform has one course and these users, who have completed it."""
     for table in ("archived_enrollments", "enrollments", "courses", "users WHERE user_id >= 1001"):
-        stage.change(f"DELETE FROM {table}")
-    stage.ledger.unlink(missing_ok=True)
-    stage.sandbox.load(
+        harness.change(f"DELETE FROM {table}")
+    harness.ledger.unlink(missing_ok=True)
+    harness.sandbox.load(
         users=[{"username": name, "user_id": 1001 + i} for i, name in enumerate(usernames)],
         courses=[{"code": code, "id_course": 1}],
         enrollments=[
@@ -87,49 +87,49 @@ def cells_of(path: Path) -> Iterator[str]:
 @example(code="C", usernames=["x"], extra=dict.fromkeys(OURS, "=1"), by_file=False)
 @example(code="C", usernames=["x"], extra={f"{x}_2": "'" for x in OURS[:11]}, by_file=False)
 def test_rows_come_back_and_ask_the_same(
-    stage: Stage, code: str, usernames: list[str], extra: dict[str, str], *, by_file: bool
+    harness: Harness, code: str, usernames: list[str], extra: dict[str, str], *, by_file: bool
 ) -> None:
     """Any columns and any names, by way of the plan, of the outcome and of its views."""
-    load(stage, code, usernames)
+    load(harness, code, usernames)
     rows = [{"username": name, "course_code": code, **extra} for name in usernames]
     if by_file:  # there the names of columns are trimmed, and each must have one
         rows = [{name.strip(): cell for name, cell in row.items() if name.strip()} for row in rows]
-        with (stage.folder / "input.csv").open("w", encoding="utf-8", newline="") as file:
+        with (harness.folder / "input.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-    job = from_csv(stage.folder / "input.csv") if by_file else from_rows(rows)
-    plan = job.plan(stage.client)
+    job = from_csv(harness.folder / "input.csv") if by_file else from_rows(rows)
+    plan = job.plan(harness.client)
     assert members(plan) == list(range(1001, 1001 + len(usernames)))
-    plan.to_csv(stage.folder / "plan.csv")
-    assert members(from_csv(stage.folder / "plan.csv").plan(stage.client)) == members(plan)
+    plan.to_csv(harness.folder / "plan.csv")
+    assert members(from_csv(harness.folder / "plan.csv").plan(harness.client)) == members(plan)
     if len(usernames) > 2:
-        stage.sandbox.faults.add("job_partial", errors=1)
-    result = stage.apply(plan)
-    stage.sandbox.faults.clear()
-    result.to_csv(stage.folder / "outcome.csv")
-    result.failed.to_csv(stage.folder / "failed.csv")
+        harness.sandbox.faults.add("job_partial", errors=1)
+    result = harness.apply(plan)
+    harness.sandbox.faults.clear()
+    result.to_csv(harness.folder / "outcome.csv")
+    result.failed.to_csv(harness.folder / "failed.csv")
     failed = [outcome.user_id for outcome in result.failed]
-    assert members(from_csv(stage.folder / "failed.csv").plan(stage.client)) == failed
+    assert members(from_csv(harness.folder / "failed.csv").plan(harness.client)) == failed
     for name in ("plan", "outcome"):
-        again = from_csv(stage.folder / f"{name}.csv")
+        again = from_csv(harness.folder / f"{name}.csv")
         assert given(again) == given(job) == rows
         assert asked(again) == asked(job)
     frame = result.to_pandas()
     assert list(frame.columns[: len(rows[0])]) == result.to_arrow().column_names[: len(rows[0])]
     assert frame.iloc[:, : len(rows[0])].to_dict("records") == rows
-    for path in stage.folder.glob("*.csv"):
+    for path in harness.folder.glob("*.csv"):
         if path.name != "input.csv":
             assert not [cell for cell in cells_of(path) if cell.startswith(RISKY)]
 
 
-def test_an_id_of_another_platform_is_checked_by_the_username(stage: Stage) -> None:
+def test_an_id_of_another_platform_is_checked_by_the_username(harness: Harness) -> None:
     """The id of a record may be another person's here: the username tells."""
-    load(stage, "SAFE", ["ada", "ben", "cy"])
-    records = list(stage.client.enrollments.in_course(1))
-    assert members(from_rows(records).plan(stage.client)) == [1001, 1002, 1003]
-    load(stage, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
-    plan = from_rows(records).plan(stage.client)
+    load(harness, "SAFE", ["ada", "ben", "cy"])
+    records = list(harness.client.enrollments.in_course(1))
+    assert members(from_rows(records).plan(harness.client)) == [1001, 1002, 1003]
+    load(harness, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
+    plan = from_rows(records).plan(harness.client)
     assert members(plan) == [1002]
     assert [one.reason for one in plan.skipped] == [
         "user 1001 is 'xi', not 'ada': correct one of the two",
@@ -137,41 +137,43 @@ def test_an_id_of_another_platform_is_checked_by_the_username(stage: Stage) -> N
     ]
 
 
-def test_parts_that_spell_a_column_differently_share_it(stage: Stage, make_csv: MakeCsv) -> None:
+def test_parts_that_spell_a_column_differently_share_it(
+    harness: Harness, make_csv: MakeCsv
+) -> None:
     """They are one column, under its first name, so that the file can be read."""
-    load(stage, "SAFE", ["ada", "ben"])
+    load(harness, "SAFE", ["ada", "ben"])
     job = from_csv(make_csv("Username,Course Code,team\nada,SAFE,red\n"))
     job += from_csv(make_csv("course_code,team,username\nSAFE,blue,ben\n"))
-    plan = job.plan(stage.client)
-    plan.to_csv(stage.folder / "plan.csv")
-    result = stage.apply(plan)
-    result.to_csv(stage.folder / "outcome.csv")
+    plan = job.plan(harness.client)
+    plan.to_csv(harness.folder / "plan.csv")
+    result = harness.apply(plan)
+    result.to_csv(harness.folder / "outcome.csv")
     for name in ("plan", "outcome"):
-        assert given(from_csv(stage.folder / f"{name}.csv")) == [
+        assert given(from_csv(harness.folder / f"{name}.csv")) == [
             {"Username": "ada", "Course Code": "SAFE", "team": "red"},
             {"Username": "ben", "Course Code": "SAFE", "team": "blue"},
         ]
     assert list(result.to_pandas().columns[:4]) == ["Username", "Course Code", "team", "outcome"]
 
 
-def test_ids_that_pandas_made_floats(stage: Stage) -> None:
+def test_ids_that_pandas_made_floats(harness: Harness) -> None:
     """They are written as whole numbers, which is what an id is."""
-    load(stage, "SAFE", ["ada", "ben"])
+    load(harness, "SAFE", ["ada", "ben"])
     frame = pd.DataFrame({"user_id": [1001, None], "username": [None, "ben"], "course_id": 1})
     assert str(frame["user_id"].dtype) == "float64"
-    plan = from_rows(frame).plan(stage.client)
-    plan.to_csv(stage.folder / "plan.csv")
-    assert members(from_csv(stage.folder / "plan.csv").plan(stage.client)) == members(plan)
+    plan = from_rows(frame).plan(harness.client)
+    plan.to_csv(harness.folder / "plan.csv")
+    assert members(from_csv(harness.folder / "plan.csv").plan(harness.client)) == members(plan)
     assert members(plan) == [1001, 1002]
 
 
-def test_bad_rows_stay_bad(stage: Stage) -> None:
+def test_bad_rows_stay_bad(harness: Harness) -> None:
     """A row that cannot be used is not lost in a file of ours; a blank one asks for nothing."""
-    load(stage, "SAFE", ["ada"])
+    load(harness, "SAFE", ["ada"])
     rows = [{"username": None, "course_code": None}, {"username": " ", "course_code": "SAFE"}]
     job = from_rows(rows)
-    job.plan(stage.client).to_csv(stage.folder / "plan.csv")
-    assert asked(from_csv(stage.folder / "plan.csv")) == asked(job) == [("bad_row",)]
+    job.plan(harness.client).to_csv(harness.folder / "plan.csv")
+    assert asked(from_csv(harness.folder / "plan.csv")) == asked(job) == [("bad_row",)]
 
 
 @pytest.mark.parametrize("columns", [OUTCOME_COLUMNS, PLAN_COLUMNS], ids=["outcome", "plan"])
@@ -193,13 +195,13 @@ def test_a_file_is_ours_by_all_of_our_columns(make_csv: MakeCsv, columns: Any) -
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_a_file_that_a_spreadsheet_has_saved(
-    stage: Stage, separator: str, make_csv: MakeCsv
+    harness: Harness, separator: str, make_csv: MakeCsv
 ) -> None:
     """With its separator, a BOM and an added column, it is still ours."""
-    load(stage, "SAFE", ["=a"])
-    plan = from_rows([{"username": "=a", "course_code": "SAFE"}]).plan(stage.client)
-    plan.to_csv(stage.folder / "plan.csv")
-    with (stage.folder / "plan.csv").open(encoding="utf-8", newline="") as file:
+    load(harness, "SAFE", ["=a"])
+    plan = from_rows([{"username": "=a", "course_code": "SAFE"}]).plan(harness.client)
+    plan.to_csv(harness.folder / "plan.csv")
+    with (harness.folder / "plan.csv").open(encoding="utf-8", newline="") as file:
         header, row = csv.reader(file)
     path = make_csv("")
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -207,15 +209,15 @@ def test_a_file_that_a_spreadsheet_has_saved(
     assert given(from_csv(path)) == [{"username": "=a", "course_code": "SAFE", "approved": "yes"}]
 
 
-def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> None:
+def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(harness: Harness) -> None:
     """Without our columns a file is not known as ours, and a `'` in it may be meant."""
-    load(stage, "=SAFE", ["+39333"])
-    path = stage.folder / "plan.csv"
-    from_rows([{"username": "+39333", "course_code": "=SAFE"}]).plan(stage.client).to_csv(path)
+    load(harness, "=SAFE", ["+39333"])
+    path = harness.folder / "plan.csv"
+    from_rows([{"username": "+39333", "course_code": "=SAFE"}]).plan(harness.client).to_csv(path)
     frame = pd.read_csv(path, dtype=str)
-    (skip,) = from_rows(frame[["username"]].assign(course_id=1)).plan(stage.client).skipped
+    (skip,) = from_rows(frame[["username"]].assign(course_id=1)).plan(harness.client).skipped
     assert "the ' at the start is for spreadsheets" in skip.reason
-    (skip,) = from_rows(frame[["username", "course_code"]]).plan(stage.client).skipped
+    (skip,) = from_rows(frame[["username", "course_code"]]).plan(harness.client).skipped
     assert skip.code == "unknown_course"
     assert "the ' at the start is for spreadsheets" in skip.reason
 
@@ -240,16 +242,16 @@ def test_a_guard_that_is_left_in_a_part_of_our_file_is_named(stage: Stage) -> No
     ],
     ids=repr,
 )
-def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: pd.Index) -> None:
+def test_outcomes_join_the_frame_that_was_given(harness: Harness, index: pd.Index) -> None:
     """The index is that of the frame, of all rows and of a view, also read from a saved plan."""
-    load(stage, "SAFE", ["ada", "ben", "cy"])
+    load(harness, "SAFE", ["ada", "ben", "cy"])
     frame = pd.DataFrame(
         {"username": ["ada", "nobody", "ben", "cy"], "course_code": "SAFE"}, index=index
     )
     job = from_rows(frame)
-    plan = job.plan(stage.client)
-    plan.save(stage.folder / "plan.json")
-    result = stage.apply(ArchivePlan.load(stage.folder / "plan.json"))
+    plan = job.plan(harness.client)
+    plan.save(harness.folder / "plan.json")
+    result = harness.apply(ArchivePlan.load(harness.folder / "plan.json"))
     outcomes = result.to_pandas()
     restored: Any = index
     if isinstance(index, pd.DatetimeIndex) and index.tz is not None:
@@ -275,32 +277,32 @@ def test_outcomes_join_the_frame_that_was_given(stage: Stage, index: pd.Index) -
     ],
     ids=["none", "periods", "nanoseconds", "too large", "tuples"],
 )
-def test_rows_without_a_label_have_their_position(stage: Stage, index: Any) -> None:
+def test_rows_without_a_label_have_their_position(harness: Harness, index: Any) -> None:
     """Where a frame has no index of its own, or one that no file holds; and rows of no frame."""
-    load(stage, "SAFE", ["ada", "ben"])
+    load(harness, "SAFE", ["ada", "ben"])
     frame = pd.DataFrame({"username": ["nobody", "ada"], "course_code": "SAFE"})
     if index is not None:
         frame.index = pd.Index(index, tupleize_cols=False)
     job = from_rows(frame) + from_rows([{"username": "ben", "course_code": "SAFE"}])
-    plan = job.plan(stage.client)
+    plan = job.plan(harness.client)
     warned = [text for text in plan.warnings if text.startswith("the index of the DataFrame (")]
     assert len(warned) == (index is not None)
-    result = stage.apply(plan)
+    result = harness.apply(plan)
     assert list(result.to_pandas().index) == [0, 1, 2]
     assert list(result.archived.to_pandas().index) == [1, 2]
 
 
-def test_incomplete_rows_say_what_differs(stage: Stage) -> None:
+def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     """Differences of the record stand in a column of their own."""
-    load(stage, "SAFE", ["ada"])
-    plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(stage.client)
-    stage.line.once(
+    load(harness, "SAFE", ["ada"])
+    plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(harness.client)
+    harness.line.once(
         lambda one: one.is_write,
-        lambda: stage.change("UPDATE enrollments SET enrollment_score = 12"),
+        lambda: harness.change("UPDATE enrollments SET enrollment_score = 12"),
     )
-    result = stage.apply(plan)
-    result.incomplete.to_csv(stage.folder / "incomplete.csv")
-    with (stage.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
+    result = harness.apply(plan)
+    result.incomplete.to_csv(harness.folder / "incomplete.csv")
+    with (harness.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     (outcome,) = result.incomplete
     assert row["outcome_differences"] == "; ".join(outcome.differences)

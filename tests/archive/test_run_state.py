@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from run_states import content, kept_states, replayed
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import resume
 from lms_archive.archive.running.queues import OpenQueues
@@ -128,10 +128,10 @@ def test_a_later_run_takes_up_what_is_not_final() -> None:
     assert not state.is_done
 
 
-def test_a_run_and_its_ledger_agree(stage: Stage) -> None:
+def test_a_run_and_its_ledger_agree(harness: Harness) -> None:
     """Interrupted anywhere and resumed: the ledger's events give what the run knew."""
-    stage.load(5, 3, 4)
-    plan = stage.plan()
+    harness.load(5, 3, 4)
+    plan = harness.plan()
     exchanges = 0
 
     def interrupt(_: Exchange) -> None:
@@ -140,20 +140,20 @@ def test_a_run_and_its_ledger_agree(stage: Stage) -> None:
         if exchanges % 4 == 0:
             raise KeyboardInterrupt
 
-    stage.line.before.append(interrupt)
-    go: Any = lambda: plan.apply(stage.client, ledger=stage.ledger)  # noqa: E731
+    harness.line.before.append(interrupt)
+    go: Any = lambda: plan.apply(harness.client, ledger=harness.ledger)  # noqa: E731
     for _ in range(40):
         with kept_states() as states, suppress(KeyboardInterrupt):
             go()
         if states:
-            assert content(states[0]) == content(replayed(states[0], stage.ledger))
+            assert content(states[0]) == content(replayed(states[0], harness.ledger))
             if states[0].is_done:
                 break
-        if stage.ledger.exists():
-            go = lambda: resume(stage.ledger, stage.client)  # noqa: E731
-    stage.line.before.clear()
-    stage.check(resume(stage.ledger, stage.client), archived=12)
-    assert max(stage.archived.values()) == 1
+        if harness.ledger.exists():
+            go = lambda: resume(harness.ledger, harness.client)  # noqa: E731
+    harness.line.before.clear()
+    harness.check(resume(harness.ledger, harness.client), archived=12)
+    assert max(harness.archived.values()) == 1
 
 
 def test_queues_are_reached_in_their_order_and_stay_until_they_are_done() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits
 from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
@@ -11,9 +11,9 @@ from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
 FORM = "archive_course_enrollments_select_all"
 
 
-def _plan(stage: Stage, mode: Any = "unenroll", **options: Any) -> ArchivePlan:
+def _plan(harness: Harness, mode: Any = "unenroll", **options: Any) -> ArchivePlan:
     job = ArchiveJob.for_course(1, mode=mode, reset_tracking=False)
-    return job.all_enrollments(form="select_all", **options).plan(stage.client)
+    return job.all_enrollments(form="select_all", **options).plan(harness.client)
 
 
 def _told(plan: ArchivePlan) -> str:
@@ -24,179 +24,179 @@ def _made(result: ArchiveResult) -> int:
     return result.calls.get(FORM, 0)
 
 
-def test_one_call_for_all(stage: Stage) -> None:
+def test_one_call_for_all(harness: Harness) -> None:
     """After the one sent alone, a single call archives all others, and each is read back."""
-    stage.load(450)
-    plan = _plan(stage)
+    harness.load(450)
+    plan = _plan(harness)
     assert [(chunk.form, len(chunk)) for chunk in plan.chunks] == [("select_all", 450)]
-    result = stage.apply(plan)
-    stage.check(result, archived=450)
+    result = harness.apply(plan)
+    harness.check(result, archived=450)
     assert _made(result) == 1
-    call = next(one for one in stage.sandbox.calls if "select_all" in one.body)
+    call = next(one for one in harness.sandbox.calls if "select_all" in one.body)
     assert '"filters": {"enrollment_status": ["completed"]}' in call.body
     assert "user_id" not in call.body
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 201, 450])
-def test_its_calls_are_announced(stage: Stage, size: int) -> None:
+def test_its_calls_are_announced(harness: Harness, size: int) -> None:
     """`plan.calls` holds for this form too, polls aside."""
-    stage.load(size)
-    plan = _plan(stage)
-    made = stage.apply(plan).calls
+    harness.load(size)
+    plan = _plan(harness)
+    made = harness.apply(plan).calls
     assert {**made, "list_jobs": 0} == {**plan.calls, "list_jobs": 0}
 
 
-def _slip_in(stage: Stage) -> None:
+def _slip_in(harness: Harness) -> None:
     """Somebody is enrolled by someone else at this moment."""
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"user_id": 9001, "username": "late"}],
         enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
     )
 
 
 @pytest.mark.parametrize(("size", "canary"), [(1, 0), (1, 1), (2, 1), (11, 1)])
-def test_a_single_one_is_always_named(stage: Stage, size: int, canary: int) -> None:
+def test_a_single_one_is_always_named(harness: Harness, size: int, canary: int) -> None:
     """The last one, or the only one, goes by name: who comes in that moment stays."""
-    stage.load(size)
-    stage.client = stage.connect(limits=Limits(select_all=9))
-    plan = _plan(stage)
+    harness.load(size)
+    harness.client = harness.connect(limits=Limits(select_all=9))
+    plan = _plan(harness)
     assert {chunk.form for chunk in plan.chunks} == {"select_all"}
     if size > 2:  # the call for all leaves exchange
-        stage.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=1)
-    stage.line.once(
+        harness.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=1)
+    harness.line.once(
         lambda exchange: (
-            exchange.is_write and not stage.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1")
+            exchange.is_write and not harness.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1")
         ),
-        lambda: _slip_in(stage),
+        lambda: _slip_in(harness),
     )
-    result = stage.apply(plan, canary=canary)
+    result = harness.apply(plan, canary=canary)
     assert result.counts["archived"] == size
-    assert stage.active == {(1, 9001)}
-    assert stage.archived[1, 9001] == 0
+    assert harness.active == {(1, 9001)}
+    assert harness.archived[1, 9001] == 0
     assert _made(result) == (size > 2)
 
 
 @pytest.mark.parametrize("when", ["answered", "interrupted"])
 @pytest.mark.parametrize("left", [0, 1, 2])
-def test_whom_a_call_for_all_took_too_is_reported(stage: Stage, when: str, left: int) -> None:
+def test_whom_a_call_for_all_took_too_is_reported(harness: Harness, when: str, left: int) -> None:
     """However few of its own rows are left to be read back, and also by a later run."""
-    stage.load(4)
-    plan = _plan(stage)
-    stage.line.once(
+    harness.load(4)
+    plan = _plan(harness)
+    harness.line.once(
         lambda exchange: exchange.is_write and "select_all" in exchange.body,
-        lambda: _slip_in(stage),
+        lambda: _slip_in(harness),
     )
     if when == "interrupted":
-        stage.line.once(lambda exchange: exchange.is_poll and len(stage.writes) > 1, _interrupt)
+        harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            stage.apply(plan)
-        stage.time.sleep(600)
-        stage.change(f"DELETE FROM enrollments WHERE user_id > {1004 - left}")
+            harness.apply(plan)
+        harness.time.sleep(600)
+        harness.change(f"DELETE FROM enrollments WHERE user_id > {1004 - left}")
     with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: record"):
-        stage.apply(plan)
-    assert stage.archived[1, 9001] == 1
+        harness.apply(plan)
+    assert harness.archived[1, 9001] == 1
 
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def test_not_where_others_are_enrolled(stage: Stage) -> None:
+def test_not_where_others_are_enrolled(harness: Harness) -> None:
     """One enrollment that is left alone is enough: an ignored filter would archive it."""
-    stage.load(5)
-    plan = _plan(stage, exclude=["u1003"])
+    harness.load(5)
+    plan = _plan(harness, exclude=["u1003"])
     assert "holds other enrollments too" in _told(plan)
-    stage.check(stage.apply(plan), archived=4)
+    harness.check(harness.apply(plan), archived=4)
 
 
-def test_not_where_it_is_not_confirmed(stage: Stage) -> None:
+def test_not_where_it_is_not_confirmed(harness: Harness) -> None:
     """The platform's swagger must have the call; else the plan says why it is not used."""
-    stage.load(5)
+    harness.load(5)
     contract = Contract.default().with_operation(FORM, fixed={"everybody": True})
-    stage.client = stage.connect(contract=contract.with_operation(FORM, path="/learn/v1/all"))
-    plan = _plan(stage)
+    harness.client = harness.connect(contract=contract.with_operation(FORM, path="/learn/v1/all"))
+    plan = _plan(harness)
     assert "does not confirm" in _told(plan)
     assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
 
 
-def test_never_in_re_enroll(stage: Stage) -> None:
+def test_never_in_re_enroll(harness: Harness) -> None:
     """A call for all would archive the one again that was sent alone and enrolled again."""
-    stage.load(5)
-    plan = _plan(stage, mode="re-enroll")
+    harness.load(5)
+    plan = _plan(harness, mode="re-enroll")
     assert "archive again" in _told(plan)
     assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
 
 
-def test_hand_picked_where_somebody_came_meanwhile(stage: Stage) -> None:
+def test_hand_picked_where_somebody_came_meanwhile(harness: Harness) -> None:
     """An enrollment made after the plan turns the call for all into calls by user."""
-    stage.load(250)
-    plan = _plan(stage)
-    stage.sandbox.load(
+    harness.load(250)
+    plan = _plan(harness)
+    harness.sandbox.load(
         users=[{"user_id": 9001, "username": "late"}],
         enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
     )
-    result = stage.apply(plan)
+    result = harness.apply(plan)
     assert result.counts["archived"] == 250
     assert _made(result) == 0
-    assert (1, 9001) in stage.active
-    assert max(len(users) for _, users in stage.writes) == 200
+    assert (1, 9001) in harness.active
+    assert max(len(users) for _, users in harness.writes) == 200
 
 
-def test_rounds(stage: Stage) -> None:
+def test_rounds(harness: Harness) -> None:
     """More than one call takes are sent in rounds; the plan says so, and nobody is failed."""
-    stage.load(30)
-    stage.client = stage.connect(limits=Limits(select_all=10))
-    plan = _plan(stage)
+    harness.load(30)
+    harness.client = harness.connect(limits=Limits(select_all=10))
+    plan = _plan(harness)
     assert any("in 3 rounds of select all" in text for text in plan.warnings)
-    stage.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=19)
-    result = stage.apply(plan)
-    stage.check(result, archived=30)
+    harness.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=19)
+    result = harness.apply(plan)
+    harness.check(result, archived=30)
     assert _made(result) == 2
 
 
-def test_a_lost_answer_is_read_back_first(stage: Stage) -> None:
+def test_a_lost_answer_is_read_back_first(harness: Harness) -> None:
     """After a lost answer only who is still as planned is sent again, and nobody twice."""
-    stage.load(40)
-    plan = _plan(stage)
-    stage.sandbox.faults.add("cut_after", operation="archive_course_enrollments", after=1)
-    result = stage.apply(plan)
-    stage.check(result, archived=40)
+    harness.load(40)
+    plan = _plan(harness)
+    harness.sandbox.faults.add("cut_after", operation="archive_course_enrollments", after=1)
+    result = harness.apply(plan)
+    harness.check(result, archived=40)
     assert _made(result) == 1
 
 
-def test_the_canary_goes_alone(stage: Stage) -> None:
+def test_the_canary_goes_alone(harness: Harness) -> None:
     """Where the first does not come out as asked, no call for all is made."""
-    stage.load(10)
-    plan = _plan(stage)
-    stage.sandbox.faults.add("status", operation="archive_course_enrollments", status=400)
+    harness.load(10)
+    plan = _plan(harness)
+    harness.sandbox.faults.add("status", operation="archive_course_enrollments", status=400)
     with pytest.raises(CanaryFailedError):
-        stage.apply(plan)
-    assert not any("select_all" in call.body for call in stage.sandbox.calls)
+        harness.apply(plan)
+    assert not any("select_all" in call.body for call in harness.sandbox.calls)
 
 
-def test_who_comes_between_the_look_and_the_call_is_told(stage: Stage) -> None:
+def test_who_comes_between_the_look_and_the_call_is_told(harness: Harness) -> None:
     """Somebody enrolled in that moment is archived too: the job says so, and stops."""
-    stage.load(20)
-    plan = _plan(stage)
+    harness.load(20)
+    plan = _plan(harness)
 
     def slip_in() -> None:
-        stage.sandbox.load(
+        harness.sandbox.load(
             users=[{"user_id": 9001, "username": "late"}],
             enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
         )
 
-    stage.line.once(
+    harness.line.once(
         lambda exchange: exchange.is_write and "select_all" in (exchange.body or {}), slip_in
     )
     with pytest.raises(UnexpectedArchiveError, match="archived by the select-all call: record"):
-        stage.apply(plan)
-    assert stage.archived[1, 9001] == 1
+        harness.apply(plan)
+    assert harness.archived[1, 9001] == 1
 
 
-def test_a_level_that_changed_is_not_taken(stage: Stage) -> None:
+def test_a_level_that_changed_is_not_taken(harness: Harness) -> None:
     """Somebody made a tutor since the plan turns the call for all into calls by user."""
-    stage.load(30)
-    plan = _plan(stage)
-    stage.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1009")
-    result = stage.apply(plan)
+    harness.load(30)
+    plan = _plan(harness)
+    harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1009")
+    result = harness.apply(plan)
     assert _made(result) == 0

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveResult, InvalidInputError, RunStoppedError, resume
 from lms_archive.archive import RunEvent
@@ -37,9 +37,9 @@ def _stops_at(kind: str, reason: str | None, stop: Asked) -> Callable[[RunEvent]
     return listen
 
 
-def test_a_job_that_is_waited_for_is_left_to_resume(stage: Stage) -> None:
+def test_a_job_that_is_waited_for_is_left_to_resume(harness: Harness) -> None:
     """Within a second, with the ledger and the counts; the rest is archived once."""
-    stage.load(6, 4)
+    harness.load(6, 4)
     stop = Asked()
     asked_at: list[float] = []
     told: list[RunEvent] = []
@@ -48,70 +48,70 @@ def test_a_job_that_is_waited_for_is_left_to_resume(stage: Stage) -> None:
         told.append(event)
         if event.kind == "waiting" and event.done == 1:
             stop.ask()
-            asked_at.append(stage.time.passed)
+            asked_at.append(harness.time.passed)
 
     with pytest.raises(RunStoppedError, match="stopped on request") as caught:
-        stage.apply(stop=stop, on_event=listen)
-    assert stage.time.passed - asked_at[0] <= 1
-    assert caught.value.ledger == stage.ledger
+        harness.apply(stop=stop, on_event=listen)
+    assert harness.time.passed - asked_at[0] <= 1
+    assert caught.value.ledger == harness.ledger
     assert caught.value.counts["archived"] == 1
     assert told[-1].kind == "stopped"
-    assert len(stage.writes) == 2
-    assert len(ArchiveResult(stage.ledger).pending) == 9
-    stage.check(resume(stage.ledger, stage.client, stop=threading.Event()), archived=10)
-    assert len(stage.writes) == 3
+    assert len(harness.writes) == 2
+    assert len(ArchiveResult(harness.ledger).pending) == 9
+    harness.check(resume(harness.ledger, harness.client, stop=threading.Event()), archived=10)
+    assert len(harness.writes) == 3
 
 
-def test_no_write_follows_the_request(stage: Stage) -> None:
+def test_no_write_follows_the_request(harness: Harness) -> None:
     """It is looked at right before `sending` is recorded."""
-    stage.load(6)
+    harness.load(6)
     stop = Asked()
     with pytest.raises(StopRequestedError):
-        stage.apply(stop=stop, on_event=_stops_at("decided", None, stop))
-    assert len(stage.writes) == 1
-    stage.check(resume(stage.ledger, stage.client), archived=6)
+        harness.apply(stop=stop, on_event=_stops_at("decided", None, stop))
+    assert len(harness.writes) == 1
+    harness.check(resume(harness.ledger, harness.client), archived=6)
 
 
-def test_a_request_before_the_start_sends_nothing(stage: Stage) -> None:
+def test_a_request_before_the_start_sends_nothing(harness: Harness) -> None:
     """The plan is in its ledger, and can be applied later."""
-    stage.load(3)
-    plan = stage.plan()
+    harness.load(3)
+    plan = harness.plan()
     stop = threading.Event()
     stop.set()
     with pytest.raises(StopRequestedError):
-        stage.apply(plan, stop=stop)
-    assert stage.writes == []
-    stage.check(stage.apply(plan), archived=3)
+        harness.apply(plan, stop=stop)
+    assert harness.writes == []
+    harness.check(harness.apply(plan), archived=3)
 
 
 @pytest.mark.parametrize("reason", ["rate limit", "settle", "job"])
-def test_every_wait_ends(stage: Stage, reason: str) -> None:
+def test_every_wait_ends(harness: Harness, reason: str) -> None:
     """That of the hour's calls, that for a lost answer, and that for a job."""
-    stage.load(5, 5)
+    harness.load(5, 5)
     if reason == "settle":
-        stage.sandbox.faults.add("cut_after", method="PUT", after=1)
-    client = stage.connect(calls_per_hour=20 if reason == "rate limit" else None)
-    plan = stage.job().plan(client)
+        harness.sandbox.faults.add("cut_after", method="PUT", after=1)
+    client = harness.connect(calls_per_hour=20 if reason == "rate limit" else None)
+    plan = harness.job().plan(client)
     stop, begun = Asked(), list[float]()
 
     def listen(event: RunEvent) -> None:
         if event.kind == "waiting" and event.reason == reason and event.done:
             stop.ask()
-            begun.append(stage.time.passed)
+            begun.append(harness.time.passed)
 
     with pytest.raises(StopRequestedError):
-        plan.apply(client, ledger=stage.ledger, stop=stop, on_event=listen)
-    assert stage.time.passed - begun[0] <= 1
-    stage.check(resume(stage.ledger, stage.client), archived=10)
+        plan.apply(client, ledger=harness.ledger, stop=stop, on_event=listen)
+    assert harness.time.passed - begun[0] <= 1
+    harness.check(resume(harness.ledger, harness.client), archived=10)
 
 
 @pytest.mark.parametrize("fault", ["limit", "429"])
-def test_a_write_that_waits_has_not_been_sent(stage: Stage, fault: str) -> None:
+def test_a_write_that_waits_has_not_been_sent(harness: Harness, fault: str) -> None:
     """It is recorded so, whether the hour's calls are used up or the platform says 429."""
-    stage.load(5)
-    client = stage.connect(calls_per_hour=9 if fault == "limit" else None)
+    harness.load(5)
+    client = harness.connect(calls_per_hour=9 if fault == "limit" else None)
     if fault == "429":
-        stage.sandbox.faults.add("429", method="PUT", after=1, retry_after=600)
+        harness.sandbox.faults.add("429", method="PUT", after=1, retry_after=600)
     stop, kinds = Asked(), list[str]()
 
     def listen(event: RunEvent) -> None:
@@ -119,84 +119,84 @@ def test_a_write_that_waits_has_not_been_sent(stage: Stage, fault: str) -> None:
         if event.kind == "waiting" and event.reason == "rate limit" and kinds[-2:-1] == ["sending"]:
             stop.ask()
 
-    plan = stage.job().plan(client)
+    plan = harness.job().plan(client)
     with pytest.raises(StopRequestedError):
-        plan.apply(client, ledger=stage.ledger, stop=stop, on_event=listen)
+        plan.apply(client, ledger=harness.ledger, stop=stop, on_event=listen)
     assert kinds[-2:] == ["not_sent", "stopped"]
-    before = len(stage.operations)
-    stage.check(resume(stage.ledger, stage.client), archived=5)
-    assert "list_jobs" in stage.operations[before:]
-    assert stage.time.passed < 3600 * 2
+    before = len(harness.operations)
+    harness.check(resume(harness.ledger, harness.client), archived=5)
+    assert "list_jobs" in harness.operations[before:]
+    assert harness.time.passed < 3600 * 2
 
 
 @pytest.mark.parametrize("number", [2, 3], ids=["first chunk", "later"])
-def test_a_request_does_not_hide_why_a_job_stopped(stage: Stage, number: int) -> None:
+def test_a_request_does_not_hide_why_a_job_stopped(harness: Harness, number: int) -> None:
     """While the rest is waited for and read back, the first reason stays."""
-    stage.load(3, 3, 3)
+    harness.load(3, 3, 3)
     stop, sent = Asked(), 0
 
     def hang(_: Any) -> None:
         nonlocal sent
         sent += 1
         if sent == number:
-            stage.hang_jobs()
+            harness.hang_jobs()
 
-    stage.line.after.append(lambda one: hang(one) if one.is_write else None)
-    stage.line.after.append(lambda _: stop.ask() if stage.time.passed >= 3600 else None)
+    harness.line.after.append(lambda one: hang(one) if one.is_write else None)
+    harness.line.after.append(lambda _: stop.ask() if harness.time.passed >= 3600 else None)
     with pytest.raises(JobTimeoutError):
-        stage.apply(stop=stop)
+        harness.apply(stop=stop)
     assert stop.is_asked
-    stage.client.courses.get(1)  # no hook is left behind
-    stage.line.after.clear()
-    stage.end_jobs()
-    stage.check(resume(stage.ledger, stage.client), archived=9)
+    harness.client.courses.get(1)  # no hook is left behind
+    harness.line.after.clear()
+    harness.end_jobs()
+    harness.check(resume(harness.ledger, harness.client), archived=9)
 
 
-def test_another_thread_of_the_same_client_is_not_stopped(stage: Stage) -> None:
+def test_another_thread_of_the_same_client_is_not_stopped(harness: Harness) -> None:
     """The request holds for the thread that runs the job."""
-    stage.load(4)
+    harness.load(4)
     stop, found = Asked(), list[str]()
 
     def listen(event: RunEvent) -> None:
         if event.kind == "submitted":
             stop.ask()
             thread = threading.Thread(
-                target=lambda: found.append(stage.client.courses.get(1).code or "")
+                target=lambda: found.append(harness.client.courses.get(1).code or "")
             )
             thread.start()
             thread.join()
 
     with pytest.raises(StopRequestedError):
-        stage.apply(stop=stop, on_event=listen)
+        harness.apply(stop=stop, on_event=listen)
     assert found == ["C1"]
-    stage.check(resume(stage.ledger, stage.client), archived=4)
+    harness.check(resume(harness.ledger, harness.client), archived=4)
 
 
-def test_a_run_that_is_not_asked_ends_as_ever(stage: Stage) -> None:
+def test_a_run_that_is_not_asked_ends_as_ever(harness: Harness) -> None:
     """It looks, and goes on."""
-    stage.load(4, 2)
+    harness.load(4, 2)
     stop = Asked()
-    stage.check(stage.apply(stop=stop), archived=6)
+    harness.check(harness.apply(stop=stop), archived=6)
     assert stop.looks > 4
 
 
 @pytest.mark.parametrize("stop", [True, "no", object()], ids=["a flag", "text", "an object"])
-def test_what_cannot_say_whether_to_stop(stage: Stage, stop: Any) -> None:
+def test_what_cannot_say_whether_to_stop(harness: Harness, stop: Any) -> None:
     """It is refused before anything is sent."""
-    stage.load(1)
+    harness.load(1)
     with pytest.raises(InvalidInputError, match=r"^stop must be an object with is_set\(\)"):
-        stage.apply(stop=stop)
-    assert not stage.ledger.exists()
+        harness.apply(stop=stop)
+    assert not harness.ledger.exists()
 
 
-def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(stage: Stage) -> None:
+def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(harness: Harness) -> None:
     """At its first look, then at the second one of what is left, and so on, amid lost answers."""
-    stage.load(*[3] * 8)
+    harness.load(*[3] * 8)
     for after in (2, 5):
-        stage.sandbox.faults.add("cut_after", method="PUT", after=after)
-    stage.sandbox.faults.add("cut_before", method="PUT", after=3)
-    stage.sandbox.faults.add("429", method="PUT", after=4, retry_after=2)
-    plan, stops = stage.plan(), 0
+        harness.sandbox.faults.add("cut_after", method="PUT", after=after)
+    harness.sandbox.faults.add("cut_before", method="PUT", after=3)
+    harness.sandbox.faults.add("429", method="PUT", after=4, retry_after=2)
+    plan, stops = harness.plan(), 0
 
     class Nth(Asked):
         """Asked for at the nth look."""
@@ -212,8 +212,8 @@ def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(stage: Stage
 
     while True:
         with suppress(StopRequestedError):
-            result = stage.apply(plan, stop=Nth(stops + 1))
+            result = harness.apply(plan, stop=Nth(stops + 1))
             break
         stops += 1
     assert stops > 20
-    stage.check(result, archived=24)
+    harness.check(result, archived=24)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from virtual_time import START, Exchange, Stage
+from virtual_time import START, Exchange, Harness
 
 from lms_archive import Client, Limits
 from lms_archive.archive.target.complete import read_complete, read_once
@@ -28,13 +28,13 @@ class Otherwise:
 
     def __init__(
         self,
-        stage: Stage,
+        harness: Harness,
         dropped: tuple[str, ...] = (),
         alter: Alter = id,
         *,
         key: str = "items",
     ) -> None:
-        self._stage, self._dropped, self._alter, self._key = stage, dropped, alter, key
+        self._harness, self._dropped, self._alter, self._key = harness, dropped, alter, key
 
     def __call__(
         self,
@@ -47,7 +47,7 @@ class Otherwise:
     ) -> Response:
         """Carry one exchange."""
         kept = [(name, value) for name, value in params if name not in self._dropped]
-        answer = self._stage.line(method, url, headers, kept, body, timeout)
+        answer = self._harness.line(method, url, headers, kept, body, timeout)
         data = json.loads(answer.body)
         if isinstance(data.get("data"), dict) and self._key in data["data"]:
             self.change(data["data"])
@@ -59,10 +59,11 @@ class Otherwise:
             self._alter(item)
 
 
-def connect(stage: Stage, *dropped: str, alter: Alter = id, size: int = 4) -> Client:
+def connect(harness: Harness, *dropped: str, alter: Alter = id, size: int = 4) -> Client:
     """A client of a platform that ignores these parameters, and answers other items."""
-    return stage.connect(
-        transport=Otherwise(stage, dropped, alter), limits=Limits(page_size=size, hand_picked=size)
+    return harness.connect(
+        transport=Otherwise(harness, dropped, alter),
+        limits=Limits(page_size=size, hand_picked=size),
     )
 
 
@@ -72,10 +73,10 @@ def lists(client: Client) -> TargetLists:
 
 
 @pytest.fixture
-def nine(stage: Stage) -> Callable[[], list[int]]:
+def nine(harness: Harness) -> Callable[[], list[int]]:
     """Reads a course of nine enrollments, four a page, and returns the users."""
-    stage.load(9)
-    client = stage.connect(limits=Limits(page_size=4))
+    harness.load(9)
+    client = harness.connect(limits=Limits(page_size=4))
     return lambda: [item.user_id for item in lists(client).active().items]
 
 
@@ -83,36 +84,36 @@ def _at_page(number: str) -> Callable[[Exchange], bool]:
     return lambda exchange: ("page", number) in exchange.query
 
 
-def _pages_asked(stage: Stage) -> list[str]:
+def _pages_asked(harness: Harness) -> list[str]:
     return [
-        dict(one.query)["page"] for one in stage.line.exchanges if "page_size" in str(one.query)
+        dict(one.query)["page"] for one in harness.line.exchanges if "page_size" in str(one.query)
     ]
 
 
-def _users_asked(stage: Stage) -> list[int]:
+def _users_asked(harness: Harness) -> list[int]:
     """How many users each list was filtered by."""
-    queries = [one.query for one in stage.line.exchanges if one.method == "GET"]
+    queries = [one.query for one in harness.line.exchanges if one.method == "GET"]
     return [sum(name == "user_id[]" for name, _ in query) for query in queries]
 
 
-def test_a_quiet_list_is_read_once(stage: Stage, nine: Callable[[], list[int]]) -> None:
+def test_a_quiet_list_is_read_once(harness: Harness, nine: Callable[[], list[int]]) -> None:
     """Each page costs one call, and every item comes once."""
     assert nine() == list(range(1001, 1010))
-    assert _pages_asked(stage) == ["1", "2", "3"]
+    assert _pages_asked(harness) == ["1", "2", "3"]
 
 
-def test_an_item_that_left_is_noticed(stage: Stage, nine: Callable[[], list[int]]) -> None:
+def test_an_item_that_left_is_noticed(harness: Harness, nine: Callable[[], list[int]]) -> None:
     """An item left between two pages and another slipped past: read again, all is there."""
-    stage.line.once(_at_page("2"), lambda: stage.unenroll(1, 1001))
+    harness.line.once(_at_page("2"), lambda: harness.unenroll(1, 1001))
     assert nine() == list(range(1002, 1010))
-    assert _pages_asked(stage)[-2:] == ["1", "2"]
+    assert _pages_asked(harness)[-2:] == ["1", "2"]
 
 
-def test_an_item_that_came_is_noticed(stage: Stage, nine: Callable[[], list[int]]) -> None:
+def test_an_item_that_came_is_noticed(harness: Harness, nine: Callable[[], list[int]]) -> None:
     """An item came before the page at hand, and another comes twice: read again."""
-    stage.line.once(
+    harness.line.once(
         _at_page("2"),
-        lambda: stage.sandbox.load(
+        lambda: harness.sandbox.load(
             users=[{"username": "first", "user_id": 5}],
             enrollments=[{"user_id": 5, "id_course": 1, "enrollment_status": "completed"}],
         ),
@@ -120,28 +121,28 @@ def test_an_item_that_came_is_noticed(stage: Stage, nine: Callable[[], list[int]
     assert nine() == [5, *range(1001, 1010)]
 
 
-def test_the_third_reading_is_the_last(stage: Stage, nine: Callable[[], list[int]]) -> None:
+def test_the_third_reading_is_the_last(harness: Harness, nine: Callable[[], list[int]]) -> None:
     """A list that never stands still is an error, not a guess."""
 
     def move(exchange: Exchange) -> None:
         if _at_page("2")(exchange):
             query = "DELETE FROM enrollments WHERE user_id = "
-            stage.change(f"{query} (SELECT min(user_id) FROM enrollments)")
+            harness.change(f"{query} (SELECT min(user_id) FROM enrollments)")
 
-    stage.line.before.append(move)
+    harness.line.before.append(move)
     with pytest.raises(UnexpectedResponseError, match="read 3 times and never whole") as caught:
         nine()
     assert "the list changed while it was being read; try again later" in str(caught.value)
-    assert _pages_asked(stage).count("1") == 3
+    assert _pages_asked(harness).count("1") == 3
 
 
-def test_the_time_is_the_platforms(stage: Stage) -> None:
+def test_the_time_is_the_platforms(harness: Harness) -> None:
     """A reading began when the platform says so, by the header of its first page."""
-    stage.load(9)
-    stage.time.sleep(100)
-    begun = stage.time.now()
-    client = stage.connect(limits=Limits(page_size=4))
-    stage.line.after.append(lambda _: stage.time.sleep(5))
+    harness.load(9)
+    harness.time.sleep(100)
+    begun = harness.time.now()
+    client = harness.connect(limits=Limits(page_size=4))
+    harness.line.after.append(lambda _: harness.time.sleep(5))
     read = lists(client).active()
     assert 0 <= (read.read_at - begun).total_seconds() <= 6
 
@@ -182,99 +183,99 @@ def test_what_shows_that_a_list_is_not_whole(
     assert read_once(iter(pages), lambda one: one.user_id).flaw == flaw
 
 
-def test_users_are_asked_for_a_page_a_call(stage: Stage) -> None:
+def test_users_are_asked_for_a_page_a_call(harness: Harness) -> None:
     """Nine of twenty users at four a page are three calls; others do not come."""
-    stage.load(20)
-    client = stage.connect(limits=Limits(page_size=4))
+    harness.load(20)
+    client = harness.connect(limits=Limits(page_size=4))
     wanted = list(range(1001, 1010))
     read = lists(client).active(users=wanted, statuses=COMPLETED)
     assert [item.user_id for item in read.items] == wanted
-    assert _users_asked(stage) == [4, 4, 1]
+    assert _users_asked(harness) == [4, 4, 1]
     assert lists(client).active_by_user([]) == {}
     assert lists(client).archived(users=[], since=START) == {}
-    assert len(_users_asked(stage)) == 3
+    assert len(_users_asked(harness)) == 3
 
 
-def test_an_ignored_filter_is_noticed_on_the_first_page(stage: Stage) -> None:
+def test_an_ignored_filter_is_noticed_on_the_first_page(harness: Harness) -> None:
     """Where others come, the whole list is read once for all, and no filter is tried again."""
-    stage.load(20)
-    client = connect(stage, "user_id[]")
+    harness.load(20)
+    client = connect(harness, "user_id[]")
     wanted = list(range(1010, 1019))
     for calls in (1 + 5, 5):
-        before = len(_pages_asked(stage))
+        before = len(_pages_asked(harness))
         assert sorted(lists(client).active_by_user(wanted)) == wanted
-        assert len(_pages_asked(stage)) - before == calls
+        assert len(_pages_asked(harness)) - before == calls
     other_copy = client.with_options()
     assert lists(other_copy).ignores_users(1001)
-    assert len(_pages_asked(stage)) == 11
+    assert len(_pages_asked(harness)) == 11
 
 
-def test_a_filter_that_works_is_asked_about_each_time(stage: Stage) -> None:
+def test_a_filter_that_works_is_asked_about_each_time(harness: Harness) -> None:
     """One call shows whether others come."""
-    stage.load(20)
-    assert not lists(stage.client).ignores_users(1001)
-    assert lists(connect(stage, "user_id[]")).ignores_users(1001)
-    assert _pages_asked(stage) == ["1", "1"]
+    harness.load(20)
+    assert not lists(harness.client).ignores_users(1001)
+    assert lists(connect(harness, "user_id[]")).ignores_users(1001)
+    assert _pages_asked(harness) == ["1", "1"]
 
 
-def test_one_call_for_users_needs_no_second_reading(stage: Stage) -> None:
+def test_one_call_for_users_needs_no_second_reading(harness: Harness) -> None:
     """Users who fit into one call are found in whatever comes, without beginning again."""
-    stage.load(20)
-    client = connect(stage, "user_id[]")
+    harness.load(20)
+    client = connect(harness, "user_id[]")
     assert sorted(lists(client).active_by_user([1001, 1020])) == [1001, 1020]
-    assert _pages_asked(stage) == ["1", "2", "3", "4", "5"]
+    assert _pages_asked(harness) == ["1", "2", "3", "4", "5"]
 
 
-def test_ignored_filters_of_archived_records(stage: Stage) -> None:
+def test_ignored_filters_of_archived_records(harness: Harness) -> None:
     """Records of others, or from before, are dropped; the list is read once for all users."""
-    stage.load(12)
-    stage.apply(stage.plan(1, users=range(1001, 1011)))
-    client = connect(stage, "user_id[]", "archived_from")
+    harness.load(12)
+    harness.apply(harness.plan(1, users=range(1001, 1011)))
+    client = connect(harness, "user_id[]", "archived_from")
     wanted = list(range(1003, 1009))
     assert sorted(lists(client).archived(users=wanted, since=START)) == wanted
-    later = stage.time.now() + timedelta(hours=1)
+    later = harness.time.now() + timedelta(hours=1)
     assert lists(client).archived(users=wanted, since=later) == {}
     assert lists(client).archived_total(1001) == 10
-    working = connect(stage)
+    working = connect(harness)
     assert len(lists(working).archived(users=wanted, since=START)) == 6
     assert lists(working).archived_total(1001) == 0
 
 
-def test_archived_records_are_found_in_few_calls(stage: Stage) -> None:
+def test_archived_records_are_found_in_few_calls(harness: Harness) -> None:
     """One page of a short list instead of a call for each page of users."""
-    stage.load(12)
-    stage.apply(stage.plan(1, users=[1001, 1002, 1011]))
-    client = connect(stage)
+    harness.load(12)
+    harness.apply(harness.plan(1, users=[1001, 1002, 1011]))
+    client = connect(harness)
     wanted = [1002, *range(1004, 1013)]
-    before = len(_pages_asked(stage))
+    before = len(_pages_asked(harness))
     assert sorted(lists(client).find_archived(wanted, since=START)) == [1002, 1011]
     assert sorted(lists(client).find_archived([1002], since=START)) == [1002]
-    assert len(_pages_asked(stage)) - before == 2
-    plan = stage.plan(1, users=range(1003, 1008))
-    plan.apply(stage.client, ledger=stage.folder / "second.sqlite")
+    assert len(_pages_asked(harness)) - before == 2
+    plan = harness.plan(1, users=range(1003, 1008))
+    plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
     few = list(range(1004, 1010))
     assert sorted(lists(client).find_archived(few, since=START)) == [1004, 1005, 1006, 1007]
 
 
-def test_the_whole_list_in_some_states_is_read_where_it_is_shorter(stage: Stage) -> None:
+def test_the_whole_list_in_some_states_is_read_where_it_is_shorter(harness: Harness) -> None:
     """Where few are left, they are fewer calls than asking for all who may have gone."""
-    stage.load(6)
-    client = connect(stage)
+    harness.load(6)
+    client = connect(harness)
     wanted = list(range(1003, 1023))
     read = lists(client).active_by_user(wanted, statuses=COMPLETED, expected=6)
     assert sorted(read) == [1003, 1004, 1005, 1006]
-    assert _users_asked(stage) == [0, 0]
+    assert _users_asked(harness) == [0, 0]
 
 
-def test_users_are_asked_for_where_the_whole_list_changes(stage: Stage) -> None:
+def test_users_are_asked_for_where_the_whole_list_changes(harness: Harness) -> None:
     """A list that changes while it is read is not read again: the users are asked for."""
-    stage.load(12)
-    client = connect(stage)
-    stage.line.once(_at_page("2"), lambda: stage.unenroll(1, 1001))
+    harness.load(12)
+    client = connect(harness)
+    harness.line.once(_at_page("2"), lambda: harness.unenroll(1, 1001))
     wanted = list(range(1003, 1023))
     read = lists(client).active_by_user(wanted, statuses=COMPLETED, expected=6)
     assert sorted(read) == list(range(1003, 1013))
-    assert _users_asked(stage) == [0, 0, 0, 4, 4, 4, 4, 4]
+    assert _users_asked(harness) == [0, 0, 0, 4, 4, 4, 4, 4]
 
 
 def odd(user: int, **values: Any) -> Alter:
@@ -282,11 +283,11 @@ def odd(user: int, **values: Any) -> Alter:
     return lambda item: item.update(values) if item.get("user_id") == user else None
 
 
-def test_an_unreadable_item_is_set_apart(stage: Stage) -> None:
+def test_an_unreadable_item_is_set_apart(harness: Harness) -> None:
     """The others are read; it says where it stood and whose it is, and keeps what it can."""
-    stage.load(9)
+    harness.load(9)
     alter = odd(1007, enrollment_score="88,5", enrollment_completion_date="-0001-11-30")
-    read = lists(connect(stage, alter=alter)).active()
+    read = lists(connect(harness, alter=alter)).active()
     assert [item.user_id for item in read.items] == [*range(1001, 1007), 1008, 1009]
     assert read.listed == 9
     (item,) = read.unreadable
@@ -302,46 +303,46 @@ def test_an_unreadable_item_is_set_apart(stage: Stage) -> None:
     assert item.partial.extra["enrollment_score"] == "88,5"
 
 
-def test_an_unreadable_value_that_is_not_needed(stage: Stage) -> None:
+def test_an_unreadable_value_that_is_not_needed(harness: Harness) -> None:
     """Whether somebody is enrolled is known all the same, with the value kept as it came."""
-    stage.load(9)
-    client = connect(stage, alter=odd(1007, enrollment_score="88,5"))
+    harness.load(9)
+    client = connect(harness, alter=odd(1007, enrollment_score="88,5"))
     read = lists(client).active_by_user([1007, 1008])
     assert read[1007].extra == {"enrollment_score": "88,5"}
     assert read[1007].enrolled_at == read[1008].enrolled_at
 
 
-def test_an_unreadable_identity(stage: Stage) -> None:
+def test_an_unreadable_identity(harness: Harness) -> None:
     """Which enrollment it is cannot be known without its date; that of others does not matter."""
-    stage.load(9)
-    client = connect(stage, alter=odd(1007, enrollment_created_at="-0001-11-30"))
+    harness.load(9)
+    client = connect(harness, alter=odd(1007, enrollment_created_at="-0001-11-30"))
     with pytest.raises(UnexpectedResponseError, match=r"enrollment_created_at.*user 1007"):
         lists(client).active_by_user([1007, 1008])
-    ignoring = connect(stage, "user_id[]", alter=odd(1007, enrollment_created_at="-0001-11-30"))
+    ignoring = connect(harness, "user_id[]", alter=odd(1007, enrollment_created_at="-0001-11-30"))
     assert sorted(lists(ignoring).active_by_user([1008])) == [1008]
 
 
-def test_an_unreadable_user(stage: Stage) -> None:
+def test_an_unreadable_user(harness: Harness) -> None:
     """An item that could be anybody's could be one of those that were asked for."""
-    stage.load(9)
-    client = connect(stage, alter=odd(1007, user_id="seven"))
+    harness.load(9)
+    client = connect(harness, alter=odd(1007, user_id="seven"))
     with pytest.raises(UnexpectedResponseError, match=r"items\[0\].user_id: expected a whole"):
         lists(client).active_by_user([1007])
 
 
-def test_unreadable_archived_records(stage: Stage) -> None:
+def test_unreadable_archived_records(harness: Harness) -> None:
     """A record is evidence where its dates can be read; an old one is not looked at."""
-    stage.load(9)
-    stage.apply(stage.plan(1, users=[1001, 1002, 1003]))
-    ids = dict(stage.sql("SELECT user_id, id FROM archived_enrollments"))
+    harness.load(9)
+    harness.apply(harness.plan(1, users=[1001, 1002, 1003]))
+    ids = dict(harness.sql("SELECT user_id, id FROM archived_enrollments"))
     certificate = odd(1001, certificate_date="-0001-11-30")
-    records = lists(connect(stage, alter=certificate)).archived(users=[1001, 1002], since=START)
+    records = lists(connect(harness, alter=certificate)).archived(users=[1001, 1002], since=START)
     assert records[1001][0].archiving.record_id == ids[1001]
     assert records[1001][0].extra == {"certificate_date": "-0001-11-30"}
     for field in ("archived_at", "enrollment_created_at"):
-        client = connect(stage, alter=odd(1001, **{field: "-0001-11-30"}))
+        client = connect(harness, alter=odd(1001, **{field: "-0001-11-30"}))
         with pytest.raises(UnexpectedResponseError, match=rf"{field}: .*user 1001"):
             lists(client).archived(users=[1001, 1002], since=START)
-    older = connect(stage, "archived_from", alter=odd(1001, enrollment_created_at="-0001-11-30"))
-    later = stage.time.now() + timedelta(hours=1)
+    older = connect(harness, "archived_from", alter=odd(1001, enrollment_created_at="-0001-11-30"))
+    later = harness.time.now() + timedelta(hours=1)
     assert lists(older).archived(users=[1001, 1002], since=later) == {}

@@ -6,23 +6,23 @@ from typing import Any
 import pytest
 from attrs import evolve
 from plan_tools import AGAIN, load_plans, of_many, plan, rows
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 from lms_archive import ApiError, ArchiveJob, ArchivePlan, ArchiveResult, Limits, resume
 from lms_archive.errors import CanaryFailedError, NotFoundError, UnexpectedResponseError
 from lms_archive.wire import Response
 
 
-def _delete(stage: Stage, course: int) -> None:
+def _delete(harness: Harness, course: int) -> None:
     """Somebody deletes a course on the platform."""
-    stage.change("DELETE FROM enrollments WHERE course_id = ?", course)
-    stage.change("DELETE FROM courses WHERE id_course = ?", course)
+    harness.change("DELETE FROM enrollments WHERE course_id = ?", course)
+    harness.change("DELETE FROM courses WHERE id_course = ?", course)
 
 
-def _plan(stage: Stage, mode: str, *courses: int) -> ArchivePlan:
+def _plan(harness: Harness, mode: str, *courses: int) -> ArchivePlan:
     asked = rows((1001, 1002, 1003), courses=courses)
     terms: dict[str, Any] = {**AGAIN, "mode": mode}
-    return ArchiveJob.from_rows(asked, **terms).plan(stage.client)
+    return ArchiveJob.from_rows(asked, **terms).plan(harness.client)
 
 
 def _by_course(result: ArchiveResult) -> dict[int, set[str]]:
@@ -38,63 +38,65 @@ MODES = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 @MODES
 @pytest.mark.parametrize("gone", [1, 2, 3])
 @pytest.mark.parametrize("wait", [0, 1000])
-def test_a_course_deleted_after_the_plan(stage: Stage, mode: str, gone: int, wait: int) -> None:
+def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int, wait: int) -> None:
     """Its rows say so, whether it is the first or the last; the others are archived."""
-    stage.load(3, 3, 3)
-    planned = _plan(stage, mode, 1, 2, 3)
-    _delete(stage, gone)
-    stage.time.sleep(wait)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    harness.load(3, 3, 3)
+    planned = _plan(harness, mode, 1, 2, 3)
+    _delete(harness, gone)
+    harness.time.sleep(wait)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     codes = _by_course(result)
     others = {1, 2, 3} - {gone}
     assert all(codes[course] == {"archived"} for course in others)
     assert codes[gone] <= {"target_missing", "unreadable"}
     if mode == "re-enroll" or wait:
         assert codes[gone] == {"target_missing"}
-        assert gone not in {course for course, _ in stage.writes}
+        assert gone not in {course for course, _ in harness.writes}
     reasons = [one.reason for one in list(result.outcomes) if one.row["course_id"] == gone]
     assert all("not found any more" in reason or "404" in reason for reason in reasons)
-    again = resume(stage.ledger, stage.client)
+    again = resume(harness.ledger, harness.client)
     assert _by_course(again) == codes
-    assert max(stage.archived.values()) == 1
+    assert max(harness.archived.values()) == 1
 
 
 @MODES
 @pytest.mark.parametrize("nth", range(1, 12))
-def test_a_course_deleted_before_any_call(stage: Stage, mode: str, nth: int) -> None:
+def test_a_course_deleted_before_any_call(harness: Harness, mode: str, nth: int) -> None:
     """Deleted right before the n-th call of the job: no error, nothing lost, nothing twice."""
-    stage.load(3, 3, 3)
-    planned = _plan(stage, mode, 1, 2, 3)
-    begun = len(stage.line.exchanges)
+    harness.load(3, 3, 3)
+    planned = _plan(harness, mode, 1, 2, 3)
+    begun = len(harness.line.exchanges)
 
     def delete(_: Exchange) -> None:
-        if len(stage.line.exchanges) - begun == nth:
-            _delete(stage, 2)
+        if len(harness.line.exchanges) - begun == nth:
+            _delete(harness, 2)
 
-    stage.line.before.append(delete)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    harness.line.before.append(delete)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     codes = _by_course(result)
     assert codes[1] == codes[3] == {"archived"}
     assert codes[2] <= {"archived", "target_missing", "unreadable"}
-    assert max(stage.archived.values()) == 1
+    assert max(harness.archived.values()) == 1
 
 
-def test_a_course_deleted_while_its_job_runs_keeps_its_records(stage: Stage) -> None:
+def test_a_course_deleted_while_its_job_runs_keeps_its_records(harness: Harness) -> None:
     """Deleting keeps what is archived: where that list still answers, the rows are archived."""
-    stage.load(3, 3, 3)
-    planned = stage.plan()
-    missing = _answering(stage, "/course/v1/courses/2/enrollments", 404)
-    stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], missing, after=True)
-    client = stage.connect(transport=missing.transport)
-    result = planned.apply(client, ledger=stage.ledger)
-    stage.check(result, archived=9)
+    harness.load(3, 3, 3)
+    planned = harness.plan()
+    missing = _answering(harness, "/course/v1/courses/2/enrollments", 404)
+    harness.line.once(
+        lambda one: one.is_write and one.body["course_id"] == [2], missing, after=True
+    )
+    client = harness.connect(transport=missing.transport)
+    result = planned.apply(client, ledger=harness.ledger)
+    harness.check(result, archived=9)
 
 
 class _Answering:
     """A transport that answers one path with a status of its own, once it is switched on."""
 
-    def __init__(self, stage: Stage, path: str, status: int, body: bytes = b"{}") -> None:
-        self._stage, self._path, self._status, self._body = stage, path, status, body
+    def __init__(self, harness: Harness, path: str, status: int, body: bytes = b"{}") -> None:
+        self._harness, self._path, self._status, self._body = harness, path, status, body
         self.on = False
         self.answered = 0
 
@@ -102,7 +104,7 @@ class _Answering:
         self.on = True
 
     def transport(self, method: str, url: str, *rest: Any) -> Response:
-        answer = self._stage.line(method, url, *rest)
+        answer = self._harness.line(method, url, *rest)
         path = url.split("?", maxsplit=1)[0]
         if not self.on or not path.endswith(self._path):
             return answer
@@ -110,8 +112,8 @@ class _Answering:
         return evolve(answer, status=self._status, body=self._body)
 
 
-def _answering(stage: Stage, path: str, status: int, body: bytes = b"{}") -> _Answering:
-    return _Answering(stage, path, status, body)
+def _answering(harness: Harness, path: str, status: int, body: bytes = b"{}") -> _Answering:
+    return _Answering(harness, path, status, body)
 
 
 @MODES
@@ -128,134 +130,136 @@ def _answering(stage: Stage, path: str, status: int, body: bytes = b"{}") -> _An
     ids=["404", "400", "410", "unreadable", "never whole"],
 )
 def test_a_list_of_one_course_that_fails(
-    stage: Stage, mode: str, path: str, status: int, body: bytes
+    harness: Harness, mode: str, path: str, status: int, body: bytes
 ) -> None:
     """Whatever is wrong with one list of one course, the other courses are archived."""
-    stage.load(3, 3, 3)
-    planned = _plan(stage, mode, 1, 2, 3)
-    fault = _answering(stage, f"/courses/2/{path}", status, body)
+    harness.load(3, 3, 3)
+    planned = _plan(harness, mode, 1, 2, 3)
+    fault = _answering(harness, f"/courses/2/{path}", status, body)
     fault()
     limits = Limits(page_size=3)  # a course of three is read on its own
-    client = stage.connect(transport=fault.transport, limits=limits)
-    result = planned.apply(client, ledger=stage.ledger)
+    client = harness.connect(transport=fault.transport, limits=limits)
+    result = planned.apply(client, ledger=harness.ledger)
     codes = _by_course(result)
     assert codes[1] == codes[3] == {"archived"}
     assert codes[2] <= {"target_missing", "unreadable", "archived"}
     assert fault.answered
     fault.on = False
-    again = _by_course(resume(stage.ledger, stage.client))
+    again = _by_course(resume(harness.ledger, harness.client))
     assert again[2] == codes[2] if codes[2] == {"target_missing"} else again[2] == {"archived"}
-    assert max(stage.archived.values()) == 1
+    assert max(harness.archived.values()) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_what_concerns_the_whole_job_still_stops_it(stage: Stage, status: int) -> None:
+def test_what_concerns_the_whole_job_still_stops_it(harness: Harness, status: int) -> None:
     """A login, a permission, the rate limit or an outage is not the fault of one course."""
-    stage.load(3, 3, 3)
-    planned = _plan(stage, "re-enroll", 1, 2, 3)
-    fault = _answering(stage, "/courses/2/enrollments", status)
+    harness.load(3, 3, 3)
+    planned = _plan(harness, "re-enroll", 1, 2, 3)
+    fault = _answering(harness, "/courses/2/enrollments", status)
     fault()
-    client = stage.connect(transport=fault.transport)
+    client = harness.connect(transport=fault.transport)
     with pytest.raises(ApiError):
-        planned.apply(client, ledger=stage.ledger)
-    assert {course for course, _ in stage.writes} <= {1}
-    assert resume(stage.ledger, stage.client).counts["archived"] == 9
+        planned.apply(client, ledger=harness.ledger)
+    assert {course for course, _ in harness.writes} <= {1}
+    assert resume(harness.ledger, harness.client).counts["archived"] == 9
 
 
-def test_a_platform_where_nothing_is_found_stops_the_job(stage: Stage) -> None:
+def test_a_platform_where_nothing_is_found_stops_the_job(harness: Harness) -> None:
     """404 on every call is no word about a course: no row gets an outcome of it."""
-    stage.load(3, 3, 3)
-    planned = _plan(stage, "re-enroll", 1, 2, 3)
-    everything = _answering(stage, "", 404)
-    stage.line.once(of_many, everything, after=True)
-    client = stage.connect(transport=everything.transport)
+    harness.load(3, 3, 3)
+    planned = _plan(harness, "re-enroll", 1, 2, 3)
+    everything = _answering(harness, "", 404)
+    harness.line.once(of_many, everything, after=True)
+    client = harness.connect(transport=everything.transport)
     with pytest.raises(NotFoundError):
-        planned.apply(client, ledger=stage.ledger)
-    assert ArchiveResult(stage.ledger).counts["skipped"] == 0
-    assert resume(stage.ledger, stage.client).counts["archived"] == 9
+        planned.apply(client, ledger=harness.ledger)
+    assert ArchiveResult(harness.ledger).counts["skipped"] == 0
+    assert resume(harness.ledger, harness.client).counts["archived"] == 9
 
 
-def test_a_login_that_is_not_found_stops_the_job(stage: Stage) -> None:
+def test_a_login_that_is_not_found_stops_the_job(harness: Harness) -> None:
     """A 404 of the login page says nothing of the course that was asked for."""
-    stage.load(3, 3)
-    planned = _plan(stage, "re-enroll", 1, 2)
-    stage.client.courses.get(1)
-    stage.sandbox.faults.add("expired_token", operation="course_enrollments")
-    stage.sandbox.faults.add("status", operation="token", status=404, times=9)
+    harness.load(3, 3)
+    planned = _plan(harness, "re-enroll", 1, 2)
+    harness.client.courses.get(1)
+    harness.sandbox.faults.add("expired_token", operation="course_enrollments")
+    harness.sandbox.faults.add("status", operation="token", status=404, times=9)
     with pytest.raises(ApiError) as caught:
-        planned.apply(stage.client, ledger=stage.ledger)
+        planned.apply(harness.client, ledger=harness.ledger)
     assert caught.value.path == "/oauth2/token"
-    stage.sandbox.faults.clear()
-    assert resume(stage.ledger, stage.client).counts["archived"] == 6
+    harness.sandbox.faults.clear()
+    assert resume(harness.ledger, harness.client).counts["archived"] == 6
 
 
-def test_reading_back_that_fails_everywhere_stops_the_job(stage: Stage) -> None:
+def test_reading_back_that_fails_everywhere_stops_the_job(harness: Harness) -> None:
     """Where a second course in a row cannot be read back, nothing more is sent unproven."""
-    stage.load(*[3] * 6)
-    planned = stage.plan()
-    garbled = _answering(stage, "/enrollments/archived", 200, b"{]")
-    stage.line.once(lambda one: one.is_write and one.body["course_id"] == [2], garbled, after=True)
+    harness.load(*[3] * 6)
+    planned = harness.plan()
+    garbled = _answering(harness, "/enrollments/archived", 200, b"{]")
+    harness.line.once(
+        lambda one: one.is_write and one.body["course_id"] == [2], garbled, after=True
+    )
     limits = Limits(max_open_jobs=1, page_size=3)
-    client = stage.connect(transport=garbled.transport, limits=limits)
+    client = harness.connect(transport=garbled.transport, limits=limits)
     with pytest.raises(UnexpectedResponseError):
-        planned.apply(client, ledger=stage.ledger)
-    assert {course for course, _ in stage.writes} <= {1, 2, 3, 4}
-    stage.check(resume(stage.ledger, stage.client), archived=18)
-    assert max(stage.archived.values()) == 1
+        planned.apply(client, ledger=harness.ledger)
+    assert {course for course, _ in harness.writes} <= {1, 2, 3, 4}
+    harness.check(resume(harness.ledger, harness.client), archived=18)
+    assert max(harness.archived.values()) == 1
 
 
-def test_a_write_that_is_not_found_for_one_course(stage: Stage) -> None:
+def test_a_write_that_is_not_found_for_one_course(harness: Harness) -> None:
     """Where the same call has worked before, a 404 is of that course: refused, others go on."""
-    stage.load(3, 3, 3)
-    stage.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2)
-    result = stage.apply()
-    stage.check(result, archived=6, failed=3)
+    harness.load(3, 3, 3)
+    harness.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2)
+    result = harness.apply()
+    harness.check(result, archived=6, failed=3)
     assert {one.code for one in list(result.failed)} == {"refused"}
     assert "nothing was done" in next(iter(list(result.failed))).reason
 
 
-def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(stage: Stage) -> None:
+def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(harness: Harness) -> None:
     """The second one may mean that the call is not there any more: nothing of it is lost."""
-    stage.load(*[3] * 5)
-    client = stage.connect(limits=Limits(max_open_jobs=1))
-    planned = stage.job().plan(client)
-    stage.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2, times=99)
+    harness.load(*[3] * 5)
+    client = harness.connect(limits=Limits(max_open_jobs=1))
+    planned = harness.job().plan(client)
+    harness.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2, times=99)
     with pytest.raises(NotFoundError):
-        planned.apply(client, ledger=stage.ledger)
-    stage.sandbox.faults.clear()
-    stage.check(resume(stage.ledger, client), archived=12, failed=3)
+        planned.apply(client, ledger=harness.ledger)
+    harness.sandbox.faults.clear()
+    harness.check(resume(harness.ledger, client), archived=12, failed=3)
 
 
 @MODES
 @pytest.mark.parametrize("when", ["before", "write"])
-def test_a_learning_plan_that_is_deleted(stage: Stage, mode: str, when: str) -> None:
+def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str) -> None:
     """The other plan goes on; the rows of the one that is gone say so."""
-    load_plans(stage, {50: [1], 60: [2]})
-    planned = plan(stage, 50, 60, mode=mode)
+    load_plans(harness, {50: [1], 60: [2]})
+    planned = plan(harness, 50, 60, mode=mode)
 
     def delete() -> None:
         for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
-            stage.change(f"DELETE FROM {table} WHERE learning_plan_id = 60")
+            harness.change(f"DELETE FROM {table} WHERE learning_plan_id = 60")
 
     if when == "before":
         delete()
     else:
-        stage.line.once(of_many, delete, after=True)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+        harness.line.once(of_many, delete, after=True)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     by_plan: dict[int, set[str]] = {}
     for one in list(result.outcomes):
         by_plan.setdefault(one.row["learning_plan_id"], set()).add(one.code)
     assert by_plan == {50: {"archived"}, 60: {"target_missing"}}
-    assert resume(stage.ledger, stage.client).counts == result.counts
+    assert resume(harness.ledger, harness.client).counts == result.counts
 
 
 @MODES
-def test_a_course_of_a_learning_plan_that_is_deleted(stage: Stage, mode: str) -> None:
+def test_a_course_of_a_learning_plan_that_is_deleted(harness: Harness, mode: str) -> None:
     """The plan's rows are archived and incomplete, and name the course that is missing."""
-    load_plans(stage, {50: [1, 2]})
-    planned = plan(stage, 50, courses=[2], mode=mode)
-    stage.line.once(of_many, lambda: _delete(stage, 2), after=True)
-    result = planned.apply(stage.client, ledger=stage.ledger)
+    load_plans(harness, {50: [1, 2]})
+    planned = plan(harness, 50, courses=[2], mode=mode)
+    harness.line.once(of_many, lambda: _delete(harness, 2), after=True)
+    result = planned.apply(harness.client, ledger=harness.ledger)
     plans = [one for one in list(result.outcomes) if one.row.get("learning_plan_id")]
     assert {one.kind for one in plans} == {"archived"}
     last = plans[-1]
@@ -266,60 +270,60 @@ def test_a_course_of_a_learning_plan_that_is_deleted(stage: Stage, mode: str) ->
     assert [one.code for one in courses][-1] == "target_missing"
 
 
-def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(stage: Stage) -> None:
+def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(harness: Harness) -> None:
     """Until each course is read the rows are unknown, and resume decides them."""
-    load_plans(stage, {50: [1, 2], 60: [3]})
-    planned = plan(stage, 50, 60)
-    garbled = _answering(stage, "/courses/3/enrollments/archived", 200, b"{]")
-    stage.line.once(lambda one: one.is_write and "/60/" in one.path, garbled, after=True)
-    client = stage.connect(transport=garbled.transport)
-    result = planned.apply(client, ledger=stage.ledger)
+    load_plans(harness, {50: [1, 2], 60: [3]})
+    planned = plan(harness, 50, 60)
+    garbled = _answering(harness, "/courses/3/enrollments/archived", 200, b"{]")
+    harness.line.once(lambda one: one.is_write and "/60/" in one.path, garbled, after=True)
+    client = harness.connect(transport=garbled.transport)
+    result = planned.apply(client, ledger=harness.ledger)
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 3}
     assert {one.code for one in list(result.unknown)} == {"unreadable"}
-    again = resume(stage.ledger, stage.client)
+    again = resume(harness.ledger, harness.client)
     assert again.counts["archived"] == 6
     assert len(again.incomplete) == 0
 
 
-def test_a_last_comparison_that_fails_is_a_warning(stage: Stage) -> None:
+def test_a_last_comparison_that_fails_is_a_warning(harness: Harness) -> None:
     """A plan that is deleted after it was archived does not undo the outcomes."""
-    load_plans(stage, {50: [1]})
-    planned = plan(stage, 50)
-    missing = _answering(stage, "/learningplans/50", 404)
-    stage.line.once(of_many, missing, after=True)
-    client = stage.connect(transport=missing.transport)
-    result = planned.apply(client, ledger=stage.ledger)
+    load_plans(harness, {50: [1]})
+    planned = plan(harness, 50)
+    missing = _answering(harness, "/learningplans/50", 404)
+    harness.line.once(of_many, missing, after=True)
+    client = harness.connect(transport=missing.transport)
+    result = planned.apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == 3
     assert any("cannot be compared" in text for text in result.warnings)
 
 
-def test_a_canary_on_a_deleted_course_is_taken_elsewhere(stage: Stage) -> None:
+def test_a_canary_on_a_deleted_course_is_taken_elsewhere(harness: Harness) -> None:
     """A course that is not there proves nothing: the next one is the canary."""
-    stage.load(3, 3)
-    planned = stage.plan()
-    _delete(stage, 1)
-    result = stage.apply(planned)
+    harness.load(3, 3)
+    planned = harness.plan()
+    _delete(harness, 1)
+    result = harness.apply(planned)
     assert _by_course(result)[2] == {"archived"}
-    assert [len(users) for course, users in stage.writes if course == 2] == [1, 2]
+    assert [len(users) for course, users in harness.writes if course == 2] == [1, 2]
 
 
-def test_a_canary_that_cannot_be_read_back_stops(stage: Stage) -> None:
+def test_a_canary_that_cannot_be_read_back_stops(harness: Harness) -> None:
     """Nothing is proven by an answer that cannot be understood."""
-    stage.load(3, 3)
-    planned = stage.plan()
-    garbled = _answering(stage, "/courses/1/enrollments/archived", 200, b"{]")
-    stage.line.once(lambda one: one.is_write, garbled, after=True)
+    harness.load(3, 3)
+    planned = harness.plan()
+    garbled = _answering(harness, "/courses/1/enrollments/archived", 200, b"{]")
+    harness.line.once(lambda one: one.is_write, garbled, after=True)
     with pytest.raises(CanaryFailedError, match="cannot be read back"):
-        planned.apply(stage.connect(transport=garbled.transport), ledger=stage.ledger)
-    assert len(stage.writes) == 1
-    stage.check(resume(stage.ledger, stage.client), archived=6)
+        planned.apply(harness.connect(transport=garbled.transport), ledger=harness.ledger)
+    assert len(harness.writes) == 1
+    harness.check(resume(harness.ledger, harness.client), archived=6)
 
 
 @pytest.fixture(autouse=True)
-def _nobody_twice(stage: Stage) -> Iterator[None]:
+def _nobody_twice(harness: Harness) -> Iterator[None]:
     """Whatever happens in these tests, no enrollment is archived twice."""
     yield
-    twice = stage.sql(
+    twice = harness.sql(
         "SELECT course_id, user_id, enrollment_created_at FROM archived_enrollments "
         "GROUP BY 1, 2, 3 HAVING count(*) > 1"
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from plan_tools import AGAIN, done
-from virtual_time import ENROLLED_AT, Exchange, Stage
+from virtual_time import ENROLLED_AT, Exchange, Harness
 
 from lms_archive import ArchiveJob, ArchiveResult
 from lms_archive.__main__ import main
@@ -15,12 +15,12 @@ UNCLEAR = "not checkable"
 
 
 def _archive(
-    stage: Stage, before: tuple[str, int], after: tuple[str, int], *, reset: bool
+    harness: Harness, before: tuple[str, int], after: tuple[str, int], *, reset: bool
 ) -> ArchiveResult:
     """Archive and re-enroll two users whose new enrollments are made to look like `after`."""
     status, seconds = before
     users = (1001, 1002)
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in users],
         courses=[{"code": "C1", "id_course": 1}],
         enrollments=[
@@ -36,17 +36,17 @@ def _archive(
 
     def look_like(exchange: Exchange) -> None:
         if exchange.is_write:
-            stage.change(
+            harness.change(
                 "UPDATE enrollments SET enrollment_status = ?, enrollment_time_spent = ? "
                 "WHERE enrollment_created_at <> ?",
                 *after,
                 ENROLLED_AT,
             )
 
-    stage.line.after.append(look_like)
+    harness.line.after.append(look_like)
     terms: dict[str, Any] = {**AGAIN, "reset_tracking": reset, "only": [status]}
     job = ArchiveJob.for_course(1, **terms).all_enrollments()
-    return job.plan(stage.client).apply(stage.client, ledger=stage.ledger)
+    return job.plan(harness.client).apply(harness.client, ledger=harness.ledger)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def _archive(
 )
 @pytest.mark.parametrize("reset", [False, True])
 def test_what_both_signs_say(
-    stage: Stage,
+    harness: Harness,
     before: tuple[str, int],
     after: tuple[str, int],
     tracking: str,
@@ -92,9 +92,9 @@ def test_what_both_signs_say(
     """Kept or reset only where no sign contradicts; then it is as asked, or the canary stops."""
     if tracking == (KEPT if reset else RESET):
         with pytest.raises(CanaryFailedError, match="tracking"):
-            _archive(stage, before, after, reset=reset)
+            _archive(harness, before, after, reset=reset)
         return
-    result = _archive(stage, before, after, reset=reset)
+    result = _archive(harness, before, after, reset=reset)
     assert [outcome.code for outcome in result.outcomes] == ["archived"] * 2
     assert [f"; tracking {tracking}" in outcome.reason for outcome in result.outcomes] == [
         True,
@@ -103,9 +103,9 @@ def test_what_both_signs_say(
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_signs_that_disagree_are_both_named(stage: Stage, *, reset: bool) -> None:
+def test_signs_that_disagree_are_both_named(harness: Harness, *, reset: bool) -> None:
     """The reason says what each of the two shows, and that the tracking cannot be checked."""
-    result = _archive(stage, ("completed", 3600), ("enrolled", 3600), reset=reset)
+    result = _archive(harness, ("completed", 3600), ("enrolled", 3600), reset=reset)
     assert result.counts["archived"] == 2
     for outcome in result.outcomes:
         assert outcome.reason.endswith(
@@ -115,12 +115,12 @@ def test_signs_that_disagree_are_both_named(stage: Stage, *, reset: bool) -> Non
     assert len(result.incomplete) == 0
     assert [one.position for one in result.needs_attention] == [0, 1]
     assert all(one.needs_attention for one in result.outcomes)
-    assert main(["status", str(stage.ledger)]) == 1
+    assert main(["status", str(harness.ledger)]) == 1
 
 
-def test_signs_that_say_nothing_need_no_attention(stage: Stage) -> None:
+def test_signs_that_say_nothing_need_no_attention(harness: Harness) -> None:
     """Where nothing was recorded before, there is nothing to compare."""
-    result = _archive(stage, ("enrolled", 0), ("enrolled", 0), reset=False)
+    result = _archive(harness, ("enrolled", 0), ("enrolled", 0), reset=False)
     assert len(result.needs_attention) == 0
     assert not any(one.needs_attention for one in result.outcomes)
-    assert main(["status", str(stage.ledger)]) == 0
+    assert main(["status", str(harness.ledger)]) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from plan_tools import load_plans, rows
-from virtual_time import ENROLLED_AT, WRITE, Stage, VirtualTime
+from virtual_time import ENROLLED_AT, WRITE, Harness, VirtualTime
 
 from lms_archive import (
     ArchiveJob,
@@ -86,7 +86,7 @@ HARMFUL = {
 #: The same without a swagger, so that there is something to trust.
 SILENT = {name: evolve(foreign, swagger="missing") for name, foreign in HARMFUL.items()}
 
-OnPlatform = Callable[..., Stage]
+OnPlatform = Callable[..., Harness]
 
 
 @pytest.fixture
@@ -94,16 +94,18 @@ def on_platform(tmp_path: Path) -> Iterator[OnPlatform]:
     """Stages on platforms that differ: five users in course 1, or in plan 50 of courses 1 and 2."""
     with ExitStack() as open_ones:
 
-        def make(foreign: PlatformVariant, *, plans: bool = False, job_seconds: float = 3) -> Stage:
+        def make(
+            foreign: PlatformVariant, *, plans: bool = False, job_seconds: float = 3
+        ) -> Harness:
             time = VirtualTime()
             sandbox = Sandbox(clock=time, job_seconds=job_seconds, variant=foreign)
-            stage = Stage(open_ones.enter_context(sandbox), time, tmp_path)
-            open_ones.callback(stage.line.close)
+            harness = Harness(open_ones.enter_context(sandbox), time, tmp_path)
+            open_ones.callback(harness.line.close)
             if plans:
-                load_plans(stage, {50: [1, 2]}, users=5)
+                load_plans(harness, {50: [1, 2]}, users=5)
             else:
-                stage.load(5)
-            return stage
+                harness.load(5)
+            return harness
 
         yield make
 
@@ -114,42 +116,42 @@ def job(mode: Any = "unenroll", *, plans: bool = False, reset_tracking: bool = F
     return ArchiveJob.from_rows(asked, mode=mode, reset_tracking=reset_tracking)
 
 
-def run(stage: Stage, plan: ArchivePlan, client: Client, **options: Any) -> ArchiveResult:
-    """Apply it with the stage's ledger."""
-    return plan.apply(client, ledger=stage.ledger, **options)
+def run(harness: Harness, plan: ArchivePlan, client: Client, **options: Any) -> ArchiveResult:
+    """Apply it with the harness's ledger."""
+    return plan.apply(client, ledger=harness.ledger, **options)
 
 
-def state(stage: Stage) -> dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]:
+def state(harness: Harness) -> dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]:
     """Every active enrollment in courses and plans, by target and user."""
     tables = {"enrollments": "course_id", "learning_plan_enrollments": "learning_plan_id"}
     return {
-        table: {row[:2]: row for row in stage.sql(f"SELECT {key}, user_id, * FROM {table}")}
+        table: {row[:2]: row for row in harness.sql(f"SELECT {key}, user_id, * FROM {table}")}
         for table, key in tables.items()
     }
 
 
 def touched(
-    stage: Stage, before: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]], table: str
+    harness: Harness, before: dict[str, dict[tuple[Any, ...], tuple[Any, ...]]], table: str
 ) -> int:
     """How many active enrollments are not as before."""
-    now = state(stage)[table]
+    now = state(harness)[table]
     assert set(now) <= set(before[table])
     return sum(now.get(key) != row for key, row in before[table].items())
 
 
-def sends(stage: Stage) -> int:
+def sends(harness: Harness) -> int:
     """How many archive calls reached the platform."""
-    return sum(call in (WRITE, PLAN_WRITE) for call in stage.operations)
+    return sum(call in (WRITE, PLAN_WRITE) for call in harness.operations)
 
 
-def check(stage: Stage, result: ArchiveResult, mode: str = "unenroll") -> None:
+def check(harness: Harness, result: ArchiveResult, mode: str = "unenroll") -> None:
     """The three are archived once each, and gone or enrolled again; the other two as they were."""
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
-    assert dict(stage.archived) == {(1, user): 1 for user in USERS}
-    dates = dict(stage.sql("SELECT user_id, enrollment_created_at FROM enrollments"))
+    assert dict(harness.archived) == {(1, user): 1 for user in USERS}
+    dates = dict(harness.sql("SELECT user_id, enrollment_created_at FROM enrollments"))
     assert set(dates) == {1004, 1005, *(USERS if mode == "re-enroll" else ())}
     assert {user for user, date in dates.items() if date == ENROLLED_AT} == {1004, 1005}
-    numbers = dict(stage.sql("SELECT user_id, id FROM archived_enrollments"))
+    numbers = dict(harness.sql("SELECT user_id, id FROM archived_enrollments"))
     assert [
         outcome.record and outcome.record.archiving.record_id for outcome in result.outcomes
     ] == [numbers[user] for user in USERS]
@@ -164,42 +166,44 @@ def test_an_unconfirmed_call_is_refused_and_the_suggested_contract_is_enough(
 ) -> None:
     """The plan warns, apply names the candidate before there is a ledger; then the job runs."""
     foreign, nearest = SUGGESTED[name]
-    stage = on_platform(foreign)
-    plan = job().plan(stage.client)
+    harness = on_platform(foreign)
+    plan = job().plan(harness.client)
     assert any(WRITE in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError) as stopped:
-        run(stage, plan, stage.client)
+        run(harness, plan, harness.client)
     assert nearest in str(stopped.value)
     assert f'.with_operation(\n            "{WRITE}"' in str(stopped.value) or "modes" in name
-    assert sends(stage) == 0
-    assert not stage.ledger.exists()
-    assert len(stage.active) == 5
-    client = stage.client.with_options(contract=stage.client.verify_contract().suggested_contract())
-    check(stage, run(stage, job().plan(client), client))
-    assert sends(stage) == 2
+    assert sends(harness) == 0
+    assert not harness.ledger.exists()
+    assert len(harness.active) == 5
+    client = harness.client.with_options(
+        contract=harness.client.verify_contract().suggested_contract()
+    )
+    check(harness, run(harness, job().plan(client), client))
+    assert sends(harness) == 2
 
 
 def test_a_moved_call_of_learning_plans_is_refused_named_and_used(on_platform: OnPlatform) -> None:
     """A plan's archive call under another path, its id in the body, is refused, named and used."""
     call = "POST /enrollment/v1/learningplans/archive"
-    stage = on_platform(
+    harness = on_platform(
         PlatformVariant(
             calls={PLAN_WRITE: call},
             parameters={PLAN_WRITE: {"learning_plan_id": "body learning_plan_id"}},
         ),
         plans=True,
     )
-    plan = job(plans=True).plan(stage.client)
+    plan = job(plans=True).plan(harness.client)
     with pytest.raises(UnconfirmedContractError, match=call):
-        run(stage, plan, stage.client)
-    assert sends(stage) == 0
-    contract = stage.client.verify_contract().suggested_contract()
-    client = stage.client.with_options(contract=contract)
-    result = run(stage, job(plans=True).plan(client), client)
+        run(harness, plan, harness.client)
+    assert sends(harness) == 0
+    contract = harness.client.verify_contract().suggested_contract()
+    client = harness.client.with_options(contract=contract)
+    result = run(harness, job(plans=True).plan(client), client)
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
     query = "SELECT learning_plan_id, user_id FROM archived_learning_plan_enrollments"
-    assert stage.sql(query) == [(50, user) for user in USERS]
-    assert dict(stage.archived) == {(course, user): 1 for user in USERS for course in (1, 2)}
+    assert harness.sql(query) == [(50, user) for user in USERS]
+    assert dict(harness.archived) == {(course, user): 1 for user in USERS for course in (1, 2)}
 
 
 # What no swagger says
@@ -207,12 +211,14 @@ def test_a_moved_call_of_learning_plans_is_refused_named_and_used(on_platform: O
 
 def test_the_name_of_the_job_is_in_the_contract(on_platform: OnPlatform) -> None:
     """Where the answer names its job is data in the contract; without it, reading back decides."""
-    stage = on_platform(PlatformVariant(answers={WRITE: {"data.job_id": "data.background_job_id"}}))
+    harness = on_platform(
+        PlatformVariant(answers={WRITE: {"data.job_id": "data.background_job_id"}})
+    )
     contract = Contract.default().with_operation(WRITE, answer={"job_id": "data.background_job_id"})
-    client = stage.client.with_options(contract=contract)
-    check(stage, run(stage, job().plan(client), client))
-    assert "get_job" not in stage.operations  # it was seen in the listing, by its name
-    assert sends(stage) == 2
+    client = harness.client.with_options(contract=contract)
+    check(harness, run(harness, job().plan(client), client))
+    assert "get_job" not in harness.operations  # it was seen in the listing, by its name
+    assert sends(harness) == 2
 
 
 UNNAMED: dict[str, dict[str, str | None]] = {
@@ -229,17 +235,17 @@ def test_a_job_that_is_not_named_is_found_among_those_begun_since(
     on_platform: OnPlatform, name: str, mode: str, seconds: float, late: float
 ) -> None:
     """Quick, slow or listed only after a while, it is awaited, and nothing is sent twice."""
-    stage = on_platform(PlatformVariant(answers={WRITE: UNNAMED[name]}), job_seconds=seconds)
-    stage.sandbox.faults.add("job_late", seconds=late)
-    check(stage, run(stage, job(mode).plan(stage.client), stage.client), mode)
-    assert sends(stage) == 2
+    harness = on_platform(PlatformVariant(answers={WRITE: UNNAMED[name]}), job_seconds=seconds)
+    harness.sandbox.faults.add("job_late", seconds=late)
+    check(harness, run(harness, job(mode).plan(harness.client), harness.client), mode)
+    assert sends(harness) == 2
 
 
 def test_keys_of_the_lists_are_overrides(on_platform: OnPlatform) -> None:
     """Keys of the lists are overrides: the same job, the same truth."""
     moved = {"user_id": "id_user", "enrollment_created_at": "subscribed_on"}
     keys = {f"data.items.{old}": f"data.items.{new}" for old, new in moved.items()}
-    stage = on_platform(
+    harness = on_platform(
         PlatformVariant(
             answers={
                 LISTED: {**keys, "data.items": "data.rows"},
@@ -260,42 +266,42 @@ def test_keys_of_the_lists_are_overrides(on_platform: OnPlatform) -> None:
             },
         )
     )
-    client = stage.client.with_options(contract=contract)
-    check(stage, run(stage, job().plan(client), client))
+    client = harness.client.with_options(contract=contract)
+    check(harness, run(harness, job().plan(client), client))
 
 
 def test_a_moved_archived_list_is_named_and_its_override_is_enough(on_platform: OnPlatform) -> None:
     """Without the archived list nothing is sent; its candidate is named, and is enough."""
     call = "GET /course/v1/courses/{id}/archived_enrollments"
-    stage = on_platform(
+    harness = on_platform(
         PlatformVariant(calls={ARCHIVED: call}, parameters={ARCHIVED: {"course_id": "id"}})
     )
-    plan = job().plan(stage.client)
+    plan = job().plan(harness.client)
     assert any(f"{ARCHIVED} is not listed" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="archived_enrollments"):
-        run(stage, plan, stage.client, trust_contract=True)
-    assert sends(stage) == 0
-    contract = stage.client.verify_contract().suggested_contract()
-    client = stage.client.with_options(contract=contract)
-    check(stage, run(stage, job().plan(client), client))
+        run(harness, plan, harness.client, trust_contract=True)
+    assert sends(harness) == 0
+    contract = harness.client.verify_contract().suggested_contract()
+    client = harness.client.with_options(contract=contract)
+    check(harness, run(harness, job().plan(client), client))
 
 
 def test_without_the_listing_of_jobs_nothing_is_sent(on_platform: OnPlatform) -> None:
     """Without it no job could be awaited: nothing is sent, and the error names it."""
-    stage = on_platform(PlatformVariant(calls={"list_jobs": None}))
-    plan = job().plan(stage.client)
+    harness = on_platform(PlatformVariant(calls={"list_jobs": None}))
+    plan = job().plan(harness.client)
     with pytest.raises(UnconfirmedContractError, match="list_jobs"):
-        run(stage, plan, stage.client)
-    assert stage.writes == []
+        run(harness, plan, harness.client)
+    assert harness.writes == []
 
 
 def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatform) -> None:
     """Rows that name users by username are found by the users' own list."""
-    stage = on_platform(PlatformVariant(answers={LISTED: {"data.items.username": None}}))
+    harness = on_platform(PlatformVariant(answers={LISTED: {"data.items.username": None}}))
     named = [{"course_code": "C1", "username": f"u{user}"} for user in USERS]
     asked = ArchiveJob.from_rows(named, mode="unenroll", reset_tracking=False)
-    result = run(stage, asked.plan(stage.client), stage.client)
-    check(stage, result)
+    result = run(harness, asked.plan(harness.client), harness.client)
+    check(harness, result)
     assert [outcome.user for outcome in result.outcomes] == [f"u{user}" for user in USERS]
 
 
@@ -307,29 +313,29 @@ def test_without_a_swagger_only_trust_goes_ahead_behind_one_canary(
     on_platform: OnPlatform, kind: Any
 ) -> None:
     """Refused; trusted, it goes ahead behind one canary, and says so in ledger and result."""
-    stage = on_platform(PlatformVariant(swagger=kind))
-    plan = job().plan(stage.client)
+    harness = on_platform(PlatformVariant(swagger=kind))
+    plan = job().plan(harness.client)
     assert any("swagger cannot be read" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="PUT /learn/v1/enrollments"):
-        run(stage, plan, stage.client)
-    assert sends(stage) == 0
-    result = run(stage, plan, stage.client, trust_contract=True)
-    check(stage, result)
-    assert stage.writes == [(1, [1001]), (1, [1002, 1003])]
+        run(harness, plan, harness.client)
+    assert sends(harness) == 0
+    result = run(harness, plan, harness.client, trust_contract=True)
+    check(harness, result)
+    assert harness.writes == [(1, [1001]), (1, [1002, 1003])]
     trusted = [text for text in result.warnings if "trusted" in text]
     assert len(trusted) == 1
     assert WRITE in trusted[0]
-    assert trusted[0] in resume(stage.ledger, stage.client).warnings
+    assert trusted[0] in resume(harness.ledger, harness.client).warnings
 
 
 @pytest.mark.parametrize("swagger", ["served", "missing"])
 def test_without_an_archived_list_nothing_is_sent(on_platform: OnPlatform, swagger: Any) -> None:
     """Nothing could be proven: refused, trusted or not, with or without a swagger."""
-    stage = on_platform(PlatformVariant(calls={ARCHIVED: None}, swagger=swagger))
+    harness = on_platform(PlatformVariant(calls={ARCHIVED: None}, swagger=swagger))
     with pytest.raises(UnconfirmedContractError, match=r"nothing can be proven|archived"):
-        run(stage, job().plan(stage.client), stage.client, trust_contract=True)
-    assert sends(stage) == 0
-    assert len(stage.active) == 5
+        run(harness, job().plan(harness.client), harness.client, trust_contract=True)
+    assert sends(harness) == 0
+    assert len(harness.active) == 5
 
 
 # Something else than was asked
@@ -339,16 +345,16 @@ def test_without_an_archived_list_nothing_is_sent(on_platform: OnPlatform, swagg
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, name: str, mode: str) -> None:
     """A bulk call that is described without enrollment_mode archives nothing, trusted or not."""
-    stage = on_platform(HARMFUL[name])
-    before, plan = state(stage), job(mode).plan(stage.client)
+    harness = on_platform(HARMFUL[name])
+    before, plan = state(harness), job(mode).plan(harness.client)
     assert any("trust_contract=True cannot override this" in text for text in plan.warnings)
     for trust in (False, True):
         with pytest.raises(
             UnconfirmedContractError, match="enrollment_mode, reset_tracking are not in its body"
         ):
-            run(stage, plan, stage.client, trust_contract=trust)
-    assert sends(stage) == 0
-    assert state(stage) == before
+            run(harness, plan, harness.client, trust_contract=trust)
+    assert sends(harness) == 0
+    assert state(harness) == before
 
 
 @pytest.mark.parametrize("described", [False, True], ids=["trusted", "described"])
@@ -358,30 +364,30 @@ def test_a_wrong_call_touches_one_enrollment(
     on_platform: OnPlatform, name: Any, mode: str, *, described: bool
 ) -> None:
     """The canary stops it, whether the call was trusted or the swagger describes the mode."""
-    stage = on_platform(PlatformVariant(effect=name) if described else SILENT[name])
-    before, plan = state(stage), job(mode).plan(stage.client)
+    harness = on_platform(PlatformVariant(effect=name) if described else SILENT[name])
+    before, plan = state(harness), job(mode).plan(harness.client)
     with pytest.raises(CanaryFailedError) as stopped:
-        run(stage, plan, stage.client, trust_contract=not described)
+        run(harness, plan, harness.client, trust_contract=not described)
     look_at = "only unenrolls" if name == "unenrolls" else "names enrollment_mode"
     assert described or look_at in str(stopped.value)
-    assert touched(stage, before, "enrollments") == (0 if name == "nothing" else 1)
-    assert sends(stage) == 1
-    assert not stage.archived
+    assert touched(harness, before, "enrollments") == (0 if name == "nothing" else 1)
+    assert sends(harness) == 1
+    assert not harness.archived
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 def test_resume_sends_no_second_canary(on_platform: OnPlatform, mode: str) -> None:
     """As long as the canary's record is not seen, resuming looks again and sends nothing."""
-    stage = on_platform(SILENT["unenrolls"])
-    before, plan = state(stage), job(mode).plan(stage.client)
+    harness = on_platform(SILENT["unenrolls"])
+    before, plan = state(harness), job(mode).plan(harness.client)
     with pytest.raises(CanaryFailedError):
-        run(stage, plan, stage.client, trust_contract=True)
+        run(harness, plan, harness.client, trust_contract=True)
     for _ in range(2):
-        stage.time.sleep(3600)
+        harness.time.sleep(3600)
         with pytest.raises(CanaryFailedError, match="no archived record"):
-            resume(stage.ledger, stage.client, trust_contract=True)
-    assert touched(stage, before, "enrollments") == 1
-    assert sends(stage) == 1
+            resume(harness.ledger, harness.client, trust_contract=True)
+    assert touched(harness, before, "enrollments") == 1
+    assert sends(harness) == 1
 
 
 @pytest.mark.parametrize("name", HARMFUL)
@@ -390,13 +396,13 @@ def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
     on_platform: OnPlatform, name: str, mode: Any
 ) -> None:
     """One enrollment of the plan, with those in its courses, is all that can be touched."""
-    stage = on_platform(SILENT[name], plans=True)
-    before, plan = state(stage), job(mode, plans=True).plan(stage.client)
+    harness = on_platform(SILENT[name], plans=True)
+    before, plan = state(harness), job(mode, plans=True).plan(harness.client)
     with pytest.raises(CanaryFailedError):
-        run(stage, plan, stage.client, trust_contract=True)
-    assert touched(stage, before, "learning_plan_enrollments") == (name != "nothing")
-    assert touched(stage, before, "enrollments") == (2 if name == "unenrolls" else 0)
-    assert sends(stage) == 1
+        run(harness, plan, harness.client, trust_contract=True)
+    assert touched(harness, before, "learning_plan_enrollments") == (name != "nothing")
+    assert touched(harness, before, "enrollments") == (2 if name == "unenrolls" else 0)
+    assert sends(harness) == 1
 
 
 #: A platform, options of the run, whether the tracking is to be reset, and what the error says.
@@ -423,20 +429,20 @@ def test_a_new_enrollment_that_is_not_as_requested_stops_the_job(
 ) -> None:
     """The first call, the canary or a whole chunk, is the last one."""
     foreign, options, reset, message = NOT_AS_REQUESTED[name]
-    stage = on_platform(foreign)
-    client = stage.connect(limits=Limits(hand_picked=2))
+    harness = on_platform(foreign)
+    client = harness.connect(limits=Limits(hand_picked=2))
     plan = job("re-enroll", reset_tracking=reset).plan(client)
     with pytest.raises(RunStoppedError, match=message) as stopped:
-        run(stage, plan, client, **options)
+        run(harness, plan, client, **options)
     assert isinstance(stopped.value, CanaryFailedError) == ("canary" not in options)
-    assert max(stage.archived.values()) == 1
-    assert sends(stage) == 1
+    assert max(harness.archived.values()) == 1
+    assert sends(harness) == 1
 
 
 def test_a_kept_date_does_not_matter_to_unenroll(on_platform: OnPlatform) -> None:
     """To unenroll on such a platform is as safe as on any other."""
-    stage = on_platform(PlatformVariant(keeps_date=True))
-    check(stage, run(stage, job().plan(stage.client), stage.client))
+    harness = on_platform(PlatformVariant(keeps_date=True))
+    check(harness, run(harness, job().plan(harness.client), harness.client))
 
 
 # An archived list that lags
@@ -448,9 +454,9 @@ def test_a_record_is_looked_for_over_a_minute(
     on_platform: OnPlatform, mode: str, seconds: float
 ) -> None:
     """The record is looked for until it is there."""
-    stage = on_platform(PlatformVariant(archived_lag=seconds))
-    check(stage, run(stage, job(mode).plan(stage.client), stage.client), mode)
-    assert sends(stage) == 2
+    harness = on_platform(PlatformVariant(archived_lag=seconds))
+    check(harness, run(harness, job(mode).plan(harness.client), harness.client), mode)
+    assert sends(harness) == 2
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
@@ -461,19 +467,19 @@ def test_a_record_that_lags_for_minutes_stops_the_job_and_is_found_later(
 
     Until it is seen nothing else is sent.
     """
-    stage = on_platform(PlatformVariant(archived_lag=200))
+    harness = on_platform(PlatformVariant(archived_lag=200))
     with pytest.raises(CanaryFailedError) as stopped:
-        run(stage, job(mode).plan(stage.client), stage.client)
+        run(harness, job(mode).plan(harness.client), harness.client)
     assert stopped.value.counts["unknown"] == 1
     resumed = None
     for _ in range(20):
-        stage.time.sleep(20)
+        harness.time.sleep(20)
         try:
-            resumed = resume(stage.ledger, stage.client)
+            resumed = resume(harness.ledger, harness.client)
         except CanaryFailedError as again:
-            assert again.counts["archived"] == sends(stage) - 1  # noqa: PT017  one at a time
+            assert again.counts["archived"] == sends(harness) - 1  # noqa: PT017  one at a time
         else:
             break
     assert resumed is not None
-    check(stage, resumed, mode)
-    assert [users for _, users in stage.writes] == [[user] for user in USERS]
+    check(harness, resumed, mode)
+    assert [users for _, users in harness.writes] == [[user] for user in USERS]

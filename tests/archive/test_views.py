@@ -8,24 +8,24 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import from_rows
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchivePlan, ArchiveResult, Client, Outcome
 from lms_archive.archive import SkippedRows
 
 
 @pytest.fixture
-def plan(stage: Stage) -> ArchivePlan:
+def plan(harness: Harness) -> ArchivePlan:
     """Five of seven rows are archived; the second and the fifth are skipped."""
-    stage.load(6)
+    harness.load(6)
     users = [1001, 5, 1002, 1003, "", 1004, 1005]
-    return from_rows([{"user_id": user, "course_id": 1} for user in users]).plan(stage.client)
+    return from_rows([{"user_id": user, "course_id": 1} for user in users]).plan(harness.client)
 
 
 @pytest.fixture
-def result(stage: Stage, plan: ArchivePlan) -> ArchiveResult:
+def result(harness: Harness, plan: ArchivePlan) -> ArchiveResult:
     """The result of that plan."""
-    return stage.apply(plan)
+    return harness.apply(plan)
 
 
 def test_each_says_what_it_holds(plan: ArchivePlan, result: ArchiveResult) -> None:
@@ -41,11 +41,11 @@ def test_each_says_what_it_holds(plan: ArchivePlan, result: ArchiveResult) -> No
     assert repr(plan.skipped) == "<SkippedRows 2 skipped>"
 
 
-def test_the_rows_to_look_at_first_are_one_view(stage: Stage) -> None:
+def test_the_rows_to_look_at_first_are_one_view(harness: Harness) -> None:
     """Failed, and archived otherwise than planned; the view and the outcome have one rule."""
-    stage.load(9)
-    stage.sandbox.faults.add("job_partial", every=4)
-    result = stage.apply(canary=0)
+    harness.load(9)
+    harness.sandbox.faults.add("job_partial", every=4)
+    result = harness.apply(canary=0)
     wanted = [one for one in result.outcomes if one.needs_attention]
     assert {one.kind for one in wanted} == {"failed"}
     assert list(result.needs_attention) == wanted
@@ -54,7 +54,7 @@ def test_the_rows_to_look_at_first_are_one_view(stage: Stage) -> None:
     assert list(result.needs_attention.to_pandas()["outcome"]) == ["failed"] * 2
 
 
-def test_a_job_that_is_not_finished_says_so(stage: Stage, plan: ArchivePlan) -> None:
+def test_a_job_that_is_not_finished_says_so(harness: Harness, plan: ArchivePlan) -> None:
     """Rows without an outcome are in the repr, and so are unknown ones."""
 
     def interrupt(event: Any) -> None:
@@ -62,15 +62,15 @@ def test_a_job_that_is_not_finished_says_so(stage: Stage, plan: ArchivePlan) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stage.apply(plan, on_event=interrupt)
+        harness.apply(plan, on_event=interrupt)
     text = "<ArchiveResult 1 archived, 2 skipped, 0 failed, 4 pending, 1 need attention>"
-    assert repr(ArchiveResult(stage.ledger)) == text
-    assert len(ArchiveResult(stage.ledger).pending[1:3]) == 2
+    assert repr(ArchiveResult(harness.ledger)) == text
+    assert len(ArchiveResult(harness.ledger).pending[1:3]) == 2
 
 
-def test_the_repr_of_a_lost_ledger_does_not_fail(stage: Stage) -> None:
+def test_the_repr_of_a_lost_ledger_does_not_fail(harness: Harness) -> None:
     """A debugger shows a repr, whatever became of the file."""
-    path = stage.folder / "lost.sqlite"
+    path = harness.folder / "lost.sqlite"
     result = ArchiveResult(path)
     assert repr(result) == f"<ArchiveResult of {str(path)!r}, which cannot be read>"
     for view in (result.outcomes, result.records, result.pending):
@@ -107,12 +107,12 @@ def test_skipped_rows_of_a_plan_are_those_of_its_result(
     assert plan.skipped._repr_html_().count("<tr>") == 3
 
 
-def test_a_plan_is_a_data_frame(stage: Stage) -> None:
+def test_a_plan_is_a_data_frame(harness: Harness) -> None:
     """With the index of the rows, the types of the page, and the rows of its CSV."""
-    stage.load(2)
+    harness.load(2)
     index = pd.Index([date(2026, 1, 1), date(2026, 1, 2)])
     frame = pd.DataFrame({"user_id": [1002, 7], "course_id": [1, 1], "plan": "x"}, index=index)
-    plan = from_rows(frame).plan(stage.client)
+    plan = from_rows(frame).plan(harness.client)
     found = plan.to_pandas()
     assert list(found.index) == list(index)
     assert list(found["plan_2"]) == ["archive", "skip"]
@@ -121,8 +121,8 @@ def test_a_plan_is_a_data_frame(stage: Stage) -> None:
         "Int64",
         "datetime64[us, UTC]",
     }
-    plan.to_csv(stage.folder / "plan.csv")
-    header = (stage.folder / "plan.csv").read_text(encoding="utf-8").splitlines()[0]
+    plan.to_csv(harness.folder / "plan.csv")
+    header = (harness.folder / "plan.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header.split(",") == list(found.columns) == plan.to_arrow().column_names
 
 
@@ -147,12 +147,12 @@ def test_an_outcome_is_plain_json(result: ArchiveResult) -> None:
         (True, True),
     ],
 )
-def test_labels_are_plain_json(stage: Stage, label: Any, plain: Any) -> None:
+def test_labels_are_plain_json(harness: Harness, label: Any, plain: Any) -> None:
     """Whatever the index holds, and whatever cannot be in JSON."""
-    stage.load(1)
+    harness.load(1)
     index = pd.MultiIndex.from_tuples([label]) if isinstance(label, tuple) else pd.Index([label])
     frame = pd.DataFrame({"user_id": [5], "course_id": [1], "x": [float("nan")]}, index=index)
-    (outcome,) = from_rows(frame).plan(stage.client).skipped
+    (outcome,) = from_rows(frame).plan(harness.client).skipped
     assert json.loads(json.dumps(outcome.to_dict(), allow_nan=False))["label"] == plain
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 import mutants
-from runner import Theater, play
-from schedules import schedule
+from runner import ModelPlatform, play
+from schedules import make_schedule
 
 __all__ = ["main", "table"]
 
@@ -45,9 +45,9 @@ def seeds_of(text: str) -> list[int]:
 
 def alone(seed: int, *, over_http: bool = False) -> int:
     """Play one schedule and print its story."""
-    print(schedule(seed))
-    with Theater.open(over_http=over_http) as theatre:
-        played = play(theatre, seed)
+    print(make_schedule(seed))
+    with ModelPlatform.open(over_http=over_http) as platform:
+        played = play(platform, seed)
     print(*played.story, sep="\n")
     for name in COLUMNS:
         print(f"{name}:", *(getattr(played.verdict, name) or ["none"]), sep="\n    ")
@@ -56,10 +56,10 @@ def alone(seed: int, *, over_http: bool = False) -> int:
 
 def until_wrong(seeds: Iterable[int]) -> int:
     """Play these until one is wrong; say which, after how many, and what was wrong."""
-    with Theater.open() as theatre:
+    with ModelPlatform.open() as platform:
         for count, seed in enumerate(seeds, 1):
             try:
-                verdict = play(theatre, seed).verdict
+                verdict = play(platform, seed).verdict
             except Exception as error:  # noqa: BLE001  whatever a mutant does
                 print(f"seed {seed} after {count}: broken: {type(error).__name__}: {error}"[:160])
                 return 1
@@ -84,10 +84,10 @@ def many(seeds: Iterable[int], *, over_http: bool = False) -> int:
     """Play these and print what came of them; each failure with the command that repeats it."""
     counts: Counter[str] = Counter()
     begun, failed = time.monotonic(), 0
-    with Theater.open(over_http=over_http) as theatre:
+    with ModelPlatform.open(over_http=over_http) as platform:
         for seed in seeds:
             try:
-                played = play(theatre, seed)
+                played = play(platform, seed)
             except Exception as error:  # noqa: BLE001  the other seeds are played all the same
                 counts["broken"] += 1
                 print(f"seed {seed}: {type(error).__name__}: {error}\n    {REPLAY} {seed}")

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Callable
 
-from oracle import SOMEBODY, TABLES, Deed
+from oracle import OTHER_ACCOUNT, TABLES, Change
 from schedules import Act, Key, Schedule
-from virtual_time import Exchange, Stage
+from virtual_time import Exchange, Harness
 
 __all__ = ["Interference", "Killed"]
 
@@ -19,34 +19,34 @@ class Killed(BaseException):
 class Interference:
     """Does the acts of a schedule, each right before or after its exchange."""
 
-    def __init__(self, stage: Stage, plot: Schedule, say: Callable[[str], None]) -> None:
-        self.stage, self.plot, self.say = stage, plot, say
-        self.deeds: list[Deed] = []
+    def __init__(self, harness: Harness, schedule: Schedule, say: Callable[[str], None]) -> None:
+        self.harness, self.schedule, self.say = harness, schedule, say
+        self.changes: list[Change] = []
         self.done: Counter[str] = Counter()
         self.waits = False
         self.times: list[float] = []
         self._at = 0.0
-        self._left = list(plot.acts)
+        self._left = list(schedule.acts)
         self._count: Counter[str] = Counter()
         self._down_until = 0.0
         self._grown: list[tuple[int, int]] = []
 
     def begin(self) -> None:
         """Watch the line from now on."""
-        self.times += [self.stage.time.passed] * len(self.stage.line.exchanges)
-        self.stage.line.before.append(self._before)
-        self.stage.line.after.append(self._after)
+        self.times += [self.harness.time.passed] * len(self.harness.line.exchanges)
+        self.harness.line.before.append(self._before)
+        self.harness.line.after.append(self._after)
 
     def _before(self, exchange: Exchange) -> None:
         self._at = float(len(self.times))
-        self.times.append(self.stage.time.passed)
+        self.times.append(self.harness.time.passed)
         moment = None if self.waits else _moment(exchange)
         if exchange.is_write:
             self.say(f"{exchange.method} {exchange.path} {exchange.body}")
         self._act(moment, after=False)
         if moment is not None:
             self._count[moment] += 1
-        if self.stage.time.passed < self._down_until:
+        if self.harness.time.passed < self._down_until:
             raise ConnectionRefusedError(111, "Connection refused")
 
     def _after(self, exchange: Exchange) -> None:
@@ -63,8 +63,8 @@ class Interference:
                 self._do(one)
 
     def _do(self, one: Act) -> None:
-        self.stage.sandbox.advance()
-        self.say(f"SOMEBODY: {one.what} {one.key or ''}")
+        self.harness.sandbox.advance()
+        self.say(f"OTHER_ACCOUNT: {one.what} {one.key or ''}")
         if one.what in ("die", "timeout", "down"):
             self.done[one.what] += 1
         if one.what == "die":
@@ -72,7 +72,7 @@ class Interference:
         if one.what == "timeout":
             raise TimeoutError("no answer within the time-out")
         if one.what == "down":
-            self._down_until = self.stage.time.passed + HOUR
+            self._down_until = self.harness.time.passed + HOUR
             return
         assert one.key is not None or one.what == "down"
         if one.what == "delete" and one.key is not None:
@@ -85,38 +85,38 @@ class Interference:
     def _enrollment(self, what: str, key: Key) -> None:
         kind, target, user = key
         table, where = TABLES[kind], f"{kind}_id = {target} AND user_id = {user}"
-        found = self.stage.sql(f"SELECT enrollment_created_at FROM {table} WHERE {where}")
-        old, now = (found[0][0] if found else None), f"{self.stage.time.now():%Y-%m-%d %H:%M:%S}"
+        found = self.harness.sql(f"SELECT enrollment_created_at FROM {table} WHERE {where}")
+        old, now = (found[0][0] if found else None), f"{self.harness.time.now():%Y-%m-%d %H:%M:%S}"
         if (not found and what in ("unenroll", "archive")) or old == now:
             return
         if found and what in ("archive", "replace"):
             self._archive(kind, where, now)
-        self.stage.change(f"DELETE FROM {table} WHERE {where}")
+        self.harness.change(f"DELETE FROM {table} WHERE {where}")
         if what in ("enroll", "replace"):
             more = ", enrollment_completion_percentage" if kind != "course" else ""
-            self.stage.change(
+            self.harness.change(
                 f"INSERT INTO {table} ({kind}_id, user_id, enrollment_status, enrollment_level, "
                 f"enrollment_time_spent, enrollment_created_at{more}) VALUES "
                 f"({target}, {user}, 'completed', 'student', 0, '{now}'{', 100' if more else ''})"
             )
         self.done[what] += 1
-        self.deeds.append(
-            Deed(what, key, old, now if what in ("enroll", "replace") else None, self._at)
+        self.changes.append(
+            Change(what, key, old, now if what in ("enroll", "replace") else None, self._at)
         )
 
     def _delete(self, course: int) -> None:
         """Another client deletes a course: its enrollments are gone, its records stay."""
-        for user, date in self.stage.sql(
+        for user, date in self.harness.sql(
             "SELECT user_id, enrollment_created_at FROM enrollments WHERE course_id = ?", course
         ):
-            self.deeds.append(Deed("delete", ("course", course, user), date, None, self._at))
-        self.deeds.append(Deed("delete", ("course", course, 0), None, None, self._at))
+            self.changes.append(Change("delete", ("course", course, user), date, None, self._at))
+        self.changes.append(Change("delete", ("course", course, 0), None, None, self._at))
         for table, column in (
             ("enrollments", "course_id"),
             ("learning_plan_courses", "course_id"),
             ("courses", "id_course"),
         ):
-            self.stage.change(f"DELETE FROM {table} WHERE {column} = ?", course)
+            self.harness.change(f"DELETE FROM {table} WHERE {column} = ?", course)
         self.done["delete a course"] += 1
 
     def _archive(self, kind: str, where: str, now: str) -> None:
@@ -131,10 +131,10 @@ class Interference:
             "course": "'', '', '', '', enrollment_level, enrollment_time_spent",
             "learning_plan": "'', '', '', 2, ''",
         }[kind]
-        self.stage.change(
+        self.harness.change(
             f"INSERT INTO archived_{TABLES[kind]} (archived_at, archived_by, user_id, username, "
             "enrollment_created_at, enrollment_status, user_is_active, user_is_suspended, "
-            f"user_level, {kind}_id, {of_target}) SELECT '{now}', {SOMEBODY}, user_id, "
+            f"user_level, {kind}_id, {of_target}) SELECT '{now}', {OTHER_ACCOUNT}, user_id, "
             f"'u' || user_id, enrollment_created_at, enrollment_status, 1, 0, '', {kind}_id, "
             f"{values} FROM {TABLES[kind]} WHERE {where}"
         )
@@ -142,20 +142,20 @@ class Interference:
     def _change_plan(self, what: str, plan: int) -> None:
         held = [
             one
-            for (one,) in self.stage.sql(
+            for (one,) in self.harness.sql(
                 "SELECT course_id FROM learning_plan_courses WHERE learning_plan_id = ?", plan
             )
         ]
-        there = [one for (one,) in self.stage.sql("SELECT id_course FROM courses ORDER BY 1")]
+        there = [one for (one,) in self.harness.sql("SELECT id_course FROM courses ORDER BY 1")]
         others = [one for one in there if one not in held]
         if what == "rename":
-            self.stage.sandbox.change_learning_plan(plan, title="Renamed", code=f"P{plan}")
+            self.harness.sandbox.change_learning_plan(plan, title="Renamed", code=f"P{plan}")
         elif what == "shrink" and len(held) > 1:
-            self.stage.sandbox.change_learning_plan(plan, courses=held[1:])
+            self.harness.sandbox.change_learning_plan(plan, courses=held[1:])
         elif what == "grow" and others:
-            self.stage.sandbox.change_learning_plan(plan, courses=[*held, others[0]])
+            self.harness.sandbox.change_learning_plan(plan, courses=[*held, others[0]])
             self._grown.append((plan, others[0]))
-            self.deeds.append(Deed("grow", ("learning_plan", plan, others[0]), None, None))
+            self.changes.append(Change("grow", ("learning_plan", plan, others[0]), None, None))
         else:
             return
         self.done[f"{what} a plan"] += 1
@@ -163,7 +163,7 @@ class Interference:
     def undo_growth(self) -> None:
         """The course that was added is taken out again, since the job has stopped for it."""
         for plan, course in self._grown:
-            self.stage.change(
+            self.harness.change(
                 "DELETE FROM learning_plan_courses WHERE learning_plan_id = ? AND course_id = ?",
                 plan,
                 course,

@@ -16,7 +16,7 @@ from lms_archive import Outcome
 
 __all__ = [
     "Asking",
-    "Deed",
+    "Change",
     "Record",
     "Truth",
     "Verdict",
@@ -70,7 +70,7 @@ class Truth:
                 )
                 for number, target, user, date, at, made_at, author, plan in file.execute(asked):
                     key = (kind, target, user)
-                    record = Record(number, key, date, at, made_at, author != SOMEBODY, plan)
+                    record = Record(number, key, date, at, made_at, author != OTHER_ACCOUNT, plan)
                     self.records[key].append(record)
 
     def of(self, key: Key, date: str | None) -> list[Record]:
@@ -78,12 +78,12 @@ class Truth:
         return [one for one in self.records.get(key, ()) if one.date == date]
 
 
-SOMEBODY = 7
+OTHER_ACCOUNT = 7
 """The id of whoever else archives."""
 
 
 @dataclass(frozen=True)
-class Deed:
+class Change:
     """What another client did to an enrollment: it was dated `old` before, and is `new` now.
 
     `at` tells between which exchanges: half a one more than the one it came after.
@@ -137,7 +137,7 @@ def judge(  # noqa: C901  one question after the other
     schedule: Schedule,
     start: Truth,
     end: Truth,
-    deeds: Sequence[Deed],
+    changes: Sequence[Change],
     askings: Sequence[Asking],
     in_window: Callable[[Record], bool],
 ) -> Verdict:
@@ -149,11 +149,11 @@ def judge(  # noqa: C901  one question after the other
         ("course", course, user)
         for kind, plan, user in asked
         if kind == "learning_plan"
-        for course in (*schedule.plans[plan], *(grown(deeds, plan) if warned else ()))
+        for course in (*schedule.plans[plan], *(grown(changes, plan) if warned else ()))
     }
     theirs: dict[Key, set[str | None]] = defaultdict(set)
-    for deed in deeds:
-        theirs[deed.key] |= {deed.new} - {None}
+    for change in changes:
+        theirs[change.key] |= {change.new} - {None}
     named = set().union(*(one.named for one in askings), *map(_told, askings))
     for key, records in end.records.items():
         for date in {one.date for one in records}:
@@ -165,7 +165,7 @@ def judge(  # noqa: C901  one question after the other
             # A learning plan takes along whatever stands in its courses.
             if (first and key in asked) or ((first or anew) and key in with_plan):
                 continue
-            if warned and one.plan is not None and key[1] in grown(deeds, one.plan):
+            if warned and one.plan is not None and key[1] in grown(changes, one.plan):
                 found.raced += 1  # put into the plan while the job ran, which is told
                 continue
             if not anew:
@@ -179,7 +179,7 @@ def judge(  # noqa: C901  one question after the other
             else:
                 found.raced += 1
     made = [(key, date) for key, dates in theirs.items() for date in dates]
-    found.lost += _lost(schedule, [*start.active.items(), *made], end, deeds)
+    found.lost += _lost(schedule, [*start.active.items(), *made], end, changes)
     return found
 
 
@@ -187,28 +187,28 @@ def _lost(
     schedule: Schedule,
     enrollments: Iterable[tuple[Key, str | None]],
     end: Truth,
-    deeds: Sequence[Deed],
+    changes: Sequence[Change],
 ) -> Iterator[str]:
     """What is neither active nor archived, nor taken by others; who was not enrolled again."""
-    taken = {(deed.key, deed.old) for deed in deeds}
+    taken = {(change.key, change.old) for change in changes}
     for key, date in enrollments:
         gone = end.active.get(key, "none") != date and (key, date) not in taken
         if gone and not end.of(key, date):
             yield f"{key} of {date} is neither active nor archived"
-    acted = {deed.key for deed in deeds}
+    acted = {change.key for change in changes}
     for key, records in end.records.items() if schedule.mode == "re-enroll" else ():
         if any(one.ours for one in records) and key not in end.active and key not in acted:
             yield f"{key} was archived and is not enrolled again"
 
 
-def deleted(deeds: Iterable[Deed]) -> set[int]:
+def deleted(changes: Iterable[Change]) -> set[int]:
     """The courses that another client has deleted meanwhile."""
-    return {deed.key[1] for deed in deeds if deed.what == "delete"}
+    return {change.key[1] for change in changes if change.what == "delete"}
 
 
-def grown(deeds: Iterable[Deed], plan: int) -> set[int]:
+def grown(changes: Iterable[Change], plan: int) -> set[int]:
     """The courses that another client put into a learning plan meanwhile."""
-    return {deed.key[2] for deed in deeds if deed.what == "grow" and deed.key[1] == plan}
+    return {change.key[2] for change in changes if change.what == "grow" and change.key[1] == plan}
 
 
 def _planned(askings: Iterable[Asking], one: Record) -> bool:

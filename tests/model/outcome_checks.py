@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from oracle import Asking, Deed, Record, Truth, deleted, grown, may_be_skipped
+from oracle import Asking, Change, Record, Truth, deleted, grown, may_be_skipped
 from schedules import Key, Schedule
 
 from lms_archive import Outcome
@@ -13,7 +13,7 @@ LATE = ("archived_with_learning_plan", "not_archived_with_learning_plan")
 
 
 def wrong_reports(
-    schedule: Schedule, asking: Asking, now: Truth, deeds: Sequence[Deed]
+    schedule: Schedule, asking: Asking, now: Truth, changes: Sequence[Change]
 ) -> Iterator[str]:
     """Say of each outcome that is not true what is wrong with it; and whether all are there."""
     outcomes = asking.outcomes or []
@@ -29,7 +29,7 @@ def wrong_reports(
     ]
     for index, (row, one) in enumerate(zip(schedule.rows, outcomes, strict=True)):
         codes, must = allowed[index]
-        for text in _row(schedule, asking, now, deeds, row.meant, one, codes, must=must):
+        for text in _row(schedule, asking, now, changes, row.meant, one, codes, must=must):
             yield f"row {index + 1} {row.meant or row.wrong}: {one.kind} {one.code}: {text}"
 
 
@@ -45,15 +45,15 @@ def _row(
     schedule: Schedule,
     asking: Asking,
     now: Truth,
-    deeds: Sequence[Deed],
+    changes: Sequence[Change],
     key: Key | None,
     one: Outcome,
     codes: set[str],
     *,
     must: bool,
 ) -> Iterator[str]:
-    acted = {deed.key for deed in deeds}
-    if key is not None and key[:2] in {("course", course) for course in deleted(deeds)}:
+    acted = {change.key for change in changes}
+    if key is not None and key[:2] in {("course", course) for course in deleted(changes)}:
         if one.code == "target_missing":
             yield from _missing_row(asking, now, key)
             return
@@ -67,9 +67,9 @@ def _row(
         yield f"must have been skipped as {' or '.join(sorted(codes))}"
         return
     if one.kind == "archived":
-        yield from _archived(schedule, asking, now, acted, key, one, deleted(deeds))
+        yield from _archived(schedule, asking, now, acted, key, one, deleted(changes))
     else:
-        yield from _not_archived(schedule, asking, now, deeds, key, one)
+        yield from _not_archived(schedule, asking, now, changes, key, one)
 
 
 def _missing_row(asking: Asking, now: Truth, key: Key) -> Iterator[str]:
@@ -83,11 +83,11 @@ def _not_archived(  # noqa: C901  one kind after the other
     schedule: Schedule,
     asking: Asking,
     now: Truth,
-    deeds: Sequence[Deed],
+    changes: Sequence[Change],
     key: Key,
     one: Outcome,
 ) -> Iterator[str]:
-    acted = any(deed.key == key for deed in deeds)
+    acted = any(change.key == key for change in changes)
     date = asking.before.active[key]
     records = now.of(key, date)
     still = key in now.active and now.active[key] == date
@@ -102,7 +102,7 @@ def _not_archived(  # noqa: C901  one kind after the other
             yield f"nothing gives a reason for that; {one.reason}"
         elif still:
             yield "the enrollment stands as it was"
-        elif any(not _by_growth(asking, deeds, record) for record in own):
+        elif any(not _by_growth(asking, changes, record) for record in own):
             yield f"record {own[0].number} was made by this very ledger"
         elif records and date is not None and not schedule.lags:
             yield f"record {records[0].number} is of exactly this enrollment, whoever made it"
@@ -114,9 +114,9 @@ def _not_archived(  # noqa: C901  one kind after the other
         yield f"unknown is not true here; {one.reason}"
 
 
-def _by_growth(asking: Asking, deeds: Sequence[Deed], record: Record) -> bool:
+def _by_growth(asking: Asking, changes: Sequence[Change], record: Record) -> bool:
     """Whether a course went with a plan that it was put into meanwhile, and that is told."""
-    grew = record.plan is not None and record.key[1] in grown(deeds, record.plan)
+    grew = record.plan is not None and record.key[1] in grown(changes, record.plan)
     return grew and asking.warned
 
 

@@ -20,8 +20,8 @@ from interference import Interference, Killed
 from oracle import Asking, Truth, Verdict, judge
 from outcome_checks import wrong_reports
 from run_states import KeptState, content, kept_states, replayed
-from schedules import FIRST_USER, Schedule, schedule
-from virtual_time import Stage, VirtualTime
+from schedules import FIRST_USER, Schedule, make_schedule
+from virtual_time import Harness, VirtualTime
 from windows import Windows
 
 from lms_archive import (
@@ -36,7 +36,7 @@ from lms_archive import (
 from lms_archive.errors import PlanChangedError, UnexpectedArchiveError
 from lms_archive.sandbox import Sandbox
 
-__all__ = ["Played", "Theater", "play"]
+__all__ = ["ModelPlatform", "Played", "play"]
 
 AGAIN = 120
 """How often a user resumes before the schedule counts as one that comes to no end."""
@@ -57,7 +57,7 @@ class Played:
 
 
 @dataclass
-class Theater:
+class ModelPlatform:
     """One sandbox, emptied for every schedule; its time begins anew each time."""
 
     sandbox: Sandbox
@@ -67,7 +67,7 @@ class Theater:
 
     @classmethod
     @contextmanager
-    def open(cls, *, over_http: bool = False) -> Iterator["Theater"]:
+    def open(cls, *, over_http: bool = False) -> Iterator["ModelPlatform"]:
         """Start the sandbox; all its files lie in memory where that can be had."""
         memory = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
         where = tempfile.mkdtemp(dir=memory if memory.is_dir() else None)
@@ -78,17 +78,19 @@ class Theater:
         finally:
             shutil.rmtree(where)
 
-    def stage(self, plot: Schedule) -> Stage:
-        """A stage with the schedule's platform on it."""
+    def harness(self, schedule: Schedule) -> Harness:
+        """A harness with the schedule's platform on it."""
         self.time.passed = 0.0
         self.sandbox.faults.clear()
         self.sandbox.faults._log.clear()
         self.sandbox._calls.clear()
         running = self.sandbox._running.application
         running._settings = evolve(
-            running._settings, job_seconds=plot.job_seconds, shared_reading=plot.shared_reading
+            running._settings,
+            job_seconds=schedule.job_seconds,
+            shared_reading=schedule.shared_reading,
         )
-        running._oauth._lifetime = timedelta(seconds=plot.token_seconds)
+        running._oauth._lifetime = timedelta(seconds=schedule.token_seconds)
         with closing(sqlite3.connect(self.sandbox._running.path)) as file, file:
             masters = file.execute("SELECT type, name FROM sqlite_master").fetchall()
             for kind, name in masters:
@@ -96,17 +98,17 @@ class Theater:
                     file.execute(f"DROP TRIGGER {name}")
                 if kind == "table":
                     file.execute(f"DELETE FROM {name}")
-        folder = self.folder / str(plot.seed)
+        folder = self.folder / str(schedule.seed)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        stage = Stage(self.sandbox, self.time, folder)
+        harness = Harness(self.sandbox, self.time, folder)
         if not self.over_http:
-            stage.line._carrier = InProcessLine(running)  # type: ignore[assignment]
-        _load(stage, plot)
-        return stage
+            harness.line._carrier = InProcessLine(running)  # type: ignore[assignment]
+        _load(harness, schedule)
+        return harness
 
 
-def _load(stage: Stage, plot: Schedule) -> None:
+def _load(harness: Harness, schedule: Schedule) -> None:
     def rows(kind: str, column: str) -> list[dict[str, Any]]:
         return [
             {
@@ -119,25 +121,25 @@ def _load(stage: Stage, plot: Schedule) -> None:
                 if word == "completed"
                 else None,
             }
-            for (of, target, user), (date, word, level) in plot.enrolled.items()
+            for (of, target, user), (date, word, level) in schedule.enrolled.items()
             if of == kind
         ]
 
-    users = range(FIRST_USER, FIRST_USER + plot.users)
-    stage.sandbox.load(
+    users = range(FIRST_USER, FIRST_USER + schedule.users)
+    harness.sandbox.load(
         users=[{"username": f"u{one}", "user_id": one} for one in users],
-        courses=[{"code": f"C{i}", "id_course": i} for i in range(1, plot.courses + 1)],
+        courses=[{"code": f"C{i}", "id_course": i} for i in range(1, schedule.courses + 1)],
         learning_plans=[
             {"learning_plan_id": plan, "code": f"P{plan}", "courses": list(held), "credits": 1.5}
-            for plan, held in plot.plans.items()
+            for plan, held in schedule.plans.items()
         ],
         enrollments=rows("course", "id_course"),
         learning_plan_enrollments=rows("learning_plan", "learning_plan_id"),
     )
-    if plot.keeps_date:
-        stage.change(_KEEPS_DATE)
-    if plot.carried_lag:
-        stage.change(_CARRIED_LAG.format(lag=plot.carried_lag * 1_000_000))
+    if schedule.keeps_date:
+        harness.change(_KEEPS_DATE)
+    if schedule.carried_lag:
+        harness.change(_CARRIED_LAG.format(lag=schedule.carried_lag * 1_000_000))
 
 
 _KEEPS_DATE = """
@@ -156,63 +158,63 @@ END
 """
 
 
-def play(theatre: Theater, seed: int) -> Played:
+def play(platform: ModelPlatform, seed: int) -> Played:
     """Play the schedule of a seed to its end, and judge it."""
-    plot = schedule(seed)
+    schedule = make_schedule(seed)
     random.seed(seed)  # waits before another try are drawn from here
-    player = _Player(theatre.stage(plot), plot)
+    player = _Player(platform.harness(schedule), schedule)
     try:
         return player.play()
     finally:
-        player.stage.line.close()
-        shutil.rmtree(player.stage.folder)
+        player.harness.line.close()
+        shutil.rmtree(player.harness.folder)
 
 
 class _Player:
-    def __init__(self, stage: Stage, plot: Schedule) -> None:
-        self.stage, self.plot = stage, plot
-        self.counts: Counter[str] = Counter(schedules=1, rows=len(plot.rows))
+    def __init__(self, harness: Harness, schedule: Schedule) -> None:
+        self.harness, self.schedule = harness, schedule
+        self.counts: Counter[str] = Counter(schedules=1, rows=len(schedule.rows))
         self.story: list[str] = []
-        self.interference = Interference(stage, plot, self.say)
+        self.interference = Interference(harness, schedule, self.say)
         self.client = self.connect()
         self.allow = False
         self.canary: int | None = None
         self.hasty: list[str] = []
 
     def say(self, text: str) -> None:
-        self.story.append(f"{self.stage.time.passed:9.0f} s  {text}")
+        self.story.append(f"{self.harness.time.passed:9.0f} s  {text}")
 
     def now(self) -> str:
-        return f"{self.stage.time.now():%Y-%m-%d %H:%M:%S}"
+        return f"{self.harness.time.now():%Y-%m-%d %H:%M:%S}"
 
     def connect(self) -> Client:
         limits = Limits(
-            hand_picked=self.plot.hand_picked,
-            select_all=self.plot.select_all or 10_000,
-            max_open_jobs=self.plot.open_jobs,
+            hand_picked=self.schedule.hand_picked,
+            select_all=self.schedule.select_all or 10_000,
+            max_open_jobs=self.schedule.open_jobs,
             job_timeout=300,
         )
-        return self.stage.connect(limits=limits, ahead=self.plot.ahead)
+        return self.harness.connect(limits=limits, ahead=self.schedule.ahead)
 
     def play(self) -> Played:
-        plot, stage = self.plot, self.stage
-        start = Truth(stage.sandbox.path)
+        schedule, harness = self.schedule, self.harness
+        start = Truth(harness.sandbox.path)
         job = self.job()
         plan, first = self.plan(job, 1)
-        for one in plot.faults:
-            stage.sandbox.faults.add(
+        for one in schedule.faults:
+            harness.sandbox.faults.add(
                 one.kind, method=one.method, times=one.times, after=one.after, **one.details
             )
         self.interference.begin()
-        stage.time.sleep(plot.wait)
+        harness.time.sleep(schedule.wait)
         askings = [first]
         verdict = Verdict()
-        ended = self.run(plan, first, 1, until_death=plot.second == "overlap")
+        ended = self.run(plan, first, 1, until_death=schedule.second == "overlap")
         if ended:
             self.judge_report(first, verdict)
-        if plot.second is not None:
-            stage.time.sleep(MINUTE)
-            fresh = plot.second == "new" or (plot.second == "overlap" and plot.seed % 2)
+        if schedule.second is not None:
+            harness.time.sleep(MINUTE)
+            fresh = schedule.second == "new" or (schedule.second == "overlap" and schedule.seed % 2)
             again, second = (
                 self.plan(job, 2) if fresh else (plan, Asking(first.before, first.after))
             )
@@ -220,19 +222,19 @@ class _Player:
             self.run(again, second, 2)
             self.judge_report(second, verdict)
             if not ended:
-                stage.time.sleep(MINUTE)
+                harness.time.sleep(MINUTE)
                 self.run(plan, first, 1)
                 self.judge_report(first, verdict)
-        stage.time.sleep(LONG)
-        end = Truth(stage.sandbox.path)
-        last = first if plot.second is None or not ended else askings[-1]
-        verdict.wrong += wrong_reports(plot, last, end, self.interference.deeds)
+        harness.time.sleep(LONG)
+        end = Truth(harness.sandbox.path)
+        last = first if schedule.second is None or not ended else askings[-1]
+        verdict.wrong += wrong_reports(schedule, last, end, self.interference.changes)
         windows = Windows(
-            stage.line.exchanges, self.interference.times, again=plot.mode == "re-enroll"
+            harness.line.exchanges, self.interference.times, again=schedule.mode == "re-enroll"
         )
-        deeds = self.interference.deeds
+        changes = self.interference.changes
         history = judge(
-            plot, start, end, deeds, askings, lambda record: windows.holds(record, deeds)
+            schedule, start, end, changes, askings, lambda record: windows.holds(record, changes)
         )
         verdict.twice, verdict.raced = history.twice, history.raced
         verdict.lost += history.lost
@@ -240,24 +242,24 @@ class _Player:
         verdict.wrong = list(dict.fromkeys(verdict.wrong))
         self.count()
         self.counts["reported races"] += verdict.raced
-        return Played(plot.seed, verdict, self.counts, self.story)
+        return Played(schedule.seed, verdict, self.counts, self.story)
 
     def judge_report(self, asking: Asking, verdict: Verdict) -> None:
-        truth = Truth(self.stage.sandbox.path)
+        truth = Truth(self.harness.sandbox.path)
         if asking.outcomes is None:
             verdict.lost.append("no end: rows have no outcome")
             return
-        verdict.wrong += wrong_reports(self.plot, asking, truth, self.interference.deeds)
+        verdict.wrong += wrong_reports(self.schedule, asking, truth, self.interference.changes)
 
     def job(self) -> ArchiveJob:
-        plot = self.plot
-        terms: dict[str, Any] = {"mode": plot.mode, "reset_tracking": plot.reset}
-        if plot.select_all:
+        schedule = self.schedule
+        terms: dict[str, Any] = {"mode": schedule.mode, "reset_tracking": schedule.reset}
+        if schedule.select_all:
             return ArchiveJob.for_course(1, **terms).all_enrollments(form="select_all")
-        cells = [row.cells for row in plot.rows]
-        if plot.form != "csv":
+        cells = [row.cells for row in schedule.rows]
+        if schedule.form != "csv":
             return ArchiveJob.from_rows(cells, **terms)
-        path = self.stage.folder / "rows.csv"
+        path = self.harness.folder / "rows.csv"
         names = list(dict.fromkeys(name for one in cells for name in one))
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, names, restval="")
@@ -266,15 +268,15 @@ class _Player:
         return ArchiveJob.from_csv(path, **terms)
 
     def plan(self, job: ArchiveJob, number: int) -> tuple[ArchivePlan, Asking]:
-        before = Truth(self.stage.sandbox.path)
+        before = Truth(self.harness.sandbox.path)
         self.interference.waits = True  # a plan is of one moment
-        on_shared: Any = self.plot.on_shared
+        on_shared: Any = self.schedule.on_shared
         plan = self.insist(lambda: job.plan(self.client, on_shared=on_shared))
         self.interference.waits = False
-        after = Truth(self.stage.sandbox.path)
+        after = Truth(self.harness.sandbox.path)
         self.say(f"plan {number}: {plan.counts}")
-        if self.plot.saved:
-            path = self.stage.folder / f"plan{number}.json"
+        if self.schedule.saved:
+            path = self.harness.folder / f"plan{number}.json"
             plan.save(path)
             plan = ArchivePlan.load(path)
         return plan, Asking(before, after)
@@ -293,9 +295,9 @@ class _Player:
         self, plan: ArchivePlan, asking: Asking, number: int, *, until_death: bool = False
     ) -> bool:
         """Apply, and resume until it has come to its end; or until the process dies first."""
-        ledger = self.stage.folder / f"ledger{number}.sqlite"
+        ledger = self.harness.folder / f"ledger{number}.sqlite"
         idle = 0
-        for time in range(AGAIN + len(self.plot.rows)):
+        for time in range(AGAIN + len(self.schedule.rows)):
             begun = self.now()
             try:
                 with kept_states() as states:
@@ -331,14 +333,14 @@ class _Player:
 
     def pause(self, time: int) -> None:
         """Wait longer each time, up to a quarter of an hour."""
-        self.stage.time.sleep(min(self.plot.pause * 2**time, LONGEST_PAUSE))
+        self.harness.time.sleep(min(self.schedule.pause * 2**time, LONGEST_PAUSE))
 
     def go(self, plan: ArchivePlan, ledger: Path) -> ArchiveResult:
         client = self.client
         if not ledger.exists():
             self.say(f"apply: {ledger.name}")
             return plan.apply(
-                client, ledger=ledger, canary=self.plot.canary, allow_changes=self.allow
+                client, ledger=ledger, canary=self.schedule.canary, allow_changes=self.allow
             )
         self.counts["resumes"] += 1
         self.client = self.connect()  # as a new process would
@@ -348,33 +350,33 @@ class _Player:
     def told(self, error: BaseException) -> None:
         self.counts[f"stop: {type(error).__name__}"] += 1
         self.say(f"{type(error).__name__}: {error}")
-        if "canary=0) continues" in str(error) and self.interference.deeds:
+        if "canary=0) continues" in str(error) and self.interference.changes:
             self.canary = 0  # the user has looked: another client took it
         found = _NOT_SEEN.search(str(error))
         user = int(found[1]) if found else 0
-        if found and user not in {deed.key[2] for deed in self.interference.deeds}:
+        if found and user not in {change.key[2] for change in self.interference.changes}:
             self.hasty += self.in_time(user)
 
     def in_time(self, user: int) -> list[str]:
         """Whether all the user's records that are hidden still come within the minute."""
-        now = int(self.stage.time.now().timestamp() * 1_000_000)
-        lags = [lag for (lag,) in self.stage.sql(_HIDDEN.format(user=user, now=now))]
+        now = int(self.harness.time.now().timestamp() * 1_000_000)
+        lags = [lag for (lag,) in self.harness.sql(_HIDDEN.format(user=user, now=now))]
         in_time = lags and max(lags) <= MINUTE
         return [f"user {user} is told as not seen, and the record was in time"] if in_time else []
 
     def count(self) -> None:
-        log = self.stage.sandbox.faults.log
+        log = self.harness.sandbox.faults.log
         self.counts.update(f"fault: {one.kind} ({one.method})" for one in log)
         self.counts.update(f"act: {what}" for what in self.interference.done)
-        writes = [one for one in self.stage.line.exchanges if one.is_write]
+        writes = [one for one in self.harness.line.exchanges if one.is_write]
         self.counts["writes"] += len(writes)
         self.counts["form: select all"] += sum("select_all" in one.body for one in writes)
-        self.counts["form: on_shared allow"] += bool(writes) and self.plot.on_shared == "allow"
+        self.counts["form: on_shared allow"] += bool(writes) and self.schedule.on_shared == "allow"
         self.counts["form: shared reading"] += sum(
             one.path.endswith(("/courses/enrollments", "/learningplans/enrollments"))
-            for one in self.stage.line.exchanges
+            for one in self.harness.line.exchanges
         )
-        self.counts["calls"] += len(self.stage.line.exchanges)
+        self.counts["calls"] += len(self.harness.line.exchanges)
 
 
 _NOT_SEEN = re.compile(r"user (\d+) in .+ is unenrolled, but no archived record")

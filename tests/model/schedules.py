@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-__all__ = ["LATER", "MANY", "Act", "Fault", "Row", "Schedule", "schedule"]
+__all__ = ["LATER", "MANY", "Act", "Fault", "Row", "Schedule", "make_schedule"]
 
 LATER = 1200
 """From this seed on there is more to a schedule; the earlier ones stay what they were."""
@@ -108,47 +108,47 @@ class Schedule:
         return self.carried_lag > 0 or any(one.kind == "archived_lag" for one in self.faults)
 
 
-def schedule(seed: int) -> Schedule:
+def make_schedule(seed: int) -> Schedule:
     """The schedule of a seed: the same one, always.
 
     From `LATER` on, every third seed has a course that is deleted meanwhile, plans that share
     courses and are archived all the same, or a course that is archived by a call for all. From
     `MANY` on, each has 8 to 15 courses with one to five users.
     """
-    plot = _schedule(seed)
+    schedule = _schedule(seed)
     if seed < LATER:
-        return plot
+        return schedule
     dice = random.Random(-seed)  # noqa: S311  no secret
     if seed >= MANY:
-        return _many_small(plot, dice)
-    plot = replace(plot, second=plot.second and "same", reset=False)
-    return (_deleting, _sharing, _for_all)[seed % 3](plot, dice)
+        return _many_small(schedule, dice)
+    schedule = replace(schedule, second=schedule.second and "same", reset=False)
+    return (_deleting, _sharing, _for_all)[seed % 3](schedule, dice)
 
 
-def _deleting(plot: Schedule, dice: random.Random) -> Schedule:
+def _deleting(schedule: Schedule, dice: random.Random) -> Schedule:
     """Another client deletes a course that is asked for, or that a plan holds."""
-    courses = [row.meant[1] for row in plot.rows if row.meant and row.meant[0] == "course"]
-    courses += [course for held in plot.plans.values() for course in held]
+    courses = [row.meant[1] for row in schedule.rows if row.meant and row.meant[0] == "course"]
+    courses += [course for held in schedule.plans.values() for course in held]
     if not courses:
-        return plot
+        return schedule
     key = ("course", dice.choice(courses), 0)
     act = Act("delete", dice.choice(_MOMENTS), dice.randint(0, 4), dice.random() < 0.5, key)
-    return replace(plot, acts=(*plot.acts, act))
+    return replace(schedule, acts=(*schedule.acts, act))
 
 
-def _sharing(plot: Schedule, dice: random.Random) -> Schedule:
+def _sharing(schedule: Schedule, dice: random.Random) -> Schedule:
     """Two plans share a course, all of both is asked for, and the job goes on all the same."""
     plans = {50: (1, 2), 60: (2,)} if dice.random() < 0.7 else {50: (1,), 60: (1, 2)}
-    enrolled = _enrolled(dice, plot.courses, plot.users, plans, dated=True)
+    enrolled = _enrolled(dice, schedule.courses, schedule.users, plans, dated=True)
     keys = [key for key in enrolled if key[0] == "learning_plan"]
     rows = tuple(Row(_cells(dice, key), key) for key in keys)
     acts = tuple(
         replace(one, key=dice.choice(keys)) if one.key and one.key[2] else one
-        for one in plot.acts
+        for one in schedule.acts
         if one.what not in ("rename", "shrink", "grow")
     )
     return replace(
-        plot,
+        schedule,
         plans=plans,
         enrolled=enrolled,
         rows=rows,
@@ -160,9 +160,9 @@ def _sharing(plot: Schedule, dice: random.Random) -> Schedule:
     )
 
 
-def _for_all(plot: Schedule, dice: random.Random) -> Schedule:
+def _for_all(schedule: Schedule, dice: random.Random) -> Schedule:
     """A course of which everybody is archived; others may come in the same moment."""
-    users = range(FIRST_USER, FIRST_USER + plot.users)
+    users = range(FIRST_USER, FIRST_USER + schedule.users)
     some = [user for user in users[:-1] if dice.random() < 0.9] or [FIRST_USER]
     keys: list[Key] = [("course", 1, user) for user in some]
     everybody: list[Key] = [("course", 1, user) for user in users]
@@ -170,14 +170,14 @@ def _for_all(plot: Schedule, dice: random.Random) -> Schedule:
         replace(one, key=dice.choice(everybody if dice.random() < 0.5 else keys))
         if one.key
         else one
-        for one in plot.acts
+        for one in schedule.acts
         if one.what not in ("rename", "shrink", "grow")
     ]
     if dice.random() < 0.5:
         late = dice.choice([key for key in everybody if key not in keys])
         acts.append(Act("enroll", "write", dice.choice([0, 1, 1, 1, 2]), after=False, key=late))
     return replace(
-        plot,
+        schedule,
         plans={},
         enrolled={key: (dice.choice(DATES), "completed", "student") for key in keys},
         rows=tuple(
@@ -192,11 +192,11 @@ def _for_all(plot: Schedule, dice: random.Random) -> Schedule:
     )
 
 
-def _many_small(plot: Schedule, dice: random.Random) -> Schedule:
+def _many_small(schedule: Schedule, dice: random.Random) -> Schedule:
     """Few users in each of many courses, so that readings are shared; sometimes with a plan."""
     courses, users = dice.randint(8, 15), dice.randint(4, 10)
     plans = _plans(dice, courses)
-    everyone = _enrolled(dice, courses, users, plans, dated=plot.mode == "re-enroll")
+    everyone = _enrolled(dice, courses, users, plans, dated=schedule.mode == "re-enroll")
     enrolled: dict[Key, tuple[str | None, str, str]] = {}
     for target in dict.fromkeys(key[:2] for key in everyone):
         keys = [key for key in everyone if key[:2] == target]
@@ -204,10 +204,10 @@ def _many_small(plot: Schedule, dice: random.Random) -> Schedule:
             key: everyone[key] for key in dice.sample(keys, min(len(keys), dice.randint(1, 5)))
         }
     rows = _rows(dice, enrolled, plans, courses)
-    overlap = plot.second == "overlap"
+    overlap = schedule.second == "overlap"
     acts = _acts(dice, rows, enrolled, plans, overlap=overlap)
     return replace(
-        plot,
+        schedule,
         users=users,
         courses=courses,
         plans=plans,

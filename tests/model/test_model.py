@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from mutants import MUTANTS, Mutant, hunt
 from patching import Patch
-from runner import Played, Theater, play
-from schedules import schedule
+from runner import ModelPlatform, Played, play
+from schedules import make_schedule
 
 SLICE = (*range(146), 159, 182, 221, 424, *range(1200, 1215), *range(1300, 1306), 1319)
 BLOCK = 10
@@ -20,9 +20,9 @@ MET |= {"expired_token", "job_late", "job_aborted", "job_partial", "archived_lag
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theater]:
+def platform() -> Iterator[ModelPlatform]:
     """One sandbox for all of the slice."""
-    with Theater.open() as one:
+    with ModelPlatform.open() as one:
         yield one
 
 
@@ -34,10 +34,10 @@ def counts() -> Counter[str]:
 
 @pytest.mark.parametrize("first", range(0, len(SLICE), BLOCK))
 def test_nothing_twice_nothing_lost_nothing_told_wrongly(
-    theatre: Theater, counts: Counter[str], first: int
+    platform: ModelPlatform, counts: Counter[str], first: int
 ) -> None:
     """Each schedule comes to its end, and what was told is what the platform's file says."""
-    played = [play(theatre, seed) for seed in SLICE[first : first + BLOCK]]
+    played = [play(platform, seed) for seed in SLICE[first : first + BLOCK]]
     for one in played:
         counts += one.counts
     assert [_told(one) for one in played if one.verdict] == []
@@ -65,8 +65,8 @@ def test_the_slice_meets_everything(counts: Counter[str]) -> None:
 
 def test_a_seed_is_one_schedule() -> None:
     """The same seed gives the same schedule, and the same story on the platform."""
-    assert schedule(7) == schedule(7) != schedule(8)
-    with Theater.open() as one, Theater.open(over_http=True) as other:
+    assert make_schedule(7) == make_schedule(7) != make_schedule(8)
+    with ModelPlatform.open() as one, ModelPlatform.open(over_http=True) as other:
         stories = [play(where, 7).story for where in (one, other)]
     hashes = [[line.split("background job")[0] for line in story] for story in stories]
     assert hashes[0] == hashes[1] != []

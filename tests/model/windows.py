@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from oracle import Deed, Record
+from oracle import Change, Record
 from schedules import FIRST_USER, Key
 from virtual_time import START, Exchange
 
@@ -22,7 +22,7 @@ _SHARED = re.compile(r"/(courses|learningplans)/enrollments$")
 
 
 class Windows:
-    """Which deeds of another client fell into the window of the write that made a record."""
+    """Which changes of another client fell into the window of the write that made a record."""
 
     def __init__(
         self, exchanges: Sequence[Exchange], times: Sequence[float], *, again: bool
@@ -38,23 +38,23 @@ class Windows:
                 users = _ids(one, "user_id[]") or None
                 self._reads += ((index, target, users) for target in _targets(one))
 
-    def holds(self, record: Record, deeds: Iterable[Deed]) -> bool:
+    def holds(self, record: Record, changes: Iterable[Change]) -> bool:
         """Whether what was archived had been made by another client in that window."""
-        made = [one for one in deeds if one.key == record.key and one.new == record.date]
+        made = [one for one in changes if one.key == record.key and one.new == record.date]
         writes = [
             index
             for index, keys in self._writes
             if record.key in keys and _stamp(self._times[index]) == record.made_at
         ]
-        return any(self._held(write, record.key, deed) for write in writes for deed in made)
+        return any(self._held(write, record.key, change) for write in writes for change in made)
 
-    def _held(self, write: int, key: Key, deed: Deed) -> bool:
+    def _held(self, write: int, key: Key, change: Change) -> bool:
         reads = [
             index
             for index, target, users in self._reads
             if index < write and target == key[:2] and (users is None or key[2] in users)
         ]
-        if not reads or deed.at <= reads[-1]:
+        if not reads or change.at <= reads[-1]:
             return False
         if self._again:
             between = self._exchanges[reads[-1] + 1 : write]

@@ -123,9 +123,9 @@ STAGES: dict[str, tuple[Play, Play]] = {
 }
 
 
-def fail(stage: str, auth: str, **options: Any) -> None:
-    """A call that fails at this stage. No variable in here holds a secret."""
-    with parrot(*STAGES[stage]) as url, make_client(url, auth, **options) as client:
+def fail(harness: str, auth: str, **options: Any) -> None:
+    """A call that fails at this harness. No variable in here holds a secret."""
+    with parrot(*STAGES[harness]) as url, make_client(url, auth, **options) as client:
         list(client.courses.list())
 
 
@@ -141,17 +141,17 @@ def make_client(url: str, auth: str, **options: Any) -> Client:
 
 
 def failures(**options: Any) -> Iterator[tuple[str, BaseException]]:
-    """Every stage with every login that comes so far, and its error."""
-    for stage in STAGES:
+    """Every harness with every login that comes so far, and its error."""
+    for harness in STAGES:
         for auth in AUTHS:
-            error = _error_of(stage, auth, **options)
+            error = _error_of(harness, auth, **options)
             if error is not None:
-                yield f"{stage} ({auth})", error
+                yield f"{harness} ({auth})", error
 
 
-def _error_of(stage: str, auth: str, **options: Any) -> BaseException | None:
+def _error_of(harness: str, auth: str, **options: Any) -> BaseException | None:
     try:
-        fail(stage, auth, **options)
+        fail(harness, auth, **options)
     except Exception as error:  # noqa: BLE001  whatever it is
         return error
     return None

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from virtual_time import Stage, VirtualTime
+from virtual_time import Harness, VirtualTime
 from wire_tools import answer, is_printable, scripted, token
 
 from lms_archive import (
@@ -156,13 +156,13 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
     """The files of a finished job: plan and ledger."""
     time = VirtualTime()
     with Sandbox(clock=time, job_seconds=3) as sandbox:
-        stage = Stage(sandbox, time, tmp_path_factory.mktemp("done"))
-        stage.load(3, 2)
-        plan = stage.plan()
-        plan.save(stage.folder / "plan.sqlite")
-        stage.apply(plan)
-        yield stage.folder / "plan.sqlite", stage.ledger
-        stage.line.close()
+        harness = Harness(sandbox, time, tmp_path_factory.mktemp("done"))
+        harness.load(3, 2)
+        plan = harness.plan()
+        plan.save(harness.folder / "plan.sqlite")
+        harness.apply(plan)
+        yield harness.folder / "plan.sqlite", harness.ledger
+        harness.line.close()
 
 
 @several

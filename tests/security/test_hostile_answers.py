@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 from wire_tools import is_printable
 
 from lms_archive import (
@@ -38,36 +38,36 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_no_write_follows_a_read_that_cannot_be_used(stage: Stage, body: bytes) -> None:
+def test_no_write_follows_a_read_that_cannot_be_used(harness: Harness, body: bytes) -> None:
     """Whichever read of a job it is: the job stops, or its target is left alone.
 
     Every read after the plan takes its turn, and resume ends the job. What is not about one course
     stops it; so does a canary or a first chunk that cannot be read back.
     """
-    stage.load(3, 3)
-    plan, turns = stage.plan(), count(2)  # the first reads ask where the swagger is
-    transport = _Poisoned(stage, body)
-    client = stage.connect(transport=transport)
+    harness.load(3, 3)
+    plan, turns = harness.plan(), count(2)  # the first reads ask where the swagger is
+    transport = _Poisoned(harness, body)
+    client = harness.connect(transport=transport)
     for turn in turns:
         transport.at, transport.seen = turn * 3, 0
-        writes = len(stage.writes)
+        writes = len(harness.writes)
         try:
-            if stage.ledger.exists():
-                result = resume(stage.ledger, client)
+            if harness.ledger.exists():
+                result = resume(harness.ledger, client)
             else:
-                result = plan.apply(client, ledger=stage.ledger)
+                result = plan.apply(client, ledger=harness.ledger)
         except LmsArchiveError as error:
             family = UnexpectedResponseError | PermissionDeniedError | RunStoppedError
             assert isinstance(error, family)  # noqa: PT017  the other way out is the end
-            assert len(stage.writes) == transport.writes
-            assert len(stage.writes) >= writes
+            assert len(harness.writes) == transport.writes
+            assert len(harness.writes) >= writes
         else:
             if not result.counts["unknown"]:
                 break
             assert transport.course is not None
-            written = {course for course, _ in stage.writes[transport.writes :]}
+            written = {course for course, _ in harness.writes[transport.writes :]}
             assert transport.course not in written
-    stage.check(result, archived=6)
+    harness.check(result, archived=6)
     assert turn > 2
 
 
@@ -77,19 +77,19 @@ class _Poisoned:
     It counts the writes before it, and notes which course it was about.
     """
 
-    def __init__(self, stage: Stage, body: bytes) -> None:
-        self._stage, self._body = stage, body
+    def __init__(self, harness: Harness, body: bytes) -> None:
+        self._harness, self._body = harness, body
         self.at = self.seen = self.writes = 0
         self.course: int | None = None
 
     def __call__(self, *call: Any) -> Response:
-        response = self._stage.line(*call)
+        response = self._harness.line(*call)
         if call[0] != "GET" or call[1].endswith(("/swagger", "/microservices")):
             return response
         self.seen += 1
         if self.seen - 1 != self.at:
             return response
-        self.writes = len(self._stage.writes)
+        self.writes = len(self._harness.writes)
         course = re.search(r"/courses/(\d+)/", call[1])
         self.course = None if course is None else int(course[1])
         return Response(200, response.headers, self._body)
@@ -104,10 +104,10 @@ EVIL = {
 
 
 @pytest.mark.parametrize("evil", EVIL.values(), ids=EVIL.keys())
-def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> None:
+def test_names_are_printed_escaped(harness: Harness, evil: str, tmp_path: Path) -> None:
     """In a plan, a report on the contract, a result and an error."""
-    stage.load(2)
-    client = stage.connect(transport=_Renaming(stage, evil))
+    harness.load(2)
+    client = harness.connect(transport=_Renaming(harness, evil))
     rows = [{"course_id": 1, "username": name} for name in ("u1001", evil, f"x{evil}")]
     rows.append({"course_id": 1, "user_id": 1002})
     plan = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False).plan(client)
@@ -116,7 +116,7 @@ def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> N
     plan.save(tmp_path / "plan.sqlite")
     assert ArchivePlan.load(tmp_path / "plan.sqlite").digest == plan.digest
     plan.to_csv(tmp_path / "plan.csv")
-    result = plan.apply(client, ledger=stage.ledger)
+    result = plan.apply(client, ledger=harness.ledger)
     result.to_csv(tmp_path / "outcome.csv")
     assert is_printable(str(result))
     assert is_printable(str(client.verify_contract(["list_users", "get_job"])))
@@ -135,11 +135,11 @@ def test_names_are_printed_escaped(stage: Stage, evil: str, tmp_path: Path) -> N
 class _Renaming:
     """A transport that puts this into titles, names of operations and summaries."""
 
-    def __init__(self, stage: Stage, evil: str) -> None:
-        self._stage, self._evil = stage, json.dumps(evil)[1:-1].encode()
+    def __init__(self, harness: Harness, evil: str) -> None:
+        self._harness, self._evil = harness, json.dumps(evil)[1:-1].encode()
 
     def __call__(self, *call: Any) -> Response:
-        response = self._stage.line(*call)
+        response = self._harness.line(*call)
         body = response.body
         for name in (b'"C1"', b'"Course 1"', b'"listUsers"', b'"/manage/v1/user"'):
             body = body.replace(name, name[:-1] + self._evil + b'"')

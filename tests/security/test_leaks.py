@@ -21,7 +21,7 @@ from canaries import (
     found_in,
     texts_of,
 )
-from virtual_time import Stage
+from virtual_time import Harness
 from wire_tools import token
 
 from lms_archive import (
@@ -36,7 +36,7 @@ from lms_archive.wire.contract import Request
 
 @define
 class Seen:
-    """What was to be seen while every stage failed with every login."""
+    """What was to be seen while every harness failed with every login."""
 
     errors: list[tuple[str, BaseException]]
     log: str
@@ -87,8 +87,8 @@ def _shown(error: BaseException) -> Iterator[tuple[str, str | bytes]]:
 def test_no_error_and_no_log_record_quotes_a_secret(failed: Seen) -> None:
     """Neither an error nor its causes, nor its traceback, nor a log record quotes a secret."""
     leaks = [
-        (stage, place, found_in(text))
-        for stage, error in failed.errors
+        (harness, place, found_in(text))
+        for harness, error in failed.errors
         for place, text in _shown(error)
         if found_in(text)
     ]
@@ -99,12 +99,12 @@ def test_no_error_and_no_log_record_quotes_a_secret(failed: Seen) -> None:
 # Objects
 
 
-def _objects(stage: Stage) -> dict[str, object]:
+def _objects(harness: Harness) -> dict[str, object]:
     """Everything public that a job meets, and what is inside a client."""
-    client = stage.client
+    client = harness.client
     job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False).users([1001, 9])
     plan = job.plan(client)
-    result = plan.apply(client, ledger=stage.ledger)
+    result = plan.apply(client, ledger=harness.ledger)
     outcome = next(iter(result.outcomes))
     return {
         "job": job,
@@ -126,26 +126,26 @@ def _objects(stage: Stage) -> dict[str, object]:
 
 
 @pytest.fixture
-def seen(stage: Stage) -> dict[str, object]:
+def seen(harness: Harness) -> dict[str, object]:
     """The objects of a whole job whose client has logged in with canaries."""
-    stage.load(3)
-    stage.client = stage.time.wire(
+    harness.load(3)
+    harness.client = harness.time.wire(
         Client(
-            stage.sandbox.url,
+            harness.sandbox.url,
             AUTHS["password"],
             calls_per_hour=None,
-            transport=_CanaryLine(stage),
+            transport=_CanaryLine(harness),
         )
     )
-    return _objects(stage)
+    return _objects(harness)
 
 
 class _CanaryLine:
     """Logs in with canaries, where the sandbox gets its own; sends the token back in every item."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._line = stage.line
-        with stage.sandbox.client() as inside:
+    def __init__(self, harness: Harness) -> None:
+        self._line = harness.line
+        with harness.sandbox.client() as inside:
             list(inside.courses.list())
             self._bearer = inside.session._shared.get().tokens.token(lambda _: {}).reveal()
 
@@ -164,18 +164,20 @@ class _CanaryLine:
         return Response(found.status, found.headers, body)
 
 
-def test_no_object_that_is_printed_shows_a_secret(stage: Stage, seen: dict[str, object]) -> None:
+def test_no_object_that_is_printed_shows_a_secret(
+    harness: Harness, seen: dict[str, object]
+) -> None:
     """No object that is printed shows a secret, a client and what it is made of included."""
-    bearer = stage.client.session._shared.get().tokens.token(lambda _: {})
+    bearer = harness.client.session._shared.get().tokens.token(lambda _: {})
     assert bearer.reveal() == SECRETS["token"]
     inside = {
-        "client": stage.client,
-        "wire": stage.client.session,
-        "settings": stage.client.session.settings,
-        "line": stage.client.session._shared.get(),
-        "keeper": stage.client.session._shared.get().tokens,
+        "client": harness.client,
+        "wire": harness.client.session,
+        "settings": harness.client.session.settings,
+        "line": harness.client.session._shared.get(),
+        "keeper": harness.client.session._shared.get().tokens,
         "request": Request("POST", "/x", form=(("password", SECRETS["password"]),)),
-        "resources": [stage.client.courses, stage.client.archived, stage.client.users],
+        "resources": [harness.client.courses, harness.client.archived, harness.client.users],
         **{f"auth: {name}": auth for name, auth in AUTHS.items()},
         **{f"client: {name}": Client("https://a.example.com", one) for name, one in AUTHS.items()},
     }
@@ -191,7 +193,7 @@ def test_only_clients_and_logins_are_pickled_with_a_secret(seen: dict[str, objec
             assert found_in(pickle.dumps(one)) == [], name
 
 
-def test_no_file_holds_a_secret(stage: Stage, seen: dict[str, Any], tmp_path: Path) -> None:
+def test_no_file_holds_a_secret(harness: Harness, seen: dict[str, Any], tmp_path: Path) -> None:
     """Plan file, plan CSV, outcome CSV, ledger and all that lies beside it hold no secret.
 
     Even where the platform sends the token back in each of its answers.
@@ -203,17 +205,17 @@ def test_no_file_holds_a_secret(stage: Stage, seen: dict[str, Any], tmp_path: Pa
     names = {path.name for path in files}
     assert {"ledger.sqlite", "plan.sqlite", "plan.csv", "outcome.csv"} <= names
     assert [path.name for path in files if found_in(path.read_bytes())] == []
-    assert b"you_sent" in stage.ledger.read_bytes()  # it did send it
+    assert b"you_sent" in harness.ledger.read_bytes()  # it did send it
 
 
 # Pickled clients
 
 
-def test_a_pickled_client_plans_and_a_pickled_result_has_no_client(stage: Stage) -> None:
+def test_a_pickled_client_plans_and_a_pickled_result_has_no_client(harness: Harness) -> None:
     """What comes out of a pickle plans and archives; a result's pickle has no client."""
-    stage.load(2)
-    env = stage.sandbox.env()
-    with stage.sandbox.client(calls_per_hour=None) as client:
+    harness.load(2)
+    env = harness.sandbox.env()
+    with harness.sandbox.client(calls_per_hour=None) as client:
         list(client.courses.list())
         bearer = client.session._shared.get().tokens.token(lambda _: {}).reveal()
         assert bearer.encode() not in pickle.dumps(client)
@@ -222,13 +224,13 @@ def test_a_pickled_client_plans_and_a_pickled_result_has_no_client(stage: Stage)
         assert [course.code for course in again.courses.list()] == ["C1"]
         resource = pickle.loads(pickle.dumps(again.courses))  # noqa: S301  our own
         assert [course.code for course in resource.list()] == ["C1"]
-        plan = pickle.loads(pickle.dumps(stage.job().plan(again)))  # noqa: S301  our own
-    result = plan.apply(stage.client, ledger=stage.ledger)
+        plan = pickle.loads(pickle.dumps(harness.job().plan(again)))  # noqa: S301  our own
+    result = plan.apply(harness.client, ledger=harness.ledger)
     kept = pickle.dumps(result)
     assert env["LMS_ARCHIVE_PASSWORD"].encode() not in kept
     assert pickle.loads(kept).counts == result.counts  # noqa: S301  our own
     with pytest.raises(InvalidInputError, match="has no client"):
-        pickle.loads(kept).save_certificates(stage.folder)  # noqa: S301  our own
+        pickle.loads(kept).save_certificates(harness.folder)  # noqa: S301  our own
 
 
 def _set(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from virtual_time import Stage
+from virtual_time import Harness
 from wire_tools import answer, scripted
 
 from lms_archive import (
@@ -59,11 +59,11 @@ def record(number: int, username: str, **more: Any) -> ArchivedCourseEnrollment:
 
 
 @pytest.fixture
-def done(stage: Stage) -> tuple[ArchivePlan, ArchiveResult]:
+def done(harness: Harness) -> tuple[ArchivePlan, ArchiveResult]:
     """A plan and its result."""
-    stage.load(2)
-    plan = stage.plan()
-    return plan, stage.apply(plan)
+    harness.load(2)
+    plan = harness.plan()
+    return plan, harness.apply(plan)
 
 
 Done = tuple[ArchivePlan, ArchiveResult]
@@ -161,17 +161,17 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
 # The ledger
 
 
-def test_the_ledger_is_private(stage: Stage) -> None:
+def test_the_ledger_is_private(harness: Harness) -> None:
     """The ledger and all that lies beside it is its owner's alone, from the first moment on."""
-    stage.load(3)
+    harness.load(3)
     seen: dict[str, set[str]] = {}
 
     def look(_: object) -> None:
-        for path in stage.folder.iterdir():
+        for path in harness.folder.iterdir():
             seen.setdefault(path.name, set()).add(mode(path))
 
-    stage.line.before.append(look)
-    stage.check(stage.apply(), archived=3)
+    harness.line.before.append(look)
+    harness.check(harness.apply(), archived=3)
     assert {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"} <= seen.keys()
     assert {one for modes in seen.values() for one in modes} == {"0o600"}
 
@@ -180,32 +180,32 @@ BESIDE = ["", "-wal", "-shm", "-journal", ".lock"]
 
 
 @pytest.mark.parametrize("rest", BESIDE)
-def test_a_new_ledger_is_written_through_no_link(stage: Stage, rest: str) -> None:
+def test_a_new_ledger_is_written_through_no_link(harness: Harness, rest: str) -> None:
     """A link under any name that it takes is refused or removed, never followed."""
-    stage.load(1)
-    theirs = stage.folder / "theirs"
+    harness.load(1)
+    theirs = harness.folder / "theirs"
     theirs.write_text("precious")
-    (stage.folder / f"ledger.sqlite{rest}").symlink_to(theirs)
-    (stage.folder / f".ledger.sqlite.new{rest}").symlink_to(theirs)
+    (harness.folder / f"ledger.sqlite{rest}").symlink_to(theirs)
+    (harness.folder / f".ledger.sqlite.new{rest}").symlink_to(theirs)
     if rest in ("", ".lock"):
         with pytest.raises(LedgerError, match="is a symbolic link"):
-            stage.apply()
-        assert stage.writes == []
+            harness.apply()
+        assert harness.writes == []
     else:
-        stage.check(stage.apply(), archived=1)
+        harness.check(harness.apply(), archived=1)
     assert theirs.read_text() == "precious"
 
 
 @pytest.mark.parametrize("rest", BESIDE)
-def test_a_ledger_is_not_resumed_or_read_through_a_link(stage: Stage, rest: str) -> None:
+def test_a_ledger_is_not_resumed_or_read_through_a_link(harness: Harness, rest: str) -> None:
     """A ledger is not taken up, nor read, where a link lies in place of one of its files.
 
     Under two names it would have two locks: two processes could archive at once.
     """
-    stage.load(1)
-    result = stage.apply()
-    path = stage.folder / f"ledger.sqlite{rest}"
-    theirs = stage.folder / "theirs"
+    harness.load(1)
+    result = harness.apply()
+    path = harness.folder / f"ledger.sqlite{rest}"
+    theirs = harness.folder / "theirs"
     if path.exists():
         path.rename(theirs)
     else:
@@ -213,7 +213,7 @@ def test_a_ledger_is_not_resumed_or_read_through_a_link(stage: Stage, rest: str)
     before = theirs.read_bytes()
     path.symlink_to(theirs)
     with pytest.raises(LedgerError, match="is a symbolic link"):
-        resume(stage.ledger, stage.client)
+        resume(harness.ledger, harness.client)
     if rest != ".lock":
         with pytest.raises(LedgerError, match="is a symbolic link"):
             assert result.counts

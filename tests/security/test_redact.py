@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from virtual_time import ENROLLED_AT, Stage
+from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import (
     ArchiveJob,
@@ -33,10 +33,10 @@ NAMES = [f"zq{part}{i}" for i in range(4) for part in ("user", "first", "last", 
 
 
 @pytest.fixture
-def finished(stage: Stage) -> ArchiveResult:
+def finished(harness: Harness) -> ArchiveResult:
     """A job with every kind of row, whose names are in every place where one can be."""
     people = range(4)
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[
             {
                 "username": f"zquser{i}@example.com",
@@ -76,7 +76,7 @@ def finished(stage: Stage) -> ArchiveResult:
     ]
     frame = pd.DataFrame(rows, index=[f"zqmail{i} zqlast{i}" for i in range(len(rows))])
     job = ArchiveJob.from_rows(frame, mode="unenroll", reset_tracking=False)
-    return stage.apply(job.plan(stage.client), note="asked for by zqfirst1")
+    return harness.apply(job.plan(harness.client), note="asked for by zqfirst1")
 
 
 def left(ledger: Path) -> list[str]:
@@ -88,22 +88,22 @@ def left(ledger: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("finished")
-def test_no_name_is_left(stage: Stage) -> None:
+def test_no_name_is_left(harness: Harness) -> None:
     """Before, the file holds names; afterwards no byte of it, nor of a file beside it, does."""
-    assert len(left(stage.ledger)) >= 12
-    redact(stage.ledger)
-    assert left(stage.ledger) == []
-    assert sorted(path.name for path in stage.folder.iterdir() if "redacted" in path.name) == []
-    assert stat.S_IMODE(stage.ledger.stat().st_mode) == 0o600
+    assert len(left(harness.ledger)) >= 12
+    redact(harness.ledger)
+    assert left(harness.ledger) == []
+    assert sorted(path.name for path in harness.folder.iterdir() if "redacted" in path.name) == []
+    assert stat.S_IMODE(harness.ledger.stat().st_mode) == 0o600
 
 
-def test_what_proves_the_job_stays(stage: Stage, finished: ArchiveResult) -> None:
+def test_what_proves_the_job_stays(harness: Harness, finished: ArchiveResult) -> None:
     """Counts, kinds, codes, ids, dates and calls are as they were."""
     before, counts = list(finished.outcomes), finished.counts
-    calls, states = finished.calls, _states(stage.ledger)
-    redact(stage.ledger)
-    again = ArchiveResult(stage.ledger)
-    assert (again.counts, again.calls, _states(stage.ledger)) == (counts, calls, states)
+    calls, states = finished.calls, _states(harness.ledger)
+    redact(harness.ledger)
+    again = ArchiveResult(harness.ledger)
+    assert (again.counts, again.calls, _states(harness.ledger)) == (counts, calls, states)
     assert counts["archived"] == 3
     assert counts["skipped"] == 5
     for old, new in zip(before, again.outcomes, strict=True):
@@ -124,8 +124,8 @@ def test_what_proves_the_job_stays(stage: Stage, finished: ArchiveResult) -> Non
             assert new.target == old.target
             assert new.user == old.user_id
             assert new.row["course_code"] == "C1"
-    again.to_csv(stage.folder / "outcome.csv")
-    assert "zq" not in (stage.folder / "outcome.csv").read_text()
+    again.to_csv(harness.folder / "outcome.csv")
+    assert "zq" not in (harness.folder / "outcome.csv").read_text()
 
 
 def _states(ledger: Path) -> list[tuple[Any, ...]]:
@@ -133,23 +133,23 @@ def _states(ledger: Path) -> list[tuple[Any, ...]]:
         return database.execute("SELECT chunk_id, type FROM events ORDER BY event").fetchall()
 
 
-def test_it_is_finished_and_append_only_still(stage: Stage, finished: ArchiveResult) -> None:
+def test_it_is_finished_and_append_only_still(harness: Harness, finished: ArchiveResult) -> None:
     """`resume` makes no call; the digest is the one that was signed; there is no plan in it."""
-    counts, before, calls = finished.counts, _meta(stage.ledger), len(stage.line.exchanges)
-    redact(stage.ledger)
-    assert resume(stage.ledger, stage.client).counts == counts
-    assert len(stage.line.exchanges) == calls
-    meta = _meta(stage.ledger)
+    counts, before, calls = finished.counts, _meta(harness.ledger), len(harness.line.exchanges)
+    redact(harness.ledger)
+    assert resume(harness.ledger, harness.client).counts == counts
+    assert len(harness.line.exchanges) == calls
+    meta = _meta(harness.ledger)
     assert meta["redacted"] == "true"
     assert before["content"] == before["digest"] == meta["digest"] != meta["content"]
     with (
-        closing(sqlite3.connect(stage.ledger)) as database,
+        closing(sqlite3.connect(harness.ledger)) as database,
         pytest.raises(sqlite3.Error, match="append-only"),
     ):
         database.execute("UPDATE outcomes SET kind = 'failed'")
     with pytest.raises(InvalidInputError, match="is a redacted ledger: its plan has no names"):
-        ArchivePlan.load(stage.ledger)
-    redact(stage.ledger)  # twice does no harm
+        ArchivePlan.load(harness.ledger)
+    redact(harness.ledger)  # twice does no harm
     assert finished.counts == counts
 
 
@@ -158,64 +158,64 @@ def _meta(ledger: Path) -> dict[str, str]:
         return dict(database.execute("SELECT name, value FROM meta").fetchall())
 
 
-def test_names_in_the_texts_of_events(stage: Stage, finished: ArchiveResult) -> None:
+def test_names_in_the_texts_of_events(harness: Harness, finished: ArchiveResult) -> None:
     """The free text of an event goes; ids, counts and stages stay."""
     with Ledger.open(finished.ledger) as book:
         book.append(Noted("zqfirst1"), UnexpectedRecords("zqlast1", (5,)))
-    redact(stage.ledger)
-    assert left(stage.ledger) == []
-    assert read_events(stage.ledger, UnexpectedRecords) == [UnexpectedRecords("redacted", (5,))]
-    assert len(read_events(stage.ledger, ContractChecked)[0].contract) == 16
-    assert read_events(stage.ledger, Proven) == [Proven("canary"), Proven("first_chunk")]
+    redact(harness.ledger)
+    assert left(harness.ledger) == []
+    assert read_events(harness.ledger, UnexpectedRecords) == [UnexpectedRecords("redacted", (5,))]
+    assert len(read_events(harness.ledger, ContractChecked)[0].contract) == 16
+    assert read_events(harness.ledger, Proven) == [Proven("canary"), Proven("first_chunk")]
 
 
-def test_an_unfinished_ledger_is_refused(stage: Stage) -> None:
+def test_an_unfinished_ledger_is_refused(harness: Harness) -> None:
     """Where rows are open names are needed: it says so, and the ledger is as it was."""
-    stage.load(5)
-    plan = stage.plan()
-    stage.line.once(lambda one: one.is_poll and len(stage.writes) > 1, stage.hang_jobs)
+    harness.load(5)
+    plan = harness.plan()
+    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, harness.hang_jobs)
     with pytest.raises(JobTimeoutError):
-        stage.apply(plan)
-    before = stage.ledger.read_bytes()
+        harness.apply(plan)
+    before = harness.ledger.read_bytes()
     with pytest.raises(
         LedgerError, match=r"not finished: 2 of 5 rows have no final outcome, .* resume\(\) fi"
     ):
-        redact(stage.ledger)
-    assert stage.ledger.read_bytes() == before
-    stage.end_jobs()
-    stage.check(resume(stage.ledger, stage.client), archived=5)
-    redact(stage.ledger)
-    assert b"u1001" not in stage.ledger.read_bytes()
+        redact(harness.ledger)
+    assert harness.ledger.read_bytes() == before
+    harness.end_jobs()
+    harness.check(resume(harness.ledger, harness.client), archived=5)
+    redact(harness.ledger)
+    assert b"u1001" not in harness.ledger.read_bytes()
 
 
 def test_a_ledger_that_another_program_reads_is_refused(
-    stage: Stage, finished: ArchiveResult
+    harness: Harness, finished: ArchiveResult
 ) -> None:
     """Another program's reading keeps the write-ahead log alive: it is refused, nothing is lost."""
-    with closing(sqlite3.connect(stage.ledger)) as database:
+    with closing(sqlite3.connect(harness.ledger)) as database:
         database.execute("BEGIN").execute("SELECT count(*) FROM outcomes").fetchall()
         with pytest.raises(LedgerError, match="another program is reading it"):
-            redact(stage.ledger)
+            redact(harness.ledger)
     assert finished.counts["archived"] == 3
-    redact(stage.ledger)
-    assert left(stage.ledger) == []
+    redact(harness.ledger)
+    assert left(harness.ledger) == []
 
 
-def test_a_missing_ledger_and_one_in_use_are_refused(stage: Stage) -> None:
+def test_a_missing_ledger_and_one_in_use_are_refused(harness: Harness) -> None:
     """A job that holds it goes on afterwards."""
     with pytest.raises(LmsArchiveError, match="no such ledger"):
-        redact(stage.ledger)
-    stage.load(1)
-    stage.line.once(lambda exchange: exchange.is_write, lambda: redact(stage.ledger))
+        redact(harness.ledger)
+    harness.load(1)
+    harness.line.once(lambda exchange: exchange.is_write, lambda: redact(harness.ledger))
     with pytest.raises(LedgerError, match="in use by"):
-        stage.apply()
+        harness.apply()
 
 
-def test_records_of_learning_plans_lose_their_names(stage: Stage) -> None:
+def test_records_of_learning_plans_lose_their_names(harness: Harness) -> None:
     """The records of learning plans, too, keep their ids and lose their names."""
     done = {"enrollment_status": "completed", "enrollment_created_at": ENROLLED_AT}
     people = (1001, 1002)
-    stage.sandbox.load(
+    harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in people],
         courses=[{"code": f"C{course}", "id_course": course} for course in (1, 2)],
         learning_plans=[{"learning_plan_id": 50, "code": "P50", "title": "P", "courses": [1, 2]}],
@@ -228,11 +228,13 @@ def test_records_of_learning_plans_lose_their_names(stage: Stage) -> None:
     )
     job = ArchiveJob.for_learning_plan("P50", mode="unenroll", reset_tracking=False)
     result = (
-        job.users(["u1001", "u1002"]).plan(stage.client).apply(stage.client, ledger=stage.ledger)
+        job.users(["u1001", "u1002"])
+        .plan(harness.client)
+        .apply(harness.client, ledger=harness.ledger)
     )
     courses = [one.courses for one in result.outcomes]
-    redact(stage.ledger)
-    assert b"u1001" not in stage.ledger.read_bytes()
+    redact(harness.ledger)
+    assert b"u1001" not in harness.ledger.read_bytes()
     assert [one.courses for one in result.outcomes] == courses
     assert [one.user.user_id for one in result.records] == [1001, 1002]
-    assert read_events(stage.ledger, Sending)
+    assert read_events(harness.ledger, Sending)

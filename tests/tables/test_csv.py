@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from virtual_time import Stage
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError
 from lms_archive.files import private_folder
@@ -114,20 +114,20 @@ UNUSABLE: Destinations = {
 }
 
 
-def tables_of(stage: Stage, plan: ArchivePlan) -> dict[str, Table]:
+def tables_of(harness: Harness, plan: ArchivePlan) -> dict[str, Table]:
     """A plan, its result, and a list of the platform."""
-    result = stage.apply(plan)
-    return {"plan": plan, "result": result, "list": stage.client.archived.in_course(1)}
+    result = harness.apply(plan)
+    return {"plan": plan, "result": result, "list": harness.client.archived.in_course(1)}
 
 
-def test_what_cannot_be_written_is_refused_in_words(stage: Stage, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_refused_in_words(harness: Harness, tmp_path: Path) -> None:
     """Whoever writes it, the error is ours, and no half of a file is left."""
-    stage.load(2)
-    stage.change("UPDATE users SET username = 'Zoë' || user_id")
+    harness.load(2)
+    harness.change("UPDATE users SET username = 'Zoë' || user_id")
     (tmp_path / "file").touch()
     rows = [{"username": "Zoë1001", "course_id": 1}]
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    tables = tables_of(stage, job.plan(stage.client))
+    tables = tables_of(harness, job.plan(harness.client))
     for name, (make, words) in UNUSABLE.items():
         for table in tables.values():
             destination = make(tmp_path)
@@ -139,10 +139,10 @@ def test_what_cannot_be_written_is_refused_in_words(stage: Stage, tmp_path: Path
                 destination.close()
 
 
-def test_a_file_object_takes_what_a_path_takes(stage: Stage, tmp_path: Path) -> None:
+def test_a_file_object_takes_what_a_path_takes(harness: Harness, tmp_path: Path) -> None:
     """Open files, and texts in memory, hold the same lines; a path may be text."""
-    stage.load(2)
-    tables = tables_of(stage, stage.plan(1, users=[1001, 5]))
+    harness.load(2)
+    tables = tables_of(harness, harness.plan(1, users=[1001, 5]))
     for name, table in tables.items():
         table.to_csv(str(tmp_path / "path.csv"))
         memory = io.StringIO()
@@ -154,13 +154,13 @@ def test_a_file_object_takes_what_a_path_takes(stage: Stage, tmp_path: Path) -> 
         assert (tmp_path / "file.csv").read_bytes() == memory.getvalue().encode() == written
 
 
-def test_a_saved_plan_is_refused_in_the_same_words(stage: Stage, tmp_path: Path) -> None:
+def test_a_saved_plan_is_refused_in_the_same_words(harness: Harness, tmp_path: Path) -> None:
     """What holds of tables holds of the other files that are written whole."""
-    stage.load(1)
+    harness.load(1)
     with pytest.raises(InvalidInputError, match=r"the folder .*no' does not exist: create it"):
-        stage.plan().save(tmp_path / "no" / "plan.json")
+        harness.plan().save(tmp_path / "no" / "plan.json")
     with pytest.raises(InvalidInputError, match="plan is None: give the path of a file"):
-        stage.plan().save(None)  # type: ignore[arg-type]
+        harness.plan().save(None)  # type: ignore[arg-type]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
