@@ -122,7 +122,7 @@ def _print_result(result: ArchiveResult, ledger: str) -> int:
 def _line(outcome: Outcome) -> str:
     line = f"line {outcome.line}: " if outcome.line else ""
     names = f"{outcome.user} in {outcome.target}: " if outcome.target else ""
-    reason = outcome.reason or "; ".join(outcome.differences)
+    reason = "; ".join([outcome.reason, *outcome.differences])
     return printable(f"{line}{names}{outcome.kind}, {reason}")
 
 

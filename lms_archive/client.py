@@ -57,7 +57,7 @@ class Client:
         base_url: `https://<platform>`; plain http is for loopback only.
         auth: the login.
         contract: the table of calls, where the platform differs from the default.
-        limits: the sizes of calls, and how long to wait for jobs.
+        limits: the sizes of calls, and how long to wait for background jobs.
         timeout: seconds to connect and seconds to read; one number sets both.
         retry: how often to attempt a read.
         calls_per_hour: the most calls in any hour; None: no throttle. The platform's own
@@ -160,11 +160,13 @@ class Client:
 
     @property
     def limits(self) -> Limits:
-        """The sizes of calls, and how long to wait for jobs."""
+        """The sizes of calls, and how long to wait for background jobs."""
         return self.session.settings.limits
 
     def with_options(self, **options: Unpack[ChangedOptions]) -> Client:
-        """Return a copy with other settings that shares token, connections and the call count.
+        """Return a copy with other settings.
+
+        It shares the call count; and token and connections, unless `auth` or `transport` change.
 
         Args:
             **options: any argument of `Client` except `base_url`, by name.
@@ -268,11 +270,11 @@ class Client:
         operation that is not confirmed comes with at most three candidates.
 
         Args:
-            operations: names of rows of the contract; None: all rows, except those that log in
-                and find the documents.
+            operations: names of operations; by default all, except the login and the two that
+                find the documents.
 
         Raises:
-            InvalidInputError: the contract has no such row.
+            InvalidInputError: the contract has no such operation.
             ApiError: the login failed, or the platform cannot be reached.
         """
         return verify(self.session, operations)

@@ -181,7 +181,7 @@ class PermissionDeniedError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """The course, user, plan or job does not exist, or the platform has no such call (404)."""
+    """A course, user, learning plan or background job does not exist, or the call itself (404)."""
 
 
 class RateLimitError(ApiError):
@@ -309,7 +309,7 @@ class JobTimeoutError(LmsArchiveError):
         advice = (
             "The rows sent are unknown until resume() has read them back; none was sent again."
             if sent
-            else "Nothing was sent: call resume() when the job has ended."
+            else "Nothing was sent: call resume() when that background job has ended."
         )
         super().__init__(f"{reason}. {advice}")
         self.job_id = job_id

@@ -91,11 +91,11 @@ def apply_plan(
 def resume(
     ledger: str | os.PathLike[str], client: Client, **options: Unpack[RunOptions]
 ) -> ArchiveResult:
-    """Continue the job of a ledger; a finished job gives the same result again.
+    """Continue the job in a ledger; a finished job gives the same result again.
 
-    Jobs that still run are waited for, rows whose answer was lost are read back, unknown rows
-    are looked at again, and only enrollments that are still as planned are sent. The arguments
-    are those of `ArchivePlan.apply`; by default `canary` is that of the ledger, and 0 continues
+    Background jobs that still run are waited for, rows whose answer was lost are read back,
+    unknown rows are read again, and only enrollments that are still as planned are sent. The
+    arguments are those of `ArchivePlan.apply`; by default `canary` is that of the ledger, and 0 continues
     after a canary that another person unenrolled. A contract that was confirmed or trusted before
     is not checked again.
 

@@ -171,10 +171,10 @@ class ArchiveJob:
         exclude_courses: Iterable[int | str] = (),
         **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Create a job for every enrollment of these users, in every course.
+        """Create a job for all enrollments of these users that match its terms, in all courses.
 
         `plan` finds the enrollments. Each one that is found gets an outcome, and so does each user
-        who has none.
+        who has no such enrollment.
 
         Args:
             users: an `int` is a user id, a `str` a username; or records of `client.users`.
@@ -203,14 +203,14 @@ class ArchiveJob:
         exclude_courses: Iterable[int | str] = (),
         **terms: Unpack[TermOptions],
     ) -> ArchiveJob:
-        """Create a job for every enrollment of inactive users, in every course.
+        """Create a job for all enrollments of inactive users that match its terms, in all courses.
 
         `plan` finds the users and their enrollments; a saved plan does not look again at who has
         logged in since. Users who never logged in are not included. In all other respects it
         works like `for_users`.
 
         Args:
-            since: only users whose last access is earlier: a day (from its midnight, UTC), an
+            since: only users whose last login is earlier: a day (from its midnight, UTC), an
                 aware time, or how long ago.
             exclude: ids and usernames to leave alone. If a name matches no user, but a similar
                 name is inactive, planning stops.
@@ -230,7 +230,8 @@ class ArchiveJob:
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.
 
-        White space around a username is ignored. A `User` of `client.users` means its id.
+        A username is looked up as it is, then without the white space around it. A `User` of
+        `client.users` means its id.
 
         Raises:
             InvalidInputError: the job has no target, or this is not an iterable of users.
@@ -254,7 +255,7 @@ class ArchiveJob:
         `plan` reads the enrollments. A saved plan is not updated when users log in later.
 
         Args:
-            inactive_since: only users whose last access is before this: a day (its midnight,
+            inactive_since: only users whose last login is before this: a day (its midnight,
                 UTC), an aware time, or how long ago. Users who never logged in are not included.
             exclude: ids and usernames to leave alone. If a name matches no user, but a similar
                 name is enrolled, planning stops.

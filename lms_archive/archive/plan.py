@@ -45,8 +45,9 @@ class ArchivePlan(PlanData, Table):
         chunks: what is sent, in this order, each at most `Limits.hand_picked` rows.
         skips: rows that are not sent; `skipped` shows them as outcomes.
         warnings: what to consider first.
-        calls: the calls that `apply` will make, by operation; polls of jobs not counted.
-        duration: about how long that takes, at half a second a call.
+        calls: the calls that `apply` will make, by operation; polls of background jobs not counted.
+        duration: about how long that takes: half a second a call, the first wait for background
+            jobs, and the hourly limit of calls.
         read_at: the platform's time (UTC) when the reading began.
         selection: the rows requested.
         digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
@@ -182,7 +183,8 @@ class ArchivePlan(PlanData, Table):
         Raises:
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
             UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
-                no archived list or no list of jobs; nothing was sent.
+                no archived list or no list of background
+                jobs; nothing was sent.
             LedgerError: the ledger belongs to another plan (the text says whether that one is
                 finished), or is in use.
             InvalidInputError: the client is for another platform, or an argument cannot be used.

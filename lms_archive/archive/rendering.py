@@ -323,7 +323,7 @@ def _outcome(outcome: Outcome) -> tuple[Any, ...]:
             outcome.target,
             outcome.user,
         ),
-        *(outcome.reason, archived_at),
+        *("; ".join([outcome.reason, *outcome.differences]), archived_at),
     )
 
 
@@ -348,7 +348,7 @@ def _whole(part: WholeTarget | UserEnrollments) -> Line:
         whose = f" of users inactive for {_period(since)}"
     where = part.where if isinstance(part, UserEnrollments) else part.target
     excluded = f", with {plural(len(part.exclude), 'user')} excluded" if part.exclude else ""
-    return Line(f"Every enrollment{whose} in {where}{excluded}; planning reads them.")
+    return Line(f"All matching enrollments{whose} in {where}{excluded}; planning finds them.")
 
 
 def _period(time: timedelta) -> str:

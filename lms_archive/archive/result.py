@@ -82,7 +82,10 @@ class ArchiveResult(Table):
 
     @property
     def skipped(self) -> Outcomes:
-        """Rows that were not sent, or not again: nothing is known to be archived by this job."""
+        """Rows that were not sent, or not sent again.
+
+        With the code `archived_with_learning_plan`, another row of the job archived the enrollment.
+        """
         return Outcomes(self.ledger, "skipped")
 
     @property
@@ -104,9 +107,9 @@ class ArchiveResult(Table):
     def needs_attention(self) -> Outcomes:
         """Rows that a person must look at first, in input order.
 
-        They failed, are unknown, are archived but not exactly as requested (`incomplete`), the
-        evidence of what happened conflicts, which their `reason` quotes, or they were skipped
-        because they could not be used.
+        Rows that failed, are unknown, are archived but not exactly as requested (`incomplete`),
+        have conflicting evidence (the `reason` quotes it), or were skipped with a code that needs
+        attention.
         """
         return Outcomes(self.ledger, "needs attention")
 

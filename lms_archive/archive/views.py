@@ -125,30 +125,30 @@ class Outcomes(RowView[Outcome]):
     """Outcomes in input order, read from the ledger during iteration."""
 
     ledger: Path = field(converter=ledger_path_from)
-    which: OutcomeView | None = None
+    view: OutcomeView | None = None
 
     def __iter__(self) -> Iterator[Outcome]:
-        return outcomes_in(self.ledger, self.which)
+        return outcomes_in(self.ledger, self.view)
 
     def __len__(self) -> int:
-        return outcome_count_in(self.ledger, self.which)
+        return outcome_count_in(self.ledger, self.view)
 
     def _part(self, first: int, count: int) -> Iterator[Outcome]:
-        return outcomes_in(self.ledger, self.which, first=first, count=count)
+        return outcomes_in(self.ledger, self.view, first=first, count=count)
 
     def __repr__(self) -> str:
-        which = (self.which or "outcomes").replace("needs", "need")
+        which = (self.view or "outcomes").replace("needs", "need")
         return f"<Outcomes {_length(self)} {which}>"
 
     def _table(self) -> tuple[Sequence[Column], Iterator[Mapping[str, Any]]]:
         """Return all columns of the user, even for an empty view, and the added columns."""
         note = note_in(self.ledger)
-        stored = outcome_table_in(self.ledger, self.which)
+        stored = outcome_table_in(self.ledger, self.view)
         rows = ((cells, (*values, note)) for cells, values in stored)
         return with_added(OUTCOME_COLUMNS, inferred_columns(cells_in(self.ledger)), rows)
 
     def _repr_html_(self) -> str:
-        title = Line(f"Outcomes: {self.which or 'all rows'}", strong=True)
+        title = Line(f"Outcomes: {self.view or 'all rows'}", strong=True)
         return html([title, outcome_grid(self)])
 
 

@@ -89,11 +89,11 @@ class Users(Resource[User]):
         )
 
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
-        """List the users whose last access is before a time.
+        """List the users whose last login is before a time.
 
-        Calls `GET /manage/v1/user` sorted by last access (2017), 200 users a call, and stops at
+        Calls `GET /manage/v1/user` sorted by last login (2017), 200 users a call, and stops at
         the first more recent user; if the platform does not keep the order, it reads all users.
-        Users who never logged in may be at either end of the order. A user whose last access
+        Users who never logged in may be at either end of the order. A user whose last login
         cannot be read is left out.
 
         Args:
@@ -169,7 +169,7 @@ def checked_since(since: Since) -> datetime | timedelta:
 
 
 def _border(since: datetime | timedelta, page: Page[User]) -> datetime:
-    """Return the time before which a last access counts as inactive."""
+    """Return the time before which a last login counts as inactive."""
     if page.date is None:
         faults = ["no Date header: without it inactivity cannot be computed"]
         raise UnexpectedResponseError("GET", page.path, faults=faults)

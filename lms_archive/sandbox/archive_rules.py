@@ -128,7 +128,7 @@ def _archive_plan(db: sqlite3.Connection, order: Order, values: dict[str, Any], 
     """
     courses = [tuple(row) for row in db.execute(_COURSES_OF_PLAN, [plan])]
     taken = [course for course, shared in courses if not (shared and order.mode == "delete")]
-    if len(taken) < len(courses) and order.settings.shared_reading == "A":
+    if len(taken) < len(courses) and order.settings.shared_courses_rule == "A":
         return False
     values |= {"plan": plan, "course_list": ",".join(str(course) for course, _ in courses)}
     if not _apply(db, order, PLAN, values, [plan]):

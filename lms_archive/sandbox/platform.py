@@ -63,7 +63,7 @@ class Sandbox:
             limit.
         token_seconds: the lifetime of a token (3,600: doc).
         more_data_lies: `has_more_data` is true on the last page too (seen).
-        shared_reading: what unenrolling from a plan does where courses are shared with other
+        shared_courses_rule: what unenrolling from a plan does where courses are shared with other
             plans (the article can be read both ways). A: nothing happens to the enrollments of
             such a plan; the job counts them as errors. B: only the shared courses and the other
             plans are spared.
@@ -86,7 +86,7 @@ class Sandbox:
         calls_per_hour: int | None = None,
         token_seconds: float = 3600,
         more_data_lies: bool = False,
-        shared_reading: SharedReading = "A",
+        shared_courses_rule: SharedReading = "A",
         ignores_filters: bool = False,
         never_logged_in: NeverLoggedIn = "first",
         variant: PlatformVariant | None = None,
@@ -99,7 +99,7 @@ class Sandbox:
             job_seconds=job_seconds,
             more_data_lies=more_data_lies,
             calls_per_hour=calls_per_hour,
-            shared_reading=shared_reading,
+            shared_courses_rule=shared_courses_rule,
             ignores_filters=ignores_filters,
             never_logged_in=never_logged_in,
             variant=variant or PlatformVariant(),

@@ -61,7 +61,7 @@ class Settings:
     job_seconds: float
     more_data_lies: bool
     calls_per_hour: int | None
-    shared_reading: SharedReading
+    shared_courses_rule: SharedReading
     ignores_filters: bool
     never_logged_in: NeverLoggedIn
     variant: PlatformVariant

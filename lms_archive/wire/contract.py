@@ -271,7 +271,7 @@ class Contract:
 
         Args:
             name: the record, as in `Contract.records`.
-            **keys: the key of each attribute, or several keys of which the first that is present
+            **keys: the key of each attribute, or several keys of which the first with a value
                 counts; an attribute of a group is written with a dot, as in
                 `**{"user.user_id": "idUser"}`.
 

@@ -268,10 +268,10 @@ def test_how_the_jobs_show_themselves() -> None:
         "all enrollments of inactive users in all learning plans>",
     ]
     lines = (
-        "Every enrollment of 2 users in all courses; planning reads them.",
-        "Every enrollment of 1 user in 1 course; planning reads them.",
-        "since 2025-06-01 00:00:00Z in all courses but 2, with 1 user excluded; planning reads",
-        "Every enrollment of users inactive for 365 days in all learning plans; planning reads",
+        "All matching enrollments of 2 users in all courses; planning finds them.",
+        "All matching enrollments of 1 user in 1 course; planning finds them.",
+        "since 2025-06-01 00:00:00Z in all courses but 2, with 1 user excluded; planning finds",
+        "All matching enrollments of users inactive for 365 days in all learning plans; planning",
     )
     for job, line in zip(jobs, lines, strict=True):
         assert line in job._repr_html_()

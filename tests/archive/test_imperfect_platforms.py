@@ -94,7 +94,7 @@ def test_an_item_without_a_user_is_a_warning(harness: Harness) -> None:
     for job in (for_course(1).users(range(1001, 1006)), for_course(1).all_enrollments()):
         plan = job.plan(client)
         assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
-        text = "an enrollment cannot be read, and so not archived: $.data.items[2].user_id"
+        text = "an enrollment cannot be read, so it is not archived: $.data.items[2].user_id"
         assert any(text in warning for warning in plan.warnings)
 
 

@@ -390,7 +390,7 @@ def test_a_date_that_cannot_be_read(platform: Harness) -> None:
     assert read(client, {1: [1001], 2: [1001], 4: [1001]}) == {1: [1001], 4: [1001]}
 
 
-def test_a_shared_reading_speaks_only_of_the_users_that_it_asked_for(harness: Harness) -> None:
+def test_a_shared_courses_rule_speaks_only_of_the_users_that_it_asked_for(harness: Harness) -> None:
     """A call is lost, and the last chunk of its course is read beside another course meanwhile.
 
     That reading says nothing about the chunk that is sent again: its users are still enrolled.

@@ -272,7 +272,8 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
 
     harness.line.once(lambda one: one.is_write, archive_another, after=True)
     with pytest.raises(
-        CanaryFailedError, match="archived by the test of the first enrollment: record"
+        CanaryFailedError,
+        match="the call for the first enrollment also archived users whom it did not name: record",
     ) as caught:
         harness.apply()
     assert caught.value.counts["archived"] == 1

@@ -126,14 +126,13 @@ def test_a_job_on_everything_describes_what_is_asked_for() -> None:
     found = seen(job)
     first, second, third = found.lines[3:]
     assert first.startswith(
-        "Every enrollment of users inactive since 2025-01-01 00:00:00Z in course"
+        "All matching enrollments of users inactive since 2025-01-01 00:00:00Z in course"
     )
-    assert first.endswith("course 'C1', with 2 users excluded; planning reads them.")
-    assert (
-        second
-        == "Every enrollment of users inactive for 365 days in course 2; planning reads them."
+    assert first.endswith("course 'C1', with 2 users excluded; planning finds them.")
+    assert second == (
+        "All matching enrollments of users inactive for 365 days in course 2; planning finds them."
     )
-    assert third == "Every enrollment in course 3; planning reads them."
+    assert third == "All matching enrollments in course 3; planning finds them."
     assert found.tables == []
     assert seen(for_course(1)).lines[-1] == "0 rows"
 

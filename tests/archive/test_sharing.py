@@ -25,7 +25,7 @@ def harness_of(tmp_path: Path) -> Iterator[Callable[[Reading], Harness]]:
         def make(reading: Reading) -> Harness:
             time = VirtualTime()
             sandbox = stack.enter_context(
-                Sandbox(clock=time, job_seconds=3, shared_reading=reading)
+                Sandbox(clock=time, job_seconds=3, shared_courses_rule=reading)
             )
             harness = Harness(sandbox, time, tmp_path)
             stack.callback(harness.line.close)

@@ -88,7 +88,7 @@ class ModelPlatform:
         running._settings = evolve(
             running._settings,
             job_seconds=schedule.job_seconds,
-            shared_reading=schedule.shared_reading,
+            shared_courses_rule=schedule.shared_courses_rule,
         )
         running._oauth._lifetime = timedelta(seconds=schedule.token_seconds)
         with closing(sqlite3.connect(self.sandbox._running.path)) as file, file:

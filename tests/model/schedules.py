@@ -69,7 +69,7 @@ class Schedule:
         rows: what is asked for, in input order.
         ahead: seconds by which the clock of this machine is ahead of the platform's.
         wait: seconds between plan and apply; `pause`: before each resume.
-        on_shared: what the plan is made with; `shared_reading`: how the platform takes it.
+        on_shared: what the plan is made with; `shared_courses_rule`: how the platform takes it.
         select_all: how many one call for all takes; 0 where the job names its rows.
         second: how a second ledger comes in: not (None), with the `same` plan or a `new` one,
             a minute after the end of the first; with `overlap`, while the first is dead.
@@ -99,7 +99,7 @@ class Schedule:
     pause: float
     second: str | None
     on_shared: str = "skip"
-    shared_reading: Literal["A", "B"] = "A"
+    shared_courses_rule: Literal["A", "B"] = "A"
     select_all: int = 0
 
     @property
@@ -156,7 +156,7 @@ def _sharing(schedule: Schedule, dice: random.Random) -> Schedule:
         mode="unenroll",
         keeps_date=False,
         on_shared="allow",
-        shared_reading="A" if dice.random() < 0.5 else "B",
+        shared_courses_rule="A" if dice.random() < 0.5 else "B",
     )
 
 

@@ -176,7 +176,7 @@ def test_only_existing_archivable_enrollments_go_along(sandbox: Sandbox, http: H
 def test_tracking_is_kept_unless_it_is_reset(mode: str, kind: str) -> None:
     """In both modes; a later enrollment in the course shows it again."""
     kept = "SELECT course_id, enrollment_status, enrollment_time_spent FROM tracking"
-    with Sandbox(shared_reading="B") as sandbox, Http(sandbox) as http:
+    with Sandbox(shared_courses_rule="B") as sandbox, Http(sandbox) as http:
         fill_plans(sandbox)
         sandbox.change_learning_plan(70, courses=[])
         if kind == "course":
@@ -218,7 +218,7 @@ def test_read_as_a_unenrolling_from_a_plan_with_a_shared_course_does_nothing(
 
 def test_read_as_b_only_shared_courses_and_other_plans_are_spared() -> None:
     """Their tracking too; the rest is archived."""
-    with Sandbox(shared_reading="B") as sandbox, Http(sandbox) as http:
+    with Sandbox(shared_courses_rule="B") as sandbox, Http(sandbox) as http:
         fill_plans(sandbox)
         sandbox.load(learning_plan_enrollments=[{"user_id": 100, "learning_plan_id": 70}])
         assert http.archive_plan(60, [100], reset_tracking=True).json()["data"] == DONE
@@ -233,7 +233,7 @@ def test_read_as_b_only_shared_courses_and_other_plans_are_spared() -> None:
 @pytest.mark.parametrize("reading", ["A", "B"])
 def test_shared_courses_do_not_hinder_re_enrolling(reading: Any) -> None:
     """The warning is about unenrolling only; two plans archive a shared course twice."""
-    with Sandbox(shared_reading=reading) as sandbox, Http(sandbox) as http:
+    with Sandbox(shared_courses_rule=reading) as sandbox, Http(sandbox) as http:
         fill_plans(sandbox, 1)
         sandbox.load(learning_plan_enrollments=[{"user_id": 100, "learning_plan_id": 70}])
         for plan in (60, 70):

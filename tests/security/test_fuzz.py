@@ -189,7 +189,7 @@ PLAN_COLUMNS = [
     *(("rows", name) for name in ("row", "part", "target", "user_id", "cells", "fault_code")),
     *(("chunks", name) for name in ("chunk_id", "target", "form", "read_at")),
     *(("planned", name) for name in ("row", "chunk", "user_id", "enrolled_at", "score")),
-    *(("outcomes", name) for name in ("row", "kind", "code", "reason", "along_row")),
+    *(("outcomes", name) for name in ("row", "kind", "code", "reason", "learning_plan_row")),
 ]
 LEDGER_COLUMNS = [
     *PLAN_COLUMNS,

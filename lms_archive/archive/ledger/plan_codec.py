@@ -247,7 +247,7 @@ def _text(value: str | None) -> str | None:
 
 def _skip(skip: Skip, number: int) -> Values:
     outcome = (CODES[skip.code], skip.code, to_text(skip.reason), skip.user_id)
-    planned = (*outcome, _text(skip.username), skip.along, skip.course_id)
+    planned = (*outcome, _text(skip.username), skip.learning_plan_row, skip.course_id)
     return (number, skip.row, *planned, None, None, None, None, None)
 
 
@@ -351,5 +351,5 @@ def chunks_from(
 
 def skip_from(values: Sequence[Any]) -> Skip:
     """Build a skip from its values in the table `outcomes`."""
-    _, row, _, code, reason, user_id, username, along, course_id, *_ = values
-    return Skip(row, code, reason, user_id, along, course_id, username)
+    _, row, _, code, reason, user_id, username, plan_row, course_id, *_ = values
+    return Skip(row, code, reason, user_id, plan_row, course_id, username)

@@ -53,7 +53,7 @@ __all__ = [
     "meta_of",
     "read_plan",
     "save_plan",
-    "skips_along",
+    "skips_with_learning_plan",
     "stored_digest",
     "verify",
     "write_plan",
@@ -223,9 +223,11 @@ def read_plan(database: Connection, *, with_skips: bool = True) -> PlanData:
     return plan_from(meta_of(database), chunks, skips)
 
 
-def skips_along(database: Connection) -> list[Skip]:
+def skips_with_learning_plan(database: Connection) -> list[Skip]:
     """Return the skips of rows that the row of a learning plan archives as well."""
-    return [skip_from(row) for row in plan_rows(database, "outcomes", "along_row IS NOT NULL")]
+    return [
+        skip_from(row) for row in plan_rows(database, "outcomes", "learning_plan_row IS NOT NULL")
+    ]
 
 
 # A saved plan

@@ -108,25 +108,25 @@ def pending_in(path: Path) -> Iterator[Row]:
 
 
 def outcomes_in(
-    path: Path, which: OutcomeView | None = None, *, first: int = 0, count: int | None = None
+    path: Path, view: OutcomeView | None = None, *, first: int = 0, count: int | None = None
 ) -> Iterator[Outcome]:
     """Yield the outcomes of a ledger, in input order, with one in memory at a time.
 
     Yield *count* outcomes, or all, from number *first* on.
     """
     with open_for_reading(path) as database:
-        yield from outcomes_of(database, _CONDITIONS[which], first=first, count=count)
+        yield from outcomes_of(database, _CONDITIONS[view], first=first, count=count)
 
 
-def outcome_count_in(path: Path, which: OutcomeView | None = None) -> int:
+def outcome_count_in(path: Path, view: OutcomeView | None = None) -> int:
     """Return how many outcomes `outcomes_in` yields."""
-    query = f"SELECT count(*) FROM latest WHERE {_CONDITIONS[which]}"  # noqa: S608  constants
+    query = f"SELECT count(*) FROM latest WHERE {_CONDITIONS[view]}"  # noqa: S608  constants
     with open_for_reading(path) as database:
         return int(database.execute(query).fetchone()[0])
 
 
 def outcome_table_in(
-    path: Path, which: OutcomeView | None = None
+    path: Path, view: OutcomeView | None = None
 ) -> Iterator[tuple[dict[str, Any], tuple[Any, ...]]]:
     """Yield the cells of each row that `outcomes_in` yields, and the values that describe it.
 
@@ -135,7 +135,7 @@ def outcome_table_in(
     """
     with open_for_reading(path) as database:
         headers = StoredRows.of(database).headers
-        rows = database.execute(f"{_TABLE} WHERE {_CONDITIONS[which]} ORDER BY latest.row")
+        rows = database.execute(f"{_TABLE} WHERE {_CONDITIONS[view]} ORDER BY latest.row")
         for part, cells, *described, archived_at in rows:
             own = dict(zip(headers[part], json.loads(cells), strict=False))
             yield own, (*described, time_from(archived_at))

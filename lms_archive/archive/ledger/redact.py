@@ -69,8 +69,8 @@ def redact(ledger: str | os.PathLike[str]) -> None:
 
     Removed are usernames, first and last names, all cells except ids and codes of targets, unknown
     fields, links to certificates, and every free text (reasons, warnings, notes). The evidence
-    stays: ids of users, targets, records and jobs, dates, statuses, scores, kinds, codes and
-    counts. The id of a user is still personal data while the platform knows the user.
+    stays: ids of users, targets, records and background jobs, dates, statuses, scores, kinds,
+    codes and counts. The id of a user is still personal data while the platform knows the user.
 
     A redacted copy replaces the ledger, so that no byte of a name is left in the file. Saved plans,
     outcome files, certificates and backups are not redacted: delete them yourself.

@@ -37,7 +37,7 @@ CREATE TABLE planned (
 CREATE TABLE outcomes (
     outcome INTEGER PRIMARY KEY, row INTEGER NOT NULL REFERENCES rows, kind TEXT NOT NULL,
     code TEXT NOT NULL, reason TEXT NOT NULL, user_id INTEGER, username TEXT,
-    along_row INTEGER REFERENCES rows, along_course_id INTEGER,
+    learning_plan_row INTEGER REFERENCES rows, learning_plan_course_id INTEGER,
     record_id INTEGER, archived_at TEXT, record TEXT, recorded_at TEXT,
     event INTEGER REFERENCES events
 );

@@ -36,7 +36,7 @@ from lms_archive.archive.ledger.lock import BESIDE, hold, ledger_path
 from lms_archive.archive.ledger.plan_store import (
     StoredRows,
     read_plan,
-    skips_along,
+    skips_with_learning_plan,
     verify,
     write_plan,
 )
@@ -140,10 +140,10 @@ class Ledger:
         with damage_reported(self.path):
             return StoredRows.of(self._database)
 
-    def skips_along(self) -> list[Skip]:
+    def skips_with_learning_plan(self) -> list[Skip]:
         """Return the rows that are not sent because a learning plan's row archives them too."""
         with damage_reported(self.path):
-            return skips_along(self._database)
+            return skips_with_learning_plan(self._database)
 
     def outcome(self, row: int) -> Outcome:
         """Return the outcome of a row that has one."""

@@ -1,4 +1,4 @@
-"""Find the users whom `exclude` names, and refuse a name that would exclude nobody by mistake."""
+"""Find the users whom `exclude` names, and refuse a name that matches no user by mistake."""
 
 from __future__ import annotations
 
@@ -51,24 +51,26 @@ def resolve_excluded(
         for name, user_id in find(names).items():
             named[name].add(user_id)
     meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
-    nobody = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
-    _check_spelling(nobody, named, state)
-    _check_kinds(exclude, nobody, enrolled, named)
-    count = len(meant) - len(nobody)
+    unmatched = [key for key, ids in meant.items() if ids.isdisjoint(enrolled)]
+    _check_spelling(unmatched, named, state)
+    _check_kinds(exclude, unmatched, enrolled, named)
+    count = len(meant) - len(unmatched)
     text = f"{plural(count, 'user')} excluded"
     if all(isinstance(key, int) for key in exclude):
         text += ", all given as ids"
-    if nobody:
-        shown = [f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(nobody, key=repr)]
+    if unmatched:
+        shown = [
+            f"{key!r}{_id_or_name(key, enrolled, named)}" for key in sorted(unmatched, key=repr)
+        ]
         ellipsis = ", ..." if shown[_SHOWN:] else ""
         text += "; no match for "
         text += ", ".join(shown[:_SHOWN]) + ellipsis
     return set().union(*meant.values()), [text]
 
 
-def _check_spelling(nobody: Iterable[int | str], names: Iterable[str], state: str) -> None:
-    """Refuse a name that nearly matches a selected user: it would exclude nobody."""
-    wrong = [name for name in nobody if isinstance(name, str)]
+def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state: str) -> None:
+    """Refuse a name that nearly matches a selected user: it would exclude no user."""
+    wrong = [name for name in unmatched if isinstance(name, str)]
     similar = {comparable_name(name): name for name in names} if wrong else {}
     for name in sorted(wrong):
         meant = similar.get(comparable_name(name))
@@ -88,7 +90,7 @@ def _check_spelling(nobody: Iterable[int | str], names: Iterable[str], state: st
 
 def _check_kinds(
     exclude: Collection[int | str],
-    nobody: Collection[int | str],
+    unmatched: Collection[int | str],
     ids: Collection[int],
     names: Collection[str],
 ) -> None:
@@ -99,8 +101,8 @@ def _check_kinds(
     """
     for kind in (str, int):
         of_kind = [key for key in exclude if isinstance(key, kind)]
-        wrong = [key for key in nobody if key in of_kind and _id_or_name(key, ids, names)]
-        if len(wrong) > len(of_kind) - sum(key in nobody for key in of_kind):
+        wrong = [key for key in unmatched if key in of_kind and _id_or_name(key, ids, names)]
+        if len(wrong) > len(of_kind) - sum(key in unmatched for key in of_kind):
             first = min(wrong, key=repr)
             raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
 

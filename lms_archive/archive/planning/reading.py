@@ -78,7 +78,7 @@ class Draft:
         A reading of all users is not replaced.
         """
         self.warnings += (
-            f"{target}: an enrollment cannot be read, and so not archived: {item}"
+            f"{target}: an enrollment cannot be read, so it is not archived: {item}"
             for item in read.unreadable
             if item.user_id is None
         )

@@ -105,8 +105,8 @@ def decide_course_rows(ledger: Ledger) -> None:
     """
     rows = ledger.rows()
     changed: list[tuple[int, Outcome]] = []
-    for skip in ledger.skips_along():
-        code, reason = _course_row(skip, ledger.outcome(skip.along or 0))
+    for skip in ledger.skips_with_learning_plan():
+        code, reason = _course_row(skip, ledger.outcome(skip.learning_plan_row or 0))
         if ledger.outcome(skip.row).code != code:
             outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)
             changed.append((skip.row, outcome))

@@ -49,13 +49,13 @@ def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accept
     """
     contract, target = client.session.settings.contract, chunk.target
     name = FORMS[chunk.form].operation(target.kind)
-    whom: dict[str, list[str] | list[int]] = {"user_ids": [member.user_id for member in members]}
+    users: dict[str, list[str] | list[int]] = {"user_ids": [member.user_id for member in members]}
     if chunk.form == "select_all":
-        whom = {"status": [str(status) for status in terms.only]}
+        users = {"status": [str(status) for status in terms.only]}
     reply = client.session.call(
         name,
         **{f"{target.kind}_id": target.target_id},
-        **whom,
+        **users,
         mode=contract.enrollment_mode[str(terms.mode)],
         reset_tracking=terms.reset_tracking,
     )

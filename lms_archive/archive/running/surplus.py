@@ -78,8 +78,10 @@ class SurplusSearch:
                 users = {member.user_id for _, members in pending for member in members}
                 surplus = unnamed_records(listed, submission.members, since, among=users)
             if new := [record for record in surplus if record not in self.known_records]:
-                call = "the test of the first enrollment" if self.alone else "the select-all call"
-                text = f"{target}: users who were not sent, archived by {call}: {_shown(new)}"
+                call = "call for the first enrollment" if self.alone else "select-all call"
+                text = (
+                    f"{target}: the {call} also archived users whom it did not name: {_shown(new)}"
+                )
                 yield UnexpectedRecords(text, tuple(new))
 
 

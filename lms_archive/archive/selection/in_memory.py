@@ -87,7 +87,8 @@ def _opened(rows: Any) -> tuple[list[str] | None, Iterable[Any]]:
         return list(map(str, rows.columns)), rows.to_dicts()
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidInputError(
-            f"expected an iterable of rows, not {_a(rows)}: put it in a list", source=_SOURCE
+            f"expected an iterable of rows, not {_type_with_article(rows)}: put it in a list",
+            source=_SOURCE,
         )
     return None, rows
 
@@ -109,7 +110,7 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
                 # The ids in a record of another platform belong to other users here.
                 return cells if name is None else {**cells, "username": name}
     raise InvalidInputError(
-        f"row {number} is {_a(row)}; expected a mapping of columns, or a record of "
+        f"row {number} is {_type_with_article(row)}; expected a mapping of columns, or a record of "
         "client.enrollments",
         source=_SOURCE,
     )
@@ -234,13 +235,15 @@ def _listed(items: Any, argument: str) -> Iterable[Any]:
     if hasattr(items, "read"):
         raise InvalidInputError(f"{expected}, not an open file: give file.read().splitlines()")
     if isinstance(items, Mapping):
-        raise InvalidInputError(f"{expected}, not {_a(items)}: give list(...) of it")
+        raise InvalidInputError(
+            f"{expected}, not {_type_with_article(items)}: give list(...) of it"
+        )
     if isinstance(items, (str, bytes, bytearray)) or not isinstance(items, Iterable):
         raise InvalidInputError(f"{expected}, not {shown(items)}: put it in a list")
     return items
 
 
-def _a(value: object) -> str:
+def _type_with_article(value: object) -> str:
     """Return the type of a value with its article."""
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

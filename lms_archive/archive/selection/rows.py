@@ -239,7 +239,7 @@ class WholeTarget:
 
     Attributes:
         target: the course or learning plan.
-        inactive_since: only users whose last access is before this (aware), or at least this long
+        inactive_since: only users whose last login is before this (aware), or at least this long
             ago.
         exclude: ids and usernames to leave alone.
         form: `"select_all"` asks for the platform's select-all form where it is safe.
@@ -268,7 +268,8 @@ class UserEnrollments:
     Attributes:
         kind: whether they are in courses or in learning plans.
         users: ids and usernames, unless `inactive_since` says which users are meant.
-        inactive_since: the users whose last access lies before this (aware), or so long ago.
+        inactive_since: only users whose last login is before this (aware), or at least this long
+            ago.
         exclude: ids and usernames of inactive users that are left alone.
         targets: only in these; None for every one.
         left_out: not in these.

@@ -133,9 +133,10 @@ class Outcome:
     Attributes:
         kind: `"archived"`: an archived record of exactly this enrollment was read back.
             `"skipped"`: not sent, or not again. `"failed"`: sent, but still active.
-            `"unknown"`: sent, but not decided yet: `resume` reads it again.
+            `"unknown"`: not decided yet; the reason says whether it was sent, and `resume` reads
+            it again.
         code: a stable word for the reason.
-        reason: a sentence that says what to do.
+        reason: a sentence about this row.
         line: the line of the file where the row begins (the header is line 1), or None.
         row: the cells of the row, unchanged, by column.
         target: the course or learning plan that the row names, or None.
@@ -176,9 +177,9 @@ class Outcome:
     def needs_attention(self) -> bool:
         """Whether a person must look at the row.
 
-        It failed, is unknown, is archived but not exactly as requested, the evidence conflicts, or
-        the row could not be used. Of skipped rows, those need nothing that have no enrollment with
-        a status that the job takes, are duplicates, or are archived already.
+        It failed, is unknown, is archived but not exactly as requested, has conflicting evidence,
+        or was skipped. A skipped row needs no attention if it has no enrollment with a status that
+        the job includes, is a duplicate, or is archived already.
         """
         if self.kind == "archived":
             return self.is_incomplete or CONFLICTING in self.reason
@@ -247,15 +248,15 @@ class PendingRow:
 class Skip:
     """A row that is not sent, and why; `username` is the name that the platform has for its user.
 
-    Where the row of a learning plan archives a course row as well, `along` is the index of the
-    plan's row, and `course_id` the course.
+    If the row of a learning plan archives a course row as well, `learning_plan_row` is the index
+    of the plan's row, and `course_id` the course.
     """
 
     row: int
     code: str
     reason: str
     user_id: int | None = None
-    along: int | None = None
+    learning_plan_row: int | None = None
     course_id: int | None = None
     username: str | None = None
 

@@ -32,8 +32,9 @@ class PlanData:
         chunks: the chunks to send, in this order, each of at most `Limits.hand_picked` rows.
         skips: the rows that are not sent, and why.
         warnings: what to consider before applying the plan.
-        calls: the calls that `apply` will make, by operation, without the polls of jobs.
-        duration: about how long `apply` takes, at half a second a call.
+        calls: the calls that `apply` will make, by operation, without the polls of background jobs.
+        duration: about how long `apply` takes: half a second a call, the first wait for background
+            jobs, and the hourly limit of calls.
         read_at: the platform's time (UTC) when the reading began.
     """
 
