@@ -95,9 +95,9 @@ def resume(
 
     Background jobs that still run are waited for, rows whose answer was lost are read back,
     unknown rows are read again, and only enrollments that are still as planned are sent. The
-    arguments are those of `ArchivePlan.apply`; by default `canary` is that of the ledger, and 0 continues
-    after a canary that another person unenrolled. A contract that was confirmed or trusted before
-    is not checked again.
+    arguments are those of `ArchivePlan.apply`; by default `canary` is that of the ledger, and 0
+    continues after a canary that another person unenrolled. A contract that was confirmed or
+    trusted before is not checked again.
 
     Raises:
         InvalidInputError: an argument cannot be used.
