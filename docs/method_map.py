@@ -61,8 +61,8 @@ def _operations(method: object) -> list[str]:
     rows = {
         (row.method, _plain(row.path)): name for name, row in Contract.default().operations.items()
     }
-    told = _CALL.findall(inspect.getdoc(method) or "")
-    return list(dict.fromkeys(rows[verb, _plain(path)] for verb, path in told))
+    calls = _CALL.findall(inspect.getdoc(method) or "")
+    return list(dict.fromkeys(rows[verb, _plain(path)] for verb, path in calls))
 
 
 def _plain(path: str) -> str:

@@ -60,9 +60,9 @@ class Client:
         limits: the sizes of calls, and how long to wait for background jobs.
         timeout: seconds to connect and seconds to read; one number sets both.
         retry: how often to attempt a read.
-        calls_per_hour: the most calls in any hour; None: no throttle. The platform's own
-            limit is 1,000 an hour for each IP address (doc, older), shared with every other
-            integration there.
+        calls_per_hour: the most calls in any hour; None for no limit. An older page of Docebo
+            gives 1,000 an hour for each IP address, shared by all integrations; since June 2025
+            the limit in your contract with the vendor seems to apply.
         app_info: name and version of the tool built on this library, for the user agent.
         transport: a callable that carries one HTTP exchange; `RequestsTransport()` by default.
         on_call: a function that receives a `Call` after each exchange, in the thread that made

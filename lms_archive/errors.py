@@ -115,7 +115,9 @@ class InvalidInputError(LmsArchiveError, ValueError):
         if column is not None:
             where.append(f"column {column!r}")
         super().__init__(f"{', '.join(where)}: {message}" if where else message)
-        self.source, self.line, self.column = source, line, column
+        self.source: str | None = source
+        self.line: int | None = line
+        self.column: str | None = column
 
 
 class InputFileError(InvalidInputError, OSError):
@@ -168,8 +170,12 @@ class ApiError(LmsArchiveError):
         parts = [f"{method} {path}", status, message or (status is None and "no answer")]
         text = ": ".join(str(part) for part in parts if part)
         super().__init__(f"{text} ({advice})" if advice else text)
-        self.method, self.path, self.status, self.message = method, path, status, message
-        self.retry_after, self.in_doubt = retry_after, in_doubt
+        self.method: str = method
+        self.path: str = path
+        self.status: int | None = status
+        self.message: str = message
+        self.retry_after: float | None = retry_after
+        self.in_doubt: bool = in_doubt
 
 
 class AuthenticationError(ApiError):
@@ -214,7 +220,7 @@ class UnexpectedResponseError(ApiError):
     ) -> None:
         shown = "; ".join(faults[:10]) + (f"; and {len(faults) - 10} more" if faults[10:] else "")
         super().__init__(method, path, message=details.pop("message", "") or shown, **details)
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
 
 
 class PartialDeletionError(ApiError):
@@ -241,8 +247,10 @@ class PartialDeletionError(ApiError):
         deletion: Any = None,
         **details: Any,
     ) -> None:
-        self.deleted, self.uncertain = tuple(deleted), tuple(uncertain)
-        self.remaining, self.deletion = tuple(remaining), deletion
+        self.deleted: tuple[int, ...] = tuple(deleted)
+        self.uncertain: tuple[int, ...] = tuple(uncertain)
+        self.remaining: tuple[int, ...] = tuple(remaining)
+        self.deletion: Any = deletion
         parts = [
             f"{len(ids):,} {text}: {shown_ids(ids)}"
             for ids, text in (
@@ -287,7 +295,8 @@ class TooManyAffectedError(LmsArchiveError):
             f"max_affected is {max_affected:,}; nothing was sent by this call. Look at "
             "print(plan), then raise max_affected or select fewer rows."
         )
-        self.affected, self.max_affected = affected, max_affected
+        self.affected: int = affected
+        self.max_affected: int = max_affected
 
 
 class LedgerError(LmsArchiveError):
@@ -327,7 +336,8 @@ class RunStoppedError(LmsArchiveError):
         self, message: str, *, counts: Mapping[str, int] | None = None, seen: Sequence[str] = ()
     ) -> None:
         super().__init__("\n  ".join([message, *seen]))
-        self.counts, self.seen = dict(counts or {}), tuple(seen)
+        self.counts: dict[str, int] = dict(counts or {})
+        self.seen: tuple[str, ...] = tuple(seen)
 
 
 class StopRequestedError(RunStoppedError):

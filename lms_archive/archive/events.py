@@ -69,7 +69,7 @@ class RunEvent:
         target: the code (or kind and id) of the course or learning plan, or None.
         job_id: the background job, where one was named; of several that are waited for, the
             oldest.
-        rows: how many rows this event is about.
+        rows: of a `sending` or `decided` event, how many rows it is about; else 0.
         outcomes: of a `"decided"` event: the rows by kind.
         done: rows of the plan that have an outcome now, unknown ones aside.
         pending: rows of the plan that have no outcome yet.
@@ -155,7 +155,11 @@ def write_progress(text: str) -> None:
         sys.stderr.flush()
 
 
-_WAIT_REASONS = {"settle": "for the platform to catch up", "retry": "before trying again"}
+_WAIT_REASONS = {
+    "job": "background job",
+    "settle": "for the platform to catch up",
+    "retry": "before trying again",
+}
 
 
 def _wait_text(event: RunEvent) -> str:

@@ -24,8 +24,8 @@ from lms_archive.archive.selection import (
     WholeTarget,
     read_exclusions,
     read_people,
-    read_places,
     read_rows,
+    read_scope,
     read_users,
 )
 from lms_archive.archive.selection.csv_file import read_csv
@@ -186,8 +186,8 @@ class ArchiveJob:
             InvalidInputError: an argument cannot be used.
         """
         checked = Terms(**terms)
-        places = read_places(targets, courses, exclude_courses)
-        part = evolve(places, users=read_people(users))
+        scope = read_scope(targets, courses, exclude_courses)
+        part = evolve(scope, users=read_people(users))
         return cls(terms=checked, selection=Selection((part,)))
 
     @classmethod
@@ -222,9 +222,9 @@ class ArchiveJob:
             InvalidInputError: an argument cannot be used.
         """
         checked = Terms(**terms)
-        places = read_places(targets, courses, exclude_courses)
+        scope = read_scope(targets, courses, exclude_courses)
         inactive, left_alone = checked_since(since), read_exclusions(exclude)
-        part = evolve(places, inactive_since=inactive, exclude=left_alone)
+        part = evolve(scope, inactive_since=inactive, exclude=left_alone)
         return cls(terms=checked, selection=Selection((part,)))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:

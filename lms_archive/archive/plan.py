@@ -50,7 +50,8 @@ class ArchivePlan(PlanData, Table):
             jobs, and the hourly limit of calls.
         read_at: the platform's time (UTC) when the reading began.
         selection: the rows requested.
-        digest: the hash of rows, terms, targets and enrollments: equal plans do the same.
+        digest: the hash of rows, terms, targets, enrollments and the reasons of skipped rows (so
+            `explain=True` changes it).
     """
 
     selection: Selection = field(repr=False)

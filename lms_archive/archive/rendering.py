@@ -169,8 +169,8 @@ def plan_summary(plan: PlanData) -> list[Part]:
     enrollments = plural(sum(map(len, plan.chunks)), "enrollment")
     targets = _targets(plan.chunks)
     kinds = Counter(target.kind.replace("_", " ") for target in targets)
-    places = " and ".join(plural(count, kind) for kind, count in sorted(kinds.items()))
-    where = f"in {places} of {plan.platform}" if places else f"of {plan.platform}"
+    counts = " and ".join(plural(count, kind) for kind, count in sorted(kinds.items()))
+    where = f"in {counts} of {plan.platform}" if counts else f"of {plan.platform}"
     parts: list[Part] = [
         Line(f"Plan: archive and {plan.terms.mode} {enrollments} {where}", strong=True),
         Line(_WARNING, strong=True),

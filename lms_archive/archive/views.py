@@ -82,23 +82,23 @@ class RowView(Table, Generic[T]):
         raise NotImplementedError
 
     @overload
-    def __getitem__(self, place: int) -> T: ...
+    def __getitem__(self, item: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> list[T]: ...
-    def __getitem__(self, place: int | slice) -> T | list[T]:
+    def __getitem__(self, item: slice) -> list[T]: ...
+    def __getitem__(self, item: int | slice) -> T | list[T]:
         length = len(self)
-        if isinstance(place, slice):
-            wanted = range(length)[place]
+        if isinstance(item, slice):
+            wanted = range(length)[item]
             if not wanted:
                 return []
             first, last = min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1])
             items = list(self._part(first, last - first + 1))
             return items[:: wanted.step] if len(wanted) > 1 else items
-        number = index(place)
+        number = index(item)
         if not -length <= number < length:
             raise IndexError(f"index {number} is out of range: there are {length:,}")
-        (item,) = self._part(number % length, 1)
-        return item
+        (row,) = self._part(number % length, 1)
+        return row
 
     def _part(self, first: int, count: int) -> Iterator[T]:
         """Yield *count* items from number *first* on."""

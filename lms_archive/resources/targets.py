@@ -64,11 +64,11 @@ class ListsOfTargets:
         self, cls: type[T], target: int | str, filters: Mapping[str, Any]
     ) -> Iterator[Page[T]]:
         """Yield the pages of a target's list; look up its code first."""
-        operation, word, place = _LISTS[cls]
+        operation, word, attribute = _LISTS[cls]
         if isinstance(target, str):
             target = self._find(word, target)
         listed = pages(self._session, operation, cls, **{word: target}, **filters)
-        yield from of_target(listed, target, attrgetter(place))
+        yield from of_target(listed, target, attrgetter(attribute))
 
     def _find(self, word: str, code: str) -> int:
         if word == "course_id":

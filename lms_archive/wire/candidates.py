@@ -20,7 +20,7 @@ from attrs import evolve
 
 from lms_archive.records.structure import to_plain
 from lms_archive.wire.contract import Contract, Operation, difference
-from lms_archive.wire.openapi import ApiOperation, Place, path_shape
+from lms_archive.wire.openapi import ApiOperation, Location, path_shape
 from lms_archive.wire.report import Candidate
 
 __all__ = ["TARGETS", "candidate_for", "noun_of", "placeholders_of"]
@@ -65,7 +65,7 @@ def _is_same_path(row: Operation, operation: ApiOperation) -> bool:
 def _is_about_archived(name: str, row: Operation, operation: ApiOperation) -> bool:
     path = _letters(operation.path)
     if name.startswith("archive_"):
-        names = (each for place in operation.takes.values() for each in place)
+        names = (each for location in operation.takes.values() for each in location)
         text = _letters(" ".join([operation.path, operation.summary, *names]))
         is_meant = "archiv" in text or "enrollmentmode" in text
         return is_meant and "unarchiv" not in text and operation.method not in ("GET", "DELETE")
@@ -83,8 +83,10 @@ def _fit(row: Operation, operation: ApiOperation) -> Operation | None:
             return None
         words.remove(word)
         path = path.replace(f"{{{placeholder}}}", f"{{{word}}}", 1)
-    places: list[Place] = ["query"] if is_read else [row.sends, "json", "form", "query"]
-    names = {place: _names(row, words, operation.takes.get(place, {})) for place in places}
+    locations: list[Location] = ["query"] if is_read else [row.sends, "json", "form", "query"]
+    names = {
+        location: _names(row, words, operation.takes.get(location, {})) for location in locations
+    }
     sends = max(names, key=lambda each: len(names[each]))
     fixed = {
         name: value

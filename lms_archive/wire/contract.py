@@ -207,10 +207,10 @@ class Contract:
             InvalidInputError: the file cannot be read, or does not fit a contract; the message
                 has each fault with its JSON path.
         """
-        place = path_from(path, "path", "contract.json")
-        source = str(place)
+        location = path_from(path, "path", "contract.json")
+        source = str(location)
         try:
-            data = json.loads(_read_text(place), object_pairs_hook=_without_duplicates)
+            data = json.loads(_read_text(location), object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
@@ -225,15 +225,17 @@ class Contract:
         """
         changes = difference(to_plain(Contract.default()), to_plain(self))
         text = json.dumps(changes, ensure_ascii=False, indent=2)
-        place = path_from(path, "path", "contract.json")
+        location = path_from(path, "path", "contract.json")
         try:
-            with place.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            with location.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{text}\n")
         except FileExistsError:
-            raise InvalidInputError("already exists; name a new file", source=str(place)) from None
+            raise InvalidInputError(
+                "already exists; name a new file", source=str(location)
+            ) from None
         except OSError as error:
             reason = f"cannot be written: {error.strerror}"
-            raise InvalidInputError(reason, source=str(place)) from None
+            raise InvalidInputError(reason, source=str(location)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
         """Return a copy with overrides in the shape of the contract; *source* is for errors.

@@ -17,13 +17,13 @@ from attrs import define, field, frozen
 
 from lms_archive.errors import printable
 
-__all__ = ["ApiOperation", "Place", "UnreadableDocumentError", "path_shape", "read_openapi"]
+__all__ = ["ApiOperation", "Location", "UnreadableDocumentError", "path_shape", "read_openapi"]
 
-Place = Literal["query", "json", "form"]
+Location = Literal["query", "json", "form"]
 
 _METHODS = ("get", "put", "post", "delete", "patch")
-_PLACES: dict[str, Place] = {"query": "query", "formData": "form"}
-_MEDIA: dict[str, Place] = {"json": "json", "x-www-form-urlencoded": "form"}
+_LOCATIONS: dict[str, Location] = {"query": "query", "formData": "form"}
+_MEDIA: dict[str, Location] = {"json": "json", "x-www-form-urlencoded": "form"}
 _COMBINED = ("allOf", "oneOf", "anyOf")
 _LONGEST_TEXT = 300
 _LONGEST_LIST = 200
@@ -54,7 +54,7 @@ class ApiOperation:
     method: str
     path: str
     summary: str = ""
-    takes: Mapping[Place, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
+    takes: Mapping[Location, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
     required: frozenset[str] = frozenset()
 
 
@@ -85,7 +85,7 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
     return tuple(_Reader(data).operations(location, root.rstrip("/")))
 
 
-_Parameter = tuple[Place, str, tuple[str, ...], bool]
+_Parameter = tuple[Location, str, tuple[str, ...], bool]
 
 
 @define
@@ -93,17 +93,17 @@ class _Reader:
     data: Mapping[str, Any]
     steps_left: int = _MOST_STEPS
 
-    def operations(self, location: str, root: str) -> Iterator[ApiOperation]:
-        for base, path in product(self._bases(location), self.data["paths"]):
+    def operations(self, address: str, root: str) -> Iterator[ApiOperation]:
+        for base, path in product(self._bases(address), self.data["paths"]):
             self._count(1)
             item, full = self._resolve(self.data["paths"][path]), _join(base, path, root)
             is_path = _is_word(full) and re.fullmatch(r"/[^/?#\s][^?#\s]*", full)
             for method in _METHODS if is_path else ():
                 if isinstance(operation := item.get(method), dict):
-                    takes: dict[Place, dict[str, tuple[str, ...]]] = {}
+                    takes: dict[Location, dict[str, tuple[str, ...]]] = {}
                     required = set[str]()
-                    for place, name, values, is_required in self._parameters(operation, item):
-                        takes.setdefault(place, {}).setdefault(name, values)
+                    for location, name, values, is_required in self._parameters(operation, item):
+                        takes.setdefault(location, {}).setdefault(name, values)
                         required |= {name.removesuffix("[]")} if is_required else set()
                     summary = _one_line(operation.get("summary"))
                     yield ApiOperation(method.upper(), full, summary, takes, frozenset(required))
@@ -121,19 +121,19 @@ class _Reader:
         """Yield the parameters of an operation, then those of its path."""
         for node in (node for holder in holders for node in _list(holder.get("parameters"))):
             parameter = self._resolve(node)
-            name, place = parameter.get("name"), str(parameter.get("in"))
-            if place == "body":
+            name, location = parameter.get("name"), str(parameter.get("in"))
+            if location == "body":
                 yield from self._body(parameter.get("schema"), "json")
-            elif _is_word(name) and place in _PLACES:
+            elif _is_word(name) and location in _LOCATIONS:
                 _, values = self._value(parameter.get("schema", parameter))
-                yield _PLACES[place], name, values, parameter.get("required") is True
+                yield _LOCATIONS[location], name, values, parameter.get("required") is True
         content = self._resolve(holders[0].get("requestBody")).get("content")
         for media_type, media in _mapping(content).items():
             for part, sent in _MEDIA.items():
                 if part in media_type:
                     yield from self._body(_mapping(media).get("schema"), sent)
 
-    def _body(self, schema: Any, place: Place, prefix: str = "") -> Iterator[_Parameter]:
+    def _body(self, schema: Any, location: Location, prefix: str = "") -> Iterator[_Parameter]:
         """Yield the properties of a body, and those of each object in it."""
         needed = [] if prefix else _list(self._resolve(schema).get("required"))
         properties = dict[str, Any]()
@@ -142,13 +142,13 @@ class _Reader:
                 properties.setdefault(name, part["properties"][name])
         for name, value in properties.items():
             is_list, values = self._value(value)
-            plain = prefix + (name if place == "form" else name.removesuffix("[]"))
-            if place == "form" or not is_list:
-                yield place, plain, values, name in needed
-            if place == "json" and is_list in (True, None):
-                yield place, f"{plain}[]", values, name in needed
+            plain = prefix + (name if location == "form" else name.removesuffix("[]"))
+            if location == "form" or not is_list:
+                yield location, plain, values, name in needed
+            if location == "json" and is_list in (True, None):
+                yield location, f"{plain}[]", values, name in needed
         for name, value in () if prefix else properties.items():
-            yield from self._body(value, place, f"{name}.")
+            yield from self._body(value, location, f"{name}.")
 
     def _value(self, schema: Any) -> tuple[bool | None, tuple[str, ...]]:
         """Return whether a value is a list, or None if that is open, and the values allowed."""

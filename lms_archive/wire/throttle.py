@@ -19,7 +19,7 @@ HOUR = 3600.0
 class Throttle:
     """A limit of `calls_per_hour` calls within any hour, for all clients that share it.
 
-    The platform's own limit is 1,000 an hour for each IP address (doc, older).
+    An older page of Docebo gives 1,000 an hour for each IP address.
     """
 
     calls_per_hour: int | None

@@ -159,8 +159,10 @@ def _faults(row: Operation, operation: ApiOperation) -> Iterator[str]:
 
 
 def _taken(operation: ApiOperation) -> str:
-    """Return the names of all parameters of an operation, by place."""
-    parts = [f"{_listed([*names])} ({_PARTS[place]})" for place, names in operation.takes.items()]
+    """Return the names of all parameters of an operation, by location."""
+    parts = [
+        f"{_listed([*names])} ({_PARTS[location]})" for location, names in operation.takes.items()
+    ]
     return "; ".join(parts) or "nothing"
 
 

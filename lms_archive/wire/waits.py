@@ -51,7 +51,7 @@ class Wait:
     percent: float | None = None
 
     def __str__(self) -> str:
-        details = [self.reason if self.job_id is None else f"job {self.job_id}"]
+        details = [self.reason if self.job_id is None else f"background job {self.job_id}"]
         if self.percent is not None:
             details.append(f"{self.percent:g} %")
         return f"waiting {self.seconds:.0f} s ({', '.join(details)})"

@@ -191,7 +191,9 @@ def test_the_last_line_of_progress_says_why_a_job_stopped(
     lines = capsys.readouterr().err.splitlines()
     start = "archiving: 1 of 5 rows done, 1 of 1 chunks sent, "
     assert lines[-1].startswith(f"{start}stopped: JobTimeoutError: background job")
-    waiting = [line for line in lines if line.startswith(f"{start}waiting 30 s (job at ")]
+    waiting = [
+        line for line in lines if line.startswith(f"{start}waiting 30 s (background job at ")
+    ]
     assert bool(waiting) is not has_tqdm
 
 

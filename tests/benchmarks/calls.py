@@ -162,10 +162,10 @@ def _found(client: Client, path: str, text: str) -> dict[str, Any]:
 
 
 def measure(
-    told: str, load: Mapping[str, Any], rows: Pairs, least: int, make: Callable[[str], ArchiveJob]
+    label: str, load: Mapping[str, Any], rows: Pairs, least: int, make: Callable[[str], ArchiveJob]
 ) -> Counter[str]:
     """Measure one job, and print; return its calls."""
-    say(f"  {told}: {len(rows):,} rows, fewest {least}")
+    say(f"  {label}: {len(rows):,} rows, fewest {least}")
     calls, plan, counted, seconds = by_job(load, rows, make)
     chunks = sum(n for name, n in calls.items() if name.startswith("archive_"))
     polls = calls.pop("list_jobs") + calls.pop("get_job", 0) - 1
@@ -202,14 +202,14 @@ def main() -> None:
     if "estimate" in sys.argv[1:]:
         estimate()
         return
-    for told, completed in (
+    for label, completed in (
         ("60 % completed", 0.6),
         ("all that are completed", ROWS / ENROLLMENTS),
     ):
         load, done = tenant(COURSES, ENROLLMENTS, completed)
         rows = random.Random(9).sample(done, ROWS)  # noqa: S311  no secret
         least = fewest(done, rows)
-        calls = measure(told, load, rows, least, lambda folder, rows=rows: csv_of(rows, folder))  # type: ignore[misc]
+        calls = measure(label, load, rows, least, lambda folder, rows=rows: csv_of(rows, folder))  # type: ignore[misc]
     script = by_script(load, rows)
     figure(f"calls of a plain script ({script:,}) against the job", script / calls.total())
     load, done = tenant(SMALL_COURSES, SMALL_ENROLLMENTS, 1.0)

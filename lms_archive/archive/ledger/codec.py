@@ -153,7 +153,7 @@ def detail_values(event: Event) -> Iterator[tuple[str, int | None, Any]]:
         if name in _COLUMNS | _ELSEWHERE:
             continue
         if isinstance(value, tuple):
-            yield from ((name, place, _cell(item)) for place, item in enumerate(value))
+            yield from ((name, index, _cell(item)) for index, item in enumerate(value))
         elif isinstance(value, Mapping):
             yield from ((key, None, number) for key, number in value.items())
         else:

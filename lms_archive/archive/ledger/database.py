@@ -221,5 +221,6 @@ def damage_reported(path: Path) -> Iterator[None]:
 def _damaged(path: Path, reason: Any) -> LedgerError:
     return LedgerError(
         f"{path}: the ledger is damaged, or cannot be read: {reason}. Restore it from a copy; "
-        "without one, wait until none of its jobs is open on the platform, then plan again"
+        "without one, wait until none of its background jobs is open on the platform, then plan "
+        "again"
     )

@@ -101,7 +101,7 @@ def json_blocks(table: str, rows: Iterable[Values]) -> Iterator[str]:
 
 
 def digest_of(plan: PlanData, selection: Selection) -> str:
-    """Return the digest of a plan; plans that do the same have the same digest."""
+    """Return the digest of a plan; plans with the same digest do the same."""
     content = plan_content(plan, selection)
     return content_digest(
         plan_meta(plan), ((table, json_blocks(table, rows)) for table, rows in content)
@@ -122,7 +122,7 @@ def plan_meta(plan: PlanData) -> dict[str, Any]:
         "only": ",".join(terms.only),
         "duration": as_json(plan.duration.total_seconds()),
         **{f"calls/{name}": str(count) for name, count in plan.calls.items()},
-        **{f"warning/{place:06d}": to_text(text) for place, text in enumerate(plan.warnings)},
+        **{f"warning/{index:06d}": to_text(text) for index, text in enumerate(plan.warnings)},
     }
     return meta if plan.read_at is None else {**meta, "read_at": to_time(plan.read_at)}
 

@@ -240,29 +240,29 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
         InvalidInputError: the file cannot be written, or exists and is not a saved plan.
         OSError: it cannot be written.
     """
-    place = ledger_path(path, "plan")
-    if place.is_file() and not place.is_symlink() and not _is_plan(place):
+    location = ledger_path(path, "plan")
+    if location.is_file() and not location.is_symlink() and not _is_plan(location):
         raise InvalidInputError(
             "exists and is not a saved plan, so it is not overwritten: give the plan another name",
-            source=str(place),
+            source=str(location),
         )
     with (
-        write_atomically(place, binary=True) as file,
-        TemporaryDirectory(dir=place.parent, prefix=".plan") as folder,
+        write_atomically(location, binary=True) as file,
+        TemporaryDirectory(dir=location.parent, prefix=".plan") as folder,
     ):
         new = Path(folder, "plan.sqlite")
         new_file(new)
         with closing(connect(new)) as database:
             database.execute("PRAGMA journal_mode = OFF")
-            with transaction(place, database):
+            with transaction(location, database):
                 write_plan(database, plan, selection, digest=digest, meta={"purpose": "plan"})
         with new.open("rb") as source:
             shutil.copyfileobj(source, file)
 
 
-def _is_plan(place: Path) -> bool:
-    with suppress(LedgerError, DatabaseError), closing(connect_unchanging(place)) as database:
-        version = format_of(place, database)
+def _is_plan(location: Path) -> bool:
+    with suppress(LedgerError, DatabaseError), closing(connect_unchanging(location)) as database:
+        version = format_of(location, database)
         return version == FORMAT and meta_of(database).get("purpose") == "plan"
     return False
 
@@ -273,11 +273,11 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
     Raises:
         InvalidInputError: the file does not hold a plan, or the plan was changed.
     """
-    place = ledger_path(path, "plan")
-    if place.exists() and not place.is_file():  # opening a pipe would wait without end
+    location = ledger_path(path, "plan")
+    if location.exists() and not location.is_file():  # opening a pipe would wait without end
         raise InvalidInputError("is not an ordinary file", source=str(path))
     try:
-        with place.open("rb") as file:
+        with location.open("rb") as file:
             begin = file.read(40)
     except OSError as error:
         text = f"cannot be read: {error.strerror}"
@@ -286,8 +286,8 @@ def load_plan(path: Any) -> tuple[PlanData, Selection]:
         text = "a plan saved by lms_archive 0.1.0, which this version cannot read: plan again"
         raise InvalidInputError(text, source=str(path))
     try:
-        with closing(connect_unchanging(place)) as database, damage_reported(place):
-            version = format_of(place, database)
+        with closing(connect_unchanging(location)) as database, damage_reported(location):
+            version = format_of(location, database)
             if version == FORMAT:
                 return _load(database, str(path))
     except LedgerError as error:

@@ -94,12 +94,12 @@ def redact(ledger: str | os.PathLike[str]) -> None:
             new.unlink(missing_ok=True)
 
 
-def _check_finished(place: Path) -> None:
-    status = read_progress(place)
+def _check_finished(location: Path) -> None:
+    status = read_progress(location)
     left = status.rows - status.decided
     if left:
         raise LedgerError(
-            f"{place}: not finished: {left:,} of {plural(status.rows, 'row')} "
+            f"{location}: not finished: {left:,} of {plural(status.rows, 'row')} "
             f"{'has' if left == 1 else 'have'} no final outcome, and resume() needs the names to "
             "decide them. Call resume() first, then redact()"
         )

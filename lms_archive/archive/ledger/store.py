@@ -79,28 +79,28 @@ class Ledger:
             InvalidInputError: no file can have this path, or the plan has another digest.
             LedgerError: the file cannot be made, or another process holds it.
         """
-        place = ledger_path(path)
-        new = place.with_name(f".{place.name}.new")
+        location = ledger_path(path)
+        new = location.with_name(f".{location.name}.new")
         with ExitStack() as stack:
-            lock = stack.enter_context(hold(place))
+            lock = stack.enter_context(hold(location))
             try:
-                _clear(place, new)
+                _clear(location, new)
                 new_file(new)
                 with closing(connect(new)) as database:
                     database.execute("PRAGMA synchronous = FULL")
-                    ledger = cls(place, database, lock)
+                    ledger = cls(location, database, lock)
                     with ledger._transaction():
                         meta = {"purpose": "ledger", "canary": str(canary)}
                         write_plan(database, plan, selection, digest=digest, meta=meta)
                         ledger._insert(events)
-                new.replace(place)
-                sync_folder(place.parent)
+                new.replace(location)
+                sync_folder(location.parent)
             except OSError as error:
-                raise LedgerError(f"{place}: the ledger cannot be made: {error}") from error
-            database = stack.enter_context(closing(connect(place)))
-            make_durable(place, database)
+                raise LedgerError(f"{location}: the ledger cannot be made: {error}") from error
+            database = stack.enter_context(closing(connect(location)))
+            make_durable(location, database)
             stack.pop_all()
-        return cls(place, database, lock)
+        return cls(location, database, lock)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Ledger:
@@ -111,17 +111,17 @@ class Ledger:
             LedgerError: it is missing, held by another process, damaged, of another version, or
                 a plan that was saved.
         """
-        place = existing_ledger(path)
+        location = existing_ledger(path)
         with ExitStack() as stack:
-            lock = stack.enter_context(hold(place))
+            lock = stack.enter_context(hold(location))
             cure = f"ArchivePlan.load({str(path)!r}).apply(client, ledger=...)"
-            database = stack.enter_context(closing(ledger_at(place, cure=cure)))
-            make_durable(place, database)
-            check_integrity(place, database)
-            with damage_reported(place):
+            database = stack.enter_context(closing(ledger_at(location, cure=cure)))
+            make_durable(location, database)
+            check_integrity(location, database)
+            with damage_reported(location):
                 verify(database)
             stack.pop_all()
-        return cls(place, database, lock)
+        return cls(location, database, lock)
 
     def meta(self, name: str) -> str | None:
         """Return a value that the ledger was created with, by name."""
@@ -248,11 +248,11 @@ _EVENT = (
 )
 
 
-def _clear(place: Path, new: Path) -> None:
+def _clear(location: Path, new: Path) -> None:
     """Remove what an unfinished or deleted ledger left: SQLite would use it for the new one."""
-    if place.exists():
-        raise LedgerError(f"{place}: another process has made it meanwhile: resume it")
+    if location.exists():
+        raise LedgerError(f"{location}: another process has made it meanwhile: resume it")
     new.unlink(missing_ok=True)
-    for path in (place, new):
+    for path in (location, new):
         for rest in BESIDE:
             path.with_name(path.name + rest).unlink(missing_ok=True)

@@ -195,7 +195,7 @@ def _ineligible(terms: Terms, enrollment: Active) -> tuple[str, str] | None:
         return "staff", f"{_staff(enrollment.level)}; include_staff=True includes staff"
     if enrollment.enrolled_at is None and terms.mode is ArchiveMode.RE_ENROLL:
         return "undated", (
-            "has no enrollment date, so that it could not be distinguished from the one made by "
+            "has no enrollment date, so it could not be distinguished from the one made by "
             "re-enrolling: archive it by hand"
         )
     return None

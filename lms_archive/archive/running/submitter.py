@@ -127,7 +127,8 @@ class Submitter:
             self.record(NotSent(chunk_id, str(stop)))
             raise
         self.record(Submitted(chunk_id, accepted.job_id))
-        log.info("sent %d of %s (job %s)", len(members), queue.target, accepted.job_id)
+        job = accepted.job_id or "not named"
+        log.info("sent %d of %s (background job: %s)", len(members), queue.target, job)
         if accepted.job_id is not None:
             self.in_flight.jobs.begin(accepted.job_id)
         elif not accepted.is_done:  # a job without a name needs time to be listed

@@ -82,7 +82,7 @@ def verdict(  # noqa: PLR0911  one case after the other
     if more_rounds:
         return None
     return "not_archived", (
-        "the background job ended, and the enrollment is still active: see the job's log, "
+        "the background job ended, and the enrollment is still active: see its log, "
         "then plan this row again"
     )
 

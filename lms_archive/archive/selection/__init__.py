@@ -5,8 +5,8 @@ from lms_archive.archive.selection.columns import column_word, contradicted_term
 from lms_archive.archive.selection.in_memory import (
     read_exclusions,
     read_people,
-    read_places,
     read_rows,
+    read_scope,
     read_users,
 )
 from lms_archive.archive.selection.labels import Label, indexed, label_from, plain_label, to_label
@@ -48,8 +48,8 @@ __all__ = [
     "plain_label",
     "read_exclusions",
     "read_people",
-    "read_places",
     "read_rows",
+    "read_scope",
     "read_users",
     "to_label",
 ]

@@ -127,12 +127,12 @@ class Headings:
         Raises:
             InvalidInputError: a column is missing, or two have the same meaning.
         """
-        places: dict[str, int] = {}
+        indexes: dict[str, int] = {}
         names: dict[str, int] = {}
         for index, name in enumerate(header):
             word = self.word(name)
             first = (
-                names.setdefault(name, index) if word is None else places.setdefault(word, index)
+                names.setdefault(name, index) if word is None else indexes.setdefault(word, index)
             )
             if first != index:
                 raise InvalidInputError(
@@ -142,10 +142,10 @@ class Headings:
                     line=line,
                     column=name[:60],
                 )
-        missing = sorted(word for word in self._renamed.values() if word not in places)
+        missing = sorted(word for word in self._renamed.values() if word not in indexes)
         if missing or not self.are_complete(header):
             listed = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
-            has_users = any(word in places for word in _USERS)
+            has_users = any(word in indexes for word in _USERS)
             word = "course_code" if has_users else "username"
             others = [name for name in header if name and self.word(name) is None]
             example = f"{word!r}: {others[0][:60] if others else 'Name'!r}"
@@ -157,7 +157,7 @@ class Headings:
                 source=self._source,
                 line=line,
             )
-        return Columns(tuple(header), places, least or len(header))
+        return Columns(tuple(header), indexes, least or len(header))
 
 
 @frozen
@@ -166,24 +166,24 @@ class Columns:
 
     Attributes:
         header: the names of all columns.
-        places: the index of each column that names users or targets, by its meaning.
+        indexes: the index of each column that names users or targets, by its meaning.
         least: the fewest cells of a row.
     """
 
     header: tuple[str, ...]
-    places: Mapping[str, int]
+    indexes: Mapping[str, int]
     least: int
 
     @property
     def only_username(self) -> int | None:
         """The index of the username column, if no other column names users."""
-        return None if "user_id" in self.places else self.places["username"]
+        return None if "user_id" in self.indexes else self.indexes["username"]
 
     @property
     def only_target(self) -> int | None:
         """The index of the column that names targets, if there is only one."""
-        places = [place for word, place in self.places.items() if word in _TARGETS]
-        return places[0] if len(places) == 1 else None
+        indexes = [index for word, index in self.indexes.items() if word in _TARGETS]
+        return indexes[0] if len(indexes) == 1 else None
 
     def fitted(self, cells: Sequence[Any]) -> Sequence[Any]:
         """Return the cells of a row, one for each column.
@@ -239,12 +239,12 @@ class Columns:
 
     def _cell(self, cells: Sequence[Any], word: str) -> tuple[Any, str]:
         """Return a cell and the name of its column."""
-        place = self.places.get(word)
-        return (None, word) if place is None else (cells[place], self.header[place].strip())
+        index = self.indexes.get(word)
+        return (None, word) if index is None else (cells[index], self.header[index].strip())
 
     def _names(self, words: Iterable[str]) -> str:
         return " or ".join(
-            self.header[self.places[word]].strip() for word in words if word in self.places
+            self.header[self.indexes[word]].strip() for word in words if word in self.indexes
         )
 
 
@@ -254,7 +254,7 @@ def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
     `mode`, `reset_tracking` and `include_staff` are arguments of the job: columns with these names
     are not read.
     """
-    for place, name in enumerate(rows.header):
+    for index, name in enumerate(rows.header):
         word = _squashed(name)
         meanings: Mapping[str, object]
         meant: object
@@ -268,7 +268,7 @@ def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
             meanings, meant, job = _FLAGS, terms.include_staff, f"{verb} the staff in"
         else:
             continue
-        cells = (entry[place + 2] for entry in rows.entries if len(entry) > place + 2)
+        cells = (entry[index + 2] for entry in rows.entries if len(entry) > index + 2)
         words = Counter(str(cell).strip() for cell in cells if not is_blank(cell))
         others = {text: n for text, n in words.items() if meanings.get(_squashed(text)) != meant}
         if others:

@@ -157,15 +157,15 @@ def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings)
 def _not_text(file: BinaryIO, encoding: str, name: str) -> InvalidInputError:
     """Return the error with its line and byte, which a decoder of blocks does not know."""
     file.seek(0)
-    data, line, place = file.read(), None, ""
+    data, line, offset = file.read(), None, ""
     with suppress(UnicodeError):
         try:
             data.decode(encoding)
         except UnicodeDecodeError as error:
-            place = f" (byte {error.start + 1:,})"
+            offset = f" (byte {error.start + 1:,})"
             line = 1 + data[: error.start].decode(encoding, "ignore").count("\n")
     return InvalidInputError(
-        f"not text in {encoding}{place}. Save it as 'CSV UTF-8', or give its encoding: "
+        f"not text in {encoding}{offset}. Save it as 'CSV UTF-8', or give its encoding: "
         "from_csv(..., encoding='cp1252') for a file from Windows in Western Europe or America",
         source=name,
         line=line,

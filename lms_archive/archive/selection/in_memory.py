@@ -30,7 +30,7 @@ from lms_archive.archive.selection.rows import (
 )
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["read_exclusions", "read_people", "read_places", "read_rows", "read_users"]
+__all__ = ["read_exclusions", "read_people", "read_rows", "read_scope", "read_users"]
 
 _SOURCE = "rows"
 _SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IGNORECASE)
@@ -176,7 +176,7 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
     return frozenset(read_people(exclude, "exclude"))
 
 
-def read_places(
+def read_scope(
     targets: Targets, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
 ) -> UserEnrollments:
     """Return where the enrollments of users are looked for, without the users.

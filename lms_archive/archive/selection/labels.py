@@ -141,11 +141,11 @@ def _label(kind: str, value: Any, names: Sequence[str | None] = ()) -> Any:
 
 def indexed(frame: Any, rows: Iterable[Any]) -> Any:
     """Set the index of a DataFrame to the `label` of each row, or else its `position`."""
-    places = [row.position if row.label is None else row.label for row in rows]
-    levels = [place for place in places if isinstance(place, Levels)]
-    if levels and len(levels) == len(places):
+    labels = [row.position if row.label is None else row.label for row in rows]
+    levels = [label for label in labels if isinstance(label, Levels)]
+    if levels and len(levels) == len(labels):
         frame = frame.set_index([list(level) for level in zip(*levels, strict=True)])
         frame.index.names = list(levels[0].names)
     else:
-        frame.index = places
+        frame.index = labels
     return frame

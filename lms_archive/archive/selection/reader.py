@@ -48,7 +48,7 @@ class RowReader:
     ) -> None:
         self._columns, self._source, self._change = columns, source, change
         self._kept = [at for at, column in enumerate(columns.header) if column not in dropped]
-        self.rows = Rows(tuple(columns.header[at] for at in self._kept), name)
+        self.rows: Rows = Rows(tuple(columns.header[at] for at in self._kept), name)
         self._share = lru_cache(_MOST_SHARED)(str)  # one object for equal texts saves memory
 
     def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:

@@ -217,20 +217,20 @@ class Rows:
 
     def by_target(self) -> Iterator[tuple[Target, Sequence[int]]]:
         """Return each target with the indexes of the rows that name it."""
-        places = [_numbers() for _ in self._targets]
+        indexes = [_numbers() for _ in self._targets]
         for index, entry in enumerate(self.entries):
             if entry[0] != _NO_TARGET:
-                places[entry[0]].append(index)
-        return zip(self._targets, places, strict=True)
+                indexes[entry[0]].append(index)
+        return zip(self._targets, indexes, strict=True)
 
-    def user_id(self, place: int) -> int | None:
+    def user_id(self, index: int) -> int | None:
         """Return the user that a row names, where that is an id."""
-        user = self.entries[place][1]
+        user = self.entries[index][1]
         return user if isinstance(user, int) else None
 
-    def users_at(self, places: Iterable[int]) -> Sequence[UserKey]:
+    def users_at(self, indexes: Iterable[int]) -> Sequence[UserKey]:
         """Return the users that the rows at these indexes name."""
-        return [self.entries[place][1] for place in places]
+        return [self.entries[index][1] for index in indexes]
 
 
 @frozen
@@ -291,8 +291,8 @@ class UserEnrollments:
     def where(self) -> str:
         """Where the enrollments are looked for, in words."""
         if self.targets is None:
-            number, place = len(self.left_out), f"all {self.noun}s"
-            return f"{place} but {number:,}" if number else place
+            number, everywhere = len(self.left_out), f"all {self.noun}s"
+            return f"{everywhere} but {number:,}" if number else everywhere
         number = len(set(self.targets) - set(self.left_out))
         return f"{number:,} {self.noun}{'s' * (number != 1)}"
 
