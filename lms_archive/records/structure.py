@@ -88,7 +88,7 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
         item that is not such a record.
     """
-    values: list[tuple[Any, str, bool, Converter]] = []
+    values: list[tuple[Any, str, type | None, Converter]] = []
     groups: list[tuple[Any, Reader[Any]]] = []
     empty: list[Any] = []
     set_extra: Any = None
@@ -103,15 +103,14 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         elif key is None:
             empty.append(set_slot)
         else:
-            is_optional = NoneType in get_args(attribute.type)
-            values.append((set_slot, key, is_optional, converter_for(attribute.type)))
+            values.append((set_slot, key, _kept(attribute.type), converter_for(attribute.type)))
     new, mapped = object.__new__, frozenset(keys.values())
 
     def read(item: Mapping[str, Any]) -> T:
         record, get = new(cls), item.get
-        for set_slot, key, is_optional, convert in values:
+        for set_slot, key, kept, convert in values:
             value = get(key)
-            set_slot(record, None if is_optional and value is None else convert(value))
+            set_slot(record, value if type(value) is kept else convert(value))
         for set_slot, read_group in groups:
             set_slot(record, read_group(item))
         for set_slot in empty:
@@ -122,6 +121,13 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
         return record
 
     return read
+
+
+def _kept(kind: Any) -> type | None:
+    """Return the type whose values a field keeps as they are, which saves most of the calls."""
+    if kind in (str, str | None):
+        return str
+    return NoneType if NoneType in get_args(kind) else None
 
 
 class Structurer:
