@@ -41,9 +41,10 @@ class Client:
     """A client of one platform, logged in with one account.
 
     Threads may share a client. Each process has its own connections, locks, token and count of
-    the calls of the last hour: a forked child and an unpickled client start without them. A
-    pickle carries the auth value, never a token; the pickle of a client made by `from_env`
-    carries neither, and reads the environment again where it is unpickled.
+    the calls of the last hour: a forked child and an unpickled client start without them. A pickle
+    carries the auth value (with `StaticToken`, that is the token), but no token that was obtained
+    by logging in; the pickle of a client made by `from_env` carries neither, and reads the
+    environment again where it is unpickled.
 
     Attributes:
         courses: list and find courses.

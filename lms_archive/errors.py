@@ -266,7 +266,7 @@ class PartialDeletionError(ApiError):
 
 
 class UnconfirmedContractError(LmsArchiveError):
-    """The platform's own swagger does not confirm a call that would change something.
+    """The Swagger documents do not confirm a write, or a list that is needed is missing.
 
     Nothing was sent. The text names the candidates among the platform's operations, each with the
     override to paste; the library never uses a candidate on its own.

@@ -40,12 +40,13 @@ from lms_archive.errors import (
     AuthenticationError,
     ConnectionSettingsError,
     JobTimeoutError,
+    LedgerInUseError,
     PlatformUnavailableError,
     RateLimitError,
 )
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
-TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError)
+TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
 SETTINGS = (InvalidInputError, AuthenticationError, ConnectionSettingsError)
 
 log = logging.getLogger("nightly")

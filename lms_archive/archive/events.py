@@ -63,9 +63,9 @@ class RunEvent:
 
     Attributes:
         kind: `"started"`; `"sending"`: a call is about to be made; `"submitted"`: the platform
-            accepted it; `"refused"`, `"not_sent"`: it did not; `"decided"`: rows have their
-            outcomes; `"waiting"`: for `seconds`, with the `reason`; `"finished"`; `"stopped"`:
-            with the `reason`.
+            accepted it; `"refused"`: it refused it; `"not_sent"`: the call was not made, or had
+            no effect; `"decided"`: rows have their outcomes; `"waiting"`: for `seconds`, with the
+            `reason`; `"finished"`; `"stopped"`: with the `reason`.
         target: the code (or kind and id) of the course or learning plan, or None.
         job_id: the background job, where one was named; of several that are waited for, the
             oldest.
@@ -198,7 +198,7 @@ class _Bar:
 def reporting(
     client: Client, state: RunState, on_event: OnEvent | None, *, progress: bool
 ) -> Iterator[Sequence[Callable[[Event], None]]]:
-    """Give what listens to the events of a run, to report them as `RunEvent`.
+    """Yield the listeners that report the events of a run as `RunEvent`.
 
     What a listener raises passes through, like Ctrl-C: the ledger stays usable.
     """

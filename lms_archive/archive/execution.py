@@ -179,7 +179,7 @@ def _record_calls(ledger: Ledger, calls: Mapping[str, int]) -> None:
 
 @contextmanager
 def _noting_progress(ledger: Ledger, name: str | os.PathLike[str]) -> Iterator[None]:
-    """Note on whatever stops a job how far it got and what to type next.
+    """Add a note to the error that stops a job: how far it got, and what to type next.
 
     The note is the last line of the traceback; it is logged too, and an error of this library
     carries the ledger.

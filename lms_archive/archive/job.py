@@ -350,6 +350,7 @@ class ArchiveJob:
         Raises:
             InvalidInputError: the job has no selection, or `on_shared="fail"` applies.
             PermissionDeniedError: the job has learning plans, and the account is a Power User.
+            UnconfirmedContractError: the platform lacks a list that the job needs.
             ApiError: a call failed.
         """
         if not self.selection.parts:

@@ -246,7 +246,7 @@ def test_a_name_that_is_almost_an_enrolled_one_stops_the_plan(
     harness.change("UPDATE users SET username = ? WHERE user_id = 1003", enrolled)
     with pytest.raises(InvalidInputError) as caught:
         _plan(harness, kind, exclude=["u1001", given, "nobody"])
-    assert f"exclude names {given!a}, and {enrolled!a} is enrolled" in str(caught.value)
+    assert f"exclude= contains {given!a}, and {enrolled!a} is enrolled" in str(caught.value)
     assert str(caught.value).startswith(f"{kind.replace('_', ' ')} {NUMBER[kind]}")
     exact = _plan(harness, kind, exclude=["u1001", enrolled])
     assert _taken(exact) == [1002, 1004, 1005, 1006]

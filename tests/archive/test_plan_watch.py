@@ -181,6 +181,6 @@ def test_a_plan_that_grew_is_never_sent(harness: Harness) -> None:
     planned = plan(harness, 50)
     harness.sandbox.load(courses=[{"id_course": 9, "code": "C9"}])
     harness.sandbox.change_learning_plan(50, courses=["C1", "C9"])
-    with pytest.raises(PlanChangedError, match="more would be archived than the plan says"):
+    with pytest.raises(PlanChangedError, match="more would be archived than was planned"):
         planned.apply(harness.client, ledger=harness.ledger, allow_changes=True)
     assert harness.archived == {}

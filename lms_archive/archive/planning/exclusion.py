@@ -76,14 +76,14 @@ def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state:
         meant = similar.get(comparable_name(name))
         if meant is not None:
             raise InvalidInputError(
-                f"exclude names {name!a}, and {meant!a} is {state}: they differ only in case, "
+                f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in case, "
                 "spaces, invisible characters or Unicode form. Give the name as it is on the "
                 "platform, or the user's id"
             )
         inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
         if inside:
             raise InvalidInputError(
-                f"exclude names {name!a}, and {similar[comparable_name(inside[0])]!a} is "
+                f"exclude= contains {name!a}, and {similar[comparable_name(inside[0])]!a} is "
                 f"{state}: give each name as a text of its own, without quotes"
             )
 
@@ -104,7 +104,7 @@ def _check_kinds(
         wrong = [key for key in unmatched if key in of_kind and _id_or_name(key, ids, names)]
         if len(wrong) > len(of_kind) - sum(key in unmatched for key in of_kind):
             first = min(wrong, key=repr)
-            raise InvalidInputError(f"exclude names {first!r}{_id_or_name(first, ids, names)}")
+            raise InvalidInputError(f"exclude= contains {first!r}{_id_or_name(first, ids, names)}")
 
 
 def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:

@@ -48,7 +48,7 @@ class LearningPlanGuard:
         if has_grown:
             raise PlanChangedError(
                 "courses were added to the learning plan since it was planned, and more would be "
-                "archived than the plan says; nothing more was sent. Plan again:",
+                "archived than was planned; nothing more was sent. Plan again:",
                 seen=changes,
             )
         if changes and not self.allow_changes:

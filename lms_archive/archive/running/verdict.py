@@ -81,9 +81,14 @@ def verdict(  # noqa: PLR0911  one case after the other
         )
     if more_rounds:
         return None
+    if submission.job_id is None:
+        return "not_archived", (
+            "the call was accepted, but the enrollment is still active, and no archived record is "
+            "listed: plan this row again"
+        )
     return "not_archived", (
-        "the background job ended, and the enrollment is still active: see its log, "
-        "then plan this row again"
+        f"background job {submission.job_id} ended, but the enrollment is still active: see the "
+        "job's log, then plan this row again"
     )
 
 

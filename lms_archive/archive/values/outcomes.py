@@ -178,8 +178,8 @@ class Outcome:
         """Whether a person must look at the row.
 
         It failed, is unknown, is archived but not exactly as requested, has conflicting evidence,
-        or was skipped. A skipped row needs no attention if it has no enrollment with a status that
-        the job includes, is a duplicate, or is archived already.
+        or was skipped with any other code than `not_enrolled`, `other_status`, `status`,
+        `duplicate`, `archived_earlier`, `archived_recently` and `archived_with_learning_plan`.
         """
         if self.kind == "archived":
             return self.is_incomplete or CONFLICTING in self.reason
