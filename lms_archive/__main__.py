@@ -235,7 +235,7 @@ def _parser() -> argparse.ArgumentParser:
         "comes from the environment: LMS_ARCHIVE_TOKEN, or LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, "
         "_USERNAME and _PASSWORD. --documents needs neither a platform nor an account.",
         epilog="Exit code: 0: every write is confirmed; 1: a write is not confirmed; 2: the check "
-        "failed.",
+        "was not possible.",
     )
     verify.add_argument("url", metavar="URL", nargs="?", help="https://acme.example.com")
     verify.add_argument(

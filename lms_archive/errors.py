@@ -78,13 +78,14 @@ class LmsArchiveError(Exception):
 
         def add_note(self, note: str) -> None:
             """Add a line to the error's text (built into Python 3.11 and later)."""
-            self.__notes__: list[str] = [*getattr(self, "__notes__", ()), note]
+            # Not in `__notes__`: exceptiongroup would show it there a second time.
+            self._notes: list[str] = [*getattr(self, "_notes", ()), note]
 
     def __str__(self) -> str:
         """Return the text with control characters escaped: the platform may have sent them."""
         lines = super().__str__().split("\n")
         if sys.version_info < (3, 11):  # later versions show the notes in the traceback
-            lines += getattr(self, "__notes__", ())
+            lines += getattr(self, "_notes", ())
         return "\n".join(map(printable, lines))
 
     def __reduce__(self) -> tuple[Any, ...]:

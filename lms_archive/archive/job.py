@@ -212,8 +212,8 @@ class ArchiveJob:
         Args:
             since: only users whose last login is earlier: a day (from its midnight, UTC), an
                 aware time, or how long ago.
-            exclude: ids and usernames to leave alone. If a name matches no user, but a similar
-                name is inactive, planning stops.
+            exclude: ids and usernames to leave alone. If a name matches no inactive user, but
+                differs from one only in case, spaces or invisible characters, planning stops.
             targets: see `for_users`.
             courses: see `for_users`.
             exclude_courses: see `for_users`.
@@ -257,8 +257,8 @@ class ArchiveJob:
         Args:
             inactive_since: only users whose last login is before this: a day (its midnight,
                 UTC), an aware time, or how long ago. Users who never logged in are not included.
-            exclude: ids and usernames to leave alone. If a name matches no user, but a similar
-                name is enrolled, planning stops.
+            exclude: ids and usernames to leave alone. If a name matches no enrolled user, but
+                differs from one only in case, spaces or invisible characters, planning stops.
             form: `"select_all"` asks for the platform's select-all form, up to 10,000 enrollments
                 a call (on the screen: article; for the API assumed), where it is confirmed and
                 safe; elsewhere hand-picked chunks are sent, and the plan says why.

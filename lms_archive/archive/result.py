@@ -179,7 +179,7 @@ class ArchiveResult(Table):
         if status.pending:
             counts["pending"] = status.pending
         if attention:
-            counts["need attention"] = attention
+            counts["needs attention" if attention == 1 else "need attention"] = attention
         return f"<ArchiveResult {', '.join(f'{n:,} {kind}' for kind, n in counts.items())}>"
 
     @property
@@ -257,7 +257,8 @@ class ArchiveResult(Table):
         """Yield how many archived rows this job did not archive, and how many rows to look at."""
         for _, code, count in self._status.codes:
             if code == "archived_meanwhile":
-                yield f"{count:,} of the archived were not archived by this job ({code})"
+                was = "was" if count == 1 else "were"
+                yield f"{count:,} of the archived rows {was} not archived by this job ({code})"
         attention = len(self.needs_attention)
         if attention:
             needs = "needs" if attention == 1 else "need"

@@ -17,13 +17,16 @@ __all__ = ["BackgroundJobs"]
 class BackgroundJobs(Resource[BackgroundJob]):
     """`client.background_jobs`: the background jobs of the platform."""
 
-    _record, _noun, _id = BackgroundJob, "background job", "job_id"
-    _list, _get = "list_jobs", "get_job"
+    _record = BackgroundJob
+    _noun = "background job"
+    _id = "job_id"
+    _list = "list_jobs"
+    _get = "get_job"
 
     def list(self) -> Listing[BackgroundJob]:
-        """List the jobs of this account, reading page by page.
+        """List the background jobs of this account, reading page by page.
 
-        Ended jobs stay listed for 13 days (doc). Calls `GET /manage/v1/job` (2017).
+        Ended background jobs stay listed for 13 days (doc). Calls `GET /manage/v1/job` (2017).
 
         Raises:
             ApiError: a call failed.

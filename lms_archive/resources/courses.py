@@ -17,8 +17,11 @@ __all__ = ["Courses"]
 class Courses(Resource[Course]):
     """`client.courses`: the courses of the platform."""
 
-    _record, _noun, _id = Course, "course", "course_id"
-    _list, _get = "list_courses", "get_course"
+    _record = Course
+    _noun = "course"
+    _id = "course_id"
+    _list = "list_courses"
+    _get = "get_course"
 
     def list(self, *, search: str | None = None) -> Listing[Course]:
         """List all courses, or those that match a search, reading page by page.

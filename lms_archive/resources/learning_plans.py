@@ -19,8 +19,11 @@ __all__ = ["LearningPlans"]
 class LearningPlans(Resource[LearningPlan]):
     """`client.learning_plans`: the learning plans of the platform."""
 
-    _record, _noun, _id = LearningPlan, "learning plan", "learning_plan_id"
-    _list, _get = "list_learning_plans", "get_learning_plan"
+    _record = LearningPlan
+    _noun = "learning plan"
+    _id = "learning_plan_id"
+    _list = "list_learning_plans"
+    _get = "get_learning_plan"
 
     def list(self, *, search: str | None = None) -> Listing[LearningPlan]:
         """List all learning plans, or those that match a search, reading page by page.

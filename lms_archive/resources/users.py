@@ -25,8 +25,11 @@ Since = date | datetime | timedelta
 class Users(Resource[User]):
     """`client.users`: the users of the platform."""
 
-    _record, _noun, _id = User, "user", "user_id"
-    _list, _get = "list_users", "get_user"
+    _record = User
+    _noun = "user"
+    _id = "user_id"
+    _list = "list_users"
+    _get = "get_user"
 
     def list(self, *, search: str | None = None) -> Listing[User]:
         """List all users, or those that match a search, reading page by page.

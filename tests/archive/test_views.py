@@ -31,7 +31,7 @@ def result(harness: Harness, plan: ArchivePlan) -> ArchiveResult:
 def test_each_says_what_it_holds(plan: ArchivePlan, result: ArchiveResult) -> None:
     """Counts, and nothing else; what is zero and rare is left out."""
     assert repr(plan) == "<ArchivePlan 5 to archive, 2 skipped, 1 chunk>"
-    assert repr(result) == "<ArchiveResult 5 archived, 2 skipped, 0 failed, 1 need attention>"
+    assert repr(result) == "<ArchiveResult 5 archived, 2 skipped, 0 failed, 1 needs attention>"
     assert repr(result.outcomes) == "<Outcomes 7 outcomes>"
     assert repr(result.skipped) == "<Outcomes 2 skipped>"
     assert repr(result.incomplete) == "<Outcomes 0 incomplete>"
@@ -63,7 +63,7 @@ def test_a_job_that_is_not_finished_says_so(harness: Harness, plan: ArchivePlan)
 
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan, on_event=interrupt)
-    text = "<ArchiveResult 1 archived, 2 skipped, 0 failed, 4 pending, 1 need attention>"
+    text = "<ArchiveResult 1 archived, 2 skipped, 0 failed, 4 pending, 1 needs attention>"
     assert repr(ArchiveResult(harness.ledger)) == text
     assert len(ArchiveResult(harness.ledger).pending[1:3]) == 2
 

@@ -77,8 +77,8 @@ def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state:
         if meant is not None:
             raise InvalidInputError(
                 f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in case, "
-                "spaces, invisible characters or Unicode form. Give the name as it is on the "
-                "platform, or the user's id"
+                "spaces, invisible characters or Unicode form. Give that user's name as it is "
+                "on the platform; if you mean another user, give the id"
             )
         inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
         if inside:
