@@ -165,7 +165,7 @@ SCALARS: dict[str, tuple[Any, Any, Any]] = {
     "NaN": (float("nan"), "blank", "blank"),
     "NA": (pd.NA, "blank", "blank"),
     "NaT": (pd.NaT, "blank", "blank"),
-    "numpy NaT": (np.datetime64("NaT"), "blank", "blank"),
+    "numpy NaT": (np.datetime64("NaT", "ns"), "blank", "blank"),
     "Arrow null": (pa.scalar(None), "blank", "blank"),
     "empty": ("", "blank", "blank"),
     "white": (" \n", "blank", "blank"),
