@@ -10,12 +10,22 @@ from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages, structured
 from lms_archive.wire.session import Session
 
-__all__ = ["Resource", "fetch"]
+__all__ = ["OfSession", "Resource", "fetch"]
 
 T = TypeVar("T")
 
 
-class Resource(Generic[T]):
+class OfSession:
+    """A group of calls that are made through one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
+
+
+class Resource(OfSession, Generic[T]):
     """A kind of record on the platform. Subclasses name and document its calls."""
 
     _record: ClassVar[type]
@@ -23,12 +33,6 @@ class Resource(Generic[T]):
     _id: ClassVar[str]
     _list: ClassVar[str]
     _get: ClassVar[str]
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
 
     def _listing(self, **filters: Any) -> Listing[T]:
         return Listing(self._record, lambda: self._pages(**filters))

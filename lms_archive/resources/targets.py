@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.resources.arguments import checked_code
+from lms_archive.resources.base import OfSession
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, of_target, pages
-from lms_archive.wire.session import Session
 
 __all__ = ["ListsOfTargets"]
 
@@ -36,17 +36,11 @@ _LISTS: Final[Mapping[type, tuple[str, str, str]]] = {
 """For each record: its list, the list's parameter, and where the record holds the same id."""
 
 
-class ListsOfTargets:
+class ListsOfTargets(OfSession):
     """A resource whose lists belong to a course or learning plan, named by id (int) or code (str).
 
     Subclasses check the filters.
     """
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
 
     def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError

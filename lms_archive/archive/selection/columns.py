@@ -18,7 +18,7 @@ from lms_archive.archive.selection.cells import (
 )
 from lms_archive.archive.selection.rows import KINDS, Rows, Target, UserKey
 from lms_archive.archive.selection.terms import Terms
-from lms_archive.errors import InvalidInputError
+from lms_archive.errors import InvalidInputError, plural
 from lms_archive.records.status import ArchiveMode
 
 __all__ = ["AddedIn", "Columns", "Headings", "column_word", "contradicted_terms"]
@@ -199,7 +199,7 @@ class Columns:
         if self.least <= end <= width:
             return [*cells[:end], *[None] * (width - end)]
         cause = "a quote" if end > width else "a delimiter or a quote"
-        expected = f"{width} cell{'s' * (width != 1)}"
+        expected = plural(width, "cell")
         raise BadRow(f"expected {expected}, found {len(cells)}; is {cause} missing?")
 
     def target(self, cells: Sequence[Any]) -> Target:
@@ -276,6 +276,6 @@ def contradicted_terms(rows: Rows, terms: Terms) -> Iterator[str]:
             values = ", ".join(f"{text!r:.40}" for text in list(others)[:3])
             yield (
                 f"the column {name!r:.60} is not read: it says {values}"
-                f"{', ...' if len(others) > 3 else ''} in {count:,} row{'s' * (count != 1)}, "  # noqa: PLR2004
+                f"{', ...' if len(others) > 3 else ''} in {plural(count, 'row')}, "  # noqa: PLR2004
                 f"and this job {job} every row"
             )

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
-from lms_archive.errors import InvalidInputError
+from lms_archive.errors import InvalidInputError, plural
 
 __all__ = [
     "KINDS",
@@ -294,7 +294,7 @@ class UserEnrollments:
             number, everywhere = len(self.left_out), f"all {self.noun}s"
             return f"{everywhere} but {number:,}" if number else everywhere
         number = len(set(self.targets) - set(self.left_out))
-        return f"{number:,} {self.noun}{'s' * (number != 1)}"
+        return plural(number, self.noun)
 
     @property
     def named_targets(self) -> tuple[Target, ...]:

@@ -30,6 +30,7 @@ __all__ = [
     "LAG",
     "Active",
     "Archived",
+    "FilterIgnored",
     "TargetLists",
     "name_in",
 ]
@@ -272,20 +273,20 @@ class TargetLists:
                 if not {user(item) for item in page.items} <= set(batch):
                     session.ignored_filters.add(operation)
                     if len(batches) > 1:
-                        raise _FilterIgnored
+                        raise FilterIgnored
                 yield page
 
         parts: list[CompleteList[T]] = []
         if len(batches) == 1 or operation not in session.ignored_filters:
-            with suppress(_FilterIgnored):
+            with suppress(FilterIgnored):
                 parts = [read_complete(partial(begin_batch, batch), identity) for batch in batches]
         if not parts:
             parts = [read_complete(partial(begin, None), identity)]
         return joined(parts).of_users(user, set(user_ids))
 
 
-class _FilterIgnored(Exception):
-    """The platform ignores the filter of users."""
+class FilterIgnored(Exception):
+    """The platform ignores a filter of a list."""
 
 
 def _by_user(listed: CompleteList[Archived], since: datetime) -> dict[int, list[Archived]]:

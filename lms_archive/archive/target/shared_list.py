@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from lms_archive.archive.selection import TargetKind
 from lms_archive.archive.target.complete import CompleteList, joined, read_complete
-from lms_archive.archive.target.lists import Active, name_in
+from lms_archive.archive.target.lists import Active, FilterIgnored, name_in
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, AuthenticationError, RateLimitError
@@ -199,7 +199,7 @@ class SharedList:
             return None
         try:
             return read()
-        except (_FilterIgnored, IncompleteListError):
+        except (FilterIgnored, IncompleteListError):
             return None
         except (AuthenticationError, RateLimitError):
             raise
@@ -217,7 +217,7 @@ class SharedList:
         """Yield the pages of what passes these filters.
 
         Raises:
-            _FilterIgnored: the answer holds something else too.
+            FilterIgnored: the answer holds something else too.
         """
         cls: Any = CourseEnrollment if self.kind == "course" else LearningPlanEnrollment
         statuses = None if filters.statuses is None else [str(each) for each in filters.statuses]
@@ -230,7 +230,7 @@ class SharedList:
             for word, ids in wanted.items():
                 if not ids.issuperset(getattr(item, word) for item in page.items):
                     self.client.session.ignored_filters.add(self._ignored(word))
-                    raise _FilterIgnored
+                    raise FilterIgnored
             yield page
 
     def _by_target(self, read: CompleteList[Active]) -> dict[int, CompleteList[Active]]:
@@ -251,10 +251,6 @@ class SharedList:
             )
             for key in dict.fromkeys([*items, *unreadable])
         }
-
-
-class _FilterIgnored(Exception):
-    """The platform ignores a filter."""
 
 
 class _TooLong(Exception):
