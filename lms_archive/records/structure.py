@@ -20,6 +20,7 @@ import attrs
 from attrs import frozen
 from cattrs import ClassValidationError, IterableValidationError, transform_error
 from cattrs import Converter as CattrsConverter
+from cattrs.fns import identity
 
 from lms_archive.records.fields import CONVERTERS, Converter, converter_for
 
@@ -248,6 +249,10 @@ def _shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
+_JSON_AS_THEY_ARE = (int | None, float | None, bool | None, str | None, int | str | None)
+"""The optional types whose values are JSON already: cattrs would look at the class of each."""
+
+
 def _hook(convert: Converter) -> Callable[[Any, Any], Any]:
     return lambda value, _: convert(value)
 
@@ -259,6 +264,8 @@ def _cattrs_converter(**options: Any) -> CattrsConverter:
             converter.register_structure_hook_func(partial(eq, field_type), _hook(convert))
         else:
             converter.register_structure_hook(field_type, _hook(convert))
+            if field_type in _JSON_AS_THEY_ARE:
+                converter.register_unstructure_hook(field_type, identity)
     converter.register_structure_hook(
         JsonKey, lambda key, _: key if type(key) is str else tuple(key)
     )

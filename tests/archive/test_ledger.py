@@ -538,9 +538,9 @@ def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(harness: Harness
             sent.extend(exchange.body["user_id"])
             shutil.copy(harness.ledger, copy)
             with Ledger.open(copy) as book:
-                rows = book.rows()
-                noted = [rows[row].user for event in book.events(Sending) for row in event.rows]
-            assert noted == sent
+                noted = [row for event in book.events(Sending) for row in event.rows]
+                rows = book.rows().by_index(noted)
+            assert [rows[row].user for row in noted] == sent
             copy.unlink()
 
     harness.line.before.append(look)

@@ -161,8 +161,8 @@ def test_a_plan_with_any_names_is_the_same_again(tmp_path: Path, plan: ArchivePl
     assert ArchivePlan.load(path) == plan
     ledger.unlink(missing_ok=True)
     with begin(ledger, plan) as book:
-        rows = book.rows()
-        assert [rows[row.index] for row in plan.selection] == list(plan.selection)
+        rows = book.rows().by_index(range(len(list(plan.selection))))
+        assert list(rows.values()) == list(plan.selection)
     with Ledger.open(ledger) as book:
         assert book.plan().chunks == plan.chunks
     assert ArchivePlan.load(ledger) == plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -145,7 +145,7 @@ def checksum(database: Connection, meta: Mapping[str, Any]) -> str:
 
 
 def plan_rows(
-    database: Connection, table: str, where: str = "1", *values: int
+    database: Connection, table: str, where: str = "1", *values: str
 ) -> Iterator[tuple[Any, ...]]:
     """Return the rows of a plan's table, in order."""
     query = f"SELECT * FROM {table} WHERE {where}{_where(table)} ORDER BY 1, 2"  # noqa: S608
@@ -179,7 +179,7 @@ def _holds(database: Connection, meta: Mapping[str, Any], digest: str) -> bool:
 
 @frozen
 class StoredRows:
-    """The rows of a job's selection, read one by one from the tables.
+    """The rows of a job's selection, read from the tables as they are needed.
 
     Attributes:
         database: the file.
@@ -200,11 +200,11 @@ class StoredRows:
         _, targets = targets_from(plan_rows(database, "targets"))
         return cls(database, tuple(map(tuple, headers)), targets)
 
-    def __getitem__(self, index: int) -> Row:
-        values = next(plan_rows(self.database, "rows", "row = ?", index), None)
-        if values is None:
-            raise LookupError(f"row {index} is not in its plan")
-        return self.row(values)
+    def by_index(self, indexes: Iterable[int]) -> dict[int, Row]:
+        """Return the rows with these indexes."""
+        wanted = "row IN (SELECT value FROM json_each(?))"
+        found = plan_rows(self.database, "rows", wanted, JSON.encode(list(indexes)))
+        return {row.index: row for row in map(self.row, found)}
 
     def row(self, values: Sequence[Any]) -> Row:
         """Build a row from its values in the table."""

@@ -103,9 +103,10 @@ def decide_course_rows(ledger: Ledger) -> None:
 
     A later run may change the outcome of the plan's row, and then that of the course row too.
     """
-    rows = ledger.rows()
+    skips = ledger.skips_with_learning_plan()
+    rows = ledger.rows().by_index(skip.row for skip in skips)
     changed: list[tuple[int, Outcome]] = []
-    for skip in ledger.skips_with_learning_plan():
+    for skip in skips:
         code, reason = _course_row(skip, ledger.outcome(skip.learning_plan_row or 0))
         if ledger.outcome(skip.row).code != code:
             outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import field, frozen
@@ -16,6 +16,7 @@ from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.running.surplus import SurplusSearch
 from lms_archive.archive.running.verdict import Change, archived_verdict, verdict
+from lms_archive.archive.selection import Row
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
@@ -96,6 +97,7 @@ class Reconciler:
             finding.member.row: finding for finding in findings if finding.record is not None
         }
         courses = self._courses(chunk.target, list(archived.values()), since)
+        rows = self._rows_of(member for member, _ in changes)
         outcomes = []
         for member, change in changes:
             finding, own = archived.get(member.row), courses.get(member.user_id, ())
@@ -104,8 +106,8 @@ class Reconciler:
             if finding is not None:
                 reset = self.terms.reset_tracking
                 decided = archived_verdict(finding, reset=reset, now=now, sent=False)
-            outcome = self._outcome(member, *_with_courses(decided, own), finding, own)
-            outcomes.append((member.row, outcome))
+            decided = _with_courses(decided, own)
+            outcomes.append((member.row, _outcome(rows, member, decided, finding, own)))
         self.record(Decided(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
 
     def decide_pending(self, queue: TargetQueue, error: ApiError | None = None) -> None:
@@ -119,9 +121,11 @@ class Reconciler:
             text = "is not found any more (404): deleted since the plan was made"
         log.warning("%s %s", queue.target, text)
 
+        rows = self._rows_of(member for _, members in queue.pending for member in members)
+
         def decide(member: PlannedEnrollment) -> tuple[int, Outcome]:
             reason = f"{queue.target} {text}; {self._not_sent(member)}{advice}"
-            return member.row, self._outcome(member, code, reason)
+            return member.row, _outcome(rows, member, (code, reason))
 
         self.record(
             *(
@@ -215,6 +219,7 @@ class Reconciler:
         courses = self._courses(queue.target, findings, since)
         now = self.client.session.platform_time()
         next_round = self._rows_of_next_round(submissions, findings)
+        rows = self._rows_of(finding.member for finding in findings)
         outcomes: dict[int, Outcome] = {}
         for finding in findings:
             row = finding.member.row
@@ -228,8 +233,8 @@ class Reconciler:
             )
             if decided is not None:
                 own = courses.get(finding.member.user_id, ())
-                code, reason = _with_courses(decided, own)
-                outcomes[row] = self._outcome(finding.member, code, reason, finding, own)
+                decided = _with_courses(decided, own)
+                outcomes[row] = _outcome(rows, finding.member, decided, finding, own)
         return outcomes
 
     def _rows_of_next_round(
@@ -274,27 +279,31 @@ class Reconciler:
     def _outcomes(
         self, submission: Submission, code: str, reason: str
     ) -> tuple[tuple[int, Outcome], ...]:
+        rows = self._rows_of(submission.members)
         return tuple(
-            (member.row, self._outcome(member, code, reason)) for member in submission.members
+            (member.row, _outcome(rows, member, (code, reason))) for member in submission.members
         )
 
-    def _outcome(
-        self,
-        member: PlannedEnrollment,
-        code: str,
-        reason: str,
-        finding: Finding | None = None,
-        courses: tuple[CourseOutcome, ...] = (),
-    ) -> Outcome:
-        return Outcome.of(
-            self.rows[member.row],
-            code,
-            reason,
-            user_id=member.user_id,
-            record=finding.record if finding else None,
-            differences=finding.differences if finding else (),
-            courses=courses,
-        )
+    def _rows_of(self, members: Iterable[PlannedEnrollment]) -> Mapping[int, Row]:
+        return self.rows.by_index(member.row for member in members)
+
+
+def _outcome(
+    rows: Mapping[int, Row],
+    member: PlannedEnrollment,
+    decided: tuple[str, str],
+    finding: Finding | None = None,
+    courses: tuple[CourseOutcome, ...] = (),
+) -> Outcome:
+    """Return the outcome of a member's row, with the code and the reason that were decided."""
+    return Outcome.of(
+        rows[member.row],
+        *decided,
+        user_id=member.user_id,
+        record=finding.record if finding else None,
+        differences=finding.differences if finding else (),
+        courses=courses,
+    )
 
 
 def _read_back_events(

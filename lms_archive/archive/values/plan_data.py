@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,9 +17,10 @@ __all__ = ["PlanData", "RowLookup"]
 
 
 class RowLookup(Protocol):
-    """A mapping from the index of a row in the job to the row."""
+    """Finds the rows of a job."""
 
-    def __getitem__(self, index: int, /) -> Row: ...
+    def by_index(self, indexes: Iterable[int], /) -> Mapping[int, Row]:
+        """Return the rows with these indexes."""
 
 
 @frozen(kw_only=True)
