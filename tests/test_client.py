@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from wire_tools import URL, FakeTime, answer, on_time, scripted
+from virtual_time import VirtualTime
+from wire_tools import URL, answer, scripted
 
 from lms_archive import (
     ApiError,
@@ -171,7 +172,7 @@ def test_a_copy_has_other_settings() -> None:
 @pytest.mark.parametrize("limit", [3, None])
 def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
     """What a copy does not change it shares: the login, the hour, the transport."""
-    time = FakeTime()
+    time = VirtualTime()
     auth = ClientCredentials("app", "s")  # a login is a call as well
     client, script = scripted(GOOD, time=time, auth=auth, calls_per_hour=limit)
     copies = [
@@ -188,7 +189,7 @@ def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
 
 def test_a_copy_for_another_account_shares_the_hour() -> None:
     """Another account has a token of its own, and still shares the hour."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(GOOD, time=time, auth=ClientCredentials("one", "s"), calls_per_hour=4)
     other = client.with_options(auth=ClientCredentials("two", "s"))
     client.request("GET", "/x")
@@ -307,7 +308,7 @@ def test_any_call_can_be_made(platform: Sandbox) -> None:
 @pytest.mark.parametrize("kind", ["503", "cut_after"])
 def test_a_read_is_repeated(platform: Sandbox, kind: str) -> None:
     """A read through the low-level door is made again like any other."""
-    with on_time(platform.client(), FakeTime()) as client:
+    with VirtualTime().wire(platform.client()) as client:
         platform.faults.add(kind, operation="list_courses", times=2)
         assert client.request("GET", "/course/v1/courses")["data"]["total_count"] == 3
         assert client.session.calls["request"] == 3

@@ -1,4 +1,4 @@
-"""What the tests of the wire share: time of their own, answers from a script, bare sockets."""
+"""What the tests of the wire share: answers from a script, bare sockets."""
 
 import json
 import re
@@ -11,29 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from virtual_time import VirtualTime
 
 from lms_archive import Client, StaticToken
 from lms_archive.wire import Response
-from lms_archive.wire.clock import Clock
 
 URL = "https://acme.example.com"
 PEM = Path(__file__).parent / "security" / "self_signed.pem"
 DATE = {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
-
-
-class FakeTime:
-    """Seconds that pass only when they are slept or set."""
-
-    def __init__(self, at: float = 1000.0) -> None:
-        self.at = at
-        self.slept: list[float] = []
-        self.clock = Clock(monotonic=lambda: self.at, sleep=self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        """Let them pass at once."""
-        assert seconds >= 0
-        self.slept.append(seconds)
-        self.at += seconds
 
 
 @define
@@ -79,13 +64,13 @@ class Script:
         timeout: tuple[float, float],
     ) -> Response:
         """Give the next answer."""
-        one = Sent(method, url, headers, params, body, timeout)
+        sent = Sent(method, url, headers, params, body, timeout)
         if url.endswith("/oauth2/token"):
-            self.logins.append(one)
+            self.logins.append(sent)
             default = token(f"token-{len(self.logins)}")
-            return _played(self.tokens or [default], len(self.logins), one)
-        self.sent.append(one)
-        return _played(self.answers, len(self.sent), one)
+            return _played(self.tokens or [default], len(self.logins), sent)
+        self.sent.append(sent)
+        return _played(self.answers, len(self.sent), sent)
 
 
 def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Response:
@@ -113,19 +98,13 @@ def items(*found: Any, **paging: Any) -> Response:
 
 
 def scripted(
-    *answers: Scripted, time: FakeTime | None = None, **options: Any
+    *answers: Scripted, time: VirtualTime | None = None, **options: Any
 ) -> tuple[Client, Script]:
-    """A client with a static token (or `auth=`), whose platform is a script, on fake time."""
+    """A client with a static token (or `auth=`), whose platform is a script, in virtual time."""
     script = Script(list(answers), options.pop("tokens", []))
     auth = options.pop("auth", StaticToken("a-static-token"))
     client = Client(URL, auth, transport=script, **{"calls_per_hour": None, **options})
-    return on_time(client, time or FakeTime()), script
-
-
-def on_time(client: Client, time: FakeTime) -> Client:
-    """The same client, whose waits pass at once."""
-    client._use_clock(time.clock)
-    return client
+    return (time or VirtualTime()).wire(client), script
 
 
 def read_request(connection: socket.socket) -> bytes:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sandbox_tools import PLANS, FakeClock, Http, fill_plans, rows
+from sandbox_tools import PLANS, Http, fill_plans, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 
@@ -18,24 +19,11 @@ NOW = "2026-03-01 12:00:00"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """A clock that only the test moves."""
-    return FakeClock()
-
-
-@pytest.fixture
-def sandbox(clock: FakeClock) -> Iterator[Sandbox]:
+def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
     """A platform with three plans, whose background jobs take six seconds."""
     with Sandbox(clock=clock, job_seconds=6) as sandbox:
         fill_plans(sandbox)
         yield sandbox
-
-
-@pytest.fixture
-def http(sandbox: Sandbox) -> Iterator[Http]:
-    """A signed-in session."""
-    with Http(sandbox) as http:
-        yield http
 
 
 def test_an_enrollment_is_archived_with_those_in_all_courses(sandbox: Sandbox, http: Http) -> None:
@@ -91,7 +79,7 @@ def test_an_archived_item_has_the_fields_of_the_article(sandbox: Sandbox, http: 
 
 
 def test_archived_records_keep_the_plan_as_it_was(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """A change of plan or course shows only in what a running job archives after it."""
     http.archive_plan(50, [100, 101])
@@ -205,7 +193,7 @@ def test_a_reset_forgets_what_was_kept_before(sandbox: Sandbox, http: Http) -> N
 
 
 def test_read_as_a_unenrolling_from_a_plan_with_a_shared_course_does_nothing(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """Alone it is not a success; in a job it is an error."""
     assert http.archive_plan(60, [100]).json()["data"] == DONE | {"success": False}
@@ -243,7 +231,7 @@ def test_shared_courses_do_not_hinder_re_enrolling(reading: Any) -> None:
 
 
 def test_a_course_of_a_plan_cannot_be_unenrolled_from_alone(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """It can be archived and re-enrolled."""
     assert http.archive([1], [100]).json()["data"]["success"] is False

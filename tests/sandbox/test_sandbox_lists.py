@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sandbox_tools import COURSES, PLANS, FakeClock, Http, fill, fill_plans
+from sandbox_tools import COURSES, PLANS, Http, fill, fill_plans
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import PlatformVariant, Sandbox
 
@@ -52,16 +53,9 @@ ITEMS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A platform with one course and six enrollments."""
-    with Sandbox(clock=FakeClock()) as sandbox:
+    with Sandbox(clock=VirtualTime()) as sandbox:
         fill(sandbox)
         yield sandbox
-
-
-@pytest.fixture
-def http(sandbox: Sandbox) -> Iterator[Http]:
-    """A signed-in session."""
-    with Http(sandbox) as http:
-        yield http
 
 
 def test_a_list_comes_in_pages_with_every_paging_key(http: Http) -> None:
@@ -197,7 +191,7 @@ def test_courses_are_listed_in_the_seen_form(sandbox: Sandbox, http: Http) -> No
 
 def test_learning_plans_and_their_courses_are_listed() -> None:
     """Plans are searched in code and title; a plan lists its courses, a course its plans."""
-    with Sandbox(clock=FakeClock()) as sandbox, Http(sandbox) as http:
+    with Sandbox(clock=VirtualTime()) as sandbox, Http(sandbox) as http:
         fill_plans(sandbox)
         found = [http.items(PLANS, "learning_plan_id", search_text=t) for t in ("twin", "own", "%")]
         assert found == [[60, 70], [50], []]
@@ -229,7 +223,7 @@ def test_users_are_searched_and_sorted() -> None:
         {"username": "old", "user_id": 4, "expiration_date": "2026-03-01 12:00:00"},
     ]
     path = "/manage/v1/user"
-    with Sandbox(clock=FakeClock()) as sandbox, Http(sandbox) as http:
+    with Sandbox(clock=VirtualTime()) as sandbox, Http(sandbox) as http:
         sandbox.load(users=people)
         assert http.items(path, "username", search_text="ann") == ["ann", "Ann"]
         assert http.items(path, "username", search_text="ann", match_type="full") == ["ann"]
@@ -269,7 +263,7 @@ def test_an_unknown_path_id_or_method_is_refused(
 
 def test_the_rate_limit_answers_429_with_the_seconds_to_wait() -> None:
     """Above calls_per_hour in any 3,600 seconds, logins included."""
-    clock = FakeClock()
+    clock = VirtualTime()
     with (
         Sandbox(clock=clock, calls_per_hour=3, token_seconds=1e6) as sandbox,
         Http(sandbox) as http,

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_tools import FakeClock, fill_plans, rows
+from sandbox_tools import fill_plans, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 
@@ -24,7 +25,7 @@ def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(tmp_path: Path) ->
     (tmp_path / "users.csv").write_text("\ufeff" + USERS, encoding="utf-8")
     status, dates = "enrollment_status", "created_on, updated_on"
     progress = f"{status}, enrollment_completion_percentage"
-    with Sandbox(clock=FakeClock()) as sandbox:
+    with Sandbox(clock=VirtualTime()) as sandbox:
         sandbox.load_csv(users=tmp_path / "users.csv", courses=io.StringIO(COURSES))
         sandbox.load_csv(
             learning_plans=io.StringIO(PLANS),

@@ -1,6 +1,7 @@
 """Signing in: four grants, refusals, tokens that expire, and the session."""
 
-from sandbox_tools import COURSES, FakeClock, Http
+from sandbox_tools import COURSES, Http
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 
@@ -55,7 +56,7 @@ def test_a_call_without_a_valid_token_is_refused(lms_sandbox: Sandbox) -> None:
 
 def test_a_token_expires_by_the_clock() -> None:
     """A token is good until `token_seconds` have passed on the sandbox's clock."""
-    clock = FakeClock()
+    clock = VirtualTime()
     with Sandbox(clock=clock, token_seconds=60) as sandbox, Http(sandbox) as http:
         clock.sleep(59)
         assert http.get(COURSES).status_code == 200

@@ -12,7 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sandbox_tools import FakeClock, Http, fill, rows
+from sandbox_tools import Http, fill, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.__main__ import main
@@ -21,7 +22,7 @@ from lms_archive.sandbox.routes import ROUTES
 
 def test_the_only_date_header_comes_from_the_clock() -> None:
     """There is exactly one Date header, and it tells the sandbox's time."""
-    clock = FakeClock()
+    clock = VirtualTime()
     with Sandbox(clock=clock) as sandbox:
         clock.sleep(1.9)
         with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:

@@ -6,7 +6,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_tools import FakeTime, Scripted, answer, scripted, token
+from virtual_time import VirtualTime
+from wire_tools import Scripted, answer, scripted, token
 
 from lms_archive import ApiError, ClientCredentials, RetryPolicy
 from lms_archive.errors import (
@@ -49,7 +50,7 @@ LASTING: dict[str, Scripted] = {
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
 def test_a_read_is_repeated_up_to_its_attempts(fault: Scripted, attempts: int) -> None:
     """The attempts count the first call too; the last may succeed, else the last error stands."""
-    time = FakeTime()
+    time = VirtualTime()
     policy = RetryPolicy(attempts=attempts)
     client, script = scripted(fault, time=time, retry=policy)
     with pytest.raises(PlatformUnavailableError):
@@ -106,7 +107,7 @@ def test_a_429_costs_no_attempt(request_: Request) -> None:
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 def test_429s_are_waited_for_an_hour_at_most(request_: Request) -> None:
     """One call waits about an hour for 429s in all, and then says so."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429), time=time)
     with pytest.raises(RateLimitError) as caught:
         client.session.send(request_)
@@ -121,7 +122,7 @@ def test_429s_are_waited_for_an_hour_at_most(request_: Request) -> None:
 @pytest.mark.parametrize("status", [429, 503, 408, 500])
 def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
     """We never come back sooner than the platform asks, in seconds or as a date."""
-    time = FakeTime()
+    time = VirtualTime()
     client, _ = scripted(refusal(status, Retry_After=after), GOOD, time=time)
     client.session.send(READ)
     assert 7 <= sum(time.slept) < 10
@@ -131,11 +132,11 @@ def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
 @pytest.mark.parametrize("after", ["3601", "99999999999999999999", "Mon, 01 Mar 2027 12:00:00 GMT"])
 def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after: str) -> None:
     """A longer wait is the caller's decision: the error carries it."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429, Retry_After="3600"), GOOD, time=time)
     client.session.send(request_)
     assert sum(time.slept) == pytest.approx(3600, abs=3)
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429, Retry_After=after), GOOD, time=time)
     with pytest.raises(RateLimitError) as caught:
         client.session.send(request_)
@@ -152,7 +153,7 @@ def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after
 )
 def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> None:
     """Whatever the faults, no wait is shorter than its Retry-After, and their sum is bounded."""
-    time = FakeTime()
+    time = VirtualTime()
     faults = [
         refusal(status, **({} if after is None else {"Retry_After": str(after)}))
         for status, after in asked
@@ -175,7 +176,7 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
 @given(limited=st.integers(1, 30))
 def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
     """Where the platform names no time, waits begin at a second and grow to about a minute."""
-    time = FakeTime()
+    time = VirtualTime()
     client, _ = scripted(*[refusal(429)] * limited, GOOD, time=time)
     client.session.send(READ)
     assert all(1 <= wait <= 61 for wait in time.slept)
@@ -259,7 +260,7 @@ def test_interrupts_pass_through(stop: type[BaseException]) -> None:
         client.session.send(READ)
     assert len(script.sent) == 1
 
-    class Impatient(FakeTime):
+    class Impatient(VirtualTime):
         def sleep(self, _: float) -> None:
             raise stop
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from virtual_time import VirtualTime
 from wire_tools import (
-    FakeTime,
     bare_server,
     free_port,
     http,
     listening,
-    on_time,
     read_request,
     run_all,
     says,
@@ -270,8 +269,8 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 def quick_error(url: str) -> ConnectionSettingsError:
     """The error of a read with all its attempts, which must not take any time."""
-    time = FakeTime()
-    client = on_time(Client(url, StaticToken("t"), timeout=5), time)
+    time = VirtualTime()
+    client = time.wire(Client(url, StaticToken("t"), timeout=5))
     with client, pytest.raises(ConnectionSettingsError) as caught:
         client.request("GET", "/x")
     assert client.session.calls == {"request": 1}

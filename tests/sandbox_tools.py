@@ -1,8 +1,7 @@
-"""What the tests of the sandbox share: a clock that only they move, and a plain HTTP client."""
+"""What the tests of the sandbox share: a plain HTTP client, and two small platforms."""
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -14,23 +13,7 @@ if TYPE_CHECKING:
 
 COURSES = "/course/v1/courses"
 PLANS = "/learningplan/v1/learningplans"
-START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
-
-
-class FakeClock:
-    """Time that passes only when a test sleeps."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> datetime:
-        """Return the same time until the test moves it."""
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        """Move the time, at once."""
-        self.at += timedelta(seconds=seconds)
 
 
 class Http:
