@@ -8,14 +8,13 @@ import importlib
 import inspect
 import json
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
 import pytest
 from package_source import LIBRARY, MODULES, PACKAGE, SANDBOX, TREES, check_none, place, texts
 from public_names import PACKAGES, PUBLIC
+from python_process import run_python
 
 import lms_archive
 
@@ -152,10 +151,8 @@ def test_extras_are_imported_in_functions() -> None:
 def test_an_import_is_light(module: str, heavy: set[str]) -> None:
     """`import lms_archive` loads no extra and no sandbox, and the pytest plugin no server."""
     code = f"import sys, {module}; print({heavy} & set(sys.modules))"
-    done = subprocess.run(  # noqa: S603  our own code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == "set()"
+    done = run_python("-c", code)
+    assert (done.stdout.strip(), done.stderr) == ("set()", "")
 
 
 # Modules

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import pkgutil
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -17,6 +14,7 @@ from typing import Any
 
 import pytest
 from public_names import PUBLIC
+from python_process import run_python
 from virtual_time import Harness
 
 from lms_archive import ArchiveJob, Contract, errors
@@ -83,9 +81,7 @@ def test_every_example_of_a_page_runs(page: Path, somewhere: Path) -> None:
             else:
                 exec(compile(block, f"{page.name}, block {number}", "exec"), names)  # noqa: S102
     if list(somewhere.glob("test_*.py")):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q"], capture_output=True, text=True, check=False
-        )
+        done = run_python("-m", "pytest", "-q")
         assert done.returncode == 0, done.stdout
 
 
@@ -108,14 +104,7 @@ def _logging_as_at_the_start() -> Iterator[None]:
 
 def test_the_example_proves_itself_with_sql(tmp_path: Path) -> None:
     """The README's example ends well, and its SQL agrees with its result."""
-    done = subprocess.run(  # noqa: S603  our own example
-        [sys.executable, EXAMPLES / "archive_inactive_users.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python(EXAMPLES / "archive_inactive_users.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2,066 archived enrollments, as the result says." in done.stdout
     readme = PAGES[0].read_text(encoding="utf-8")
@@ -176,7 +165,7 @@ def test_the_example_data_are_what_their_script_makes(tmp_path: Path) -> None:
     script = (EXAMPLES / "make_data.py").read_text(encoding="utf-8")
     (tmp_path / "data").mkdir()
     (tmp_path / "make_data.py").write_text(script, encoding="utf-8")
-    subprocess.run([sys.executable, tmp_path / "make_data.py"], check=True)  # noqa: S603
+    assert run_python(tmp_path / "make_data.py").returncode == 0
     for made in (tmp_path / "data").iterdir():
         assert made.read_bytes() == (EXAMPLES / "data" / made.name).read_bytes(), made.name
 

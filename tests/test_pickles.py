@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -16,6 +13,7 @@ import attrs
 import pytest
 from conftest import quick_client
 from public_names import PUBLIC
+from python_process import run_python
 from test_errors import example
 
 import lms_archive
@@ -188,12 +186,9 @@ def test_a_result_finds_its_ledger_from_another_folder(
         "result, outcomes = pickle.loads(Path(sys.argv[1]).read_bytes());"
         "print(result.counts['archived'], [one.user for one in outcomes], result.client)"
     )
-    done = subprocess.run(  # noqa: S603  our own words
-        [sys.executable, "-c", code, str(tmp_path / "sent.pickle")],
+    done = run_python(
+        *("-c", code, tmp_path / "sent.pickle"),
+        env={"PYTHONPATH": str(Path(lms_archive.__file__).parent.parent)},
         cwd=tmp_path.parent,
-        env={**os.environ, "PYTHONPATH": str(Path(lms_archive.__file__).parent.parent)},
-        capture_output=True,
-        text=True,
-        check=True,
     )
-    assert done.stdout.strip() == "1 ['alice'] None"
+    assert (done.stdout.strip(), done.stderr) == ("1 ['alice'] None", "")

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from python_process import run_python
 from sandbox_tools import Http, fill, rows
 from virtual_time import VirtualTime
 
@@ -123,8 +124,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 def test_a_missing_extra_is_named_with_the_command_to_type() -> None:
     """Without Werkzeug the error is the line to type."""
     code = "import sys; sys.modules['werkzeug'] = None; from lms_archive.sandbox import Sandbox"
-    command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  # ours
+    ran = run_python("-c", code)
     assert "pip install 'lms-archive[sandbox]'" in ran.stderr.splitlines()[-1]
 
 
