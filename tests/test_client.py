@@ -1,5 +1,6 @@
 """The client: how it is made, copied, opened and closed, and its low-level door."""
 
+import math
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -180,8 +181,8 @@ def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
         client.with_options(timeout=1),
         client.with_options(calls_per_hour=3),
     ]
-    for one in copies[:2]:
-        one.request("GET", "/x")
+    for copy in copies[:2]:
+        copy.request("GET", "/x")
     assert (len(script.logins), len(script.sent), time.slept) == (1, 2, [])
     copies[2].request("GET", "/x")
     assert sum(time.slept) == pytest.approx(3600)
@@ -218,7 +219,17 @@ WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "retry as a number": ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy"),
     "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
     "no calls": ({"calls_per_hour": 0}, "calls_per_hour must be a whole number, at least 1, or No"),
-    "app_info as a number": ({"app_info": 7}, "app_info goes into the user agent"),
+    **{
+        f"app_info {name!r}": ({"app_info": name}, "app_info goes into the user agent")
+        for name in (7, "two\nlines", "caf\u00e9", "\u5de5\u5177", "tab\t")
+    },
+    **{
+        f"timeout {seconds!r}": (
+            {"timeout": seconds},
+            "timeout must be a number of seconds above 0, ",
+        )
+        for seconds in (None, 0, -1, (1, None), (1, 2, 3), math.inf, "soon", "10", True)
+    },
     "on_call as text": ({"on_call": "print"}, "on_call must be a function that takes a Call"),
     "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
     "auth, the class": ({"auth": StaticToken}, "not the class StaticToken"),

@@ -38,12 +38,6 @@ TRANSIENT: dict[str, Scripted] = {
     "500": refusal(500),
     "503": refusal(503),
 }
-LASTING: dict[str, Scripted] = {
-    "403": refusal(403),
-    "302": refusal(302, Location="/x"),
-    "200 HTML": answer(b"<html>"),
-    "200 text": answer(b"OK"),
-}
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 6])
@@ -62,15 +56,6 @@ def test_a_read_is_repeated_up_to_its_attempts(fault: Scripted, attempts: int) -
     assert client.session.send(READ).data == {"data": 1}
     assert len(script.sent) == attempts
     assert RetryPolicy().attempts == 6
-
-
-@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING.keys())
-def test_a_refused_read_is_not_repeated(fault: Scripted) -> None:
-    """A refusal stays one, however often it is asked for."""
-    client, script = scripted(fault, GOOD)
-    with pytest.raises(ApiError):
-        client.session.send(READ)
-    assert len(script.sent) == 1
 
 
 def test_a_write_that_never_left_is_sent_again() -> None:
