@@ -66,7 +66,8 @@ def test_confirmed_writes_end_with_0(capsys: Out, tmp_path: Path) -> None:
 def test_an_unconfirmed_select_all_form_ends_with_0(capsys: Out) -> None:
     """It is only used on request: the command ends with 0, and names what is not confirmed."""
     documents = own_documents()
-    for path in (path for one in documents.values() for path in one["paths"].values()):
+    paths = (path for document in documents.values() for path in document["paths"].values())
+    for path in paths:
         for parameter in path.get("put", {}).get("parameters", ()):
             parameter.get("schema", {}).get("properties", {}).pop("select_all", None)
     with serving(documents) as platform:

@@ -129,29 +129,29 @@ def test_enrollments_are_filtered_by_target_user_and_status(
 ) -> None:
     """Filters combine; an unknown filter is ignored; the list of all is ordered by target."""
     fill_plans(lms_sandbox)
-    one, two = (1, 2) if column == "course_id" else (50, 60)
+    first, second = (1, 2) if column == "course_id" else (50, 60)
     key = "id_course" if column == "course_id" else column
     table = "enrollments" if column == "course_id" else "learning_plan_enrollments"
     lms_sandbox.load(users=[{"username": "new", "user_id": 200}])
-    lms_sandbox.load(**{table: [{"user_id": 200, key: one}]})
+    lms_sandbox.load(**{table: [{"user_id": 200, key: first}]})
     with Http(lms_sandbox) as http:
 
         def pairs(path: str, **query: object) -> list[tuple[int, int]]:
             return [(item[column], item["user_id"]) for item in http.items(path, **query)]
 
-        of_one = f"{path}/{one}/enrollments"
-        assert pairs(of_one, **{"enrollment_status[]": "enrolled"}) == [(one, 200)]
-        assert pairs(of_one, **{"user_id[]": [101, "200", 999]}) == [(one, 101), (one, 200)]
-        assert pairs(of_one, **{"user_id[]": 100, "enrollment_status[]": "enrolled"}) == []
-        assert len(pairs(of_one, user_id=100)) == 4
+        of_first = f"{path}/{first}/enrollments"
+        assert pairs(of_first, **{"enrollment_status[]": "enrolled"}) == [(first, 200)]
+        assert pairs(of_first, **{"user_id[]": [101, "200", 999]}) == [(first, 101), (first, 200)]
+        assert pairs(of_first, **{"user_id[]": 100, "enrollment_status[]": "enrolled"}) == []
+        assert len(pairs(of_first, user_id=100)) == 4
         everything = pairs(f"{path}/enrollments")
         assert everything == sorted(everything)
-        assert set(pairs(of_one)) < set(everything)
-        both = {f"{column}[]": [one, two], "user_id[]": [100]}
-        assert pairs(f"{path}/enrollments", **both) == [(one, 100), (two, 100)]
-        assert pairs(f"{path}/enrollments", **{"enrollment_status[]": "enrolled"}) == [(one, 200)]
-        first = http.data(f"{path}/enrollments", page_size=5, get_cursor=1)
-        rest = pairs(f"{path}/enrollments", page_size=5, page=2, cursor=first["cursor"])
+        assert set(pairs(of_first)) < set(everything)
+        both = {f"{column}[]": [first, second], "user_id[]": [100]}
+        assert pairs(f"{path}/enrollments", **both) == [(first, 100), (second, 100)]
+        assert pairs(f"{path}/enrollments", **{"enrollment_status[]": "enrolled"}) == [(first, 200)]
+        cursor = http.data(f"{path}/enrollments", page_size=5, get_cursor=1)["cursor"]
+        rest = pairs(f"{path}/enrollments", page_size=5, page=2, cursor=cursor)
         assert rest[0] == everything[5]
 
 
