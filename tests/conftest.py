@@ -144,8 +144,15 @@ def clock() -> VirtualTime:
 
 
 @pytest.fixture
+def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
+    """A platform whose background jobs take six seconds of that time; test files fill it."""
+    with Sandbox(clock=clock, job_seconds=6, token_seconds=1e7) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
 def http(sandbox: Sandbox) -> Iterator[Http]:
-    """A signed-in session on the sandbox of a test file."""
+    """A signed-in session on that platform."""
     with Http(sandbox) as http:
         yield http
 

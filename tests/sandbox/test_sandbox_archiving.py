@@ -1,6 +1,5 @@
 """The rules of archiving that courses and learning plans have in common, and jobs."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -71,12 +70,11 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
-    """A platform of three users in every target, whose jobs take six seconds."""
-    with Sandbox(clock=clock, job_seconds=6, token_seconds=1e7) as sandbox:
-        fill_plans(sandbox)
-        sandbox.change_learning_plan(60, courses=[])  # course 3 is in no plan
-        yield sandbox
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """A platform of three users in every target."""
+    fill_plans(sandbox)
+    sandbox.change_learning_plan(60, courses=[])  # course 3 is in no plan
+    return sandbox
 
 
 def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:

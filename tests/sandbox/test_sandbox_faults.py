@@ -1,6 +1,5 @@
 """Each kind of fault, at the call that it was meant for."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ ELSEWHERE = "https://example.com/"
 
 
 @pytest.fixture
-def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
-    """A platform with six enrollments, whose background jobs take six seconds."""
-    with Sandbox(clock=clock, job_seconds=6) as sandbox:
-        fill(sandbox)
-        yield sandbox
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """A platform with six enrollments."""
+    fill(sandbox)
+    return sandbox
 
 
 def begin_job(http: Http, users: list[int]) -> str:

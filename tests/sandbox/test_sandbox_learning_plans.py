@@ -1,6 +1,5 @@
-"""Archiving in learning plans: what goes with an enrollment, and what stays."""
+"""Learning plans: how they are listed, what is archived with an enrollment, and what stays."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,11 +18,33 @@ NOW = "2026-03-01 12:00:00"
 
 
 @pytest.fixture
-def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
-    """A platform with three plans, whose background jobs take six seconds."""
-    with Sandbox(clock=clock, job_seconds=6) as sandbox:
-        fill_plans(sandbox)
-        yield sandbox
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """A platform with three plans."""
+    fill_plans(sandbox)
+    return sandbox
+
+
+def test_plans_and_their_courses_are_listed(http: Http) -> None:
+    """Plans are searched in code and title; a plan lists its courses, a course its plans."""
+    found = [http.items(PLANS, "learning_plan_id", search_text=t) for t in ("twin", "own", "%")]
+    assert found == [[60, 70], [50], []]
+    assert http.items(PLANS)[0] == http.data(f"{PLANS}/50")
+    assert http.data(f"{PLANS}/50") == {
+        "learning_plan_id": 50,
+        "uuid": "00000000-0000-4000-8000-000000000050",
+        "code": "OWN",
+        "title": "Own",
+        "is_published": True,
+        "credits": None,
+        "assigned_courses_count": 2,
+        "created_on": "2025-03-01 12:00:00",
+        "updated_on": "2025-03-01 12:00:00",
+    }
+    second, first = http.items(f"{PLANS}/50/courses")
+    assert second == {"id": 2, "code": "C2", "title": "Course 2", "type": "elearning"}
+    assert first["id"] == 1
+    plans = [http.data(f"/learn/v1/courses/{i}")["learningplans"] for i in (1, 4)]
+    assert plans == [[{"id": 50}], [{"id": 60}, {"id": 70}]]
 
 
 def test_an_enrollment_is_archived_with_those_in_all_courses(sandbox: Sandbox, http: Http) -> None:
