@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from lms_archive import Client, Contract, RetryPolicy, StaticToken
-from lms_archive.wire import Operation
+from lms_archive.wire import ContractReport, Operation
 
 SERVICES = ("manage", "enrollment", "course", "learn", "learningplan")
 ARCHIVE = "archive_course_enrollments"
@@ -136,6 +136,14 @@ def serving(
     finally:
         server.shutdown()
         server.server_close()
+
+
+def verify(
+    documents: Documents, names: Sequence[str] | None = None, *, listed: Any = None, **options: Any
+) -> tuple[ContractReport, list[Asked]]:
+    """Verify a contract on a platform that serves these documents; return what was asked, too."""
+    with serving(documents, listed=listed) as platform, platform.client(**options) as client:
+        return client.verify_contract(names), platform.asked
 
 
 def swagger2(paths: Mapping[str, Any], base: str | None = None, **others: Any) -> Document:

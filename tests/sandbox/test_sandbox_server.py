@@ -21,14 +21,12 @@ from lms_archive.sandbox.__main__ import main
 from lms_archive.sandbox.routes import ROUTES
 
 
-def test_the_only_date_header_comes_from_the_clock() -> None:
+def test_the_only_date_header_comes_from_the_clock(sandbox: Sandbox, clock: VirtualTime) -> None:
     """There is exactly one Date header, and it tells the sandbox's time."""
-    clock = VirtualTime()
-    with Sandbox(clock=clock) as sandbox:
-        clock.sleep(1.9)
-        with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:
-            connection.request("GET", "/nowhere")
-            headers = connection.getresponse().getheaders()
+    clock.sleep(1.9)
+    with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:
+        connection.request("GET", "/nowhere")
+        headers = connection.getresponse().getheaders()
     assert Counter(name for name, _ in headers)["Date"] == 1
     assert dict(headers)["Date"] == "Sun, 01 Mar 2026 12:00:01 GMT"
 
