@@ -36,21 +36,18 @@ def columns_on_page(heading: str) -> list[tuple[str, str]]:
     return re.findall(r"^\| `(\w+)`(?: \*)? \| ([\w ]+) \|", section, re.MULTILINE)
 
 
-def as_on_page(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
-    """The columns as the page writes them."""
-    return [(column.name, WORDS.get(column.kind, column.kind)) for column in columns]
+TABLES = {
+    **{cls.__name__: columns_of(cls) for cls in CLASSES},
+    "Outcomes": OUTCOME_COLUMNS,
+    "Plans": PLAN_COLUMNS,
+}
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_page_lists_the_columns(cls: type) -> None:
-    """Names, kinds and order of a record's columns are those of the page."""
-    assert columns_on_page(cls.__name__) == as_on_page(columns_of(cls))
-
-
-def test_the_page_lists_the_columns_that_are_added() -> None:
-    """Those of results and of plans are on the page as well."""
-    assert columns_on_page("Outcomes") == as_on_page(OUTCOME_COLUMNS)
-    assert columns_on_page("Plans") == as_on_page(PLAN_COLUMNS)
+@pytest.mark.parametrize(("heading", "columns"), TABLES.items(), ids=TABLES.keys())
+def test_the_page_lists_the_columns(heading: str, columns: tuple[Column, ...]) -> None:
+    """Names, kinds and order of the columns of records, results and plans are those of the page."""
+    as_on_page = [(column.name, WORDS.get(column.kind, column.kind)) for column in columns]
+    assert columns_on_page(heading) == as_on_page
 
 
 def test_every_record_has_a_heading() -> None:
