@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from virtual_time import VirtualTime
-from wire_tools import URL, answer, scripted
+from wire_tools import GOOD, URL, answer, scripted
 
 from lms_archive import (
     ApiError,
@@ -34,7 +34,6 @@ NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")
 VALUES = {name: f"the-{name.lower()}" for name in NAMES} | {"URL": URL}
 WRITE_PATH = "/learn/v1/enrollments"
 ARCHIVE = {"course_id": [1], "user_id": [1], "enrollment_mode": "delete"}
-GOOD = answer({"data": 1})
 
 
 @pytest.fixture(scope="module")

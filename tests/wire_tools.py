@@ -15,6 +15,7 @@ from virtual_time import VirtualTime
 
 from lms_archive import Client, StaticToken
 from lms_archive.wire import Response
+from lms_archive.wire.contract import Request
 
 URL = "https://acme.example.com"
 PEM = Path(__file__).parent / "security" / "self_signed.pem"
@@ -87,14 +88,25 @@ def answer(data: Any = None, status: int = 200, **headers: str) -> Response:
     return Response(status, {**DATE, "Content-Type": "application/json", **named}, body)
 
 
+def refusal(status: int, body: Any = None, **headers: str) -> Response:
+    """An error as the platform answers it."""
+    words = {"status": status, "name": "n", "message": f"m-{status}"} if body is None else body
+    return answer(words, status, **headers)
+
+
 def token(access: str = "token-1", **more: Any) -> Response:
     """A good answer to a token call."""
     return answer({"access_token": access, "expires_in": 3600, "token_type": "Bearer", **more})
 
 
-def items(*found: Any, **paging: Any) -> Response:
+def items(*records: Any, **paging: Any) -> Response:
     """A page of a list."""
-    return answer({"data": {"items": list(found), **paging}})
+    return answer({"data": {"items": list(records), **paging}})
+
+
+GOOD = answer({"data": 1})
+READ = Request("GET", "/course/v1/courses")
+WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
 
 
 def scripted(

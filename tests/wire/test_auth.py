@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from virtual_time import VirtualTime
-from wire_tools import URL, Scripted, answer, run_all, scripted, token
+from wire_tools import GOOD, URL, Scripted, answer, run_all, scripted, token
 
 from lms_archive import (
     ApiError,
@@ -28,7 +28,6 @@ PASSWORD = PasswordGrant("the-app", "app-secret-1", "ada", "pass-word-1")
 APP = ClientCredentials("the-app", "app-secret-1")
 JWT = JwtBearer("the-app", "app-secret-1", "the.jwt-assertion.1")
 SECRETS = ("app-secret-1", "pass-word-1", "jwt-assertion", "static-token-1", "token-1")
-GOOD = answer({"data": 1})
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import MaxRetryError, ProxyError
 from urllib3.exceptions import SSLError as Urllib3SSLError
-from wire_tools import DATE, Scripted, answer, scripted
+from wire_tools import DATE, READ, WRITE, Scripted, answer, refusal, scripted
 
 from lms_archive import ApiError, Client, RetryPolicy, StaticToken
 from lms_archive.errors import (
@@ -37,8 +37,6 @@ from lms_archive.wire.masking import Mask, Secret
 from lms_archive.wire.responses import parse_response
 
 HTML = b"<!DOCTYPE html><html><head><title>Scheduled\n maintenance</title></head></html>"
-READ = Request("GET", "/course/v1/courses")
-WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
 
 
 @frozen
@@ -49,12 +47,6 @@ class Fault:
     family: type[ApiError]
     fragment: str
     in_doubt: bool
-
-
-def refusal(status: int, body: Any = None, **headers: str) -> Response:
-    """An error as the platform answers it."""
-    said = {"status": status, "name": "n", "message": f"m-{status}"} if body is None else body
-    return answer(said, status, **headers)
 
 
 def html(status: int, body: bytes = HTML) -> Response:

@@ -7,7 +7,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import VirtualTime
-from wire_tools import Scripted, answer, scripted, token
+from wire_tools import GOOD, READ, WRITE, Scripted, answer, refusal, scripted, token
 
 from lms_archive import ApiError, ClientCredentials, RetryPolicy
 from lms_archive.errors import (
@@ -16,21 +16,11 @@ from lms_archive.errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
-from lms_archive.wire import RequestNotSentError, Response
+from lms_archive.wire import RequestNotSentError
 from lms_archive.wire.contract import Request
 from lms_archive.wire.retry import LONGEST_WAIT
 
-READ = Request("GET", "/course/v1/courses")
-WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
-GOOD = answer({"data": 1})
 AUTH = ClientCredentials("app", "app-secret")
-
-
-def refusal(status: int, **headers: str) -> Response:
-    """An error of that status."""
-    return answer({"message": f"m-{status}"}, status, **headers)
-
-
 TRANSIENT: dict[str, Scripted] = {
     "cut": requests.ConnectionError("cut"),
     "read time-out": requests.ReadTimeout("late"),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from wire_tools import URL, answer, items, run_all, scripted
+from wire_tools import GOOD, URL, answer, items, run_all, scripted
 
 from lms_archive import (
     ApiError,
@@ -21,7 +21,6 @@ from lms_archive.errors import NotFoundError, UnexpectedResponseError
 from lms_archive.wire import RequestNotSentError, Response
 
 TOKEN = StaticToken("t")
-GOOD = answer({"data": 1})
 
 USABLE = {
     "https://acme.example.com": "https://acme.example.com",
