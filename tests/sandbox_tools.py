@@ -16,6 +16,25 @@ PLANS = "/learningplan/v1/learningplans"
 COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
 
 
+ARCHIVED_ITEM = {
+    "id": 1,
+    "archived_by": 2_000_000_001,
+    "user_id": 100,
+    "username": "u100",
+    "first_name": None,
+    "last_name": None,
+    "language": "en",
+    "certificate_url": None,
+    "certificate_date": None,
+    "enrollment_created_by": 2_000_000_001,
+    "enrollment_status": "completed",
+    "enrollment_validity_begin_datetime": None,
+    "enrollment_validity_end_datetime": None,
+    "enrollment_completion_date": "2025-02-02 00:00:00",
+}
+"""What the items of both archived lists have in common, for the first user of these platforms."""
+
+
 class Http:
     """A signed-in `requests` session on a sandbox."""
 

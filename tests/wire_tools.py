@@ -55,18 +55,10 @@ class Script:
     sent: list[Sent] = field(factory=list)
     logins: list[Sent] = field(factory=list)
 
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        params: Sequence[tuple[str, str]],
-        body: bytes | None,
-        timeout: tuple[float, float],
-    ) -> Response:
+    def __call__(self, *exchange: Any) -> Response:
         """Give the next answer."""
-        sent = Sent(method, url, headers, params, body, timeout)
-        if url.endswith("/oauth2/token"):
+        sent = Sent(*exchange)
+        if sent.url.endswith("/oauth2/token"):
             self.logins.append(sent)
             default = token(f"token-{len(self.logins)}")
             return _played(self.tokens or [default], len(self.logins), sent)
@@ -75,10 +67,10 @@ class Script:
 
 
 def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Response:
-    what = script[min(number, len(script)) - 1]
-    if isinstance(what, BaseException):
-        raise what
-    return what if isinstance(what, Response) else what(sent)
+    play = script[min(number, len(script)) - 1]
+    if isinstance(play, BaseException):
+        raise play
+    return play if isinstance(play, Response) else play(sent)
 
 
 def answer(data: Any = None, status: int = 200, **headers: str) -> Response:
