@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sandbox_tools import Http
 from virtual_time import Harness, VirtualTime
 
 from lms_archive import Client, Limits, RetryPolicy
@@ -70,7 +71,7 @@ def _enrolled(user_id: int, course_id: int, status: str, level: str) -> dict[str
 
 def fill(sandbox: Sandbox) -> None:
     """Load the platform: all users are in SAFE, alice and bob in FIRE, alice in both TWINs."""
-    names = {**COMPLETED, **{user_id: one[0] for user_id, one in OTHERS.items()}, 301: "dave"}
+    names = {**COMPLETED, **{user_id: name for user_id, (name, *_) in OTHERS.items()}, 301: "dave"}
     learner = ("completed", "student")
     sandbox.load(
         users=[{"user_id": user_id, "username": name} for user_id, name in names.items()],
@@ -137,10 +138,29 @@ def make_csv(tmp_path: Path) -> Callable[[str | bytes], Path]:
 
 
 @pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
+def clock() -> VirtualTime:
+    """Time that passes only where something sleeps."""
+    return VirtualTime()
+
+
+@pytest.fixture
+def sandbox(clock: VirtualTime) -> Iterator[Sandbox]:
+    """A platform whose background jobs take six seconds of that time; test files fill it."""
+    with Sandbox(clock=clock, job_seconds=6, token_seconds=1e7) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def http(sandbox: Sandbox) -> Iterator[Http]:
+    """A signed-in session on that platform."""
+    with Http(sandbox) as http:
+        yield http
+
+
+@pytest.fixture
+def harness(clock: VirtualTime, tmp_path: Path) -> Iterator[Harness]:
     """An empty platform and a client in virtual time, for whole jobs."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=3) as sandbox:
-        on = Harness(sandbox, time, tmp_path)
+    with Sandbox(clock=clock, job_seconds=3) as sandbox:
+        on = Harness(sandbox, clock, tmp_path)
         yield on
         on.line.close()

@@ -1,7 +1,7 @@
 """The source of the package, parsed once for the tests that read it."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import lms_archive
@@ -16,6 +16,18 @@ MODULES = {
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 LIBRARY = [name for name in MODULES if not name.startswith("lms_archive.sandbox")]
 SANDBOX = set(MODULES) - set(LIBRARY)
+
+
+def place(name: str, line: int) -> str:
+    """Return the file and line of a breach, as an editor opens them."""
+    return f"{MODULES[name].relative_to(PACKAGE.parent)}:{line}"
+
+
+def check_none(breaches: Iterable[object]) -> None:
+    """Fail where there are any, and print each."""
+    lines = list(map(str, breaches))
+    assert not lines, "\n".join(["", *lines])
+
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef
 

@@ -63,7 +63,7 @@ def content(state: RunState) -> dict[str, Any]:
     return {**plain, "queues": queues, "open": set(state.open)}
 
 
-def _submission(one: Submission) -> tuple[Any, ...]:
-    rows = [member.row for member in one.members]
-    sent = (one.chunk.chunk_id, one.chunk.form, rows, one.sent_at)
-    return (*sent, one.job_id, one.in_doubt, one.problem, one.is_resumed)
+def _submission(submission: Submission) -> tuple[Any, ...]:
+    chunk, rows = submission.chunk, [member.row for member in submission.members]
+    sent = (chunk.chunk_id, chunk.form, rows, submission.sent_at, submission.job_id)
+    return (*sent, submission.in_doubt, submission.problem, submission.is_resumed)

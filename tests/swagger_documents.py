@@ -1,16 +1,17 @@
 """Swagger documents made by hand, and a tiny server that gives them out."""
 
 import json
-import threading
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http import HTTPStatus
 from typing import Any
 
 from attrs import define, field, frozen
+from wire_tools import http, listening, read_request
 
 from lms_archive import Client, Contract, RetryPolicy, StaticToken
-from lms_archive.wire import Operation
+from lms_archive.wire import ContractReport, Operation
 
 SERVICES = ("manage", "enrollment", "course", "learn", "learningplan")
 ARCHIVE = "archive_course_enrollments"
@@ -29,6 +30,9 @@ class Served:
     status: int = 200
     kind: str = "application/json"
     headers: Mapping[str, str] = field(factory=dict)
+
+
+NOTHING = Served(b'{"message": "nothing here"}', 404)
 
 
 @frozen
@@ -92,50 +96,34 @@ def serving(
             served = Served(json.dumps(document).encode())
         platform.answers[f"GET {prefix}/{service}/v1/swagger"] = served
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-        wbufsize = -1  # an answer in one piece
+    def talk(connection: socket.socket) -> None:
+        head, _, body = read_request(connection).decode().partition("\r\n\r\n")
+        line, *fields = head.split("\r\n")
+        method, path, _ = line.split(" ")
+        headers = dict(field.split(": ", 1) for field in fields)
+        asked = Asked(method, path, headers.get("Content-Type", ""), body, headers)
+        platform.asked.append(asked)
+        answer = platform.answers.get(f"{method} {path}", NOTHING)
+        if isinstance(answer, Secured):
+            answer = answer.answer(asked)
+        more = [f"{name}: {value}" for name, value in answer.headers.items()]
+        status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        kind = f"Content-Type: {answer.kind}"
+        connection.sendall(http(answer.body, kind, *more, status=status))
 
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            kind = self.headers.get("Content-Type") or ""
-            asked = Asked(self.command, self.path, kind, body, dict(self.headers))
-            platform.asked.append(asked)
-            answer = platform.answers.get(f"{self.command} {self.path}")
-            if isinstance(answer, Secured):
-                answer = answer.answer(asked)
-            answer = answer or Served(b'{"message": "nothing here"}', 404)
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.kind)
-            self.send_header("Content-Length", str(len(answer.body)))
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body)
-
-        def __getattr__(self, name: str) -> Any:
-            """Answer every method in the same way."""
-            if name.startswith("do_"):
-                return self._answer
-            raise AttributeError(name)
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    platform.url = f"http://127.0.0.1:{server.server_port}{prefix}"
-    if listed is not None:
-        platform.list_services(listed, prefix)
-    try:
+    with listening(talk) as place:
+        platform.url = f"http://{place}{prefix}"
+        if listed is not None:
+            platform.list_services(listed, prefix)
         yield platform
-    finally:
-        server.shutdown()
-        server.server_close()
+
+
+def verify(
+    documents: Documents, names: Sequence[str] | None = None, *, listed: Any = None, **options: Any
+) -> tuple[ContractReport, list[Asked]]:
+    """Verify a contract on a platform that serves these documents; return what was asked, too."""
+    with serving(documents, listed=listed) as platform, platform.client(**options) as client:
+        return client.verify_contract(names), platform.asked
 
 
 def swagger2(paths: Mapping[str, Any], base: str | None = None, **others: Any) -> Document:

@@ -1,6 +1,6 @@
 """What others build on is written down: no public name goes or changes without being meant.
 
-`python tests/test_api_snapshot.py` writes `tests/api_snapshot.txt` anew: do so where a change is
+`python tests/test_api_snapshot.py` writes `tests/api_snapshot.txt` again: do so where a change is
 meant, look at its diff, and tell it in CHANGELOG.md (`docs/reference/versions.md`: what a version
 may change).
 """
@@ -13,17 +13,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from package_source import SANDBOX, TREES
 from public_names import PACKAGES, PUBLIC
-
-import lms_archive
 
 HERE = Path(__file__).parent
 SNAPSHOT = HERE / "api_snapshot.txt"
-PACKAGE = Path(lms_archive.__file__).parent
-TREES = {
-    path.relative_to(PACKAGE): ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
 #: What is reached from the front door's names without being one: `client.courses` and so on.
 REACHED = (
     *("Archived", "BackgroundJobs", "Courses", "Enrollments", "LearningPlans", "Users"),
@@ -34,15 +28,15 @@ REACHED = (
 def definitions() -> dict[str, ast.stmt]:
     """Every class, function and alias of a type at the top of a module, by name."""
     aliases: dict[str, ast.stmt] = {}
-    found: dict[str, ast.stmt] = {}
-    for path, tree in TREES.items():
+    classes: dict[str, ast.stmt] = {}
+    for name, tree in TREES.items():
         for node in tree.body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                if path.parts[0] != "sandbox" or node.name in REACHED:
-                    found[node.name] = node
+                if name not in SANDBOX or node.name in REACHED:
+                    classes[node.name] = node
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 aliases[node.targets[0].id] = node
-    return aliases | found
+    return aliases | classes
 
 
 KNOWN = definitions()
@@ -51,12 +45,12 @@ KNOWN = definitions()
 def described(node: ast.stmt) -> Iterator[str]:
     """The lines that tell a definition: decorators, signature, fields, public methods."""
     if isinstance(node, ast.ClassDef):
-        yield from (f"@{ast.unparse(one)}" for one in node.decorator_list)
+        yield from (f"@{ast.unparse(decorator)}" for decorator in node.decorator_list)
         bases = ", ".join(map(ast.unparse, node.bases))
         yield f"class {node.name}({bases})" if bases else f"class {node.name}"
         yield from (f"    {line}" for line in members(node))
     elif isinstance(node, ast.FunctionDef):
-        yield from (f"@{ast.unparse(one)}" for one in node.decorator_list)
+        yield from (f"@{ast.unparse(decorator)}" for decorator in node.decorator_list)
         returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
         yield f"def {node.name}({ast.unparse(node.args)}){returns}"
     else:
@@ -98,7 +92,7 @@ def attributes(method: ast.FunctionDef) -> Iterator[str]:
 def default(value: ast.expr | None) -> str:
     """What a field is where it is not given: of a plain value, or of `field(...)`."""
     if isinstance(value, ast.Call) and ast.unparse(value.func) == "field":
-        words = {one.arg: ast.unparse(one.value) for one in value.keywords}
+        words = {word.arg: ast.unparse(word.value) for word in value.keywords}
         if "default" in words:
             return f" = {words['default']}"
         factory = words.get("factory", words.get("default_factory"))

@@ -1,18 +1,20 @@
-"""The architecture: layers, imports, sizes and exports, checked in the source."""
+"""The architecture: layers, imports, sizes and exports, checked in the source.
+
+A test lists every breach of its rule, with its file and line.
+"""
 
 import ast
 import importlib
 import inspect
 import json
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 
 import pytest
-from package_source import LIBRARY, MODULES, PACKAGE, SANDBOX, TREES, texts
+from package_source import LIBRARY, MODULES, PACKAGE, SANDBOX, TREES, check_none, place, texts
 from public_names import PACKAGES, PUBLIC
+from python_process import run_python
 
 import lms_archive
 
@@ -46,24 +48,24 @@ PATHS = ("/learn/v1", "/course/v1", "/manage/v1", "/oauth2", "/learningplan/v1")
 MAX_LINES = 400
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield every module that a tree imports, also for types only and inside functions."""
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the line and module of each import, also for types only and inside functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             assert node.module is not None
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
-                yield full if full in MODULES else node.module
+                yield node.lineno, full if full in MODULES else node.module
 
 
-def own_imports(name: str) -> set[str]:
-    """Return the modules of the package that a module imports."""
-    return {module for module in imports(TREES[name]) if module.split(".")[0] == "lms_archive"} - {
-        name
-    }
+def own_imports(name: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and module of each import of another module of the package."""
+    for line, module in imports(TREES[name]):
+        if module.split(".")[0] == "lms_archive" and module != name:
+            yield line, module
 
 
 def layer(name: str) -> int:
@@ -79,102 +81,89 @@ def layer(name: str) -> int:
 # Imports
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_imports_point_down(name: str) -> None:
-    """A module imports only from its own layer and the layers below it, for types too."""
-    for module in own_imports(name):
-        assert layer(module) >= layer(name), f"{name} imports {module}"
-        assert module != "lms_archive", f"{name} imports the top of the package"
+def test_imports_point_down() -> None:
+    """A module imports only from its own layer and the layers below it, for types too.
+
+    None imports the sandbox, or the top of the package.
+    """
+    check_none(
+        f"{place(name, line)} imports {module}"
+        for name in LIBRARY
+        for line, module in own_imports(name)
+        if module in {"lms_archive", *SANDBOX} or layer(module) < layer(name)
+    )
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_library_does_not_import_the_sandbox(name: str) -> None:
-    """The library works without the sandbox."""
-    assert not own_imports(name) & SANDBOX
-
-
-@pytest.mark.parametrize("name", sorted(SANDBOX))
-def test_sandbox_does_not_import_the_library(name: str) -> None:
+def test_sandbox_does_not_import_the_library() -> None:
     """The sandbox shares no code with the library; only `Sandbox.client()` creates a client."""
-    tree = TREES[name]
-    allowed: set[int] = set()
-    if name == "lms_archive.sandbox.platform":
-        for node in ast.walk(tree):
-            is_client = isinstance(node, ast.FunctionDef) and node.name == "client"
-            is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-            if is_client or is_for_types:
-                allowed |= {id(inner) for inner in ast.walk(node)}
-    imported = {
-        module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom) and id(node) not in allowed
-        for module in imports(node)
-        if module.split(".")[0] == "lms_archive"
-    }
-    assert imported <= SANDBOX
+    allowed: set[str] = set()
+    for node in ast.walk(TREES["lms_archive.sandbox.platform"]):
+        is_client = isinstance(node, ast.FunctionDef) and node.name == "client"
+        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if is_client or is_for_types:
+            allowed |= {place("lms_archive.sandbox.platform", line) for line, _ in imports(node)}
+    check_none(
+        f"{place(name, line)} imports {module}"
+        for name in sorted(SANDBOX)
+        for line, module in own_imports(name)
+        if module not in SANDBOX and place(name, line) not in allowed
+    )
 
 
 def test_no_cycles() -> None:
     """No module imports, directly or indirectly, a module that imports it."""
-    graph = {name: own_imports(name) for name in MODULES}
+    graph = {name: {module for _, module in own_imports(name)} for name in MODULES}
     graph["lms_archive.sandbox"] = set()  # imports `Sandbox` only at its first use
     order = list(TopologicalSorter(graph).static_order())
     assert len(order) == len(graph)
 
 
-@pytest.mark.parametrize(("library", "importer"), ONLY_IMPORTER.items())
-def test_a_replaceable_library_has_one_importer(library: str, importer: str) -> None:
+def test_a_replaceable_library_has_one_importer() -> None:
     """A library that may be replaced one day is imported by one module."""
     importers = {
-        name
+        (library, name)
         for name in LIBRARY
-        if any(module.split(".")[0] == library for module in imports(TREES[name]))
+        for _, module in imports(TREES[name])
+        if (library := module.split(".")[0]) in ONLY_IMPORTER
     }
-    assert importers == {importer}
+    assert importers == set(ONLY_IMPORTER.items())
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_extras_are_imported_in_functions(name: str) -> None:
+def test_extras_are_imported_in_functions() -> None:
     """No module imports an extra at its top."""
-    imported = {
-        module.split(".")[0]
+    check_none(
+        f"{place(name, line)} imports {module}"
+        for name in LIBRARY
         for node in TREES[name].body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        for module in imports(node)
-    }
-    assert not imported & EXTRAS
-
-
-def test_import_is_light() -> None:
-    """`import lms_archive` loads no extra and no sandbox."""
-    heavy = sorted(EXTRAS | {"lms_archive.sandbox", "pytest"})
-    code = f"import sys, lms_archive; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run(  # noqa: S603  our own code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        for line, module in imports(node)
+        if module.split(".")[0] in EXTRAS
     )
-    assert done.stdout.strip() == "[]"
 
 
-def test_the_plugin_is_light() -> None:
-    """The pytest plugin, loaded in every test run, imports no sandbox and no werkzeug."""
+def test_imports_are_light() -> None:
+    """`import lms_archive` loads no extra and no sandbox, and the pytest plugin no server."""
+    heavy = {*EXTRAS, "lms_archive.sandbox", "pytest"}
+    server = {"werkzeug", "lms_archive.sandbox.platform"}
     code = (
-        "import sys, lms_archive.sandbox.plugin; "
-        "print([m for m in ('werkzeug', 'lms_archive.sandbox.platform') if m in sys.modules])"
+        f"import sys, lms_archive; print({heavy} & set(sys.modules));"
+        f"import lms_archive.sandbox.plugin; print({server} & set(sys.modules))"
     )
-    done = subprocess.run(  # noqa: S603  our own code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stdout.strip() == "[]"
+    done = run_python("-c", code)
+    assert (done.stdout.split(), done.stderr) == (["set()", "set()"], "")
 
 
 # Modules
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_paths_are_in_the_contract_only(name: str) -> None:
+def test_paths_are_in_the_contract_only() -> None:
     """No code has a path of the platform, so that a platform that differs is an override."""
-    strings = (text for _, text in texts(name, with_docstrings=False))
-    assert [text for text in strings if any(path in text for path in PATHS)] == []
+    check_none(
+        f"{place(name, line)} has {text!r}"
+        for name in LIBRARY
+        for line, text in texts(name, with_docstrings=False)
+        if any(path in text for path in PATHS)
+    )
 
 
 def test_the_contract_holds_the_paths() -> None:
@@ -185,23 +174,21 @@ def test_the_contract_holds_the_paths() -> None:
     assert all(any(path.startswith(prefix) for path in paths) for prefix in PATHS)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_modules_are_short(name: str) -> None:
+def test_modules_are_short() -> None:
     """A module can be read in one sitting."""
-    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
+    check_none(place(name, count) for name, count in lines.items() if count > MAX_LINES)
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_no_prints(name: str) -> None:
+def test_no_prints() -> None:
     """The library prints nothing; only its command does."""
-    if name.endswith(".__main__"):
-        return
-    calls = [
-        node
+    check_none(
+        place(name, node.lineno)
+        for name in LIBRARY
+        if not name.endswith(".__main__")
         for node in ast.walk(TREES[name])
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    ]
-    assert not any(ast.unparse(call.func) == "print" for call in calls)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print"
+    )
 
 
 # Exports
@@ -225,7 +212,7 @@ def test_the_top_has_the_names_of_everyday_use() -> None:
     assert len(lms_archive.__all__) <= 21
 
 
-def test_one_name_means_one_thing() -> None:
+def test_a_name_means_one_thing() -> None:
     """A name that two packages export is the same object in both."""
     for module in PACKAGES.values():
         for name in module.__all__:
@@ -241,10 +228,11 @@ def test_records_are_exported(name: str) -> None:
     assert classes <= set(PACKAGES["lms_archive.records"].__all__)
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if not name.endswith("__main__")])
-def test_all_of_a_module(name: str) -> None:
+def test_all_of_a_module() -> None:
     """Every name in the `__all__` of a module exists, and occurs once."""
-    module = importlib.import_module(name)
-    names = getattr(module, "__all__", [])
-    assert len(names) == len(set(names))
-    assert all(hasattr(module, each) for each in names)
+    for name in LIBRARY:
+        if not name.endswith("__main__"):
+            module = importlib.import_module(name)
+            names = getattr(module, "__all__", [])
+            assert len(names) == len(set(names)), name
+            assert [each for each in names if not hasattr(module, each)] == [], name

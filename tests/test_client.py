@@ -1,12 +1,14 @@
 """The client: how it is made, copied, opened and closed, and its low-level door."""
 
+import math
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from wire_tools import URL, FakeTime, answer, on_time, scripted
+from virtual_time import VirtualTime
+from wire_tools import GOOD, URL, answer, scripted
 
 from lms_archive import (
     ApiError,
@@ -32,7 +34,6 @@ NAMES = ("URL", "CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "TOKEN")
 VALUES = {name: f"the-{name.lower()}" for name in NAMES} | {"URL": URL}
 WRITE_PATH = "/learn/v1/enrollments"
 ARCHIVE = {"course_id": [1], "user_id": [1], "enrollment_mode": "delete"}
-GOOD = answer({"data": 1})
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_a_copy_has_other_settings() -> None:
 @pytest.mark.parametrize("limit", [3, None])
 def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
     """What a copy does not change it shares: the login, the hour, the transport."""
-    time = FakeTime()
+    time = VirtualTime()
     auth = ClientCredentials("app", "s")  # a login is a call as well
     client, script = scripted(GOOD, time=time, auth=auth, calls_per_hour=limit)
     copies = [
@@ -179,8 +180,8 @@ def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
         client.with_options(timeout=1),
         client.with_options(calls_per_hour=3),
     ]
-    for one in copies[:2]:
-        one.request("GET", "/x")
+    for copy in copies[:2]:
+        copy.request("GET", "/x")
     assert (len(script.logins), len(script.sent), time.slept) == (1, 2, [])
     copies[2].request("GET", "/x")
     assert sum(time.slept) == pytest.approx(3600)
@@ -188,7 +189,7 @@ def test_a_copy_shares_login_hour_and_connections(limit: int | None) -> None:
 
 def test_a_copy_for_another_account_shares_the_hour() -> None:
     """Another account has a token of its own, and still shares the hour."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(GOOD, time=time, auth=ClientCredentials("one", "s"), calls_per_hour=4)
     other = client.with_options(auth=ClientCredentials("two", "s"))
     client.request("GET", "/x")
@@ -217,7 +218,17 @@ WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "retry as a number": ({"retry": 3}, "retry must be a RetryPolicy, such as RetryPolicy"),
     "calls as text": ({"calls_per_hour": "800"}, "calls_per_hour must be a whole number"),
     "no calls": ({"calls_per_hour": 0}, "calls_per_hour must be a whole number, at least 1, or No"),
-    "app_info as a number": ({"app_info": 7}, "app_info goes into the user agent"),
+    **{
+        f"app_info {name!r}": ({"app_info": name}, "app_info goes into the user agent")
+        for name in (7, "two\nlines", "caf\u00e9", "\u5de5\u5177", "tab\t")
+    },
+    **{
+        f"timeout {seconds!r}": (
+            {"timeout": seconds},
+            "timeout must be a number of seconds above 0, ",
+        )
+        for seconds in (None, 0, -1, (1, None), (1, 2, 3), math.inf, "soon", "10", True)
+    },
     "on_call as text": ({"on_call": "print"}, "on_call must be a function that takes a Call"),
     "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
     "auth, the class": ({"auth": StaticToken}, "not the class StaticToken"),
@@ -304,15 +315,6 @@ def test_any_call_can_be_made(platform: Sandbox) -> None:
             client.request("POST", "/course/v1/courses", json={})
 
 
-@pytest.mark.parametrize("kind", ["503", "cut_after"])
-def test_a_read_is_repeated(platform: Sandbox, kind: str) -> None:
-    """A read through the low-level door is made again like any other."""
-    with on_time(platform.client(), FakeTime()) as client:
-        platform.faults.add(kind, operation="list_courses", times=2)
-        assert client.request("GET", "/course/v1/courses")["data"]["total_count"] == 3
-        assert client.session.calls["request"] == 3
-
-
 PARAMS: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "one": ({"page": 1}, [("page", "1")]),
     "several": ({"id[]": [1, 2]}, [("id[]", "1"), ("id[]", "2")]),
@@ -359,8 +361,8 @@ def test_an_impossible_call_is_refused_before_it_is_sent(
 # Opening and closing
 
 
-def test_a_block_closes_the_connections(platform: Sandbox) -> None:
-    """A client closes its connections at the end of its block, also after an error."""
+def test_a_block_closes_its_transport(platform: Sandbox) -> None:
+    """At its end, also after an error, and where the transport can be closed at all."""
     closed: list[str] = []
 
     class Closing(RequestsTransport):
@@ -373,11 +375,13 @@ def test_a_block_closes_the_connections(platform: Sandbox) -> None:
         assert client is own
         list(client.courses.list())
     assert closed == ["closed"]
-    with pytest.raises(RuntimeError), platform.client(transport=Closing()) as client:
+    with pytest.raises(RuntimeError), platform.client(transport=Closing()):
         raise RuntimeError
     assert closed == ["closed"] * 2
-    assert len(list(client.courses.list())) == 3
-    client.close()
+    assert len(list(own.courses.list())) == 3
+    own.close()
+    with Client(URL, StaticToken("t"), transport=lambda *_: GOOD):
+        pass
 
 
 def test_the_repr_shows_where_and_as_whom() -> None:

@@ -203,15 +203,16 @@ def test_ctrl_c(harness: Harness, capsys: Out) -> None:
     def press() -> None:
         raise KeyboardInterrupt
 
-    harness.line.once(lambda one: one.is_write, press)
+    harness.line.once(lambda exchange: exchange.is_write, press)
     assert main(["resume", ledger]) == LATER
     last = f"lms_archive: interrupted; nothing is lost; to continue: {COMMAND} resume {ledger}\n"
     assert capsys.readouterr().err.endswith(last)
     assert main(["resume", ledger]) == DONE
 
 
-@pytest.mark.parametrize("command", ["status", "resume"])
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    ("command", "closed"), [("status", "stdout"), ("resume", "stdout"), ("resume", "stderr")]
+)
 def test_a_reader_that_has_seen_enough(harness: Harness, command: str, closed: str) -> None:
     """`| head` neither stops a job nor hides how it ended."""
     harness.load(2)

@@ -1,15 +1,12 @@
 """The nightly script of the docs: each exit code, and what the next night makes of it."""
 
 import csv
-import importlib.util
-import os
-import subprocess
-import sys
+import runpy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from python_process import run_python
 from virtual_time import Harness
 
 from lms_archive import RetryPolicy
@@ -17,15 +14,6 @@ from lms_archive.sandbox import Sandbox
 
 SCRIPT = Path(__file__).parent.parent / "docs" / "examples" / "nightly.py"
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
-
-
-def _module() -> Any:
-    spec = importlib.util.spec_from_file_location("nightly", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 Night = Callable[..., int]
@@ -38,11 +26,11 @@ def night(harness: Harness) -> Night:
     path = harness.folder / "inactive.csv"
     path.write_text("user_id,course_id\n1001,1\n1002,1\n1003,1\n", encoding="utf-8")
     (harness.folder / "evidence").mkdir()
-    script = _module()
+    run_alone = runpy.run_path(str(SCRIPT))["run_alone"]
 
     def run(role: str = "superadmin", max_affected: int = 10) -> int:
         client = harness.connect(role, retry=RetryPolicy(attempts=1))
-        code = script.run_alone(client, path, harness.folder / "evidence", max_affected)
+        code = run_alone(client, path, harness.folder / "evidence", max_affected)
         assert isinstance(code, int)
         return code
 
@@ -114,7 +102,9 @@ def test_an_unusable_list_ends_with_the_code_to_look(
     with reasons.open(encoding="utf-8", newline="") as file:
         assert [row["plan_code"] for row in csv.DictReader(file)] == codes
     (record,) = [
-        one for one in caplog.records if one.name == "nightly" and one.levelname == "WARNING"
+        record
+        for record in caplog.records
+        if record.name == "nightly" and record.levelname == "WARNING"
     ]
     assert reasons.name in record.getMessage()
     assert harness.writes == []
@@ -148,7 +138,7 @@ def test_more_than_the_limit_waits_for_a_person(harness: Harness, night: Night) 
 def test_two_runs_at_once(harness: Harness, night: Night) -> None:
     """The second leaves the first alone."""
     codes: list[int] = []
-    harness.line.once(lambda one: one.is_write, lambda: codes.append(night()))
+    harness.line.once(lambda exchange: exchange.is_write, lambda: codes.append(night()))
     assert night() == DONE
     assert codes == [LATER]
     assert set(harness.archived.values()) == {1}
@@ -165,7 +155,7 @@ def test_as_cron_starts_it(tmp_path: Path) -> None:
                 {"username": "ada", "course_code": "C1", "enrollment_status": "completed"}
             ],
         )
-        done = _start(tmp_path, sandbox.env())
+        done = run_python(SCRIPT, "in.csv", "evidence", env=sandbox.env(), cwd=tmp_path)
         (record,) = sandbox.client().archived.in_course(1)
     assert record.user.username == "ada"
     assert (done.returncode, done.stderr) == (DONE, "")
@@ -174,22 +164,10 @@ def test_as_cron_starts_it(tmp_path: Path) -> None:
 
 def test_wrong_arguments_and_settings_have_their_exit_code(tmp_path: Path) -> None:
     """What is missing is named."""
-    assert _start(tmp_path, {}, ["in.csv"]).returncode == UNUSABLE
-    done = _start(tmp_path, {})
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(SCRIPT))["main"](["in.csv"])
+    assert caught.value.code == UNUSABLE
+    done = run_python(SCRIPT, "in.csv", "evidence", cwd=tmp_path)
     assert done.returncode == UNUSABLE
     assert "LMS_ARCHIVE_URL" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def _start(
-    folder: Path, env: dict[str, str], arguments: list[str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    inherited = {name: x for name, x in os.environ.items() if not name.startswith("LMS_ARCHIVE_")}
-    return subprocess.run(  # noqa: S603  our own example
-        [sys.executable, SCRIPT, *(arguments or ["in.csv", "evidence"])],
-        cwd=folder,
-        env={**inherited, **env, "PYTHONWARNINGS": "error"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

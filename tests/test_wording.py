@@ -1,4 +1,7 @@
-"""The wording of the package, as far as a machine can check it: names, docstrings, messages."""
+"""The wording of the package, as far as a machine can check it: names, docstrings, messages.
+
+A test lists every breach of its rule, with its file and line.
+"""
 
 import ast
 import importlib
@@ -6,8 +9,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
-import pytest
-from package_source import LIBRARY, MODULES, TREES, documented, texts
+from package_source import LIBRARY, MODULES, TREES, check_none, documented, place, texts
 
 #: Words that say nothing about the value that they name, and private metaphors.
 BANNED_NAMES = re.compile(
@@ -39,63 +41,69 @@ def bound_names(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.name
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_names_say_what_they_hold(name: str) -> None:
+def test_names_say_what_they_hold() -> None:
     """No variable, parameter or function has a pronoun or a metaphor as its name."""
-    banned = [
-        (line, word)
+    check_none(
+        f"{place(name, line)} has {word!r}"
+        for name in MODULES
         for line, word in bound_names(TREES[name])
         if BANNED_NAMES.fullmatch(word) and (name, word) not in ALLOWED_NAMES
-    ]
-    assert banned == []
+    )
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_texts_use_plain_words(name: str) -> None:
+def test_texts_use_plain_words() -> None:
     """No message and no docstring has a word to avoid."""
-    strings = texts(name, with_docstrings=True)
-    assert [
-        (line, found[0]) for line, text in strings if (found := BANNED_WORDS.search(text))
-    ] == []
+    check_none(
+        f"{place(name, line)} has {match[0]!r}"
+        for name in MODULES
+        for line, text in texts(name, with_docstrings=True)
+        if (match := BANNED_WORDS.search(text))
+    )
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_docstrings_of_functions_are_imperative(name: str) -> None:
+def test_docstrings_of_functions_are_imperative() -> None:
     """The docstring of a function begins with a verb: `Return ...`, not `The ...` or `Returns ...`.
 
     A property is described by a noun.
     """
-    wrong = [
-        (node.lineno, text.split("\n")[0])
+    check_none(
+        f"{place(name, node.lineno)} begins with {match[0]!r}"
+        for name in MODULES
         for node, text in documented(name)
         if isinstance(node, ast.FunctionDef)
         and not any("property" in ast.unparse(each) for each in node.decorator_list)
-        and NOT_IMPERATIVE.match(text)
+        and (match := NOT_IMPERATIVE.match(text))
+    )
+
+
+def test_every_module_says_what_it_is() -> None:
+    """A module, and so a subpackage, begins with a sentence, which has more than three words."""
+    first_lines = {
+        name: (ast.get_docstring(tree) or "").split("\n")[0] for name, tree in TREES.items()
+    }
+    check_none(
+        f"{place(name, 1)} begins with {line!r}"
+        for name, line in first_lines.items()
+        if not line.endswith(".") or len(line.split()) <= 3
+    )
+
+
+def test_marks_of_evidence_are_in_the_bodies_of_docstrings_only() -> None:
+    """Marks such as "(article)" belong to the docs, the contract and the bodies of docstrings.
+
+    No message has one, and no first line of a docstring, which says what something does.
+    """
+    messages = [
+        (place(name, line), text)
+        for name in LIBRARY
+        for line, text in texts(name, with_docstrings=False)
     ]
-    assert wrong == []
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_says_what_it_is(name: str) -> None:
-    """A module, and so a subpackage, begins with a sentence."""
-    docstring = ast.get_docstring(TREES[name]) or ""
-    first_line = docstring.split("\n")[0]
-    assert first_line.endswith(".")
-    assert len(first_line.split()) > 3, "a title is not a sentence"
-
-
-@pytest.mark.parametrize("name", LIBRARY)
-def test_no_message_has_a_mark_of_evidence(name: str) -> None:
-    """Marks such as "(article)" belong to the docs, the contract and the bodies of docstrings."""
-    strings = texts(name, with_docstrings=False)
-    assert [text for _, text in strings if EVIDENCE.search(text)] == []
-
-
-@pytest.mark.parametrize("name", LIBRARY)
-def test_no_docstring_begins_with_a_mark_of_evidence(name: str) -> None:
-    """The first line of a docstring says what something does, not how well it is known."""
-    first_lines = [text.split("\n")[0] for _, text in documented(name)]
-    assert [line for line in first_lines if EVIDENCE.search(line)] == []
+    first_lines = [
+        (place(name, getattr(node, "lineno", 1)), text.split("\n")[0])
+        for name in LIBRARY
+        for node, text in documented(name)
+    ]
+    check_none(breach for breach in messages + first_lines if EVIDENCE.search(breach[1]))
 
 
 def public_members(name: str) -> Iterator[tuple[str, object]]:
@@ -114,12 +122,12 @@ def public_members(name: str) -> Iterator[tuple[str, object]]:
                     yield f"{member_name}.{method_name}", function
 
 
-@pytest.mark.parametrize("name", [name for name in LIBRARY if not name.endswith("__main__")])
-def test_everything_public_has_a_docstring(name: str) -> None:
+def test_everything_public_has_a_docstring() -> None:
     """Every public class, function and method has a docstring."""
-    without = [
-        member_name
+    check_none(
+        f"{name}.{member_name}"
+        for name in LIBRARY
+        if not name.endswith("__main__")
         for member_name, member in public_members(name)
         if not (getattr(member, "__doc__", "") or "").strip()
-    ]
-    assert without == []
+    )

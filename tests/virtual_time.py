@@ -30,10 +30,11 @@ WRITE = "archive_course_enrollments"
 
 
 class VirtualTime:
-    """Time that passes only where somebody sleeps; the sandbox's clock, and the clients'."""
+    """Time that passes only where a sandbox, a client or a test sleeps."""
 
     def __init__(self, start: datetime = START) -> None:
         self._start, self.passed = start, 0.0
+        self.slept: list[float] = []
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -46,8 +47,10 @@ class VirtualTime:
 
     def sleep(self, seconds: float) -> None:
         """Let them pass, at once."""
+        assert seconds >= 0
         with self._lock:
-            self.passed += max(seconds, 0.0)
+            self.passed += seconds
+            self.slept.append(seconds)
 
     def wire(self, client: Client, ahead: float = 0.0) -> Client:
         """Let this client live in this time, its clock so far `ahead`; returns it."""

@@ -1,4 +1,4 @@
-"""What the tests of the wire share: time of their own, answers from a script, bare sockets."""
+"""What the tests of the wire share: answers from a script, bare sockets."""
 
 import json
 import re
@@ -11,29 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from virtual_time import VirtualTime
 
 from lms_archive import Client, StaticToken
 from lms_archive.wire import Response
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.contract import Request
 
 URL = "https://acme.example.com"
 PEM = Path(__file__).parent / "security" / "self_signed.pem"
 DATE = {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}
-
-
-class FakeTime:
-    """Seconds that pass only when they are slept or set."""
-
-    def __init__(self, at: float = 1000.0) -> None:
-        self.at = at
-        self.slept: list[float] = []
-        self.clock = Clock(monotonic=lambda: self.at, sleep=self.sleep)
-
-    def sleep(self, seconds: float) -> None:
-        """Let them pass at once."""
-        assert seconds >= 0
-        self.slept.append(seconds)
-        self.at += seconds
 
 
 @define
@@ -69,30 +55,22 @@ class Script:
     sent: list[Sent] = field(factory=list)
     logins: list[Sent] = field(factory=list)
 
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        params: Sequence[tuple[str, str]],
-        body: bytes | None,
-        timeout: tuple[float, float],
-    ) -> Response:
+    def __call__(self, *exchange: Any) -> Response:
         """Give the next answer."""
-        one = Sent(method, url, headers, params, body, timeout)
-        if url.endswith("/oauth2/token"):
-            self.logins.append(one)
+        sent = Sent(*exchange)
+        if sent.url.endswith("/oauth2/token"):
+            self.logins.append(sent)
             default = token(f"token-{len(self.logins)}")
-            return _played(self.tokens or [default], len(self.logins), one)
-        self.sent.append(one)
-        return _played(self.answers, len(self.sent), one)
+            return _played(self.tokens or [default], len(self.logins), sent)
+        self.sent.append(sent)
+        return _played(self.answers, len(self.sent), sent)
 
 
 def _played(script: Sequence[Scripted], number: int, sent: Sent) -> Response:
-    what = script[min(number, len(script)) - 1]
-    if isinstance(what, BaseException):
-        raise what
-    return what if isinstance(what, Response) else what(sent)
+    play = script[min(number, len(script)) - 1]
+    if isinstance(play, BaseException):
+        raise play
+    return play if isinstance(play, Response) else play(sent)
 
 
 def answer(data: Any = None, status: int = 200, **headers: str) -> Response:
@@ -102,30 +80,35 @@ def answer(data: Any = None, status: int = 200, **headers: str) -> Response:
     return Response(status, {**DATE, "Content-Type": "application/json", **named}, body)
 
 
+def refusal(status: int, body: Any = None, **headers: str) -> Response:
+    """An error as the platform answers it."""
+    words = {"status": status, "name": "n", "message": f"m-{status}"} if body is None else body
+    return answer(words, status, **headers)
+
+
 def token(access: str = "token-1", **more: Any) -> Response:
     """A good answer to a token call."""
     return answer({"access_token": access, "expires_in": 3600, "token_type": "Bearer", **more})
 
 
-def items(*found: Any, **paging: Any) -> Response:
+def items(*records: Any, **paging: Any) -> Response:
     """A page of a list."""
-    return answer({"data": {"items": list(found), **paging}})
+    return answer({"data": {"items": list(records), **paging}})
+
+
+GOOD = answer({"data": 1})
+READ = Request("GET", "/course/v1/courses")
+WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
 
 
 def scripted(
-    *answers: Scripted, time: FakeTime | None = None, **options: Any
+    *answers: Scripted, time: VirtualTime | None = None, **options: Any
 ) -> tuple[Client, Script]:
-    """A client with a static token (or `auth=`), whose platform is a script, on fake time."""
+    """A client with a static token (or `auth=`), whose platform is a script, in virtual time."""
     script = Script(list(answers), options.pop("tokens", []))
     auth = options.pop("auth", StaticToken("a-static-token"))
     client = Client(URL, auth, transport=script, **{"calls_per_hour": None, **options})
-    return on_time(client, time or FakeTime()), script
-
-
-def on_time(client: Client, time: FakeTime) -> Client:
-    """The same client, whose waits pass at once."""
-    client._use_clock(time.clock)
-    return client
+    return (time or VirtualTime()).wire(client), script
 
 
 def read_request(connection: socket.socket) -> bytes:

@@ -1,11 +1,11 @@
 """Each kind of fault, at the call that it was meant for."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from sandbox_tools import COUNTS, COURSES, FakeClock, Http, fill, rows
+from sandbox_tools import COUNTS, COURSES, Http, fill, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 
@@ -14,24 +14,10 @@ ELSEWHERE = "https://example.com/"
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    """A clock that only the test, and slow answers, move."""
-    return FakeClock()
-
-
-@pytest.fixture
-def sandbox(clock: FakeClock) -> Iterator[Sandbox]:
-    """A platform with six enrollments, whose background jobs take six seconds."""
-    with Sandbox(clock=clock, job_seconds=6) as sandbox:
-        fill(sandbox)
-        yield sandbox
-
-
-@pytest.fixture
-def http(sandbox: Sandbox) -> Iterator[Http]:
-    """A signed-in session."""
-    with Http(sandbox) as http:
-        yield http
+def sandbox(sandbox: Sandbox) -> Sandbox:
+    """A platform with six enrollments."""
+    fill(sandbox)
+    return sandbox
 
 
 def begin_job(http: Http, users: list[int]) -> str:
@@ -101,7 +87,7 @@ def test_a_fault_hits_its_operation_after_and_as_often_as_it_says(
 
 
 def test_a_slow_answer_sleeps_on_the_clock_after_the_work(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """The work is dated before the sleep."""
     sandbox.faults.add("slow", seconds=30)
@@ -112,7 +98,7 @@ def test_a_slow_answer_sleeps_on_the_clock_after_the_work(
 
 
 def test_a_late_job_is_listed_only_when_it_begins(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """Its hash finds it before; a lost answer can hide it at the same time."""
     sandbox.faults.add("job_late", seconds=10)
@@ -133,7 +119,7 @@ def test_a_late_job_is_listed_only_when_it_begins(
 
 
 def test_an_aborted_job_keeps_what_it_has_done(
-    sandbox: Sandbox, http: Http, clock: FakeClock
+    sandbox: Sandbox, http: Http, clock: VirtualTime
 ) -> None:
     """It stops after a fraction of its rows, or before the first."""
     sandbox.faults.add("job_aborted", fraction=0.5)
@@ -152,7 +138,7 @@ def test_an_aborted_job_keeps_what_it_has_done(
     ("details", "stay"), [({"errors": 2}, [100, 101]), ({"every": 3}, [102, 105])]
 )
 def test_a_half_failed_job_counts_the_rows_that_stay(
-    sandbox: Sandbox, http: Http, clock: FakeClock, details: dict[str, Any], stay: list[int]
+    sandbox: Sandbox, http: Http, clock: VirtualTime, details: dict[str, Any], stay: list[int]
 ) -> None:
     """The first n rows, or every n-th."""
     sandbox.faults.add("job_partial", **details)

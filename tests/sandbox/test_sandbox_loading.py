@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sandbox_tools import FakeClock, fill_plans, rows
+from sandbox_tools import fill_plans, rows
 
 from lms_archive.sandbox import Sandbox
 
@@ -19,28 +19,29 @@ IN_PLANS = (
 )
 
 
-def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(tmp_path: Path) -> None:
+def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     """Blanks mean none; a plan is a year old; an enrollment is dated now."""
     (tmp_path / "users.csv").write_text("\ufeff" + USERS, encoding="utf-8")
+    sandbox.load_csv(users=tmp_path / "users.csv", courses=io.StringIO(COURSES))
+    sandbox.load_csv(
+        learning_plans=io.StringIO(PLANS),
+        enrollments=io.StringIO(ENROLLED),
+        learning_plan_enrollments=io.StringIO(IN_PLANS),
+    )
     status, dates = "enrollment_status", "created_on, updated_on"
     progress = f"{status}, enrollment_completion_percentage"
-    with Sandbox(clock=FakeClock()) as sandbox:
-        sandbox.load_csv(users=tmp_path / "users.csv", courses=io.StringIO(COURSES))
-        sandbox.load_csv(
-            learning_plans=io.StringIO(PLANS),
-            enrollments=io.StringIO(ENROLLED),
-            learning_plan_enrollments=io.StringIO(IN_PLANS),
+    loaded = [
+        rows(sandbox, sql)
+        for sql in (
+            "SELECT user_id, username, first_name, last_access_date FROM users",
+            "SELECT id_course, code, uidCourse, course_type, published FROM courses",
+            f"SELECT user_id, course_id, {status}, enrollment_created_at FROM enrollments",
+            f"SELECT title, is_published, credits, {dates} FROM learning_plans",
+            f"SELECT learning_plan_id, user_id, {progress} FROM learning_plan_enrollments",
         )
-        loaded = [
-            rows(sandbox, sql)
-            for sql in (
-                "SELECT user_id, username, first_name, last_access_date FROM users",
-                "SELECT id_course, code, uidCourse, course_type, published FROM courses",
-                f"SELECT user_id, course_id, {status}, enrollment_created_at FROM enrollments",
-                f"SELECT title, is_published, credits, {dates} FROM learning_plans",
-                f"SELECT learning_plan_id, user_id, {progress} FROM learning_plan_enrollments",
-            )
-        ]
+    ]
     old = "2025-03-01 12:00:00"
     assert loaded == [
         [(10_001, "ann", "Ann", "2024-01-01 00:00:00"), (10_002, "bob", None, None)],

@@ -12,21 +12,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sandbox_tools import FakeClock, Http, fill, rows
+from python_process import run_python
+from sandbox_tools import Http, fill, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import Sandbox
 from lms_archive.sandbox.__main__ import main
 from lms_archive.sandbox.routes import ROUTES
 
 
-def test_the_only_date_header_comes_from_the_clock() -> None:
+def test_the_only_date_header_comes_from_the_clock(sandbox: Sandbox, clock: VirtualTime) -> None:
     """There is exactly one Date header, and it tells the sandbox's time."""
-    clock = FakeClock()
-    with Sandbox(clock=clock) as sandbox:
-        clock.sleep(1.9)
-        with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:
-            connection.request("GET", "/nowhere")
-            headers = connection.getresponse().getheaders()
+    clock.sleep(1.9)
+    with closing(http.client.HTTPConnection("127.0.0.1", int(sandbox.url[17:]))) as connection:
+        connection.request("GET", "/nowhere")
+        headers = connection.getresponse().getheaders()
     assert Counter(name for name, _ in headers)["Date"] == 1
     assert dict(headers)["Date"] == "Sun, 01 Mar 2026 12:00:01 GMT"
 
@@ -122,8 +122,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
 def test_a_missing_extra_is_named_with_the_command_to_type() -> None:
     """Without Werkzeug the error is the line to type."""
     code = "import sys; sys.modules['werkzeug'] = None; from lms_archive.sandbox import Sandbox"
-    command = [sys.executable, "-c", code]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603  # ours
+    ran = run_python("-c", code)
     assert "pip install 'lms-archive[sandbox]'" in ran.stderr.splitlines()[-1]
 
 

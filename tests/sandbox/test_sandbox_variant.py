@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sandbox_tools import FakeClock, Http, rows
+from sandbox_tools import Http, rows
+from virtual_time import VirtualTime
 
 from lms_archive.sandbox import PlatformVariant, Sandbox
 
@@ -15,7 +16,7 @@ DATED = "2025-01-02 03:04:05"
 
 
 @contextmanager
-def platform(clock: FakeClock | None = None, **variant: Any) -> Iterator[tuple[Sandbox, Http]]:
+def platform(clock: VirtualTime | None = None, **variant: Any) -> Iterator[tuple[Sandbox, Http]]:
     """Start a platform that differs: courses 7 and 8, plan 5 of course 8, three users in each."""
     users = [100, 101, 102]
     enrolled = [
@@ -23,7 +24,7 @@ def platform(clock: FakeClock | None = None, **variant: Any) -> Iterator[tuple[S
         for u in users
     ]
     sandbox_of_variant = Sandbox(
-        job_seconds=1, clock=clock or FakeClock(), variant=PlatformVariant(**variant)
+        job_seconds=1, clock=clock or VirtualTime(), variant=PlatformVariant(**variant)
     )
     with sandbox_of_variant as sandbox, Http(sandbox) as http:
         sandbox.load(
@@ -120,7 +121,7 @@ def test_the_archive_call_can_be_an_update_that_archives_nothing() -> None:
 
 def test_the_archive_call_can_unenroll_without_archiving() -> None:
     """Who is sent is gone, by a background job too, and nothing is archived."""
-    clock = FakeClock()
+    clock = VirtualTime()
     with platform(clock, effect="unenrolls") as (sandbox, http):
         http.archive([7], [100])
         http.archive([7], [101, 102, 999])

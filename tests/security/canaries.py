@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from wire_tools import FakeTime, http, listening, on_time, read_request
+from virtual_time import VirtualTime
+from wire_tools import http, listening, read_request
 
 from lms_archive import (
     Client,
@@ -137,7 +138,7 @@ def make_client(url: str, auth: str, **options: Any) -> Client:
         "calls_per_hour": None,
         **options,
     }
-    return on_time(Client(url, AUTHS[auth], **more), FakeTime())
+    return VirtualTime().wire(Client(url, AUTHS[auth], **more))
 
 
 def failures(**options: Any) -> Iterator[tuple[str, BaseException]]:

@@ -23,9 +23,9 @@ from lms_archive.tables.columns import Column, columns_of, inferred_columns, row
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "columns.md").read_text(encoding="utf-8")
 WORDS = {"integer": "whole number"}
 CLASSES = [
-    one
-    for one in PUBLIC.values()
-    if isinstance(one, type) and issubclass(one, Record) and one is not Record
+    public
+    for public in PUBLIC.values()
+    if isinstance(public, type) and issubclass(public, Record) and public is not Record
 ]
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 
@@ -36,35 +36,32 @@ def columns_on_page(heading: str) -> list[tuple[str, str]]:
     return re.findall(r"^\| `(\w+)`(?: \*)? \| ([\w ]+) \|", section, re.MULTILINE)
 
 
-def as_on_page(columns: tuple[Column, ...]) -> list[tuple[str, str]]:
-    """The columns as the page writes them."""
-    return [(one.name, WORDS.get(one.kind, one.kind)) for one in columns]
+TABLES = {
+    **{cls.__name__: columns_of(cls) for cls in CLASSES},
+    "Outcomes": OUTCOME_COLUMNS,
+    "Plans": PLAN_COLUMNS,
+}
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_the_page_lists_the_columns(cls: type) -> None:
-    """Names, kinds and order of a record's columns are those of the page."""
-    assert columns_on_page(cls.__name__) == as_on_page(columns_of(cls))
-
-
-def test_the_page_lists_the_columns_that_are_added() -> None:
-    """Those of results and of plans are on the page as well."""
-    assert columns_on_page("Outcomes") == as_on_page(OUTCOME_COLUMNS)
-    assert columns_on_page("Plans") == as_on_page(PLAN_COLUMNS)
+@pytest.mark.parametrize(("heading", "columns"), TABLES.items(), ids=TABLES.keys())
+def test_the_page_lists_the_columns(heading: str, columns: tuple[Column, ...]) -> None:
+    """Names, kinds and order of the columns of records, results and plans are those of the page."""
+    as_on_page = [(column.name, WORDS.get(column.kind, column.kind)) for column in columns]
+    assert columns_on_page(heading) == as_on_page
 
 
 def test_every_record_has_a_heading() -> None:
     """Nine kinds of records, nine tables."""
     assert len(CLASSES) == 9
     assert re.findall(r"^### (\w+)$", PAGE, re.MULTILINE) == sorted(
-        (one.__name__ for one in CLASSES), key=lambda name: PAGE.index(f"### {name}\n")
+        (cls.__name__ for cls in CLASSES), key=lambda name: PAGE.index(f"### {name}\n")
     )
 
 
 def test_active_and_archived_share_names() -> None:
     """What an active enrollment and its archived record both hold has one name and one kind."""
-    active = {one.name: one for one in columns_of(CourseEnrollment)}
-    archived = {one.name: one for one in columns_of(ArchivedCourseEnrollment)}
+    active = {column.name: column for column in columns_of(CourseEnrollment)}
+    archived = {column.name: column for column in columns_of(ArchivedCourseEnrollment)}
     assert set(active) - set(archived) == set()
     assert all(active[name] == archived[name] for name in active)
 
@@ -72,7 +69,7 @@ def test_active_and_archived_share_names() -> None:
 def test_a_table_of_both_kinds_has_each_column_once() -> None:
     """A table of both kinds has each column once."""
     both = columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
-    names = [one.name for one in both]
+    names = [column.name for column in both]
     assert len(names) == len(set(names))
     assert {"course_id", "learning_plan_id", "learning_plan_courses"} <= set(names)
     assert tuple(both[: len(columns_of(ArchivedCourseEnrollment))]) == columns_of(
@@ -90,7 +87,7 @@ def test_a_record_is_one_flat_row() -> None:
         extra={"new": ["ü", 1]},
     )
     (row,) = rows_of([record])
-    assert list(row) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert list(row) == [column.name for column in columns_of(ArchivedCourseEnrollment)]
     filled = {name: value for name, value in row.items() if value is not None}
     assert json.loads(filled.pop("extra")) == {"new": ["ü", 1]}
     assert filled == {
@@ -124,4 +121,4 @@ def test_a_record_is_one_flat_row() -> None:
 )
 def test_a_given_column_is_of_the_kind_of_all_its_values(values: list[object], kind: str) -> None:
     """A column of which nobody has said what it holds is what all of its values are, else text."""
-    assert inferred_columns({"a": one} for one in values) == [Column("a", kind)]  # type: ignore[arg-type]
+    assert inferred_columns({"a": value} for value in values) == [Column("a", kind)]  # type: ignore[arg-type]

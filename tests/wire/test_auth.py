@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from wire_tools import URL, FakeTime, Scripted, answer, run_all, scripted, token
+from virtual_time import VirtualTime
+from wire_tools import GOOD, URL, Scripted, answer, run_all, scripted, token
 
 from lms_archive import (
     ApiError,
@@ -27,7 +28,6 @@ PASSWORD = PasswordGrant("the-app", "app-secret-1", "ada", "pass-word-1")
 APP = ClientCredentials("the-app", "app-secret-1")
 JWT = JwtBearer("the-app", "app-secret-1", "the.jwt-assertion.1")
 SECRETS = ("app-secret-1", "pass-word-1", "jwt-assertion", "static-token-1", "token-1")
-GOOD = answer({"data": 1})
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +105,12 @@ def test_a_callable_assertion_is_called_for_every_login() -> None:
         made.append(f"assertion-{len(made) + 1}")
         return made[-1]
 
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(GOOD, time=time, auth=JwtBearer("the-app", "s", make))
     client.request("GET", "/x")
     client.request("GET", "/x")
     assert made == ["assertion-1"]
-    time.at += 3600
+    time.passed += 3600
     client.request("GET", "/x")
     assert made == ["assertion-1", "assertion-2"]
     assert [login.form["assertion"] for login in script.logins] == made
@@ -170,14 +170,14 @@ def test_threads_share_one_renewal() -> None:
 )
 def test_a_token_is_renewed_before_its_end(lasts: Any, renewed_after: float) -> None:
     """A token is renewed 60 s before its end; a short one at half its time."""
-    time = FakeTime()
+    time = VirtualTime()
     script_token = token(expires_in=lasts)
     client, script = scripted(GOOD, time=time, auth=APP, tokens=[script_token])
     client.request("GET", "/x")
-    time.at += renewed_after - 0.5
+    time.passed += renewed_after - 0.5
     client.request("GET", "/x")
     assert len(script.logins) == 1
-    time.at += 1
+    time.passed += 1
     client.request("GET", "/x")
     assert len(script.logins) == 2
 

@@ -1,11 +1,12 @@
 """Lists, a page at a time: lazily, to their end, and not beyond."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import Scripted, Sent, answer, items, scripted
 
@@ -30,7 +31,7 @@ def courses(client: Client) -> Iterator[Page[Course]]:
 
 def ids(found: Iterator[Page[Course]]) -> list[int]:
     """The ids on all its pages."""
-    return [one.course_id for page in found for one in page.items]
+    return [record.course_id for page in found for record in page.items]
 
 
 def fault_of(*answers: Scripted) -> UnexpectedResponseError:
@@ -85,10 +86,10 @@ def test_the_cursor_is_passed_on(full: Sandbox) -> None:
         before = len(full.calls)
         assert len(list(client.enrollments.in_course(7))) == 25
         asked = [dict(c.query) for c in full.calls[before:] if c.operation == "course_enrollments"]
-    assert [one["page"] for one in asked] == ["1", "2", "3"]
+    assert [query["page"] for query in asked] == ["1", "2", "3"]
     assert "cursor" not in asked[0]
     assert asked[1]["cursor"] == asked[2]["cursor"] != ""
-    assert {one["get_cursor"] for one in asked} == {"1"}
+    assert {query["get_cursor"] for query in asked} == {"1"}
 
 
 @pytest.mark.parametrize("paging", [{}, {"total_count": 0}, {"total_page_count": 1}])
@@ -119,7 +120,7 @@ ENDS: dict[str, tuple[list[Response], int]] = {
     "more lies, an empty page too": ([items(**MORE), items(**MORE), items(**MORE), items()], 4),
     "pages are counted": ([items(C1, total_page_count=2), items(C2, total_page_count=2)], 2),
     "counts as digits": (
-        [items(one, **MORE, total_page_count="2", total_count="2") for one in (C1, C2)], 2),
+        [items(part, **MORE, total_page_count="2", total_count="2") for part in (C1, C2)], 2),
     "counts of garbage": (
         [items(C1, **MORE, total_page_count="\u00b2", total_count=-1),
          items(C2, has_more_data=False, total_page_count=True, total_count=None)], 2),
@@ -135,7 +136,6 @@ def test_where_a_list_ends(answers: list[Response], calls: int) -> None:
     assert found == list(range(1, len(found) + 1))
 
 
-FULL = [course(number) for number in range(1, 13)]
 COUNTS: list[dict[str, Any]] = [
     {"has_more_data": True},
     {"total_page_count": 4},
@@ -143,104 +143,86 @@ COUNTS: list[dict[str, Any]] = [
     {"total_page_count": 4, "total_count": 12, "has_more_data": True},
     {"total_page_count": 4, "current_page_size": 3, "has_more_data": False},
 ]
+WHOLE = (3, 3, 3, 3)
 
 
-def listed(parts: list[list[dict[str, Any]]], paging: dict[str, Any]) -> Callable[[Sent], Response]:
-    """Answer these parts as pages; without a count, `has_more_data` is true up to the last."""
+def listed(sizes: Sequence[int], paging: dict[str, Any]) -> Callable[[Sent], Response]:
+    """Answer pages of these sizes; without a count, `has_more_data` is true up to the last."""
+    records = map(course, range(1, sum(sizes) + 1))
+    parts = [list(islice(records, size)) for size in sizes]
 
     def page(sent: Sent) -> Response:
         number = int(dict(sent.params)["page"])
-        found = parts[number - 1] if number <= len(parts) else []
+        part = parts[number - 1] if number <= len(parts) else []
         more = {"has_more_data": number < len(parts)} if paging == COUNTS[0] else {}
-        return items(*found, **{**paging, **more})
+        return items(*part, **{**paging, **more})
 
     return page
-
-
-def parts_of(size: int = 3) -> list[list[dict[str, Any]]]:
-    """Twelve courses on pages of that size."""
-    return [FULL[start : start + size] for start in range(0, len(FULL), size)]
 
 
 def read(page: Callable[[Sent], Response], size: int = 3) -> tuple[list[int], list[int]]:
     """The ids that a list gives, and the pages that were asked for."""
     client, script = scripted(page, limits=Limits(page_size=size))
-    found = ids(courses(client))
-    return found, [int(dict(sent.params)["page"]) for sent in script.sent]
+    course_ids = ids(courses(client))
+    return course_ids, [int(dict(sent.params)["page"]) for sent in script.sent]
 
 
-@pytest.mark.parametrize("paging", COUNTS)
-@pytest.mark.parametrize("left", [0, 1, 2])
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_short_page_in_the_middle_is_an_error_that_names_it(
-    number: int, left: int, paging: dict[str, Any]
+READ: dict[str, tuple[tuple[int, ...], dict[str, Any], int, list[int]]] = {
+    "a short page that a total vouches for": (
+        (3, 2, 3), {"total_count": 8, "total_page_count": 3}, 3, [1, 2, 2, 2, 3]),
+    "a full page without totals": (WHOLE, {}, 3, [1, 2, 3, 4, 5]),
+    "a count beyond a page is the whole list's": (WHOLE, {"count": 12}, 3, [1, 2, 3, 4]),
+    **{f"smaller pages than asked for, {paging}": (WHOLE, paging, 200, [1, 2, 3, 4])
+        for paging in COUNTS},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sizes", "paging", "size", "asked"), READ.values(), ids=READ.keys())
+def test_a_whole_list_is_read(
+    sizes: tuple[int, ...], paging: dict[str, Any], size: int, asked: list[int]
 ) -> None:
-    """An empty or short page that others follow is an error that names it."""
-    parts = parts_of()
-    parts[number - 1] = parts[number - 1][:left]
-    with pytest.raises(UnexpectedResponseError, match=rf"page {number} (is empty|has only {left})"):
-        read(listed(parts, paging))
+    """Whatever the sizes of its pages: what counts is whether they are alike, or add up."""
+    assert read(listed(sizes, paging), size) == (list(range(1, sum(sizes) + 1)), asked)
 
 
-@pytest.mark.parametrize("paging", COUNTS[2:4])
-def test_a_short_last_page_is_an_error_where_items_are_counted(paging: dict[str, Any]) -> None:
-    """Where items are counted, a last page with too few of them is an error that names it."""
-    parts = parts_of()
-    parts[3].pop()
-    text = "11 of 12 items on [45] pages: page 4 has only 2"
+INCOMPLETE: dict[str, tuple[tuple[int, ...], dict[str, Any], str]] = {
+    "fewer items than the page counts": (
+        (2,), {"count": 3, "has_more_data": False}, "page 1 has only 2 of 3"),
+    "fewer items than a count beyond a page": ((3, 3, 3), {"count": 12}, "9 of 12 items"),
+    **{f"a short last page, {paging}": (
+        (3, 3, 3, 2), paging, "11 of 12 items on [45] pages: page 4 has only 2")
+        for paging in COUNTS[2:4]},
+    **{f"{left} items on page {number}, {paging}": (
+        (*WHOLE[: number - 1], left, *WHOLE[number:]), paging,
+        rf"page {number} (is empty|has only {left})")
+        for number, left, paging in product((1, 2, 3), (0, 1, 2), COUNTS)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sizes", "paging", "text"), INCOMPLETE.values(), ids=INCOMPLETE.keys())
+def test_an_incomplete_list_is_an_error_that_names_the_page(
+    sizes: tuple[int, ...], paging: dict[str, Any], text: str
+) -> None:
+    """A page that is empty or short, though others follow or more items are counted."""
     with pytest.raises(UnexpectedResponseError, match=text):
-        read(listed(parts, paging))
+        read(listed(sizes, paging))
 
 
 @pytest.mark.parametrize("paging", COUNTS[1:])
 @pytest.mark.parametrize("left", [0, 2])
 def test_a_short_page_is_read_again(left: int, paging: dict[str, Any]) -> None:
     """A page that is whole when it is read again completes the list."""
-    whole, short = listed(parts_of(), paging), parts_of()
-    short[1] = short[1][:left]
-    asked: list[int] = []
+    whole, short = listed(WHOLE, paging), listed((3, left, 3, 3), paging)
+    asked: list[str] = []
 
     def page(sent: Sent) -> Response:
-        asked.append(int(dict(sent.params)["page"]))
-        return (whole if asked.count(2) > 1 else listed(short, paging))(sent)
+        asked.append(dict(sent.params)["page"])
+        return (whole if asked.count("2") > 1 else short)(sent)
 
     assert read(page) == (list(range(1, 13)), [1, 2, 2, 3, 4])
 
 
-def test_a_short_page_that_a_total_vouches_for() -> None:
-    """Where all that is counted came, a page may be shorter than the others."""
-    parts = [FULL[:3], FULL[3:5], FULL[5:8]]
-    found, asked = read(listed(parts, {"total_count": 8, "total_page_count": 3}))
-    assert (found, asked) == (list(range(1, 9)), [1, 2, 2, 2, 3])
-
-
-def test_a_page_with_fewer_items_than_it_counts_is_an_error() -> None:
-    """`count` is how many items a page has: where it says more than there are, one is missing."""
-    with pytest.raises(UnexpectedResponseError, match="page 1 has only 2 of 3"):
-        read(lambda _: items(*FULL[:2], count=3, has_more_data=False))
-
-
-def test_a_count_beyond_a_page_counts_the_whole_list() -> None:
-    """A `count` that is more than a page can hold counts the whole list."""
-    assert read(listed(parts_of(), {"count": 12}))[0] == list(range(1, 13))
-    with pytest.raises(UnexpectedResponseError, match="9 of 12 items"):
-        read(listed(parts_of()[:3], {"count": 12}))
-
-
-def test_the_platform_may_have_smaller_pages() -> None:
-    """A platform may have smaller pages: what counts is whether they are alike."""
-    for paging in COUNTS:
-        found, asked = read(listed(parts_of(), paging), size=200)
-        assert (found, asked) == (list(range(1, 13)), [1, 2, 3, 4]), paging
-
-
-def test_a_full_page_without_totals_is_followed_by_another_call() -> None:
-    """Where nothing is said of more, a full page is followed by a look at the next one."""
-    assert read(listed(parts_of(), {})) == (list(range(1, 13)), [1, 2, 3, 4, 5])
-
-
 @given(data=st.data())
-@settings(deadline=None)
 def test_what_is_read_without_an_error_is_the_whole_list(data: st.DataObject) -> None:
     """Whatever pages come, what is read without an error is the whole list."""
     size = data.draw(st.integers(1, 5), label="size")
@@ -378,12 +360,12 @@ def test_a_list_with_an_item_of_another_course_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "one",
+    "job",
     [{"job_descriptor": {"hash": "h", "status": "queued"}}, {"hash": "h", "status": "queued"}],
 )
-def test_wrapped_items_are_unwrapped(one: dict[str, Any]) -> None:
+def test_wrapped_items_are_unwrapped(job: dict[str, Any]) -> None:
     """Items that come wrapped are unwrapped, and those that do not are taken too."""
-    client, _ = scripted(answer({"data": {"jobs": [one]}}))
+    client, _ = scripted(answer({"data": {"jobs": [job]}}))
     (page,) = pages(client.session, "list_jobs", BackgroundJob)
     assert page.items[0].job_id == "h"
     client, _ = scripted(answer({"data": {"jobs": [{"job_descriptor": {"hash": "h"}}]}}))

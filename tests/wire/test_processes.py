@@ -57,13 +57,13 @@ def test_forked_children_read_at_once_with_connections_of_their_own(platform: Sa
     with platform.client(calls_per_hour=None) as client:
         assert client.courses.get(1).code == "C1"
 
-        def work(number: int) -> list[str]:
-            wanted = range(1 + number, COURSES + 1, 3)
-            return [f"{one} {client.courses.get(one).code}" for one in wanted]
+        def work(child: int) -> list[str]:
+            wanted = range(1 + child, COURSES + 1, 3)
+            return [f"{number} {client.courses.get(number).code}" for number in wanted]
 
         answers = in_children(work)
         found = sorted(text for answer in answers for text in answer)
-        assert found == sorted(f"{one} C{one}" for one in range(1, COURSES + 1))
+        assert found == sorted(f"{number} C{number}" for number in range(1, COURSES + 1))
         assert client.courses.get(2).code == "C2"
 
 
@@ -106,6 +106,3 @@ def test_a_fork_during_a_login_does_not_block_the_child() -> None:
     finally:
         go_on.set()
         thread.join(10)
-
-
-# An answer about something else

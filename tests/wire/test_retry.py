@@ -6,7 +6,8 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from wire_tools import FakeTime, Scripted, answer, scripted, token
+from virtual_time import VirtualTime
+from wire_tools import GOOD, READ, WRITE, Scripted, answer, refusal, scripted, token
 
 from lms_archive import ApiError, ClientCredentials, RetryPolicy
 from lms_archive.errors import (
@@ -15,21 +16,11 @@ from lms_archive.errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
-from lms_archive.wire import RequestNotSentError, Response
+from lms_archive.wire import RequestNotSentError
 from lms_archive.wire.contract import Request
 from lms_archive.wire.retry import LONGEST_WAIT
 
-READ = Request("GET", "/course/v1/courses")
-WRITE = Request("PUT", "/learn/v1/enrollments", json={"user_id": [1]})
-GOOD = answer({"data": 1})
 AUTH = ClientCredentials("app", "app-secret")
-
-
-def refusal(status: int, **headers: str) -> Response:
-    """An error of that status."""
-    return answer({"message": f"m-{status}"}, status, **headers)
-
-
 TRANSIENT: dict[str, Scripted] = {
     "cut": requests.ConnectionError("cut"),
     "read time-out": requests.ReadTimeout("late"),
@@ -37,19 +28,13 @@ TRANSIENT: dict[str, Scripted] = {
     "500": refusal(500),
     "503": refusal(503),
 }
-LASTING: dict[str, Scripted] = {
-    "403": refusal(403),
-    "302": refusal(302, Location="/x"),
-    "200 HTML": answer(b"<html>"),
-    "200 text": answer(b"OK"),
-}
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 6])
 @pytest.mark.parametrize("fault", TRANSIENT.values(), ids=TRANSIENT.keys())
 def test_a_read_is_repeated_up_to_its_attempts(fault: Scripted, attempts: int) -> None:
     """The attempts count the first call too; the last may succeed, else the last error stands."""
-    time = FakeTime()
+    time = VirtualTime()
     policy = RetryPolicy(attempts=attempts)
     client, script = scripted(fault, time=time, retry=policy)
     with pytest.raises(PlatformUnavailableError):
@@ -61,15 +46,6 @@ def test_a_read_is_repeated_up_to_its_attempts(fault: Scripted, attempts: int) -
     assert client.session.send(READ).data == {"data": 1}
     assert len(script.sent) == attempts
     assert RetryPolicy().attempts == 6
-
-
-@pytest.mark.parametrize("fault", LASTING.values(), ids=LASTING.keys())
-def test_a_refused_read_is_not_repeated(fault: Scripted) -> None:
-    """A refusal stays one, however often it is asked for."""
-    client, script = scripted(fault, GOOD)
-    with pytest.raises(ApiError):
-        client.session.send(READ)
-    assert len(script.sent) == 1
 
 
 def test_a_write_that_never_left_is_sent_again() -> None:
@@ -106,7 +82,7 @@ def test_a_429_costs_no_attempt(request_: Request) -> None:
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 def test_429s_are_waited_for_an_hour_at_most(request_: Request) -> None:
     """One call waits about an hour for 429s in all, and then says so."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429), time=time)
     with pytest.raises(RateLimitError) as caught:
         client.session.send(request_)
@@ -115,27 +91,15 @@ def test_429s_are_waited_for_an_hour_at_most(request_: Request) -> None:
     assert not caught.value.in_doubt
 
 
-@pytest.mark.parametrize(
-    "after", ["7", "Sun, 01 Mar 2026 12:00:07 GMT", "Sun, 01 Mar 2026 14:00:07 +0200"]
-)
-@pytest.mark.parametrize("status", [429, 503, 408, 500])
-def test_retry_after_is_a_lower_bound(after: str, status: int) -> None:
-    """We never come back sooner than the platform asks, in seconds or as a date."""
-    time = FakeTime()
-    client, _ = scripted(refusal(status, Retry_After=after), GOOD, time=time)
-    client.session.send(READ)
-    assert 7 <= sum(time.slept) < 10
-
-
 @pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
 @pytest.mark.parametrize("after", ["3601", "99999999999999999999", "Mon, 01 Mar 2027 12:00:00 GMT"])
 def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after: str) -> None:
     """A longer wait is the caller's decision: the error carries it."""
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429, Retry_After="3600"), GOOD, time=time)
     client.session.send(request_)
     assert sum(time.slept) == pytest.approx(3600, abs=3)
-    time = FakeTime()
+    time = VirtualTime()
     client, script = scripted(refusal(429, Retry_After=after), GOOD, time=time)
     with pytest.raises(RateLimitError) as caught:
         client.session.send(request_)
@@ -151,8 +115,8 @@ def test_an_hour_is_waited_and_more_is_an_error_at_once(request_: Request, after
     ),
 )
 def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> None:
-    """Whatever the faults, no wait is shorter than its Retry-After, and their sum is bounded."""
-    time = FakeTime()
+    """Whatever the faults, a wait is its Retry-After and little more, and their sum is bounded."""
+    time = VirtualTime()
     faults = [
         refusal(status, **({} if after is None else {"Retry_After": str(after)}))
         for status, after in asked
@@ -164,8 +128,8 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
     except (RateLimitError, PlatformUnavailableError):
         done = False
     assert len(time.slept) == len(script.sent) - 1
-    waits = zip(time.slept, asked, strict=False)
-    assert all(wait >= (after or 0) for wait, (_, after) in waits)
+    for wait, (_, after) in zip(time.slept, asked, strict=False):
+        assert (after or 0) <= wait <= max(after or 0, 61) + 3
     assert sum(time.slept) <= LONGEST_WAIT + 6 * 60 + 62
     failed = sum(status != 429 for status, _ in asked[: len(script.sent)])
     longest = LONGEST_WAIT - 62 * len(asked)  # a 429 that names no time is a wait as well
@@ -175,7 +139,7 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
 @given(limited=st.integers(1, 30))
 def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
     """Where the platform names no time, waits begin at a second and grow to about a minute."""
-    time = FakeTime()
+    time = VirtualTime()
     client, _ = scripted(*[refusal(429)] * limited, GOOD, time=time)
     client.session.send(READ)
     assert all(1 <= wait <= 61 for wait in time.slept)
@@ -259,7 +223,7 @@ def test_interrupts_pass_through(stop: type[BaseException]) -> None:
         client.session.send(READ)
     assert len(script.sent) == 1
 
-    class Impatient(FakeTime):
+    class Impatient(VirtualTime):
         def sleep(self, _: float) -> None:
             raise stop
 

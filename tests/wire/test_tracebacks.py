@@ -1,14 +1,13 @@
 """What a user sees of an error that nobody catches: their line, ours, and the message."""
 
 import logging
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from python_process import run_python
 from wire_tools import answer, scripted
 
 from lms_archive import Client, LmsArchiveError, RetryPolicy
@@ -52,9 +51,7 @@ def test_a_script_that_fails(tmp_path: Path) -> None:
         "job = ArchiveJob.for_course('A', mode='unenroll', reset_tracking=False).users([1])\n"
         "plan = job.plan(client)\n"
     )
-    done = subprocess.run(  # noqa: S603  our own words
-        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
-    )
+    done = run_python(script)
     lines = done.stderr.splitlines()
     shown = [line for line in lines if line.lstrip().startswith("File ")]
     assert len(shown) == 2

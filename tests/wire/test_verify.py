@@ -26,6 +26,7 @@ from swagger_documents import (
     swagger2,
     takes,
     text,
+    verify,
     without_archive,
 )
 
@@ -47,8 +48,7 @@ ARCHIVING = [name for name in CHECKED if "archive" in name]
 
 def report_of(documents: Any, names: list[str], contract: Contract | None = None) -> ContractReport:
     """The report on these operations, on a platform that serves these documents."""
-    with serving(documents) as platform, platform.client(contract=contract) as client:
-        return client.verify_contract(names)
+    return verify(documents, names, contract=contract)[0]
 
 
 def check_of(documents: Any, name: str = ARCHIVE) -> OperationCheck:

@@ -1,8 +1,7 @@
-"""What the tests of the sandbox share: a clock that only they move, and a plain HTTP client."""
+"""What the tests of the sandbox share: a plain HTTP client, and two small platforms."""
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -14,23 +13,26 @@ if TYPE_CHECKING:
 
 COURSES = "/course/v1/courses"
 PLANS = "/learningplan/v1/learningplans"
-START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 COUNTS = "SELECT (SELECT COUNT(*) FROM enrollments), (SELECT COUNT(*) FROM archived_enrollments)"
 
 
-class FakeClock:
-    """Time that passes only when a test sleeps."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def now(self) -> datetime:
-        """Return the same time until the test moves it."""
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        """Move the time, at once."""
-        self.at += timedelta(seconds=seconds)
+ARCHIVED_ITEM = {
+    "id": 1,
+    "archived_by": 2_000_000_001,
+    "user_id": 100,
+    "username": "u100",
+    "first_name": None,
+    "last_name": None,
+    "language": "en",
+    "certificate_url": None,
+    "certificate_date": None,
+    "enrollment_created_by": 2_000_000_001,
+    "enrollment_status": "completed",
+    "enrollment_validity_begin_datetime": None,
+    "enrollment_validity_end_datetime": None,
+    "enrollment_completion_date": "2025-02-02 00:00:00",
+}
+"""What the items of both archived lists have in common, for the first user of these platforms."""
 
 
 class Http:
