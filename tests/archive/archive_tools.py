@@ -83,3 +83,8 @@ def change_plan(path: Path, change: str) -> None:
         ).fetchall():
             database.execute(f"DROP TRIGGER {trigger}")
         assert database.execute(change).rowcount
+
+
+def interrupt() -> None:
+    """Stand for a Ctrl-C at this moment."""
+    raise KeyboardInterrupt

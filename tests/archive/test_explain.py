@@ -4,7 +4,7 @@ import pytest
 from archive_tools import from_rows
 from virtual_time import Harness
 
-from lms_archive import ArchiveResult, InvalidInputError
+from lms_archive import ArchiveResult
 from lms_archive.archive import ArchivePlan
 
 
@@ -124,13 +124,6 @@ def test_nothing_to_explain_costs_nothing(harness: Harness) -> None:
     middle = len(harness.sandbox.calls)
     harness.job(1).plan(harness.client, explain=True)
     assert len(harness.sandbox.calls) - middle == middle - begin
-
-
-def test_explain_is_a_flag(harness: Harness) -> None:
-    """Anything else is refused."""
-    harness.load(1)
-    with pytest.raises(InvalidInputError, match="explain takes a bool"):
-        harness.job(1).plan(harness.client, explain="yes")  # type: ignore[arg-type]
 
 
 def test_rows_of_learning_plans_are_explained(harness: Harness) -> None:
