@@ -1,7 +1,7 @@
-"""What the tests of the input side share: jobs on usual terms, and plans told briefly."""
+"""What the tests of the input side share: jobs on usual terms, and plans in short."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -62,17 +62,23 @@ def asked(job: ArchiveJob) -> list[tuple[Any, ...]]:
 
 def planned(plan: ArchivePlan) -> list[tuple[int | None, int, int]]:
     """Line, course and user of each enrollment to archive, in input order."""
-    found = [
-        (one.row, plan.selection[one.row].line, chunk.target.target_id, one.user_id)
+    members = [
+        (member.row, plan.selection[member.row].line, chunk.target.target_id, member.user_id)
         for chunk in plan.chunks
-        for one in chunk.members
+        for member in chunk.members
     ]
-    return [(line, course, user) for _, line, course, user in sorted(found)]
+    return [(line, course, user) for _, line, course, user in sorted(members)]
 
 
 def skipped(outcomes: Iterable[Outcome]) -> dict[int | None, tuple[str, str]]:
     """Code and reason of what is skipped, by line."""
-    return {one.line: (one.code, one.reason) for one in outcomes}
+    return {outcome.line: (outcome.code, outcome.reason) for outcome in outcomes}
+
+
+def calls_but_polls(calls: Mapping[str, int]) -> int:
+    """Count calls, without logins and the polls of background jobs."""
+    aside = ("list_jobs", "get_job", "token")
+    return sum(count for name, count in calls.items() if name not in aside)
 
 
 def change_plan(path: Path, change: str) -> None:
