@@ -96,7 +96,7 @@ def test_a_user_is_the_same_at_every_door(name: str) -> None:
     if row.fault is None:
         assert excluded([name]) == {str(row.user).strip()}
         job = for_course(name).users(["ada"])
-        assert [one.target for one in job.selection] == [target.target]
+        assert [row.target for row in job.selection] == [target.target]
     else:
         with pytest.raises(InvalidInputError):
             excluded([name])

@@ -94,7 +94,7 @@ def test_what_is_sent_stays_the_same(harness: Harness) -> None:
     """The same chunks, digest and calls; explaining only reads, and its outcomes are kept."""
     archived_one(harness)
     users = [1001, 1002, 1003, 5]
-    rows = [{"user_id": one, "course_id": 1} for one in users]
+    rows = [{"user_id": user, "course_id": 1} for user in users]
     plain = from_rows(rows).plan(harness.client)
     writes, before = harness.writes, len(harness.sandbox.calls)
     plan = explained(harness, *users)
@@ -108,7 +108,7 @@ def test_what_is_sent_stays_the_same(harness: Harness) -> None:
     assert list(ArchivePlan.load(harness.folder / "plan.sqlite").skipped) == list(plan.skipped)
     result = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert result.counts == {"archived": 1, "skipped": 3, "failed": 0, "unknown": 0}
-    assert [one.code for one in result.skipped] == [
+    assert [outcome.code for outcome in result.skipped] == [
         "archived_earlier",
         "other_status",
         "unknown_user",

@@ -80,7 +80,7 @@ def test_whole_numbers_stay_whole_beside_missing_ones(result: ArchiveResult) -> 
     ids = result.to_pandas()["outcome_record_id"]
     assert ids[2] is pd.NA
     assert [type(one) for one in ids.dropna().tolist()] == [int, int]
-    assert list(ids.dropna()) == [one.archiving.record_id for one in result.records]
+    assert list(ids.dropna()) == [record.archiving.record_id for record in result.records]
 
 
 @pytest.mark.parametrize("view", ["archived", "skipped", "failed", "unknown", "incomplete"])
@@ -95,7 +95,7 @@ def test_columns_of_records_have_their_types(result: ArchiveResult) -> None:
     """UTC whatever the hour, known words as categories, numbers that can be missing."""
     frame = result.records.to_pandas()
     found = types(frame)
-    assert list(found) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert list(found) == [column.name for column in columns_of(ArchivedCourseEnrollment)]
     assert {name for name, word in found.items() if name.endswith("_at") and "UTC" not in word} == (
         set()
     )
@@ -140,7 +140,7 @@ def test_odd_values_are_kept(harness: Harness) -> None:
     records.to_csv(harness.folder / "records.csv")
     with (harness.folder / "records.csv").open(encoding="utf-8", newline="") as file:
         (written,) = csv.DictReader(file)
-    assert list(written) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert list(written) == [column.name for column in columns_of(ArchivedCourseEnrollment)]
     assert (written["username"], written["score"]) == ("'=1+1", "")
     assert written["completed_at"] == "2025-02-03 04:05:06+00:00"
     assert row["user_first_name"] == written["user_first_name"] == "half \\ud83d"
@@ -174,7 +174,8 @@ def test_records_of_both_kinds_have_the_columns_of_both(plans: ArchiveResult) ->
     """A job on courses and plans has the columns of both; ids that are missing are missing."""
     frame = plans.records.to_pandas()
     names = [
-        one.name for one in columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
+        column.name
+        for column in columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
     ]
     assert list(frame.columns) == names
     assert list(frame["learning_plan_id"].fillna(0)) == [5, 0]
@@ -200,7 +201,7 @@ def test_an_empty_table_has_typed_columns(harness: Harness, kind: str, cls: type
     job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
     frame = harness.apply(job.plan(harness.client)).records.to_pandas()
     assert len(frame) == 0
-    assert list(frame.columns) == [one.name for one in columns_of(cls)]
+    assert list(frame.columns) == [column.name for column in columns_of(cls)]
     assert (types(frame)["user_id"], types(frame)["status"]) == ("Int64", "category")
 
 
@@ -214,9 +215,9 @@ def test_a_missing_extra_is_the_line_to_type(
     """Without the extra, the error is what to type; CSV needs none."""
     monkeypatch.setitem(sys.modules, module, None)
     words = re.escape(f"{module} is missing: pip install 'lms-archive[{extra}]'")
-    for one in (result, result.failed, result.records):
+    for outcome in (result, result.failed, result.records):
         with pytest.raises(LmsArchiveError, match=words):
-            getattr(one, method)()
+            getattr(outcome, method)()
     result.records.to_csv(result.ledger.with_suffix(".csv"))
 
 

@@ -109,15 +109,20 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     expected: list[Outcome] = []
     with begin(path, job) as book:
         for row, (_, kept) in zip(job.selection, jobs, strict=True):
-            made = [Outcome.of(row, one["code"], one["reason"], **_more(one)) for one in kept]
+            made = [
+                Outcome.of(row, content["code"], content["reason"], **_more(content))
+                for content in kept
+            ]
             for outcome in made:
                 book.append(Decided(outcomes=((row.index, outcome),)))
             expected += made[-1:]
     result = ArchiveResult(path)
     assert list(result.outcomes) == expected
     for kind in ("archived", "skipped", "failed", "unknown"):
-        assert list(getattr(result, kind)) == [one for one in expected if one.kind == kind]
-        assert result.counts[kind] == sum(one.kind == kind for one in expected)
+        assert list(getattr(result, kind)) == [
+            outcome for outcome in expected if outcome.kind == kind
+        ]
+        assert result.counts[kind] == sum(outcome.kind == kind for outcome in expected)
     incomplete = [outcome for outcome in expected if outcome.is_incomplete]
     assert (list(result.incomplete), len(result.incomplete)) == (incomplete, len(incomplete))
     attention = [outcome for outcome in expected if outcome.needs_attention]
@@ -125,7 +130,9 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
         attention,
         len(attention),
     )
-    assert list(outcome_table_in(path)) == [(one.row, _described(one)) for one in expected]
+    assert list(outcome_table_in(path)) == [
+        (outcome.row, _described(outcome)) for outcome in expected
+    ]
     pending = [row for row, (_, kept) in zip(job.selection, jobs, strict=True) if not kept]
     assert [(one.row, one.target) for one in result.pending] == [
         (row.cells, row.target) for row in pending

@@ -31,9 +31,10 @@ def load(harness: Harness) -> None:
     """Ten courses and ten plans of up to 12 learners, a tutor and two who have not completed."""
     harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in range(1001, 1021)],
-        courses=[{"code": f"C{one}", "id_course": one} for one in range(1, 11)],
+        courses=[{"code": f"C{number}", "id_course": number} for number in range(1, 11)],
         learning_plans=[
-            {"learning_plan_id": one, "code": f"P{one}", "courses": []} for one in range(1, 11)
+            {"learning_plan_id": number, "code": f"P{number}", "courses": []}
+            for number in range(1, 11)
         ],
     )
     for number, size in enumerate(SIZES, start=1):
@@ -42,7 +43,7 @@ def load(harness: Harness) -> None:
         tutor = done(user_id=1016, enrollment_level="tutor")
         harness.sandbox.load(
             enrollments=[{**one, "id_course": number} for one in [*people, tutor]],
-            learning_plan_enrollments=[{**one, "learning_plan_id": number} for one in people],
+            learning_plan_enrollments=[{**user, "learning_plan_id": number} for user in people],
         )
 
 
@@ -138,7 +139,7 @@ def rows(kind: str, user: str) -> list[dict[str, Any]]:
 def everything(kind: str) -> ArchiveJob:
     """All enrollments of ten targets."""
     make = ArchiveJob.for_course if kind == "course" else ArchiveJob.for_learning_plan
-    return added(make(one, **UNENROLL).all_enrollments() for one in range(1, 11))
+    return added(make(number, **UNENROLL).all_enrollments() for number in range(1, 11))
 
 
 def added(jobs: Iterable[ArchiveJob]) -> ArchiveJob:
@@ -180,7 +181,7 @@ def plan_on(harness: Harness, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan,
     """A plan, the calls to the shared lists, and those to the lists of single targets."""
     before = len(harness.line.exchanges)
     plan = job.plan(harness.connect(transport=Odd(harness, **odd), limits=SMALL))
-    paths = [one.path for one in harness.line.exchanges[before:]]
+    paths = [exchange.path for exchange in harness.line.exchanges[before:]]
     shared = sum(path in SHARED.values() for path in paths)
     return plan, shared, sum(path.endswith("/enrollments") for path in paths) - shared
 
@@ -215,11 +216,14 @@ def test_a_list_that_ignores_statuses(
         for dropped in ((), ["enrollment_status[]"])
     )
     archived, expected_there = (
-        [(chunk.target.key, [one.user_id for one in chunk.members]) for chunk in one.chunks]
-        for one in (plan, expected)
+        [
+            (chunk.target.key, [outcome.user_id for outcome in chunk.members])
+            for chunk in outcome.chunks
+        ]
+        for outcome in (plan, expected)
     )
     assert archived == expected_there
-    assert "is in_progress, not completed" in {one.reason for one in plan.skipped}
+    assert "is in_progress, not completed" in {outcome.reason for outcome in plan.skipped}
 
 
 def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
@@ -231,7 +235,7 @@ def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
         harness.load(2, 2)
         plan = harness.plan(1, 2)
         assert plan.counts["to_archive"] == 4
-        assert SHARED["course"] not in {one.path for one in harness.line.exchanges}
+        assert SHARED["course"] not in {exchange.path for exchange in harness.line.exchanges}
         harness.line.close()
 
 
@@ -242,12 +246,12 @@ def test_what_was_learned_is_remembered(platform: Harness) -> None:
         before = len(platform.line.exchanges)
         for _ in range(2):
             ArchiveJob.for_users([1001, 1003], **UNENROLL).plan(client.with_options())
-        paths = [one.path for one in platform.line.exchanges[before:]]
+        paths = [exchange.path for exchange in platform.line.exchanges[before:]]
         assert paths.count(SHARED["course"]) == 1
         # With another contract it may be another list.
         fixed = client.session.settings.contract.with_operation("list_jobs", evidence="seen")
         ArchiveJob.for_users([1001], **UNENROLL).plan(client.with_options(contract=fixed))
-        paths = [one.path for one in platform.line.exchanges[before:]]
+        paths = [exchange.path for exchange in platform.line.exchanges[before:]]
         assert paths.count(SHARED["course"]) == 2
 
 
@@ -271,14 +275,18 @@ def test_missing_and_empty_targets_differ(platform: Harness) -> None:
     """Nothing found of a course in the shared list is no proof that there is no such course."""
     asked = [{"course_id": one, "user_id": 1012} for one in (1, 2, 8, 99)]
     plan, _, _ = plan_on(platform, ArchiveJob.from_rows(asked, **UNENROLL))
-    assert [one.code for one in plan.skipped] == ["not_enrolled", "not_enrolled", "unknown_course"]
+    assert [outcome.code for outcome in plan.skipped] == [
+        "not_enrolled",
+        "not_enrolled",
+        "unknown_course",
+    ]
 
 
 def test_large_targets_are_read_on_their_own(harness: Harness) -> None:
     """A long list is divided until what is small is read together, without what is large."""
     harness.load(*(1,) * 16, 200, *(1,) * 15)
     client = harness.connect(limits=Limits(page_size=2, hand_picked=10))
-    courses = (ArchiveJob.for_course(one, **UNENROLL) for one in range(1, 33))
+    courses = (ArchiveJob.for_course(number, **UNENROLL) for number in range(1, 33))
     plan = added(course.all_enrollments() for course in courses).plan(client)
     assert plan.counts["to_archive"] == 231
     # 8 courses for each half without the large one, which costs two first pages of its own.
@@ -310,7 +318,7 @@ def test_a_few_names_in_many_large_courses(
         (chunk.target.target_id, [m.user_id for m in chunk.members]) for chunk in plan.chunks
     ]
     assert archived == [(course, [1001, 1100]) for course in range(1, 13)]
-    codes = [(one.code, one.row["course_id"]) for one in plan.skipped]
+    codes = [(outcome.code, outcome.row["course_id"]) for outcome in plan.skipped]
     assert codes == [
         *(("not_enrolled", course) for course in range(1, 13)),
         *[("unknown_course", 99)] * 3,
@@ -329,7 +337,7 @@ def test_an_unreadable_enrollment_in_a_shared_list(platform: Harness) -> None:
                 item["enrollment_created_at"] = "-0001-11-30"
 
     plan, _, alone = plan_on(platform, JOBS["ids"]("course"), alter=alter)
-    bad = [one for one in plan.skipped if one.code == "bad_enrollment"]
+    bad = [outcome for outcome in plan.skipped if outcome.code == "bad_enrollment"]
     assert [one.row for one in bad] == [{"course_id": 4, "user_id": 1003}]
     assert plan.counts["to_archive"] == 18
     assert alone == 1  # the course that does not exist
@@ -345,7 +353,7 @@ def test_no_address_is_too_long(harness: Harness) -> None:
     ]
     plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(harness.client)
     assert plan.counts["to_archive"] == 2_400
-    shared = [one for one in harness.line.exchanges if one.path == SHARED["course"]]
+    shared = [exchange for exchange in harness.line.exchanges if exchange.path == SHARED["course"]]
     assert len(shared) == 15
     assert max(len(urlencode(one.query)) for one in shared) < 6_000
 
@@ -365,7 +373,11 @@ def test_active_enrollments_of_many_courses(platform: Harness) -> None:
     before = len(platform.line.exchanges)
     wanted = {1: [1001, 1015], 3: [1001], 4: [1007, 1008], 99: [1001]}
     assert read(platform.client, wanted) == {1: [1001, 1015], 3: [], 4: [1007], 99: []}
-    shared = [one for one in platform.line.exchanges[before:] if one.path == SHARED["course"]]
+    shared = [
+        exchange
+        for exchange in platform.line.exchanges[before:]
+        if exchange.path == SHARED["course"]
+    ]
     assert len(shared) == 1
 
 

@@ -323,4 +323,4 @@ def test_any_answer_to_a_read_is_used_or_refused_and_nothing_is_written(
         found = refused_in_words(ask)
         if isinstance(found, ArchivePlan):
             assert is_printable(str(found))
-    assert {one.method for one in script.sent} <= {"GET"}
+    assert {sent.method for sent in script.sent} <= {"GET"}

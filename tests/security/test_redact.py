@@ -173,7 +173,9 @@ def test_an_unfinished_ledger_is_refused(harness: Harness) -> None:
     """Where rows are open names are needed: it says so, and the ledger is as it was."""
     harness.load(5)
     plan = harness.plan()
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, harness.hang_jobs)
+    harness.line.once(
+        lambda exchange: exchange.is_poll and len(harness.writes) > 1, harness.hang_jobs
+    )
     with pytest.raises(JobTimeoutError):
         harness.apply(plan)
     before = harness.ledger.read_bytes()
@@ -232,9 +234,9 @@ def test_records_of_learning_plans_lose_their_names(harness: Harness) -> None:
         .plan(harness.client)
         .apply(harness.client, ledger=harness.ledger)
     )
-    courses = [one.courses for one in result.outcomes]
+    courses = [outcome.courses for outcome in result.outcomes]
     redact(harness.ledger)
     assert b"u1001" not in harness.ledger.read_bytes()
-    assert [one.courses for one in result.outcomes] == courses
-    assert [one.user.user_id for one in result.records] == [1001, 1002]
+    assert [outcome.courses for outcome in result.outcomes] == courses
+    assert [record.user.user_id for record in result.records] == [1001, 1002]
     assert read_events(harness.ledger, Sending)
