@@ -1,14 +1,19 @@
-"""What the tests of the input side share: jobs on usual terms, and plans told briefly."""
+"""What the tests of the input side share: jobs on usual terms, and plans in short."""
 
+import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, Outcome
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Decided
+from lms_archive.wire import Response
 
 MakeCsv = Callable[[str | bytes], Path]
 
@@ -62,17 +67,28 @@ def asked(job: ArchiveJob) -> list[tuple[Any, ...]]:
 
 def planned(plan: ArchivePlan) -> list[tuple[int | None, int, int]]:
     """Line, course and user of each enrollment to archive, in input order."""
-    found = [
-        (one.row, plan.selection[one.row].line, chunk.target.target_id, one.user_id)
+    members = [
+        (member.row, plan.selection[member.row].line, chunk.target.target_id, member.user_id)
         for chunk in plan.chunks
-        for one in chunk.members
+        for member in chunk.members
     ]
-    return [(line, course, user) for _, line, course, user in sorted(found)]
+    return [(line, course, user) for _, line, course, user in sorted(members)]
+
+
+def user_ids(plan: ArchivePlan) -> list[int]:
+    """The user of each enrollment to archive, in the order of the chunks."""
+    return [member.user_id for chunk in plan.chunks for member in chunk.members]
 
 
 def skipped(outcomes: Iterable[Outcome]) -> dict[int | None, tuple[str, str]]:
     """Code and reason of what is skipped, by line."""
-    return {one.line: (one.code, one.reason) for one in outcomes}
+    return {outcome.line: (outcome.code, outcome.reason) for outcome in outcomes}
+
+
+def calls_but_polls(calls: Mapping[str, int]) -> int:
+    """Count calls, without logins and the polls of background jobs."""
+    aside = ("list_jobs", "get_job", "token")
+    return sum(count for name, count in calls.items() if name not in aside)
 
 
 def change_plan(path: Path, change: str) -> None:
@@ -83,3 +99,43 @@ def change_plan(path: Path, change: str) -> None:
         ).fetchall():
             database.execute(f"DROP TRIGGER {trigger}")
         assert database.execute(change).rowcount
+
+
+def interrupt() -> None:
+    """Stand for a Ctrl-C at this moment."""
+    raise KeyboardInterrupt
+
+
+def changed_answers(
+    transport: Callable[..., Response], change: Callable[[str, dict[str, Any]], object]
+) -> Callable[..., Response]:
+    """Return a transport on which *change* alters the data of each answer, given its path."""
+
+    def carry(method: str, url: str, *rest: Any) -> Response:
+        answer = transport(method, url, *rest)
+        body = json.loads(answer.body)
+        if isinstance(body.get("data"), dict):
+            change(urlsplit(url).path, body["data"])
+        return Response(answer.status, answer.headers, json.dumps(body).encode())
+
+    return carry
+
+
+def without_usernames(
+    transport: Callable[..., Response], hidden: Container[str] | None = None
+) -> Callable[..., Response]:
+    """Return a transport on which enrollments lack these usernames; None: every username."""
+
+    def change(path: str, data: dict[str, Any]) -> None:
+        if path.endswith("/enrollments"):
+            for item in data["items"]:
+                if hidden is None or item["username"] in hidden:
+                    del item["username"]
+
+    return changed_answers(transport, change)
+
+
+def archive_elsewhere(harness: Harness, course: int, user: int, mode: str = "re_enroll") -> None:
+    """Archive an enrollment as another client of the platform."""
+    body = {"course_id": [course], "user_id": [user], "enrollment_mode": mode}
+    harness.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)

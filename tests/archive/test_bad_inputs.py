@@ -108,7 +108,7 @@ def test_all_bad_rows_of_one_file(make_csv: MakeCsv, reader: Client) -> None:
         text += f"{row}\n"
     end = text.count("\n") + 1
     plan = from_csv(make_csv(f"{text}alice,,FIRE,,after\n")).plan(reader)
-    found = {one.line: one.code for one in plan.skipped}
+    found = {outcome.line: outcome.code for outcome in plan.skipped}
     assert planned(plan) == [(2, 72, 102), (end, 72, 101)]
     assert found == expected
 

@@ -70,7 +70,7 @@ def test_one_certificate_is_saved_or_an_error(harness: Harness, tmp_path: Path) 
     harness.sandbox.faults.add("status", operation="certificate", status=404)
     with pytest.raises(NotFoundError):
         harness.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
-    assert [one.name for one in tmp_path.glob("*.pdf")] == ["ada.pdf"]
+    assert [path.name for path in tmp_path.glob("*.pdf")] == ["ada.pdf"]
 
 
 def test_a_result_without_a_client(harness: Harness, tmp_path: Path) -> None:

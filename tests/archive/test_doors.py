@@ -67,7 +67,7 @@ DOORS: dict[str, Callable[[list[list[str]]], ArchiveJob]] = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given_any(tables)
 @example([["ada", "", "SAFE", "", ""], ["", "", "", "", ""], [" ", "7", "", "7", "x"]])
 def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
@@ -84,7 +84,7 @@ def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
         assert given(job) == given(first), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given_any(NAMES | BLANKS | texts)
 def test_a_user_is_the_same_at_every_door(name: str) -> None:
     """A username is trimmed and checked in a list of users, and of exclusions, as in a CSV file."""
@@ -96,7 +96,7 @@ def test_a_user_is_the_same_at_every_door(name: str) -> None:
     if row.fault is None:
         assert excluded([name]) == {str(row.user).strip()}
         job = for_course(name).users(["ada"])
-        assert [one.target for one in job.selection] == [target.target]
+        assert [row.target for row in job.selection] == [target.target]
     else:
         with pytest.raises(InvalidInputError):
             excluded([name])

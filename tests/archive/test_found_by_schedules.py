@@ -1,22 +1,21 @@
 """What the model test has found, each in the smallest form that shows it."""
 
 import pytest
+from archive_tools import archive_elsewhere
 from plan_tools import AGAIN, load_plans, of_many, plan, rows
 from virtual_time import Harness
 
 from lms_archive import ArchiveJob, Limits, resume
 from lms_archive.errors import CanaryFailedError, JobTimeoutError, UnexpectedArchiveError
 
-LAGS = """
-CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {when} BEGIN
-    UPDATE archived_enrollments SET hidden_until = {until} WHERE id = NEW.id;
-END
-"""
 
-
-def _lag(harness: Harness, when: str, seconds: int = 40) -> None:
-    until = int((harness.time.now().timestamp() + seconds) * 1_000_000)
-    harness.change(LAGS.format(when=when, until=until))
+def _hide_records(harness: Harness, condition: str) -> None:
+    """Hide new records for which the condition holds for 40 seconds."""
+    until = int((harness.time.now().timestamp() + 40) * 1_000_000)
+    harness.change(
+        f"CREATE TRIGGER lags AFTER INSERT ON archived_enrollments WHEN {condition} BEGIN "
+        f"UPDATE archived_enrollments SET hidden_until = {until} WHERE id = NEW.id; END"
+    )
 
 
 @pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
@@ -25,41 +24,45 @@ def test_a_course_of_a_plan_whose_record_lags_is_reported_as_archived(
 ) -> None:
     """The plan's record is there, the course's is not yet: it is looked for once more."""
     load_plans(harness, {50: [1, 2]})
-    _lag(harness, "NEW.course_id = 2")
-    result = plan(harness, 50, mode=mode).apply(harness.client, ledger=harness.ledger)
-    became = {(one.course_id, one.status) for row in result.outcomes for one in row.courses}
-    assert became == {(1, "archived"), (2, "archived")}
+    _hide_records(harness, "NEW.course_id = 2")
+    result = harness.apply(plan(harness, 50, mode=mode))
+    statuses = {
+        (course.course_id, course.status) for row in result.outcomes for course in row.courses
+    }
+    assert statuses == {(1, "archived"), (2, "archived")}
     assert len(result.incomplete) == 0
 
 
 def test_a_course_archived_lately_holds_its_plan_back(harness: Harness) -> None:
     """Re-enroll of a plan would archive the course enrollment that was made just before."""
     load_plans(harness, {50: [1, 2], 60: [2, 3]})
-    plan(harness, 50, mode="re-enroll").apply(harness.client, ledger=harness.ledger)
+    harness.apply(plan(harness, 50, mode="re-enroll"))
     second = plan(harness, 60, mode="re-enroll")
     assert second.counts["to_archive"] == 0
-    assert {one.code for one in second.skipped} == {"archived_recently"}
+    assert {outcome.code for outcome in second.skipped} == {"archived_recently"}
     assert "archived in course 2 on 2026-03-01" in second.skipped[0].reason
 
 
 def test_a_dated_record_is_of_no_undated_enrollment(harness: Harness) -> None:
-    """Enrolled anew between reading and write: what was archived is told as not asked for."""
+    """Enrolled again between reading and write: what was archived is reported as not asked for."""
     harness.load(3, dated=False)
     planned = harness.plan()
-    harness.line.once(lambda one: one.is_write, lambda: harness.enroll_anew(1, 1001))
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.enroll_anew(1, 1001))
     with pytest.raises(CanaryFailedError, match="more was archived than requested"):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     first = next(iter(resume(harness.ledger, harness.client, canary=0).outcomes))
     assert (first.kind, first.code) == ("unknown", "not_seen")
 
 
-def test_behind_a_canary_that_somebody_took_canary_0_goes_on(harness: Harness) -> None:
+def test_behind_a_canary_that_another_client_unenrolled_canary_0_continues(
+    harness: Harness,
+) -> None:
     """No second canary follows one that was not seen, unless the user says so."""
     harness.load(4)
     planned = harness.plan()
-    harness.line.once(lambda one: one.is_write, lambda: harness.unenroll(1, 1001))
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.unenroll(1, 1001))
     with pytest.raises(CanaryFailedError, match=r"resume\(ledger, client, canary=0\) continues"):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     with pytest.raises(CanaryFailedError):
         resume(harness.ledger, harness.client)
     assert len(harness.writes) == 1
@@ -68,40 +71,42 @@ def test_behind_a_canary_that_somebody_took_canary_0_goes_on(harness: Harness) -
 
 
 def test_a_record_older_than_the_call_is_not_all_that_came_of_it(harness: Harness) -> None:
-    """Somebody archives and enrolls anew; our call archives that one, whose record lags."""
+    """Another client archives and enrolls again; our call archives that, and its record lags."""
     harness.load(3)
     planned = harness.plan()
 
     def replace() -> None:
-        body = {"course_id": [1], "user_id": [1002], "enrollment_mode": "re_enroll"}
-        harness.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)
-        _lag(harness, "NEW.user_id = 1002")
+        archive_elsewhere(harness, 1, 1002)
+        _hide_records(harness, "NEW.user_id = 1002")
         harness.time.sleep(1)
 
-    harness.line.once(lambda one: one.path.endswith("/archived"), replace)
+    harness.line.once(lambda exchange: exchange.path.endswith("/archived"), replace)
     with pytest.raises(UnexpectedArchiveError, match="user 1002 in C1"):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
 
 
-def test_a_course_that_went_along_is_told_so_whatever_became_of_the_plan(harness: Harness) -> None:
-    """The plan's enrollment was made anew meanwhile; the course was archived with it."""
+def test_a_course_archived_with_its_plan_is_reported_so_if_the_plan_is_not_seen(
+    harness: Harness,
+) -> None:
+    """The plan's enrollment was made again meanwhile; the course was archived with it."""
     load_plans(harness, {50: [1]}, users=2)
     job = ArchiveJob.from_rows(rows([1001, 1002], plans=[50], courses=[1]), **AGAIN)
     planned = job.plan(harness.client)
-    anew = (
+    replace = (
         "UPDATE learning_plan_enrollments SET enrollment_created_at = '2026-03-01 11:00:00' "
         "WHERE user_id = 1001"
     )
-    harness.line.once(lambda one: one.is_write, lambda: harness.change(anew))
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.change(replace))
     with pytest.raises(CanaryFailedError):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     result = resume(harness.ledger, harness.client, canary=0)
-    told = {(one.row["user_id"], one.code) for one in result.outcomes if one.row.get("course_id")}
-    assert told == {(1001, "archived_with_learning_plan"), (1002, "archived_with_learning_plan")}
+    courses = [outcome for outcome in result.outcomes if outcome.row.get("course_id")]
+    codes = {(outcome.row["user_id"], outcome.code) for outcome in courses}
+    assert codes == {(1001, "archived_with_learning_plan"), (1002, "archived_with_learning_plan")}
 
 
-def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(harness: Harness) -> None:
-    """Archived by somebody else, enrolled again, and our job still open: it may take that too."""
+def test_a_user_enrolled_again_beside_an_open_job_is_not_settled(harness: Harness) -> None:
+    """Archived by another client, enrolled again, and our job still open: it may take that too."""
     harness.load(4)
     client = harness.connect(limits=Limits(job_timeout=60))
     planned = harness.job().plan(client)
@@ -109,8 +114,7 @@ def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(harness: Harnes
     def replace() -> None:
         harness.hang_jobs()
         harness.time.sleep(1)
-        body = {"course_id": [1], "user_id": [1003], "enrollment_mode": "re_enroll"}
-        harness.connect(transport=None).request("PUT", "/learn/v1/enrollments", json=body)
+        archive_elsewhere(harness, 1, 1003)
 
     harness.line.once(of_many, replace, after=True)
     with pytest.raises(JobTimeoutError):
@@ -120,4 +124,4 @@ def test_who_was_enrolled_anew_beside_an_open_job_is_not_settled(harness: Harnes
         resume(harness.ledger, client)
     result = resume(harness.ledger, client)
     assert result.counts["archived"] == 4
-    assert [one.user for one in result.incomplete] == [1003]
+    assert [outcome.user for outcome in result.incomplete] == [1003]

@@ -4,18 +4,17 @@ import csv
 import re
 import sys
 from datetime import datetime, timezone
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
-from archive_tools import begin
+from archive_tools import begin, from_rows
+from plan_tools import done, load_plans, plan
 from virtual_time import Harness
 
 from lms_archive import (
     ArchivedCourseEnrollment,
     ArchivedLearningPlanEnrollment,
-    ArchiveJob,
     ArchiveResult,
     LmsArchiveError,
 )
@@ -41,7 +40,7 @@ TYPES = {
 
 def types(frame: pd.DataFrame) -> dict[str, str]:
     """The types of the columns, as words."""
-    return {str(name): str(one) for name, one in frame.dtypes.items()}
+    return {str(name): str(dtype) for name, dtype in frame.dtypes.items()}
 
 
 @pytest.fixture
@@ -53,8 +52,7 @@ def result(harness: Harness) -> ArchiveResult:
         {"user_id": 1002, "course_id": 1, "budget": 2, "vip": None, "mixed": "x", "big": 1},
         {"user_id": 5, "course_id": 1, "mixed": None},
     ]
-    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    return harness.apply(job.plan(harness.client), note="TICKET-7")
+    return harness.apply(from_rows(rows).plan(harness.client), note="TICKET-7")
 
 
 def test_columns_of_outcomes_have_their_types(result: ArchiveResult) -> None:
@@ -79,8 +77,8 @@ def test_whole_numbers_stay_whole_beside_missing_ones(result: ArchiveResult) -> 
     """A whole number that is missing is missing, and the others stay whole."""
     ids = result.to_pandas()["outcome_record_id"]
     assert ids[2] is pd.NA
-    assert [type(one) for one in ids.dropna().tolist()] == [int, int]
-    assert list(ids.dropna()) == [one.archiving.record_id for one in result.records]
+    assert [type(number) for number in ids.dropna().tolist()] == [int, int]
+    assert list(ids.dropna()) == [record.archiving.record_id for record in result.records]
 
 
 @pytest.mark.parametrize("view", ["archived", "skipped", "failed", "unknown", "incomplete"])
@@ -94,15 +92,13 @@ def test_views_have_the_types_of_the_whole(result: ArchiveResult, view: str) -> 
 def test_columns_of_records_have_their_types(result: ArchiveResult) -> None:
     """UTC whatever the hour, known words as categories, numbers that can be missing."""
     frame = result.records.to_pandas()
-    found = types(frame)
-    assert list(found) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
-    assert {name for name, word in found.items() if name.endswith("_at") and "UTC" not in word} == (
-        set()
-    )
-    assert found["user_id"] == found["time_spent"] == "Int64"
-    assert (found["score"], found["user_is_active"]) == ("Float64", "boolean")
-    assert (found["status"], found["level"]) == ("category", "category")
-    assert [one.to_pydatetime() for one in frame["completed_at"]] == [DONE, DONE]
+    dtypes = types(frame)
+    assert list(dtypes) == [column.name for column in columns_of(ArchivedCourseEnrollment)]
+    assert all("UTC" in dtype for name, dtype in dtypes.items() if name.endswith("_at"))
+    assert dtypes["user_id"] == dtypes["time_spent"] == "Int64"
+    assert (dtypes["score"], dtypes["user_is_active"]) == ("Float64", "boolean")
+    assert (dtypes["status"], dtypes["level"]) == ("category", "category")
+    assert [moment.to_pydatetime() for moment in frame["completed_at"]] == [DONE, DONE]
     assert list(frame["status"].cat.categories)[:3] == ["enrolled", "in_progress", "completed"]
     assert list(frame["user_is_active"].isna()) == [True, True]
 
@@ -115,17 +111,17 @@ def odd(harness: Harness) -> ArchiveResult:
         "enrollment_score = NULL"
     )
     harness.change("UPDATE users SET username = '=1+1'")
-    plan = harness.plan(1, users=[1001])
-    result = harness.apply(plan)
+    planned = harness.plan(1, users=[1001])
+    result = harness.apply(planned)
     path = harness.folder / "odd.sqlite"
-    (one,) = result.outcomes
-    plain = one.record.to_dict() if one.record else {}
+    (archived,) = result.records
+    plain = archived.to_dict()
     plain["enrollment"]["status"] = "expelled"
     plain["user"]["first_name"] = "half \ud83d"
     plain["extra"] = {"fresh": [1]}
     record = ArchivedCourseEnrollment.from_dict(plain)
     outcome = Outcome(kind="archived", code="archived", reason="so", record=record)
-    with begin(path, plan, [(0, outcome)]):
+    with begin(path, planned, [(0, outcome)]):
         return ArchiveResult(path)
 
 
@@ -140,67 +136,46 @@ def test_odd_values_are_kept(harness: Harness) -> None:
     records.to_csv(harness.folder / "records.csv")
     with (harness.folder / "records.csv").open(encoding="utf-8", newline="") as file:
         (written,) = csv.DictReader(file)
-    assert list(written) == [one.name for one in columns_of(ArchivedCourseEnrollment)]
+    assert list(written) == [column.name for column in columns_of(ArchivedCourseEnrollment)]
     assert (written["username"], written["score"]) == ("'=1+1", "")
     assert written["completed_at"] == "2025-02-03 04:05:06+00:00"
     assert row["user_first_name"] == written["user_first_name"] == "half \\ud83d"
     assert row["extra"] == written["extra"] == '{"fresh": [1]}'
 
 
-@pytest.fixture
-def plans(harness: Harness) -> ArchiveResult:
-    """Two rows: a learning plan with two courses, and a course."""
-    harness.load(1, 1, 1)
-    harness.sandbox.load(
-        learning_plans=[{"learning_plan_id": 5, "code": "P5", "courses": "C2,C3"}],
-        learning_plan_enrollments=[
-            {
-                "user_id": 1001,
-                "learning_plan_id": 5,
-                "enrollment_status": "completed",
-                "enrollment_created_at": "2025-01-02 03:04:05",
-            }
-        ],
-    )
-    rows = [
-        {"user_id": 1001, "learning_plan_id": 5, "course_id": None},
-        {"user_id": 1001, "learning_plan_id": None, "course_id": 1},
-    ]
-    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-    return harness.apply(job.plan(harness.client))
-
-
-def test_records_of_both_kinds_have_the_columns_of_both(plans: ArchiveResult) -> None:
+def test_records_of_both_kinds_have_the_columns_of_both(harness: Harness) -> None:
     """A job on courses and plans has the columns of both; ids that are missing are missing."""
-    frame = plans.records.to_pandas()
+    load_plans(harness, {5: [2, 3]}, users=1)
+    harness.sandbox.load(
+        courses=[{"code": "C1", "id_course": 1}], enrollments=[done(user_id=1001, id_course=1)]
+    )
+    result = harness.apply(plan(harness, 5, courses=[1]))
+    frame = result.records.to_pandas()
     names = [
-        one.name for one in columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
+        column.name
+        for column in columns_of(ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)
     ]
     assert list(frame.columns) == names
     assert list(frame["learning_plan_id"].fillna(0)) == [5, 0]
     assert list(frame["course_id"].fillna(0)) == [0, 1]
     assert list(frame["learning_plan_courses"]) == [(2, 3), None]
-    plans.records.to_csv(plans.ledger.with_suffix(".csv"))
-    with plans.ledger.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+    result.records.to_csv(harness.folder / "records.csv")
+    with (harness.folder / "records.csv").open(encoding="utf-8", newline="") as file:
         assert [row["learning_plan_courses"] for row in csv.DictReader(file)] == ["2,3", ""]
 
 
 @pytest.mark.parametrize(
     ("kind", "cls"),
-    [
-        ("course", ArchivedCourseEnrollment),
-        ("learning_plan", ArchivedLearningPlanEnrollment),
-    ],
+    [("course", ArchivedCourseEnrollment), ("learning_plan", ArchivedLearningPlanEnrollment)],
 )
 def test_an_empty_table_has_typed_columns(harness: Harness, kind: str, cls: type) -> None:
     """Where nothing was archived the table is empty, of the kind that was asked for, and typed."""
     harness.load(1)
     harness.sandbox.load(learning_plans=[{"learning_plan_id": 1, "code": "P1", "courses": []}])
-    rows = [{"user_id": 5, f"{kind}_id": 1}]
-    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    job = from_rows([{"user_id": 5, f"{kind}_id": 1}])
     frame = harness.apply(job.plan(harness.client)).records.to_pandas()
     assert len(frame) == 0
-    assert list(frame.columns) == [one.name for one in columns_of(cls)]
+    assert list(frame.columns) == [column.name for column in columns_of(cls)]
     assert (types(frame)["user_id"], types(frame)["status"]) == ("Int64", "category")
 
 
@@ -214,38 +189,29 @@ def test_a_missing_extra_is_the_line_to_type(
     """Without the extra, the error is what to type; CSV needs none."""
     monkeypatch.setitem(sys.modules, module, None)
     words = re.escape(f"{module} is missing: pip install 'lms-archive[{extra}]'")
-    for one in (result, result.failed, result.records):
+    for table in (result, result.failed, result.records):
         with pytest.raises(LmsArchiveError, match=words):
-            getattr(one, method)()
+            getattr(table, method)()
     result.records.to_csv(result.ledger.with_suffix(".csv"))
 
 
 # Arrow
 
 
-def rows_of_both(one: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rows by Arrow and by pandas, in plain values."""
-    frame, got = one.to_pandas(), one.to_arrow().to_pylist()
-    for row in got:
-        row.update({name: tuple(v) for name, v in row.items() if isinstance(v, list)})
-    return got, frame.astype(object).where(frame.notna(), None).to_dict("records")
-
-
 @pytest.mark.parametrize("view", ["outcomes", "skipped", "failed", "records"])
 def test_arrow_has_the_rows_of_pandas(result: ArchiveResult, view: str) -> None:
     """Row by row, of the same columns."""
-    one = getattr(result, view)
-    table = one.to_arrow()
-    assert table.column_names == list(one.to_pandas().columns)
-    got, expected = rows_of_both(one)
-    assert got == expected
+    frame, table = getattr(result, view).to_pandas(), getattr(result, view).to_arrow()
+    assert table.column_names == list(frame.columns)
+    rows = table.to_pylist()
+    for row in rows:
+        row.update({name: tuple(cell) for name, cell in row.items() if isinstance(cell, list)})
+    assert rows == frame.astype(object).where(frame.notna(), None).to_dict("records")
     assert pa.types.is_dictionary(result.to_arrow().schema.field("outcome_code").type)
 
 
-def test_an_empty_arrow_table_has_the_schema_of_a_full_one(
-    result: ArchiveResult,
-) -> None:
-    """An empty table has the schema of a full one."""
+def test_an_empty_arrow_table_has_the_schema_of_a_full_one(result: ArchiveResult) -> None:
+    """So that tables can be put together again."""
     empty = result.failed.to_arrow()
     assert empty.num_rows == 0
     assert empty.schema == result.to_arrow().schema

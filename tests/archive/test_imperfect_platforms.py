@@ -1,15 +1,15 @@
 """Whole jobs on platforms that ignore filters, lose pages, answer odd values, or are busy."""
 
-from collections.abc import Callable
 from datetime import date
 from typing import Any
 
 import pytest
-from archive_tools import for_course, from_rows, planned
+from archive_tools import calls_but_polls, changed_answers, for_course, from_rows, user_ids
+from plan_tools import rows
 from test_target_lists import Otherwise, odd
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchiveJob, Client, Contract, Limits
+from lms_archive import Client, Contract, Limits
 from lms_archive.archive.planning.resolve import resolve_usernames
 from lms_archive.errors import UnexpectedResponseError
 
@@ -41,17 +41,14 @@ def test_an_odd_value_costs_only_its_enrollment(
     harness.load(6)
     client = connect(harness, alter=odd(1006, **{key: value}), size=4)
     names = [f"u{n}" for n in range(1001, 1007)]
-    for job in (
-        for_course(1).users(range(1001, 1007)),
-        for_course(1).users(names),
-        for_course(1).all_enrollments(),
-    ):
+    course = for_course(1)
+    for job in (course.users(range(1001, 1007)), course.users(names), course.all_enrollments()):
         plan = job.plan(client)
         (outcome,) = plan.skipped
         assert (outcome.code, outcome.user_id) == ("bad_enrollment", 1006)
         assert f"$.data.items[1].{key}: expected {expected}" in outcome.reason
         assert "page 2, user 1006" in outcome.reason
-        assert {user for _, _, user in planned(plan)} == {*range(1001, 1006)}
+        assert user_ids(plan) == [*range(1001, 1006)]
 
 
 def test_the_job_goes_on_without_an_unreadable_enrollment(harness: Harness) -> None:
@@ -93,7 +90,7 @@ def test_an_item_without_a_user_is_a_warning(harness: Harness) -> None:
     client = connect(harness, alter=odd(1003, user_id="x3", username=None))
     for job in (for_course(1).users(range(1001, 1006)), for_course(1).all_enrollments()):
         plan = job.plan(client)
-        assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
+        assert user_ids(plan) == [1001, 1002, 1004, 1005]
         text = "an enrollment cannot be read, so it is not archived: $.data.items[2].user_id"
         assert any(text in warning for warning in plan.warnings)
 
@@ -104,7 +101,7 @@ def test_an_excluded_enrollment_is_left_alone_however_unreadable(harness: Harnes
     client = connect(harness, alter=odd(1003, enrollment_score="88,5"))
     for exclude in (["u1003"], [1003]):
         plan = for_course(1).all_enrollments(exclude=exclude).plan(client)
-        assert {user for _, _, user in planned(plan)} == {1001, 1002, 1004, 1005}
+        assert user_ids(plan) == [1001, 1002, 1004, 1005]
         assert not plan.skipped
         assert any("1 user excluded" in warning for warning in plan.warnings)
 
@@ -113,12 +110,12 @@ def test_an_unreadable_enrollment_that_is_asked_for_twice(harness: Harness) -> N
     """It is reported once, the second row is a duplicate; a name that differs disagrees."""
     harness.load(3)
     client = connect(harness, alter=odd(1002, enrollment_score="88,5"))
-    rows: list[dict[str, Any]] = [
+    asked: list[dict[str, Any]] = [
         {"course_id": 1, "username": "u1002"},
         {"course_id": 1, "user_id": 1002},
         {"course_id": 1, "user_id": 1002, "username": "another"},
     ]
-    plan = from_rows(rows).plan(client)
+    plan = from_rows(asked).plan(client)
     assert [outcome.code for outcome in plan.skipped] == ["bad_enrollment", "duplicate", "disagree"]
 
 
@@ -146,28 +143,18 @@ def test_ignored_filters_cost_as_many_calls_as_planned(
 ) -> None:
     """Each target is read whole instead of once for each page of users; `plan.calls` says so."""
     harness.load(*(size + history for size in sizes))
-    if history:
-        rows = [
-            {"course_id": course, "user_id": 1001 + size + i}
-            for course, size in enumerate(sizes, start=1)
-            for i in range(history)
-        ]
-        earlier = from_rows(rows).plan(harness.client)
-        earlier.apply(harness.client, ledger=harness.folder / "earlier.sqlite")
+    asked, earlier = [], []
+    for course, size in enumerate(sizes, start=1):
+        asked += rows(range(1001, 1001 + min(size, most or size)), courses=[course])
+        earlier += rows(range(1001 + size, 1001 + size + history), courses=[course])
+    old = from_rows(earlier).plan(harness.client)
+    old.apply(harness.client, ledger=harness.folder / "earlier.sqlite")
     client = connect(harness, *FILTERS)
-    rows = [
-        {"course_id": course, "user_id": 1001 + i}
-        for course, size in enumerate(sizes, start=1)
-        for i in range(min(size, most or size))
-    ]
-    plan = ArchiveJob.from_rows(rows, mode=mode, reset_tracking=False).plan(client)
+    plan = from_rows(asked, mode=mode).plan(client)
     result = plan.apply(client, ledger=harness.ledger)
-    assert result.counts["archived"] == len(rows)
-    made, planned_calls = (
-        sum(count for name, count in calls.items() if name not in ("list_jobs", "get_job", "token"))
-        for calls in (result.calls, plan.calls)
-    )
-    assert planned_calls == pytest.approx(made, rel=0.1)
+    assert result.counts["archived"] == len(asked)
+    made, announced = calls_but_polls(result.calls), calls_but_polls(plan.calls)
+    assert announced == pytest.approx(made, rel=0.1)
     archived_pages = sum(-(-(size + history) // 10) for size in sizes)
     assert result.calls["archived_course_enrollments"] <= 2 * archived_pages
 
@@ -183,52 +170,26 @@ def test_an_empty_page_is_read_again_or_stops_the_plan(harness: Harness) -> None
     """A platform whose second page is empty: the page is read again, or the plan stops."""
     harness.load(45)
 
-    def lose(times: int) -> Callable[[dict[str, Any]], None]:
+    def connect_losing(times: int) -> Client:
         left = [times]
 
-        def alter(data: dict[str, Any]) -> None:
+        def lose(_: str, data: dict[str, Any]) -> None:
             if data.get("current_page") == 2 and left[0]:
                 left[0] -= 1
                 data["items"], data["count"], data["total_count"] = [], 0, None
 
-        return alter
+        transport = changed_answers(harness.line, lose)
+        return harness.connect(transport=transport, limits=Limits(page_size=10))
 
-    job = for_course(1).users([f"u{n}" for n in range(1001, 1046)])
-    plan = job.plan(
-        harness.connect(transport=_Pages(harness, lose(1)), limits=Limits(page_size=10))
-    )
+    names = [f"u{n}" for n in range(1001, 1046)]
+    plan = for_course(1).users(names).plan(connect_losing(1))
     assert plan.counts["to_archive"] == 45
-    client = harness.connect(transport=_Pages(harness, lose(10_000)), limits=Limits(page_size=10))
     with pytest.raises(UnexpectedResponseError, match="page 2 is empty, but more should follow"):
-        for_course(1).all_enrollments().plan(client)
-
-
-class _Pages(Otherwise):
-    """A transport that changes the data of a list."""
-
-    def __init__(self, harness: Harness, change: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(harness)
-        self._change = change
-
-    def change(self, data: dict[str, Any]) -> None:
-        """Change what a list says of itself."""
-        self._change(data)
-
-
-def _complete_early_users(harness: Harness) -> Callable[[Exchange], None]:
-    """For every page that is read, a user early in the list completes the course."""
-    left = iter(range(1, 1000))
-
-    def hook(exchange: Exchange) -> None:
-        if exchange.path == "/course/v1/courses/1/enrollments" and exchange.method == "GET":
-            update = "UPDATE enrollments SET enrollment_status = 'completed' WHERE user_id = ?"
-            harness.change(update, next(left))
-
-    return hook
+        for_course(1).all_enrollments().plan(connect_losing(10_000))
 
 
 def _busy(harness: Harness) -> Client:
-    """A course of 60, before whom 200 are still in it and complete it one by one."""
+    """A course of 60, before whom 200 are still in it; one completes it at every page read."""
     harness.load(60)
     people = range(1, 201)
     harness.sandbox.load(
@@ -237,7 +198,14 @@ def _busy(harness: Harness) -> Client:
             {"user_id": user, "id_course": 1, "enrollment_status": "in_progress"} for user in people
         ],
     )
-    harness.line.before.append(_complete_early_users(harness))
+    left = iter(range(1, 1000))
+
+    def complete(exchange: Exchange) -> None:
+        if exchange.path == "/course/v1/courses/1/enrollments" and exchange.method == "GET":
+            update = "UPDATE enrollments SET enrollment_status = 'completed' WHERE user_id = ?"
+            harness.change(update, next(left))
+
+    harness.line.before.append(complete)
     return harness.connect(limits=Limits(page_size=10, hand_picked=10))
 
 
@@ -246,14 +214,14 @@ def test_a_busy_course_can_be_planned_and_archived(harness: Harness, by: str) ->
     """The users that were asked for are read, while the list never stands still."""
     client = _busy(harness)
     users = range(1001, 1061)
-    rows = [
+    asked = [
         {"course_id": 1, "user_id": user if by != "username" else None,
          "username": f"u{user}" if by != "user_id" else None}
         for user in users
     ]  # fmt: skip
-    rows += [{"course_id": 1, "user_id": None, "username": "nobody"}]
-    plan = from_rows(rows).plan(client)
-    assert {user for _, _, user in planned(plan)} == set(users)
+    asked += [{"course_id": 1, "user_id": None, "username": "nobody"}]
+    plan = from_rows(asked).plan(client)
+    assert user_ids(plan) == list(users)
     assert [outcome.code for outcome in plan.skipped] == ["not_enrolled"]
     assert harness.operations.count("list_users") <= 10
     result = plan.apply(client, ledger=harness.ledger)
@@ -281,8 +249,8 @@ def test_usernames_are_searched_where_the_list_of_users_changes(harness: Harness
     harness.line.before.append(sign_up)
     client = connect(harness)
     names = {*(f"u{n}" for n in range(1001, 1031)), "late", "nobody"}
-    found = resolve_usernames(client, names)
-    assert found == {**{f"u{n}": n for n in range(1001, 1031)}, "late": 2000}
+    ids = resolve_usernames(client, names)
+    assert ids == {**{f"u{n}": n for n in range(1001, 1031)}, "late": 2000}
     assert harness.operations.count("list_users") <= 4 + 4
 
 
@@ -300,8 +268,8 @@ def test_an_odd_value_of_another_course_stops_no_job(
             item[key] = value
 
     client = connect(harness, alter=alter)
-    rows = [{"course_code": code, "user_id": 1001} for code in ("C1", "C2", "C3")]
-    assert from_rows(rows).plan(client).counts["to_archive"] == 3
+    asked = [{"course_code": code, "user_id": 1001} for code in ("C1", "C2", "C3")]
+    assert from_rows(asked).plan(client).counts["to_archive"] == 3
 
 
 def test_odd_values_of_plans_and_users_stop_no_job(harness: Harness) -> None:
@@ -323,20 +291,17 @@ def test_odd_values_of_plans_and_users_stop_no_job(harness: Harness) -> None:
 
     client = connect(harness, alter=alter)
     plan = for_course(1).all_enrollments(inactive_since=date(2025, 1, 1)).plan(client)
-    assert {user for _, _, user in planned(plan)} == {1001, 1002}
+    assert user_ids(plan) == [1001, 1002]
 
 
 def test_an_odd_value_of_a_background_job_stops_no_job(harness: Harness) -> None:
     """A job is waited for by its status, whatever else of it cannot be read."""
     harness.load(12)
 
-    class Jobs(Otherwise):
-        def change(self, data: dict[str, Any]) -> None:
-            """Change the percentage of each job."""
-            for job in data["jobs"]:
-                job["job_descriptor"]["percent"] = "12,5"
+    def change(_: str, data: dict[str, Any]) -> None:
+        for job in data.get("jobs", ()):
+            job["job_descriptor"]["percent"] = "12,5"
 
     limits = Limits(page_size=10, hand_picked=10)
-    client = harness.connect(transport=Jobs(harness, key="jobs"), limits=limits)
-    result = harness.plan(1).apply(client, ledger=harness.ledger)
-    harness.check(result, archived=12)
+    client = harness.connect(transport=changed_answers(harness.line, change), limits=limits)
+    harness.check(harness.plan(1).apply(client, ledger=harness.ledger), archived=12)

@@ -1,42 +1,30 @@
-"""The ledger: on the disk before it matters, append-only, one process at a time."""
+"""The ledger: on the disk before it matters, append-only, whole or refused."""
 
-import errno
 import os
 import re
 import shutil
-import signal
 import sqlite3
-import stat
 import subprocess
 import sys
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
-from typing import Any
 
 import plan_tools
 import pytest
-from archive_tools import begin, change_plan, from_rows, plan_of
+from archive_tools import begin, change_plan, from_rows, interrupt, plan_of
 from plan_tools import load_plans
 from virtual_time import Exchange, Harness
 
 from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, redact, resume
-from lms_archive.archive.ledger import Ledger, lock
+from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.ledger.schema import TABLES
-from lms_archive.archive.values.events import CallsMade, Decided, Noted, Sending
+from lms_archive.archive.values.events import CallsMade, Noted, Sending
 from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.errors import LedgerError
-
-_HOLD = """
-import sys, time
-from lms_archive.archive.ledger import Ledger
-with Ledger.open(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 
 _READ_ONLY = """
 import os, sys
@@ -81,6 +69,19 @@ def _states(path: Path) -> list[str]:
         return [word for (word,) in database.execute(query)]
 
 
+def _change_new_ledgers(
+    patch: pytest.MonkeyPatch, change: Callable[[sqlite3.Connection], object]
+) -> None:
+    create = Ledger.create.__func__  # type: ignore[attr-defined]
+
+    def create_changed(cls: type[Ledger], /, *args: object, **options: object) -> Ledger:
+        ledger: Ledger = create(cls, *args, **options)
+        change(ledger._database)
+        return ledger
+
+    patch.setattr(Ledger, "create", classmethod(create_changed))
+
+
 def test_sending_is_on_the_disk_before_the_call(harness: Harness) -> None:
     """At the moment of each write another reader of the file sees `sending` of those rows."""
     harness.load(5, 3)
@@ -110,27 +111,6 @@ def test_the_states_of_a_job_come_in_order(harness: Harness) -> None:
     ]
 
 
-def test_files_are_for_their_owner_alone(harness: Harness) -> None:
-    """The ledger, its lock, and what SQLite keeps beside it hold people's data: mode 0600."""
-    harness.load(3)
-    modes: dict[str, int] = {}
-
-    def look(exchange: Exchange) -> None:
-        if exchange.is_write:
-            modes.update(
-                (path.name, stat.S_IMODE(path.stat().st_mode)) for path in harness.folder.iterdir()
-            )
-
-    harness.line.before.append(look)
-    harness.apply()
-    assert {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite.lock"} <= modes.keys()
-    assert set(modes.values()) == {0o600}
-    assert sorted(path.name for path in harness.folder.iterdir()) == [
-        "ledger.sqlite",
-        "ledger.sqlite.lock",
-    ]
-
-
 @pytest.mark.parametrize("table", sorted(TABLES))
 @pytest.mark.parametrize("change", ["UPDATE {0} SET {1} = {1}", "DELETE FROM {0}"])
 def test_nothing_in_it_can_be_changed(harness: Harness, table: str, change: str) -> None:
@@ -146,200 +126,58 @@ def test_nothing_in_it_can_be_changed(harness: Harness, table: str, change: str)
             database.execute(change.format(table, column))
 
 
-def test_a_missing_ledger(harness: Harness) -> None:
-    """There is nothing to resume, and nothing is made."""
-    with pytest.raises(LedgerError, match="no such ledger"):
-        resume(harness.ledger, harness.client)
-    assert list(harness.folder.iterdir()) == []
+def _database(*statements: str) -> Callable[[Path], object]:
+    """Return a function that makes a database of these statements."""
+
+    def make(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(";".join(statements))
+
+    return make
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database at all, but long enough" * 9])
-def test_a_file_that_is_no_ledger(harness: Harness, content: bytes) -> None:
-    """Another file is refused and left as it is."""
-    harness.ledger.write_bytes(content)
-    with pytest.raises(LedgerError, match="not a ledger"):
-        resume(harness.ledger, harness.client)
-    assert harness.ledger.read_bytes() == content
+def _versioned(table: str, version: str) -> Callable[[Path], object]:
+    return _database(
+        f"CREATE TABLE {table} (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        f"INSERT INTO {table} VALUES ('schema', '{version}')",
+    )
 
 
-@pytest.mark.parametrize(
-    "schema", ["", "CREATE TABLE head (name, value);", "CREATE TABLE meta (a);"]
-)
-def test_another_programs_database_is_left_alone(harness: Harness, schema: str) -> None:
-    """A SQLite file that is no ledger is refused, and not even its journal mode is changed."""
-    with closing(sqlite3.connect(harness.ledger)) as database:
-        database.executescript(f"CREATE TABLE theirs (x); {schema}")
-    before = harness.ledger.read_bytes()
-    with pytest.raises(LedgerError):
-        resume(harness.ledger, harness.client)
-    assert harness.ledger.read_bytes() == before
+NO_LEDGERS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda _: None, "no such ledger"),
+    "empty": (lambda path: path.write_bytes(b""), "not a ledger"),
+    "text": (lambda path: path.write_bytes(b"not a database, but long enough" * 9), "not a ledger"),
+    "a pipe": (os.mkfifo, "is not an ordinary file"),
+    "another program's": (_database("CREATE TABLE theirs (x)"), "not a ledger"),
+    "another program's head": (_database("CREATE TABLE head (name, value)"), "not a ledger"),
+    "another program's meta": (_database("CREATE TABLE meta (a)"), "not a ledger"),
+    "newer": (
+        _versioned("meta", "9"),
+        "a ledger of a newer version of lms_archive (format 9; this version reads"),
+    "no version": (_versioned("meta", "new"), "not a ledger, or damaged"),
+    "older": (
+        _versioned("head", "2"),
+        "a ledger of lms_archive 0.1.0 (format 2; this version reads only format 3)"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("table", "version", "said"),
-    [
-        ("meta", "9", "a ledger of a newer version of lms_archive (format 9; this version reads"),
-        ("meta", "new", "not a ledger, or damaged"),
-        ("head", "2", "a ledger of lms_archive 0.1.0 (format 2; this version reads only format 3)"),
-    ],
-)
-def test_a_ledger_of_another_version(harness: Harness, table: str, version: str, said: str) -> None:
-    """A form that this version does not know is not guessed at: the text says who wrote it."""
-    with closing(sqlite3.connect(harness.ledger)) as database, database:
-        database.execute(f"CREATE TABLE {table} (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
-        database.execute(f"INSERT INTO {table} VALUES ('schema', ?)", (version,))
-    before = harness.ledger.read_bytes()
+@pytest.mark.parametrize(("make", "words"), NO_LEDGERS.values(), ids=NO_LEDGERS.keys())
+def test_what_is_not_a_ledger_is_refused_and_left_as_it_is(
+    harness: Harness, make: Callable[[Path], object], words: str
+) -> None:
+    """The text says what the file is; not a byte is changed, and only a lock is made beside it."""
+    make(harness.ledger)
+    before = harness.ledger.read_bytes() if harness.ledger.is_file() else None
     for attempt in (
         lambda: resume(harness.ledger, harness.client),
         lambda: redact(harness.ledger),
         lambda: ArchiveResult(harness.ledger).counts,
     ):
-        with pytest.raises(LedgerError, match=re.escape(said)):
+        with pytest.raises(LedgerError, match=re.escape(words)):
             attempt()
-    assert harness.ledger.read_bytes() == before
-
-
-# What is given as the ledger
-
-
-NO_LEDGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "nothing": (lambda _: None, "ledger is None: give the path of a file, such as 'ledger.sqlite'"),
-    "a number": (lambda _: 7, "ledger is 7: give the path"),
-    "bytes": (lambda folder: bytes(folder / "a"), "give the path"),
-    "empty": (lambda _: "", "ledger is '': give the path"),
-    "NUL": (lambda folder: f"{folder}/a\0b", "give the path"),
-    "a folder": (lambda folder: folder, "is a folder: give a file in it, such as "),
-    "in a missing folder": (
-        lambda folder: folder / "nowhere" / "ledger.sqlite",
-        "the folder '{0}/nowhere' does not exist: create it, or choose another path",
-    ),
-    "in a file": (lambda folder: folder / "file" / "ledger.sqlite", "does not exist: create it"),
-}
-DOORS: dict[str, Callable[[Harness, ArchivePlan, Any], object]] = {
-    "apply": lambda harness, plan, path: plan.apply(harness.client, ledger=path),
-    "resume": lambda harness, _, path: resume(path, harness.client),
-    "redact": lambda _, __, path: redact(path),
-    "result": lambda _, __, path: ArchiveResult(path).counts,
-    "save": lambda _, plan, path: plan.save(path),
-    "load": lambda _, __, path: ArchivePlan.load(path),
-}
-
-
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("case", NO_LEDGERS)
-def test_what_cannot_be_a_ledger(harness: Harness, case: str, door: str) -> None:
-    """At every door: InvalidInputError, whose text says what to give; nothing is sent or made."""
-    harness.load(2)
-    plan = harness.plan()
-    (harness.folder / "file").write_text("x")
-    make, said = NO_LEDGERS[case]
-    with pytest.raises(InvalidInputError) as caught:
-        DOORS[door](harness, plan, make(harness.folder))
-    words = (
-        str(caught.value).replace("plan is", "ledger is").replace("plan.sqlite", "ledger.sqlite")
-    )
-    assert said.format(harness.folder) in words
-    assert "lock" not in words
-    assert harness.writes == []
-    assert [path.name for path in harness.folder.iterdir()] == ["file"]
-
-
-def test_a_pipe_is_no_ledger(harness: Harness) -> None:
-    """What is there and is not a file is refused, and not opened."""
-    os.mkfifo(harness.ledger)
-    with pytest.raises(LedgerError, match="is not an ordinary file"):
-        resume(harness.ledger, harness.client)
-
-
-# The lock
-
-
-def test_one_process_at_a_time(book: Path) -> None:
-    """While another process holds it, pid and host are told; its death frees the ledger."""
-    command = [sys.executable, "-c", _HOLD, str(book)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603
-        assert child.stdout is not None
-        assert child.stdout.readline() == "held\n"
-        with pytest.raises(LedgerError, match=rf"in use by pid {child.pid} on \S+"):
-            Ledger.open(book)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        with Ledger.open(book) as again:
-            assert [event.codes for event in again.events(Decided)] == [{0: "changed"}]
-
-
-def test_not_even_this_process_opens_it_twice(harness: Harness) -> None:
-    """A second `resume` beside a running job is refused before any call."""
-    harness.load(3)
-
-    def second() -> None:
-        with pytest.raises(LedgerError, match="in use by pid"):
-            resume(harness.ledger, harness.client)
-
-    harness.line.once(lambda one: one.is_write, second)
-    harness.check(harness.apply(), archived=3)
-
-
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EIO, errno.EINTR])
-def test_a_disk_without_locks(book: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be locked is not in use: no pid is named, and the cure is."""
-    Ledger.open(book).close()  # so that the file of the lock names a process
-
-    def refuse(_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(lock, "_lock", refuse)
-    with pytest.raises(LedgerError) as caught:
-        Ledger.open(book)
-    why = re.escape(os.strerror(number))
-    assert re.search(
-        rf"cannot be locked here \({why}\): a ledger needs a local disk", str(caught.value)
-    )
-    assert "in use" not in str(caught.value)
-    assert "pid" not in str(caught.value)
-
-
-@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES])
-def test_a_lock_that_would_block(book: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only this means that another process has it, whose pid and host are in the file."""
-    Path(f"{book}.lock").write_text("pid 17 on some-host\n")
-
-    def refuse(_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(lock, "_lock", refuse)
-    with pytest.raises(
-        LedgerError, match="in use by pid 17 on some-host; wait until that process ends"
-    ):
-        Ledger.open(book)
-    Path(f"{book}.lock").write_text("")
-    with pytest.raises(
-        LedgerError, match="in use by another process; wait until that process ends"
-    ):
-        Ledger.open(book)
-
-
-def test_a_lock_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There one byte is locked, far behind the text, which another process can then read."""
-    held: set[tuple[int, int]] = set()
-
-    def locking(handle: int, _: int, count: int) -> None:
-        place = (os.fstat(handle).st_ino, os.lseek(handle, 0, os.SEEK_CUR))
-        if place in held:
-            raise OSError(errno.EACCES, "Permission denied")
-        held.add(place)
-        assert count == 1
-
-    windows = SimpleNamespace(locking=locking, LK_NBLCK=2)
-    monkeypatch.setitem(sys.modules, "msvcrt", windows)
-    monkeypatch.setattr(lock, "_lock", lock._lock_on_windows)
-    path = tmp_path / "a.sqlite"
-    with lock.hold(path):
-        assert Path(f"{path}.lock").read_text().startswith(f"pid {os.getpid()} on ")
-        ((_, byte),) = held
-        assert byte > 1000
-        with pytest.raises(LedgerError, match=f"in use by pid {os.getpid()} on"):
-            lock.hold(path)
+    assert (harness.ledger.read_bytes() if harness.ledger.is_file() else None) == before
+    beside = {path.name for path in harness.folder.iterdir()} - {"ledger.sqlite"}
+    assert beside <= ({"ledger.sqlite.lock"} if harness.ledger.exists() else set())
 
 
 def test_a_ledger_made_meanwhile_is_not_overwritten(book: Path) -> None:
@@ -372,16 +210,13 @@ def test_a_disk_that_is_full_is_told_and_loses_nothing(harness: Harness) -> None
     """A commit that fails stops the job with the ledger as it was, and the cause in the words."""
     harness.load(400)
     plan = harness.plan()
-    create = Ledger.create.__func__  # type: ignore[attr-defined]
 
-    def small(cls: type[Ledger], /, *args: object, **options: object) -> Ledger:
-        ledger: Ledger = create(cls, *args, **options)
-        (pages,) = ledger._database.execute("PRAGMA page_count").fetchone()
-        ledger._database.execute(f"PRAGMA max_page_count = {pages + 12}")
-        return ledger
+    def limit(database: sqlite3.Connection) -> None:
+        (pages,) = database.execute("PRAGMA page_count").fetchone()
+        database.execute(f"PRAGMA max_page_count = {pages + 12}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Ledger, "create", classmethod(small))
+        _change_new_ledgers(patch, limit)
         with pytest.raises(LedgerError, match="full") as caught:
             harness.apply(plan)
     assert caught.value.ledger == harness.ledger
@@ -394,7 +229,7 @@ def test_a_damaged_ledger_is_told_and_nothing_is_sent(harness: Harness, kind: st
     """A job that was interrupted, and a page of its ledger that is gone or wrong: LedgerError."""
     harness.load(150)
     plan = harness.plan()
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, _interrupt)
+    harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, interrupt)
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan)
     good, calls = harness.ledger.read_bytes(), len(harness.line.exchanges)
@@ -411,10 +246,6 @@ def test_a_damaged_ledger_is_told_and_nothing_is_sent(harness: Harness, kind: st
     assert len(harness.line.exchanges) == calls
     harness.ledger.write_bytes(good)
     harness.check(resume(harness.ledger, harness.client), archived=150)
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 CHANGES = [
@@ -453,7 +284,7 @@ def test_a_plan_that_was_changed(harness: Harness, change: str) -> None:
     harness.load(3)
     plan = harness.plan(1, users=[1001, 1002, 5])
     plan.save(harness.folder / "plan.sqlite")
-    harness.line.once(lambda one: one.is_write, _interrupt)
+    harness.line.once(lambda exchange: exchange.is_write, interrupt)
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan)
     calls = len(harness.line.exchanges)
@@ -474,6 +305,18 @@ def test_a_commit_is_on_the_disk(book: Path) -> None:
         for ledger in (opened, created):
             assert ledger._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
             assert ledger._database.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_at_most_five_commits_a_chunk(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending, submitted, ended and read back; what is noted once does not grow with the job."""
+    statements: Counter[str] = Counter()
+    _change_new_ledgers(
+        monkeypatch, lambda database: database.set_trace_callback(lambda t: statements.update([t]))
+    )
+    harness.load(600, 450)
+    harness.check(harness.apply(), archived=1050)
+    assert len(harness.writes) == 7
+    assert 3 * 7 <= statements["COMMIT"] <= 5 * 7
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -504,7 +347,7 @@ def test_results_are_read_one_by_one(tmp_path: Path) -> None:
     assert peak < 500_000 < path.stat().st_size / 10
 
 
-def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
+def test_aninterrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
     """What was interrupted is not in it; what comes afterwards is."""
 
     class Interrupting(Mapping[str, int]):
@@ -522,9 +365,6 @@ def test_an_interrupted_commit_leaves_the_ledger_usable(book: Path) -> None:
             ledger.append(CallsMade(Interrupting()))
         ledger.append(Noted("after"))
     assert _states(book) == ["decided", "note"]
-
-
-# A copy
 
 
 def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(harness: Harness) -> None:
@@ -546,20 +386,3 @@ def test_a_copy_without_the_write_ahead_log_knows_what_was_sent(harness: Harness
     harness.line.before.append(look)
     harness.check(harness.apply(), archived=8)
     assert len(sent) == 8
-
-
-def test_a_copy_without_the_write_ahead_log_is_resumed(harness: Harness) -> None:
-    """A job dies, and its ledger is restored from such a copy: what it archived is reported so."""
-    harness.load(5, 3)
-    copy = harness.folder / "copy.sqlite"
-
-    def die() -> None:
-        shutil.copy(harness.ledger, copy)
-        raise KeyboardInterrupt
-
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 3, die)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply()
-    harness.time.sleep(3600)
-    harness.check(resume(copy, harness.client), archived=8)
-    assert max(harness.archived.values()) == 1

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from archive_tools import begin, from_rows
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lms_archive import (
@@ -91,12 +91,9 @@ outcomes = st.fixed_dictionaries(
         "user_id": whole,
     },
 )
-usual = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
-@usual
+@settings(max_examples=20)
 @given(st.lists(st.tuples(rows, st.lists(outcomes, max_size=3)), min_size=1, max_size=4))
 def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[Any]]]) -> None:
     """The last outcome of each row comes back as it was, with its row, in input order.
@@ -109,25 +106,26 @@ def test_outcomes_are_the_same_again(tmp_path: Path, jobs: list[tuple[Any, list[
     expected: list[Outcome] = []
     with begin(path, job) as book:
         for row, (_, kept) in zip(job.selection, jobs, strict=True):
-            made = [Outcome.of(row, one["code"], one["reason"], **_more(one)) for one in kept]
+            made = [Outcome.of(row, **values) for values in kept]
             for outcome in made:
                 book.append(Decided(outcomes=((row.index, outcome),)))
             expected += made[-1:]
     result = ArchiveResult(path)
     assert list(result.outcomes) == expected
     for kind in ("archived", "skipped", "failed", "unknown"):
-        assert list(getattr(result, kind)) == [one for one in expected if one.kind == kind]
-        assert result.counts[kind] == sum(one.kind == kind for one in expected)
-    incomplete = [outcome for outcome in expected if outcome.is_incomplete]
-    assert (list(result.incomplete), len(result.incomplete)) == (incomplete, len(incomplete))
-    attention = [outcome for outcome in expected if outcome.needs_attention]
-    assert (list(result.needs_attention), len(result.needs_attention)) == (
-        attention,
-        len(attention),
-    )
-    assert list(outcome_table_in(path)) == [(one.row, _described(one)) for one in expected]
+        assert list(getattr(result, kind)) == [
+            outcome for outcome in expected if outcome.kind == kind
+        ]
+        assert result.counts[kind] == sum(outcome.kind == kind for outcome in expected)
+    assert list(result.incomplete) == [item for item in expected if item.is_incomplete]
+    assert len(result.incomplete) == len(list(result.incomplete))
+    assert list(result.needs_attention) == [item for item in expected if item.needs_attention]
+    assert len(result.needs_attention) == len(list(result.needs_attention))
+    assert list(outcome_table_in(path)) == [
+        (outcome.row, _described(outcome)) for outcome in expected
+    ]
     pending = [row for row, (_, kept) in zip(job.selection, jobs, strict=True) if not kept]
-    assert [(one.row, one.target) for one in result.pending] == [
+    assert [(row.row, row.target) for row in result.pending] == [
         (row.cells, row.target) for row in pending
     ]
     assert len(result.pending) == len(pending)
@@ -151,10 +149,6 @@ def _described(outcome: Outcome) -> tuple[Any, ...]:
         *(outcome.line, outcome.position, outcome.user_id, None),
         *((details.record_id, details.archived_at) if details else (None, None)),
     )
-
-
-def _more(outcome: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in outcome.items() if name not in ("code", "reason")}
 
 
 def test_half_a_character_is_kept_escaped(tmp_path: Path) -> None:

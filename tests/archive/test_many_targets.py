@@ -1,7 +1,7 @@
 """Many small targets are read in one walk, with the same plan as one walk for each would give."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -9,12 +9,11 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from archive_tools import from_rows, planned
 from plan_tools import UNENROLL, done
 from virtual_time import Exchange, Harness, VirtualTime
 
-from lms_archive import ArchiveJob, ArchivePlan, Client, Limits
-from lms_archive.archive.target.many import read_active_together
-from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive import ArchiveJob, ArchivePlan, Limits
 from lms_archive.sandbox import PlatformVariant, Sandbox
 from lms_archive.wire import Response
 
@@ -31,9 +30,10 @@ def load(harness: Harness) -> None:
     """Ten courses and ten plans of up to 12 learners, a tutor and two who have not completed."""
     harness.sandbox.load(
         users=[{"username": f"u{user}", "user_id": user} for user in range(1001, 1021)],
-        courses=[{"code": f"C{one}", "id_course": one} for one in range(1, 11)],
+        courses=[{"code": f"C{number}", "id_course": number} for number in range(1, 11)],
         learning_plans=[
-            {"learning_plan_id": one, "code": f"P{one}", "courses": []} for one in range(1, 11)
+            {"learning_plan_id": number, "code": f"P{number}", "courses": []}
+            for number in range(1, 11)
         ],
     )
     for number, size in enumerate(SIZES, start=1):
@@ -41,13 +41,19 @@ def load(harness: Harness) -> None:
         people += [done(user_id=1015, enrollment_status="in_progress")]
         tutor = done(user_id=1016, enrollment_level="tutor")
         harness.sandbox.load(
-            enrollments=[{**one, "id_course": number} for one in [*people, tutor]],
-            learning_plan_enrollments=[{**one, "learning_plan_id": number} for one in people],
+            enrollments=[{**person, "id_course": number} for person in [*people, tutor]],
+            learning_plan_enrollments=[{**person, "learning_plan_id": number} for person in people],
         )
 
 
-class Odd:
-    """A transport on which the shared lists answer otherwise.
+def odd_lists(
+    harness: Harness,
+    *,
+    status: int | None = None,
+    dropped: Sequence[str] = (),
+    alter: Callable[[dict[str, Any]], object] = id,
+) -> Callable[..., Response]:
+    """Return a transport on which the shared lists are odd.
 
     Args:
         harness: whose line carries the calls.
@@ -56,36 +62,19 @@ class Odd:
         alter: changes the answer.
     """
 
-    def __init__(
-        self,
-        harness: Harness,
-        *,
-        status: int | None = None,
-        dropped: Sequence[str] = (),
-        alter: Callable[[dict[str, Any]], object] = id,
-    ) -> None:
-        self._harness, self._status, self._dropped, self._alter = harness, status, dropped, alter
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        params: Sequence[tuple[str, str]],
-        body: bytes | None,
-        timeout: tuple[float, float],
-    ) -> Response:
-        """Carry one exchange."""
+    def carry(method: str, url: str, headers: Any, params: Any, *rest: Any) -> Response:
         if urlsplit(url).path not in SHARED.values():
-            return self._harness.line(method, url, headers, params, body, timeout)
-        kept = [(name, value) for name, value in params if name not in self._dropped]
-        answer = self._harness.line(method, url, headers, kept, body, timeout)
-        if self._status is not None:
-            text = json.dumps({"status": self._status, "name": "no", "message": "no"})
-            return Response(self._status, answer.headers, text.encode())
-        data = json.loads(answer.body)
-        self._alter(data["data"])
-        return Response(answer.status, answer.headers, json.dumps(data).encode())
+            return harness.line(method, url, headers, params, *rest)
+        kept = [(name, value) for name, value in params if name not in dropped]
+        answer = harness.line(method, url, headers, kept, *rest)
+        body = json.loads(answer.body)
+        if status is not None:
+            body = {"status": status, "name": "no", "message": "no"}
+        else:
+            alter(body["data"])
+        return Response(status or answer.status, answer.headers, json.dumps(body).encode())
+
+    return carry
 
 
 def without_totals(data: dict[str, Any]) -> None:
@@ -98,10 +87,17 @@ def with_doubles(data: dict[str, Any]) -> None:
     data["items"] += data["items"][:1]
 
 
-def nobodys(data: dict[str, Any]) -> None:
+def without_a_user(data: dict[str, Any]) -> None:
     """Let the user of an item be unreadable."""
     for item in data["items"][:1]:
-        item["user_id"] = "somebody"
+        item["user_id"] = "nobody"
+
+
+def without_a_date(data: dict[str, Any]) -> None:
+    """Let the date of an enrollment be unreadable."""
+    for item in data["items"]:
+        if (item["course_id"], item["user_id"]) == (4, 1003):
+            item["enrollment_created_at"] = "-0001-11-30"
 
 
 #: How the shared lists may be, and how many calls may be made to them in vain.
@@ -116,7 +112,7 @@ PLATFORMS: dict[str, tuple[dict[str, Any], int]] = {
     "ignores both": ({"dropped": ("user_id[]", "course_id[]", "learning_plan_id[]")}, 1),
     "has no totals": ({"alter": without_totals}, 0),
     "never holds still": ({"alter": with_doubles}, 200),
-    "has an item of nobody": ({"alter": nobodys}, 200),
+    "has an item without a user": ({"alter": without_a_user}, 200),
     "is not a list": ({"alter": dict.clear}, 1),
 }
 
@@ -135,21 +131,17 @@ def rows(kind: str, user: str) -> list[dict[str, Any]]:
     ]
 
 
-def everything(kind: str) -> ArchiveJob:
-    """All enrollments of ten targets."""
+def everything(kind: str, count: int = 10) -> ArchiveJob:
+    """All enrollments of these targets."""
     make = ArchiveJob.for_course if kind == "course" else ArchiveJob.for_learning_plan
-    return added(make(one, **UNENROLL).all_enrollments() for one in range(1, 11))
-
-
-def added(jobs: Iterable[ArchiveJob]) -> ArchiveJob:
-    """One job of several."""
+    jobs = (make(number, **UNENROLL).all_enrollments() for number in range(1, count + 1))
     return reduce(add, jobs)
 
 
 JOBS: dict[str, Callable[[str], ArchiveJob]] = {
-    "ids": lambda kind: ArchiveJob.from_rows(rows(kind, "ids"), **UNENROLL),
-    "names": lambda kind: ArchiveJob.from_rows(rows(kind, "names"), **UNENROLL),
-    "both": lambda kind: ArchiveJob.from_rows(rows(kind, "both"), **UNENROLL),
+    "ids": lambda kind: from_rows(rows(kind, "ids")),
+    "names": lambda kind: from_rows(rows(kind, "names")),
+    "both": lambda kind: from_rows(rows(kind, "both")),
     "everything": everything,
     "everywhere": lambda kind: ArchiveJob.for_users(
         [1001, "u1003", 1012, 1015, 1016, 1017, "nobody"],
@@ -179,8 +171,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
 def plan_on(harness: Harness, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan, int, int]:
     """A plan, the calls to the shared lists, and those to the lists of single targets."""
     before = len(harness.line.exchanges)
-    plan = job.plan(harness.connect(transport=Odd(harness, **odd), limits=SMALL))
-    paths = [one.path for one in harness.line.exchanges[before:]]
+    plan = job.plan(harness.connect(transport=odd_lists(harness, **odd), limits=SMALL))
+    paths = [exchange.path for exchange in harness.line.exchanges[before:]]
     shared = sum(path in SHARED.values() for path in paths)
     return plan, shared, sum(path.endswith("/enrollments") for path in paths) - shared
 
@@ -214,12 +206,8 @@ def test_a_list_that_ignores_statuses(
         plan_on(platform, job(kind), dropped=dropped)[0]
         for dropped in ((), ["enrollment_status[]"])
     )
-    archived, expected_there = (
-        [(chunk.target.key, [one.user_id for one in chunk.members]) for chunk in one.chunks]
-        for one in (plan, expected)
-    )
-    assert archived == expected_there
-    assert "is in_progress, not completed" in {one.reason for one in plan.skipped}
+    assert planned(plan) == planned(expected)
+    assert "is in_progress, not completed" in {outcome.reason for outcome in plan.skipped}
 
 
 def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
@@ -231,23 +219,23 @@ def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
         harness.load(2, 2)
         plan = harness.plan(1, 2)
         assert plan.counts["to_archive"] == 4
-        assert SHARED["course"] not in {one.path for one in harness.line.exchanges}
+        assert SHARED["course"] not in {exchange.path for exchange in harness.line.exchanges}
         harness.line.close()
 
 
 def test_what_was_learned_is_remembered(platform: Harness) -> None:
     """Copies of a client do not ask again for a list that was refused, or ignored a filter."""
     for odd in ({"status": 404}, {"dropped": ("user_id[]",)}):
-        client = platform.connect(transport=Odd(platform, **odd), limits=SMALL)
+        client = platform.connect(transport=odd_lists(platform, **odd), limits=SMALL)
         before = len(platform.line.exchanges)
         for _ in range(2):
             ArchiveJob.for_users([1001, 1003], **UNENROLL).plan(client.with_options())
-        paths = [one.path for one in platform.line.exchanges[before:]]
+        paths = [exchange.path for exchange in platform.line.exchanges[before:]]
         assert paths.count(SHARED["course"]) == 1
         # With another contract it may be another list.
         fixed = client.session.settings.contract.with_operation("list_jobs", evidence="seen")
         ArchiveJob.for_users([1001], **UNENROLL).plan(client.with_options(contract=fixed))
-        paths = [one.path for one in platform.line.exchanges[before:]]
+        paths = [exchange.path for exchange in platform.line.exchanges[before:]]
         assert paths.count(SHARED["course"]) == 2
 
 
@@ -269,17 +257,20 @@ def test_a_list_that_changes_is_read_again(platform: Harness) -> None:
 
 def test_missing_and_empty_targets_differ(platform: Harness) -> None:
     """Nothing found of a course in the shared list is no proof that there is no such course."""
-    asked = [{"course_id": one, "user_id": 1012} for one in (1, 2, 8, 99)]
-    plan, _, _ = plan_on(platform, ArchiveJob.from_rows(asked, **UNENROLL))
-    assert [one.code for one in plan.skipped] == ["not_enrolled", "not_enrolled", "unknown_course"]
+    asked = [{"course_id": course, "user_id": 1012} for course in (1, 2, 8, 99)]
+    plan, _, _ = plan_on(platform, from_rows(asked))
+    assert [outcome.code for outcome in plan.skipped] == [
+        "not_enrolled",
+        "not_enrolled",
+        "unknown_course",
+    ]
 
 
 def test_large_targets_are_read_on_their_own(harness: Harness) -> None:
     """A long list is divided until what is small is read together, without what is large."""
     harness.load(*(1,) * 16, 200, *(1,) * 15)
     client = harness.connect(limits=Limits(page_size=2, hand_picked=10))
-    courses = (ArchiveJob.for_course(one, **UNENROLL) for one in range(1, 33))
-    plan = added(course.all_enrollments() for course in courses).plan(client)
+    plan = everything("course", 32).plan(client)
     assert plan.counts["to_archive"] == 231
     # 8 courses for each half without the large one, which costs two first pages of its own.
     assert harness.operations.count("all_course_enrollments") == 1 + 8 + 1 + 4 + 1
@@ -303,14 +294,12 @@ def test_a_few_names_in_many_large_courses(
         for name in ("u1001", "u1100", "nobody")
     ]
     client = harness.connect(
-        transport=Odd(harness, **odd), limits=Limits(page_size=10, hand_picked=10)
+        transport=odd_lists(harness, **odd), limits=Limits(page_size=10, hand_picked=10)
     )
-    plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(client)
-    archived = [
-        (chunk.target.target_id, [m.user_id for m in chunk.members]) for chunk in plan.chunks
-    ]
-    assert archived == [(course, [1001, 1100]) for course in range(1, 13)]
-    codes = [(one.code, one.row["course_id"]) for one in plan.skipped]
+    plan = from_rows(asked).plan(client)
+    archived = [(course, user) for _, course, user in planned(plan)]
+    assert archived == [(course, user) for course in range(1, 13) for user in (1001, 1100)]
+    codes = [(outcome.code, outcome.row["course_id"]) for outcome in plan.skipped]
     assert codes == [
         *(("not_enrolled", course) for course in range(1, 13)),
         *[("unknown_course", 99)] * 3,
@@ -322,15 +311,9 @@ def test_a_few_names_in_many_large_courses(
 
 def test_an_unreadable_enrollment_in_a_shared_list(platform: Harness) -> None:
     """It is skipped where it is, and the others are planned."""
-
-    def alter(data: dict[str, Any]) -> None:
-        for item in data["items"]:
-            if (item["course_id"], item["user_id"]) == (4, 1003):
-                item["enrollment_created_at"] = "-0001-11-30"
-
-    plan, _, alone = plan_on(platform, JOBS["ids"]("course"), alter=alter)
-    bad = [one for one in plan.skipped if one.code == "bad_enrollment"]
-    assert [one.row for one in bad] == [{"course_id": 4, "user_id": 1003}]
+    plan, _, alone = plan_on(platform, JOBS["ids"]("course"), alter=without_a_date)
+    bad = [outcome for outcome in plan.skipped if outcome.code == "bad_enrollment"]
+    assert [outcome.row for outcome in bad] == [{"course_id": 4, "user_id": 1003}]
     assert plan.counts["to_archive"] == 18
     assert alone == 1  # the course that does not exist
 
@@ -343,54 +326,51 @@ def test_no_address_is_too_long(harness: Harness) -> None:
         {"course_id": course, "user_id": user}
         for course, user in harness.sql("SELECT course_id, user_id FROM enrollments")
     ]
-    plan = ArchiveJob.from_rows(asked, **UNENROLL).plan(harness.client)
+    plan = from_rows(asked).plan(harness.client)
     assert plan.counts["to_archive"] == 2_400
-    shared = [one for one in harness.line.exchanges if one.path == SHARED["course"]]
+    shared = [exchange for exchange in harness.line.exchanges if exchange.path == SHARED["course"]]
     assert len(shared) == 15
-    assert max(len(urlencode(one.query)) for one in shared) < 6_000
+    assert max(len(urlencode(exchange.query)) for exchange in shared) < 6_000
 
 
-# Reading them after they were sent
+def test_a_single_target_is_read_on_its_own(harness: Harness) -> None:
+    """The shared list would save nothing."""
+    harness.load(3)
+    harness.check(harness.apply(), archived=3)
+    assert "all_course_enrollments" not in harness.operations
 
 
-def read(client: Client, wanted: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
-    """The users that are found, by course."""
-    targets = {PlannedTarget(kind="course", target_id=one): two for one, two in wanted.items()}
-    found = read_active_together(client, targets)
-    return {course: sorted(users) for (_, course), users in found.items()}
+# Reading them while a job runs
 
 
-def test_active_enrollments_of_many_courses(platform: Harness) -> None:
-    """Of those who are asked for, whatever their state, and whether or not there are any."""
-    before = len(platform.line.exchanges)
-    wanted = {1: [1001, 1015], 3: [1001], 4: [1007, 1008], 99: [1001]}
-    assert read(platform.client, wanted) == {1: [1001, 1015], 3: [], 4: [1007], 99: []}
-    shared = [one for one in platform.line.exchanges[before:] if one.path == SHARED["course"]]
-    assert len(shared) == 1
+_CHANGED = "changed since the plan: now in_progress as learner, not as planned; not sent"
+WHILE_RUNNING = {
+    **{name: odd for name, (odd, _) in PLATFORMS.items()},
+    "has an unreadable date": {"alter": without_a_date},
+}
 
 
-def test_what_is_not_read_together_is_left_out(platform: Harness) -> None:
-    """A single target, one with too many users, and all where the list cannot be used."""
-    assert read(platform.client, {1: [1001]}) == {}
-    assert read(platform.client, {}) == {}
-    assert read(platform.client, {1: range(1001, 1300), 2: [1001], 3: [1001]}).keys() == {2, 3}
-    lacking = platform.connect(transport=Odd(platform, status=404))
-    assert read(lacking, {1: [1001], 2: [1001]}) == {}
+@pytest.mark.parametrize("odd", WHILE_RUNNING.values(), ids=WHILE_RUNNING)
+def test_the_outcome_is_the_same(harness: Harness, odd: dict[str, Any]) -> None:
+    """Whatever the shared list is like while the job runs: what is still as planned is archived."""
+    harness.load(3, 2, 1, 4)
+    plan = harness.plan()
+    harness.time.sleep(Limits().freshness + 1)
+    harness.change(
+        "UPDATE enrollments SET enrollment_status = 'in_progress' "
+        "WHERE course_id = 2 AND user_id = 1002"
+    )
+    before = len(harness.line.exchanges)
+    result = plan.apply(harness.connect(transport=odd_lists(harness, **odd)), ledger=harness.ledger)
+    harness.check(result, archived=9, skipped=1)
+    (outcome,) = result.skipped
+    assert (outcome.code, outcome.reason) == ("changed", _CHANGED)
+    if not odd:
+        paths = [exchange.path for exchange in harness.line.exchanges[before:]]
+        assert paths.count(SHARED["course"]) == 2  # before the writes, and to read back
 
 
-def test_a_date_that_cannot_be_read(platform: Harness) -> None:
-    """Its course is left out, so that reading it on its own reports that."""
-
-    def alter(data: dict[str, Any]) -> None:
-        for item in data["items"]:
-            if item["course_id"] == 2:
-                item["enrollment_created_at"] = "-0001-11-30"
-
-    client = platform.connect(transport=Odd(platform, alter=alter))
-    assert read(client, {1: [1001], 2: [1001], 4: [1001]}) == {1: [1001], 4: [1001]}
-
-
-def test_a_shared_courses_rule_speaks_only_of_the_users_that_it_asked_for(harness: Harness) -> None:
+def test_a_shared_reading_says_nothing_of_users_that_it_did_not_ask_for(harness: Harness) -> None:
     """A call is lost, and the last chunk of its course is read beside another course meanwhile.
 
     That reading says nothing about the chunk that is sent again: its users are still enrolled.

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from archive_tools import interrupt
 from plan_tools import AGAIN, UNENROLL, check, of_many, rows
 from virtual_time import Exchange, Harness
 
@@ -103,7 +104,7 @@ def test_a_job_that_is_discontinued_after_the_death(harness: Harness, fraction: 
     harness.load(9)
     plan = harness.plan()
     harness.sandbox.faults.add("job_aborted", fraction=fraction)
-    at_poll = partial(harness.line.once, lambda one: one.is_poll, _interrupt)
+    at_poll = partial(harness.line.once, lambda exchange: exchange.is_poll, interrupt)
     harness.line.once(of_many, at_poll, after=True)
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan)
@@ -111,12 +112,8 @@ def test_a_job_that_is_discontinued_after_the_death(harness: Harness, fraction: 
     left = {user for _, user in harness.active}
     assert len(left) == 8 * (1 - fraction)
     harness.check(result, archived=9 - len(left), failed=len(left))
-    assert {one.user for one in result.failed} == left
+    assert {outcome.user for outcome in result.failed} == left
     assert list(resume(harness.ledger, harness.client).outcomes) == list(result.outcomes)
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("call", ["write", "read"])

@@ -36,7 +36,6 @@ _DEFAULT = settings().max_examples
 _MANY = _DEFAULT if _DEFAULT > 100 else 25
 several = settings(
     max_examples=_MANY,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 few = settings(several, max_examples=max(10, _MANY // 20))
@@ -213,7 +212,7 @@ def _change(data: st.DataObject, path: Path, columns: list[tuple[str, str]]) -> 
         try:
             new = json.dumps(data.draw(changed(json.loads(value or "null"))))
         except (ValueError, TypeError):
-            new = data.draw(odd_values | texts.map(lambda one: one.encode("utf-8", "replace")))
+            new = data.draw(odd_values | texts.map(lambda text: text.encode("utf-8", "replace")))
         with suppress(sqlite3.IntegrityError):
             query = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
             database.execute(query, (new, number))
@@ -323,4 +322,4 @@ def test_any_answer_to_a_read_is_used_or_refused_and_nothing_is_written(
         found = refused_in_words(ask)
         if isinstance(found, ArchivePlan):
             assert is_printable(str(found))
-    assert {one.method for one in script.sent} <= {"GET"}
+    assert {sent.method for sent in script.sent} <= {"GET"}

@@ -37,8 +37,8 @@ def test_no_link_of_a_list_is_followed() -> None:
         page = items({"id_course": 1, "name": "C"}, has_more_data=True, cursor=evil, **link)
         client, script = scripted(page, items(), auth=TOKEN)
         list(client.courses.list())
-        assert [dict(one.params)["page"] for one in script.sent] == ["1", "2"]
-        assert {one.url.split("/")[2] for one in script.sent} == {"acme.example.com"}
+        assert [dict(sent.params)["page"] for sent in script.sent] == ["1", "2"]
+        assert {sent.url.split("/")[2] for sent in script.sent} == {"acme.example.com"}
     assert got == []
 
 

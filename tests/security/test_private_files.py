@@ -94,7 +94,7 @@ def test_a_file_is_private_and_nothing_but_a_file_is_replaced(
     write(done, pdfs, path)
     assert mode(path) == "0o600"
     assert path.stat().st_ino != old
-    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".it")] == []
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".it")] == []
     theirs.write_text("precious")
     for name in ("theirs", "nowhere"):
         path.unlink()
@@ -154,7 +154,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "fsync", watched)
     with write_atomically(path) as file:
         file.write("all of it")
-    assert [one[:2] for one in synced] == [("file", False), ("folder", True)]
+    assert [entry[:2] for entry in synced] == [("file", False), ("folder", True)]
     assert synced[0][2]
 
 
@@ -172,8 +172,11 @@ def test_the_ledger_is_private(harness: Harness) -> None:
 
     harness.line.before.append(look)
     harness.check(harness.apply(), archived=3)
-    assert {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"} <= seen.keys()
-    assert {one for modes in seen.values() for one in modes} == {"0o600"}
+    beside = {f"ledger.sqlite{suffix}" for suffix in ("", "-wal", "-shm", ".lock")}
+    assert beside <= seen.keys()
+    assert set().union(*seen.values()) == {"0o600"}
+    left = sorted(path.name for path in harness.folder.iterdir())
+    assert left == ["ledger.sqlite", "ledger.sqlite.lock"]
 
 
 BESIDE = ["", "-wal", "-shm", "-journal", ".lock"]
@@ -271,7 +274,7 @@ def test_the_folder_of_certificates_is_private(pdfs: Client, tmp_path: Path) -> 
     """Every folder that is made is its owner's alone; one that is there stays as it is."""
     top, theirs = tmp_path / "a", tmp_path / "theirs"
     save_certificates(pdfs, [record(1, "ada")], top / "b" / "c")
-    assert [mode(one) for one in (top, top / "b", top / "b" / "c")] == ["0o700"] * 3
+    assert [mode(folder) for folder in (top, top / "b", top / "b" / "c")] == ["0o700"] * 3
     theirs.mkdir(0o755)
     (tmp_path / "link").symlink_to(theirs)
     with pytest.raises(InvalidInputError, match="is a symbolic link"):

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from archive_tools import from_rows
+from plan_tools import load_plans, of_many, plan
 from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import (
-    ArchiveJob,
     ArchivePlan,
     ArchiveResult,
     InvalidInputError,
@@ -75,8 +76,8 @@ def finished(harness: Harness) -> ArchiveResult:
         {**rows[1], "course_code": "zqlast2 " * 200},
     ]
     frame = pd.DataFrame(rows, index=[f"zqmail{i} zqlast{i}" for i in range(len(rows))])
-    job = ArchiveJob.from_rows(frame, mode="unenroll", reset_tracking=False)
-    return harness.apply(job.plan(harness.client), note="asked for by zqfirst1")
+    plan = from_rows(frame).plan(harness.client)
+    return harness.apply(plan, note="asked for by zqfirst1")
 
 
 def left(ledger: Path) -> list[str]:
@@ -107,12 +108,8 @@ def test_what_proves_the_job_stays(harness: Harness, finished: ArchiveResult) ->
     assert counts["archived"] == 3
     assert counts["skipped"] == 5
     for old, new in zip(before, again.outcomes, strict=True):
-        assert (new.kind, new.code, new.line, new.user_id) == (
-            old.kind,
-            old.code,
-            old.line,
-            old.user_id,
-        )
+        for name in ("kind", "code", "line", "user_id"):
+            assert getattr(new, name) == getattr(old, name)
         assert new.reason == "redacted"
         assert list(new.row) == list(old.row)
         if old.record is not None:
@@ -172,14 +169,12 @@ def test_names_in_the_texts_of_events(harness: Harness, finished: ArchiveResult)
 def test_an_unfinished_ledger_is_refused(harness: Harness) -> None:
     """Where rows are open names are needed: it says so, and the ledger is as it was."""
     harness.load(5)
-    plan = harness.plan()
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, harness.hang_jobs)
+    harness.line.once(of_many, harness.hang_jobs, after=True)
     with pytest.raises(JobTimeoutError):
-        harness.apply(plan)
+        harness.apply()
     before = harness.ledger.read_bytes()
-    with pytest.raises(
-        LedgerError, match=r"not finished: 2 of 5 rows have no final outcome, .* resume\(\) fi"
-    ):
+    words = r"not finished: 4 of 5 rows have no final outcome, .* resume\(\) fi"
+    with pytest.raises(LedgerError, match=words):
         redact(harness.ledger)
     assert harness.ledger.read_bytes() == before
     harness.end_jobs()
@@ -213,28 +208,11 @@ def test_a_missing_ledger_and_one_in_use_are_refused(harness: Harness) -> None:
 
 def test_records_of_learning_plans_lose_their_names(harness: Harness) -> None:
     """The records of learning plans, too, keep their ids and lose their names."""
-    done = {"enrollment_status": "completed", "enrollment_created_at": ENROLLED_AT}
-    people = (1001, 1002)
-    harness.sandbox.load(
-        users=[{"username": f"u{user}", "user_id": user} for user in people],
-        courses=[{"code": f"C{course}", "id_course": course} for course in (1, 2)],
-        learning_plans=[{"learning_plan_id": 50, "code": "P50", "title": "P", "courses": [1, 2]}],
-        enrollments=[
-            {"user_id": user, "id_course": course, **done} for user in people for course in (1, 2)
-        ],
-        learning_plan_enrollments=[
-            {"user_id": user, "learning_plan_id": 50, **done} for user in people
-        ],
-    )
-    job = ArchiveJob.for_learning_plan("P50", mode="unenroll", reset_tracking=False)
-    result = (
-        job.users(["u1001", "u1002"])
-        .plan(harness.client)
-        .apply(harness.client, ledger=harness.ledger)
-    )
-    courses = [one.courses for one in result.outcomes]
+    load_plans(harness, {50: [1, 2]}, users=2)
+    result = harness.apply(plan(harness, 50))
+    courses = [outcome.courses for outcome in result.outcomes]
     redact(harness.ledger)
     assert b"u1001" not in harness.ledger.read_bytes()
-    assert [one.courses for one in result.outcomes] == courses
-    assert [one.user.user_id for one in result.records] == [1001, 1002]
+    assert [outcome.courses for outcome in result.outcomes] == courses
+    assert [record.user.user_id for record in result.records] == [1001, 1002]
     assert read_events(harness.ledger, Sending)

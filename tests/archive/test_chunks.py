@@ -1,13 +1,16 @@
-"""Cutting, by property: every row in one chunk, in order, and ids that only content changes."""
+"""Chunks, by property: every row in one of them, in order, and ids that only content changes."""
 
 from datetime import datetime, timedelta, timezone
+from itertools import groupby
+from typing import Any
 
-from archive_tools import from_rows, planned
+from archive_tools import from_rows, planned, without_usernames
 from attrs import evolve
-from hypothesis import given, settings
+from conftest import COMPLETED
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lms_archive import Client, Limits
+from lms_archive import ArchivePlan, Client, Limits
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import (
     Chunk,
@@ -15,6 +18,7 @@ from lms_archive.archive.values.chunks import (
     PlannedTarget,
     split_into_chunks,
 )
+from lms_archive.wire import RequestsTransport
 
 AT = datetime(2026, 3, 1, tzinfo=timezone.utc)
 TERMS = Terms(mode="unenroll", reset_tracking=False, only="completed")
@@ -49,19 +53,6 @@ def chunks(
 ) -> list[Chunk]:
     """The chunks of these members."""
     return list(split_into_chunks(target, members, size=size, terms=terms, read_at=AT))
-
-
-@given(members, sizes)
-def test_chunks_hold_every_member_once_within_the_limit(
-    members: list[PlannedEnrollment], size: int
-) -> None:
-    """Together they are the members in their order; only the last may be short; ids differ."""
-    cut = chunks(members, size)
-    assert [member for chunk in cut for member in chunk.members] == members
-    lengths = [len(chunk) for chunk in cut]
-    assert all(length == size for length in lengths[:-1])
-    assert all(1 <= length <= size for length in lengths)
-    assert len({chunk.chunk_id for chunk in cut}) == len(cut)
 
 
 @given(members, sizes, st.integers(1, 1000))
@@ -117,22 +108,52 @@ asked_for = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(asked_for, max_size=25), st.integers(1, 4))
+def decisions(plan: ArchivePlan) -> tuple[Any, ...]:
+    """What is archived, and why the rest is not."""
+    members = [member for chunk in plan.chunks for member in chunk.members]
+    archived = sorted((member.row, member.user_id, member.username) for member in members)
+    return archived, sorted((skip.row, skip.code) for skip in plan.skips)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(asked_for, max_size=25),
+    st.integers(0, 25),
+    st.integers(1, 4),
+    st.sets(st.sampled_from(sorted(COMPLETED.values()))),
+)
+@example(
+    [
+        {"username": "alice", "course_code": "SAFE"},
+        {"username": "bob", "course_id": 71},
+        {"username": "carol", "course_code": "SAFE"},
+    ],
+    *(2, 2, {"bob"}),
+)
 def test_each_row_in_one_chunk_or_skip(
-    reader: Client, rows: list[dict[str, object]], size: int
+    reader: Client, rows: list[dict[str, object]], place: int, size: int, hidden: set[str]
 ) -> None:
-    """Whatever is asked for, each row is in exactly one chunk or skip, and none twice."""
+    """Whatever is asked for, each row is in exactly one chunk or skip, and none twice.
+
+    It is the same where two jobs are added, and where lists have some of the usernames only.
+    """
     client = reader.with_options(limits=Limits(hand_picked=size))
     plan = from_rows(rows).plan(client)
-    sent = [one.row for chunk in plan.chunks for one in chunk.members]
+    sent = [member.row for chunk in plan.chunks for member in chunk.members]
     count = sum(any(cell not in (None, "") for cell in row.values()) for row in rows)
     assert sorted([*sent, *(skip.row for skip in plan.skips)]) == list(range(count))
-    assert all(1 <= len(chunk) <= size for chunk in plan.chunks)
-    for chunk in plan.chunks:
-        inside = [one.row for one in chunk.members]
+    assert len({chunk.chunk_id for chunk in plan.chunks}) == len(plan.chunks)
+    for _, group in groupby(plan.chunks, lambda chunk: chunk.target):
+        chunks = list(group)
+        assert all(len(chunk) == size for chunk in chunks[:-1])
+        assert 1 <= len(chunks[-1]) <= size
+        inside = [member.row for chunk in chunks for member in chunk.members]
         assert inside == sorted(inside)
     identities = [(course, user) for _, course, user in planned(plan)]
     assert len(set(identities)) == len(identities)
     assert plan.counts["rows"] == plan.counts["to_archive"] + plan.counts["skipped"] == count
     assert from_rows(rows).plan(client).digest == plan.digest
+    added = from_rows(rows[:place]) + from_rows(rows[place:])
+    assert decisions(added.plan(client)) == decisions(plan)
+    lacking = client.with_options(transport=without_usernames(RequestsTransport(), hidden))
+    assert decisions(from_rows(rows).plan(lacking)) == decisions(plan)
