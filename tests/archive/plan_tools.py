@@ -1,4 +1,4 @@
-"""What the tests of learning plans share: platforms with plans, jobs, and the truth in SQL."""
+"""What the tests of whole jobs share: platforms with plans, jobs, stops, and the truth in SQL."""
 
 import json
 from collections import defaultdict
@@ -105,6 +105,25 @@ def of_many(exchange: Exchange) -> bool:
     """Whether it is an archive call for several users."""
     body = exchange.body if exchange.is_write else {}
     return len(body.get("user_ids") or body.get("user_id") or ()) > 1
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def run_interrupted(
+    harness: Harness,
+    plan: ArchivePlan | None = None,
+    *,
+    at: Callable[[Exchange], bool] = of_many,
+    after: bool = False,
+    **options: Any,
+) -> None:
+    """Apply a plan, or one of everything, until Ctrl-C at the first exchange that is like this."""
+    harness.line.once(at, interrupt, after=after)
+    with pytest.raises(KeyboardInterrupt):
+        harness.apply(plan, **options)
 
 
 def date_of(harness: Harness, column: str, target: int, user: int) -> str | None:

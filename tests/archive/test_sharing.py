@@ -1,37 +1,17 @@
 """Courses of several plans: skipped, refused or allowed, told under both readings (article)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from plan_tools import AGAIN, UNENROLL, check, date_of, load_plans, plan, records_of, rows, sent
-from virtual_time import ENROLLED_AT, Harness, VirtualTime
+from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import ArchiveJob, InvalidInputError, resume
 from lms_archive.errors import CanaryFailedError
-from lms_archive.sandbox import Sandbox
 
 Reading = Literal["A", "B"]
 TRIO = {50: [1, 2], 60: [2, 3], 70: [4]}
-
-
-@pytest.fixture
-def harness_of(tmp_path: Path) -> Iterator[Callable[[Reading], Harness]]:
-    """Make a platform that reads the warning this way."""
-    with ExitStack() as stack:
-
-        def make(reading: Reading) -> Harness:
-            time = VirtualTime()
-            sandbox = stack.enter_context(
-                Sandbox(clock=time, job_seconds=3, shared_courses_rule=reading)
-            )
-            harness = Harness(sandbox, time, tmp_path)
-            stack.callback(harness.line.close)
-            return harness
-
-        yield make
 
 
 def test_shared_plans_are_skipped(harness: Harness) -> None:
@@ -44,6 +24,7 @@ def test_shared_plans_are_skipped(harness: Harness) -> None:
     assert "P50 shares courses with other learning plans: C2 (also in P60)" in told[50]
     assert "C2 (also in P50)" in told[60]
     assert "on_shared='allow'" in told[50]
+    assert "C2 (also in P60)" in str(planned)
     check(harness, planned.apply(harness.client, ledger=harness.ledger), archived=3, skipped=6)
     assert {target for _, target, _ in sent(harness)} == {70}
 
@@ -66,12 +47,13 @@ def test_fail_refuses_to_plan(harness: Harness) -> None:
     assert sent(harness) == []
 
 
-def test_allow_where_nothing_happens(harness_of: Callable[[Reading], Harness]) -> None:
+def test_allow_where_nothing_happens(make_harness: Callable[..., Harness]) -> None:
     """Reading A: the canary is still active, and it stops; nothing is archived at all."""
-    harness = harness_of("A")
+    harness = make_harness(shared_courses_rule="A")
     load_plans(harness, TRIO)
     planned = plan(harness, 50, on_shared="allow")
     assert any("C2 (also in P60)" in text for text in planned.warnings)
+    assert "C2 (also in P60)" in str(planned)
     with pytest.raises(CanaryFailedError, match="still active"):
         planned.apply(harness.client, ledger=harness.ledger)
     assert harness.sql("SELECT 1 FROM archived_learning_plan_enrollments") == []
@@ -79,41 +61,19 @@ def test_allow_where_nothing_happens(harness_of: Callable[[Reading], Harness]) -
     assert len(sent(harness)) == 1
 
 
-def test_allow_behind_a_plan_that_shares_nothing(harness_of: Callable[[Reading], Harness]) -> None:
-    """Reading A, a plan alone and a shared one: the rows of the shared one failed, told."""
-    harness = harness_of("A")
-    load_plans(harness, TRIO)
-    planned = plan(harness, 70, 50, on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
-    check(harness, result, archived=3, failed=3)
-    assert {one.code for one in result.failed} == {"not_archived"}
-    for one in result.failed:
-        assert {course.status for course in one.courses} == {"not_archived"}
-
-
-def test_allow_where_shared_courses_are_spared(harness_of: Callable[[Reading], Harness]) -> None:
-    """Reading B: the plan and its own course are archived; the shared one is told, by course."""
-    harness = harness_of("B")
-    load_plans(harness, TRIO)
-    result = plan(harness, 50, on_shared="allow").apply(harness.client, ledger=harness.ledger)
-    check(harness, result, archived=3)
-    for one in result.outcomes:
-        told = [(course.course_id, course.status) for course in one.courses]
-        assert told == [(1, "archived"), (2, "not_archived")]
-    assert len(result.incomplete) == 3
-    assert {course for course, _ in harness.active} == {2, 3, 4}
-    assert len(harness.sql("SELECT 1 FROM learning_plan_enrollments")) == 6
-
-
 @pytest.mark.parametrize("reading", ["A", "B"])
-def test_both_readings(harness_of: Callable[[Reading], Harness], reading: Reading) -> None:
-    """Allowed, the same job is told as it came out, whichever way the platform reads it."""
-    harness = harness_of(reading)
+def test_both_readings(make_harness: Callable[..., Harness], reading: Reading) -> None:
+    """Allowed behind a plan that shares nothing, each row is reported as it came out.
+
+    A: nothing of the shared plan is archived. B: the plan and its own course are, the shared
+    course is not.
+    """
+    harness = make_harness(shared_courses_rule=reading)
     load_plans(harness, TRIO)
-    planned = plan(harness, 70, 50, on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 70, 50, on_shared="allow"))
     failed = 3 if reading == "A" else 0
     check(harness, result, archived=6 - failed, failed=failed)
+    assert {outcome.code for outcome in result.failed} <= {"not_archived"}
     told = {
         (one.row["learning_plan_id"], course.course_id): course.status
         for one in result.outcomes
@@ -122,14 +82,14 @@ def test_both_readings(harness_of: Callable[[Reading], Harness], reading: Readin
     own = "archived" if reading == "B" else "not_archived"
     assert told == {(70, 4): "archived", (50, 1): own, (50, 2): "not_archived"}
     assert len(result.incomplete) == (3 if reading == "B" else 0)
+    left = {1, 2, 3} if reading == "A" else {2, 3}
+    assert {course for course, _ in harness.active} == left
 
 
 @pytest.mark.parametrize("reading", ["A", "B"])
-def test_re_enroll_does_not_mind(
-    harness_of: Callable[[Reading], Harness], reading: Reading
-) -> None:
+def test_re_enroll_does_not_mind(make_harness: Callable[..., Harness], reading: Reading) -> None:
     """The article's warning is on archive and unenroll: re-enroll takes shared courses."""
-    harness = harness_of(reading)
+    harness = make_harness(shared_courses_rule=reading)
     load_plans(harness, TRIO)
     planned = plan(harness, 50, mode="re-enroll")
     assert planned.counts["skipped"] == 0
@@ -147,13 +107,6 @@ def test_reset_in_other_plans_is_warned_of(harness: Harness) -> None:
     assert "and their tracking is reset" in warning
     assert warning.endswith(": C2 (also in P60)")
     assert warning in str(planned)
-
-
-def test_shared_courses_in_the_printed_plan(harness: Harness) -> None:
-    """The dry run names them with the plans' names, skipped or allowed."""
-    load_plans(harness, TRIO)
-    assert "C2 (also in P60)" in str(plan(harness, 50))
-    assert "C2 (also in P60)" in str(plan(harness, 50, on_shared="allow"))
 
 
 def test_two_plans_of_one_re_enroll_job(harness: Harness) -> None:
