@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plan_tools import AGAIN, of_many
+from plan_tools import AGAIN, interrupt, of_many, run_interrupted
 from virtual_time import Harness
 
 from lms_archive import (
@@ -22,7 +22,6 @@ from lms_archive import (
 from lms_archive.errors import (
     CanaryFailedError,
     JobTimeoutError,
-    LedgerError,
     PermissionDeniedError,
     PlatformUnavailableError,
     TooManyAffectedError,
@@ -39,10 +38,6 @@ def _last_line(error: BaseException) -> str:
 
 def _note(harness: Harness, done: str) -> str:
     return f"{done}; nothing is lost; resume({str(harness.ledger)!r}, client)"
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 def _prepare_outage(harness: Harness) -> None:
@@ -115,11 +110,11 @@ def test_ctrl_c_passes_through_with_the_note(harness: Harness) -> None:
     """KeyboardInterrupt stays what it is, and its last line says how to go on."""
     harness.load(4, 4)
     planned = harness.plan()
-    harness.line.once(of_many, _interrupt, after=True)
+    harness.line.once(of_many, interrupt, after=True)
     with pytest.raises(KeyboardInterrupt) as caught:
         harness.apply(planned)
     assert vars(caught.value)["__notes__"] == [_note(harness, "1 of 8 done")]
-    harness.line.once(lambda one: one.is_poll, _interrupt)
+    harness.line.once(lambda one: one.is_poll, interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         resume(harness.ledger, harness.client)
     assert vars(caught.value)["__notes__"] == [_note(harness, "1 of 8 done")]
@@ -170,10 +165,7 @@ def test_a_resume_that_is_refused_says_it_too(
 ) -> None:
     """Whatever is wrong with the arguments, the ledger stands where it stood."""
     harness.load(4, 4)
-    planned = harness.plan()
-    harness.line.once(of_many, _interrupt, after=True)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(planned)
+    run_interrupted(harness, after=True)
     with pytest.raises(family) as caught:
         resume(harness.ledger, harness.client, **options)  # type: ignore[arg-type]
     assert caught.value.ledger == harness.ledger
@@ -190,42 +182,6 @@ def test_before_there_is_a_ledger_there_is_nothing_to_resume(harness: Harness) -
     assert caught.value.ledger is None
     assert "nothing is lost" not in "".join(traceback.format_exception(caught.value))
     assert not harness.ledger.exists()
-
-
-def test_a_second_run_with_a_finished_ledger(harness: Harness) -> None:
-    """A name that holds a finished job: when, how many, and that another name is needed."""
-    harness.load(4, 4)
-    harness.apply(harness.plan(1))
-    writes = len(harness.writes)
-    with pytest.raises(LedgerError) as caught:
-        harness.apply(harness.plan(2))
-    text = str(caught.value)
-    assert "holds the finished job of another plan, done on " in text
-    assert "4 archived, 0 skipped" in text
-    assert "name another ledger" in text
-    assert "resume(" not in text
-    assert caught.value.ledger == harness.ledger
-    assert len(harness.writes) == writes
-
-
-@pytest.mark.parametrize("after_writes", [0, 1])
-def test_a_second_run_with_an_unfinished_ledger(harness: Harness, after_writes: int) -> None:
-    """A name that holds an unfinished job: how far, and the line that finishes it."""
-    harness.load(4, 4)
-    first, second = harness.plan(1), harness.plan(2)
-    harness.sandbox.faults.add("status", status=403, method="PUT", after=after_writes)
-    with pytest.raises(PermissionDeniedError):
-        harness.apply(first)
-    with pytest.raises(LedgerError) as caught:
-        harness.apply(second)
-    text = str(caught.value)
-    assert "holds an unfinished job of another plan" in text
-    assert (
-        f"{after_writes} archived, 0 skipped, 0 failed, 0 unknown, {4 - after_writes} pending"
-        in text
-    )
-    assert f"Finish it first: resume({str(harness.ledger)!r}, client)" in text
-    harness.check(resume(harness.ledger, harness.client), archived=4)
 
 
 def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harness) -> None:

@@ -4,27 +4,20 @@ import re
 from collections.abc import Callable
 
 import pytest
-from plan_tools import Killed, Mortal
+from plan_tools import Killed, interrupt, of_many, run_interrupted, run_mortally
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchivePlan, ArchiveResult, InvalidInputError, Limits, resume
+from lms_archive import ArchiveResult, InvalidInputError, Limits, resume
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Event, Reported
 from lms_archive.errors import (
     JobTimeoutError,
     LedgerError,
+    PermissionDeniedError,
     PlatformUnavailableError,
     TooManyAffectedError,
     UnexpectedArchiveError,
 )
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def _of_many(exchange: Exchange) -> bool:
-    return exchange.is_write and len(exchange.body["user_id"]) > 1
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -32,7 +25,7 @@ def _of_many(exchange: Exchange) -> bool:
     "when",
     [
         lambda one: one.is_write,
-        _of_many,
+        of_many,
         lambda one: one.is_poll,
         lambda one: one.path.endswith("/1/enrollments"),
     ],
@@ -44,18 +37,9 @@ def test_an_interrupt_passes_through_and_loses_nothing(
     """Ctrl-C right before or after any kind of call: the ledger resumes, nothing goes twice."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(when, _interrupt, after=after)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(plan)
+    run_interrupted(harness, plan, at=when, after=after)
     harness.check(resume(harness.ledger, harness.client), archived=8)
     assert max(harness.archived.values()) == 1
-
-
-def _commits(harness: Harness, plan: ArchivePlan, patch: pytest.MonkeyPatch) -> int:
-    with patch.context() as alone:
-        life = Mortal(alone, 0, before=False)
-        plan.apply(harness.client, ledger=harness.folder / "counted.sqlite")
-    return life.commits
 
 
 @pytest.mark.parametrize("before", [False, True])
@@ -69,16 +53,10 @@ def test_death_at_any_commit_loses_nothing(
     plan = harness.job().plan(client)
     harness.sandbox.faults.add("cut_before", method="PUT", after=3)
     harness.sandbox.faults.add("cut_after", method="PUT", after=4)
-    with monkeypatch.context() as patch:
-        life = Mortal(patch, at, before=before)
-        try:
-            plan.apply(client, ledger=harness.ledger)
-        except Killed:
-            assert life.dead
-        else:
-            assert life.commits < at
-    result = resume(harness.ledger, client)
-    harness.check(result, archived=9)
+    life = run_mortally(
+        monkeypatch, at, lambda: plan.apply(client, ledger=harness.ledger), before=before
+    )
+    harness.check(resume(harness.ledger, client), archived=9)
     assert max(harness.archived.values()) == 1
     assert life.commits >= min(at, 15)
 
@@ -94,12 +72,9 @@ def test_death_of_the_resumed_job_loses_nothing_either(
     plan = harness.job().plan(client)
     harness.sandbox.faults.add("cut_after", method="PUT", after=2)
     for at in (first, second):
-        with monkeypatch.context() as patch:
-            Mortal(patch, at, before=False)
-            try:
-                plan.apply(client, ledger=harness.ledger)
-            except Killed:
-                continue
+        run_mortally(
+            monkeypatch, at, lambda: plan.apply(client, ledger=harness.ledger), before=False
+        )
     harness.check(resume(harness.ledger, client), archived=9)
     assert max(harness.archived.values()) == 1
 
@@ -119,9 +94,7 @@ def test_apply_on_an_existing_ledger_resumes(harness: Harness) -> None:
     """The same plan on its own ledger goes on from where it stood."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(_of_many, _interrupt, after=True)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(plan)
+    run_interrupted(harness, plan, after=True)
     harness.check(harness.apply(plan), archived=8)
     assert max(harness.archived.values()) == 1
 
@@ -129,11 +102,7 @@ def test_apply_on_an_existing_ledger_resumes(harness: Harness) -> None:
 def test_an_equal_plan_made_anew_resumes_too(harness: Harness) -> None:
     """Planned again while nothing had been done yet: the ledger's own reading stays the measure."""
     harness.load(4)
-    harness.sandbox.faults.add("cut_before", method="PUT")
-    harness.line.once(lambda one: one.is_write, _interrupt, after=False)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply()
-    harness.sandbox.faults.clear()
+    run_interrupted(harness, at=lambda exchange: exchange.is_write)
     harness.time.sleep(7200)
     harness.check(harness.apply(), archived=4)
 
@@ -151,23 +120,26 @@ def test_a_finished_ledger_of_another_plan(harness: Harness) -> None:
         r"For this plan, name another ledger; ArchiveResult\('.*'\) shows that job",
         str(caught.value),
     )
+    assert caught.value.ledger == harness.ledger
     assert len(harness.writes) == writes
 
 
-def test_an_unfinished_ledger_of_another_plan(harness: Harness) -> None:
+@pytest.mark.parametrize("sent", [0, 1])
+def test_an_unfinished_ledger_of_another_plan(harness: Harness, sent: int) -> None:
     """The text says how far it is, and to resume it."""
     harness.load(4, 4)
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, _interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(harness.plan(1))
+    first, second = harness.plan(1), harness.plan(2)
+    harness.sandbox.faults.add("status", status=403, method="PUT", after=sent)
+    with pytest.raises(PermissionDeniedError):
+        harness.apply(first)
     writes = len(harness.writes)
     with pytest.raises(LedgerError) as caught:
-        harness.apply(harness.plan(2))
+        harness.apply(second)
     assert str(caught.value) == (
-        f"{harness.ledger}: holds an unfinished job of another plan: 1 archived, 0 skipped, "
-        f"0 failed, 0 unknown, 3 pending. Finish it first: resume({str(harness.ledger)!r}, "
-        "client). Then plan again; only a plan for other rows may run before that, with another "
-        "ledger"
+        f"{harness.ledger}: holds an unfinished job of another plan: {sent} archived, 0 skipped, "
+        f"0 failed, 0 unknown, {4 - sent} pending. Finish it first: "
+        f"resume({str(harness.ledger)!r}, client). Then plan again; only a plan for other rows "
+        "may run before that, with another ledger"
     )
     assert len(harness.writes) == writes
     harness.check(resume(harness.ledger, harness.client), archived=4)
@@ -182,7 +154,7 @@ def test_a_script_that_is_run_again(harness: Harness) -> None:
             return resume(harness.ledger, harness.client)
         return harness.apply()
 
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, _interrupt)
+    harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) == 2, interrupt)
     with pytest.raises(KeyboardInterrupt):
         script()
     harness.check(script(), archived=4)
@@ -209,9 +181,7 @@ def test_another_platform_is_refused(harness: Harness) -> None:
 def test_resume_keeps_a_ceiling_too(harness: Harness) -> None:
     """`max_affected` of `resume` is the whole plan's."""
     harness.load(4)
-    harness.line.once(lambda one: one.is_write, _interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply()
+    run_interrupted(harness, at=lambda exchange: exchange.is_write)
     with pytest.raises(TooManyAffectedError):
         resume(harness.ledger, harness.client, max_affected=3)
     harness.check(resume(harness.ledger, harness.client, max_affected=4), archived=4)
@@ -221,7 +191,7 @@ def test_a_job_that_does_not_end_is_unknown_until_it_has(harness: Harness) -> No
     """JobTimeoutError; nothing more goes to any target; a later resume decides it."""
     harness.load(5, 4)
     plan = harness.plan()
-    harness.line.once(_of_many, harness.hang_jobs, after=True)
+    harness.line.once(of_many, harness.hang_jobs, after=True)
     for _ in range(2):
         with pytest.raises(JobTimeoutError, match="has not ended") as caught:
             harness.apply(plan)
@@ -240,7 +210,7 @@ def test_a_second_job_on_a_target_waits_for_one_that_was_left_open(harness: Harn
     harness.load(7)
     client = harness.connect(limits=Limits(hand_picked=3))
     plan = harness.job().plan(client)
-    harness.line.once(_of_many, harness.hang_jobs, after=True)
+    harness.line.once(of_many, harness.hang_jobs, after=True)
     for _ in range(3):
         with pytest.raises(JobTimeoutError):
             plan.apply(client, ledger=harness.ledger)
@@ -258,7 +228,7 @@ def test_a_job_that_left_the_list_is_settled_by_resume(harness: Harness) -> None
         harness.change("DELETE FROM job_rows WHERE position > 0")
         harness.change("UPDATE jobs SET hash = 'gone', author_id = 0")
 
-    harness.line.once(_of_many, leave, after=True)
+    harness.line.once(of_many, leave, after=True)
     with pytest.raises(JobTimeoutError, match="not listed"):
         harness.apply(plan)
     result = ArchiveResult(harness.ledger)
@@ -272,7 +242,7 @@ def test_a_platform_that_is_down_stops_the_job_which_goes_on_later(harness: Harn
     harness.load(4, 4)
     plan = harness.plan()
     harness.line.once(
-        _of_many,
+        of_many,
         lambda: harness.sandbox.faults.add("503", method="GET", times=1000),
         after=True,
     )
@@ -310,9 +280,7 @@ def test_calls_add_up_over_resumes(harness: Harness) -> None:
     harness.load(4, 4)
     plan = harness.plan()
     before = len(harness.operations)
-    harness.line.once(_of_many, _interrupt, after=True)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(plan)
+    run_interrupted(harness, plan, after=True)
     result = resume(harness.ledger, harness.client)
     seen = harness.operations[before:]
     assert result.calls == {name: seen.count(name) for name in set(seen)}
@@ -358,7 +326,7 @@ def test_what_was_archived_unasked_is_told_even_after_a_death(
     """Found, and the process died before it could say so: the next run stops and says it, once."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(_of_many, lambda: harness.enroll_anew(1, 1003))
+    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
     with monkeypatch.context() as patch:
         append = Ledger.append
 
