@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchivePlan, Client, InvalidInputError, Limits, resume
+from lms_archive import ArchivePlan, Client, Limits, resume
 
 SET, WHERE = "UPDATE enrollments SET", "WHERE user_id = 1002"
 
@@ -176,15 +176,6 @@ def test_only_who_read_a_plan_need_not_read_it_again(
     begun = len(harness.operations)
     harness.check(plan.apply(client, ledger=harness.ledger), archived=3)
     assert len(_read_before_first_write(harness, begun)) == readings
-
-
-def test_a_negative_canary_is_refused(harness: Harness) -> None:
-    """How many go alone cannot be fewer than none."""
-    harness.load(2)
-    plan = harness.plan()
-    with pytest.raises(InvalidInputError, match="canary"):
-        harness.apply(plan, canary=-1)
-    assert not harness.ledger.exists()
 
 
 def test_waiting_for_the_sign_off_for_days(harness: Harness) -> None:

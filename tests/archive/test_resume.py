@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from plan_tools import Killed, interrupt, of_many, run_interrupted, run_mortally
-from virtual_time import Exchange, Harness
+from virtual_time import WRITE, Exchange, Harness
 
-from lms_archive import ArchiveResult, InvalidInputError, Limits, resume
+from lms_archive import ArchiveResult, Contract, InvalidInputError, Limits, resume
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Event, Reported
 from lms_archive.errors import (
@@ -80,11 +80,12 @@ def test_death_of_the_resumed_job_loses_nothing_either(
 
 
 def test_a_finished_ledger_makes_no_call(harness: Harness) -> None:
-    """Resuming what is finished gives the same result, without a call."""
+    """Resuming what is finished gives the same result, without a call, whatever the contract."""
     harness.load(3, 3)
     first = harness.apply()
     before, calls = list(first.outcomes), len(harness.line.exchanges)
-    again = resume(harness.ledger, harness.client)
+    elsewhere = Contract.default().with_operation(WRITE, path="/learn/v9/elsewhere")
+    again = resume(harness.ledger, harness.connect(contract=elsewhere))
     assert list(again.outcomes) == before
     assert again.calls == first.calls
     assert len(harness.line.exchanges) == calls
@@ -187,10 +188,15 @@ def test_resume_keeps_a_ceiling_too(harness: Harness) -> None:
     harness.check(resume(harness.ledger, harness.client, max_affected=4), archived=4)
 
 
-def test_a_job_that_does_not_end_is_unknown_until_it_has(harness: Harness) -> None:
+@pytest.mark.parametrize("is_lost", [False, True], ids=["answered", "in doubt"])
+def test_a_job_that_does_not_end_is_unknown_until_it_has(
+    harness: Harness, *, is_lost: bool
+) -> None:
     """JobTimeoutError; nothing more goes to any target; a later resume decides it."""
     harness.load(5, 4)
     plan = harness.plan()
+    if is_lost:
+        harness.sandbox.faults.add("error_after", method="PUT", after=1)
     harness.line.once(of_many, harness.hang_jobs, after=True)
     for _ in range(2):
         with pytest.raises(JobTimeoutError, match="has not ended") as caught:
@@ -198,11 +204,12 @@ def test_a_job_that_does_not_end_is_unknown_until_it_has(harness: Harness) -> No
         assert caught.value.ledger == harness.ledger
         result = ArchiveResult(harness.ledger)
         assert {one.code for one in result.unknown} == {"job_not_ended"}
-        assert result.counts == {"archived": 1, "skipped": 0, "failed": 0, "unknown": 4}
+        harness.check(result, archived=1, unknown=4)
         assert len(harness.writes) == 2
     harness.end_jobs()
     harness.check(resume(harness.ledger, harness.client), archived=9)
     assert max(harness.archived.values()) == 1
+    assert len(harness.writes) == 3
 
 
 def test_a_second_job_on_a_target_waits_for_one_that_was_left_open(harness: Harness) -> None:

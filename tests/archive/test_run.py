@@ -1,12 +1,12 @@
 """How a job runs: the canary, the first chunk, the rest; one write at a time, few calls."""
 
 import pytest
+from plan_tools import check, of_many, plan
 from virtual_time import Harness
 
 from lms_archive import (
     ApiError,
     ArchivedCourseEnrollment,
-    ArchiveResult,
     Contract,
     Limits,
     RetryPolicy,
@@ -15,7 +15,6 @@ from lms_archive import (
 )
 from lms_archive.errors import (
     CanaryFailedError,
-    JobTimeoutError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -100,18 +99,14 @@ def test_open_jobs_are_bounded(harness: Harness, most: int) -> None:
     assert max(seen) == most
 
 
-def test_a_canary_of_two_sends_two_alone(harness: Harness) -> None:
-    """`canary=2` sends two enrollments, each alone and read back, before the first chunk."""
+@pytest.mark.parametrize(("canary", "sizes"), [(0, [6]), (1, [1, 5]), (2, [1, 1, 4])])
+def test_as_many_as_asked_for_are_sent_alone(
+    harness: Harness, canary: int, sizes: list[int]
+) -> None:
+    """Each alone and read back, before the first chunk."""
     harness.load(6)
-    harness.check(harness.apply(canary=2), archived=6)
-    assert [len(users) for _, users in harness.writes] == [1, 1, 4]
-
-
-def test_without_a_canary_the_first_chunk_goes_first(harness: Harness) -> None:
-    """`canary=0` sends no enrollment alone."""
-    harness.load(6)
-    harness.check(harness.apply(canary=0), archived=6)
-    assert [len(users) for _, users in harness.writes] == [6]
+    harness.check(harness.apply(canary=canary), archived=6)
+    assert [len(users) for _, users in harness.writes] == sizes
 
 
 #: A wrong parameter, on a platform whose swagger cannot be read: it takes trust to send it.
@@ -121,20 +116,6 @@ UNREADABLE = (
     .with_operation("microservices", path="/manage/v1/no-such-call")
     .with_operation("swagger", path="/{service}/v1/no-such-document")
 )
-
-
-def test_a_platform_that_ignores_the_mode_stops_at_the_canary(harness: Harness) -> None:
-    """Where the call does something else than archive, one enrollment has been tried, no more."""
-    harness.load(5, 5)
-    client = harness.connect(contract=UNREADABLE)
-    with pytest.raises(CanaryFailedError, match="1001 in course 1: ") as caught:
-        harness.job().plan(client).apply(client, ledger=harness.ledger, trust_contract=True)
-    assert caught.value.ledger == harness.ledger
-    assert caught.value.counts["failed"] == 1
-    assert "check how this platform names enrollment_mode" in str(caught.value)
-    assert not harness.archived
-    assert len(harness.active) == 10
-    assert harness.writes == [(1, [1001])]
 
 
 def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
@@ -311,16 +292,21 @@ LOST = [
 ]
 
 
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize(("kind", "details"), LOST)
 def test_a_lost_answer_archives_nothing_twice(
-    harness: Harness, kind: str, details: dict[str, object], after: int
+    harness: Harness, kind: str, details: dict[str, object], after: int, mode: str
 ) -> None:
-    """Canary, first chunk or later: what was done is found, what was not is sent once more."""
+    """Canary, first chunk or later: what was done is found, what was not is sent once more.
+
+    A new enrollment is never taken for the old one.
+    """
     harness.load(3, 3)
+    planned = plan(harness, courses=(1, 2), mode=mode)
     harness.sandbox.faults.add(kind, method="PUT", after=after, **details)  # type: ignore[arg-type]
     begun = harness.time.passed
-    harness.check(harness.apply(), archived=6)
+    check(harness, harness.apply(planned), again=mode == "re-enroll", archived=6)
     assert len(harness.sandbox.faults.log) == 1
     assert harness.time.passed - begun >= 60
     done = kind in {"cut_after", "error_after", "slow"}
@@ -339,12 +325,14 @@ def test_a_lost_answer_whose_job_runs_for_long_is_awaited(harness: Harness) -> N
     assert len(harness.writes) == 2
 
 
-def test_a_lost_half_failed_job_is_finished(harness: Harness) -> None:
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_lost_half_failed_job_is_finished(harness: Harness, mode: str) -> None:
     """Of a chunk in doubt only the rows that still have their pre-image go again."""
     harness.load(8)
+    planned = plan(harness, courses=[1], mode=mode)
     harness.sandbox.faults.add("cut_after", method="PUT", after=1)
     harness.sandbox.faults.add("job_partial", every=3)
-    harness.check(harness.apply(), archived=8)
+    check(harness, harness.apply(planned), again=mode == "re-enroll", archived=8)
     assert harness.writes[2] == (1, [1004, 1007])
 
 
@@ -357,27 +345,6 @@ def test_answers_that_stay_lost_are_unknown_after_three_calls(harness: Harness) 
     assert {one.code for one in result.unknown} == {"no_answer"}
     assert [users for _, users in harness.writes[2:]] == [[1001, 1002, 1003]] * 3
     harness.check(resume(harness.ledger, harness.client), archived=6)
-
-
-def test_nothing_is_sent_again_while_a_job_in_doubt_is_open(harness: Harness) -> None:
-    """Where it never gets quiet the job stops, however often it is resumed; later it goes on."""
-    harness.load(6)
-    harness.sandbox.faults.add("error_after", method="PUT", after=1)
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, harness.hang_jobs, after=True
-    )
-    plan = harness.plan()
-    for _ in range(2):
-        with pytest.raises(JobTimeoutError) as caught:
-            harness.apply(plan)
-        assert caught.value.ledger == harness.ledger
-        assert len(harness.writes) == 2
-        result = ArchiveResult(harness.ledger)
-        harness.check(result, archived=1, unknown=5)
-        assert {one.code for one in result.unknown} == {"job_not_ended"}
-    harness.end_jobs()
-    harness.check(resume(harness.ledger, harness.client), archived=6)
-    assert len(harness.writes) == 2
 
 
 def test_more_than_max_affected_sends_nothing(harness: Harness) -> None:
@@ -397,9 +364,7 @@ def test_unenrolled_by_someone_else_during_the_job(harness: Harness) -> None:
     """Gone without a record is unknown, stops the job, and is told again by no resume."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, lambda: harness.unenroll(1, 1003)
-    )
+    harness.line.once(of_many, lambda: harness.unenroll(1, 1003))
     with pytest.raises(RunStoppedError, match="1003") as caught:
         harness.apply(plan)
     assert not isinstance(caught.value, UnexpectedArchiveError)
@@ -414,10 +379,7 @@ def test_enrolled_anew_by_someone_else_during_the_job(harness: Harness) -> None:
     """A record of another identity is told and stops the job; the others' outcomes are true."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1,
-        lambda: harness.enroll_anew(1, 1003),
-    )
+    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
     with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3") as caught:
         harness.apply(plan)
     assert caught.value.ledger == harness.ledger
@@ -426,26 +388,3 @@ def test_enrolled_anew_by_someone_else_during_the_job(harness: Harness) -> None:
     (one,) = result.unknown
     assert one.code == "not_seen"
     assert one.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)
-
-
-def test_archived_twice_by_someone_else_is_told_with_its_row(harness: Harness) -> None:
-    """Archived as asked, then enrolled and archived anew: told, and the row says so."""
-    harness.load(4)
-    plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1,
-        lambda: harness.change(
-            "INSERT INTO archived_enrollments (archived_at, archived_by, user_id, username, "
-            "course_id, course_name, course_code, course_uid, course_type, enrollment_status, "
-            "enrollment_level, enrollment_time_spent, user_is_active, user_is_suspended, "
-            "user_level, enrollment_created_at) VALUES ('2026-03-01 12:00:09', 1, 1002, 'u1002', "
-            "1, 'C1', 'C1', 'E', 'elearning', 'enrolled', 'student', 0, 1, 0, 'user', "
-            "'2026-03-01 12:00:05')"
-        ),
-    )
-    with pytest.raises(UnexpectedArchiveError, match="user 1002"):
-        harness.apply(plan)
-    result = resume(harness.ledger, harness.client)
-    assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
-    assert [one.user for one in result.incomplete] == [1002]
-    assert "also archived" in next(iter(result.incomplete)).differences[0]
