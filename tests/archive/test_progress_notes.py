@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plan_tools import AGAIN, interrupt, of_many, run_interrupted
+from plan_tools import check, interrupt, of_many, plan, run_interrupted
 from virtual_time import Harness
 
 from lms_archive import (
     ApiError,
-    ArchiveJob,
     InvalidInputError,
     Limits,
     LmsArchiveError,
@@ -185,7 +184,7 @@ def test_before_there_is_a_ledger_there_is_nothing_to_resume(harness: Harness) -
 
 
 def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harness) -> None:
-    """Re-enroll beside an import of the same account: which job is open, and what to do."""
+    """Re-enroll beside a job of the same account: which one is open, what to do; then all once."""
     harness.load(4)
     harness.line.once(lambda one: one.is_write, harness.hang_jobs, after=True)
     body = {"course_id": [1], "user_id": [1001, 1002], "enrollment_mode": "re_enroll"}
@@ -193,17 +192,21 @@ def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harn
     harness.change("UPDATE jobs SET name = 'Import users'")
     (number,) = harness.sql("SELECT hash FROM jobs")[0]
     client = harness.connect(limits=Limits(job_timeout=60))
-    job = ArchiveJob.for_course(1, **AGAIN).users([1003, 1004])
+    planned = plan(harness, courses=[1], mode="re-enroll")
     with pytest.raises(JobTimeoutError) as caught:
-        job.plan(client).apply(client, ledger=harness.ledger)
+        planned.apply(client, ledger=harness.ledger)
     text = str(caught.value)
     assert f"background job {number} (Import users) of this account has not ended" in text
     assert "Nothing was sent" in text
     assert "unknown" not in text
     assert caught.value.job_id == number
-    assert _last_line(caught.value) == _note(harness, "0 of 2 done")
+    assert len(harness.writes) == 1
+    assert _last_line(caught.value) == _note(harness, "0 of 4 done")
     harness.end_jobs()
-    assert resume(harness.ledger, harness.client).counts["archived"] == 2
+    result = resume(harness.ledger, harness.client)
+    check(harness, result, again=True, archived=4)
+    meanwhile = {one.user for one in result.outcomes if one.code == "archived_meanwhile"}
+    assert meanwhile == {1001, 1002}
 
 
 def test_an_unrelated_job_beside_a_lost_answer_is_not_called_ours(harness: Harness) -> None:

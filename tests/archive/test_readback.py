@@ -165,8 +165,10 @@ def test_a_record_that_appears_while_the_job_runs(
         (
             "completion_date",
             "2025-03-04 05:06:07",
-            "completed_at: read as 2025-02-03 04:05:06+00:00, "
-            "archived as 2025-03-04 05:06:07+00:00",
+            (
+                "completed_at: read as 2025-02-03 04:05:06+00:00, "
+                "archived as 2025-03-04 05:06:07+00:00"
+            ),
         ),
     ],
 )
