@@ -84,6 +84,7 @@ def test_an_error_says_where_the_job_stands(
     with pytest.raises(family) as caught:
         harness.apply(planned)
     for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):  # noqa: S301  our own
+        assert (type(error), str(error)) == (type(caught.value), str(caught.value))
         assert error.ledger == harness.ledger
         assert _last_line(error) == _note(harness, done)
         assert _note(harness, done) in (

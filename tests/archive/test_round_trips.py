@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import MakeCsv, asked, from_csv, from_rows, given
-from hypothesis import HealthCheck, example, settings
+from hypothesis import example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from virtual_time import ENROLLED_AT, Harness
@@ -28,9 +28,6 @@ names = texts.filter(str.strip)
 columns = (
     texts | st.builds(str.__add__, st.sampled_from(OURS), st.sampled_from(["", "_2", " "]))
 ).filter(lambda name: column_word(name) is None)
-any_files = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def load(harness: Harness, code: str, usernames: list[str]) -> None:
@@ -65,7 +62,7 @@ def cells_of(path: Path) -> Iterator[str]:
             yield from row
 
 
-@any_files
+@settings(max_examples=8)
 @given_any(
     code=names,
     usernames=st.lists(names, min_size=1, max_size=4, unique=True),

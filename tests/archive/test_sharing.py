@@ -25,6 +25,7 @@ def test_shared_plans_are_skipped(harness: Harness) -> None:
     assert "C2 (also in P50)" in told[60]
     assert "on_shared='allow'" in told[50]
     assert "C2 (also in P60)" in str(planned)
+    assert not any("also in" in text for text in planned.warnings)
     check(harness, planned.apply(harness.client, ledger=harness.ledger), archived=3, skipped=6)
     assert {target for _, target, _ in sent(harness)} == {70}
 
@@ -45,6 +46,10 @@ def test_fail_refuses_to_plan(harness: Harness) -> None:
         plan(harness, 50, on_shared="fail")
     assert plan(harness, 70, on_shared="fail").counts["to_archive"] == 3
     assert sent(harness) == []
+    harness.change("DELETE FROM learning_plan_enrollments WHERE learning_plan_id = 50")
+    empty = plan(harness, 50, on_shared="fail")
+    assert empty.counts["to_archive"] == 0
+    assert not any("also in" in text for text in empty.warnings)
 
 
 def test_allow_where_nothing_happens(make_harness: Callable[..., Harness]) -> None:
@@ -121,14 +126,25 @@ def test_two_plans_of_one_re_enroll_job(harness: Harness) -> None:
     check(harness, result, again=True, archived=3, skipped=1)
 
 
-@pytest.mark.parametrize("first", [50, 60])
-def test_two_plans_of_one_re_enroll_job_by_order(harness: Harness, first: int) -> None:
-    """The plan that is asked for first is the one that goes."""
-    load_plans(harness, TRIO)
-    planned = plan(harness, first, 110 - first, mode="re-enroll")
-    assert {chunk.target.target_id for chunk in planned.chunks} == {first}
+@pytest.mark.parametrize(
+    ("plans", "order", "archived"),
+    [
+        pytest.param(TRIO, [50, 60], {50}, id="the first"),
+        pytest.param(TRIO, [60, 50], {60}, id="not the first by number"),
+        pytest.param(
+            {50: [1, 2], 60: [2, 3], 70: [3, 4]}, [50, 60, 70], {50, 70}, id="a chain of three"
+        ),
+    ],
+)
+def test_plans_of_one_re_enroll_job_by_order(
+    harness: Harness, plans: dict[int, list[int]], order: list[int], archived: set[int]
+) -> None:
+    """The plan that is asked for first is archived, and those that share no course with it."""
+    load_plans(harness, plans)
+    planned = plan(harness, *order, mode="re-enroll")
+    assert {chunk.target.target_id for chunk in planned.chunks} == archived
     with pytest.raises(InvalidInputError, match="shares a course with"):
-        plan(harness, 50, 60, mode="re-enroll", on_shared="fail")
+        plan(harness, *order, mode="re-enroll", on_shared="fail")
 
 
 def test_two_plans_of_one_re_enroll_job_allowed(harness: Harness) -> None:
