@@ -12,13 +12,23 @@ SET, WHERE = "UPDATE enrollments SET", "WHERE user_id = 1002"
 
 
 @pytest.mark.parametrize(
-    "sizes",
-    [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410), (9,) * 12],
+    ("sizes", "limits"),
+    [
+        *(
+            (sizes, Limits())
+            for sizes in [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410)]
+        ),
+        ((9,) * 12, Limits()),
+        ((7, 2), Limits(hand_picked=3, page_size=4)),
+    ],
     ids=str,
 )
-def test_the_plan_announces_its_calls(harness: Harness, sizes: tuple[int, ...]) -> None:
+def test_the_plan_announces_its_calls(
+    harness: Harness, sizes: tuple[int, ...], limits: Limits
+) -> None:
     """`plan.calls` are the calls of an undisturbed `apply`, polls aside."""
     harness.load(*sizes)
+    harness.client = harness.connect(limits=limits)
     plan = harness.plan()
     made = harness.apply(plan).calls
     assert {name: made[name] for name in made if name != "list_jobs"} == {

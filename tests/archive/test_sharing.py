@@ -26,7 +26,7 @@ def test_shared_plans_are_skipped(harness: Harness) -> None:
     assert "on_shared='allow'" in told[50]
     assert "C2 (also in P60)" in str(planned)
     assert not any("also in" in text for text in planned.warnings)
-    check(harness, planned.apply(harness.client, ledger=harness.ledger), archived=3, skipped=6)
+    check(harness, harness.apply(planned), archived=3, skipped=6)
     assert {target for _, target, _ in sent(harness)} == {70}
 
 
@@ -60,7 +60,7 @@ def test_allow_where_nothing_happens(make_harness: Callable[..., Harness]) -> No
     assert any("C2 (also in P60)" in text for text in planned.warnings)
     assert "C2 (also in P60)" in str(planned)
     with pytest.raises(CanaryFailedError, match="still active"):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     assert harness.sql("SELECT 1 FROM archived_learning_plan_enrollments") == []
     assert harness.archived == {}
     assert len(sent(harness)) == 1
@@ -99,7 +99,7 @@ def test_re_enroll_does_not_mind(make_harness: Callable[..., Harness], reading: 
     planned = plan(harness, 50, mode="re-enroll")
     assert planned.counts["skipped"] == 0
     assert any("C2 (also in P60)" in text for text in planned.warnings)
-    check(harness, planned.apply(harness.client, ledger=harness.ledger), again=True, archived=3)
+    check(harness, harness.apply(planned), again=True, archived=3)
     assert date_of(harness, "course_id", 2, 1001) != ENROLLED_AT
     assert date_of(harness, "learning_plan_id", 60, 1001) == ENROLLED_AT
 
@@ -122,7 +122,7 @@ def test_two_plans_of_one_re_enroll_job(harness: Harness) -> None:
     (one,) = planned.skipped
     assert (one.row["learning_plan_id"], one.user, one.code) == (60, 1002, "shared")
     assert "P60 shares a course with P50 of row 1" in one.reason
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     check(harness, result, again=True, archived=3, skipped=1)
 
 
@@ -151,7 +151,7 @@ def test_two_plans_of_one_re_enroll_job_allowed(harness: Harness) -> None:
     """Allowed, the shared course is archived once for each plan, and each row tells its own."""
     load_plans(harness, TRIO, users=2)
     planned = plan(harness, 50, 60, mode="re-enroll", on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
     assert len(result.incomplete) == 0
     for user in (1001, 1002):
@@ -172,7 +172,7 @@ def test_a_course_put_into_another_plan_meanwhile(harness: Harness) -> None:
     planned = plan(harness, 50)
     harness.sandbox.change_learning_plan(60, courses=[3, 2])
     with pytest.raises(CanaryFailedError):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     assert harness.archived == {}
     harness.sandbox.change_learning_plan(60, courses=[3])
     check(harness, resume(harness.ledger, harness.client), archived=2, failed=1)
