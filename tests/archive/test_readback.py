@@ -27,7 +27,6 @@ def test_a_list_that_lags_for_longer_is_unknown_until_resumed(harness: Harness, 
     assert caught.value.counts["unknown"] > 0
     harness.time.sleep(600)
     harness.check(resume(harness.ledger, harness.client), archived=6)
-    assert max(harness.archived.values()) == 1
 
 
 @pytest.mark.parametrize("kind", ["job_partial", "job_aborted"])

@@ -153,7 +153,6 @@ def test_a_run_and_its_ledger_agree(harness: Harness) -> None:
             go = lambda: resume(harness.ledger, harness.client)  # noqa: E731
     harness.line.before.clear()
     harness.check(resume(harness.ledger, harness.client), archived=12)
-    assert max(harness.archived.values()) == 1
 
 
 def test_queues_are_reached_in_their_order_and_stay_until_they_are_done() -> None:

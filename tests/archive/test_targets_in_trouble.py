@@ -200,17 +200,6 @@ def test_reading_back_that_fails_everywhere_stops_the_job(harness: Harness) -> N
         planned.apply(client, ledger=harness.ledger)
     assert {course for course, _ in harness.writes} <= {1, 2, 3, 4}
     harness.check(resume(harness.ledger, harness.client), archived=18)
-    assert max(harness.archived.values()) == 1
-
-
-def test_a_write_that_is_not_found_for_one_course(harness: Harness) -> None:
-    """Where the same call has worked before, a 404 is of that course: refused, others go on."""
-    harness.load(3, 3, 3)
-    harness.sandbox.faults.add("status", status=404, body={}, method="PUT", after=2)
-    result = harness.apply()
-    harness.check(result, archived=6, failed=3)
-    assert {one.code for one in list(result.failed)} == {"refused"}
-    assert "nothing was done" in next(iter(list(result.failed))).reason
 
 
 def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(harness: Harness) -> None:
