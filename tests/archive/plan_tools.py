@@ -66,8 +66,8 @@ def rows(
     users: Iterable[int], *, plans: Iterable[int] = (), courses: Iterable[int] = ()
 ) -> list[dict[str, int]]:
     """A row for each user and target, plans first."""
-    targets = [("learning_plan_id", one) for one in plans]
-    targets += [("course_id", one) for one in courses]
+    targets = [("learning_plan_id", target) for target in plans]
+    targets += [("course_id", target) for target in courses]
     some = list(users)
     return [{column: target, "user_id": user} for column, target in targets for user in some]
 
@@ -166,19 +166,19 @@ def check(
     truth = Truth(harness)
     assert all(len(records) == 1 for records in truth.records.values())
     reached = {(column, target, user) for column, target, users in sent(harness) for user in users}
-    for one in result.outcomes:
-        column = next(name for name in TABLES if one.row.get(name) is not None)
-        key = (column, one.row[column], one.row["user_id"])
+    for outcome in result.outcomes:
+        column = next(name for name in TABLES if outcome.row.get(name) is not None)
+        key = (column, outcome.row[column], outcome.row["user_id"])
         now, records = truth.dates.get(key), truth.records.get(key, [])
-        if one.kind == "archived":
-            assert one.record is not None
-            assert [one.record.archiving.record_id] == records
+        if outcome.kind == "archived":
+            assert outcome.record is not None
+            assert [outcome.record.archiving.record_id] == records
             assert (now is not None and now != since) if again else now is None
-        elif one.kind == "failed":
+        elif outcome.kind == "failed":
             assert (now, records) == (since, [])
-        elif one.kind == "skipped":
+        elif outcome.kind == "skipped":
             assert key not in reached
-        for course in one.courses:
+        for course in outcome.courses:
             records = truth.records.get(("course_id", course.course_id, key[2]), [])
             assert records == ([] if course.record_id is None else [course.record_id])
             assert bool(records) == (course.status not in ("not_archived", "not_enrolled"))

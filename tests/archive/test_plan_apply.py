@@ -101,9 +101,9 @@ def test_what_changed_since_the_plan_is_not_sent(
     before = harness.sql("SELECT * FROM enrollments WHERE user_id = 1002")
     result = harness.apply(plan)
     harness.check(result, archived=3, skipped=1)
-    (one,) = result.skipped
-    assert (one.user, one.code) == (1002, "changed")
-    assert said in one.reason
+    (outcome,) = result.skipped
+    assert (outcome.user, outcome.code) == (1002, "changed")
+    assert said in outcome.reason
     assert harness.sql("SELECT * FROM enrollments WHERE user_id = 1002") == before
 
 

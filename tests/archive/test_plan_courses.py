@@ -27,8 +27,8 @@ SET_STATUS = "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?"
 
 def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
     return {
-        one.user: [(course.course_id, course.status) for course in one.courses]
-        for one in outcomes  # type: ignore[attr-defined]
+        outcome.user: [(course.course_id, course.status) for course in outcome.courses]
+        for outcome in outcomes  # type: ignore[attr-defined]
     }
 
 
@@ -56,7 +56,7 @@ def test_a_course_enrollment_that_cannot_be_archived(harness: Harness, status: s
     harness.change(f"{SET_STATUS} AND user_id = 1002", status, 2)
     result = harness.apply(plan(harness, 50))
     check(harness, result, archived=3)
-    assert [one.user for one in result.incomplete] == [1002]
+    assert [outcome.user for outcome in result.incomplete] == [1002]
     assert _became(result.incomplete)[1002][1] == (2, "not_archived")
     assert date_of(harness, "course_id", 2, 1002) == ENROLLED_AT
 
@@ -77,7 +77,7 @@ def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     )
     second = plan(harness, 50).apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert second.counts["archived"] == 3
-    assert {one.courses for one in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
+    assert {outcome.courses for outcome in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
     assert records_of(harness, "course_id", 1, 1001) == old
 
 
@@ -99,12 +99,12 @@ def test_a_course_left_behind_by_the_platform(harness: Harness) -> None:
     harness.line.once(of_many, put_back, after=True)
     result = harness.apply(planned)
     assert result.counts["archived"] == 3
-    assert [one.user for one in result.incomplete] == [1003]
+    assert [outcome.user for outcome in result.incomplete] == [1003]
     assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
     assert len(sent(harness)) == 2
 
 
-def test_a_course_not_enrolled_anew_is_told(harness: Harness) -> None:
+def test_a_course_not_enrolled_again_is_told(harness: Harness) -> None:
     """In re-enroll the courses must come back too."""
     load_plans(harness, {50: [1, 2]})
     planned = plan(harness, 50, mode="re-enroll")
@@ -151,8 +151,8 @@ def test_courses_of_a_plan_are_reported_after_a_resume(harness: Harness, mode: s
     harness.time.sleep(7200)
     result = resume(harness.ledger, harness.client)
     check(harness, result, again=mode == "re-enroll", archived=5)
-    assert {c.status for one in result.outcomes for c in one.courses} == {"archived"}
-    assert all(len(one.courses) == 2 for one in result.outcomes)
+    assert {c.status for outcome in result.outcomes for c in outcome.courses} == {"archived"}
+    assert all(len(outcome.courses) == 2 for outcome in result.outcomes)
 
 
 def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
@@ -160,11 +160,11 @@ def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
     load_plans(harness, {50: [1]})
     asked = rows([1001, 1002, 1003], plans=[50]) + rows([1002, 1003], courses=[1])
     planned = ArchiveJob.from_rows(asked, **UNENROLL).plan(harness.client)
-    assert [one.code for one in planned.skipped] == ["archived_with_learning_plan"] * 2
+    assert [outcome.code for outcome in planned.skipped] == ["archived_with_learning_plan"] * 2
     harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
     harness.time.sleep(1000)  # the plan's reading is too old then, and is made again
     result = harness.apply(planned)
-    codes = [(one.kind, one.code) for one in result.outcomes]
+    codes = [(outcome.kind, outcome.code) for outcome in result.outcomes]
     assert codes[3:] == [
         ("skipped", "not_archived_with_learning_plan"),
         ("skipped", "archived_with_learning_plan"),
@@ -173,7 +173,7 @@ def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
     assert "row 1 is skipped" in reason
     assert "plan this row again" in reason
     again = resume(harness.ledger, harness.client)
-    assert [one.code for one in again.outcomes] == [code for _, code in codes]
+    assert [outcome.code for outcome in again.outcomes] == [code for _, code in codes]
 
 
 def test_a_platform_whose_clocks_differ_a_little(harness: Harness) -> None:
@@ -190,7 +190,7 @@ def test_a_platform_whose_clocks_differ_a_little(harness: Harness) -> None:
 
     harness.line.before.append(earlier)
     result = harness.apply(plan(harness, 50))
-    assert {one.status for row in result.archived for one in row.courses} == {"archived"}
+    assert {course.status for row in result.archived for course in row.courses} == {"archived"}
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,10 @@ def test_the_reason_names_the_courses_that_are_not_as_asked(
     for course in left:
         harness.change(SET_STATUS, "waiting", course)
     result = harness.apply(plan(harness, 50))
-    reasons = {one.user: one.reason for one in result.outcomes}
+    reasons = {outcome.user: outcome.reason for outcome in result.outcomes}
     for user in (1001, 1003):
         assert reasons[user].endswith(named or f"archived as record {user - 1000}")
-    assert {one.code for one in result.outcomes} == {"archived"}
+    assert {outcome.code for outcome in result.outcomes} == {"archived"}
     if left == (1, 3):
         assert reasons[1002].endswith("1 of 3 courses not as requested: course 3 not_archived")
     else:
@@ -229,10 +229,10 @@ def test_courses_are_named_whatever_else_is_wrong_with_the_row(harness: Harness)
     )
     harness.change(SET_STATUS, "waiting", 2)
     result = harness.apply(plan(harness, 50, mode="re-enroll"))
-    assert {one.code for one in result.outcomes} == {"validity_ended"}
-    for one in list(result.outcomes):
-        assert "its validity ended on 2026-01-31" in one.reason
-        assert one.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
+    assert {outcome.code for outcome in result.outcomes} == {"validity_ended"}
+    for outcome in list(result.outcomes):
+        assert "its validity ended on 2026-01-31" in outcome.reason
+        assert outcome.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
 
 
 def test_no_courses_are_named_where_the_plan_was_not_archived(harness: Harness) -> None:

@@ -125,13 +125,13 @@ def test_one_look_a_minute(harness: Harness) -> None:
             looks.append(harness.time.passed)
 
     harness.line.after.append(note)
-    harness.line.after.append(lambda one: harness.time.sleep(9) if one.is_poll else None)
+    harness.line.after.append(lambda exchange: harness.time.sleep(9) if exchange.is_poll else None)
     begun = harness.time.passed
     check(harness, planned.apply(client, ledger=harness.ledger), archived=30)
     minutes = (harness.time.passed - begun) / 60
     assert minutes > 2
     assert 3 <= len(looks) <= minutes + 2
-    assert all(later - one >= 60 for one, later in pairwise(looks[:-1]))
+    assert all(later - earlier >= 60 for earlier, later in pairwise(looks[:-1]))
 
 
 def test_another_plan_of_the_job_changed(harness: Harness) -> None:

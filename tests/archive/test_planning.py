@@ -68,12 +68,12 @@ def test_reason_of_each_skip(make_csv: MakeCsv, small_platform: Sandbox, reader:
     before = len(small_platform.calls)
     job = from_csv(make_csv(f"username,user_id,course_code,course_id\nalice,,FIRE,\n{rows}\n"))
     plan = job.plan(reader)
-    assert [(one.line, one.code, one.reason) for one in plan.skipped] == [
+    assert [(outcome.line, outcome.code, outcome.reason) for outcome in plan.skipped] == [
         (line, code, reason) for line, (code, (_, reason)) in enumerate(REASONS.items(), start=3)
     ]
-    assert {one.kind for one in plan.skipped} == {"skipped"}
+    assert {outcome.kind for outcome in plan.skipped} == {"skipped"}
     assert plan.counts == {"rows": 8, "to_archive": 1, "skipped": 7, "chunks": 1}
-    assert [one.user_id for one in plan.skipped] == [None, 101, None, None, None, None, 201]
+    assert [outcome.user_id for outcome in plan.skipped] == [None, 101, None, None, None, None, 201]
     assert calls_since(small_platform, before) == {"list_courses": 1, "all_course_enrollments": 1}
 
 
@@ -84,7 +84,7 @@ def test_ignored_filter(otherwise: Connect) -> None:
     plan = for_course("SAFE").users(people).plan(client)
     assert planned(plan) == [(None, 71, 101)]
     archivable = "completed, enrolled, in_progress"
-    assert [(one.code, one.reason) for one in plan.skipped] == [
+    assert [(outcome.code, outcome.reason) for outcome in plan.skipped] == [
         ("status", "is in_progress, not completed"),
         ("status", "is enrolled, not completed"),
         ("status", f"is on the waiting list: only {archivable} can be archived"),
@@ -117,7 +117,7 @@ def test_statuses(otherwise: Connect, level: str, status: Any, reason: str | Non
     """Enrolled, in progress and completed can be archived; each other status has its reason."""
     client = otherwise(lambda item: item.update(enrollment_status=status, enrollment_level=level))
     plan = for_course("SAFE", only="any", include_staff=True).users(["alice"]).plan(client)
-    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == (
+    assert [(outcome.code, outcome.reason.partition(":")[0]) for outcome in plan.skipped] == (
         [] if reason is None else [("status", reason)]
     )
     assert plan.counts["to_archive"] == (reason is None)
@@ -128,7 +128,7 @@ def test_ignored_filter_of_users(otherwise: Connect) -> None:
     client = otherwise(dropped=("user_id[]",)).with_options(limits=Limits(page_size=4))
     plan = for_course(71).users([101, 102, 999]).plan(client)
     assert planned(plan) == [(None, 71, 101), (None, 71, 102)]
-    assert [one.code for one in plan.skipped] == ["not_enrolled"]
+    assert [outcome.code for outcome in plan.skipped] == ["not_enrolled"]
 
 
 def test_no_status(otherwise: Connect) -> None:
@@ -171,9 +171,9 @@ def test_lists_without_usernames(harness: Harness, otherwise: Connect) -> None:
     before = len(harness.sandbox.calls)
     plan = from_rows([{**row, "course_id": 71} for row in rows]).plan(client)
     assert planned(plan) == [(None, 71, 105), (None, 71, 101), (None, 71, 106)]
-    names = [one.username for chunk in plan.chunks for one in chunk.members]
+    names = [member.username for chunk in plan.chunks for member in chunk.members]
     assert names == ["anna", "alice", None]
-    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == [
+    assert [(outcome.code, outcome.reason.partition(":")[0]) for outcome in plan.skipped] == [
         ("not_enrolled", "no completed enrollment found (not checked"),
         ("not_enrolled", "no completed enrollment found (not checked"),
         ("disagree", "user 103 is not 'bob'"),
@@ -279,10 +279,11 @@ def test_no_address_is_too_long(harness: Harness) -> None:
     result = for_course(1).users(users).plan(client).apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == 450
     asked = [
-        [name for name, _ in one.query if name == "user_id[]"] for one in harness.line.exchanges
+        [name for name, _ in exchange.query if name == "user_id[]"]
+        for exchange in harness.line.exchanges
     ]
     assert max(map(len, asked)) == 200
-    assert max(len(urlencode(one.query)) for one in harness.line.exchanges) < 5_500
+    assert max(len(urlencode(exchange.query)) for exchange in harness.line.exchanges) < 5_500
 
 
 def test_duration_within_the_hourly_limit(reader: Client) -> None:
@@ -300,10 +301,10 @@ def test_pre_images(reader: Client) -> None:
     """A chunk holds what was read of each enrollment, and the platform's time of reading."""
     plan = for_course("FIRE").users(["bob"]).plan(reader)
     (chunk,) = plan.chunks
-    (one,) = chunk.members
-    assert str(one.enrolled_at) == "2025-01-02 03:04:05+00:00"
-    assert str(one.completed_at) == "2025-02-03 04:05:06+00:00"
-    assert (one.row, one.user_id, one.username, one.score) == (0, 102, "bob", 88.0)
-    assert (one.status, one.level) == ("completed", "learner")
+    (member,) = chunk.members
+    assert str(member.enrolled_at) == "2025-01-02 03:04:05+00:00"
+    assert str(member.completed_at) == "2025-02-03 04:05:06+00:00"
+    assert (member.row, member.user_id, member.username, member.score) == (0, 102, "bob", 88.0)
+    assert (member.status, member.level) == ("completed", "learner")
     assert (chunk.target.code, chunk.target.title, chunk.target.listed) == ("FIRE", "Course 72", 2)
     assert chunk.read_at == plan.read_at

@@ -22,8 +22,8 @@ def test_one_page_polls_all_open_jobs(harness: Harness) -> None:
     result = harness.apply()
     harness.check(result, archived=24)
     assert "get_job" not in result.calls
-    polls = [one for one in harness.line.exchanges if one.is_poll]
-    assert all(("page", "1") in one.query for one in polls)
+    polls = [exchange for exchange in harness.line.exchanges if exchange.is_poll]
+    assert all(("page", "1") in exchange.query for exchange in polls)
     assert len(polls) < 12
 
 
@@ -47,7 +47,7 @@ def test_polls_grow_rarer(harness: Harness) -> None:
     )
     times: list[float] = []
     harness.line.before.append(
-        lambda one: times.append(harness.time.passed) if one.is_poll else None
+        lambda exchange: times.append(harness.time.passed) if exchange.is_poll else None
     )
     harness.check(harness.apply(plan), archived=5)
     waits = [later - earlier for earlier, later in pairwise(times)]
@@ -261,10 +261,10 @@ def test_enrolled_again_while_the_job_is_open(harness: Harness, *, again: bool) 
             at = f"{harness.time.now():%Y-%m-%d %H:%M:%S}"
             harness.sandbox.load(enrollments=[{**enrolled, "enrollment_created_at": at}])
 
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, enroll)
+    harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, enroll)
     with pytest.raises(JobTimeoutError):
         harness.apply(planned)
-    unknown = {one.user: one for one in list(ArchiveResult(harness.ledger).unknown)}
+    unknown = {outcome.user: outcome for outcome in list(ArchiveResult(harness.ledger).unknown)}
     assert set(unknown) == ({1002, 1003, 1004} if again else {1003, 1004})
     if again:
         assert unknown[1002].code == "job_not_ended"

@@ -43,7 +43,7 @@ def test_an_unconfirmed_write_is_in_the_plan_and_refused_by_apply(
     harness.load(3)
     client = harness.connect(contract=contract)
     plan = harness.job().plan(client)
-    assert any("apply will refuse it" in one for one in plan.warnings)
+    assert any("apply will refuse it" in text for text in plan.warnings)
     assert "apply will refuse it" in str(plan)
     with pytest.raises(
         UnconfirmedContractError, match="candidate: PUT /learn/v1/enrollments"
@@ -59,7 +59,7 @@ def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(harness: Harness)
     """Plan and apply read each document once, and the plan says nothing of the contract."""
     harness.load(3)
     plan = harness.plan()
-    assert not any("confirm" in one for one in plan.warnings)
+    assert not any("confirm" in text for text in plan.warnings)
     asked = harness.operations.count("swagger")
     harness.check(harness.apply(plan), archived=3)
     assert harness.operations.count("swagger") == asked == 2  # course, learn
@@ -124,7 +124,9 @@ def test_a_trusted_contract_is_logged_kept_and_told(
     assert text in resume(harness.ledger, harness.client).warnings
     made = Counter(name for name in harness.operations[before:] if name != "list_jobs")
     assert made == {name: count for name, count in plan.calls.items() if name != "list_jobs"}
-    documents = [one.path for one in harness.line.exchanges[asked:] if "swagger" in one.path]
+    documents = [
+        exchange.path for exchange in harness.line.exchanges[asked:] if "swagger" in exchange.path
+    ]
     assert len(documents) == len(set(documents))
     (event,) = read_events(harness.ledger, ContractChecked)
     assert event.trusted == (text,)
@@ -204,7 +206,7 @@ def test_without_an_archived_list_nothing_is_sent_trusted_or_not(
     client = harness.connect(contract=NO_LIST)
     plan = harness.job().plan(client)
     warning = "archived_course_enrollments is not listed in the swagger; if the platform does"
-    assert any(one.startswith(warning) for one in plan.warnings) is listed
+    assert any(text.startswith(warning) for text in plan.warnings) is listed
     with pytest.raises(UnconfirmedContractError, match="no list of archived course enrollments"):
         plan.apply(client, ledger=harness.ledger, trust_contract=True)
     assert harness.writes == []
@@ -227,7 +229,7 @@ def test_a_read_that_differs_is_a_warning(harness: Harness) -> None:
     client = harness.connect(contract=other)
     plan = harness.job().plan(client)
     assert any(
-        one.startswith("course_enrollments is described differently: ") for one in plan.warnings
+        text.startswith("course_enrollments is described differently: ") for text in plan.warnings
     )
     harness.check(plan.apply(client, ledger=harness.ledger), archived=3)
 
@@ -244,7 +246,7 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
             json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
         )
 
-    harness.line.once(lambda one: one.is_write, archive_another, after=True)
+    harness.line.once(lambda exchange: exchange.is_write, archive_another, after=True)
     with pytest.raises(
         CanaryFailedError,
         match="the call for the first enrollment also archived users whom it did not name: record",
@@ -253,5 +255,7 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
     assert caught.value.counts["archived"] == 1
     result = resume(harness.ledger, harness.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
-    assert [one.user for one in result.outcomes if one.code == "archived_meanwhile"] == [1004]
+    assert [
+        outcome.user for outcome in result.outcomes if outcome.code == "archived_meanwhile"
+    ] == [1004]
     assert max(harness.archived.values()) == 1

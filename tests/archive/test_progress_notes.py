@@ -114,7 +114,7 @@ def test_ctrl_c_passes_through_with_the_note(harness: Harness) -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         harness.apply(planned)
     assert vars(caught.value)["__notes__"] == [_note(harness, "1 of 8 done")]
-    harness.line.once(lambda one: one.is_poll, interrupt)
+    harness.line.once(lambda exchange: exchange.is_poll, interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         resume(harness.ledger, harness.client)
     assert vars(caught.value)["__notes__"] == [_note(harness, "1 of 8 done")]
@@ -187,7 +187,7 @@ def test_before_there_is_a_ledger_there_is_nothing_to_resume(harness: Harness) -
 def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harness) -> None:
     """Re-enroll beside a job of the same account: which one is open, what to do; then all once."""
     harness.load(4)
-    harness.line.once(lambda one: one.is_write, harness.hang_jobs, after=True)
+    harness.line.once(lambda exchange: exchange.is_write, harness.hang_jobs, after=True)
     body = {"course_id": [1], "user_id": [1001, 1002], "enrollment_mode": "re_enroll"}
     harness.client.request("PUT", "/learn/v1/enrollments", json=body)
     harness.change("UPDATE jobs SET name = 'Import users'")
@@ -206,7 +206,9 @@ def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harn
     harness.end_jobs()
     result = resume(harness.ledger, harness.client)
     check(harness, result, again=True, archived=4)
-    meanwhile = {one.user for one in result.outcomes if one.code == "archived_meanwhile"}
+    meanwhile = {
+        outcome.user for outcome in result.outcomes if outcome.code == "archived_meanwhile"
+    }
     assert meanwhile == {1001, 1002}
 
 

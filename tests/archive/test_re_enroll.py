@@ -49,18 +49,18 @@ def test_half_a_character_in_a_status(harness: Harness) -> None:
 
     def garbled(*exchange: Any) -> Response:
         answer = harness.line(*exchange)
-        if not any(one.method == "PUT" for one in harness.line.exchanges):
+        if not any(exchange.method == "PUT" for exchange in harness.line.exchanges):
             return answer
         return evolve(answer, body=answer.body.replace(b'"completed"', b'"on \\ud83d hold"'))
 
     client = harness.connect(transport=garbled)
     result = _again(harness).apply(client, ledger=harness.ledger)
     check(harness, result, again=True, archived=1, skipped=1)
-    assert all("on \\ud83d hold" in one.reason for one in result.outcomes)
+    assert all("on \\ud83d hold" in outcome.reason for outcome in result.outcomes)
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_course_is_archived_and_enrolled_anew(harness: Harness, *, reset: bool) -> None:
+def test_a_course_is_archived_and_enrolled_again(harness: Harness, *, reset: bool) -> None:
     """Each user has one record and a new enrollment, in the state that tracking asks for."""
     harness.load(5)
     result = harness.apply(_again(harness, reset=reset))
@@ -68,16 +68,16 @@ def test_a_course_is_archived_and_enrolled_anew(harness: Harness, *, reset: bool
     assert harness.sql(STANDING) == [("enrolled", None) if reset else ("completed", 88.0)]
     assert len(harness.sql("SELECT 1 FROM tracking")) == (0 if reset else 5)
     word = "enrolled" if reset else "completed"
-    for one in result.outcomes:
-        since = date_of(harness, "course_id", 1, one.row["user_id"])
-        assert f"enrolled again on {since}+00:00 as {word}" in one.reason
-        assert isinstance(one.record, ArchivedCourseEnrollment)
-        assert one.record.enrollment.score == 88
+    for outcome in result.outcomes:
+        since = date_of(harness, "course_id", 1, outcome.row["user_id"])
+        assert f"enrolled again on {since}+00:00 as {word}" in outcome.reason
+        assert isinstance(outcome.record, ArchivedCourseEnrollment)
+        assert outcome.record.enrollment.score == 88
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_plan_is_archived_and_enrolled_anew(harness: Harness, *, reset: bool) -> None:
-    """Plan and courses alike; reset, the plan begins anew too."""
+def test_a_plan_is_archived_and_enrolled_again(harness: Harness, *, reset: bool) -> None:
+    """Plan and courses alike; reset, the plan begins again too."""
     load_plans(harness, {50: [1, 2]})
     result = harness.apply(plan(harness, 50, mode="re-enroll", reset_tracking=reset))
     check(harness, result, again=True, archived=3)
@@ -109,7 +109,7 @@ def test_pre_images_are_read_right_before_every_write(harness: Harness) -> None:
     client = harness.connect(limits=Limits(hand_picked=2))
     asked = ArchiveJob.from_rows(rows(range(1001, 1004), courses=[1, 2]), **AGAIN)
     asked.plan(client).apply(client, ledger=harness.ledger)
-    writes = [i for i, one in enumerate(harness.line.exchanges) if one.is_write]
+    writes = [i for i, exchange in enumerate(harness.line.exchanges) if exchange.is_write]
     assert len(writes) == 5
     for i in writes:
         before, write = harness.line.exchanges[i - 1], harness.line.exchanges[i]
@@ -119,15 +119,17 @@ def test_pre_images_are_read_right_before_every_write(harness: Harness) -> None:
 
 
 def test_who_changed_meanwhile_is_dropped(harness: Harness) -> None:
-    """Enrolled anew, archived or unenrolled by someone else between plan and write: not sent."""
+    """Enrolled again, archived or unenrolled by someone else between plan and write: not sent."""
     harness.load(6)
     planned = _again(harness)
     harness.enroll_anew(1, 1001)
     harness.unenroll(1, 1003)
-    harness.line.once(lambda one: one.is_write, lambda: harness.enroll_anew(1, 1004), after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_write, lambda: harness.enroll_anew(1, 1004), after=True
+    )
     result = harness.apply(planned)
     check(harness, result, again=True, archived=3, skipped=3)
-    assert [(one.user, one.code) for one in result.skipped] == [
+    assert [(outcome.user, outcome.code) for outcome in result.skipped] == [
         (1001, "changed"),
         (1003, "changed"),
         (1004, "changed"),
@@ -141,7 +143,7 @@ def test_who_was_archived_lately_is_not_again(harness: Harness) -> None:
     first = harness.apply(_again(harness))
     again = _again(harness)
     assert again.counts["to_archive"] == 0
-    assert {one.code for one in again.skipped} == {"archived_recently"}
+    assert {outcome.code for outcome in again.skipped} == {"archived_recently"}
     record = next(iter(first.records))
     at = f"{record.archiving.archived_at:%Y-%m-%d %H:%M:%S}"
     assert f"archived in C1 on {at} UTC already, less than 30 days ago" in again.skipped[0].reason
@@ -156,7 +158,7 @@ def test_skip_archived_within_any_time_means_ever(harness: Harness, within: time
     harness.apply(_again(harness))
     harness.time.sleep(86_400 * 4_000)
     planned = _again(harness, skip_archived_within=within)
-    assert {one.code for one in planned.skipped} == {"archived_recently"}
+    assert {outcome.code for outcome in planned.skipped} == {"archived_recently"}
     assert planned.counts["to_archive"] == 0
 
 
@@ -180,7 +182,7 @@ def test_again_after_of_nothing_asks_nothing(harness: Harness) -> None:
 def test_a_new_ledger_after_a_crash_archives_nobody_twice(
     harness: Harness, kind: str, wait: float
 ) -> None:
-    """The script is started anew with another ledger, even while the lost job still runs."""
+    """The script is started again with another ledger, even while the lost job still runs."""
     load_plans(harness, {50: [1, 2]}, users=6)
 
     def begin() -> ArchivePlan:
@@ -212,11 +214,11 @@ def test_a_new_ledger_while_the_archived_list_lags(harness: Harness, kind: str) 
     harness.time.sleep(5)
     second = plan(harness, *targets, mode="re-enroll", **where)
     assert second.counts["to_archive"] == 0
-    assert {one.code for one in second.skipped} == {"archived_recently"}
+    assert {outcome.code for outcome in second.skipped} == {"archived_recently"}
     assert "plan again in a few minutes" in second.skipped[-1].reason
     harness.time.sleep(60)
     third = plan(harness, *targets, mode="re-enroll", **where)
-    assert {one.reason.split(" ")[0] for one in third.skipped} == {"archived"}
+    assert {outcome.reason.split(" ")[0] for outcome in third.skipped} == {"archived"}
     check(harness, resume(harness.ledger, harness.client), again=True, archived=4)
 
 
@@ -224,7 +226,7 @@ def test_undated_enrollments_are_left_alone(harness: Harness) -> None:
     """Without a date the old enrollment cannot be told from the new one."""
     harness.load(3, dated=False)
     planned = _again(harness)
-    assert {one.code for one in planned.skipped} == {"undated"}
+    assert {outcome.code for outcome in planned.skipped} == {"undated"}
     assert planned.chunks == ()
 
 
@@ -239,13 +241,13 @@ def test_validity_that_has_ended_is_told(harness: Harness, first: int) -> None:
     )
     result = harness.apply(_again(harness))
     check(harness, result, again=True, archived=3)
-    assert {one.user for one in result.incomplete} == set(range(first, 1004))
-    assert {one.code for one in result.incomplete} == {"validity_ended"}
+    assert {outcome.user for outcome in result.incomplete} == set(range(first, 1004))
+    assert {outcome.code for outcome in result.incomplete} == {"validity_ended"}
     told = result.incomplete[0].reason
     assert "its validity ended on 2026-01-31 00:00:00+00:00: extend it" in told
 
 
-def test_archived_and_not_enrolled_anew_is_told(harness: Harness) -> None:
+def test_archived_and_not_enrolled_again_is_told(harness: Harness) -> None:
     """The new enrollment is gone: archived, incomplete, and nobody is sent twice."""
     harness.load(4)
     planned = _again(harness)
@@ -263,17 +265,19 @@ def test_archived_and_not_enrolled_anew_is_told(harness: Harness) -> None:
     result = harness.apply(planned)
     assert seen
     assert result.counts["archived"] == 4
-    assert [(one.user, one.code) for one in result.incomplete] == [(1003, "not_re_enrolled")]
+    assert [(outcome.user, outcome.code) for outcome in result.incomplete] == [
+        (1003, "not_re_enrolled")
+    ]
     assert "enroll the user by hand" in next(iter(result.incomplete)).reason
     assert len(sent(harness)) == 2
 
 
-def test_not_enrolled_anew_at_the_canary_stops(harness: Harness) -> None:
+def test_not_enrolled_again_at_the_canary_stops(harness: Harness) -> None:
     """A platform that unenrolls where it should re-enroll has touched one enrollment."""
     harness.load(4)
     planned = _again(harness)
     gone = f"DELETE FROM enrollments WHERE enrollment_created_at > '{ENROLLED_AT}'"
-    harness.line.once(lambda one: one.is_write, lambda: harness.change(gone), after=True)
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.change(gone), after=True)
     with pytest.raises(CanaryFailedError, match="not enrolled again"):
         harness.apply(planned)
     assert sum(harness.archived.values()) == 1
@@ -287,7 +291,7 @@ def resume_rest(harness: Harness) -> ArchiveResult:
     return result
 
 
-def test_enrolled_anew_by_someone_else_during_a_re_enroll(harness: Harness) -> None:
+def test_enrolled_again_by_someone_else_during_a_re_enroll(harness: Harness) -> None:
     """Between the last reading and the work: what was archived instead is told, and it stops."""
     harness.load(4)
     planned = _again(harness)

@@ -39,8 +39,8 @@ def test_exactly_the_rows_that_a_job_left_are_failed(harness: Harness, kind: str
     left = {user for _, user in harness.active}
     assert left == ({1004, 1007} if kind == "job_partial" else {1006, 1007, 1008, 1009})
     harness.check(result, archived=9 - len(left), failed=len(left))
-    assert {one.user for one in result.failed} == left
-    assert {one.code for one in result.failed} == {"not_archived"}
+    assert {outcome.user for outcome in result.failed} == left
+    assert {outcome.code for outcome in result.failed} == {"not_archived"}
 
 
 def test_undated_enrollments_are_archived(harness: Harness) -> None:
@@ -48,7 +48,7 @@ def test_undated_enrollments_are_archived(harness: Harness) -> None:
     harness.load(4, dated=False)
     result = harness.apply()
     harness.check(result, archived=4)
-    assert [one.enrollment.enrolled_at for one in result.records] == [None] * 4
+    assert [record.enrollment.enrolled_at for record in result.records] == [None] * 4
 
 
 def test_an_undated_enrollment_that_came_back_is_not_sent_again(harness: Harness) -> None:
@@ -84,7 +84,7 @@ def test_a_record_from_before_the_reading_proves_nothing(harness: Harness) -> No
     harness.change(RECORD, "2025-06-01 00:00:00", 1003, "2025-01-02 03:04:05")
     harness.sandbox.faults.add("job_partial", every=2)
     result = harness.apply()
-    assert {one.user for one in result.failed} == {1003, 1005}
+    assert {outcome.user for outcome in result.failed} == {1003, 1005}
 
 
 def test_filters_that_the_platform_ignores_change_nothing(harness: Harness) -> None:
@@ -102,7 +102,7 @@ def test_filters_that_the_platform_ignores_change_nothing(harness: Harness) -> N
     harness.time.sleep(3600)
     harness.sandbox.faults.add("job_partial", every=2)
     result = plan.apply(client, ledger=harness.ledger)
-    assert {one.user: one.code for one in result.outcomes} == {
+    assert {outcome.user: outcome.code for outcome in result.outcomes} == {
         1001: "archived",
         1002: "archived",
         1003: "not_archived",
@@ -200,7 +200,7 @@ def test_an_answer_that_says_nothing_is_read_back_all_the_same(harness: Harness)
     harness.sandbox.faults.add("status", status=204, method="PUT", after=2)
     result = harness.apply()
     harness.check(result, archived=6, failed=2)
-    assert {one.code for one in result.failed} == {"not_archived"}
+    assert {outcome.code for outcome in result.failed} == {"not_archived"}
 
 
 def test_chunks_beside_a_job_that_was_given_up_have_their_outcomes(harness: Harness) -> None:
@@ -209,12 +209,14 @@ def test_chunks_beside_a_job_that_was_given_up_have_their_outcomes(harness: Harn
     client = harness.connect(limits=Limits(hand_picked=3))
     plan = harness.job().plan(client)
     harness.line.once(
-        lambda one: one.is_write and 1007 in one.body["user_id"], harness.hang_jobs, after=True
+        lambda exchange: exchange.is_write and 1007 in exchange.body["user_id"],
+        harness.hang_jobs,
+        after=True,
     )
     with pytest.raises(JobTimeoutError):
         plan.apply(client, ledger=harness.ledger)
     result = ArchiveResult(harness.ledger)
     harness.check(result, archived=6, unknown=3)
-    assert [one.user for one in result.unknown] == [1007, 1008, 1009]
+    assert [outcome.user for outcome in result.unknown] == [1007, 1008, 1009]
     harness.end_jobs()
     harness.check(resume(harness.ledger, client), archived=9)

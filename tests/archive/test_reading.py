@@ -201,7 +201,7 @@ def test_cells_are_kept_as_json_has_them(given_: Any, kept: Any) -> None:
 @pytest.mark.parametrize("cell", [{(1, 2): 3}, 10**5000], ids=["key", "number"])
 def test_a_cell_that_no_file_holds_is_an_error_at_once(cell: Any) -> None:
     """The error comes at once, with row and column, and not when the ledger is made."""
-    rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
+    rows = [{"username": "ada", "course_id": 7, "note": note} for note in (1, cell)]
     with pytest.raises(
         InvalidInputError,
         match=r"rows, column 'note': row 2: the value cannot be stored: .*as text",

@@ -44,7 +44,7 @@ def mixed(harness: Harness) -> ArchiveResult:
 
 def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
     """One for each row asked for, with its line and what was given."""
-    assert [(one.line, one.code) for one in mixed.outcomes] == [
+    assert [(outcome.line, outcome.code) for outcome in mixed.outcomes] == [
         (2, "archived"),
         (3, "archived"),
         (4, "not_enrolled"),
@@ -56,7 +56,7 @@ def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
         (10, "not_seen"),
         (11, "duplicate"),
     ]
-    assert [one.row["Team"] for one in mixed.outcomes] == [f"=team {i}" for i in range(10)]
+    assert [outcome.row["Team"] for outcome in mixed.outcomes] == [f"=team {i}" for i in range(10)]
 
 
 def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
@@ -65,7 +65,7 @@ def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
     views = (mixed.archived, mixed.skipped, mixed.failed, mixed.unknown)
     assert [len(view) for view in views] == [4, 3, 2, 1]
     assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
-    assert all(one.kind == "failed" for one in mixed.failed)
+    assert all(outcome.kind == "failed" for outcome in mixed.failed)
     assert len(mixed.incomplete) == 0
     assert str(mixed) == (
         f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})\n"
@@ -77,7 +77,7 @@ def test_records_are_those_of_the_archived_rows(mixed: ArchiveResult) -> None:
     """Frozen records, in input order, made as they are asked for."""
     records = iter(mixed.records)
     assert next(records).user.username == "u1001"
-    assert [one.user.username for one in records] == ["u1002", "u1004", "u1006"]
+    assert [record.user.username for record in records] == ["u1002", "u1004", "u1006"]
     with pytest.raises(AttributeError):
         next(iter(mixed.records)).user.username = "other"  # type: ignore[misc]
 
@@ -95,10 +95,10 @@ def test_csv_of_every_row(mixed: ArchiveResult, harness: Harness) -> None:
     mixed.to_csv(harness.folder / "out.csv")
     with (harness.folder / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["outcome"] for row in rows] == [one.kind for one in mixed.outcomes]
+    assert [row["outcome"] for row in rows] == [outcome.kind for outcome in mixed.outcomes]
     assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
     assert rows[0]["Team"] == "'=team 0"
-    records = {str(one.archiving.record_id) for one in mixed.records}
+    records = {str(record.archiving.record_id) for record in mixed.records}
     assert {row["outcome_record_id"] for row in rows} == records | {""}
     assert rows[5]["outcome_reason"]
 
@@ -109,14 +109,14 @@ def test_a_view_as_csv_is_input_again(mixed: ArchiveResult, harness: Harness, vi
     path = harness.folder / "again.csv"
     getattr(mixed, view).to_csv(path)
     job = from_csv(path)
-    asked = [dict(one.row) for one in getattr(mixed, view)]
+    asked = [dict(outcome.row) for outcome in getattr(mixed, view)]
     assert [dict(row.cells) for row in job.selection] == asked
 
 
 def test_pandas_has_the_same_columns(mixed: ArchiveResult) -> None:
     """A DataFrame of every outcome, and of a view."""
     frame = mixed.to_pandas()
-    assert list(frame["outcome"]) == [one.kind for one in mixed.outcomes]
+    assert list(frame["outcome"]) == [outcome.kind for outcome in mixed.outcomes]
     assert list(frame.columns[:3]) == ["Username", "Course Code", "Team"]
     assert list(mixed.unknown.to_pandas()["outcome_user_id"]) == [1007]
 
@@ -202,7 +202,7 @@ def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
     job = from_rows(rows) + from_rows([{"user_id": 1, "course_id": 7, "more": True}])
     with begin(tmp_path / "a.sqlite", job) as book:
         columns, _ = ArchiveResult(book.path)._table()
-    assert [(one.name, one.kind) for one in columns[: -len(OUTCOME_COLUMNS)]] == [
+    assert [(column.name, column.kind) for column in columns[: -len(OUTCOME_COLUMNS)]] == [
         *(("user_id", "integer"), ("course_id", "integer"), ("number", "integer")),
         *(("mixed", "text"), ("large", "text"), ("part", "number"), ("more", "flag")),
     ]
@@ -252,9 +252,9 @@ def test_pending_rows_are_those_without_an_outcome(
     interrupted: ArchiveResult, harness: Harness
 ) -> None:
     """A view in input order, with its table, which is input again."""
-    assert [one.user for one in interrupted.pending] == [1002, 1003, 1004, 1005]
+    assert [outcome.user for outcome in interrupted.pending] == [1002, 1003, 1004, 1005]
     assert len(interrupted.pending) == 4
-    assert {str(one.target) for one in interrupted.pending} == {"course 1"}
+    assert {str(outcome.target) for outcome in interrupted.pending} == {"course 1"}
     assert len(interrupted.outcomes) + len(interrupted.pending) == 7
     interrupted.pending.to_csv(harness.folder / "pending.csv")
     job = from_csv(harness.folder / "pending.csv")

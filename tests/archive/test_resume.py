@@ -24,10 +24,10 @@ from lms_archive.errors import (
 @pytest.mark.parametrize(
     "when",
     [
-        lambda one: one.is_write,
+        lambda exchange: exchange.is_write,
         of_many,
-        lambda one: one.is_poll,
-        lambda one: one.path.endswith("/1/enrollments"),
+        lambda exchange: exchange.is_poll,
+        lambda exchange: exchange.path.endswith("/1/enrollments"),
     ],
     ids=["canary", "write", "poll", "read"],
 )
@@ -96,7 +96,7 @@ def test_apply_on_an_existing_ledger_resumes(harness: Harness) -> None:
     harness.check(harness.apply(plan), archived=8)
 
 
-def test_an_equal_plan_made_anew_resumes_too(harness: Harness) -> None:
+def test_an_equal_plan_made_again_resumes_too(harness: Harness) -> None:
     """Planned again while nothing had been done yet: the ledger's own reading stays the measure."""
     harness.load(4)
     run_interrupted(harness, at=lambda exchange: exchange.is_write)
@@ -142,7 +142,7 @@ def test_an_unfinished_ledger_of_another_plan(harness: Harness, sent: int) -> No
 
 
 def test_a_script_that_is_run_again(harness: Harness) -> None:
-    """Plan, apply, run again: a finished job is not planned anew, and an unfinished one goes on."""
+    """A finished job is not planned again, and an unfinished one goes on."""
     harness.load(4)
 
     def script() -> ArchiveResult:
@@ -197,7 +197,7 @@ def test_a_job_that_does_not_end_is_unknown_until_it_has(
         with pytest.raises(JobTimeoutError, match="has not ended"):
             harness.apply(plan)
         result = ArchiveResult(harness.ledger)
-        assert {one.code for one in result.unknown} == {"job_not_ended"}
+        assert {outcome.code for outcome in result.unknown} == {"job_not_ended"}
         harness.check(result, archived=1, unknown=4)
         assert len(harness.writes) == 2
     harness.end_jobs()
@@ -291,7 +291,7 @@ def test_what_was_sent_before_is_not_sent_by_a_second_ledger(harness: Harness) -
     writes = len(harness.writes)
     again = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
     harness.check(again, archived=7)
-    assert {one.code for one in again.outcomes} == {"archived_meanwhile"}
+    assert {outcome.code for outcome in again.outcomes} == {"archived_meanwhile"}
     assert len(harness.writes) == writes
 
 
@@ -350,7 +350,9 @@ def test_all_that_was_archived_unasked_is_told(harness: Harness) -> None:
         for course, user in ((2, 1002), (2, 1004), (3, 1001)):
             harness.enroll_anew(course, user)
 
-    harness.line.once(lambda one: one.is_write and one.body["course_id"] == [2], meddle)
+    harness.line.once(
+        lambda exchange: exchange.is_write and exchange.body["course_id"] == [2], meddle
+    )
     with pytest.raises(UnexpectedArchiveError) as caught:
         harness.apply(plan)
     assert [text.split(", ")[0] for text in caught.value.seen] == [

@@ -128,7 +128,7 @@ def test_an_id_of_another_platform_is_checked_by_the_username(harness: Harness) 
     load(harness, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
     plan = from_rows(records).plan(harness.client)
     assert members(plan) == [1002]
-    assert [one.reason for one in plan.skipped] == [
+    assert [outcome.reason for outcome in plan.skipped] == [
         "user 1001 is 'xi', not 'ada': correct one of the two",
         "user 1003 is 'ada', not 'cy': correct one of the two",
     ]
@@ -294,7 +294,7 @@ def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     load(harness, "SAFE", ["ada"])
     plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(harness.client)
     harness.line.once(
-        lambda one: one.is_write,
+        lambda exchange: exchange.is_write,
         lambda: harness.change("UPDATE enrollments SET enrollment_score = 12"),
     )
     result = harness.apply(plan)

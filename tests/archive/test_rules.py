@@ -15,7 +15,7 @@ from lms_archive.records import LearningPlanCourse
 
 def _sharing(plans: Mapping[int, Iterable[int]]) -> Sharing:
     held = {plan: tuple(sorted(courses)) for plan, courses in plans.items()}
-    courses = {one for some in held.values() for one in some}
+    courses = {course for courses in held.values() for course in courses}
     return Sharing(
         plans_of={c: frozenset(p for p, some in held.items() if c in some) for c in courses},
         courses_of={
@@ -79,9 +79,9 @@ def test_each_candidate_is_kept_or_skipped_once(
     candidates = _candidates(asked)
     kept = rules.apply(candidates)
     assert list(kept) == list(candidates)
-    rows = [one.row for some in kept.values() for one in some]
-    assert sorted(rows + [one.row for one in rules.skips]) == list(range(len(asked)))
-    sent = {(target.key, one.user_id) for target, some in kept.items() for one in some}
+    rows = [member.row for members in kept.values() for member in members]
+    assert sorted(rows + [outcome.row for outcome in rules.skips]) == list(range(len(asked)))
+    sent = {(target.key, member.user_id) for target, members in kept.items() for member in members}
     with_plan = [
         (course, user)
         for (kind, plan), user in sent
@@ -95,7 +95,7 @@ def test_each_candidate_is_kept_or_skipped_once(
     if mode == "unenroll":
         assert not {course for course, _ in courses} & set().union(*plans.values())
     elif on_shared == "allow":
-        assert {one.code for one in rules.skips} <= {"archived_with_learning_plan"}
+        assert {outcome.code for outcome in rules.skips} <= {"archived_with_learning_plan"}
 
 
 @given(asked=asked_of, plans=holding, mode=st.sampled_from(["unenroll", "re-enroll"]))

@@ -41,8 +41,10 @@ def test_several_targets_are_archived(harness: Harness) -> None:
     harness.load(3, 5, 1)
     result = harness.apply()
     harness.check(result, archived=9)
-    courses = [one.course for one in result.records if isinstance(one, ArchivedCourseEnrollment)]
-    assert [one.course_id for one in courses] == [1] * 3 + [2] * 5 + [3]
+    courses = [
+        record.course for record in result.records if isinstance(record, ArchivedCourseEnrollment)
+    ]
+    assert [course.course_id for course in courses] == [1] * 3 + [2] * 5 + [3]
 
 
 def test_no_call_holds_more_than_200(harness: Harness) -> None:
@@ -129,7 +131,7 @@ def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=4, failed=1)
     assert [users for _, users in harness.writes] == [[1001], [1002], [1003, 1004, 1005]]
-    assert [one.code for one in result.failed] == ["not_archived"]
+    assert [outcome.code for outcome in result.failed] == ["not_archived"]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,7 @@ def test_answers_that_stay_lost_are_unknown_after_three_calls(harness: Harness) 
     harness.sandbox.faults.add("cut_before", method="PUT", times=3, after=2)
     result = harness.apply()
     harness.check(result, archived=3, unknown=3)
-    assert {one.code for one in result.unknown} == {"no_answer"}
+    assert {outcome.code for outcome in result.unknown} == {"no_answer"}
     assert [users for _, users in harness.writes[2:]] == [[1001, 1002, 1003]] * 3
     harness.check(resume(harness.ledger, harness.client), archived=6)
 
@@ -372,11 +374,11 @@ def test_unenrolled_by_someone_else_during_the_job(harness: Harness) -> None:
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 1}
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=7, unknown=1)
-    assert [one.code for one in result.unknown] == ["not_seen"]
-    assert [one.user for one in result.unknown] == [1003]
+    assert [outcome.code for outcome in result.unknown] == ["not_seen"]
+    assert [outcome.user for outcome in result.unknown] == [1003]
 
 
-def test_enrolled_anew_by_someone_else_during_the_job(harness: Harness) -> None:
+def test_enrolled_again_by_someone_else_during_the_job(harness: Harness) -> None:
     """A record of another identity is told and stops the job; the others' outcomes are true."""
     harness.load(4, 4)
     plan = harness.plan()
@@ -385,6 +387,6 @@ def test_enrolled_anew_by_someone_else_during_the_job(harness: Harness) -> None:
         harness.apply(plan)
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=7, unknown=1)
-    (one,) = result.unknown
-    assert one.code == "not_seen"
-    assert one.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)
+    (outcome,) = result.unknown
+    assert outcome.code == "not_seen"
+    assert outcome.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)

@@ -33,7 +33,7 @@ def test_one_call_for_all(harness: Harness) -> None:
     result = harness.apply(plan)
     harness.check(result, archived=450)
     assert _made(result) == 1
-    call = next(one for one in harness.sandbox.calls if "select_all" in one.body)
+    call = next(call for call in harness.sandbox.calls if "select_all" in call.body)
     assert '"filters": {"enrollment_status": ["completed"]}' in call.body
     assert "user_id" not in call.body
 

@@ -18,8 +18,8 @@ def test_shared_plans_are_skipped(harness: Harness) -> None:
     """The default: both plans are left alone, naming course and plan; the third one goes."""
     load_plans(harness, TRIO)
     planned = plan(harness, 50, 60, 70)
-    told = {one.row["learning_plan_id"]: one.reason for one in planned.skipped}
-    assert {one.code for one in planned.skipped} == {"shared"}
+    told = {outcome.row["learning_plan_id"]: outcome.reason for outcome in planned.skipped}
+    assert {outcome.code for outcome in planned.skipped} == {"shared"}
     assert set(told) == {50, 60}
     assert "P50 shares courses with other learning plans: C2 (also in P60)" in told[50]
     assert "C2 (also in P50)" in told[60]
@@ -34,7 +34,7 @@ def test_the_other_plan_need_not_be_asked_for(harness: Harness) -> None:
     """What another plan of the platform shares matters, in the job or not, enrolled or not."""
     load_plans(harness, TRIO)
     harness.change("DELETE FROM learning_plan_enrollments WHERE learning_plan_id = 60")
-    assert {one.code for one in plan(harness, 50).skipped} == {"shared"}
+    assert {outcome.code for outcome in plan(harness, 50).skipped} == {"shared"}
 
 
 def test_fail_refuses_to_plan(harness: Harness) -> None:
@@ -80,9 +80,9 @@ def test_both_readings(make_harness: Callable[..., Harness], reading: Reading) -
     check(harness, result, archived=6 - failed, failed=failed)
     assert {outcome.code for outcome in result.failed} <= {"not_archived"}
     told = {
-        (one.row["learning_plan_id"], course.course_id): course.status
-        for one in result.outcomes
-        for course in one.courses
+        (outcome.row["learning_plan_id"], course.course_id): course.status
+        for outcome in result.outcomes
+        for course in outcome.courses
     }
     own = "archived" if reading == "B" else "not_archived"
     assert told == {(70, 4): "archived", (50, 1): own, (50, 2): "not_archived"}
@@ -119,9 +119,9 @@ def test_two_plans_of_one_re_enroll_job(harness: Harness) -> None:
     load_plans(harness, TRIO)
     asked = rows([1001, 1002], plans=[50]) + rows([1002, 1003], plans=[60])
     planned = ArchiveJob.from_rows(asked, **AGAIN).plan(harness.client)
-    (one,) = planned.skipped
-    assert (one.row["learning_plan_id"], one.user, one.code) == (60, 1002, "shared")
-    assert "P60 shares a course with P50 of row 1" in one.reason
+    (outcome,) = planned.skipped
+    assert (outcome.row["learning_plan_id"], outcome.user, outcome.code) == (60, 1002, "shared")
+    assert "P60 shares a course with P50 of row 1" in outcome.reason
     result = harness.apply(planned)
     check(harness, result, again=True, archived=3, skipped=1)
 
@@ -157,9 +157,9 @@ def test_two_plans_of_one_re_enroll_job_allowed(harness: Harness) -> None:
     for user in (1001, 1002):
         told = {
             course.record_id
-            for one in result.outcomes
-            for course in one.courses
-            if one.user == user and course.course_id == 2
+            for outcome in result.outcomes
+            for course in outcome.courses
+            if outcome.user == user and course.course_id == 2
         }
         assert told == set(records_of(harness, "course_id", 2, user))
         assert len(told) == 2
@@ -181,7 +181,7 @@ def test_a_course_put_into_another_plan_meanwhile(harness: Harness) -> None:
 def test_a_course_of_two_plans_names_both(harness: Harness) -> None:
     """Unenroll of a course of plans: skipped, naming every plan and the way out."""
     load_plans(harness, TRIO)
-    (reason,) = {one.reason for one in plan(harness, courses=[2]).skipped}
+    (reason,) = {outcome.reason for outcome in plan(harness, courses=[2]).skipped}
     assert reason.startswith("C2 belongs to P50, P60: ")
     assert reason.endswith("archive the plan")
 

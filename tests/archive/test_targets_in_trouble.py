@@ -71,7 +71,9 @@ def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int,
     if mode == "re-enroll" or wait:
         assert codes[gone] == {"target_missing"}
         assert gone not in {course for course, _ in harness.writes}
-    reasons = [one.reason for one in list(result.outcomes) if one.row["course_id"] == gone]
+    reasons = [
+        outcome.reason for outcome in list(result.outcomes) if outcome.row["course_id"] == gone
+    ]
     assert all("not found any more" in reason or "404" in reason for reason in reasons)
     again = resume(harness.ledger, harness.client)
     assert _codes(again) == codes
@@ -104,7 +106,9 @@ def test_a_course_deleted_while_its_job_runs_keeps_its_records(harness: Harness)
     planned = harness.plan()
     missing = _Fault(harness, "/course/v1/courses/2/enrollments", 404)
     harness.line.once(
-        lambda one: one.is_write and one.body["course_id"] == [2], missing, after=True
+        lambda exchange: exchange.is_write and exchange.body["course_id"] == [2],
+        missing,
+        after=True,
     )
     client = harness.connect(transport=missing.transport)
     result = planned.apply(client, ledger=harness.ledger)
@@ -192,7 +196,9 @@ def test_reading_back_that_fails_everywhere_stops_the_job(harness: Harness) -> N
     planned = harness.plan()
     garbled = _Fault(harness, "/enrollments/archived", 200, b"{]")
     harness.line.once(
-        lambda one: one.is_write and one.body["course_id"] == [2], garbled, after=True
+        lambda exchange: exchange.is_write and exchange.body["course_id"] == [2],
+        garbled,
+        after=True,
     )
     limits = Limits(max_open_jobs=1, page_size=3)
     client = harness.connect(transport=garbled.transport, limits=limits)
@@ -241,14 +247,14 @@ def test_a_course_of_a_learning_plan_that_is_deleted(harness: Harness, mode: str
     planned = plan(harness, 50, courses=[2], mode=mode)
     harness.line.once(of_many, lambda: _delete(harness, 2), after=True)
     result = harness.apply(planned)
-    plans = [one for one in list(result.outcomes) if one.row.get("learning_plan_id")]
-    assert {one.kind for one in plans} == {"archived"}
+    plans = [outcome for outcome in list(result.outcomes) if outcome.row.get("learning_plan_id")]
+    assert {outcome.kind for outcome in plans} == {"archived"}
     last = plans[-1]
     assert [course.status for course in last.courses] == ["archived", "missing"]
     assert "1 of 2 courses not as requested: course 2 missing" in last.reason
     assert last.is_incomplete
-    courses = [one for one in list(result.outcomes) if one.row.get("course_id")]
-    assert [one.code for one in courses][-1] == "target_missing"
+    courses = [outcome for outcome in list(result.outcomes) if outcome.row.get("course_id")]
+    assert [outcome.code for outcome in courses][-1] == "target_missing"
 
 
 def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(harness: Harness) -> None:
@@ -256,11 +262,13 @@ def test_a_plan_whose_course_cannot_be_read_is_looked_at_again(harness: Harness)
     load_plans(harness, {50: [1, 2], 60: [3]})
     planned = plan(harness, 50, 60)
     garbled = _Fault(harness, "/courses/3/enrollments/archived", 200, b"{]")
-    harness.line.once(lambda one: one.is_write and "/60/" in one.path, garbled, after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_write and "/60/" in exchange.path, garbled, after=True
+    )
     client = harness.connect(transport=garbled.transport)
     result = planned.apply(client, ledger=harness.ledger)
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 3}
-    assert {one.code for one in list(result.unknown)} == {"unreadable"}
+    assert {outcome.code for outcome in list(result.unknown)} == {"unreadable"}
     again = resume(harness.ledger, harness.client)
     assert again.counts["archived"] == 6
     assert len(again.incomplete) == 0
@@ -293,7 +301,7 @@ def test_a_canary_that_cannot_be_read_back_stops(harness: Harness) -> None:
     harness.load(3, 3)
     planned = harness.plan()
     garbled = _Fault(harness, "/courses/1/enrollments/archived", 200, b"{]")
-    harness.line.once(lambda one: one.is_write, garbled, after=True)
+    harness.line.once(lambda exchange: exchange.is_write, garbled, after=True)
     with pytest.raises(CanaryFailedError, match="cannot be read back"):
         planned.apply(harness.connect(transport=garbled.transport), ledger=harness.ledger)
     assert len(harness.writes) == 1
