@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -157,10 +159,21 @@ def http(sandbox: Sandbox) -> Iterator[Http]:
         yield http
 
 
+def make_harness(tmp_path: Path) -> Iterator[Callable[..., Harness]]:
+    """Make an empty platform of these options and a client in virtual time, for whole jobs."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Harness:
+            time = VirtualTime()
+            sandbox = stack.enter_context(Sandbox(clock=time, **{"job_seconds": 3, **options}))
+            harness = Harness(sandbox, time, tmp_path)
+            stack.callback(harness.line.close)
+            return harness
+
+        yield make
+
+
 @pytest.fixture
-def harness(clock: VirtualTime, tmp_path: Path) -> Iterator[Harness]:
+def harness(make_harness: Callable[..., Harness]) -> Harness:
     """An empty platform and a client in virtual time, for whole jobs."""
-    with Sandbox(clock=clock, job_seconds=3) as sandbox:
-        on = Harness(sandbox, clock, tmp_path)
-        yield on
-        on.line.close()
+    return make_harness()

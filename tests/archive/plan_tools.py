@@ -1,4 +1,4 @@
-"""What the tests of learning plans share: platforms with plans, jobs, and the truth in SQL."""
+"""What the tests of whole jobs share: platforms with plans, jobs, stops, and the truth in SQL."""
 
 import json
 from collections import defaultdict
@@ -66,8 +66,8 @@ def rows(
     users: Iterable[int], *, plans: Iterable[int] = (), courses: Iterable[int] = ()
 ) -> list[dict[str, int]]:
     """A row for each user and target, plans first."""
-    targets = [("learning_plan_id", one) for one in plans]
-    targets += [("course_id", one) for one in courses]
+    targets = [("learning_plan_id", target) for target in plans]
+    targets += [("course_id", target) for target in courses]
     some = list(users)
     return [{column: target, "user_id": user} for column, target in targets for user in some]
 
@@ -105,6 +105,25 @@ def of_many(exchange: Exchange) -> bool:
     """Whether it is an archive call for several users."""
     body = exchange.body if exchange.is_write else {}
     return len(body.get("user_ids") or body.get("user_id") or ()) > 1
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def run_interrupted(
+    harness: Harness,
+    plan: ArchivePlan | None = None,
+    *,
+    at: Callable[[Exchange], bool] = of_many,
+    after: bool = False,
+    **options: Any,
+) -> None:
+    """Apply a plan, or one of everything, until Ctrl-C at the first exchange that is like this."""
+    harness.line.once(at, interrupt, after=after)
+    with pytest.raises(KeyboardInterrupt):
+        harness.apply(plan, **options)
 
 
 def date_of(harness: Harness, column: str, target: int, user: int) -> str | None:
@@ -147,19 +166,19 @@ def check(
     truth = Truth(harness)
     assert all(len(records) == 1 for records in truth.records.values())
     reached = {(column, target, user) for column, target, users in sent(harness) for user in users}
-    for one in result.outcomes:
-        column = next(name for name in TABLES if one.row.get(name) is not None)
-        key = (column, one.row[column], one.row["user_id"])
+    for outcome in result.outcomes:
+        column = next(name for name in TABLES if outcome.row.get(name) is not None)
+        key = (column, outcome.row[column], outcome.row["user_id"])
         now, records = truth.dates.get(key), truth.records.get(key, [])
-        if one.kind == "archived":
-            assert one.record is not None
-            assert [one.record.archiving.record_id] == records
+        if outcome.kind == "archived":
+            assert outcome.record is not None
+            assert [outcome.record.archiving.record_id] == records
             assert (now is not None and now != since) if again else now is None
-        elif one.kind == "failed":
+        elif outcome.kind == "failed":
             assert (now, records) == (since, [])
-        elif one.kind == "skipped":
+        elif outcome.kind == "skipped":
             assert key not in reached
-        for course in one.courses:
+        for course in outcome.courses:
             records = truth.records.get(("course_id", course.course_id, key[2]), [])
             assert records == ([] if course.record_id is None else [course.record_id])
             assert bool(records) == (course.status not in ("not_archived", "not_enrolled"))

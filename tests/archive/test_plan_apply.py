@@ -1,23 +1,34 @@
 """From a plan to a job: what it announces, and how old its readings may be."""
 
 import pickle
+from collections.abc import Callable
 
 import pytest
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, Limits, resume
+from lms_archive import ArchivePlan, Client, Limits, resume
 
 SET, WHERE = "UPDATE enrollments SET", "WHERE user_id = 1002"
 
 
 @pytest.mark.parametrize(
-    "sizes",
-    [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410), (9,) * 12],
+    ("sizes", "limits"),
+    [
+        *(
+            (sizes, Limits())
+            for sizes in [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410)]
+        ),
+        ((9,) * 12, Limits()),
+        ((7, 2), Limits(hand_picked=3, page_size=4)),
+    ],
     ids=str,
 )
-def test_the_plan_announces_its_calls(harness: Harness, sizes: tuple[int, ...]) -> None:
+def test_the_plan_announces_its_calls(
+    harness: Harness, sizes: tuple[int, ...], limits: Limits
+) -> None:
     """`plan.calls` are the calls of an undisturbed `apply`, polls aside."""
     harness.load(*sizes)
+    harness.client = harness.connect(limits=limits)
     plan = harness.plan()
     made = harness.apply(plan).calls
     assert {name: made[name] for name in made if name != "list_jobs"} == {
@@ -50,63 +61,22 @@ def test_a_plan_of_nothing_makes_no_call(harness: Harness) -> None:
     assert len(harness.line.exchanges) == calls
 
 
-def test_a_fresh_plan_is_not_read_again(harness: Harness) -> None:
-    """Within `freshness` the plan's own reading is good enough for an unenroll."""
-    harness.load(3)
-    plan = harness.plan()
-    harness.time.sleep(899)
-    result = harness.apply(plan)
-    harness.check(result, archived=3)
-    assert result.calls["course_enrollments"] == plan.calls["course_enrollments"]
-
-
-def _read_before_first_write(harness: Harness, begun: int) -> int:
-    calls = harness.operations[begun:]
-    before = calls[: calls.index("archive_course_enrollments")]
-    return sum(name.endswith("course_enrollments") and name[:4] != "arch" for name in before)
-
-
-def test_a_stale_plan_is_read_again(harness: Harness) -> None:
-    """Beyond `freshness` each chunk is read again, one page of its users, right before it goes."""
-    harness.load(3, 3)
-    plan = harness.plan()
-    harness.time.sleep(901)
-    begun = len(harness.operations)
-    harness.check(harness.apply(plan), archived=6)
-    assert _read_before_first_write(harness, begun) == 1
-    users = [value for name, value in harness.sandbox.calls[begun + 2].query if name == "user_id[]"]
-    assert users == ["1001", "1002", "1003"]
-
-
-def test_freshness_is_the_clients_limit(harness: Harness) -> None:
-    """`Limits(freshness=0)` reads every chunk again."""
-    harness.load(3)
-    client = harness.connect(limits=Limits(freshness=0))
-    plan = harness.job().plan(client)
-    harness.time.sleep(1)
-    begun = len(harness.operations)
-    plan.apply(client, ledger=harness.ledger)
-    assert _read_before_first_write(harness, begun) == 1
-
-
-def test_a_loaded_plan_is_read_again(harness: Harness) -> None:
-    """However young it is: who saved it may have been anywhere."""
-    harness.load(3)
+def _loaded(harness: Harness) -> ArchivePlan:
     harness.plan().save(harness.folder / "plan.sqlite")
-    plan = ArchivePlan.load(harness.folder / "plan.sqlite")
-    begun = len(harness.operations)
-    harness.check(harness.apply(plan), archived=3)
-    assert _read_before_first_write(harness, begun) == 1
+    return ArchivePlan.load(harness.folder / "plan.sqlite")
 
 
-def test_a_plan_is_fresh_for_one_apply_only(harness: Harness) -> None:
-    """Applied again at once with another ledger, it is read again: nothing goes twice."""
-    harness.load(3)
-    plan = harness.plan()
-    harness.apply(plan)
-    again = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
-    assert [one.code for one in again.outcomes] == ["archived_meanwhile"] * 3
-    assert len(harness.writes) == 2
+def _read_before_first_write(harness: Harness, begun: int) -> list[list[str]]:
+    """Return the users of each reading of enrollments before the first write."""
+    calls = harness.sandbox.calls[begun:]
+    first = next(
+        i for i, call in enumerate(calls) if call.operation == "archive_course_enrollments"
+    )
+    return [
+        [value for name, value in call.query if name == "user_id[]"]
+        for call in calls[:first]
+        if call.operation in ("course_enrollments", "all_course_enrollments")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +84,7 @@ def test_a_plan_is_fresh_for_one_apply_only(harness: Harness) -> None:
     [
         (f"DELETE FROM enrollments {WHERE}", "no longer enrolled"),
         (f"{SET} enrollment_created_at = '2026-03-01 12:00:00' {WHERE}", "enrolled again"),
+        (f"{SET} enrollment_created_at = NULL {WHERE}", "enrolled again"),
         (f"{SET} enrollment_status = 'in_progress' {WHERE}", "now in_progress as learner"),
         (f"{SET} enrollment_level = 'tutor' {WHERE}", "now completed as tutor"),
     ],
@@ -126,12 +97,13 @@ def test_what_changed_since_the_plan_is_not_sent(
     plan = harness.plan()
     harness.time.sleep(3600)
     harness.change(statement)
+    harness.change("UPDATE enrollments SET enrollment_score = 3 WHERE user_id = 1003")  # no change
     before = harness.sql("SELECT * FROM enrollments WHERE user_id = 1002")
     result = harness.apply(plan)
     harness.check(result, archived=3, skipped=1)
-    (one,) = result.skipped
-    assert (one.user, one.code) == (1002, "changed")
-    assert said in one.reason
+    (outcome,) = result.skipped
+    assert (outcome.user, outcome.code) == (1002, "changed")
+    assert said in outcome.reason
     assert harness.sql("SELECT * FROM enrollments WHERE user_id = 1002") == before
 
 
@@ -156,7 +128,7 @@ def test_a_stale_chunk_that_changed_altogether_costs_one_call(harness: Harness) 
     harness.change("DELETE FROM enrollments WHERE course_id = 1")
     begun = len(harness.operations)
     harness.check(harness.apply(plan), archived=2, skipped=150)
-    assert _read_before_first_write(harness, begun) == 2
+    assert len(_read_before_first_write(harness, begun)) == 2
 
 
 def test_the_clients_clock_tells_no_date(harness: Harness) -> None:
@@ -167,42 +139,53 @@ def test_the_clients_clock_tells_no_date(harness: Harness) -> None:
     harness.check(plan.apply(client, ledger=harness.ledger), archived=6)
 
 
-def test_copies_of_a_client_share_what_was_read(harness: Harness) -> None:
-    """A plan that was made with one of them is fresh for the other."""
+@pytest.mark.parametrize(
+    ("age", "freshness", "is_fresh"), [(899, 900, True), (901, 900, False), (1, 0, False)]
+)
+def test_a_plan_older_than_freshness_is_read_again(
+    harness: Harness, age: int, freshness: int, *, is_fresh: bool
+) -> None:
+    """Each chunk is read again right before it is sent, one page of its users."""
     harness.load(3)
-    plan = harness.plan()
+    client = harness.connect(limits=Limits(freshness=freshness))
+    plan = harness.job().plan(client)
+    harness.time.sleep(age)
     begun = len(harness.operations)
-    result = plan.apply(harness.client.with_options(), ledger=harness.ledger)
+    result = plan.apply(client, ledger=harness.ledger)
     harness.check(result, archived=3)
-    assert _read_before_first_write(harness, begun) == 0
+    pages = [] if is_fresh else [["1001", "1002", "1003"]]
+    assert _read_before_first_write(harness, begun) == pages
+    planned, made = plan.calls["course_enrollments"], result.calls["course_enrollments"]
+    assert (made == planned) is is_fresh
 
 
-def test_a_plan_sent_to_another_process_is_read_again(harness: Harness) -> None:
-    """A pickled plan cannot know whether the one that it was made of has been applied."""
+@pytest.mark.parametrize(
+    ("prepare", "readings"),
+    [
+        pytest.param(lambda harness: (harness.plan(), harness.client), 0, id="the same client"),
+        pytest.param(
+            lambda harness: (harness.plan(), harness.client.with_options()), 0, id="a copy of it"
+        ),
+        pytest.param(
+            lambda harness: (harness.plan(), harness.connect(ahead=-500.0)), 1, id="another client"
+        ),
+        pytest.param(
+            lambda harness: (pickle.loads(pickle.dumps(harness.plan())), harness.client),  # noqa: S301  our own
+            1,
+            id="another process",
+        ),
+        pytest.param(lambda harness: (_loaded(harness), harness.client), 1, id="a file"),
+    ],
+)
+def test_only_who_read_a_plan_need_not_read_it_again(
+    harness: Harness, prepare: Callable[[Harness], tuple[ArchivePlan, Client]], readings: int
+) -> None:
+    """No other client or process knows whether the plan has been applied since."""
     harness.load(3)
-    plan = pickle.loads(pickle.dumps(harness.plan()))  # noqa: S301  our own
+    plan, client = prepare(harness)
     begun = len(harness.operations)
-    harness.check(harness.apply(plan), archived=3)
-    assert _read_before_first_write(harness, begun) == 1
-
-
-def test_a_plan_of_another_client_is_read_again(harness: Harness) -> None:
-    """Only the client that read the enrollments knows that they were not used before."""
-    harness.load(3)
-    plan = harness.plan()
-    begun = len(harness.operations)
-    result = plan.apply(harness.connect(ahead=-500.0), ledger=harness.ledger)
-    harness.check(result, archived=3)
-    assert _read_before_first_write(harness, begun) == 1
-
-
-def test_a_negative_canary_is_refused(harness: Harness) -> None:
-    """How many go alone cannot be fewer than none."""
-    harness.load(2)
-    plan = harness.plan()
-    with pytest.raises(InvalidInputError, match="canary"):
-        harness.apply(plan, canary=-1)
-    assert not harness.ledger.exists()
+    harness.check(plan.apply(client, ledger=harness.ledger), archived=3)
+    assert len(_read_before_first_write(harness, begun)) == readings
 
 
 def test_waiting_for_the_sign_off_for_days(harness: Harness) -> None:
@@ -224,18 +207,6 @@ def test_undated_rows_are_fresh_when_they_are_still_undated(harness: Harness) ->
     harness.enroll_anew(1, 1002)
     result = harness.apply(plan)
     harness.check(result, archived=2, skipped=1)
-
-
-def test_skipped_rows_are_in_the_result_at_once(harness: Harness) -> None:
-    """What the plan skipped has its outcome before the first call."""
-    harness.load(2)
-    job = ArchiveJob.from_rows(
-        [{"course_id": 1, "user_id": user} for user in (1001, 1001, 77)],
-        mode="unenroll",
-        reset_tracking=False,
-    )
-    result = harness.apply(job.plan(harness.client))
-    assert [one.code for one in result.outcomes] == ["archived", "duplicate", "not_enrolled"]
 
 
 def test_small_courses_that_grew_old_are_read_ahead_together(harness: Harness) -> None:

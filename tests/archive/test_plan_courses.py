@@ -3,17 +3,32 @@
 from datetime import timedelta
 
 import pytest
-from plan_tools import UNENROLL, check, date_of, done, load_plans, of_many, plan, records_of, sent
+from plan_tools import (
+    UNENROLL,
+    check,
+    date_of,
+    done,
+    load_plans,
+    of_many,
+    plan,
+    records_of,
+    rows,
+    run_interrupted,
+    sent,
+)
 from virtual_time import ENROLLED_AT, Exchange, Harness
 
 from lms_archive import ArchiveJob, Limits, resume
 from lms_archive.archive import CourseOutcome
 
+#: An enrollment that waits, or is suspended, cannot be archived.
+SET_STATUS = "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?"
+
 
 def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
     return {
-        one.user: [(course.course_id, course.status) for course in one.courses]
-        for one in outcomes  # type: ignore[attr-defined]
+        outcome.user: [(course.course_id, course.status) for course in outcome.courses]
+        for outcome in outcomes  # type: ignore[attr-defined]
     }
 
 
@@ -24,7 +39,7 @@ def test_who_is_not_in_all_courses(harness: Harness, mode: str) -> None:
     harness.unenroll(2, 1002)
     harness.unenroll(1, 1003)
     harness.unenroll(2, 1003)
-    result = plan(harness, 50, mode=mode).apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 50, mode=mode))
     check(harness, result, again=mode == "re-enroll", archived=3)
     assert _became(result.outcomes) == {
         1001: [(1, "archived"), (2, "archived")],
@@ -38,13 +53,10 @@ def test_who_is_not_in_all_courses(harness: Harness, mode: str) -> None:
 def test_a_course_enrollment_that_cannot_be_archived(harness: Harness, status: str) -> None:
     """It stays active: the row is archived, and incomplete."""
     load_plans(harness, {50: [1, 2]})
-    harness.change(
-        "UPDATE enrollments SET enrollment_status = ? WHERE course_id = 2 AND user_id = 1002",
-        status,
-    )
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    harness.change(f"{SET_STATUS} AND user_id = 1002", status, 2)
+    result = harness.apply(plan(harness, 50))
     check(harness, result, archived=3)
-    assert [one.user for one in result.incomplete] == [1002]
+    assert [outcome.user for outcome in result.incomplete] == [1002]
     assert _became(result.incomplete)[1002][1] == (2, "not_archived")
     assert date_of(harness, "course_id", 2, 1002) == ENROLLED_AT
 
@@ -52,7 +64,7 @@ def test_a_course_enrollment_that_cannot_be_archived(harness: Harness, status: s
 def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     """A course archived in an earlier year is no proof of this archiving."""
     load_plans(harness, {50: [1]})
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 50))
     check(harness, result, archived=3)
     old = records_of(harness, "course_id", 1, 1001)
     harness.time.sleep(86_400 * 40)
@@ -65,7 +77,7 @@ def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     )
     second = plan(harness, 50).apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert second.counts["archived"] == 3
-    assert {one.courses for one in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
+    assert {outcome.courses for outcome in second.outcomes} == {(CourseOutcome(1, "not_enrolled"),)}
     assert records_of(harness, "course_id", 1, 1001) == old
 
 
@@ -85,14 +97,14 @@ def test_a_course_left_behind_by_the_platform(harness: Harness) -> None:
         harness.change(back)
 
     harness.line.once(of_many, put_back, after=True)
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     assert result.counts["archived"] == 3
-    assert [one.user for one in result.incomplete] == [1003]
+    assert [outcome.user for outcome in result.incomplete] == [1003]
     assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
     assert len(sent(harness)) == 2
 
 
-def test_a_course_not_enrolled_anew_is_told(harness: Harness) -> None:
+def test_a_course_not_enrolled_again_is_told(harness: Harness) -> None:
     """In re-enroll the courses must come back too."""
     load_plans(harness, {50: [1, 2]})
     planned = plan(harness, 50, mode="re-enroll")
@@ -103,7 +115,7 @@ def test_a_course_not_enrolled_anew_is_told(harness: Harness) -> None:
         harness.unenroll(2, 1003)
 
     harness.line.once(of_many, lose, after=True)
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     check(harness, result, again=True, archived=3)
     assert _became(result.incomplete) == {1003: [(1, "archived"), (2, "not_re_enrolled")]}
 
@@ -112,7 +124,7 @@ def test_many_users_in_many_courses(harness: Harness) -> None:
     """More than a page of users: each has the records of their own courses."""
     load_plans(harness, {50: [1, 2, 3]}, users=205)
     harness.unenroll(3, 1201)
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 50))
     check(harness, result, archived=205)
     told = _became(result.outcomes)
     assert told.pop(1201) == [(1, "archived"), (2, "archived"), (3, "not_enrolled")]
@@ -124,7 +136,7 @@ def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
     load_plans(harness, {50: [1, 2]}, users=4)
     planned = plan(harness, 50)
     harness.sandbox.faults.add("archived_lag", seconds=20, times=9)
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     check(harness, result, archived=4)
     assert len(result.incomplete) == 0
 
@@ -133,34 +145,26 @@ def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
 def test_courses_of_a_plan_are_reported_after_a_resume(harness: Harness, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
     load_plans(harness, {50: [1, 2]}, users=5)
-    client = harness.connect(limits=Limits(hand_picked=3))
+    harness.client = harness.connect(limits=Limits(hand_picked=3))
     planned = plan(harness, 50, mode=mode)
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    harness.line.once(of_many, die, after=True)
-    with pytest.raises(KeyboardInterrupt):
-        planned.apply(client, ledger=harness.ledger)
+    run_interrupted(harness, planned, after=True)
     harness.time.sleep(7200)
-    result = resume(harness.ledger, client)
+    result = resume(harness.ledger, harness.client)
     check(harness, result, again=mode == "re-enroll", archived=5)
-    assert {c.status for one in result.outcomes for c in one.courses} == {"archived"}
-    assert all(len(one.courses) == 2 for one in result.outcomes)
+    assert {c.status for outcome in result.outcomes for c in outcome.courses} == {"archived"}
+    assert all(len(outcome.courses) == 2 for outcome in result.outcomes)
 
 
 def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
     """A row that was to be archived with a plan is not reported as archived when nothing was."""
     load_plans(harness, {50: [1]})
-    rows = [{"user_id": 1001, "learning_plan_id": 50, "course_id": None}]
-    rows += [{"user_id": user, "learning_plan_id": 50, "course_id": None} for user in (1002, 1003)]
-    rows += [{"user_id": user, "learning_plan_id": None, "course_id": 1} for user in (1002, 1003)]
-    planned = ArchiveJob.from_rows(rows, **UNENROLL).plan(harness.client)
-    assert [one.code for one in planned.skipped] == ["archived_with_learning_plan"] * 2
+    asked = rows([1001, 1002, 1003], plans=[50]) + rows([1002, 1003], courses=[1])
+    planned = ArchiveJob.from_rows(asked, **UNENROLL).plan(harness.client)
+    assert [outcome.code for outcome in planned.skipped] == ["archived_with_learning_plan"] * 2
     harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1002")
     harness.time.sleep(1000)  # the plan's reading is too old then, and is made again
-    result = planned.apply(harness.client, ledger=harness.ledger)
-    codes = [(one.kind, one.code) for one in result.outcomes]
+    result = harness.apply(planned)
+    codes = [(outcome.kind, outcome.code) for outcome in result.outcomes]
     assert codes[3:] == [
         ("skipped", "not_archived_with_learning_plan"),
         ("skipped", "archived_with_learning_plan"),
@@ -169,7 +173,7 @@ def test_a_course_row_whose_plan_row_fails_is_told(harness: Harness) -> None:
     assert "row 1 is skipped" in reason
     assert "plan this row again" in reason
     again = resume(harness.ledger, harness.client)
-    assert [one.code for one in again.outcomes] == [code for _, code in codes]
+    assert [outcome.code for outcome in again.outcomes] == [code for _, code in codes]
 
 
 def test_a_platform_whose_clocks_differ_a_little(harness: Harness) -> None:
@@ -185,15 +189,8 @@ def test_a_platform_whose_clocks_differ_a_little(harness: Harness) -> None:
         )
 
     harness.line.before.append(earlier)
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
-    assert {one.status for row in result.archived for one in row.courses} == {"archived"}
-
-
-def _only_course(harness: Harness, course: int, status: str) -> None:
-    """Everybody's enrollment in a course cannot be archived: it waits."""
-    harness.change(
-        "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?", status, course
-    )
+    result = harness.apply(plan(harness, 50))
+    assert {course.status for row in result.archived for course in row.courses} == {"archived"}
 
 
 @pytest.mark.parametrize(
@@ -211,12 +208,12 @@ def test_the_reason_names_the_courses_that_are_not_as_asked(
     load_plans(harness, {50: [1, 2, 3]})
     harness.unenroll(1, 1002)  # not enrolled is as asked
     for course in left:
-        _only_course(harness, course, "waiting")
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
-    reasons = {one.user: one.reason for one in result.outcomes}
+        harness.change(SET_STATUS, "waiting", course)
+    result = harness.apply(plan(harness, 50))
+    reasons = {outcome.user: outcome.reason for outcome in result.outcomes}
     for user in (1001, 1003):
         assert reasons[user].endswith(named or f"archived as record {user - 1000}")
-    assert {one.code for one in result.outcomes} == {"archived"}
+    assert {outcome.code for outcome in result.outcomes} == {"archived"}
     if left == (1, 3):
         assert reasons[1002].endswith("1 of 3 courses not as requested: course 3 not_archived")
     else:
@@ -230,12 +227,12 @@ def test_courses_are_named_whatever_else_is_wrong_with_the_row(harness: Harness)
         "UPDATE learning_plan_enrollments SET enrollment_validity_end_datetime = "
         "'2026-01-31 00:00:00'"
     )
-    _only_course(harness, 2, "waiting")
-    result = plan(harness, 50, mode="re-enroll").apply(harness.client, ledger=harness.ledger)
-    assert {one.code for one in result.outcomes} == {"validity_ended"}
-    for one in list(result.outcomes):
-        assert "its validity ended on 2026-01-31" in one.reason
-        assert one.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
+    harness.change(SET_STATUS, "waiting", 2)
+    result = harness.apply(plan(harness, 50, mode="re-enroll"))
+    assert {outcome.code for outcome in result.outcomes} == {"validity_ended"}
+    for outcome in list(result.outcomes):
+        assert "its validity ended on 2026-01-31" in outcome.reason
+        assert outcome.reason.endswith("1 of 2 courses not as requested: course 2 not_archived")
 
 
 def test_no_courses_are_named_where_the_plan_was_not_archived(harness: Harness) -> None:
@@ -244,7 +241,7 @@ def test_no_courses_are_named_where_the_plan_was_not_archived(harness: Harness) 
     harness.sandbox.faults.add(
         "job_partial", operation="archive_learning_plan_enrollments", errors=1
     )
-    result = plan(harness, 50).apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 50))
     (failed,) = list(result.failed)
     assert failed.code == "not_archived"
     assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]

@@ -8,7 +8,6 @@ import stat
 from contextlib import closing, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 from archive_tools import (
@@ -21,7 +20,7 @@ from archive_tools import (
     plan_of,
 )
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from virtual_time import Harness
 
@@ -33,7 +32,6 @@ from lms_archive.archive.values.outcomes import CODES, Skip
 from lms_archive.errors import LedgerError
 from lms_archive.records import EnrollmentLevel, EnrollmentStatus
 
-names = st.sampled_from(["alice", "bob", "Anna", "nobody", "tina", "", "=cmd|' /C calc'!A0"])
 texts = st.text(st.characters(codec="utf-8"), max_size=5)
 plain_cells = st.none() | st.integers() | st.booleans() | texts | st.floats()
 cells = (
@@ -44,47 +42,20 @@ cells = (
     | st.lists(plain_cells, max_size=3)
     | st.dictionaries(st.integers() | texts, plain_cells | st.dates(), max_size=3)
 )
-rows_of_any_kind = st.lists(
-    st.fixed_dictionaries(
-        {
-            "username": names,
-            "user_id": st.sampled_from([None, None, 101, "102", 7.0, "007"]),
-            "course_code": st.sampled_from(["SAFE", "FIRE", "TWIN", "NOPE", None]),
-            "note": cells,
-        }
-    ),
-    max_size=8,
+names = st.none() | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5
 )
-
-
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(rows_of_any_kind, st.sampled_from(["completed", "any"]))
-def test_save_and_load_is_the_identity(
-    tmp_path: Path, reader: Client, rows: list[dict[str, Any]], only: str
-) -> None:
-    """The loaded plan equals the saved one in every field, its digest and its text."""
-    plan = from_rows(rows, only=only).plan(reader)
-    path = tmp_path / "plan.sqlite"
-    plan.save(path)
-    loaded = ArchivePlan.load(path)
-    assert loaded == plan
-    assert loaded.digest == plan.digest
-    assert str(loaded) == str(plan)
-    assert loaded.skipped == plan.skipped
-    again = tmp_path / "again.sqlite"
-    loaded.save(again)
-    assert again.read_bytes() == path.read_bytes()
-    ledger = tmp_path / "ledger.sqlite"
-    ledger.unlink(missing_ok=True)
-    begin(ledger, plan).close()
-    assert ArchivePlan.load(ledger) == plan
-
-
 words = st.text(max_size=6)
 ids = st.integers(1, 10**18 - 1)
 times = st.none() | st.datetimes(timezones=st.just(timezone.utc))
+asked = st.fixed_dictionaries(
+    {
+        "user_id": ids | st.sampled_from([None, "102", 7.0, "007", "seven"]),
+        "username": names,
+        "course_code": names,
+        "note": cells,
+    }
+)
 targets = st.builds(
     PlannedTarget,
     kind=st.sampled_from(["course", "learning_plan"]),
@@ -101,11 +72,9 @@ targets = st.builds(
 def plans(draw: st.DrawFn) -> ArchivePlan:
     """A plan with any names, times and numbers that a platform may have."""
     count = draw(st.integers(1, 6))
-    asked = [
-        draw(st.fixed_dictionaries({"user_id": ids, "course_code": names_of_targets, "x": cells}))
-        for _ in range(count)
-    ]
-    job = from_rows(asked)
+    job = from_rows(draw(st.lists(asked, min_size=count, max_size=count)))
+    count = job.row_count or 0  # a row of nothing is not a row
+    assume(count)
     sent = sorted(draw(st.sets(st.integers(0, count - 1))))
     members = [
         PlannedEnrollment(
@@ -145,20 +114,19 @@ def plans(draw: st.DrawFn) -> ArchivePlan:
     )
 
 
-names_of_targets = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=5
-)
-
-
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30)
 @given(plans())
 def test_a_plan_with_any_names_is_the_same_again(tmp_path: Path, plan: ArchivePlan) -> None:
     """Whatever names, times and numbers are in it, from a file and from a ledger."""
     path, ledger = tmp_path / "plan.sqlite", tmp_path / "ledger.sqlite"
     plan.save(path)
-    assert ArchivePlan.load(path) == plan
+    loaded = ArchivePlan.load(path)
+    assert loaded == plan
+    assert (loaded.digest, str(loaded)) == (plan.digest, str(plan))
+    assert list(loaded.skipped) == list(plan.skipped)
+    again = tmp_path / "again.sqlite"
+    loaded.save(again)
+    assert again.read_bytes() == path.read_bytes()
     ledger.unlink(missing_ok=True)
     with begin(ledger, plan) as book:
         rows = book.rows().by_index(range(len(list(plan.selection))))

@@ -1,81 +1,46 @@
 """What a plan says of each row, and how few calls it takes to know: reads only."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from archive_tools import MakeCsv, for_course, from_csv, from_rows, planned
+from conftest import fill
+from test_target_lists import Otherwise
 from virtual_time import Harness
 
 from lms_archive import Client, Limits
 from lms_archive.archive.planning.estimate import duration_of
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire import Response
-from lms_archive.wire.transport import RequestsTransport
 
-Alter = Callable[[dict[str, Any]], object]
-
-
-class Altered:
-    """A transport that changes the items of active lists, and drops some parameters."""
-
-    def __init__(self, alter: Alter = id, dropped: tuple[str, ...] = ()) -> None:
-        self._inner, self._alter, self._dropped = RequestsTransport(), alter, dropped
-
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        params: Sequence[tuple[str, str]],
-        body: bytes | None,
-        timeout: tuple[float, float],
-    ) -> Response:
-        """Carry one exchange."""
-        kept = [(name, value) for name, value in params if name not in self._dropped]
-        answer = self._inner(method, url, headers, kept, body, timeout)
-        if not url.endswith("/enrollments") or answer.status != 200:
-            return answer
-        data = json.loads(answer.body)
-        for item in data["data"]["items"]:
-            self._alter(item)
-        return Response(answer.status, answer.headers, json.dumps(data).encode())
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._inner.close()
-
-
-Otherwise = Callable[..., Client]
+Connect = Callable[..., Client]
 
 
 @pytest.fixture
-def otherwise(reader: Client) -> Iterator[Otherwise]:
-    """A client that sees the small_platform altered."""
-    made: list[Altered] = []
-
-    def make(alter: Alter = id, dropped: tuple[str, ...] = ()) -> Client:
-        made.append(Altered(alter, dropped))
-        return reader.with_options(transport=made[-1])
-
-    yield make
-    for transport in made:
-        transport.close()
+def otherwise(harness: Harness) -> Connect:
+    """Make clients for which the small platform's items differ, or parameters are ignored."""
+    fill(harness.sandbox)
+    return lambda alter=id, dropped=(): harness.connect(
+        transport=Otherwise(harness, dropped, alter)
+    )
 
 
-def calls_since(small_platform: Sandbox, before: int) -> Counter[str | None]:
+def without(key: str) -> Callable[[dict[str, Any]], object]:
+    """Leave a key out of each enrollment."""
+    return lambda item: item.pop(key, None) if "enrollment_level" in item else None
+
+
+def calls_since(platform: Sandbox, before: int) -> Counter[str | None]:
     """The calls since then, by operation; login, role, swagger and the look for plans aside."""
     aside = ("token", "session", "microservices", "swagger")
-    made = [call for call in small_platform.calls[before:] if call.operation not in aside]
+    made = [call for call in platform.calls[before:] if call.operation not in aside]
     assert {call.method for call in made} <= {"GET"}
     plans = [call for call in made if call.operation == "list_learning_plans"]
-    assert len(plans) <= 1  # the small_platform has none, which one call tells
+    assert len(plans) <= 1  # the platform has none, which one call shows
     made = [call for call in made if call not in plans]
     return Counter(call.operation for call in made)
 
@@ -103,23 +68,23 @@ def test_reason_of_each_skip(make_csv: MakeCsv, small_platform: Sandbox, reader:
     before = len(small_platform.calls)
     job = from_csv(make_csv(f"username,user_id,course_code,course_id\nalice,,FIRE,\n{rows}\n"))
     plan = job.plan(reader)
-    assert [(one.line, one.code, one.reason) for one in plan.skipped] == [
+    assert [(outcome.line, outcome.code, outcome.reason) for outcome in plan.skipped] == [
         (line, code, reason) for line, (code, (_, reason)) in enumerate(REASONS.items(), start=3)
     ]
-    assert {one.kind for one in plan.skipped} == {"skipped"}
+    assert {outcome.kind for outcome in plan.skipped} == {"skipped"}
     assert plan.counts == {"rows": 8, "to_archive": 1, "skipped": 7, "chunks": 1}
-    assert [one.user_id for one in plan.skipped] == [None, 101, None, None, None, None, 201]
+    assert [outcome.user_id for outcome in plan.skipped] == [None, 101, None, None, None, None, 201]
     assert calls_since(small_platform, before) == {"list_courses": 1, "all_course_enrollments": 1}
 
 
-def test_ignored_filter(otherwise: Otherwise) -> None:
+def test_ignored_filter(otherwise: Connect) -> None:
     """Where the platform ignores the filter of statuses, the plan looks at each itself."""
     client = otherwise(dropped=("enrollment_status[]",))
     people = ["alice", "paul", "nora", "wanda", "sam", "zelda"]
     plan = for_course("SAFE").users(people).plan(client)
     assert planned(plan) == [(None, 71, 101)]
     archivable = "completed, enrolled, in_progress"
-    assert [(one.code, one.reason) for one in plan.skipped] == [
+    assert [(outcome.code, outcome.reason) for outcome in plan.skipped] == [
         ("status", "is in_progress, not completed"),
         ("status", "is enrolled, not completed"),
         ("status", f"is on the waiting list: only {archivable} can be archived"),
@@ -148,50 +113,50 @@ STATUSES: dict[Any, str | None] = {
 
 @pytest.mark.parametrize(("status", "reason"), STATUSES.items())
 @pytest.mark.parametrize("level", ["student", "tutor"])
-def test_statuses(otherwise: Otherwise, level: str, status: Any, reason: str | None) -> None:
+def test_statuses(otherwise: Connect, level: str, status: Any, reason: str | None) -> None:
     """Enrolled, in progress and completed can be archived; each other status has its reason."""
     client = otherwise(lambda item: item.update(enrollment_status=status, enrollment_level=level))
     plan = for_course("SAFE", only="any", include_staff=True).users(["alice"]).plan(client)
-    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == (
+    assert [(outcome.code, outcome.reason.partition(":")[0]) for outcome in plan.skipped] == (
         [] if reason is None else [("status", reason)]
     )
     assert plan.counts["to_archive"] == (reason is None)
 
 
-def test_ignored_filter_of_users(otherwise: Otherwise) -> None:
+def test_ignored_filter_of_users(otherwise: Connect) -> None:
     """Where the platform ignores the filter of users, nobody else gets into the plan."""
     client = otherwise(dropped=("user_id[]",)).with_options(limits=Limits(page_size=4))
     plan = for_course(71).users([101, 102, 999]).plan(client)
     assert planned(plan) == [(None, 71, 101), (None, 71, 102)]
-    assert [one.code for one in plan.skipped] == ["not_enrolled"]
+    assert [outcome.code for outcome in plan.skipped] == ["not_enrolled"]
 
 
-def test_no_status(otherwise: Otherwise) -> None:
+def test_no_status(otherwise: Connect) -> None:
     """An enrollment without a status is never archived on a guess."""
-    client = otherwise(lambda item: item.pop("enrollment_status"))
+    client = otherwise(without("enrollment_status"))
     plan = for_course("SAFE").users(["alice"]).plan(client)
     (outcome,) = plan.skipped
     assert (outcome.code, outcome.user_id) == ("no_status", 101)
     assert outcome.reason == "the platform reports no status for it, so it is not archived"
 
 
-def test_no_level(otherwise: Otherwise) -> None:
+def test_no_level(otherwise: Connect) -> None:
     """An enrollment without a level may be a tutor's: it is left alone."""
-    client = otherwise(lambda item: item.pop("enrollment_level"))
+    client = otherwise(without("enrollment_level"))
     plan = for_course("SAFE").users(["alice"]).plan(client)
     (outcome,) = plan.skipped
     assert outcome.code == "staff"
     assert outcome.reason.startswith("has no level on the platform, so it may be a tutor's; ")
 
 
-def test_items_of_another_course(otherwise: Otherwise) -> None:
+def test_items_of_another_course(otherwise: Connect) -> None:
     """A list that holds another course's enrollments is believed in nothing."""
     client = otherwise(lambda item: item.update(course_id=72))
     with pytest.raises(UnexpectedResponseError, match="the list of 71 has an item of 72"):
         for_course(71).users(["alice"]).plan(client)
 
 
-def test_lists_without_usernames(small_platform: Sandbox, otherwise: Otherwise) -> None:
+def test_lists_without_usernames(harness: Harness, otherwise: Connect) -> None:
     """Where the list tells no usernames they are looked up, exactly, and still have to agree."""
     rows: list[dict[str, Any]] = [
         {"username": "anna"},
@@ -202,19 +167,19 @@ def test_lists_without_usernames(small_platform: Sandbox, otherwise: Otherwise) 
         {"username": "nobody", "user_id": 102},
         {"user_id": 106},
     ]
-    client = otherwise(lambda item: item.pop("username"))
-    before = len(small_platform.calls)
+    client = otherwise(without("username"))
+    before = len(harness.sandbox.calls)
     plan = from_rows([{**row, "course_id": 71} for row in rows]).plan(client)
     assert planned(plan) == [(None, 71, 105), (None, 71, 101), (None, 71, 106)]
-    names = [one.username for chunk in plan.chunks for one in chunk.members]
+    names = [member.username for chunk in plan.chunks for member in chunk.members]
     assert names == ["anna", "alice", None]
-    assert [(one.code, one.reason.partition(":")[0]) for one in plan.skipped] == [
+    assert [(outcome.code, outcome.reason.partition(":")[0]) for outcome in plan.skipped] == [
         ("not_enrolled", "no completed enrollment found (not checked"),
         ("not_enrolled", "no completed enrollment found (not checked"),
         ("disagree", "user 103 is not 'bob'"),
         ("disagree", "user 102 is not 'nobody'"),
     ]
-    assert calls_since(small_platform, before) == {"course_enrollments": 1, "list_users": 1}
+    assert calls_since(harness.sandbox, before) == {"course_enrollments": 1, "list_users": 1}
 
 
 # Rows, page size, and the calls that the plan takes. SAFE has 15 completed, the list 6 courses.
@@ -291,18 +256,16 @@ def test_economy(
     assert plan.counts["rows"] == len(rows)
 
 
-def test_names_without_usernames_are_searched(
-    small_platform: Sandbox, otherwise: Otherwise
-) -> None:
+def test_names_without_usernames_are_searched(harness: Harness, otherwise: Connect) -> None:
     """One name is searched, a few on a long list too; many are found in the list of users."""
-    client = otherwise(lambda item: item.pop("username"))
+    client = otherwise(without("username"))
     found = {}
     for names, size in ((["anna"], 200), (["anna", "bob"], 5), (["anna", "bob"], 200)):
-        before = len(small_platform.calls)
+        before = len(harness.sandbox.calls)
         job = for_course(71).users(names)
         plan = job.plan(client.with_options(limits=Limits(page_size=size)))
         assert plan.counts["to_archive"] == len(names)
-        found[len(names), size] = calls_since(small_platform, before)["list_users"]
+        found[len(names), size] = calls_since(harness.sandbox, before)["list_users"]
     assert found == {(1, 200): 1, (2, 5): 3, (2, 200): 1}
 
 
@@ -316,23 +279,11 @@ def test_no_address_is_too_long(harness: Harness) -> None:
     result = for_course(1).users(users).plan(client).apply(client, ledger=harness.ledger)
     assert result.counts["archived"] == 450
     asked = [
-        [name for name, _ in one.query if name == "user_id[]"] for one in harness.line.exchanges
+        [name for name, _ in exchange.query if name == "user_id[]"]
+        for exchange in harness.line.exchanges
     ]
     assert max(map(len, asked)) == 200
-    assert max(len(urlencode(one.query)) for one in harness.line.exchanges) < 5_500
-
-
-def test_estimate_holds(tmp_path: Path, archivist: Client) -> None:
-    """`apply` makes the calls that the plan said, polls and preflight aside."""
-    client = archivist.with_options(limits=Limits(hand_picked=3, page_size=4, first_poll=0.01))
-    people = ["alice", "bob", "carol", "Anna", "anna", "007", "12"]
-    job = for_course("SAFE").users(people) + for_course("FIRE").users(people)
-    plan = job.plan(client)
-    result = plan.apply(client, ledger=tmp_path / "book.sqlite")
-    assert result.counts == {"archived": 9, "skipped": 5, "failed": 0, "unknown": 0}
-    for name, count in plan.calls.items():
-        if name != "list_jobs":
-            assert (name, result.calls[name]) == (name, count)
+    assert max(len(urlencode(exchange.query)) for exchange in harness.line.exchanges) < 5_500
 
 
 def test_duration_within_the_hourly_limit(reader: Client) -> None:
@@ -350,10 +301,10 @@ def test_pre_images(reader: Client) -> None:
     """A chunk holds what was read of each enrollment, and the platform's time of reading."""
     plan = for_course("FIRE").users(["bob"]).plan(reader)
     (chunk,) = plan.chunks
-    (one,) = chunk.members
-    assert str(one.enrolled_at) == "2025-01-02 03:04:05+00:00"
-    assert str(one.completed_at) == "2025-02-03 04:05:06+00:00"
-    assert (one.row, one.user_id, one.username, one.score) == (0, 102, "bob", 88.0)
-    assert (one.status, one.level) == ("completed", "learner")
+    (member,) = chunk.members
+    assert str(member.enrolled_at) == "2025-01-02 03:04:05+00:00"
+    assert str(member.completed_at) == "2025-02-03 04:05:06+00:00"
+    assert (member.row, member.user_id, member.username, member.score) == (0, 102, "bob", 88.0)
+    assert (member.status, member.level) == ("completed", "learner")
     assert (chunk.target.code, chunk.target.title, chunk.target.listed) == ("FIRE", "Course 72", 2)
     assert chunk.read_at == plan.read_at

@@ -1,24 +1,19 @@
 """Waiting for jobs: one page of the listing for all of them, rarely more."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from math import nextafter
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plan_tools import AGAIN, check, rows
-from virtual_time import Exchange, Harness, VirtualTime
+from plan_tools import AGAIN, check, of_many, rows
+from virtual_time import Exchange, Harness
 
 from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
 from lms_archive.archive.running.jobs import Jobs
 from lms_archive.errors import JobTimeoutError
-from lms_archive.sandbox import Sandbox
 from lms_archive.wire.clock import Clock
-
-
-def _of_many(exchange: Exchange) -> bool:
-    return exchange.is_write and len(exchange.body["user_id"]) > 1
 
 
 def test_one_page_polls_all_open_jobs(harness: Harness) -> None:
@@ -27,8 +22,8 @@ def test_one_page_polls_all_open_jobs(harness: Harness) -> None:
     result = harness.apply()
     harness.check(result, archived=24)
     assert "get_job" not in result.calls
-    polls = [one for one in harness.line.exchanges if one.is_poll]
-    assert all(("page", "1") in one.query for one in polls)
+    polls = [exchange for exchange in harness.line.exchanges if exchange.is_poll]
+    assert all(("page", "1") in exchange.query for exchange in polls)
     assert len(polls) < 12
 
 
@@ -46,13 +41,13 @@ def test_polls_grow_rarer(harness: Harness) -> None:
     harness.load(5)
     plan = harness.plan()
     harness.line.once(
-        _of_many,
+        of_many,
         lambda: harness.change("UPDATE jobs SET ends_at = ends_at + 600000000"),
         after=True,
     )
     times: list[float] = []
     harness.line.before.append(
-        lambda one: times.append(harness.time.passed) if one.is_poll else None
+        lambda exchange: times.append(harness.time.passed) if exchange.is_poll else None
     )
     harness.check(harness.apply(plan), archived=5)
     waits = [later - earlier for earlier, later in pairwise(times)]
@@ -73,7 +68,7 @@ def test_an_unknown_state_counts_as_open(harness: Harness, status: str) -> None:
         harness.hang_jobs()
         harness.change("UPDATE jobs SET status = ?", status)
 
-    harness.line.once(_of_many, halt, after=True)
+    harness.line.once(of_many, halt, after=True)
     begun = harness.time.passed
     with pytest.raises(JobTimeoutError) as caught:
         plan.apply(client, ledger=harness.ledger)
@@ -114,7 +109,7 @@ def test_a_new_job_of_the_account_may_be_ours(harness: Harness) -> None:
         harness.change("UPDATE jobs SET ends_at = ends_at + 300000000")
         raise ConnectionResetError(104, "Connection reset by peer")
 
-    harness.line.once(_of_many, lost)
+    harness.line.once(of_many, lost)
     begun = harness.time.passed
     result = harness.apply(plan)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
@@ -138,7 +133,7 @@ def test_an_open_job_on_a_later_page_is_seen(harness: Harness, mode: str) -> Non
         )
         raise ConnectionResetError(104, "Connection reset by peer")
 
-    harness.line.once(_of_many, lost, after=True)
+    harness.line.once(of_many, lost, after=True)
     result = plan.apply(harness.client, ledger=harness.ledger)
     check(harness, result, again=mode == "re-enroll", archived=4)
     assert len(harness.writes) == 2
@@ -151,39 +146,35 @@ _NUMBERS = (
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 2.0, 7.0, 40.0, 300.0])
-def test_a_poll_tells_of_several_jobs(tmp_path: Path, seconds: float) -> None:
+def test_a_poll_tells_of_several_jobs(make_harness: Callable[..., Harness], seconds: float) -> None:
     """However long jobs take, one poll does for two chunks, and the wait is at most twice that."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=seconds) as sandbox:
-        harness = Harness(sandbox, time, tmp_path)
-        harness.load(*[12] * 10)
-        harness.line.before.append(lambda _: time.sleep(0.3))
-        client = harness.connect(limits=Limits(hand_picked=3))
-        plan = harness.job().plan(client)
-        begun = time.passed
-        result = plan.apply(client, ledger=harness.ledger)
-        harness.check(result, archived=120)
-        harness.line.close()
+    harness = make_harness(job_seconds=seconds)
+    harness.load(*[12] * 10)
+    harness.line.before.append(lambda _: harness.time.sleep(0.3))
+    client = harness.connect(limits=Limits(hand_picked=3))
+    plan = harness.job().plan(client)
+    begun = harness.time.passed
+    result = plan.apply(client, ledger=harness.ledger)
+    harness.check(result, archived=120)
     chunks, polls = len(plan.chunks), result.calls["list_jobs"] - 1
     assert polls <= (chunks + _polls_of_the_first(seconds)) / 2
     calling = 0.3 * sum(result.calls.values())
     rounds = 1 + (chunks - 1) / 5
-    assert time.passed - begun <= calling + 2 * rounds * max(seconds, 2.0)
+    assert harness.time.passed - begun <= calling + 2 * rounds * max(seconds, 2.0)
 
 
-def test_a_job_that_is_late_does_not_hold_up_the_others(tmp_path: Path) -> None:
+def test_a_job_that_is_late_does_not_hold_up_the_others(
+    make_harness: Callable[..., Harness],
+) -> None:
     """One job of forty takes 300 s: how long the next ones take is not learned from it."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=4) as sandbox:
-        harness = Harness(sandbox, time, tmp_path)
-        harness.load(*[12] * 10)
-        client = harness.connect(limits=Limits(hand_picked=3))
-        plan = harness.job().plan(client)
-        sandbox.faults.add("job_late", seconds=300, after=10)
-        begun = time.passed
-        harness.check(plan.apply(client, ledger=harness.ledger), archived=120)
-        harness.line.close()
-    assert time.passed - begun < 400
+    harness = make_harness(job_seconds=4)
+    harness.load(*[12] * 10)
+    client = harness.connect(limits=Limits(hand_picked=3))
+    plan = harness.job().plan(client)
+    harness.sandbox.faults.add("job_late", seconds=300, after=10)
+    begun = harness.time.passed
+    harness.check(plan.apply(client, ledger=harness.ledger), archived=120)
+    assert harness.time.passed - begun < 400
 
 
 def _polls_of_the_first(seconds: float) -> int:
@@ -260,7 +251,7 @@ def test_enrolled_again_while_the_job_is_open(harness: Harness, *, again: bool) 
     """Who was archived and is enrolled again may be taken by the job too: not decided yet."""
     harness.load(4)
     planned = harness.plan()
-    harness.line.once(_of_many, lambda: _hang_but(harness, 1002), after=True)
+    harness.line.once(of_many, lambda: _hang_but(harness, 1002), after=True)
 
     def enroll() -> None:
         harness.sandbox.advance()
@@ -270,10 +261,10 @@ def test_enrolled_again_while_the_job_is_open(harness: Harness, *, again: bool) 
             at = f"{harness.time.now():%Y-%m-%d %H:%M:%S}"
             harness.sandbox.load(enrollments=[{**enrolled, "enrollment_created_at": at}])
 
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) > 1, enroll)
+    harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, enroll)
     with pytest.raises(JobTimeoutError):
         harness.apply(planned)
-    unknown = {one.user: one for one in list(ArchiveResult(harness.ledger).unknown)}
+    unknown = {outcome.user: outcome for outcome in list(ArchiveResult(harness.ledger).unknown)}
     assert set(unknown) == ({1002, 1003, 1004} if again else {1003, 1004})
     if again:
         assert unknown[1002].code == "job_not_ended"

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from plan_tools import AGAIN, done, load_plans
+from plan_tools import load_plans, run_interrupted
 from plan_tools import plan as plan_of
 from virtual_time import WRITE, Exchange, Harness
 
-from lms_archive import ArchiveJob, Contract, RetryPolicy, resume
+from lms_archive import Contract, RetryPolicy, resume
 from lms_archive.archive.ledger import read_events
 from lms_archive.archive.values.events import ContractChecked, Warned
 from lms_archive.errors import (
@@ -43,7 +43,7 @@ def test_an_unconfirmed_write_is_in_the_plan_and_refused_by_apply(
     harness.load(3)
     client = harness.connect(contract=contract)
     plan = harness.job().plan(client)
-    assert any("apply will refuse it" in one for one in plan.warnings)
+    assert any("apply will refuse it" in text for text in plan.warnings)
     assert "apply will refuse it" in str(plan)
     with pytest.raises(
         UnconfirmedContractError, match="candidate: PUT /learn/v1/enrollments"
@@ -59,29 +59,11 @@ def test_what_is_confirmed_is_asked_once_and_warned_of_nothing(harness: Harness)
     """Plan and apply read each document once, and the plan says nothing of the contract."""
     harness.load(3)
     plan = harness.plan()
-    assert not any("confirm" in one for one in plan.warnings)
+    assert not any("confirm" in text for text in plan.warnings)
     asked = harness.operations.count("swagger")
     harness.check(harness.apply(plan), archived=3)
     assert harness.operations.count("swagger") == asked == 2  # course, learn
     assert harness.operations.count("microservices") == 1
-
-
-def test_trust_is_logged_kept_and_told(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
-    """What was sent unconfirmed stands in the log, the ledger and the result."""
-    harness.load(3)
-    harness.line.before.append(no_swagger)
-    plan = harness.plan()
-    with pytest.raises(UnconfirmedContractError, match="unreadable"):
-        plan.apply(harness.client, ledger=harness.ledger)
-    with caplog.at_level(logging.WARNING, "lms_archive"):
-        result = plan.apply(harness.client, ledger=harness.ledger, trust_contract=True)
-    harness.check(result, archived=3)
-    text = f"trusted without confirmation: {WRITE}, PUT /learn/v1/enrollments (unreadable)"
-    assert text in caplog.text
-    assert text in result.warnings
-    assert str(result).splitlines()[1:] == [text]
-    assert read_events(harness.ledger, ContractChecked)[0].trusted == (text,)
-    assert [len(users) for _, users in harness.writes] == [1, 2]
 
 
 def swagger_unavailable(exchange: Exchange) -> None:
@@ -104,9 +86,21 @@ def unlisting(harness: Harness) -> Transport:
     return transport
 
 
-@pytest.mark.parametrize("kind", ["not listed", "unreadable", "unavailable"])
-def test_a_trusted_contract_is_checked_once(harness: Harness, kind: str) -> None:
-    """One check, one event, one warning, and no call that the plan does not foresee."""
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("not listed", "not listed may still exist"),
+        ("unreadable", "unreadable"),
+        ("unavailable", "unreadable"),
+    ],
+)
+def test_a_trusted_contract_is_logged_kept_and_told(
+    harness: Harness, caplog: pytest.LogCaptureFixture, kind: str, said: str
+) -> None:
+    """Refused; trusted, it goes ahead behind its canary: in the log, the ledger and the result.
+
+    One check, one event, one warning, and no call that the plan does not foresee.
+    """
     harness.load(3)
     options: dict[str, Any] = {"retry": RetryPolicy(attempts=1)}
     if kind == "not listed":
@@ -115,28 +109,29 @@ def test_a_trusted_contract_is_checked_once(harness: Harness, kind: str) -> None
         harness.line.before.append(no_swagger if kind == "unreadable" else swagger_unavailable)
     client = harness.connect(**options)
     plan = harness.job().plan(client)
+    assert any("apply will refuse it" in text for text in plan.warnings)
+    with pytest.raises(UnconfirmedContractError, match=said):
+        plan.apply(client, ledger=harness.ledger)
     before, asked = len(harness.operations), len(harness.line.exchanges)
-    harness.check(plan.apply(client, ledger=harness.ledger, trust_contract=True), archived=3)
+    with caplog.at_level(logging.WARNING, "lms_archive"):
+        result = plan.apply(client, ledger=harness.ledger, trust_contract=True)
+    harness.check(result, archived=3)
+    assert [len(users) for _, users in harness.writes] == [1, 2]
+    state = "not listed" if kind == "not listed" else "unreadable"
+    text = f"trusted without confirmation: {WRITE}, PUT /learn/v1/enrollments ({state})"
+    assert text in caplog.text
+    assert str(result).splitlines()[1:] == [text]
+    assert text in resume(harness.ledger, harness.client).warnings
     made = Counter(name for name in harness.operations[before:] if name != "list_jobs")
     assert made == {name: count for name, count in plan.calls.items() if name != "list_jobs"}
-    documents = [one.path for one in harness.line.exchanges[asked:] if "swagger" in one.path]
+    documents = [
+        exchange.path for exchange in harness.line.exchanges[asked:] if "swagger" in exchange.path
+    ]
     assert len(documents) == len(set(documents))
-    assert len(read_events(harness.ledger, ContractChecked)) == 1
+    (event,) = read_events(harness.ledger, ContractChecked)
+    assert event.trusted == (text,)
     warnings = [event.text for event in read_events(harness.ledger, Warned)]
     assert sum("trusted without confirmation" in text for text in warnings) == 1
-
-
-def test_a_call_that_is_not_listed_can_be_trusted(harness: Harness) -> None:
-    """Not listed is not absent: the call is made, behind its canary, and proves itself."""
-    harness.load(3)
-    client = harness.connect(transport=unlisting(harness))
-    plan = harness.job().plan(client)
-    assert any("(not listed): apply will refuse it" in text for text in plan.warnings)
-    with pytest.raises(UnconfirmedContractError, match="not listed may still exist"):
-        plan.apply(client, ledger=harness.ledger)
-    result = plan.apply(client, ledger=harness.ledger, trust_contract=True)
-    harness.check(result, archived=3)
-    assert any("(not listed)" in text for text in result.warnings)
 
 
 def test_a_call_that_is_described_differently_cannot_be_trusted(harness: Harness) -> None:
@@ -165,23 +160,11 @@ def test_an_active_list_that_does_not_exist_is_no_unknown_course(harness: Harnes
     assert "not listed GET /course/v9" in str(caught.value)
 
 
-def test_a_finished_ledger_asks_for_nothing_whatever_the_contract(harness: Harness) -> None:
-    """The same result, and no call."""
-    harness.load(2)
-    harness.apply()
-    made = len(harness.line.exchanges)
-    client = harness.connect(contract=ELSEWHERE)
-    harness.check(resume(harness.ledger, client), archived=2)
-    assert len(harness.line.exchanges) == made
-
-
 def test_a_trusted_contract_stays_trusted_and_another_is_asked_for(harness: Harness) -> None:
     """Resuming needs no second word for the same contract, and one for a contract of its own."""
     harness.load(3)
     harness.line.before.append(no_swagger)
-    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(trust_contract=True)
+    run_interrupted(harness, trust_contract=True)
     with pytest.raises(UnconfirmedContractError) as caught:
         resume(harness.ledger, harness.connect(contract=ELSEWHERE))
     assert caught.value.ledger == harness.ledger
@@ -203,20 +186,13 @@ def test_trust_is_asked_for_again_until_a_canary_has_proven_it(harness: Harness)
 def test_another_contract_is_proven_by_a_canary_of_its_own(harness: Harness) -> None:
     """What one contract's canary has shown says nothing about another's calls."""
     harness.load(5)
-    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply()
+    run_interrupted(harness)
     harness.line.before.append(no_swagger)
     with pytest.raises(CanaryFailedError):
         resume(harness.ledger, harness.connect(contract=OTHER_NAME), trust_contract=True)
     assert [len(users) for _, users in harness.writes] == [1, 1]
     harness.line.before.remove(no_swagger)
     harness.check(resume(harness.ledger, harness.client), archived=4, failed=1)
-
-
-def interrupt() -> None:
-    """Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -230,7 +206,7 @@ def test_without_an_archived_list_nothing_is_sent_trusted_or_not(
     client = harness.connect(contract=NO_LIST)
     plan = harness.job().plan(client)
     warning = "archived_course_enrollments is not listed in the swagger; if the platform does"
-    assert any(one.startswith(warning) for one in plan.warnings) is listed
+    assert any(text.startswith(warning) for text in plan.warnings) is listed
     with pytest.raises(UnconfirmedContractError, match="no list of archived course enrollments"):
         plan.apply(client, ledger=harness.ledger, trust_contract=True)
     assert harness.writes == []
@@ -253,7 +229,7 @@ def test_a_read_that_differs_is_a_warning(harness: Harness) -> None:
     client = harness.connect(contract=other)
     plan = harness.job().plan(client)
     assert any(
-        one.startswith("course_enrollments is described differently: ") for one in plan.warnings
+        text.startswith("course_enrollments is described differently: ") for text in plan.warnings
     )
     harness.check(plan.apply(client, ledger=harness.ledger), archived=3)
 
@@ -270,7 +246,7 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
             json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
         )
 
-    harness.line.once(lambda one: one.is_write, archive_another, after=True)
+    harness.line.once(lambda exchange: exchange.is_write, archive_another, after=True)
     with pytest.raises(
         CanaryFailedError,
         match="the call for the first enrollment also archived users whom it did not name: record",
@@ -279,59 +255,7 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
     assert caught.value.counts["archived"] == 1
     result = resume(harness.ledger, harness.client)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
-    assert [one.user for one in result.outcomes if one.code == "archived_meanwhile"] == [1004]
+    assert [
+        outcome.user for outcome in result.outcomes if outcome.code == "archived_meanwhile"
+    ] == [1004]
     assert max(harness.archived.values()) == 1
-
-
-def again(**terms: Any) -> ArchiveJob:
-    """Archive and re-enroll everybody in course 1."""
-    return ArchiveJob.for_course(1, **{**AGAIN, **terms}).all_enrollments()
-
-
-@pytest.mark.parametrize(
-    ("asked", "kept", "code", "said"),
-    [
-        (True, False, "archived", "; tracking reset"),
-        (False, True, "archived", "; tracking kept"),
-        (True, True, "tracking_not_reset", "the tracking was not reset"),
-        (False, False, "tracking_lost", "the tracking was reset"),
-    ],
-)
-@pytest.mark.parametrize("seconds", [600, 0], ids=["by time spent", "by status"])
-def test_tracking_is_as_asked_or_the_canary_stops(
-    harness: Harness, seconds: int, code: str, said: str, *, asked: bool, kept: bool
-) -> None:
-    """What the platform made of the tracking is compared with what was asked for."""
-    harness.sandbox.load(
-        users=[{"username": f"u{n}", "user_id": n} for n in (1001, 1002, 1003)],
-        courses=[{"code": "C1", "id_course": 1}],
-        enrollments=[
-            done(user_id=n, id_course=1, enrollment_time_spent=seconds) for n in (1001, 1002, 1003)
-        ],
-    )
-    contract = Contract.default().with_operation(
-        WRITE, params={"reset_tracking": "ignored"}, fixed={"reset_tracking": not kept}
-    )
-    harness.line.before.append(no_swagger)
-    client = harness.connect(contract=contract)
-    plan = again(reset_tracking=asked).plan(client)
-    options: dict[str, Any] = {"ledger": harness.ledger, "trust_contract": True}
-    if code == "archived":
-        result = plan.apply(client, **options)
-        assert all(said in one.reason for one in result.outcomes)
-        assert result.counts["archived"] == 3
-        return
-    with pytest.raises(CanaryFailedError, match=said) as caught:
-        plan.apply(client, **options)
-    assert "check how this platform names reset_tracking" in str(caught.value)
-    assert len(harness.archived) == 1
-
-
-def test_tracking_that_cannot_be_seen_is_not_checkable(harness: Harness) -> None:
-    """Nothing begun, nothing spent: kept and reset look alike, and the outcome says so."""
-    harness.load(2, status="enrolled")
-    result = (
-        again(only="enrolled").plan(harness.client).apply(harness.client, ledger=harness.ledger)
-    )
-    assert {one.code for one in result.outcomes} == {"archived"}
-    assert all(one.reason.endswith("; tracking not checkable") for one in result.outcomes)

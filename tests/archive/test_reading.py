@@ -4,7 +4,7 @@ import csv
 import json
 import re
 from collections import ChainMap, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from archive_tools import MakeCsv, asked, from_csv, from_rows, given, planned
-from hypothesis import HealthCheck, example, settings
+from hypothesis import example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
@@ -28,9 +28,6 @@ texts = st.text(
     st.sampled_from("ab'\"=+-@,;\t\r\n \x1b\u2028é") | st.characters(codec="utf-8"), max_size=8
 ).map(lambda text: text.replace("\0", ""))
 tables = st.lists(st.tuples(texts, texts, texts, texts), max_size=8)
-one_file = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def written(cells: tuple[str, ...], delimiter: str, quotes: bool) -> str:  # noqa: FBT001
@@ -42,7 +39,7 @@ def written(cells: tuple[str, ...], delimiter: str, quotes: bool) -> str:  # noq
     return delimiter.join(found)
 
 
-@one_file
+@settings(max_examples=80)
 @given_any(
     tables,
     st.sampled_from(",;\t"),
@@ -139,39 +136,26 @@ def test_a_path_may_be_text(make_csv: MakeCsv) -> None:
     assert from_csv(str(make_csv("username,course_code\nalice,SAFE\n"))).row_count == 1
 
 
-def rows_of(kind: str) -> Any:
-    """The same two rows in each form that `from_rows` takes."""
-    rows = [{"username": "alice", "course_id": 71}, {"username": "007", "course_id": 71}]
-    return {
-        "list": rows,
-        "tuple": tuple(rows),
-        "generator": (row for row in rows),
-        "other mappings": [ChainMap(row) for row in rows],
-        "DictReader": csv.DictReader(["username,course_id", "alice,71", "007,71"]),
-        "DataFrame": pd.DataFrame(rows),
-        "DataFrame with pandas' own types": pd.DataFrame(rows).convert_dtypes(),
-        "DataFrame of floats": pd.DataFrame(rows).astype({"course_id": float}),
-        "numpy numbers": [{**row, "course_id": np.int32(71)} for row in rows],
-    }[kind]
+ROWS = [{"username": "alice", "course_id": 71}, {"username": "007", "course_id": 71}]
+FORMS: dict[str, Callable[[], Any]] = {
+    "list": lambda: ROWS,
+    "tuple": lambda: tuple(ROWS),
+    "generator": lambda: (row for row in ROWS),
+    "other mappings": lambda: [ChainMap(row) for row in ROWS],
+    "DictReader": lambda: csv.DictReader(["username,course_id", "alice,71", "007,71"]),
+    "DataFrame": lambda: pd.DataFrame(ROWS),
+    "DataFrame with pandas' own types": lambda: pd.DataFrame(ROWS).convert_dtypes(),
+    "DataFrame of floats": lambda: pd.DataFrame(ROWS).astype({"course_id": float}),
+    "numpy numbers": lambda: [{**row, "course_id": np.int32(71)} for row in ROWS],
+}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "list",
-        "tuple",
-        "generator",
-        "other mappings",
-        "DictReader",
-        "DataFrame",
-        "DataFrame with pandas' own types",
-        "DataFrame of floats",
-        "numpy numbers",
-    ],
-)
-def test_rows_of_every_form_name_the_same_enrollments(kind: str, reader: Client) -> None:
+@pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
+def test_rows_of_every_form_name_the_same_enrollments(
+    make: Callable[[], Any], reader: Client
+) -> None:
     """Mappings, a generator and a DataFrame name the same enrollments."""
-    plan = from_rows(rows_of(kind)).plan(reader)
+    plan = from_rows(make()).plan(reader)
     assert planned(plan) == [(None, 71, 101), (None, 71, 106)]
     assert not plan.skipped
 
@@ -217,7 +201,7 @@ def test_cells_are_kept_as_json_has_them(given_: Any, kept: Any) -> None:
 @pytest.mark.parametrize("cell", [{(1, 2): 3}, 10**5000], ids=["key", "number"])
 def test_a_cell_that_no_file_holds_is_an_error_at_once(cell: Any) -> None:
     """The error comes at once, with row and column, and not when the ledger is made."""
-    rows = [{"username": "ada", "course_id": 7, "note": one} for one in (1, cell)]
+    rows = [{"username": "ada", "course_id": 7, "note": note} for note in (1, cell)]
     with pytest.raises(
         InvalidInputError,
         match=r"rows, column 'note': row 2: the value cannot be stored: .*as text",

@@ -10,12 +10,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from archive_tools import begin, from_rows
+from archive_tools import begin, for_course, from_csv, from_rows
+from plan_tools import of_many, run_interrupted
 from virtual_time import Harness
 
 from lms_archive import (
-    ApiError,
-    ArchiveJob,
     ArchiveResult,
     InvalidInputError,
     PasswordGrant,
@@ -23,7 +22,7 @@ from lms_archive import (
     resume,
 )
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS
-from lms_archive.errors import LedgerError, PermissionDeniedError
+from lms_archive.errors import LedgerError
 
 
 @pytest.fixture
@@ -34,22 +33,18 @@ def mixed(harness: Harness) -> ArchiveResult:
     users = ["u1001", "u1002", "nobody", "u1003", "u1004", "", "u1005", "u1006", "u1007", "u1001"]
     lines = ["Username;Course Code;Team", *(f"{user};C1;=team {i}" for i, user in enumerate(users))]
     path.write_text("\n".join(lines), encoding="utf-8")
-    job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
+    job = from_csv(path)
     plan = job.plan(harness.client)
     harness.sandbox.faults.add("job_partial", every=2)
-
-    def leave() -> None:
-        harness.unenroll(1, 1007)
-
-    harness.line.once(lambda one: one.is_write and len(one.body["user_id"]) > 1, leave)
+    harness.line.once(of_many, lambda: harness.unenroll(1, 1007))
     with pytest.raises(RunStoppedError):
-        plan.apply(harness.client, ledger=harness.ledger)
+        harness.apply(plan)
     return resume(harness.ledger, harness.client)
 
 
 def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
     """One for each row asked for, with its line and what was given."""
-    assert [(one.line, one.code) for one in mixed.outcomes] == [
+    assert [(outcome.line, outcome.code) for outcome in mixed.outcomes] == [
         (2, "archived"),
         (3, "archived"),
         (4, "not_enrolled"),
@@ -61,7 +56,7 @@ def test_outcomes_come_in_input_order(mixed: ArchiveResult) -> None:
         (10, "not_seen"),
         (11, "duplicate"),
     ]
-    assert [one.row["Team"] for one in mixed.outcomes] == [f"=team {i}" for i in range(10)]
+    assert [outcome.row["Team"] for outcome in mixed.outcomes] == [f"=team {i}" for i in range(10)]
 
 
 def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
@@ -70,7 +65,7 @@ def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
     views = (mixed.archived, mixed.skipped, mixed.failed, mixed.unknown)
     assert [len(view) for view in views] == [4, 3, 2, 1]
     assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
-    assert all(one.kind == "failed" for one in mixed.failed)
+    assert all(outcome.kind == "failed" for outcome in mixed.failed)
     assert len(mixed.incomplete) == 0
     assert str(mixed) == (
         f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})\n"
@@ -82,7 +77,7 @@ def test_records_are_those_of_the_archived_rows(mixed: ArchiveResult) -> None:
     """Frozen records, in input order, made as they are asked for."""
     records = iter(mixed.records)
     assert next(records).user.username == "u1001"
-    assert [one.user.username for one in records] == ["u1002", "u1004", "u1006"]
+    assert [record.user.username for record in records] == ["u1002", "u1004", "u1006"]
     with pytest.raises(AttributeError):
         next(iter(mixed.records)).user.username = "other"  # type: ignore[misc]
 
@@ -100,10 +95,10 @@ def test_csv_of_every_row(mixed: ArchiveResult, harness: Harness) -> None:
     mixed.to_csv(harness.folder / "out.csv")
     with (harness.folder / "out.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["outcome"] for row in rows] == [one.kind for one in mixed.outcomes]
+    assert [row["outcome"] for row in rows] == [outcome.kind for outcome in mixed.outcomes]
     assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
     assert rows[0]["Team"] == "'=team 0"
-    records = {str(one.archiving.record_id) for one in mixed.records}
+    records = {str(record.archiving.record_id) for record in mixed.records}
     assert {row["outcome_record_id"] for row in rows} == records | {""}
     assert rows[5]["outcome_reason"]
 
@@ -113,15 +108,15 @@ def test_a_view_as_csv_is_input_again(mixed: ArchiveResult, harness: Harness, vi
     """A view can be written, corrected and read as a job: the same rows, without our columns."""
     path = harness.folder / "again.csv"
     getattr(mixed, view).to_csv(path)
-    job = ArchiveJob.from_csv(path, mode="unenroll", reset_tracking=False)
-    asked = [dict(one.row) for one in getattr(mixed, view)]
+    job = from_csv(path)
+    asked = [dict(outcome.row) for outcome in getattr(mixed, view)]
     assert [dict(row.cells) for row in job.selection] == asked
 
 
 def test_pandas_has_the_same_columns(mixed: ArchiveResult) -> None:
     """A DataFrame of every outcome, and of a view."""
     frame = mixed.to_pandas()
-    assert list(frame["outcome"]) == [one.kind for one in mixed.outcomes]
+    assert list(frame["outcome"]) == [outcome.kind for outcome in mixed.outcomes]
     assert list(frame.columns[:3]) == ["Username", "Course Code", "Team"]
     assert list(mixed.unknown.to_pandas()["outcome_user_id"]) == [1007]
 
@@ -132,6 +127,7 @@ def test_an_empty_view_has_its_columns(mixed: ArchiveResult, harness: Harness) -
     mixed.incomplete.to_csv(harness.folder / "none.csv")
     header = (harness.folder / "none.csv").read_text(encoding="utf-8")
     assert header.startswith("Username,Course Code,Team,outcome,outcome_code,")
+    assert from_csv(harness.folder / "none.csv").row_count == 0
 
 
 def test_failures_can_be_raised(mixed: ArchiveResult) -> None:
@@ -164,29 +160,11 @@ def test_without_failures_nothing_is_raised(harness: Harness) -> None:
 def test_the_plans_warnings_are_in_the_result(harness: Harness) -> None:
     """What the plan warned of is kept with what was done."""
     harness.load(2, status="in_progress")
-    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False, only="any")
-    plan = job.users([1001, 1002]).plan(harness.client)
+    plan = for_course(1, only="any").users([1001, 1002]).plan(harness.client)
     result = harness.apply(plan)
-    counts = result.counts
-    assert counts["archived"] == 2
+    assert result.counts["archived"] == 2
     assert result.warnings == plan.warnings
     assert len(result.warnings) >= 1
-
-
-@pytest.mark.parametrize("status", [403, 400])
-def test_errors_of_a_job_pickle_with_their_ledger(harness: Harness, status: int) -> None:
-    """An error that comes out of a worker process still says where the job stands."""
-    harness.load(3)
-    harness.sandbox.faults.add("status", status=status, body={}, method="PUT")
-    with pytest.raises((PermissionDeniedError, RunStoppedError)) as caught:
-        harness.apply()
-    copy: Any = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  our own
-    assert type(copy) is type(caught.value)
-    assert (str(copy), copy.ledger) == (str(caught.value), harness.ledger)
-    if isinstance(copy, ApiError):
-        assert copy.status == status
-    if isinstance(copy, RunStoppedError):
-        assert copy.counts == {"archived": 0, "skipped": 0, "failed": 1, "unknown": 0}
 
 
 def test_no_secret_is_in_the_ledger(harness: Harness) -> None:
@@ -213,14 +191,6 @@ def test_no_secret_is_in_the_ledger(harness: Harness) -> None:
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_an_empty_view_is_valid_input(harness: Harness, tmp_path: Path) -> None:
-    """Where nothing failed, `failed.to_csv` is a file of no rows, and reads as a job of none."""
-    harness.load(2)
-    harness.apply().failed.to_csv(tmp_path / "failed.csv")
-    job = ArchiveJob.from_csv(tmp_path / "failed.csv", mode="unenroll", reset_tracking=False)
-    assert job.row_count == 0
-
-
 def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
     """What a column holds is that of all its rows, wherever they stand."""
     rows: list[dict[str, Any]] = [
@@ -232,7 +202,7 @@ def test_the_columns_of_a_large_result(tmp_path: Path) -> None:
     job = from_rows(rows) + from_rows([{"user_id": 1, "course_id": 7, "more": True}])
     with begin(tmp_path / "a.sqlite", job) as book:
         columns, _ = ArchiveResult(book.path)._table()
-    assert [(one.name, one.kind) for one in columns[: -len(OUTCOME_COLUMNS)]] == [
+    assert [(column.name, column.kind) for column in columns[: -len(OUTCOME_COLUMNS)]] == [
         *(("user_id", "integer"), ("course_id", "integer"), ("number", "integer")),
         *(("mixed", "text"), ("large", "text"), ("part", "number"), ("more", "flag")),
     ]
@@ -254,14 +224,12 @@ def interrupted(harness: Harness) -> ArchiveResult:
     """Seven rows: two are skipped, the canary is archived, then Ctrl-C while a chunk is sent."""
     harness.load(5)
     rows = [{"course_id": 1, "user_id": user} for user in (1001, 77, 1002, 1003, 1003, 1004, 1005)]
-    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(job.plan(harness.client))
+    job = from_rows(rows)
+    run_interrupted(
+        harness,
+        job.plan(harness.client),
+        at=lambda exchange: exchange.is_poll and len(harness.writes) == 2,
+    )
     return ArchiveResult(harness.ledger)
 
 
@@ -284,12 +252,12 @@ def test_pending_rows_are_those_without_an_outcome(
     interrupted: ArchiveResult, harness: Harness
 ) -> None:
     """A view in input order, with its table, which is input again."""
-    assert [one.user for one in interrupted.pending] == [1002, 1003, 1004, 1005]
+    assert [outcome.user for outcome in interrupted.pending] == [1002, 1003, 1004, 1005]
     assert len(interrupted.pending) == 4
-    assert {str(one.target) for one in interrupted.pending} == {"course 1"}
+    assert {str(outcome.target) for outcome in interrupted.pending} == {"course 1"}
     assert len(interrupted.outcomes) + len(interrupted.pending) == 7
     interrupted.pending.to_csv(harness.folder / "pending.csv")
-    job = ArchiveJob.from_csv(harness.folder / "pending.csv", mode="unenroll", reset_tracking=False)
+    job = from_csv(harness.folder / "pending.csv")
     assert job.row_count == 4
     assert list(interrupted.pending.to_pandas()["user_id"]) == [1002, 1003, 1004, 1005]
     assert list(interrupted.pending.to_pandas().columns) == list(interrupted.to_pandas().columns)
@@ -304,14 +272,12 @@ def test_views_of_an_unfinished_job_join_what_was_given(harness: Harness) -> Non
         {"Username": ["nobody", *names], "course_id": 1, "outcome": list("abcde")},
         index=pd.date_range("2026-01-01", periods=5),
     )
-    job = ArchiveJob.from_rows(given, mode="unenroll", reset_tracking=False)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    harness.line.once(lambda one: one.is_poll and len(harness.writes) == 2, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply(job.plan(harness.client))
+    job = from_rows(given)
+    run_interrupted(
+        harness,
+        job.plan(harness.client),
+        at=lambda exchange: exchange.is_poll and len(harness.writes) == 2,
+    )
     result = ArchiveResult(harness.ledger)
     pending = result.pending.to_pandas()
     assert pending.index.equals(given.index[2:])
@@ -319,9 +285,7 @@ def test_views_of_an_unfinished_job_join_what_was_given(harness: Harness) -> Non
     assert list(pending["outcome_row_2"]) == [2, 3, 4]
     assert result.records.to_pandas().index.equals(given.index[1:2])
     result.pending.to_csv(harness.folder / "pending.csv")
-    again = ArchiveJob.from_csv(
-        harness.folder / "pending.csv", mode="unenroll", reset_tracking=False
-    )
+    again = from_csv(harness.folder / "pending.csv")
     assert [row.user for row in again.selection] == names[1:]
     assert [row.cells["outcome"] for row in again.selection] == list("cde")
 
@@ -343,13 +307,7 @@ def test_a_result_of_unknown_rows_is_not_finished(mixed: ArchiveResult) -> None:
 def test_one_row_is_pending_in_the_singular(harness: Harness) -> None:
     """Numbers and their words agree."""
     harness.load(2)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    harness.line.once(lambda one: one.is_write and len(harness.writes) == 1, interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        harness.apply()
+    run_interrupted(harness, at=lambda exchange: exchange.is_write and len(harness.writes) == 1)
     assert "unfinished: 1 row pending;" in str(ArchiveResult(harness.ledger))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import MakeCsv, asked, from_csv, from_rows, given
-from hypothesis import HealthCheck, example, settings
+from hypothesis import example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from virtual_time import ENROLLED_AT, Harness
@@ -28,9 +28,6 @@ names = texts.filter(str.strip)
 columns = (
     texts | st.builds(str.__add__, st.sampled_from(OURS), st.sampled_from(["", "_2", " "]))
 ).filter(lambda name: column_word(name) is None)
-any_files = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def load(harness: Harness, code: str, usernames: list[str]) -> None:
@@ -65,7 +62,7 @@ def cells_of(path: Path) -> Iterator[str]:
             yield from row
 
 
-@any_files
+@settings(max_examples=8)
 @given_any(
     code=names,
     usernames=st.lists(names, min_size=1, max_size=4, unique=True),
@@ -131,7 +128,7 @@ def test_an_id_of_another_platform_is_checked_by_the_username(harness: Harness) 
     load(harness, "SAFE", ["xi", "ben", "ada"])  # as another platform has them
     plan = from_rows(records).plan(harness.client)
     assert members(plan) == [1002]
-    assert [one.reason for one in plan.skipped] == [
+    assert [outcome.reason for outcome in plan.skipped] == [
         "user 1001 is 'xi', not 'ada': correct one of the two",
         "user 1003 is 'ada', not 'cy': correct one of the two",
     ]
@@ -297,7 +294,7 @@ def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     load(harness, "SAFE", ["ada"])
     plan = from_rows([{"username": "ada", "course_code": "SAFE"}]).plan(harness.client)
     harness.line.once(
-        lambda one: one.is_write,
+        lambda exchange: exchange.is_write,
         lambda: harness.change("UPDATE enrollments SET enrollment_score = 12"),
     )
     result = harness.apply(plan)

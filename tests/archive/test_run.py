@@ -1,12 +1,14 @@
 """How a job runs: the canary, the first chunk, the rest; one write at a time, few calls."""
 
+from typing import Any
+
 import pytest
+from plan_tools import check, of_many, plan
 from virtual_time import Harness
 
 from lms_archive import (
     ApiError,
     ArchivedCourseEnrollment,
-    ArchiveResult,
     Contract,
     Limits,
     RetryPolicy,
@@ -15,7 +17,6 @@ from lms_archive import (
 )
 from lms_archive.errors import (
     CanaryFailedError,
-    JobTimeoutError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
@@ -40,8 +41,10 @@ def test_several_targets_are_archived(harness: Harness) -> None:
     harness.load(3, 5, 1)
     result = harness.apply()
     harness.check(result, archived=9)
-    courses = [one.course for one in result.records if isinstance(one, ArchivedCourseEnrollment)]
-    assert [one.course_id for one in courses] == [1] * 3 + [2] * 5 + [3]
+    courses = [
+        record.course for record in result.records if isinstance(record, ArchivedCourseEnrollment)
+    ]
+    assert [course.course_id for course in courses] == [1] * 3 + [2] * 5 + [3]
 
 
 def test_no_call_holds_more_than_200(harness: Harness) -> None:
@@ -100,18 +103,14 @@ def test_open_jobs_are_bounded(harness: Harness, most: int) -> None:
     assert max(seen) == most
 
 
-def test_a_canary_of_two_sends_two_alone(harness: Harness) -> None:
-    """`canary=2` sends two enrollments, each alone and read back, before the first chunk."""
+@pytest.mark.parametrize(("canary", "sizes"), [(0, [6]), (1, [1, 5]), (2, [1, 1, 4])])
+def test_as_many_as_asked_for_are_sent_alone(
+    harness: Harness, canary: int, sizes: list[int]
+) -> None:
+    """Each alone and read back, before the first chunk."""
     harness.load(6)
-    harness.check(harness.apply(canary=2), archived=6)
-    assert [len(users) for _, users in harness.writes] == [1, 1, 4]
-
-
-def test_without_a_canary_the_first_chunk_goes_first(harness: Harness) -> None:
-    """`canary=0` sends no enrollment alone."""
-    harness.load(6)
-    harness.check(harness.apply(canary=0), archived=6)
-    assert [len(users) for _, users in harness.writes] == [6]
+    harness.check(harness.apply(canary=canary), archived=6)
+    assert [len(users) for _, users in harness.writes] == sizes
 
 
 #: A wrong parameter, on a platform whose swagger cannot be read: it takes trust to send it.
@@ -123,20 +122,6 @@ UNREADABLE = (
 )
 
 
-def test_a_platform_that_ignores_the_mode_stops_at_the_canary(harness: Harness) -> None:
-    """Where the call does something else than archive, one enrollment has been tried, no more."""
-    harness.load(5, 5)
-    client = harness.connect(contract=UNREADABLE)
-    with pytest.raises(CanaryFailedError, match="1001 in course 1: ") as caught:
-        harness.job().plan(client).apply(client, ledger=harness.ledger, trust_contract=True)
-    assert caught.value.ledger == harness.ledger
-    assert caught.value.counts["failed"] == 1
-    assert "check how this platform names enrollment_mode" in str(caught.value)
-    assert not harness.archived
-    assert len(harness.active) == 10
-    assert harness.writes == [(1, [1001])]
-
-
 def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
     """The row that failed is never sent again; the next one goes alone, then the rest."""
     harness.load(5)
@@ -146,19 +131,52 @@ def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=4, failed=1)
     assert [users for _, users in harness.writes] == [[1001], [1002], [1003, 1004, 1005]]
-    assert [one.code for one in result.failed] == ["not_archived"]
+    assert [outcome.code for outcome in result.failed] == ["not_archived"]
 
 
-def test_a_refused_canary_stops_the_job(harness: Harness) -> None:
-    """A 400 to the canary sends nothing else, and its row is failed."""
-    harness.load(5)
-    harness.sandbox.faults.add("status", status=400, body={"message": "no"}, method="PUT")
-    with pytest.raises(CanaryFailedError, match="refused"):
+@pytest.mark.parametrize(
+    ("fault", "error", "words", "writes", "failed"),
+    [
+        pytest.param(
+            {"kind": "status", "status": 400, "body": {"message": "no"}},
+            *(CanaryFailedError, "refused", 1, 1),
+            id="the canary",
+        ),
+        pytest.param(
+            {"kind": "status", "status": 422, "body": {}, "after": 1},
+            *(RunStoppedError, "no row of the first chunk", 2, 2),
+            id="the first chunk",
+        ),
+        pytest.param(
+            {"kind": "status", "status": 403, "body": {}}, PermissionDeniedError, "403", 1, 0
+        ),
+        pytest.param(
+            {"kind": "status", "status": 403, "body": {}, "after": 3},
+            *(PermissionDeniedError, "403", 4, 0),
+        ),
+        pytest.param({"kind": "status", "status": 404, "body": {}}, NotFoundError, "404", 1, 0),
+        pytest.param({"kind": "status", "status": 405, "body": {}}, ApiError, "405", 1, 0),
+    ],
+)
+def test_a_refused_write_stops_the_job(
+    harness: Harness,
+    fault: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    writes: int,
+    failed: int,
+) -> None:
+    """What runs is read back, nothing else is sent, and resume sends what was not refused."""
+    harness.load(3, 3, 3, 3)
+    harness.sandbox.faults.add(method="PUT", **fault)
+    with pytest.raises(error, match=words):
         harness.apply()
-    assert len(harness.writes) == 1
+    assert len(harness.writes) == writes
+    archived = {1: 0, 2: 1, 4: 6}[writes]
+    assert sum(harness.archived.values()) == archived
     result = resume(harness.ledger, harness.client)
-    harness.check(result, archived=4, failed=1)
-    assert [one.code for one in result.failed] == ["refused"]
+    harness.check(result, archived=12 - failed, **({"failed": failed} if failed else {}))
+    assert {outcome.code for outcome in result.failed} <= {"refused"}
 
 
 def test_a_first_chunk_of_which_nothing_is_archived_stops_the_job(harness: Harness) -> None:
@@ -171,72 +189,40 @@ def test_a_first_chunk_of_which_nothing_is_archived_stops_the_job(harness: Harne
     harness.check(resume(harness.ledger, harness.client), archived=6, failed=4)
 
 
-def test_a_refused_first_chunk_stops_the_job(harness: Harness) -> None:
-    """A platform that takes one enrollment and refuses many is not asked chunk after chunk."""
-    harness.load(5, 5, 5)
-    harness.sandbox.faults.add("status", status=422, body={}, method="PUT", times=9, after=1)
-    with pytest.raises(RunStoppedError, match="no row of the first chunk"):
-        harness.apply()
-    assert len(harness.writes) == 2
-
-
-def test_a_refused_chunk_fails_and_the_rest_goes_on(harness: Harness) -> None:
-    """A 400 later on fails its rows alone; they are not sent again."""
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"kind": "status", "status": 400, "body": "bad"}, "bad"),
+        ({"kind": "status", "status": 404, "body": {}}, "nothing was done"),
+        ({"kind": "redirect", "location": "/elsewhere"}, "/elsewhere"),
+    ],
+    ids=["refused", "not found", "redirected"],
+)
+def test_a_chunk_that_is_refused_later_fails_and_the_rest_goes_on(
+    harness: Harness, fault: dict[str, Any], reason: str
+) -> None:
+    """Its rows fail and are not sent again; a redirect of a write is not followed."""
     harness.load(3, 3, 3)
-    harness.sandbox.faults.add("status", status=400, body="bad", method="PUT", after=2)
+    harness.sandbox.faults.add(method="PUT", after=2, **fault)
     result = harness.apply()
     harness.check(result, archived=6, failed=3)
-    assert {one.code for one in result.failed} == {"refused"}
-    assert "bad" in next(iter(result.failed)).reason
+    assert {outcome.code for outcome in result.failed} == {"refused"}
+    assert reason in result.failed[0].reason
+    assert all(exchange.path != "/elsewhere" for exchange in harness.line.exchanges)
     before = len(harness.writes)
     resume(harness.ledger, harness.client)
     assert len(harness.writes) == before
-
-
-def test_a_redirected_write_is_refused_and_not_followed(harness: Harness) -> None:
-    """A redirect of a write fails its rows; the new place is never asked."""
-    harness.load(3, 3, 3)
-    elsewhere = f"{harness.sandbox.url}/elsewhere"
-    harness.sandbox.faults.add("redirect", location=elsewhere, method="PUT", after=2)
-    result = harness.apply()
-    harness.check(result, archived=6, failed=3)
-    assert all(exchange.path != "/elsewhere" for exchange in harness.line.exchanges)
 
 
 def test_a_lost_permission_stops_and_a_better_account_goes_on(harness: Harness) -> None:
     """403 stops with nothing sent afterwards; another account resumes the same ledger."""
     harness.load(3, 3)
     plan = harness.plan()
-    with pytest.raises(PermissionDeniedError) as caught:
+    with pytest.raises(PermissionDeniedError):
         plan.apply(harness.connect("power_user_without"), ledger=harness.ledger)
-    assert caught.value.ledger == harness.ledger
     assert len(harness.writes) == 1
     assert not harness.archived
-    harness.check(resume(caught.value.ledger, harness.client), archived=6)
-
-
-def test_a_403_in_the_middle_reads_back_what_runs(harness: Harness) -> None:
-    """What was under way when the job had to stop has its outcomes, and nothing else is sent."""
-    harness.load(3, 3, 3, 3)
-    harness.sandbox.faults.add("status", status=403, body={}, method="PUT", after=3)
-    with pytest.raises(PermissionDeniedError):
-        harness.apply()
-    assert len(harness.writes) == 4
-    assert sum(harness.archived.values()) == 6
-    harness.check(resume(harness.ledger, harness.client), archived=12)
-    assert all(count == 1 for count in harness.archived.values())
-
-
-@pytest.mark.parametrize("status", [404, 405])
-def test_a_missing_operation_stops_the_job(harness: Harness, status: int) -> None:
-    """404 and 405 on the write stop the job; nothing counts as sent."""
-    harness.load(3)
-    harness.sandbox.faults.add("status", status=status, body={}, method="PUT")
-    with pytest.raises(ApiError) as caught:
-        harness.apply()
-    assert caught.value.status == status
-    assert isinstance(caught.value, NotFoundError) == (status == 404)
-    harness.check(resume(harness.ledger, harness.client), archived=3)
+    harness.check(resume(harness.ledger, harness.client), archived=6)
 
 
 def test_a_token_that_expires_costs_one_call(harness: Harness) -> None:
@@ -270,10 +256,8 @@ def test_a_login_that_fails_in_the_middle_stops_the_job(
     with pytest.raises(ApiError) as caught:
         harness.apply()
     assert caught.value.path == "/oauth2/token"
-    assert caught.value.ledger == harness.ledger
     harness.sandbox.faults.clear()
     harness.check(resume(harness.ledger, harness.client), archived=9)
-    assert all(count == 1 for count in harness.archived.values())
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
@@ -311,16 +295,21 @@ LOST = [
 ]
 
 
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize(("kind", "details"), LOST)
 def test_a_lost_answer_archives_nothing_twice(
-    harness: Harness, kind: str, details: dict[str, object], after: int
+    harness: Harness, kind: str, details: dict[str, object], after: int, mode: str
 ) -> None:
-    """Canary, first chunk or later: what was done is found, what was not is sent once more."""
+    """Canary, first chunk or later: what was done is found, what was not is sent once more.
+
+    A new enrollment is never taken for the old one.
+    """
     harness.load(3, 3)
+    planned = plan(harness, courses=(1, 2), mode=mode)
     harness.sandbox.faults.add(kind, method="PUT", after=after, **details)  # type: ignore[arg-type]
     begun = harness.time.passed
-    harness.check(harness.apply(), archived=6)
+    check(harness, harness.apply(planned), again=mode == "re-enroll", archived=6)
     assert len(harness.sandbox.faults.log) == 1
     assert harness.time.passed - begun >= 60
     done = kind in {"cut_after", "error_after", "slow"}
@@ -339,12 +328,14 @@ def test_a_lost_answer_whose_job_runs_for_long_is_awaited(harness: Harness) -> N
     assert len(harness.writes) == 2
 
 
-def test_a_lost_half_failed_job_is_finished(harness: Harness) -> None:
+@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+def test_a_lost_half_failed_job_is_finished(harness: Harness, mode: str) -> None:
     """Of a chunk in doubt only the rows that still have their pre-image go again."""
     harness.load(8)
+    planned = plan(harness, courses=[1], mode=mode)
     harness.sandbox.faults.add("cut_after", method="PUT", after=1)
     harness.sandbox.faults.add("job_partial", every=3)
-    harness.check(harness.apply(), archived=8)
+    check(harness, harness.apply(planned), again=mode == "re-enroll", archived=8)
     assert harness.writes[2] == (1, [1004, 1007])
 
 
@@ -354,30 +345,9 @@ def test_answers_that_stay_lost_are_unknown_after_three_calls(harness: Harness) 
     harness.sandbox.faults.add("cut_before", method="PUT", times=3, after=2)
     result = harness.apply()
     harness.check(result, archived=3, unknown=3)
-    assert {one.code for one in result.unknown} == {"no_answer"}
+    assert {outcome.code for outcome in result.unknown} == {"no_answer"}
     assert [users for _, users in harness.writes[2:]] == [[1001, 1002, 1003]] * 3
     harness.check(resume(harness.ledger, harness.client), archived=6)
-
-
-def test_nothing_is_sent_again_while_a_job_in_doubt_is_open(harness: Harness) -> None:
-    """Where it never gets quiet the job stops, however often it is resumed; later it goes on."""
-    harness.load(6)
-    harness.sandbox.faults.add("error_after", method="PUT", after=1)
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, harness.hang_jobs, after=True
-    )
-    plan = harness.plan()
-    for _ in range(2):
-        with pytest.raises(JobTimeoutError) as caught:
-            harness.apply(plan)
-        assert caught.value.ledger == harness.ledger
-        assert len(harness.writes) == 2
-        result = ArchiveResult(harness.ledger)
-        harness.check(result, archived=1, unknown=5)
-        assert {one.code for one in result.unknown} == {"job_not_ended"}
-    harness.end_jobs()
-    harness.check(resume(harness.ledger, harness.client), archived=6)
-    assert len(harness.writes) == 2
 
 
 def test_more_than_max_affected_sends_nothing(harness: Harness) -> None:
@@ -397,55 +367,26 @@ def test_unenrolled_by_someone_else_during_the_job(harness: Harness) -> None:
     """Gone without a record is unknown, stops the job, and is told again by no resume."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1, lambda: harness.unenroll(1, 1003)
-    )
+    harness.line.once(of_many, lambda: harness.unenroll(1, 1003))
     with pytest.raises(RunStoppedError, match="1003") as caught:
         harness.apply(plan)
     assert not isinstance(caught.value, UnexpectedArchiveError)
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 1}
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=7, unknown=1)
-    assert [one.code for one in result.unknown] == ["not_seen"]
-    assert [one.user for one in result.unknown] == [1003]
+    assert [outcome.code for outcome in result.unknown] == ["not_seen"]
+    assert [outcome.user for outcome in result.unknown] == [1003]
 
 
-def test_enrolled_anew_by_someone_else_during_the_job(harness: Harness) -> None:
+def test_enrolled_again_by_someone_else_during_the_job(harness: Harness) -> None:
     """A record of another identity is told and stops the job; the others' outcomes are true."""
     harness.load(4, 4)
     plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1,
-        lambda: harness.enroll_anew(1, 1003),
-    )
-    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3") as caught:
+    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3"):
         harness.apply(plan)
-    assert caught.value.ledger == harness.ledger
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=7, unknown=1)
-    (one,) = result.unknown
-    assert one.code == "not_seen"
-    assert one.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)
-
-
-def test_archived_twice_by_someone_else_is_told_with_its_row(harness: Harness) -> None:
-    """Archived as asked, then enrolled and archived anew: told, and the row says so."""
-    harness.load(4)
-    plan = harness.plan()
-    harness.line.once(
-        lambda one: one.is_write and len(one.body["user_id"]) > 1,
-        lambda: harness.change(
-            "INSERT INTO archived_enrollments (archived_at, archived_by, user_id, username, "
-            "course_id, course_name, course_code, course_uid, course_type, enrollment_status, "
-            "enrollment_level, enrollment_time_spent, user_is_active, user_is_suspended, "
-            "user_level, enrollment_created_at) VALUES ('2026-03-01 12:00:09', 1, 1002, 'u1002', "
-            "1, 'C1', 'C1', 'E', 'elearning', 'enrolled', 'student', 0, 1, 0, 'user', "
-            "'2026-03-01 12:00:05')"
-        ),
-    )
-    with pytest.raises(UnexpectedArchiveError, match="user 1002"):
-        harness.apply(plan)
-    result = resume(harness.ledger, harness.client)
-    assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
-    assert [one.user for one in result.incomplete] == [1002]
-    assert "also archived" in next(iter(result.incomplete)).differences[0]
+    (outcome,) = result.unknown
+    assert outcome.code == "not_seen"
+    assert outcome.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)

@@ -121,9 +121,9 @@ def test_a_later_run_takes_up_what_is_not_final() -> None:
     assert (state.decided, state.undecided) == (2, {1, 3})
     state.apply(Resumed())
     queue, other = state.queues[COURSE.key], state.queues[OTHER.key]
-    assert [[m.row for m in one.members] for one in queue.in_flight] == [[1]]
+    assert [[m.row for m in submission.members] for submission in queue.in_flight] == [[1]]
     assert [chunk.chunk_id for chunk, _ in queue.pending] == ["c2"]
-    assert [one.is_resumed for one in other.in_flight] == [True]
+    assert [submission.is_resumed for submission in other.in_flight] == [True]
     assert state.not_seen == {1}
     assert not state.is_done
 
@@ -153,7 +153,6 @@ def test_a_run_and_its_ledger_agree(harness: Harness) -> None:
             go = lambda: resume(harness.ledger, harness.client)  # noqa: E731
     harness.line.before.clear()
     harness.check(resume(harness.ledger, harness.client), archived=12)
-    assert max(harness.archived.values()) == 1
 
 
 def test_queues_are_reached_in_their_order_and_stay_until_they_are_done() -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from plan_tools import interrupt
 from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits
@@ -32,7 +33,7 @@ def test_one_call_for_all(harness: Harness) -> None:
     result = harness.apply(plan)
     harness.check(result, archived=450)
     assert _made(result) == 1
-    call = next(one for one in harness.sandbox.calls if "select_all" in one.body)
+    call = next(call for call in harness.sandbox.calls if "select_all" in call.body)
     assert '"filters": {"enrollment_status": ["completed"]}' in call.body
     assert "user_id" not in call.body
 
@@ -87,7 +88,7 @@ def test_whom_a_call_for_all_took_too_is_reported(harness: Harness, when: str, l
         lambda: _slip_in(harness),
     )
     if when == "interrupted":
-        harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, _interrupt)
+        harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, interrupt)
         with pytest.raises(KeyboardInterrupt):
             harness.apply(plan)
         harness.time.sleep(600)
@@ -99,44 +100,46 @@ def test_whom_a_call_for_all_took_too_is_reported(harness: Harness, when: str, l
     assert harness.archived[1, 9001] == 1
 
 
-def _interrupt() -> None:
-    raise KeyboardInterrupt
+ELSEWHERE = Contract.default().with_operation(FORM, path="/learn/v1/all")
 
 
-def test_not_where_others_are_enrolled(harness: Harness) -> None:
-    """One enrollment that is left alone is enough: an ignored filter would archive it."""
+@pytest.mark.parametrize(
+    ("options", "contract", "words"),
+    [
+        pytest.param(
+            {"exclude": ["u1003"]},
+            None,
+            "holds other enrollments too",  # an ignored filter would archive them
+            id="others are enrolled",
+        ),
+        pytest.param({}, ELSEWHERE, "does not confirm", id="the swagger does not confirm it"),
+        pytest.param(
+            {"mode": "re-enroll"},
+            None,
+            "archive again",  # the one that was sent alone and enrolled again
+            id="re-enroll",
+        ),
+    ],
+)
+def test_where_it_is_not_used_the_plan_says_why(
+    harness: Harness, options: dict[str, Any], contract: Contract | None, words: str
+) -> None:
+    """Every enrollment is picked by hand then, and each is archived as asked."""
     harness.load(5)
-    plan = _plan(harness, exclude=["u1003"])
-    assert "holds other enrollments too" in _told(plan)
-    harness.check(harness.apply(plan), archived=4)
-
-
-def test_not_where_it_is_not_confirmed(harness: Harness) -> None:
-    """The platform's swagger must have the call; else the plan says why it is not used."""
-    harness.load(5)
-    contract = Contract.default().with_operation(FORM, fixed={"everybody": True})
-    harness.client = harness.connect(contract=contract.with_operation(FORM, path="/learn/v1/all"))
-    plan = _plan(harness)
-    assert "does not confirm" in _told(plan)
+    harness.client = harness.connect(contract=contract)
+    plan = _plan(harness, **options)
+    assert words in _told(plan)
     assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
-
-
-def test_never_in_re_enroll(harness: Harness) -> None:
-    """A call for all would archive the one again that was sent alone and enrolled again."""
-    harness.load(5)
-    plan = _plan(harness, mode="re-enroll")
-    assert "archive again" in _told(plan)
-    assert {chunk.form for chunk in plan.chunks} == {"hand_picked"}
+    result = harness.apply(plan)
+    assert result.counts["archived"] == (4 if "exclude" in options else 5)
+    assert _made(result) == 0
 
 
 def test_hand_picked_where_somebody_came_meanwhile(harness: Harness) -> None:
     """An enrollment made after the plan turns the call for all into calls by user."""
     harness.load(250)
     plan = _plan(harness)
-    harness.sandbox.load(
-        users=[{"user_id": 9001, "username": "late"}],
-        enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
-    )
+    _slip_in(harness)
     result = harness.apply(plan)
     assert result.counts["archived"] == 250
     assert _made(result) == 0
@@ -174,27 +177,6 @@ def test_the_canary_goes_alone(harness: Harness) -> None:
     with pytest.raises(CanaryFailedError):
         harness.apply(plan)
     assert not any("select_all" in call.body for call in harness.sandbox.calls)
-
-
-def test_who_comes_between_the_look_and_the_call_is_told(harness: Harness) -> None:
-    """Somebody enrolled in that moment is archived too: the job says so, and stops."""
-    harness.load(20)
-    plan = _plan(harness)
-
-    def slip_in() -> None:
-        harness.sandbox.load(
-            users=[{"user_id": 9001, "username": "late"}],
-            enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
-        )
-
-    harness.line.once(
-        lambda exchange: exchange.is_write and "select_all" in (exchange.body or {}), slip_in
-    )
-    with pytest.raises(
-        UnexpectedArchiveError, match="the select-all call also archived users whom it did not name"
-    ):
-        harness.apply(plan)
-    assert harness.archived[1, 9001] == 1
 
 
 def test_a_level_that_changed_is_not_taken(harness: Harness) -> None:

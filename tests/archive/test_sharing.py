@@ -1,50 +1,32 @@
 """Courses of several plans: skipped, refused or allowed, told under both readings (article)."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 from typing import Literal
 
 import pytest
 from plan_tools import AGAIN, UNENROLL, check, date_of, load_plans, plan, records_of, rows, sent
-from virtual_time import ENROLLED_AT, Harness, VirtualTime
+from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import ArchiveJob, InvalidInputError, resume
 from lms_archive.errors import CanaryFailedError
-from lms_archive.sandbox import Sandbox
 
 Reading = Literal["A", "B"]
 TRIO = {50: [1, 2], 60: [2, 3], 70: [4]}
-
-
-@pytest.fixture
-def harness_of(tmp_path: Path) -> Iterator[Callable[[Reading], Harness]]:
-    """Make a platform that reads the warning this way."""
-    with ExitStack() as stack:
-
-        def make(reading: Reading) -> Harness:
-            time = VirtualTime()
-            sandbox = stack.enter_context(
-                Sandbox(clock=time, job_seconds=3, shared_courses_rule=reading)
-            )
-            harness = Harness(sandbox, time, tmp_path)
-            stack.callback(harness.line.close)
-            return harness
-
-        yield make
 
 
 def test_shared_plans_are_skipped(harness: Harness) -> None:
     """The default: both plans are left alone, naming course and plan; the third one goes."""
     load_plans(harness, TRIO)
     planned = plan(harness, 50, 60, 70)
-    told = {one.row["learning_plan_id"]: one.reason for one in planned.skipped}
-    assert {one.code for one in planned.skipped} == {"shared"}
+    told = {outcome.row["learning_plan_id"]: outcome.reason for outcome in planned.skipped}
+    assert {outcome.code for outcome in planned.skipped} == {"shared"}
     assert set(told) == {50, 60}
     assert "P50 shares courses with other learning plans: C2 (also in P60)" in told[50]
     assert "C2 (also in P50)" in told[60]
     assert "on_shared='allow'" in told[50]
-    check(harness, planned.apply(harness.client, ledger=harness.ledger), archived=3, skipped=6)
+    assert "C2 (also in P60)" in str(planned)
+    assert not any("also in" in text for text in planned.warnings)
+    check(harness, harness.apply(planned), archived=3, skipped=6)
     assert {target for _, target, _ in sent(harness)} == {70}
 
 
@@ -52,7 +34,7 @@ def test_the_other_plan_need_not_be_asked_for(harness: Harness) -> None:
     """What another plan of the platform shares matters, in the job or not, enrolled or not."""
     load_plans(harness, TRIO)
     harness.change("DELETE FROM learning_plan_enrollments WHERE learning_plan_id = 60")
-    assert {one.code for one in plan(harness, 50).skipped} == {"shared"}
+    assert {outcome.code for outcome in plan(harness, 50).skipped} == {"shared"}
 
 
 def test_fail_refuses_to_plan(harness: Harness) -> None:
@@ -64,77 +46,60 @@ def test_fail_refuses_to_plan(harness: Harness) -> None:
         plan(harness, 50, on_shared="fail")
     assert plan(harness, 70, on_shared="fail").counts["to_archive"] == 3
     assert sent(harness) == []
+    harness.change("DELETE FROM learning_plan_enrollments WHERE learning_plan_id = 50")
+    empty = plan(harness, 50, on_shared="fail")
+    assert empty.counts["to_archive"] == 0
+    assert not any("also in" in text for text in empty.warnings)
 
 
-def test_allow_where_nothing_happens(harness_of: Callable[[Reading], Harness]) -> None:
+def test_allow_where_nothing_happens(make_harness: Callable[..., Harness]) -> None:
     """Reading A: the canary is still active, and it stops; nothing is archived at all."""
-    harness = harness_of("A")
+    harness = make_harness(shared_courses_rule="A")
     load_plans(harness, TRIO)
     planned = plan(harness, 50, on_shared="allow")
     assert any("C2 (also in P60)" in text for text in planned.warnings)
+    assert "C2 (also in P60)" in str(planned)
     with pytest.raises(CanaryFailedError, match="still active"):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     assert harness.sql("SELECT 1 FROM archived_learning_plan_enrollments") == []
     assert harness.archived == {}
     assert len(sent(harness)) == 1
 
 
-def test_allow_behind_a_plan_that_shares_nothing(harness_of: Callable[[Reading], Harness]) -> None:
-    """Reading A, a plan alone and a shared one: the rows of the shared one failed, told."""
-    harness = harness_of("A")
-    load_plans(harness, TRIO)
-    planned = plan(harness, 70, 50, on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
-    check(harness, result, archived=3, failed=3)
-    assert {one.code for one in result.failed} == {"not_archived"}
-    for one in result.failed:
-        assert {course.status for course in one.courses} == {"not_archived"}
-
-
-def test_allow_where_shared_courses_are_spared(harness_of: Callable[[Reading], Harness]) -> None:
-    """Reading B: the plan and its own course are archived; the shared one is told, by course."""
-    harness = harness_of("B")
-    load_plans(harness, TRIO)
-    result = plan(harness, 50, on_shared="allow").apply(harness.client, ledger=harness.ledger)
-    check(harness, result, archived=3)
-    for one in result.outcomes:
-        told = [(course.course_id, course.status) for course in one.courses]
-        assert told == [(1, "archived"), (2, "not_archived")]
-    assert len(result.incomplete) == 3
-    assert {course for course, _ in harness.active} == {2, 3, 4}
-    assert len(harness.sql("SELECT 1 FROM learning_plan_enrollments")) == 6
-
-
 @pytest.mark.parametrize("reading", ["A", "B"])
-def test_both_readings(harness_of: Callable[[Reading], Harness], reading: Reading) -> None:
-    """Allowed, the same job is told as it came out, whichever way the platform reads it."""
-    harness = harness_of(reading)
+def test_both_readings(make_harness: Callable[..., Harness], reading: Reading) -> None:
+    """Allowed behind a plan that shares nothing, each row is reported as it came out.
+
+    A: nothing of the shared plan is archived. B: the plan and its own course are, the shared
+    course is not.
+    """
+    harness = make_harness(shared_courses_rule=reading)
     load_plans(harness, TRIO)
-    planned = plan(harness, 70, 50, on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(plan(harness, 70, 50, on_shared="allow"))
     failed = 3 if reading == "A" else 0
     check(harness, result, archived=6 - failed, failed=failed)
+    assert {outcome.code for outcome in result.failed} <= {"not_archived"}
     told = {
-        (one.row["learning_plan_id"], course.course_id): course.status
-        for one in result.outcomes
-        for course in one.courses
+        (outcome.row["learning_plan_id"], course.course_id): course.status
+        for outcome in result.outcomes
+        for course in outcome.courses
     }
     own = "archived" if reading == "B" else "not_archived"
     assert told == {(70, 4): "archived", (50, 1): own, (50, 2): "not_archived"}
     assert len(result.incomplete) == (3 if reading == "B" else 0)
+    left = {1, 2, 3} if reading == "A" else {2, 3}
+    assert {course for course, _ in harness.active} == left
 
 
 @pytest.mark.parametrize("reading", ["A", "B"])
-def test_re_enroll_does_not_mind(
-    harness_of: Callable[[Reading], Harness], reading: Reading
-) -> None:
+def test_re_enroll_does_not_mind(make_harness: Callable[..., Harness], reading: Reading) -> None:
     """The article's warning is on archive and unenroll: re-enroll takes shared courses."""
-    harness = harness_of(reading)
+    harness = make_harness(shared_courses_rule=reading)
     load_plans(harness, TRIO)
     planned = plan(harness, 50, mode="re-enroll")
     assert planned.counts["skipped"] == 0
     assert any("C2 (also in P60)" in text for text in planned.warnings)
-    check(harness, planned.apply(harness.client, ledger=harness.ledger), again=True, archived=3)
+    check(harness, harness.apply(planned), again=True, archived=3)
     assert date_of(harness, "course_id", 2, 1001) != ENROLLED_AT
     assert date_of(harness, "learning_plan_id", 60, 1001) == ENROLLED_AT
 
@@ -149,48 +114,52 @@ def test_reset_in_other_plans_is_warned_of(harness: Harness) -> None:
     assert warning in str(planned)
 
 
-def test_shared_courses_in_the_printed_plan(harness: Harness) -> None:
-    """The dry run names them with the plans' names, skipped or allowed."""
-    load_plans(harness, TRIO)
-    assert "C2 (also in P60)" in str(plan(harness, 50))
-    assert "C2 (also in P60)" in str(plan(harness, 50, on_shared="allow"))
-
-
 def test_two_plans_of_one_re_enroll_job(harness: Harness) -> None:
     """For a user of both the second is skipped, naming the first; a user of one goes."""
     load_plans(harness, TRIO)
     asked = rows([1001, 1002], plans=[50]) + rows([1002, 1003], plans=[60])
     planned = ArchiveJob.from_rows(asked, **AGAIN).plan(harness.client)
-    (one,) = planned.skipped
-    assert (one.row["learning_plan_id"], one.user, one.code) == (60, 1002, "shared")
-    assert "P60 shares a course with P50 of row 1" in one.reason
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    (outcome,) = planned.skipped
+    assert (outcome.row["learning_plan_id"], outcome.user, outcome.code) == (60, 1002, "shared")
+    assert "P60 shares a course with P50 of row 1" in outcome.reason
+    result = harness.apply(planned)
     check(harness, result, again=True, archived=3, skipped=1)
 
 
-@pytest.mark.parametrize("first", [50, 60])
-def test_two_plans_of_one_re_enroll_job_by_order(harness: Harness, first: int) -> None:
-    """The plan that is asked for first is the one that goes."""
-    load_plans(harness, TRIO)
-    planned = plan(harness, first, 110 - first, mode="re-enroll")
-    assert {chunk.target.target_id for chunk in planned.chunks} == {first}
+@pytest.mark.parametrize(
+    ("plans", "order", "archived"),
+    [
+        pytest.param(TRIO, [50, 60], {50}, id="the first"),
+        pytest.param(TRIO, [60, 50], {60}, id="not the first by number"),
+        pytest.param(
+            {50: [1, 2], 60: [2, 3], 70: [3, 4]}, [50, 60, 70], {50, 70}, id="a chain of three"
+        ),
+    ],
+)
+def test_plans_of_one_re_enroll_job_by_order(
+    harness: Harness, plans: dict[int, list[int]], order: list[int], archived: set[int]
+) -> None:
+    """The plan that is asked for first is archived, and those that share no course with it."""
+    load_plans(harness, plans)
+    planned = plan(harness, *order, mode="re-enroll")
+    assert {chunk.target.target_id for chunk in planned.chunks} == archived
     with pytest.raises(InvalidInputError, match="shares a course with"):
-        plan(harness, 50, 60, mode="re-enroll", on_shared="fail")
+        plan(harness, *order, mode="re-enroll", on_shared="fail")
 
 
 def test_two_plans_of_one_re_enroll_job_allowed(harness: Harness) -> None:
     """Allowed, the shared course is archived once for each plan, and each row tells its own."""
     load_plans(harness, TRIO, users=2)
     planned = plan(harness, 50, 60, mode="re-enroll", on_shared="allow")
-    result = planned.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     assert result.counts == {"archived": 4, "skipped": 0, "failed": 0, "unknown": 0}
     assert len(result.incomplete) == 0
     for user in (1001, 1002):
         told = {
             course.record_id
-            for one in result.outcomes
-            for course in one.courses
-            if one.user == user and course.course_id == 2
+            for outcome in result.outcomes
+            for course in outcome.courses
+            if outcome.user == user and course.course_id == 2
         }
         assert told == set(records_of(harness, "course_id", 2, user))
         assert len(told) == 2
@@ -203,7 +172,7 @@ def test_a_course_put_into_another_plan_meanwhile(harness: Harness) -> None:
     planned = plan(harness, 50)
     harness.sandbox.change_learning_plan(60, courses=[3, 2])
     with pytest.raises(CanaryFailedError):
-        planned.apply(harness.client, ledger=harness.ledger)
+        harness.apply(planned)
     assert harness.archived == {}
     harness.sandbox.change_learning_plan(60, courses=[3])
     check(harness, resume(harness.ledger, harness.client), archived=2, failed=1)
@@ -212,7 +181,7 @@ def test_a_course_put_into_another_plan_meanwhile(harness: Harness) -> None:
 def test_a_course_of_two_plans_names_both(harness: Harness) -> None:
     """Unenroll of a course of plans: skipped, naming every plan and the way out."""
     load_plans(harness, TRIO)
-    (reason,) = {one.reason for one in plan(harness, courses=[2]).skipped}
+    (reason,) = {outcome.reason for outcome in plan(harness, courses=[2]).skipped}
     assert reason.startswith("C2 belongs to P50, P60: ")
     assert reason.endswith("archive the plan")
 

@@ -141,7 +141,7 @@ def test_a_request_does_not_hide_why_a_job_stopped(harness: Harness, number: int
         if sent == number:
             harness.hang_jobs()
 
-    harness.line.after.append(lambda one: hang(one) if one.is_write else None)
+    harness.line.after.append(lambda exchange: hang(exchange) if exchange.is_write else None)
     harness.line.after.append(lambda _: stop.ask() if harness.time.passed >= 3600 else None)
     with pytest.raises(JobTimeoutError):
         harness.apply(stop=stop)

@@ -86,13 +86,15 @@ def _at_page(number: str) -> Callable[[Exchange], bool]:
 
 def _pages_asked(harness: Harness) -> list[str]:
     return [
-        dict(one.query)["page"] for one in harness.line.exchanges if "page_size" in str(one.query)
+        dict(exchange.query)["page"]
+        for exchange in harness.line.exchanges
+        if "page_size" in str(exchange.query)
     ]
 
 
 def _users_asked(harness: Harness) -> list[int]:
     """How many users each list was filtered by."""
-    queries = [one.query for one in harness.line.exchanges if one.method == "GET"]
+    queries = [exchange.query for exchange in harness.line.exchanges if exchange.method == "GET"]
     return [sum(name == "user_id[]" for name, _ in query) for query in queries]
 
 
@@ -151,14 +153,14 @@ def test_without_a_date_nothing_can_be_proven() -> None:
     """A platform, or a proxy, that sends no Date header is refused."""
     page = Page[CourseEnrollment]([], 0, 1, None, "/path")
     with pytest.raises(UnexpectedResponseError, match="no Date header"):
-        read_complete(lambda: iter([page]), lambda one: one.user_id)
+        read_complete(lambda: iter([page]), lambda item: item.user_id)
 
 
 def test_a_platform_that_does_not_count_is_believed() -> None:
     """Without a total, distinct items are all that can be checked."""
     item = CourseEnrollment(user_id=1, course_id=1)
     page = Page([item], None, None, START, "/path")
-    assert read_complete(lambda: iter([page]), lambda one: one.user_id).items == [item]
+    assert read_complete(lambda: iter([page]), lambda item: item.user_id).items == [item]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_what_shows_that_a_list_is_not_whole(
         Page(items[:2], totals[0], None, START, "/path"),
         Page(items[2:], totals[1], None, START, "/path"),
     ]
-    assert read_once(iter(pages), lambda one: one.user_id).flaw == flaw
+    assert read_once(iter(pages), lambda item: item.user_id).flaw == flaw
 
 
 def test_users_are_asked_for_a_page_a_call(harness: Harness) -> None:

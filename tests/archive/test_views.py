@@ -46,8 +46,8 @@ def test_the_rows_to_look_at_first_are_one_view(harness: Harness) -> None:
     harness.load(9)
     harness.sandbox.faults.add("job_partial", every=4)
     result = harness.apply(canary=0)
-    wanted = [one for one in result.outcomes if one.needs_attention]
-    assert {one.kind for one in wanted} == {"failed"}
+    wanted = [outcome for outcome in result.outcomes if outcome.needs_attention]
+    assert {outcome.kind for outcome in wanted} == {"failed"}
     assert list(result.needs_attention) == wanted
     assert len(result.needs_attention) == len(wanted) == 2
     assert result.needs_attention[1] == wanted[1]

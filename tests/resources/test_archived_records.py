@@ -116,7 +116,7 @@ def test_a_dry_run_of_a_deletion(archived: Sandbox) -> None:
     assert len(archived.calls) == before
     assert deletion.counts == {"course": 2, "learning_plan": 1}
     assert deletion.calls == 2
-    times = [one.archiving.archived_at for one in course]
+    times = [record.archiving.archived_at for record in course]
     times.append(plan[0].archiving.archived_at)
     known = [time for time in times if time is not None]
     assert (deletion.oldest, deletion.newest) == (min(known), max(known))
@@ -139,7 +139,7 @@ def test_what_was_deleted_is_a_table(archived: Sandbox, tmp_path: Path) -> None:
     deletion.to_csv(tmp_path / "deleted.csv")
     with (tmp_path / "deleted.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["username"] for row in rows] == [one.user.username for one in records]
+    assert [row["username"] for row in rows] == [record.user.username for record in records]
     assert [row["course_code"] or row["learning_plan_code"] for row in rows] == [
         "C1",
         "C1",
@@ -243,7 +243,7 @@ def another_platform(records: list[ArchivedRecord], url: str) -> list[ArchivedRe
 
 OTHERS: dict[str, tuple[Callable[[list[ArchivedRecord], str], list[ArchivedRecord]], str]] = {
     "from a dict": (
-        lambda records, _: [type(one).from_dict(one.to_dict()) for one in records],
+        lambda records, _: [type(record).from_dict(record.to_dict()) for record in records],
         "does not say which platform it was read from, .* read it again with client.archived",
     ),
     "one of several": (
@@ -371,7 +371,7 @@ def test_a_delete_that_fails_in_the_middle(failure: Any, in_doubt: bool, good: i
     assert error.deleted == tuple(range(gone))
     assert error.uncertain == (tuple(last) if in_doubt else ())
     assert error.deleted + error.uncertain + error.remaining == tuple(range(1000))
-    assert [one.archiving.record_id for one in error.deletion.records] == list(error.deleted)
+    assert [record.archiving.record_id for record in error.deletion.records] == list(error.deleted)
     assert error.message
     if gone:
         assert f"; {gone} deleted: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and {gone - 10} more" in str(error)

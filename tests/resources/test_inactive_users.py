@@ -47,7 +47,7 @@ def opened() -> Iterator[Open]:
 
 def _pages(sandbox: Sandbox) -> list[tuple[str, int]]:
     """Direction and number of each page of users that was read."""
-    queries = [dict(one.query) for one in sandbox.calls if one.operation == "list_users"]
+    queries = [dict(call.query) for call in sandbox.calls if call.operation == "list_users"]
     return [(query["sort_dir"], int(query.get("page", 1))) for query in queries]
 
 
@@ -146,9 +146,9 @@ def test_a_platform_that_does_not_sort_is_read_whole(pages: list[list[str | None
         )
     )
     users = list(client.users.inactive(since=BORDER, never_logged_in=True))
-    at = [one for page in pages for one in page]
-    dated = [i for i, one in enumerate(at, 1) if one in (OLD, OLDER)]
-    never = [i for i, one in enumerate(at, 1) if one is None]
+    at = [time for page in pages for time in page]
+    dated = [i for i, time in enumerate(at, 1) if time in (OLD, OLDER)]
+    never = [i for i, time in enumerate(at, 1) if time is None]
     assert [user.user_id for user in users] == dated + never
     assert len(script.sent) >= len(pages)
 

@@ -68,24 +68,29 @@ def _fill(sandbox: Sandbox) -> None:
 def client(platform: tuple[Sandbox, VirtualTime]) -> Iterator[Client]:
     """A client that reads two items a page."""
     sandbox, time = platform
-    with sandbox.client(calls_per_hour=None, limits=Limits(page_size=2)) as one:
-        yield time.wire(one)
+    with sandbox.client(calls_per_hour=None, limits=Limits(page_size=2)) as client:
+        yield time.wire(client)
 
 
 def test_every_plan_is_listed_and_read_by_its_id(client: Client) -> None:
     """Every plan once, page by page; one by id alike."""
-    plans = {one.learning_plan_id: one for one in client.learning_plans.list()}
+    plans = {plan.learning_plan_id: plan for plan in client.learning_plans.list()}
     assert list(plans) == [50, 60, 70, 71]
-    one = plans[50]
-    assert (one.code, one.title, one.courses_count, one.is_published) == ("OWN", "Plan 50", 2, True)
-    assert client.learning_plans.get(50) == one
+    plan = plans[50]
+    assert (plan.code, plan.title, plan.courses_count, plan.is_published) == (
+        "OWN",
+        "Plan 50",
+        2,
+        True,
+    )
+    assert client.learning_plans.get(50) == plan
     with pytest.raises(NotFoundError):
         client.learning_plans.get(99)
 
 
 def test_courses_of_a_plan_and_plans_of_a_course(client: Client) -> None:
     """Both ways, as they stand; a plan without courses has none."""
-    assert [one.code for one in client.learning_plans.courses(60)] == ["C2", "C3"]
+    assert [course.code for course in client.learning_plans.courses(60)] == ["C2", "C3"]
     assert list(client.learning_plans.courses(70)) == []
     assert sorted(client.learning_plans.of_course(3)) == [60, 71]
     assert client.learning_plans.of_course(5) == ()
@@ -113,7 +118,7 @@ def test_plans_of_a_course_that_cannot_be_read(
 def test_the_enrollments_of_a_plan(client: Client) -> None:
     """Status, date, time spent and percentage come, though only on demand (seen)."""
     found = list(client.enrollments.in_learning_plan(60))
-    assert [one.user_id for one in found] == [*range(1001, 1008), 1100]
+    assert [enrollment.user_id for enrollment in found] == [*range(1001, 1008), 1100]
     assert found[0] == LearningPlanEnrollment(
         user_id=1001,
         learning_plan_id=60,
@@ -145,7 +150,7 @@ def test_the_enrollments_of_a_plan_are_filtered(
 ) -> None:
     """By user and by state."""
     found = client.enrollments.in_learning_plan(60, **filters)
-    assert [one.user_id for one in found] == users
+    assert [enrollment.user_id for enrollment in found] == users
     with pytest.raises(NotFoundError):
         next(iter(client.enrollments.in_learning_plan(99)))
 
@@ -171,13 +176,13 @@ def test_archived_enrollments_have_the_filters_of_the_screen(
 ) -> None:
     """Every filter of the screen, of the plan and of a course that went with it alike."""
     plans = list(client.archived.in_learning_plan(50, **filters))
-    assert [one.user.user_id for one in plans] == users
-    assert {one.learning_plan.learning_plan_id for one in plans} <= {50}
+    assert [record.user.user_id for record in plans] == users
+    assert {record.learning_plan.learning_plan_id for record in plans} <= {50}
     courses = list(client.archived.in_course(1, **filters))
-    assert [one.user.user_id for one in courses] == users
+    assert [record.user.user_id for record in courses] == users
     with pytest.raises(NotFoundError):
         next(iter(client.archived.in_learning_plan(99)))
-    assert {one.learning_plan_id for one in courses} <= {50}
+    assert {record.learning_plan_id for record in courses} <= {50}
 
 
 @pytest.mark.parametrize(

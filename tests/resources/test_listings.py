@@ -89,8 +89,8 @@ def test_a_list_is_a_table(client: Client, tmp_path: Path, name: str) -> None:
     found = make(client)
     records = list(found)
     assert len(records) == size
-    assert all(isinstance(one, Record) for one in records)
-    names = [one.name for one in columns_of(type(records[0]))]
+    assert all(isinstance(record, Record) for record in records)
+    names = [record.name for record in columns_of(type(records[0]))]
     frame = found.to_pandas()
     assert (len(frame), list(frame.columns)) == (size, names)
     found.to_csv(tmp_path / "list.csv")
@@ -157,7 +157,9 @@ def test_a_list_that_fails_is_no_short_table(
 def test_an_iterator_of_ids_serves_every_reading(client: Client) -> None:
     """Ids that can be iterated once only are kept."""
     found = client.enrollments.in_course(1, user_ids=iter(USERS[8:12]))
-    assert [one.user_id for one in found] == [one.user_id for one in found] == [1011, 1012]
+    assert (
+        [record.user_id for record in found] == [record.user_id for record in found] == [1011, 1012]
+    )
 
 
 def test_a_list_is_input_of_a_job(client: Client) -> None:

@@ -144,7 +144,7 @@ def test_an_empty_filter_finds_nobody(
 ) -> None:
     """Filters pick users and states; an empty one picks nobody, not everybody."""
     found = client.enrollments.in_course(7, **filters)
-    assert {one.user_id for one in found} == expected
+    assert {enrollment.user_id for enrollment in found} == expected
 
 
 def test_in_no_course(client: Client) -> None:
@@ -205,7 +205,7 @@ def test_a_code_that_names_no_target_is_refused(
 
 def test_usernames_come_with_enrollments(client: Client) -> None:
     """No call per user is needed to know who they are."""
-    found = {one.user_id: one.username for one in client.enrollments.in_course(7)}
+    found = {record.user_id: record.username for record in client.enrollments.in_course(7)}
     assert found == NAMES
     assert client.session.calls["list_users"] == 0
 
@@ -215,7 +215,7 @@ def test_usernames_come_with_enrollments(client: Client) -> None:
 
 def test_archived_enrollments_are_frozen_in_groups(client: Client) -> None:
     """What was archived is there, frozen in its groups."""
-    found = {one.user.user_id: one for one in client.archived.in_course(8)}
+    found = {record.user.user_id: record for record in client.archived.in_course(8)}
     assert set(found) == {101, 103}
     record = found[101]
     assert (record.user.username, record.course.code) == ("ada", "SAFETY")
