@@ -159,6 +159,7 @@ def http(sandbox: Sandbox) -> Iterator[Http]:
         yield http
 
 
+@pytest.fixture
 def make_harness(tmp_path: Path) -> Iterator[Callable[..., Harness]]:
     """Make an empty platform of these options and a client in virtual time, for whole jobs."""
     with ExitStack() as stack:
