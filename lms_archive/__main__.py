@@ -31,8 +31,8 @@ from lms_archive.errors import (
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
-from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
+from lms_archive.wire.settings import PREFIX, contract_of_environment
 from lms_archive.wire.verify import check_contract
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)

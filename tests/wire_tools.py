@@ -14,7 +14,7 @@ from attrs import define, field
 
 from lms_archive import Client, StaticToken
 from lms_archive.wire import Response
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.waits import Clock
 
 URL = "https://acme.example.com"
 PEM = Path(__file__).parent / "security" / "self_signed.pem"

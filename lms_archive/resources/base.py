@@ -71,18 +71,7 @@ class Resource(OfSession, Generic[T]):
 def fetch(
     session: Session, operation: str, cls: type[T], word: str, identity: int | str
 ) -> tuple[T, Any]:
-    """Return a single record, and the whole answer that holds it.
-
-    Args:
-        session: the platform.
-        operation: the call.
-        cls: the class of the record.
-        word: the name of the id, in the contract and in the record.
-        identity: the id.
-
-    Raises:
-        UnexpectedResponseError: the answer is about another id.
-    """
+    """Return the record whose *word* is this id, and the whole answer that holds it."""
     requested = {word: identity}
     answer = session.call(operation, **requested).data
     record = structured(session, operation, cls, answer, requested)

@@ -16,10 +16,6 @@ def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F
     """Let `help()` and the API page show the items of *options* in place of `**options`.
 
     A missing or unknown argument is the usual TypeError.
-
-    Args:
-        options: a TypedDict with the type of each option.
-        defaults: the default of each option that has one.
     """
 
     def decorate(function: F) -> F:

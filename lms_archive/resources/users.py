@@ -151,11 +151,7 @@ def _of_unknown_total(page: Page[User], users: Sequence[User]) -> Page[User]:
 
 
 def checked_since(since: Since) -> datetime | timedelta:
-    """Return the time in UTC, or how long ago it is.
-
-    Raises:
-        InvalidInputError: it is not a time, or has no time zone.
-    """
+    """Return the time in UTC, or how long ago it is."""
     if isinstance(since, timedelta):
         if since < timedelta():
             raise InvalidInputError(

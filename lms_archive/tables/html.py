@@ -53,12 +53,9 @@ def line(text: str, *, strong: bool = False) -> str:
 
 
 def bar(parts: Sequence[tuple[float, str]], label: str = "", style: str = "width:100%") -> str:
-    """Return a bar as inline SVG; parts too small to be seen are drawn wider.
+    """Return a bar as inline SVG; each part has a length (of 100 in all) and a color.
 
-    Args:
-        parts: the length of each part, out of 100 in all, and its color.
-        label: a description for screen readers.
-        style: the CSS that gives the width of 100.
+    Parts too small to be seen are drawn wider. *label* is for screen readers.
     """
     start, drawn = 0.0, []
     scale = 100 / max(100, sum(max(length, _NARROWEST) for length, _ in parts))
@@ -85,8 +82,7 @@ def table(
 ) -> str:
     """Return a table of at most 30 rows, without columns that are empty in all of them.
 
-    The columns in *numbers* are counts; those in *bars* have a bar beside each count, of these
-    colors.
+    The columns in *numbers* are counts; those in *bars* have a bar of a color beside each count.
     """
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")

@@ -41,19 +41,15 @@ _ANSWER = {
 
 @frozen
 class Request:
-    """A call that is ready to be sent: a complete path, and query, form or JSON.
-
-    `raw` asks for the bytes of a file instead of JSON; `headers` are sent in addition to those of
-    every call; `with_token=False` sends the call without the bearer token.
-    """
+    """A call that is ready to be sent: a complete path, and query, form or JSON."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
     form: tuple[tuple[str, str | Secret], ...] | None = field(default=None, repr=False)
-    raw: bool = False
-    headers: Mapping[str, str] = field(factory=dict, hash=False)
+    raw: bool = False  # the answer is the bytes of a file
+    headers: Mapping[str, str] = field(factory=dict, hash=False)  # beside those of every call
     with_token: bool = True
 
     @property
@@ -111,14 +107,7 @@ class Operation:
             return Request(self.method, path, query=tuple(_pairs(named)))
         if self.sends == "form":
             return Request(self.method, path, form=tuple(_pairs(named)))
-        body: dict[str, Any] = {}
-        for name, value in named.items():
-            *outer, last = name.removesuffix("[]").split(".")
-            inner = body
-            for key in outer:
-                inner = inner.setdefault(key, {})
-            inner[last] = _body(name, value)
-        return Request(self.method, path, json=body)
+        return Request(self.method, path, json=_body(named))
 
     @property
     def in_path(self) -> list[str]:
@@ -150,10 +139,18 @@ def _in_path(word: str, value: Any) -> str:
     raise InvalidInputError(f"{word} must be an id, not {value!r:.60}")
 
 
-def _body(name: str, value: Any) -> Any:
-    if not name.endswith("[]"):
-        return str(value) if isinstance(value, str) else value
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def _body(named: Mapping[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name, value in named.items():
+        *outer, last = name.removesuffix("[]").split(".")
+        inner = body
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        if name.endswith("[]"):
+            inner[last] = list(value) if isinstance(value, (list, tuple)) else [value]
+        else:
+            inner[last] = str(value) if isinstance(value, str) else value
+    return body
 
 
 def _as_text(value: Any) -> str:
@@ -229,12 +226,10 @@ class Contract:
         try:
             with location.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{text}\n")
-        except FileExistsError:
-            raise InvalidInputError(
-                "already exists; name a new file", source=str(location)
-            ) from None
         except OSError as error:
             reason = f"cannot be written: {error.strerror}"
+            if isinstance(error, FileExistsError):
+                reason = "already exists; name a new file"
             raise InvalidInputError(reason, source=str(location)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:

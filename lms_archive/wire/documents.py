@@ -57,14 +57,8 @@ class PlatformDocuments:
     """The documents of a platform, each read when it is needed; copies of a client share them.
 
     Their addresses come from the operation `microservices`. A service that it does not list is
-    looked for at `/<service>/v1/swagger`, as are all services where the list is refused.
-
-    Args:
-        session: the platform.
-        folder: the folder to save each document in; None: do not save them.
-
-    Raises:
-        InvalidInputError: the folder already holds documents.
+    looked for at `/<service>/v1/swagger`, as are all services where the list is refused. Each
+    document is saved in *folder*, which must not hold documents yet.
     """
 
     def __init__(self, session: Session, folder: Path | None = None) -> None:
@@ -86,12 +80,7 @@ class PlatformDocuments:
         return f"found by {self._row.method} {self._row.path}"
 
     def of(self, *services: str) -> Iterator[Document]:
-        """Read the documents of these services, one after the other.
-
-        Raises:
-            ApiError: the platform cannot be reached, the login failed, or the rate limit was
-                exceeded for too long. Any other refusal is recorded in the document.
-        """
+        """Read the documents of these services; a refusal is recorded in the document."""
         listed, _ = self._listed
         for service in dict.fromkeys(services):
             default = self._session.operation("swagger").request(service=service)
@@ -164,8 +153,7 @@ class PlatformDocuments:
     ) -> _Content:
         """Return the content of an answer, or why there is none; copies of a client share it.
 
-        Raises:
-            ApiError: there was no answer, the login failed, or the rate limit was exceeded.
+        Only a lost connection, a failed login and an exceeded rate limit are raised as errors.
         """
         shared, call = self._session.documents, f"{request.method} {request.path}"
         content: _Content | None = shared.get(_key(request))
@@ -203,11 +191,7 @@ def _key(request: Request) -> str:
 
 
 class FolderDocuments:
-    """Documents saved in a folder, which can be checked without a platform or a login.
-
-    Raises:
-        InvalidInputError: the folder holds no document.
-    """
+    """Documents saved in a folder, which can be checked without a platform or a login."""
 
     def __init__(self, folder: Path) -> None:
         self.source: str = f"read from {folder}"
@@ -234,11 +218,7 @@ def _of_file(path: Path) -> Document:
 
 
 def _write(folder: Path, service: str, number: int, data: Any) -> None:
-    """Write a document under the name of its service, with a number if the name is in use.
-
-    Raises:
-        InvalidInputError: it cannot be written.
-    """
+    """Write a document under the name of its service, with a number if the name is in use."""
     name = re.sub(r"[^\w-]+", "-", service)[:80]
     try:
         folder.mkdir(parents=True, exist_ok=True)

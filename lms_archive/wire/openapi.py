@@ -64,16 +64,10 @@ def path_shape(path: str) -> str:
 
 
 def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperation, ...]:
-    """Read the operations of a document.
+    """Read the operations of a document, or raise `UnreadableDocumentError`.
 
-    Args:
-        data: the decoded JSON.
-        location: the path it was read from; relative servers begin there.
-        root: the path of the platform's base URL, which operations do not repeat.
-
-    Raises:
-        UnreadableDocumentError: the document is neither Swagger 2.0 nor OpenAPI 3, or expands
-            without end.
+    Relative servers begin at *location*, the path that the document was read from; *root* is the
+    path of the platform's base URL, which operations do not repeat.
     """
     if isinstance(data, dict) and "paths" not in data:
         data = data.get("data")  # some services use the envelope of their other answers

@@ -82,19 +82,7 @@ class Page(Generic[T_co]):
 
 
 def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
-    """Yield the pages of a list; each is read when it is asked for.
-
-    Args:
-        session: the platform.
-        name: the operation of the contract.
-        cls: the class of the records.
-        **parameters: the operation's parameters, under the contract's own names.
-
-    Raises:
-        IncompleteListError: a page is missing or too short, however often it is read.
-        UnexpectedResponseError: an item does not match the contract, or the list never ends.
-        ApiError: a call failed.
-    """
+    """Yield the pages of a list as `tolerant_pages` does, but raise an error for a faulty item."""
     for page in tolerant_pages(session, name, cls, parameters):
         if page.unreadable:
             faults = page.unreadable[0].faults
@@ -105,7 +93,7 @@ def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Itera
 def tolerant_pages(
     session: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
-    """Yield the pages of a list as `pages` does, with faulty items in `Page.unreadable`.
+    """Yield the pages of a list, each read when it is asked for; see `Page.unreadable`.
 
     Pages start at 1; where the list has a cursor, it is passed on. A list ends where every total
     of the platform (`total_page_count`, `total_count`) is reached. Without totals it ends at a
@@ -116,8 +104,9 @@ def tolerant_pages(
     everything would be listed.
 
     Raises:
+        IncompleteListError: a page is missing or too short, however often it is read.
         UnexpectedResponseError: the answer holds no list, or the list never ends.
-        ApiError: as for `pages`.
+        ApiError: a call failed.
     """
     if [] in parameters.values():
         return
@@ -202,10 +191,7 @@ class _Reading:
 
 
 def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[Page[T]]:
-    """Yield these pages with partial records among the items.
-
-    An item whose faults do not concern the *needed* fields becomes a partial record.
-    """
+    """Yield these pages; a faulty item whose *needed* fields are right is a partial record."""
     for page in listed:
         items, unreadable = [*page.items], []
         for item in page.unreadable:
@@ -219,11 +205,7 @@ def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[
 def of_target(
     listed: Iterator[Page[T]], target_id: int, target: Callable[[T], int]
 ) -> Iterator[Page[T]]:
-    """Yield these pages after checking that every item belongs to this course or learning plan.
-
-    Raises:
-        UnexpectedResponseError: an item belongs to another one; such a list cannot be trusted.
-    """
+    """Yield these pages; an item of another target is an error: such a list is not trusted."""
     for page in listed:
         partial = [item.partial for item in page.unreadable if item.partial is not None]
         for other in set(map(target, [*page.items, *partial])) - {target_id}:
@@ -235,11 +217,7 @@ def of_target(
 def structured(
     session: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
 ) -> T:
-    """Build the record from an answer that holds a single item.
-
-    Raises:
-        UnexpectedResponseError: the item has faults; the message gives the JSON path of each.
-    """
+    """Build the record from an answer that holds a single item; raise an error for its faults."""
     row = session.operation(name)
     try:
         return session.structure(

@@ -7,6 +7,8 @@ from typing import Any
 
 from attrs import define, frozen
 
+from lms_archive.errors import plural
+
 __all__ = ["ListAnswer", "Progress", "read_total"]
 
 _DIGITS = 18
@@ -15,42 +17,24 @@ _DIGITS = 18
 
 @frozen
 class ListAnswer:
-    """A page as the platform answered it. The numbers are the platform's, and may be wrong.
+    """A page as the platform answered it. The numbers are the platform's, and may be wrong."""
 
-    Attributes:
-        number: the number of the page, from 1.
-        items: the items of the page.
-        count: how many items the page has.
-        has_more: whether more pages follow.
-        last: how many pages the list has.
-        total: how many items the list has.
-        size: the most items on a page.
-        cursor: what to send with the next page.
-        date: the platform's time (UTC).
-    """
-
-    number: int
+    number: int  # of the page, from 1
     items: list[Any]
-    count: int | None
+    count: int | None  # items on the page
     has_more: object
-    last: int | None
-    total: int | None
-    size: int | None
-    cursor: Any
-    date: datetime | None
+    last: int | None  # pages of the list
+    total: int | None  # items of the list
+    size: int | None  # the most items on a page
+    cursor: Any  # to be sent with the next page
+    date: datetime | None  # UTC
 
 
 @define
 class Progress:
-    """How far a list has been read, and whether it can be complete.
+    """How far a list has been read, and whether it can be complete."""
 
-    Attributes:
-        size: how many items each call asks for.
-        items_read: how many items the pages so far had.
-        ended: whether the last page has been read.
-    """
-
-    size: int
+    size: int  # items that each call asks for
     items_read: int = 0
     ended: bool = False
     _longest: int = 0
@@ -91,7 +75,8 @@ class Progress:
         if self.ended and self.items_read < answer.total:
             short = shortest if shortest and shortest[0] < self._longest else None
             length, number = short or (length, answer.number)
-            text = f"{self.items_read:,} of {answer.total:,} items on {_pages(answer.number)}"
+            text = f"{self.items_read:,} of {answer.total:,} items on "
+            text += plural(answer.number, "page")
             return f"$: {text}: page {number} has only {length}"
         return ""
 
@@ -116,10 +101,6 @@ class Progress:
         if answer.number < (self.last_page(answer) or 0):
             return is_whole and answer.last is None
         return is_whole or not (answer.has_more and answer.items)
-
-
-def _pages(number: int) -> str:
-    return "1 page" if number == 1 else f"{number:,} pages"
 
 
 def read_total(value: Any) -> int | None:

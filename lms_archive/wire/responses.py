@@ -92,16 +92,7 @@ class _Answer:
 
 
 def parse_response(request: Request, response: Response, mask: Mask | None = None) -> Payload:
-    """Return the JSON of a 2xx answer (a `Response` where `raw`), or raise the error for another.
-
-    Args:
-        request: the request that was sent.
-        response: the answer.
-        mask: removes secrets from the parts of the answer that an error quotes.
-
-    Raises:
-        ApiError: the platform refused or failed; the class depends on the status.
-    """
+    """Return the JSON of a 2xx answer (a `Response` where `raw`); raise an error for another."""
     answer = _Answer(request, response, mask or Mask())
     if not 200 <= response.status < 300:  # noqa: PLR2004  statuses of HTTP
         raise _refusal(answer)
@@ -150,10 +141,7 @@ def _unreadable(answer: _Answer, message: str) -> ApiError:
 
 
 def _web_page(answer: _Answer) -> ApiError:
-    """Return the error for HTML instead of data: the platform refused, and showed its login page.
-
-    Evidence: seen.
-    """
+    """Return the error for HTML instead of data: a refusal shows the login page (seen)."""
     return answer.error(
         PermissionDeniedError,
         message=f"the platform answered with a web page: {answer.title}",

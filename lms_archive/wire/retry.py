@@ -1,8 +1,4 @@
-"""Retry calls. The only module that imports backoff.
-
-Backoff computes the waits; the loop is ours, so that every wait goes through the session's
-`Waits`.
-"""
+"""Retry calls, with the waits of backoff. The only module that imports it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,6 @@ def verify(session: Session, names: Iterable[str] | None = None) -> ContractRepo
     row is not confirmed. `token` and the rows that find the documents are not checked.
 
     Raises:
-        InvalidInputError: the contract has no such row, or the row cannot be checked.
         ApiError: the platform cannot be reached, the login failed, or the rate limit was exceeded
             for too long. Any other refusal of a document makes rows unreadable.
     """
@@ -49,11 +48,7 @@ def check_contract(
     documents: PlatformDocuments | FolderDocuments,
     names: Iterable[str] | None = None,
 ) -> ContractReport:
-    """Check these rows of a contract, or all of them, against swagger documents.
-
-    Raises:
-        InvalidInputError: the contract has no such row, or the row cannot be checked.
-    """
+    """Check these rows of a contract, or all of them, against swagger documents."""
     checkable = [name for name in contract.operations if name not in _NOT_CHECKED]
     requested = checkable if names is None else list(dict.fromkeys(names))
     for name in requested:

@@ -14,7 +14,7 @@ from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
 from lms_archive.archive.running.jobs import Jobs
 from lms_archive.errors import JobTimeoutError
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.waits import Clock
 
 
 def _of_many(exchange: Exchange) -> bool:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire_tools import FakeTime, answer, run_all, scripted
 
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.throttle import HOUR, Throttle
+from lms_archive.wire.waits import Clock
 
 
 def most_in_an_hour(times: list[float]) -> int:
