@@ -19,7 +19,6 @@ __all__ = [
     "UnreadableItem",
     "of_target",
     "pages",
-    "structured",
     "tolerant_pages",
     "with_partial",
 ]
@@ -212,22 +211,6 @@ def of_target(
             faults = [f"the list of {target_id} has an item of {other}"]
             raise UnexpectedResponseError("GET", page.path, status=200, faults=faults)
         yield page
-
-
-def structured(
-    session: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
-) -> T:
-    """Build the record from an answer that holds a single item; raise an error for its faults."""
-    row = session.operation(name)
-    try:
-        return session.structure(
-            cls, row.find(answer, "item"), f"$.{row.answer.get('item', 'item')}"
-        )
-    except StructureError as error:
-        request = row.request(**parameters)
-        raise UnexpectedResponseError(
-            request.method, request.path, status=200, faults=error.faults
-        ) from None
 
 
 def _records(

@@ -141,7 +141,7 @@ def _unreadable(answer: _Answer, message: str) -> ApiError:
 
 
 def _web_page(answer: _Answer) -> ApiError:
-    """Return the error for HTML instead of data: a refusal shows the login page (seen)."""
+    """Return the error for HTML instead of data: the platform refused with its login page."""
     return answer.error(
         PermissionDeniedError,
         message=f"the platform answered with a web page: {answer.title}",
