@@ -14,10 +14,9 @@ from datetime import datetime
 from functools import partial
 from operator import eq
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import attrs
-from attrs import frozen
 from cattrs import ClassValidationError, IterableValidationError, transform_error
 from cattrs import Converter as CattrsConverter
 
@@ -209,8 +208,7 @@ def _with_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[T]:
     return read_moved
 
 
-@frozen
-class _Fault:
+class _Fault(NamedTuple):
     """A fault in one value of an item."""
 
     field: str

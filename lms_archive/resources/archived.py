@@ -27,7 +27,7 @@ from lms_archive.resources.deletion import (
 from lms_archive.resources.listing import Listing
 from lms_archive.resources.signatures import shows_options
 from lms_archive.resources.targets import ListsOfTargets
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.pages import Page
 from lms_archive.wire.session import Session
 from lms_archive.wire.tracebacks import short_tracebacks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -144,8 +144,7 @@ def delete_records(
     return deletion
 
 
-@frozen
-class _Batch:
+class _Batch(NamedTuple):
     """The records of one course or learning plan that one call deletes."""
 
     kind: str

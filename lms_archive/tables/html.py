@@ -8,7 +8,7 @@ from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from lms_archive.errors import printable
+from lms_archive.errors import plural, printable
 
 __all__ = ["COLORS", "MAX_ROWS", "bar", "block", "counted", "line", "shown", "table"]
 
@@ -35,10 +35,9 @@ COLORS: Final[Mapping[str, str]] = {
 
 def counted(first: int, total: int | None, word: str) -> str:
     """Return how many items of how many are shown: `30 of 4,048 outcomes`, or `1 outcome`."""
-    words = word if (first if total is None else total) == 1 else f"{word}s"
     if total is None:
-        return f"the first {first:,} {words}; the total is unknown"
-    return f"{total:,} {words}" if first >= total else f"{first:,} of {total:,} {words}"
+        return f"the first {plural(first, word)}; the total is unknown"
+    return plural(total, word) if first >= total else f"{first:,} of {plural(total, word)}"
 
 
 def block(*parts: str) -> str:

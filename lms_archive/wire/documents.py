@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from lms_archive.errors import (
     ApiError,
@@ -20,7 +20,7 @@ from lms_archive.errors import (
     RateLimitError,
     plural,
 )
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
 from lms_archive.wire.session import Session
 
@@ -33,13 +33,12 @@ _Content = tuple[tuple[Any, ...], str]
 """The parsed content of an answer, and why there is none."""
 
 
-@frozen
-class Document:
+class Document(NamedTuple):
     """The swagger document of a service: its operations, or why it could not be read."""
 
     service: str
     address: str
-    operations: tuple[ApiOperation, ...] = field(default=(), repr=False)
+    operations: tuple[ApiOperation, ...] = ()
     refusal: str = ""
 
     def __str__(self) -> str:

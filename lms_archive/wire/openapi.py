@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from lms_archive.errors import printable
 
@@ -82,10 +82,9 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
 _Parameter = tuple[Location, str, tuple[str, ...], bool]
 
 
-@define
 class _Reader:
-    data: Mapping[str, Any]
-    steps_left: int = _MOST_STEPS
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data, self.steps_left = data, _MOST_STEPS
 
     def operations(self, address: str, root: str) -> Iterator[ApiOperation]:
         for base, path in product(self._bases(address), self.data["paths"]):

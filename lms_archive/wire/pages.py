@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.structure import StructureError
@@ -128,20 +128,15 @@ def tolerant_pages(
     reading.fail(f"$: more than {MAX_PAGES:,} pages: the list does not end")
 
 
-@define
 class _Reading:
     """A list that is being read, page after page."""
 
-    session: Session
-    name: str
-    parameters: Mapping[str, Any]
-    path: str = field(init=False)
-    _number: int = 0
-    _cursor: Any = None
-    _before: list[Any] = field(factory=list)
-
-    def __attrs_post_init__(self) -> None:
-        self.path = self.session.operation(self.name).request(**self.parameters).path
+    def __init__(self, session: Session, name: str, parameters: Mapping[str, Any]) -> None:
+        self._session, self._name, self._parameters = session, name, parameters
+        self._row = session.operation(name)
+        self.path = self._row.request(**parameters).path
+        self._number, self._cursor = 0, None
+        self._before: list[Any] = []
 
     def next_page(self, progress: Progress) -> ListAnswer:
         """Read the next page; read it again where it has fewer items than it should have."""
@@ -153,17 +148,14 @@ class _Reading:
             answer = self._read()
         if answer.items and answer.items == self._before:
             self.fail(f"$: page {self._number} repeats page {self._number - 1}")
-        row = self.session.operation(self.name)
-        self._cursor = answer.cursor if "cursor" in row.params else None
+        self._cursor = answer.cursor if "cursor" in self._row.params else None
         self._before = answer.items
         return answer
 
     def _read(self) -> ListAnswer:
-        row = self.session.operation(self.name)
-        size = self.session.settings.limits.page_size
-        reply = self.session.call(
-            self.name, page=self._number, page_size=size, cursor=self._cursor, **self.parameters
-        )
+        row, size = self._row, self._session.settings.limits.page_size
+        own = {"page": self._number, "page_size": size, "cursor": self._cursor}
+        reply = self._session.call(self._name, **own, **self._parameters)
         items = row.find(reply.data, "items")
         if not isinstance(items, list):
             self.fail(f"$.{row.answer.get('items', 'data.items')}: not a list")

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -20,7 +20,7 @@ from lms_archive.errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.masking import Mask
 from lms_archive.wire.transport import MAX_BODY, Response
 
@@ -50,8 +50,7 @@ class Payload:
     date: datetime | None
 
 
-@frozen
-class _Answer:
+class _Answer(NamedTuple):
     """An answer, with its request and the mask for messages about it."""
 
     request: Request

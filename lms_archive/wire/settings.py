@@ -216,10 +216,8 @@ def address_and_auth(
     if not isinstance(value, str):
         raise InvalidInputError(f"prefix must be a text such as 'ACME_', not {prefix!r:.60}")
     with_token = bool(_value("TOKEN", prefix))
-    needed = ("URL",) if with_token else ("URL", *_LOGIN)
-    missing = [
-        name for name in needed if not _value(name, prefix) and not (name == "URL" and base_url)
-    ]
+    needed = [*([] if base_url else ["URL"]), *([] if with_token else _LOGIN)]
+    missing = [name for name in needed if not _value(name, prefix)]
     if missing:
         names = ", ".join(f"{prefix}{name}" for name in missing)
         has_login = not any(name in _LOGIN for name in missing)

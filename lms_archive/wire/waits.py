@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from lms_archive.errors import StopRequestedError
 
@@ -24,8 +24,7 @@ _BETWEEN_LOOKS = 0.5  # seconds after which a wait looks again whether it is to 
 WaitReason = Literal["job", "rate limit", "settle", "retry"]
 
 
-@frozen
-class Clock:
+class Clock(NamedTuple):
     """A monotonic clock, in seconds, and a way to sleep; tests replace both.
 
     Dates never come from here: they are the platform's, by its `Date` header.
@@ -68,8 +67,7 @@ class Wait:
         return f"waiting {self.seconds:.0f} s ({', '.join(details)})"
 
 
-@frozen
-class _Hooks:
+class _Hooks(NamedTuple):
     stop: StopSignal | None = None
     on_wait: Callable[[Wait], Any] | None = None
 
@@ -91,7 +89,7 @@ class Waits:
         A hook that is not passed stays as it was.
         """
         before = self._of_thread.hooks
-        self._of_thread.hooks = evolve(before, **hooks)
+        self._of_thread.hooks = before._replace(**hooks)
         try:
             yield
         finally:

@@ -16,7 +16,7 @@ from lms_archive.errors import (
     UnexpectedResponseError,
 )
 from lms_archive.wire import RequestNotSentError, Response
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.retry import LONGEST_WAIT
 
 READ = Request("GET", "/course/v1/courses")
