@@ -40,19 +40,14 @@ class UnreadableDocumentError(ValueError):
 class ApiOperation:
     """An operation as the platform describes it.
 
-    Attributes:
-        method: the HTTP method.
-        path: the path from the platform's root.
-        summary: the platform's words for it, on one line.
-        takes: the parameters in its query, JSON body or form, and the allowed values of each,
-            or none where they are not listed. Names are written as in the contract: in JSON a
-            list ends with `[]`, and a property of an object has a dot. A property that may be
-            a list or not has both names.
-        required: the names of those that the call needs, without `[]`.
+    `takes` has the parameters in its query, JSON body or form, and the allowed values of each, or
+    none where they are not listed. Names are written as in the contract: in JSON a list ends with
+    `[]`, and a property of an object has a dot. A property that may be a list or not has both
+    names. `required` has the names that the call needs, without `[]`.
     """
 
     method: str
-    path: str
+    path: str  # from the platform's root
     summary: str = ""
     takes: Mapping[Location, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
     required: frozenset[str] = frozenset()

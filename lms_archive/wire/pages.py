@@ -40,17 +40,12 @@ class IncompleteListError(UnexpectedResponseError):
 class UnreadableItem(Generic[T_co]):
     """An item of a list that has a value which does not match the contract.
 
-    Attributes:
-        faults: one text for each fault: JSON path, expected value, page, user.
-        fields: the fields of the record that have a fault, as in the contract.
-        partial: the record without these values, which its `extra` holds unchanged; None where
-            one of them is required.
-        user_id: the id of the item's user; None where it cannot be read.
-        username: the name of the item's user; None where it cannot be read.
+    `partial` is the record without such values, which its `extra` holds unchanged; None where one
+    of them is required.
     """
 
-    faults: tuple[str, ...]
-    fields: frozenset[str]
+    faults: tuple[str, ...]  # of each fault: JSON path, expected value, page, user
+    fields: frozenset[str]  # that have a fault, as in the contract
     partial: T_co | None
     user_id: int | None
     username: str | None

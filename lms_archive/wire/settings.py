@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import re
-from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from attrs import Attribute, asdict, field, frozen
 
 from lms_archive._version import __version__
 from lms_archive.errors import InvalidInputError
-from lms_archive.limits import Limits, RetryPolicy
+from lms_archive.limits import Limits, RetryPolicy, Validator
 from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
 from lms_archive.wire.calls import OnCall
 from lms_archive.wire.contract import Contract
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 PREFIX = "LMS_ARCHIVE_"
 _LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")

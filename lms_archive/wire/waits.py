@@ -22,6 +22,7 @@ LONG_WAIT = 30.0
 _BETWEEN_LOOKS = 0.5  # seconds after which a wait looks again whether it is to stop
 
 WaitReason = Literal["job", "rate limit", "settle", "retry"]
+"""What a wait is for. `settle`: until the platform has caught up with what was sent."""
 
 
 class Clock(NamedTuple):
@@ -44,21 +45,12 @@ class StopSignal(Protocol):
 
 @frozen(kw_only=True)
 class Wait:
-    """A wait that begins now.
-
-    Attributes:
-        reason: `"job"`: for background jobs; `"rate limit"`: of the client or of the platform;
-            `"settle"`: until the platform has caught up with what was sent; `"retry"`: before a
-            failed call is repeated.
-        seconds: how long it is.
-        job_id: the background job, the oldest of several.
-        percent: how far that job was when it was last looked at.
-    """
+    """A wait that begins now; of several background jobs it names the oldest."""
 
     reason: WaitReason
     seconds: float
     job_id: str | None = None
-    percent: float | None = None
+    percent: float | None = None  # of that job, when it was last looked at
 
     def __str__(self) -> str:
         details = [self.reason if self.job_id is None else f"background job {self.job_id}"]
