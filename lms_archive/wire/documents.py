@@ -56,8 +56,8 @@ class PlatformDocuments:
     """The documents of a platform, each read when it is needed; copies of a client share them.
 
     Their addresses come from the operation `microservices`. A service that it does not list is
-    looked for at `/<service>/v1/swagger`, as are all services where the list is refused. Each
-    document is saved in *folder*, which must not hold documents yet.
+    looked for at `/<service>/v1/swagger`, as are all services where the list is refused. If
+    there is a *folder*, each document is saved in it; it must not hold documents yet.
     """
 
     def __init__(self, session: Session, folder: Path | None = None) -> None:

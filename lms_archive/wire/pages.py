@@ -45,8 +45,8 @@ class UnreadableItem(Generic[T_co]):
     of them is required.
     """
 
-    faults: tuple[str, ...]  # of each fault: JSON path, expected value, page, user
-    fields: frozenset[str]  # that have a fault, as in the contract
+    faults: tuple[str, ...]  # each with JSON path, expected value, page and user
+    fields: frozenset[str]  # those with a fault, as in the contract
     partial: T_co | None
     user_id: int | None
     username: str | None
