@@ -31,8 +31,8 @@ from lms_archive.errors import (
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
-from lms_archive.wire.environment import PREFIX, contract_of_environment
 from lms_archive.wire.report import ContractReport
+from lms_archive.wire.settings import PREFIX, contract_of_environment
 from lms_archive.wire.verify import check_contract
 
 _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
@@ -49,15 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code.
-
-    Returns:
-        Of `verify`: 0: every write is confirmed; 1: one is not. Of `status` and `resume`: 0: the
-        job is finished; 1: it is finished, and rows need attention; 3: it is not finished, and can
-        be resumed; of `resume` also 4: it stopped until someone has looked. Of all: 2: the
-        arguments, the environment, the login, the connection or a file cannot be used; stderr says
-        why.
-    """
+    """Run the command; return its exit code, which the help of the command explains."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:

@@ -20,15 +20,21 @@ from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, StaticToken
 from lms_archive.wire.calls import OnCall
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.contract import Contract, Operation
-from lms_archive.wire.environment import PREFIX, address_and_auth, contract_of_environment
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.session import Session
-from lms_archive.wire.settings import ChangedOptions, ClientOptions, Settings
+from lms_archive.wire.settings import (
+    PREFIX,
+    ChangedOptions,
+    ClientOptions,
+    Settings,
+    address_and_auth,
+    contract_of_environment,
+)
 from lms_archive.wire.tracebacks import short_tracebacks
 from lms_archive.wire.transport import Response, Transport
 from lms_archive.wire.verify import verify
+from lms_archive.wire.waits import Clock
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on

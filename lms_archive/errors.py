@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 __all__ = [
     "ApiError",
@@ -35,12 +33,6 @@ __all__ = [
 ]
 
 
-def shown_ids(ids: Sequence[int]) -> str:
-    """Format the first ten ids, and the number of the others."""
-    others = f" and {len(ids) - 10:,} more" if ids[10:] else ""
-    return ", ".join(map(str, ids[:10])) + others
-
-
 def printable(text: str) -> str:
     """Escape control characters in untrusted text, so that a terminal may show it."""
     return "".join(
@@ -53,11 +45,9 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'s' * (count != 1)}"
 
 
-def _rebuild(
-    cls: type[LmsArchiveError], args: tuple[Any, ...], state: dict[str, Any]
-) -> LmsArchiveError:
+def _rebuild(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
     new = OSError.__new__ if issubclass(cls, OSError) else cls.__new__  # Python allows no other
-    error: LmsArchiveError = new(cls)
+    error = new(cls)
     error.args = args
     error.__dict__.update(state)
     return error
@@ -252,17 +242,17 @@ class PartialDeletionError(ApiError):
         self.uncertain: tuple[int, ...] = tuple(uncertain)
         self.remaining: tuple[int, ...] = tuple(remaining)
         self.deletion: Any = deletion
-        parts = [
-            f"{len(ids):,} {text}: {shown_ids(ids)}"
-            for ids, text in (
-                (self.deleted, "deleted"),
-                (self.uncertain, "in doubt (list the archived records to see)"),
-                (self.remaining, "not deleted"),
-            )
-            if ids
-        ]
         message = details.pop("message", "")
-        super().__init__(method, path, message="; ".join([message, *parts]), **details)
+        parts = [message]
+        for ids, text in (
+            (self.deleted, "deleted"),
+            (self.uncertain, "in doubt (list the archived records to see)"),
+            (self.remaining, "not deleted"),
+        ):
+            if ids:
+                others = f" and {len(ids) - 10:,} more" if ids[10:] else ""
+                parts.append(f"{len(ids):,} {text}: {', '.join(map(str, ids[:10]))}{others}")
+        super().__init__(method, path, message="; ".join(parts), **details)
         self.message = message
 
 

@@ -17,11 +17,7 @@ __all__ = ["path_from", "private_folder", "sync_folder", "unwritable_reason", "w
 
 
 def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
-    """Return the path that an argument names; *name* and *example* appear in the error.
-
-    Raises:
-        InvalidInputError: no file can have this path; the message says what to give.
-    """
+    """Return the path that an argument names; *name* and *example* appear in the error."""
     try:
         text = os.fspath(value)
         is_path = isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
@@ -96,11 +92,7 @@ def unwritable_reason(path: Path) -> str | None:
 
 
 def private_folder(path: Path) -> None:
-    """Create a folder and its missing parents, accessible to their owner alone.
-
-    Raises:
-        InvalidInputError: it is a symbolic link, or cannot be created.
-    """
+    """Create a folder and its missing parents, accessible to their owner alone."""
     try:
         if path.is_symlink():
             reason = "is a symbolic link, and files are not written through links: name the folder"

@@ -10,7 +10,7 @@ from attrs import Attribute, field, frozen
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["Limits", "RetryPolicy"]
+__all__ = ["Limits", "RetryPolicy", "Validator"]
 
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 

@@ -21,8 +21,8 @@ from urllib.parse import urlencode, urlsplit
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
 from lms_archive.sandbox import Sandbox
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.transport import Response
+from lms_archive.wire.waits import Clock
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=timezone.utc)
 ENROLLED_AT = "2025-01-02 03:04:05"

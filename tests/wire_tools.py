@@ -15,7 +15,7 @@ from virtual_time import VirtualTime
 
 from lms_archive import Client, StaticToken
 from lms_archive.wire import Response
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 
 URL = "https://acme.example.com"
 PEM = Path(__file__).parent / "security" / "self_signed.pem"

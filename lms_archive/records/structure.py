@@ -14,10 +14,9 @@ from datetime import datetime
 from functools import partial
 from operator import eq
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import attrs
-from attrs import frozen
 from cattrs import ClassValidationError, IterableValidationError, transform_error
 from cattrs import Converter as CattrsConverter
 from cattrs.fns import identity
@@ -76,18 +75,9 @@ def record_reader(cls: type[T], keys: Mapping[str, str], group: str = "") -> Rea
     """Build the function that turns a flat item of the API into a frozen, slotted record.
 
     The values are set through the descriptors of the slots, because the `__init__` of a frozen
-    class takes several times as long.
-
-    Args:
-        cls: the record's class. Its groups are read from the same item; its `extra` takes the
-            values of unknown keys.
-        keys: the JSON key of each field (`"user.user_id"` in a group). A field without a key is
-            None.
-        group: the prefix of the group if *cls* is a group, as `"user."`.
-
-    Returns:
-        The function. It raises `KeyError`, `ValueError`, `TypeError` or `OverflowError` for an
-        item that is not such a record.
+    class takes several times as long. Groups are read from the same item; `extra` takes the values
+    of unknown keys; a field without a key is None. The function raises one of `_FAULTS` for an item
+    that is not such a record.
     """
     values: list[tuple[Any, str, type | None, Converter]] = []
     groups: list[tuple[Any, Reader[Any]]] = []
@@ -144,11 +134,7 @@ class Structurer:
         self._readers: dict[type, Reader[Any]] = {}
 
     def __call__(self, cls: type[T], item: object, where: str = "$") -> T:
-        """Build the record of one item.
-
-        Raises:
-            StructureError: the item has faults; the error lists all, each with its JSON path.
-        """
+        """Build the record of one item; the error lists all its faults, each with its path."""
         if not isinstance(item, Mapping):
             raise StructureError([f"{where}: expected an object, not {_shown(item)}"])
         try:
@@ -161,21 +147,16 @@ class Structurer:
         raise StructureError(texts, {fault.field for fault in faults})
 
     def many(self, cls: type[T], items: Sequence[Any], where: str = "$") -> list[T]:
-        """Build the records of the items of a list.
-
-        Raises:
-            StructureError: an item has faults; the error lists those of the first such item.
-        """
+        """Build the records of a list; the error lists the faults of the first faulty item."""
         try:
             return list(map(self._reader(cls), items))
         except (*_FAULTS, AttributeError):  # an item that is not an object has no `get`
             return [self(cls, item, f"{where}[{index}]") for index, item in enumerate(items)]
 
     def without_faults(self, cls: type[T], item: object) -> T | None:
-        """Build the record of a faulty item without its faulty values.
+        """Build the record of a faulty item with the faulty values, unchanged, in `extra`.
 
-        A field with a fault is None, and its value is in `extra`, unchanged. Returns None where
-        such a field is required.
+        Returns None where a required field has a fault.
         """
         if not isinstance(item, Mapping):
             return None
@@ -228,8 +209,7 @@ def _with_first_keys(read: Reader[T], keys: Collection[JsonKey]) -> Reader[T]:
     return read_moved
 
 
-@frozen
-class _Fault:
+class _Fault(NamedTuple):
     """A fault in one value of an item."""
 
     field: str
@@ -288,11 +268,7 @@ def to_plain(value: Any, *, omit_defaults: bool = False) -> Any:
 
 
 def from_plain(cls: type[T], value: object) -> T:
-    """Build a record from its JSON form.
-
-    Raises:
-        StructureError: the value has faults; the error lists all, each with its JSON path.
-    """
+    """Build a record from its JSON form; the error lists all faults, each with its JSON path."""
     if attrs.has(cls) and not isinstance(value, Mapping):
         raise StructureError([f"$: expected an object, not {_shown(value)}"])
     with suppress(Exception):  # the slower converter below reports the faults and their paths

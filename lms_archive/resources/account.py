@@ -1,4 +1,4 @@
-"""Read the account that a client is logged in as, and refuse what its role forbids."""
+"""Read the account that a client is logged in as, and report what its role forbids."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ from lms_archive.records.active import Account
 from lms_archive.resources.users import Users
 from lms_archive.wire.session import Session
 
-__all__ = ["known_account", "power_user_error", "refuse_power_user"]
+__all__ = ["known_account", "power_user_error"]
 
 
 def known_account(session: Session) -> Account | None:
     """Return the account that is logged in, or None where the platform does not say.
 
-    After a refusal, a missing call or an unreadable answer the role is unknown.
-
-    Raises:
-        ApiError: the login failed, the platform cannot be reached, or the rate limit was exceeded.
+    Only a failed login, a lost connection and an exceeded rate limit are raised as errors.
     """
     try:
         return Users(session).me()
@@ -30,18 +27,6 @@ def known_account(session: Session) -> Account | None:
         raise
     except ApiError:
         return None
-
-
-def refuse_power_user(session: Session, action: str) -> None:
-    """Raise an error if the account is a Power User, who may not do *action*.
-
-    Raises:
-        PermissionDeniedError: the account is a Power User.
-        ApiError: as `known_account`.
-    """
-    account = known_account(session)
-    if account is not None and account.is_power_user:
-        raise power_user_error(session, account, action)
 
 
 def power_user_error(session: Session, account: Account, action: str) -> PermissionDeniedError:

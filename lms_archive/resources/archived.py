@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, overload
+from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.files import write_atomically
@@ -26,9 +27,11 @@ from lms_archive.resources.deletion import (
 from lms_archive.resources.listing import Listing
 from lms_archive.resources.signatures import shows_options
 from lms_archive.resources.targets import ListsOfTargets
-from lms_archive.wire.download import download
+from lms_archive.wire.calls import Request
 from lms_archive.wire.pages import Page
+from lms_archive.wire.session import Session
 from lms_archive.wire.tracebacks import short_tracebacks
+from lms_archive.wire.transport import Response
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
@@ -146,7 +149,7 @@ class Archived(ListsOfTargets):
         link = certificate_of(record)
         if link is None:
             raise InvalidInputError(f"record {record.archiving.record_id} has no certificate")
-        content = download(self._session, link, "certificate")
+        content = _download(self._session, link)
         if not content.startswith(b"%PDF-"):
             raise UnexpectedResponseError("GET", link[:200], status=200, faults=["not a PDF"])
         with write_atomically(path, binary=True) as file:
@@ -234,6 +237,30 @@ class Archived(ListsOfTargets):
         if begin and end and begin > end:
             raise InvalidInputError(f"archived_from {begin} is after archived_to {end}")
         return {**checked, **times}
+
+
+def _download(session: Session, link: str) -> bytes:
+    """Download the file of a certificate; another host is sent neither a call nor the token."""
+    base = urlsplit(session.settings.base_url)
+    try:
+        parts = urlsplit(urljoin(f"{session.settings.base_url}/", link))
+        same = _origin(parts) == _origin(base) and parts.username is None
+    except ValueError:  # not an address
+        parts, same = base, False
+    inside = parts.path.startswith(f"{base.path}/") and ".." not in unquote(parts.path).split("/")
+    if not (same and inside):
+        faults = [f"the link {link[:200]!r} leads outside the platform; it was not followed"]
+        raise UnexpectedResponseError("GET", "the link of certificate", faults=faults)
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    path = parts.path.removeprefix(base.path)
+    response: Response = session.send(
+        Request("GET", path, query=query, raw=True), "certificate"
+    ).data
+    return response.body
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def certificate_of(record: ArchivedRecord) -> str | None:

@@ -11,11 +11,7 @@ __all__ = ["as_utc", "checked_code", "checked_ids"]
 
 
 def as_utc(name: str, moment: object) -> datetime:
-    """Convert an aware time to UTC.
-
-    Raises:
-        InvalidInputError: it has no time zone, or in UTC it is outside the years 1 to 9999.
-    """
+    """Convert an aware time to UTC."""
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise InvalidInputError(f"{name} needs a time zone, such as timezone.utc: {moment}")
     try:
@@ -25,11 +21,7 @@ def as_utc(name: str, moment: object) -> datetime:
 
 
 def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
-    """Return ids as a list, or None for no filter.
-
-    Raises:
-        InvalidInputError: this is not a list; a str would be read digit by digit.
-    """
+    """Return ids as a list, or None for no filter; a str would be read digit by digit."""
     if ids is None:
         return None
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
@@ -38,11 +30,7 @@ def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
 
 
 def checked_code(noun: str, code: str) -> str:
-    """Return the code of a course or learning plan that stands where an id may.
-
-    Raises:
-        InvalidInputError: it is blank, so that a search for it finds everything, or cannot be sent.
-    """
+    """Return the code of a target; refuse a blank one, because a search for it finds everything."""
     try:
         if code.encode().strip():
             return code

@@ -34,7 +34,7 @@ class BackgroundJobs(Resource[BackgroundJob]):
         return self._listing()
 
     def pages(self) -> Iterator[Page[BackgroundJob]]:
-        """Yield `Page` objects instead of jobs, each with the platform's total."""
+        """Yield `Page` objects with the platform's totals."""
         return self._pages()
 
     def get(self, job_id: str) -> BackgroundJob:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
+from lms_archive.records.structure import StructureError
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.pages import Page, pages, structured
+from lms_archive.wire.pages import Page, pages
 from lms_archive.wire.session import Session
 
 __all__ = ["OfSession", "Resource", "fetch"]
@@ -71,24 +72,17 @@ class Resource(OfSession, Generic[T]):
 def fetch(
     session: Session, operation: str, cls: type[T], word: str, identity: int | str
 ) -> tuple[T, Any]:
-    """Return a single record, and the whole answer that holds it.
-
-    Args:
-        session: the platform.
-        operation: the call.
-        cls: the class of the record.
-        word: the name of the id, in the contract and in the record.
-        identity: the id.
-
-    Raises:
-        UnexpectedResponseError: the answer is about another id.
-    """
-    requested = {word: identity}
-    answer = session.call(operation, **requested).data
-    record = structured(session, operation, cls, answer, requested)
-    answered = getattr(record, word)
-    if str(answered) != str(identity):
-        fault = f"asked for {word} {identity}, but the answer is about {answered}"
-        request = session.operation(operation).request(**requested)
-        raise UnexpectedResponseError(request.method, request.path, status=200, faults=[fault])
-    return record, answer
+    """Return the record whose *word* is this id, and the whole answer that holds it."""
+    row = session.operation(operation)
+    request = row.request(**{word: identity})
+    answer = session.send(request, operation).data
+    where = f"$.{row.answer.get('item', 'item')}"
+    try:
+        record = session.structure(cls, row.find(answer, "item"), where)
+        answered = getattr(record, word)
+        if str(answered) == str(identity):
+            return record, answer
+        faults: Sequence[str] = [f"asked for {word} {identity}, but the answer is about {answered}"]
+    except StructureError as error:
+        faults = error.faults
+    raise UnexpectedResponseError(request.method, request.path, status=200, faults=faults)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import field, frozen
 
-from lms_archive.errors import ApiError, printable
+from lms_archive.errors import ApiError, plural, printable
 from lms_archive.records.active import Account
 from lms_archive.records.archived import ArchivedRecord
 from lms_archive.resources.account import known_account
@@ -14,7 +14,7 @@ from lms_archive.resources.archived import Archived
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.wire.pages import Page
-from lms_archive.wire.report import ContractReport, OperationCheck
+from lms_archive.wire.report import ContractReport
 from lms_archive.wire.session import Session
 from lms_archive.wire.verify import verify
 
@@ -57,8 +57,7 @@ class ClientCheck:
                 f"  contract        {str(self.contract).partition(chr(10))[0]}",
                 *(f"  archived list   {text}" for text in self.archived_lists.values()),
             ]
-        count = len(self.problems)
-        lines.append(f"{count or 'no'} {'problem' if count == 1 else 'problems'}")
+        lines.append(plural(len(self.problems), "problem") if self.problems else "no problems")
         return "\n".join(map(printable, [*lines, *(f"  - {text}" for text in self.problems)]))
 
 
@@ -77,8 +76,10 @@ def check(session: Session) -> ClientCheck:
             "enrollments, and needs a permission to archive in courses; a Superadmin needs none"
         )
     open_rows = [
-        f"{row.operation} ({row.state.replace('_', ' ')})" for row in report if _stops_jobs(row)
-    ]
+        f"{row.operation} ({row.state.replace('_', ' ')})"
+        for row in report
+        if row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
+    ]  # jobs delete no records
     if open_rows:
         problems.append(
             f"not confirmed by the platform's swagger: {', '.join(open_rows)}; "
@@ -96,11 +97,6 @@ def check(session: Session) -> ClientCheck:
         archived_lists=archived_lists,
         problems=tuple(problems),
     )
-
-
-def _stops_jobs(row: OperationCheck) -> bool:
-    """Return whether a job needs this write, and it is not confirmed; jobs delete no records."""
-    return row.is_needed and row.operation.startswith("archive_") and row.state != "confirmed"
 
 
 def _read_archived_list(session: Session, kind: str) -> tuple[str, ApiError | None]:
@@ -121,4 +117,4 @@ def _read_archived_list(session: Session, kind: str) -> tuple[str, ApiError | No
         return f"{kind}: cannot be read", error
     if page.total is None:
         return f"{kind} {target_id}: can be read", None
-    return f"{kind} {target_id}: {page.total:,} {'record' if page.total == 1 else 'records'}", None
+    return f"{kind} {target_id}: {plural(page.total, 'record')}", None

@@ -37,10 +37,7 @@ class Courses(Resource[Course]):
         return self._listing(search=search)
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[Course]]:
-        """Yield `Page` objects instead of courses, each with the platform's total.
-
-        Arguments and errors are those of `list`.
-        """
+        """Yield `Page` objects with the platform's totals; arguments as for `list`."""
         return self._pages(search=search)
 
     def get(self, course_id: int) -> Course:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -23,7 +23,7 @@ from lms_archive.records.archived import (
     ArchivedLearningPlanEnrollment,
     ArchivedRecord,
 )
-from lms_archive.resources.account import refuse_power_user
+from lms_archive.resources.account import known_account, power_user_error
 from lms_archive.tables.columns import Column, columns_of, rows_of
 from lms_archive.tables.frames import Table
 from lms_archive.wire.session import Session
@@ -114,7 +114,9 @@ def delete_records(
             f"{max_affected:,}; nothing was sent. Look at delete(records, dry_run=True), then "
             "raise max_affected or select fewer.",
         )
-    refuse_power_user(session, "delete archived enrollments")
+    account = known_account(session)
+    if account is not None and account.is_power_user:
+        raise power_user_error(session, account, "delete archived enrollments")
     names = sorted({batch.operation for batch in batches})
     verify(session, names).require(*names)
     deleted: list[_Batch] = []
@@ -142,8 +144,7 @@ def delete_records(
     return deletion
 
 
-@frozen
-class _Batch:
+class _Batch(NamedTuple):
     """The records of one course or learning plan that one call deletes."""
 
     kind: str
@@ -159,11 +160,7 @@ class _Batch:
         return list(map(_id_of, self.records))
 
     def delete(self, session: Session) -> None:
-        """Make the call.
-
-        Raises:
-            ApiError: the call failed, or its answer says that it did not succeed.
-        """
+        """Make the call; an answer that says that it did not succeed is an error too."""
         row = session.operation(self.operation)
         parameters: dict[str, Any] = {f"{self.kind}_id": self.target_id}
         parameters["record_ids"] = self.record_ids
@@ -175,11 +172,7 @@ class _Batch:
 
 
 def _batches(session: Session, records: Iterable[ArchivedRecord]) -> Iterator[_Batch]:
-    """Yield the records, each once, in batches of one target.
-
-    Raises:
-        InvalidInputError: a value is not an archived record of this platform.
-    """
+    """Yield the records, each once and of this platform, in batches of one target."""
     by_target: dict[tuple[str, int], dict[int, ArchivedRecord]] = {}
     for record in records:
         require_archived_record(session, record)
@@ -206,11 +199,7 @@ def target_in(record: ArchivedRecord) -> ArchivedCourse | ArchivedLearningPlan:
 
 
 def require_archived_record(session: Session, record: ArchivedRecord) -> None:
-    """Check that a value is an archived record of this session's platform.
-
-    Raises:
-        InvalidInputError: it is not an archived record, or its platform is another or unknown.
-    """
+    """Raise an error unless a value is an archived record of this session's platform."""
     if not isinstance(record, (ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment)):
         raise InvalidInputError(f"expected archived records, not {record!r:.60}")
     here, record_id = session.settings.base_url, record.archiving.record_id

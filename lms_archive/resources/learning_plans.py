@@ -39,10 +39,7 @@ class LearningPlans(Resource[LearningPlan]):
         return self._listing(search=search)
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[LearningPlan]]:
-        """Yield `Page` objects instead of learning plans, each with the platform's total.
-
-        Arguments and errors are those of `list`.
-        """
+        """Yield `Page` objects with the platform's totals; arguments as for `list`."""
         return self._pages(search=search)
 
     def get(self, learning_plan_id: int) -> LearningPlan:

@@ -16,11 +16,8 @@ def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F
     """Let `help()` and the API page show the items of *options* in place of `**options`.
 
     A missing or unknown argument is the usual TypeError.
-
-    Args:
-        options: a TypedDict with the type of each option.
-        defaults: the default of each option that has one.
     """
+    annotations: dict[str, Any] = options.__annotations__  # with those of its bases
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function)
@@ -32,7 +29,7 @@ def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F
                 default=defaults.get(name, inspect.Parameter.empty),
                 annotation=getattr(annotation, "__forward_arg__", annotation),
             )
-            for name, annotation in _annotations_of(options).items()
+            for name, annotation in annotations.items()
         ]
         positional = [item for item in own if item.kind is not inspect.Parameter.KEYWORD_ONLY]
         whole = signature.replace(parameters=[*positional, *shown, *own[len(positional) :]])
@@ -49,8 +46,3 @@ def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F
         return cast("F", checked)
 
     return decorate
-
-
-def _annotations_of(options: type) -> dict[str, Any]:
-    annotations: dict[str, Any] = options.__annotations__  # with those of its bases
-    return annotations

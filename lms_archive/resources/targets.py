@@ -37,10 +37,7 @@ _LISTS: Final[Mapping[type, tuple[str, str, str]]] = {
 
 
 class ListsOfTargets(OfSession):
-    """A resource whose lists belong to a course or learning plan, named by id (int) or code (str).
-
-    Subclasses check the filters.
-    """
+    """A resource with a list for each course and learning plan, named by id (int) or code (str)."""
 
     def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError

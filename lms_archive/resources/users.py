@@ -45,10 +45,7 @@ class Users(Resource[User]):
         return self._listing(search=search)
 
     def pages(self, *, search: str | None = None) -> Iterator[Page[User]]:
-        """Yield `Page` objects instead of users, each with the platform's total.
-
-        Arguments and errors are those of `list`.
-        """
+        """Yield `Page` objects with the platform's totals; arguments as for `list`."""
         return self._pages(search=search)
 
     def get(self, user_id: int) -> User:
@@ -151,11 +148,7 @@ def _of_unknown_total(page: Page[User], users: Sequence[User]) -> Page[User]:
 
 
 def checked_since(since: Since) -> datetime | timedelta:
-    """Return the time in UTC, or how long ago it is.
-
-    Raises:
-        InvalidInputError: it is not a time, or has no time zone.
-    """
+    """Return the time in UTC, or how long ago it is."""
     if isinstance(since, timedelta):
         if since < timedelta():
             raise InvalidInputError(

@@ -27,13 +27,14 @@ Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
 _BARE_GROUPS: Final = ("archiving", "enrollment")
 _TOO_LARGE: Final = 2**63
 _OPEN_WORDS: Final = ("level", "type")
-_KINDS: Final[tuple[tuple[frozenset[Any], Kind], ...]] = (
-    (frozenset({int}), "integer"),
-    (frozenset({float}), "number"),
-    (frozenset({bool}), "flag"),
-    (frozenset({datetime}), "time"),
-    (frozenset({tuple[int, ...]}), "ids"),
-)
+_IDS: Final = tuple[int, ...]
+_KINDS: Final[Mapping[Any, Kind]] = {
+    int: "integer",
+    float: "number",
+    bool: "flag",
+    datetime: "time",
+    _IDS: "ids",
+}
 
 
 @frozen
@@ -79,14 +80,13 @@ def _columns_in(cls: Any, path: str, group: str) -> Iterator[tuple[Column, Calla
 
 def _column(name: str, attribute: attrs.Attribute[Any]) -> Column:
     declared = attribute.type
-    ids = declared == tuple[int, ...]
-    types = frozenset(() if ids else get_args(declared)) - {NoneType} or {declared}
+    types = set(() if declared == _IDS else get_args(declared)) - {NoneType} or {declared}
     for enum in types:
         if isinstance(enum, type) and issubclass(enum, Enum):
             return Column(name, "word", words=tuple(str(word.value) for word in enum))
     if attribute.name.rpartition("_")[2] in _OPEN_WORDS:
         return Column(name, "word")
-    return Column(name, dict(_KINDS).get(frozenset(types), "text"))
+    return Column(name, _common({_KINDS.get(each, "text") for each in types}))
 
 
 def _as_text(get: Callable[[Any], Any]) -> Callable[[Any], str | None]:

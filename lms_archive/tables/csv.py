@@ -38,12 +38,7 @@ def unguarded(cell: str) -> str:
 def write_csv(
     destination: Destination, header: Sequence[str], rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Write rows as CSV (UTF-8, comma); None is an empty cell, and ids are joined with commas.
-
-    Raises:
-        InvalidInputError: the destination is not a path or a file open for text, or it cannot be
-            written. An existing file is then left unchanged.
-    """
+    """Write rows as CSV (UTF-8, comma); where that fails, an existing file is left unchanged."""
     if isinstance(destination, (str, os.PathLike)):
         with write_atomically(destination, newline="") as file:
             _write(file, header, rows)

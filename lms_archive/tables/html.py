@@ -8,7 +8,7 @@ from html import escape
 from itertools import islice
 from typing import Any, Final
 
-from lms_archive.errors import printable
+from lms_archive.errors import plural, printable
 
 __all__ = ["COLORS", "MAX_ROWS", "bar", "block", "counted", "line", "shown", "table"]
 
@@ -35,10 +35,9 @@ COLORS: Final[Mapping[str, str]] = {
 
 def counted(first: int, total: int | None, word: str) -> str:
     """Return how many items of how many are shown: `30 of 4,048 outcomes`, or `1 outcome`."""
-    words = word if (first if total is None else total) == 1 else f"{word}s"
     if total is None:
-        return f"the first {first:,} {words}; the total is unknown"
-    return f"{total:,} {words}" if first >= total else f"{first:,} of {total:,} {words}"
+        return f"the first {plural(first, word)}; the total is unknown"
+    return plural(total, word) if first >= total else f"{first:,} of {plural(total, word)}"
 
 
 def block(*parts: str) -> str:
@@ -53,12 +52,9 @@ def line(text: str, *, strong: bool = False) -> str:
 
 
 def bar(parts: Sequence[tuple[float, str]], label: str = "", style: str = "width:100%") -> str:
-    """Return a bar as inline SVG; parts too small to be seen are drawn wider.
+    """Return a bar as inline SVG; each part has a length (of 100 in all) and a color.
 
-    Args:
-        parts: the length of each part, out of 100 in all, and its color.
-        label: a description for screen readers.
-        style: the CSS that gives the width of 100.
+    Parts too small to be seen are drawn wider. *label* is for screen readers.
     """
     start, drawn = 0.0, []
     scale = 100 / max(100, sum(max(length, _NARROWEST) for length, _ in parts))
@@ -85,8 +81,7 @@ def table(
 ) -> str:
     """Return a table of at most 30 rows, without columns that are empty in all of them.
 
-    The columns in *numbers* are counts; those in *bars* have a bar beside each count, of these
-    colors.
+    The columns in *numbers* are counts; those in *bars* have a bar of a color beside each count.
     """
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from attrs import Attribute, field, frozen
 
 from lms_archive.errors import AuthenticationError, InvalidInputError
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.masking import Secret, secret
+from lms_archive.wire.waits import Clock
 
 __all__ = [
     "Auth",
@@ -149,15 +149,7 @@ class TokenKeeper:
         return not isinstance(self._auth, StaticToken)
 
     def token(self, fetch: Fetch, *, rejected: Secret | None = None) -> Secret:
-        """Return the current token; replace the one that the platform has *rejected*.
-
-        Args:
-            fetch: makes the token call with these fields, and returns its JSON.
-            rejected: the token of a call that was answered with 401.
-
-        Raises:
-            ApiError: the token call failed.
-        """
+        """Return the current token; replace the one that was answered with 401 (*rejected*)."""
         with self._lock:
             late = self._clock.monotonic() >= self._renew_at
             if self.renewable and (late or self._token == rejected):

@@ -1,16 +1,37 @@
-"""What is reported of each call: a DEBUG record of the log, and a value for `on_call`."""
+"""A call that is ready, and what is reported of it: a DEBUG record, and a value for `on_call`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
-__all__ = ["Call", "OnCall", "report_call"]
+from lms_archive.wire.masking import Secret
+
+__all__ = ["Call", "OnCall", "Request", "report_call"]
 
 log: logging.Logger = logging.getLogger(__name__)
+
+
+@frozen
+class Request:
+    """A call that is ready to be sent: a complete path, and query, form or JSON."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    json: Mapping[str, Any] | None = None
+    form: tuple[tuple[str, str | Secret], ...] | None = field(default=None, repr=False)
+    raw: bool = False  # the answer is the bytes of a file
+    headers: Mapping[str, str] = field(factory=dict, hash=False)  # beside those of every call
+    with_token: bool = True
+
+    @property
+    def is_write(self) -> bool:
+        """Whether the call changes something, so that it must not be sent twice."""
+        return self.method not in ("GET", "HEAD")
 
 
 @frozen(kw_only=True)

@@ -23,9 +23,9 @@ from attrs import field, frozen
 from lms_archive.errors import InvalidInputError
 from lms_archive.files import path_from
 from lms_archive.records.structure import JsonKey, StructureError, from_plain, to_plain
-from lms_archive.wire.masking import Secret
+from lms_archive.wire.calls import Request
 
-__all__ = ["Contract", "Operation", "Request", "difference"]
+__all__ = ["Contract", "Operation", "difference"]
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ANSWER = {
@@ -37,29 +37,6 @@ _ANSWER = {
     "count": "data.count",
     "size": "data.current_page_size",
 }
-
-
-@frozen
-class Request:
-    """A call that is ready to be sent: a complete path, and query, form or JSON.
-
-    `raw` asks for the bytes of a file instead of JSON; `headers` are sent in addition to those of
-    every call; `with_token=False` sends the call without the bearer token.
-    """
-
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
-    json: Mapping[str, Any] | None = None
-    form: tuple[tuple[str, str | Secret], ...] | None = field(default=None, repr=False)
-    raw: bool = False
-    headers: Mapping[str, str] = field(factory=dict, hash=False)
-    with_token: bool = True
-
-    @property
-    def is_write(self) -> bool:
-        """Whether the call changes something, so that it must not be sent twice."""
-        return self.method not in ("GET", "HEAD")
 
 
 def _is_method(_: Any, __: Any, value: str) -> None:
@@ -111,14 +88,7 @@ class Operation:
             return Request(self.method, path, query=tuple(_pairs(named)))
         if self.sends == "form":
             return Request(self.method, path, form=tuple(_pairs(named)))
-        body: dict[str, Any] = {}
-        for name, value in named.items():
-            *outer, last = name.removesuffix("[]").split(".")
-            inner = body
-            for key in outer:
-                inner = inner.setdefault(key, {})
-            inner[last] = _body(name, value)
-        return Request(self.method, path, json=body)
+        return Request(self.method, path, json=_body(named))
 
     @property
     def in_path(self) -> list[str]:
@@ -150,10 +120,18 @@ def _in_path(word: str, value: Any) -> str:
     raise InvalidInputError(f"{word} must be an id, not {value!r:.60}")
 
 
-def _body(name: str, value: Any) -> Any:
-    if not name.endswith("[]"):
-        return str(value) if isinstance(value, str) else value
-    return list(value) if isinstance(value, (list, tuple)) else [value]
+def _body(named: Mapping[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for name, value in named.items():
+        *outer, last = name.removesuffix("[]").split(".")
+        inner = body
+        for key in outer:
+            inner = inner.setdefault(key, {})
+        if name.endswith("[]"):
+            inner[last] = list(value) if isinstance(value, (list, tuple)) else [value]
+        else:
+            inner[last] = str(value) if isinstance(value, str) else value
+    return body
 
 
 def _as_text(value: Any) -> str:
@@ -229,12 +207,10 @@ class Contract:
         try:
             with location.open("x", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{text}\n")
-        except FileExistsError:
-            raise InvalidInputError(
-                "already exists; name a new file", source=str(location)
-            ) from None
         except OSError as error:
             reason = f"cannot be written: {error.strerror}"
+            if isinstance(error, FileExistsError):
+                reason = "already exists; name a new file"
             raise InvalidInputError(reason, source=str(location)) from None
 
     def merged(self, data: Any, source: str = "overrides") -> Contract:
@@ -248,8 +224,11 @@ class Contract:
         plain = to_plain(self)
         faults = list(_merge(plain, data, "$"))
         if not faults:
-            merged = _load(plain, source)
-            faults = list(_misplaced(self, merged))
+            try:
+                merged = from_plain(Contract, plain)
+                faults = list(_misplaced(self, merged))
+            except StructureError as error:
+                faults = list(error.faults)
         if faults:
             raise InvalidInputError("\n  ".join(["not a contract:", *faults]), source=source)
         return merged
@@ -358,7 +337,7 @@ def _misplaced(old: Contract, new: Contract) -> Iterator[str]:
 @cache
 def _default() -> Contract:
     text = files("lms_archive.wire").joinpath("contract.json").read_text(encoding="utf-8")
-    return _load(json.loads(text, object_pairs_hook=_without_duplicates), "contract.json")
+    return from_plain(Contract, json.loads(text, object_pairs_hook=_without_duplicates))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -368,12 +347,3 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if duplicate is not None:
         raise ValueError(f"{duplicate!r:.60} occurs twice in one object; remove or merge one")
     return dict(pairs)
-
-
-def _load(data: Any, source: str) -> Contract:
-    try:
-        return from_plain(Contract, data)
-    except StructureError as error:
-        raise InvalidInputError(
-            "\n  ".join(["not a contract:", *error.faults]), source=source
-        ) from None

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from lms_archive.errors import (
     ApiError,
@@ -20,7 +20,7 @@ from lms_archive.errors import (
     RateLimitError,
     plural,
 )
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
 from lms_archive.wire.session import Session
 
@@ -33,13 +33,12 @@ _Content = tuple[tuple[Any, ...], str]
 """The parsed content of an answer, and why there is none."""
 
 
-@frozen
-class Document:
+class Document(NamedTuple):
     """The swagger document of a service: its operations, or why it could not be read."""
 
     service: str
     address: str
-    operations: tuple[ApiOperation, ...] = field(default=(), repr=False)
+    operations: tuple[ApiOperation, ...] = ()
     refusal: str = ""
 
     def __str__(self) -> str:
@@ -57,14 +56,8 @@ class PlatformDocuments:
     """The documents of a platform, each read when it is needed; copies of a client share them.
 
     Their addresses come from the operation `microservices`. A service that it does not list is
-    looked for at `/<service>/v1/swagger`, as are all services where the list is refused.
-
-    Args:
-        session: the platform.
-        folder: the folder to save each document in; None: do not save them.
-
-    Raises:
-        InvalidInputError: the folder already holds documents.
+    looked for at `/<service>/v1/swagger`, as are all services where the list is refused. If
+    there is a *folder*, each document is saved in it; it must not hold documents yet.
     """
 
     def __init__(self, session: Session, folder: Path | None = None) -> None:
@@ -86,12 +79,7 @@ class PlatformDocuments:
         return f"found by {self._row.method} {self._row.path}"
 
     def of(self, *services: str) -> Iterator[Document]:
-        """Read the documents of these services, one after the other.
-
-        Raises:
-            ApiError: the platform cannot be reached, the login failed, or the rate limit was
-                exceeded for too long. Any other refusal is recorded in the document.
-        """
+        """Read the documents of these services; a refusal is recorded in the document."""
         listed, _ = self._listed
         for service in dict.fromkeys(services):
             default = self._session.operation("swagger").request(service=service)
@@ -164,8 +152,7 @@ class PlatformDocuments:
     ) -> _Content:
         """Return the content of an answer, or why there is none; copies of a client share it.
 
-        Raises:
-            ApiError: there was no answer, the login failed, or the rate limit was exceeded.
+        Only a lost connection, a failed login and an exceeded rate limit are raised as errors.
         """
         shared, call = self._session.documents, f"{request.method} {request.path}"
         content: _Content | None = shared.get(_key(request))
@@ -203,11 +190,7 @@ def _key(request: Request) -> str:
 
 
 class FolderDocuments:
-    """Documents saved in a folder, which can be checked without a platform or a login.
-
-    Raises:
-        InvalidInputError: the folder holds no document.
-    """
+    """Documents saved in a folder, which can be checked without a platform or a login."""
 
     def __init__(self, folder: Path) -> None:
         self.source: str = f"read from {folder}"
@@ -234,11 +217,7 @@ def _of_file(path: Path) -> Document:
 
 
 def _write(folder: Path, service: str, number: int, data: Any) -> None:
-    """Write a document under the name of its service, with a number if the name is in use.
-
-    Raises:
-        InvalidInputError: it cannot be written.
-    """
+    """Write a document under the name of its service, with a number if the name is in use."""
     name = re.sub(r"[^\w-]+", "-", service)[:80]
     try:
         folder.mkdir(parents=True, exist_ok=True)

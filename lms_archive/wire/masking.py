@@ -42,11 +42,7 @@ class Secret:
 
 
 def secret(value: str | Secret) -> Secret:
-    """Wrap a text that must not be printed.
-
-    Raises:
-        InvalidInputError: it is not a text; the message does not quote it.
-    """
+    """Wrap a text that must not be printed; the error for another value does not quote it."""
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str):

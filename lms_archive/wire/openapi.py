@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urljoin, urlsplit
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from lms_archive.errors import printable
 
@@ -40,19 +40,14 @@ class UnreadableDocumentError(ValueError):
 class ApiOperation:
     """An operation as the platform describes it.
 
-    Attributes:
-        method: the HTTP method.
-        path: the path from the platform's root.
-        summary: the platform's words for it, on one line.
-        takes: the parameters in its query, JSON body or form, and the allowed values of each,
-            or none where they are not listed. Names are written as in the contract: in JSON a
-            list ends with `[]`, and a property of an object has a dot. A property that may be
-            a list or not has both names.
-        required: the names of those that the call needs, without `[]`.
+    `takes` has the parameters in its query, JSON body or form, and the allowed values of each, or
+    none where they are not listed. Names are written as in the contract: in JSON a list ends with
+    `[]`, and a property of an object has a dot. A property that may be a list or not has both
+    names. `required` has the names that the call needs, without `[]`.
     """
 
     method: str
-    path: str
+    path: str  # from the platform's root
     summary: str = ""
     takes: Mapping[Location, Mapping[str, tuple[str, ...]]] = field(factory=dict, hash=False)
     required: frozenset[str] = frozenset()
@@ -64,16 +59,10 @@ def path_shape(path: str) -> str:
 
 
 def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperation, ...]:
-    """Read the operations of a document.
+    """Read the operations of a document, or raise `UnreadableDocumentError`.
 
-    Args:
-        data: the decoded JSON.
-        location: the path it was read from; relative servers begin there.
-        root: the path of the platform's base URL, which operations do not repeat.
-
-    Raises:
-        UnreadableDocumentError: the document is neither Swagger 2.0 nor OpenAPI 3, or expands
-            without end.
+    Relative servers begin at *location*, the path that the document was read from; *root* is the
+    path of the platform's base URL, which operations do not repeat.
     """
     if isinstance(data, dict) and "paths" not in data:
         data = data.get("data")  # some services use the envelope of their other answers
@@ -88,10 +77,9 @@ def read_openapi(data: Any, *, location: str, root: str = "") -> tuple[ApiOperat
 _Parameter = tuple[Location, str, tuple[str, ...], bool]
 
 
-@define
 class _Reader:
-    data: Mapping[str, Any]
-    steps_left: int = _MOST_STEPS
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data, self.steps_left = data, _MOST_STEPS
 
     def operations(self, address: str, root: str) -> Iterator[ApiOperation]:
         for base, path in product(self._bases(address), self.data["paths"]):

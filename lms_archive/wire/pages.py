@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, frozen
 
-from lms_archive.errors import UnexpectedResponseError
+from lms_archive.errors import UnexpectedResponseError, plural
 from lms_archive.records.structure import StructureError
-from lms_archive.wire.progress import ListAnswer, Progress, read_total
 from lms_archive.wire.session import Session
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "UnreadableItem",
     "of_target",
     "pages",
-    "structured",
     "tolerant_pages",
     "with_partial",
 ]
@@ -31,6 +29,8 @@ MAX_PAGES = 10_000
 """The most pages that are read of a list: two million items at 200 a page."""
 _ATTEMPTS = 3
 """How often to read a page that has fewer items than it should have."""
+_DIGITS = 18
+"""The most digits of a total; a longer number is not a total."""
 
 
 class IncompleteListError(UnexpectedResponseError):
@@ -41,17 +41,12 @@ class IncompleteListError(UnexpectedResponseError):
 class UnreadableItem(Generic[T_co]):
     """An item of a list that has a value which does not match the contract.
 
-    Attributes:
-        faults: one text for each fault: JSON path, expected value, page, user.
-        fields: the fields of the record that have a fault, as in the contract.
-        partial: the record without these values, which its `extra` holds unchanged; None where
-            one of them is required.
-        user_id: the id of the item's user; None where it cannot be read.
-        username: the name of the item's user; None where it cannot be read.
+    `partial` is the record without such values, which its `extra` holds unchanged; None where one
+    of them is required.
     """
 
-    faults: tuple[str, ...]
-    fields: frozenset[str]
+    faults: tuple[str, ...]  # each with JSON path, expected value, page and user
+    fields: frozenset[str]  # those with a fault, as in the contract
     partial: T_co | None
     user_id: int | None
     username: str | None
@@ -82,19 +77,7 @@ class Page(Generic[T_co]):
 
 
 def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Iterator[Page[T]]:
-    """Yield the pages of a list; each is read when it is asked for.
-
-    Args:
-        session: the platform.
-        name: the operation of the contract.
-        cls: the class of the records.
-        **parameters: the operation's parameters, under the contract's own names.
-
-    Raises:
-        IncompleteListError: a page is missing or too short, however often it is read.
-        UnexpectedResponseError: an item does not match the contract, or the list never ends.
-        ApiError: a call failed.
-    """
+    """Yield the pages of a list as `tolerant_pages` does, but raise an error for a faulty item."""
     for page in tolerant_pages(session, name, cls, parameters):
         if page.unreadable:
             faults = page.unreadable[0].faults
@@ -105,7 +88,7 @@ def pages(session: Session, name: str, cls: type[T], **parameters: Any) -> Itera
 def tolerant_pages(
     session: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
 ) -> Iterator[Page[T]]:
-    """Yield the pages of a list as `pages` does, with faulty items in `Page.unreadable`.
+    """Yield the pages of a list, each read when it is asked for; see `Page.unreadable`.
 
     Pages start at 1; where the list has a cursor, it is passed on. A list ends where every total
     of the platform (`total_page_count`, `total_count`) is reached. Without totals it ends at a
@@ -116,16 +99,17 @@ def tolerant_pages(
     everything would be listed.
 
     Raises:
+        IncompleteListError: a page is missing or too short, however often it is read.
         UnexpectedResponseError: the answer holds no list, or the list never ends.
-        ApiError: as for `pages`.
+        ApiError: a call failed.
     """
     if [] in parameters.values():
         return
-    reading = _Reading(session, name, parameters)
-    progress = Progress(session.settings.limits.page_size)
+    reading = _Reading(session, name, cls, parameters)
+    progress = _Progress(session.settings.limits.page_size)
     for _ in range(MAX_PAGES):
         answer = reading.next_page(progress)
-        records, faulty = _records(session, name, cls, answer)
+        records, faulty = reading.records(answer)
         last = progress.last_page(answer)
         yield Page(records, answer.total, last, answer.date, reading.path, faulty)
         missing = progress.add(answer)
@@ -140,22 +124,20 @@ def tolerant_pages(
     reading.fail(f"$: more than {MAX_PAGES:,} pages: the list does not end")
 
 
-@define
-class _Reading:
+class _Reading(Generic[T]):
     """A list that is being read, page after page."""
 
-    session: Session
-    name: str
-    parameters: Mapping[str, Any]
-    path: str = field(init=False)
-    _number: int = 0
-    _cursor: Any = None
-    _before: list[Any] = field(factory=list)
+    def __init__(
+        self, session: Session, name: str, cls: type[T], parameters: Mapping[str, Any]
+    ) -> None:
+        self._session, self._name, self._cls, self._parameters = session, name, cls, parameters
+        self._row = session.operation(name)
+        self._where = f"$.{self._row.answer.get('items', 'data.items')}"
+        self.path = self._row.request(**parameters).path
+        self._number, self._cursor = 0, None
+        self._before: list[Any] = []
 
-    def __attrs_post_init__(self) -> None:
-        self.path = self.session.operation(self.name).request(**self.parameters).path
-
-    def next_page(self, progress: Progress) -> ListAnswer:
+    def next_page(self, progress: _Progress) -> _ListAnswer:
         """Read the next page; read it again where it has fewer items than it should have."""
         self._number += 1
         answer = self._read()
@@ -165,34 +147,67 @@ class _Reading:
             answer = self._read()
         if answer.items and answer.items == self._before:
             self.fail(f"$: page {self._number} repeats page {self._number - 1}")
-        row = self.session.operation(self.name)
-        self._cursor = answer.cursor if "cursor" in row.params else None
+        self._cursor = answer.cursor if "cursor" in self._row.params else None
         self._before = answer.items
         return answer
 
-    def _read(self) -> ListAnswer:
-        row = self.session.operation(self.name)
-        size = self.session.settings.limits.page_size
-        reply = self.session.call(
-            self.name, page=self._number, page_size=size, cursor=self._cursor, **self.parameters
-        )
+    def _read(self) -> _ListAnswer:
+        row, size = self._row, self._session.settings.limits.page_size
+        own = {"page": self._number, "page_size": size, "cursor": self._cursor}
+        reply = self._session.call(self._name, **own, **self._parameters)
         items = row.find(reply.data, "items")
         if not isinstance(items, list):
-            self.fail(f"$.{row.answer.get('items', 'data.items')}: not a list")
-        count, total = (read_total(row.find(reply.data, word)) for word in ("count", "total"))
+            self.fail(f"{self._where}: not a list")
+        count, total = (_read_total(row.find(reply.data, word)) for word in ("count", "total"))
         if total is None and count is not None and count > max(size, len(items)):
             total = count  # more than fit on a page: it counts the whole list
-        page_size = read_total(row.find(reply.data, "size"))
-        return ListAnswer(
+        page_size = _read_total(row.find(reply.data, "size"))
+        return _ListAnswer(
             number=self._number,
             items=items,
             count=count,
             has_more=row.find(reply.data, "more"),
-            last=read_total(row.find(reply.data, "pages")),
+            last=_read_total(row.find(reply.data, "pages")),
             total=total,
             size=page_size if page_size and page_size <= size else None,
             cursor=row.find(reply.data, "cursor"),
             date=reply.date,
+        )
+
+    def records(self, answer: _ListAnswer) -> tuple[list[T], list[UnreadableItem[T]]]:
+        """Build the records of a page, and return the items that have faults beside them."""
+        wrapper = self._row.answer.get("item")
+        if wrapper is None:
+            try:
+                return self._session.structure.many(self._cls, answer.items, self._where), []
+            except StructureError:
+                pass  # build them one by one, so that a faulty item does not lose the others
+        records: list[T] = []
+        unreadable: list[UnreadableItem[T]] = []
+        for index, item in enumerate(answer.items):
+            path, value = f"{self._where}[{index}]", item
+            if wrapper is not None and isinstance(item, Mapping) and wrapper in item:
+                path, value = f"{path}.{wrapper}", item[wrapper]
+            try:
+                records.append(self._session.structure(self._cls, value, path))
+            except StructureError as error:
+                unreadable.append(self._unreadable(value, error))
+        return records, unreadable
+
+    def _unreadable(self, item: Any, error: StructureError) -> UnreadableItem[T]:
+        structure, page = self._session.structure, self._number
+        user_id = structure.value(self._cls, item, "user_id")
+        username = structure.value(self._cls, item, "username")
+        where = [f"page {page}"] if page > 1 or user_id is not None else []
+        if user_id is not None:
+            where.append(f"user {user_id}" + (f", {username!r}" if username else ""))
+        suffix = f" ({', '.join(where)})" if where else ""
+        return UnreadableItem(
+            faults=tuple(f"{fault}{suffix}" for fault in error.faults),
+            fields=error.fields,
+            partial=structure.without_faults(self._cls, item),
+            user_id=user_id,
+            username=username,
         )
 
     def fail(self, fault: str, *, incomplete: bool = False) -> NoReturn:
@@ -202,10 +217,7 @@ class _Reading:
 
 
 def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[Page[T]]:
-    """Yield these pages with partial records among the items.
-
-    An item whose faults do not concern the *needed* fields becomes a partial record.
-    """
+    """Yield these pages; a faulty item whose *needed* fields are right is a partial record."""
     for page in listed:
         items, unreadable = [*page.items], []
         for item in page.unreadable:
@@ -219,11 +231,7 @@ def with_partial(listed: Iterator[Page[T]], needed: frozenset[str]) -> Iterator[
 def of_target(
     listed: Iterator[Page[T]], target_id: int, target: Callable[[T], int]
 ) -> Iterator[Page[T]]:
-    """Yield these pages after checking that every item belongs to this course or learning plan.
-
-    Raises:
-        UnexpectedResponseError: an item belongs to another one; such a list cannot be trusted.
-    """
+    """Yield these pages; an item of another target is an error: such a list is not trusted."""
     for page in listed:
         partial = [item.partial for item in page.unreadable if item.partial is not None]
         for other in set(map(target, [*page.items, *partial])) - {target_id}:
@@ -232,64 +240,96 @@ def of_target(
         yield page
 
 
-def structured(
-    session: Session, name: str, cls: type[T], answer: Any, parameters: Mapping[str, Any]
-) -> T:
-    """Build the record from an answer that holds a single item.
+@frozen
+class _ListAnswer:
+    """A page as the platform answered it. The numbers are the platform's, and may be wrong."""
 
-    Raises:
-        UnexpectedResponseError: the item has faults; the message gives the JSON path of each.
-    """
-    row = session.operation(name)
-    try:
-        return session.structure(
-            cls, row.find(answer, "item"), f"$.{row.answer.get('item', 'item')}"
-        )
-    except StructureError as error:
-        request = row.request(**parameters)
-        raise UnexpectedResponseError(
-            request.method, request.path, status=200, faults=error.faults
-        ) from None
+    number: int  # of the page, from 1
+    items: list[Any]
+    count: int | None  # items on the page
+    has_more: object
+    last: int | None  # pages of the list
+    total: int | None  # items of the list
+    size: int | None  # the most items on a page
+    cursor: Any  # to be sent with the next page
+    date: datetime | None  # UTC
 
 
-def _records(
-    session: Session, name: str, cls: type[T], answer: ListAnswer
-) -> tuple[list[T], list[UnreadableItem[T]]]:
-    """Build the records of a page, and return the items that have faults beside them."""
-    row = session.operation(name)
-    where = f"$.{row.answer.get('items', 'data.items')}"
-    wrapper = row.answer.get("item")
-    if wrapper is None:
-        try:
-            return session.structure.many(cls, answer.items, where), []
-        except StructureError:
-            pass  # build them one by one, so that a faulty item does not lose the others
-    records: list[T] = []
-    unreadable: list[UnreadableItem[T]] = []
-    for index, item in enumerate(answer.items):
-        path, value = f"{where}[{index}]", item
-        if wrapper is not None and isinstance(item, Mapping) and wrapper in item:
-            path, value = f"{path}.{wrapper}", item[wrapper]
-        try:
-            records.append(session.structure(cls, value, path))
-        except StructureError as error:
-            unreadable.append(_unreadable(session, cls, value, error, answer.number))
-    return records, unreadable
+@define
+class _Progress:
+    """How far a list has been read, and whether it can be complete."""
+
+    size: int  # items that each call asks for
+    items_read: int = 0
+    ended: bool = False
+    _longest: int = 0
+    _shortest: tuple[int, int] | None = None
+
+    def last_page(self, answer: _ListAnswer) -> int | None:
+        """Return the number of pages: the platform's own, or by its total; None if unknown."""
+        if answer.last is None and answer.total is not None:
+            size = answer.size or max(self._longest, len(answer.items)) or self.size
+            return -(-answer.total // size)
+        return answer.last
+
+    def expected(self, answer: _ListAnswer) -> int:
+        """Return the fewest items that the page should have, as far as that is known."""
+        is_last = answer.last is not None and answer.number >= answer.last
+        full = max(answer.size or 0, self._longest, 1)
+        if answer.total is not None:
+            left = max(answer.total - self.items_read, 0)
+            number = min(left, self.size if is_last else full)
+        elif answer.last is not None:
+            number = 0 if is_last else full
+        else:
+            number = 1 if answer.has_more else 0
+        if answer.count is not None and answer.count <= self.size and answer.count != answer.total:
+            number = max(number, answer.count)
+        return number
+
+    def add(self, answer: _ListAnswer) -> str:
+        """Add a page, and return which page is missing, or an empty text."""
+        length, shortest, expected = len(answer.items), self._shortest, self.expected(answer)
+        self.items_read += length
+        self._longest = max(self._longest, length)
+        if shortest is None or length < shortest[0]:
+            self._shortest = (length, answer.number)
+        self.ended = self._has_ended(answer)
+        if answer.total is None:
+            return self._missing(answer, shortest, expected)
+        if self.ended and self.items_read < answer.total:
+            short = shortest if shortest and shortest[0] < self._longest else None
+            length, number = short or (length, answer.number)
+            text = f"{self.items_read:,} of {answer.total:,} items on "
+            text += plural(answer.number, "page")
+            return f"$: {text}: page {number} has only {length}"
+        return ""
+
+    def _missing(self, answer: _ListAnswer, shortest: tuple[int, int] | None, expected: int) -> str:
+        """Return which page is missing from a list that has no total, or an empty text."""
+        length, number = len(answer.items), answer.number
+        full = max(self._longest, answer.size or 0)
+        if length and shortest is not None and shortest[0] < full:
+            return f"$: page {shortest[1]} has only {shortest[0]} of {full} items, but more follow"
+        if length or not expected:
+            return "" if length >= expected else f"$: page {number} has only {length} of {expected}"
+        if answer.last is not None or answer.count or (shortest is not None and not shortest[0]):
+            return f"$: page {number} is empty, but more should follow"
+        return ""  # the last page may claim more data (seen): the next page decides
+
+    def _has_ended(self, answer: _ListAnswer) -> bool:
+        if answer.last is None and answer.total is None:
+            if answer.has_more is None:
+                return len(answer.items) != self.size  # after a full page, more may follow
+            return not answer.has_more
+        is_whole = answer.total is None or self.items_read >= answer.total
+        if answer.number < (self.last_page(answer) or 0):
+            return is_whole and answer.last is None
+        return is_whole or not (answer.has_more and answer.items)
 
 
-def _unreadable(
-    session: Session, cls: type[T], item: Any, error: StructureError, page: int
-) -> UnreadableItem[T]:
-    user_id = session.structure.value(cls, item, "user_id")
-    username = session.structure.value(cls, item, "username")
-    where = [f"page {page}"] if page > 1 or user_id is not None else []
-    if user_id is not None:
-        where.append(f"user {user_id}" + (f", {username!r}" if username else ""))
-    suffix = f" ({', '.join(where)})" if where else ""
-    return UnreadableItem(
-        faults=tuple(f"{fault}{suffix}" for fault in error.faults),
-        fields=error.fields,
-        partial=session.structure.without_faults(cls, item),
-        user_id=user_id,
-        username=username,
-    )
+def _read_total(value: Any) -> int | None:
+    """Return a total that is a whole number or its digits; None for anything else."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _DIGITS:
+        return int(value)
+    return value if type(value) is int and 0 <= value < 10**_DIGITS else None

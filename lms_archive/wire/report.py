@@ -205,16 +205,9 @@ class ContractReport:
         if trust:
             refused = [check for check in refused if check.state == "differs"]
         if refused:
-            raise UnconfirmedContractError(
-                "\n".join(
-                    [
-                        "the platform's swagger does not confirm a call; nothing was sent.",
-                        *map(str, refused),
-                        *_consequences(refused),
-                    ]
-                ),
-                self,
-            )
+            start = "the platform's swagger does not confirm a call; nothing was sent."
+            lines = [start, *map(str, refused), *_consequences(refused)]
+            raise UnconfirmedContractError("\n".join(lines), self)
 
     def suggested_contract(self) -> Contract:
         """Return the contract with the override of the first candidate of each operation.

@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -20,7 +20,7 @@ from lms_archive.errors import (
     RateLimitError,
     UnexpectedResponseError,
 )
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.masking import Mask
 from lms_archive.wire.transport import MAX_BODY, Response
 
@@ -50,8 +50,7 @@ class Payload:
     date: datetime | None
 
 
-@frozen
-class _Answer:
+class _Answer(NamedTuple):
     """An answer, with its request and the mask for messages about it."""
 
     request: Request
@@ -92,16 +91,7 @@ class _Answer:
 
 
 def parse_response(request: Request, response: Response, mask: Mask | None = None) -> Payload:
-    """Return the JSON of a 2xx answer (a `Response` where `raw`), or raise the error for another.
-
-    Args:
-        request: the request that was sent.
-        response: the answer.
-        mask: removes secrets from the parts of the answer that an error quotes.
-
-    Raises:
-        ApiError: the platform refused or failed; the class depends on the status.
-    """
+    """Return the JSON of a 2xx answer (a `Response` where `raw`); raise an error for another."""
     answer = _Answer(request, response, mask or Mask())
     if not 200 <= response.status < 300:  # noqa: PLR2004  statuses of HTTP
         raise _refusal(answer)
@@ -150,10 +140,7 @@ def _unreadable(answer: _Answer, message: str) -> ApiError:
 
 
 def _web_page(answer: _Answer) -> ApiError:
-    """Return the error for HTML instead of data: the platform refused, and showed its login page.
-
-    Evidence: seen.
-    """
+    """Return the error for HTML instead of data: the platform refused with its login page."""
     return answer.error(
         PermissionDeniedError,
         message=f"the platform answered with a web page: {answer.title}",

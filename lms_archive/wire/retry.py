@@ -1,16 +1,10 @@
-"""Retry calls. The only module that imports backoff.
-
-Backoff computes the waits; the loop is ours, so that every wait goes through the session's
-`Waits`.
-"""
+"""Retry calls, with the waits of backoff. The only module that imports it."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
-
-import backoff
 
 from lms_archive.errors import PlatformUnavailableError, RateLimitError
 from lms_archive.limits import RetryPolicy
@@ -36,9 +30,7 @@ def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, wa
         ApiError: the last error.
         StopRequestedError: the run is to stop; a write has not started.
     """
-    ceilings = backoff.expo(max_value=60)
-    next(ceilings)  # backoff's generators are primed with one empty send
-    failures, waited = 0, 0.0
+    backoff_waits, failures, waited = _backoff_waits(), 0, 0.0
     while True:
         try:
             return send()
@@ -50,11 +42,20 @@ def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, wa
             in_doubt = is_write and error.in_doubt
             if too_long or in_doubt or failures >= policy.attempts:
                 raise
-        ceiling = next(ceilings)
-        wait = backoff.full_jitter(ceiling)
+        ceiling, wait = next(backoff_waits)
         if limited:
             wait = max(ceiling, 1.0) + random.random()  # noqa: S311  not a secret
         wait = max(wait, asked)
         if limited or asked:
             waited += wait
         waits.wait(wait, "rate limit" if limited else "retry")
+
+
+def _backoff_waits() -> Iterator[tuple[float, float]]:
+    """Yield the longest wait before each repetition, 1 to 60 s, and a random part of it."""
+    import backoff  # noqa: PLC0415  it imports asyncio, and few calls are repeated
+
+    ceilings = backoff.expo(max_value=60)
+    next(ceilings)  # backoff's generators are primed with one empty send
+    for ceiling in ceilings:
+        yield ceiling, backoff.full_jitter(ceiling)

@@ -24,9 +24,8 @@ from lms_archive.errors import (
 )
 from lms_archive.records.structure import Structurer
 from lms_archive.wire.auth import Form, is_token, login_advice
-from lms_archive.wire.calls import Call, report_call
-from lms_archive.wire.clock import Clock
-from lms_archive.wire.contract import Operation, Request
+from lms_archive.wire.calls import Call, Request, report_call
+from lms_archive.wire.contract import Operation
 from lms_archive.wire.masking import Mask, Secret, secret
 from lms_archive.wire.responses import Payload, parse_response
 from lms_archive.wire.retry import with_retry
@@ -39,7 +38,7 @@ from lms_archive.wire.transport import (
     UnusableConnectionError,
     plain_error,
 )
-from lms_archive.wire.waits import Waits
+from lms_archive.wire.waits import Clock, Waits
 
 __all__ = ["Session"]
 
@@ -50,10 +49,7 @@ _NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
 class Session:
     """A platform, its contract and a login; makes calls, and counts them in `calls` by operation.
 
-    Args:
-        settings: the arguments of the client.
-        clock: the clock; tests replace it.
-        shared: the state shared with other sessions of the same platform, for each process.
+    `shared` is the state that it has in common with other sessions of the same platform.
     """
 
     def __init__(
@@ -90,18 +86,14 @@ class Session:
         return self.settings.contract.operations[name]
 
     def call(self, name: str, **parameters: Any) -> Payload:
-        """Make a call of the contract; the parameters have the contract's own names.
-
-        Raises:
-            ApiError: the call failed after every attempt that was safe, or was refused.
-        """
+        """Make a call of the contract; the parameters have the contract's own names."""
         return self.send(self.operation(name).request(**parameters), name)
 
     def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Payload:
         """Send a request; `repeat=False` never retries it.
 
         Raises:
-            ApiError: the call failed or was refused.
+            ApiError: the call failed after every attempt that was safe, or was refused.
             StopRequestedError: the run is to stop; a write has not started.
         """
         if not request.is_write:  # a run looks before it records that it sends
@@ -118,10 +110,7 @@ class Session:
 
     @contextmanager
     def counting(self) -> Iterator[Counter[str]]:
-        """Count the calls that this thread makes in the block, by operation.
-
-        Blocks may be nested; each counts all calls within it.
-        """
+        """Count the calls that this thread makes in the block, by operation; blocks may nest."""
         counter: Counter[str] = Counter()
         entry = (threading.get_ident(), counter)
         self._counters.append(entry)
@@ -158,11 +147,7 @@ class Session:
         self._shared.get().throttle.expect(calls)
 
     def platform_time(self) -> datetime:
-        """Return the platform's time (UTC) at its last good answer to this session.
-
-        Raises:
-            UnexpectedResponseError: no answer had a date.
-        """
+        """Return the platform's time (UTC) at its last good answer to this session."""
         if self._date is None:
             faults = ["no Date header: without it the time of an archive cannot be verified"]
             raise UnexpectedResponseError("GET", self.settings.base_url, faults=faults)

@@ -1,12 +1,12 @@
-"""Check and hold the settings of a client."""
+"""Check and hold the settings of a client, or read them from environment variables."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
+import os
 import platform
 import re
-from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,18 +14,25 @@ from attrs import Attribute, asdict, field, frozen
 
 from lms_archive._version import __version__
 from lms_archive.errors import InvalidInputError
-from lms_archive.limits import Limits, RetryPolicy
-from lms_archive.wire.auth import Auth, StaticToken
+from lms_archive.limits import Limits, RetryPolicy, Validator
+from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
 from lms_archive.wire.calls import OnCall
 from lms_archive.wire.contract import Contract
-from lms_archive.wire.environment import PREFIX, address_and_auth
 from lms_archive.wire.transport import Transport
 
-__all__ = ["ChangedOptions", "ClientOptions", "Settings"]
+__all__ = [
+    "PREFIX",
+    "ChangedOptions",
+    "ClientOptions",
+    "Settings",
+    "address_and_auth",
+    "contract_of_environment",
+]
 
 T = TypeVar("T")
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
+PREFIX = "LMS_ARCHIVE_"
+_LOGIN = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
 _TRANSPORT = "a callable that carries one exchange (see lms_archive.wire.Transport)"
 _ON_CALL = "a function that takes a Call"
 _UNSAFE = re.compile(r"[\s\\\x00-\x1f\x7f]")
@@ -102,10 +109,7 @@ def _check_app_info(_: Any, __: Any, app_info: Any) -> None:
 
 
 def _check_auth(_: Any, __: Any, auth: Any) -> None:
-    """Check that a login is one of the four kinds, or has their methods.
-
-    The message does not quote the value, which may be a secret.
-    """
+    """Check that a login is one of the four kinds, or has their methods; never quote it."""
     is_login = isinstance(auth, StaticToken) or callable(getattr(auth, "form", None))
     if isinstance(auth, type) or not is_login:
         shown = f"the class {auth.__name__}" if isinstance(auth, type) else type(auth).__name__
@@ -197,3 +201,37 @@ def _settings(kept: dict[str, Any]) -> Settings:
         base_url, auth = address_and_auth(kept.get("base_url"), kept["env_prefix"])
         kept = {"base_url": base_url, "auth": auth, **kept}
     return Settings(**kept)
+
+
+def address_and_auth(
+    base_url: str | None = None, prefix: str = PREFIX
+) -> tuple[str, PasswordGrant | StaticToken]:
+    """Return the base URL (*base_url*, if there is one) and the login; name all missing variables.
+
+    No local variable holds a secret in plain text, because a traceback may show it.
+    """
+    value: object = prefix
+    if not isinstance(value, str):
+        raise InvalidInputError(f"prefix must be a text such as 'ACME_', not {prefix!r:.60}")
+    with_token = bool(_value("TOKEN", prefix))
+    needed = [*([] if base_url else ["URL"]), *([] if with_token else _LOGIN)]
+    missing = [name for name in needed if not _value(name, prefix)]
+    if missing:
+        names = ", ".join(f"{prefix}{name}" for name in missing)
+        has_login = not any(name in _LOGIN for name in missing)
+        hint = "" if has_login else f" (or {prefix}TOKEN instead of CLIENT_ID to PASSWORD)"
+        raise InvalidInputError(f"not set in the environment: {names}{hint}")
+    url = base_url or _value("URL", prefix)
+    if with_token:
+        return url, StaticToken(_value("TOKEN", prefix))
+    return url, PasswordGrant(*(_value(name, prefix) for name in _LOGIN))
+
+
+def contract_of_environment(prefix: str = PREFIX) -> Contract | None:
+    """Return the contract whose file `LMS_ARCHIVE_CONTRACT` names; None where it is not set."""
+    path = _value("CONTRACT", prefix)
+    return Contract.load(path) if path else None
+
+
+def _value(name: str, prefix: str) -> str:
+    return os.environ.get(f"{prefix}{name}", "")

@@ -11,10 +11,10 @@ from weakref import WeakValueDictionary
 from attrs import evolve, field, frozen
 
 from lms_archive.wire.auth import TokenKeeper
-from lms_archive.wire.clock import Clock
 from lms_archive.wire.settings import Settings
 from lms_archive.wire.throttle import Throttle
 from lms_archive.wire.transport import RequestsTransport, Transport
+from lms_archive.wire.waits import Clock
 
 __all__ = ["PerProcess", "SharedConnection"]
 

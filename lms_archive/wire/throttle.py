@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, evolve, field
 
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.waits import Clock
 
 __all__ = ["HOUR", "Throttle"]
 
@@ -17,10 +17,7 @@ HOUR = 3600.0
 
 @define
 class Throttle:
-    """A limit of `calls_per_hour` calls within any hour, for all clients that share it.
-
-    An older page of Docebo gives 1,000 an hour for each IP address.
-    """
+    """A limit of `calls_per_hour` calls within any hour, for all clients that share it."""
 
     calls_per_hour: int | None
     _clock: Clock
@@ -47,11 +44,7 @@ class Throttle:
         return evolve(self, calls_per_hour=calls_per_hour, spacing=0.0)
 
     def take(self, wait_for: Callable[[float], None] | None = None) -> None:
-        """Wait until a call may be made, and count it.
-
-        Args:
-            wait_for: waits for a number of seconds; by default, the clock sleeps.
-        """
+        """Wait (by default, the clock sleeps) until a call may be made, and count it."""
         times, wait_for = self._times, wait_for or self._clock.sleep
         while True:
             with self._lock:

@@ -232,7 +232,7 @@ _CACHED = (
     "not cache (requests-cache: do not install_cache())"
 )
 _TUNNEL = "Tunnel connection failed: "
-_BAD_FILE = re.compile(
+_BAD_FILE = (
     "Could not find (a suitable TLS CA certificate bundle|the TLS (certificate|key) file)"
     "|X509|PEM lib|KEY_VALUES"
 )
@@ -282,7 +282,7 @@ def _settings_fault(chain: Sequence[BaseException], text: str) -> str | None:
         return f"{reason}; for your own certificate authority set {_BUNDLE}"
     cannot_load = isinstance(cause, (FileNotFoundError, PermissionError, IsADirectoryError))
     in_tls = any(isinstance(link, SSLError) for link in chain)
-    if _BAD_FILE.search(str(cause)) or (cannot_load and in_tls):
+    if re.search(_BAD_FILE, str(cause)) or (cannot_load and in_tls):
         return f"a certificate file cannot be used: {text}; see cert= of the transport, {_BUNDLE}"
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
         return f"an address cannot be used: {cause}; see {_PROXY}"

@@ -1,19 +1,19 @@
-"""The place through which every wait of a session passes: it can be reported, and stopped."""
+"""The clock of a client, and its waits: each passes here, is reported, and can be stopped."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from lms_archive.errors import StopRequestedError
-from lms_archive.wire.clock import Clock
 
-__all__ = ["LONG_WAIT", "StopSignal", "Wait", "WaitReason", "Waits"]
+__all__ = ["LONG_WAIT", "Clock", "StopSignal", "Wait", "WaitReason", "Waits"]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -22,6 +22,17 @@ LONG_WAIT = 30.0
 _BETWEEN_LOOKS = 0.5  # seconds after which a wait looks again whether it is to stop
 
 WaitReason = Literal["job", "rate limit", "settle", "retry"]
+"""What a wait is for. `settle`: until the platform has caught up with what was sent."""
+
+
+class Clock(NamedTuple):
+    """A monotonic clock, in seconds, and a way to sleep; tests replace both.
+
+    Dates never come from here: they are the platform's, by its `Date` header.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
 
 class StopSignal(Protocol):
@@ -34,21 +45,12 @@ class StopSignal(Protocol):
 
 @frozen(kw_only=True)
 class Wait:
-    """A wait that begins now.
-
-    Attributes:
-        reason: `"job"`: for background jobs; `"rate limit"`: of the client or of the platform;
-            `"settle"`: until the platform has caught up with what was sent; `"retry"`: before a
-            failed call is repeated.
-        seconds: how long it is.
-        job_id: the background job, the oldest of several.
-        percent: how far that job was when it was last looked at.
-    """
+    """A wait that begins now; of several background jobs it names the oldest."""
 
     reason: WaitReason
     seconds: float
     job_id: str | None = None
-    percent: float | None = None
+    percent: float | None = None  # of that job, when it was last looked at
 
     def __str__(self) -> str:
         details = [self.reason if self.job_id is None else f"background job {self.job_id}"]
@@ -57,8 +59,7 @@ class Wait:
         return f"waiting {self.seconds:.0f} s ({', '.join(details)})"
 
 
-@frozen
-class _Hooks:
+class _Hooks(NamedTuple):
     stop: StopSignal | None = None
     on_wait: Callable[[Wait], Any] | None = None
 
@@ -77,36 +78,23 @@ class Waits:
     def hooked(self, **hooks: Any) -> Iterator[None]:
         """Within the block, look at `stop` in every wait, and report each wait to `on_wait`.
 
-        What is not given stays as it was.
+        A hook that is not passed stays as it was.
         """
         before = self._of_thread.hooks
-        self._of_thread.hooks = evolve(before, **hooks)
+        self._of_thread.hooks = before._replace(**hooks)
         try:
             yield
         finally:
             self._of_thread.hooks = before
 
     def check(self) -> None:
-        """Stop if that is asked for.
-
-        Raises:
-            StopRequestedError: `stop` is set.
-        """
+        """Raise `StopRequestedError` if `stop` is set."""
         stop = self._of_thread.hooks.stop
         if stop is not None and stop.is_set():
             raise StopRequestedError
 
     def wait(self, seconds: float, reason: WaitReason, **details: Any) -> None:
-        """Report a wait, and sleep until it is over.
-
-        Args:
-            seconds: how long.
-            reason: what for.
-            **details: the other fields of a `Wait`.
-
-        Raises:
-            StopRequestedError: `stop` is set.
-        """
+        """Report a wait (the *details* are fields of `Wait`), and sleep until its end or `stop`."""
         hooks = self._of_thread.hooks
         self.check()
         if seconds <= 0:

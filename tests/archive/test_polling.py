@@ -13,7 +13,7 @@ from virtual_time import Exchange, Harness
 from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
 from lms_archive.archive.running.jobs import Jobs
 from lms_archive.errors import JobTimeoutError
-from lms_archive.wire.clock import Clock
+from lms_archive.wire.waits import Clock
 
 
 def test_one_page_polls_all_open_jobs(harness: Harness) -> None:

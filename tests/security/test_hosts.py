@@ -1,14 +1,23 @@
 """The token goes to the platform and nowhere else, and only where nobody can listen."""
 
+from pathlib import Path
+
 import pytest
 import requests
 from canaries import SECRETS, make_client
 from wire_tools import answer, bare_server, http, items, other_host, says, scripted
 
-from lms_archive import ApiError, Contract, InvalidInputError, StaticToken
+from lms_archive import ApiError, Client, Contract, InvalidInputError, StaticToken
 from lms_archive.errors import UnexpectedResponseError
+from lms_archive.records import (
+    ArchivedCourse,
+    ArchivedCourseEnrollment,
+    ArchiveDetails,
+    ArchivedUser,
+    CourseEnrollmentDetails,
+)
+from lms_archive.records.archived import read_from
 from lms_archive.wire import RequestsTransport
-from lms_archive.wire.download import download
 
 TOKEN = StaticToken(SECRETS["fixed token"])
 
@@ -75,27 +84,41 @@ LINKS = [
 ]
 
 
+def certified(client: Client, link: str) -> ArchivedCourseEnrollment:
+    """Return a record of the client's platform with this link to a certificate."""
+    record = ArchivedCourseEnrollment(
+        archiving=ArchiveDetails(record_id=1),
+        user=ArchivedUser(user_id=1),
+        course=ArchivedCourse(course_id=1, certificate_url=link),
+        enrollment=CourseEnrollmentDetails(),
+    )
+    return read_from(record, client.base_url)
+
+
 @pytest.mark.parametrize("link", LINKS)
-def test_a_link_that_leads_elsewhere_is_refused_before_any_call(link: str) -> None:
+def test_a_link_that_leads_elsewhere_is_refused_before_any_call(link: str, tmp_path: Path) -> None:
     """A link that leads elsewhere, or is no link, is refused before any call."""
     with other_host() as (evil, got), other_host() as (home, calls):
         client = make_client(f"http://{home}", "fixed token")
         full = link.format(evil=evil, home=home)
         with pytest.raises(UnexpectedResponseError, match="leads outside the platform"):
-            download(client.session, full, "certificate")
+            client.archived.download_certificate(certified(client, full), tmp_path / "c.pdf")
     assert got == calls == []
 
 
 @pytest.mark.parametrize(
     "link", ["{url}/c/1.pdf", "/c/1.pdf", "c/1.pdf", "\\\\evil.example.com/c", "{url}//evil/x"]
 )
-def test_a_link_to_the_platform_is_followed(link: str) -> None:
+def test_a_link_to_the_platform_is_followed(link: str, tmp_path: Path) -> None:
     """An absolute or relative link to the platform is followed there, whatever it looks like."""
     with bare_server(says(http(b"%PDF-"))) as url:
         client = make_client(url, "fixed token")
-        assert download(client.session, link.format(url=url), "certificate") == b"%PDF-"
-    client, script = scripted(items(), auth=TOKEN)
-    download(client.session, "https://acme.example.com:443/c.pdf", "certificate")
+        record = certified(client, link.format(url=url))
+        path = client.archived.download_certificate(record, tmp_path / "1.pdf")
+        assert path.read_bytes() == b"%PDF-"
+    client, script = scripted(answer(b"%PDF-"), auth=TOKEN)
+    record = certified(client, "https://acme.example.com:443/c.pdf")
+    client.archived.download_certificate(record, tmp_path / "2.pdf")
     assert script.sent[0].url == "https://acme.example.com/c.pdf"
 
 

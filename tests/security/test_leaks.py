@@ -31,7 +31,7 @@ from lms_archive import (
     InvalidInputError,
 )
 from lms_archive.wire import Response
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 
 
 @define

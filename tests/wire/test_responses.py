@@ -32,7 +32,7 @@ from lms_archive.errors import (
 )
 from lms_archive.wire import RequestNotSentError, Response
 from lms_archive.wire import responses as module
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.masking import Mask, Secret
 from lms_archive.wire.responses import parse_response
 

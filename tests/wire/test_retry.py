@@ -17,7 +17,7 @@ from lms_archive.errors import (
     UnexpectedResponseError,
 )
 from lms_archive.wire import RequestNotSentError
-from lms_archive.wire.contract import Request
+from lms_archive.wire.calls import Request
 from lms_archive.wire.retry import LONGEST_WAIT
 
 AUTH = ClientCredentials("app", "app-secret")
