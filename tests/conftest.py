@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from virtual_time import Harness, VirtualTime
+from virtual_time import Harness, new_harness
 
 from lms_archive import Client, Limits, RetryPolicy
 from lms_archive.sandbox import Sandbox
@@ -139,8 +139,5 @@ def make_csv(tmp_path: Path) -> Callable[[str | bytes], Path]:
 @pytest.fixture
 def harness(tmp_path: Path) -> Iterator[Harness]:
     """An empty platform and a client in virtual time, for whole jobs."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=3) as sandbox:
-        on = Harness(sandbox, time, tmp_path)
-        yield on
-        on.line.close()
+    with new_harness(tmp_path) as harness:
+        yield harness

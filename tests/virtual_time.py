@@ -10,8 +10,8 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
-from lms_archive.sandbox import Sandbox
+from lms_archive.sandbox import PlatformVariant, Sandbox
 from lms_archive.wire.clock import Clock
 from lms_archive.wire.transport import Response
 
@@ -313,3 +313,13 @@ class Harness:
 
 
 _NEVER = 9_000_000_000_000_000
+
+
+@contextmanager
+def new_harness(folder: Path, variant: PlatformVariant | None = None) -> Iterator[Harness]:
+    """Start an empty platform, or this variant, and a client in virtual time."""
+    time = VirtualTime()
+    with Sandbox(clock=time, job_seconds=3, variant=variant) as sandbox:
+        harness = Harness(sandbox, time, folder)
+        yield harness
+        harness.line.close()
