@@ -174,7 +174,7 @@ def test_courses_that_are_not_there(platform: Harness, where: dict[str, Any], wo
 
 
 def test_learning_plans(harness: Harness) -> None:
-    """The same in learning plans, with what became of each course."""
+    """The same in learning plans, with the outcome of each course."""
     load_plans(harness, {50: [1, 2], 60: [3]}, users=3)
     harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1003")
     plan = for_users([1001, "u1003"], targets="learning_plans").plan(harness.client)

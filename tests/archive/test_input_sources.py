@@ -224,6 +224,14 @@ def test_a_short_row_and_a_long_one_from_every_source(make_csv: MakeCsv) -> None
     assert [row.fault and row.fault.reason for row in kept.selection][1:] == reasons[1:]
 
 
+def refuse_as_users(names: Any) -> None:
+    """Check that `.users` refuses what is not a list: text would fall apart into letters."""
+    is_table = isinstance(names, pd.DataFrame | pa.Table)
+    advice = "a table: give one of its columns" if is_table else ".*: (put it in a list|give )"
+    with pytest.raises(InvalidInputError, match=f"users takes a list .* not {advice}"):
+        for_course("SAFE").users(names)
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -256,8 +264,7 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"exclude (holds|takes|is)"):
         for_course("SAFE").all_enrollments(exclude=names)
     if not isinstance(names, list) and not hasattr(names, "line_num"):
-        with pytest.raises(InvalidInputError, match="users takes a list"):
-            for_course("SAFE").users(names)
+        refuse_as_users(names)
 
 
 @pytest.mark.parametrize(
@@ -276,8 +283,10 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[int | str]) -> None:
-    """Names are trimmed as the cells of a CSV file are."""
+    """Names are trimmed as the cells of a CSV file are; one user may be given alone."""
     assert excluded(names) == meant
+    if isinstance(names, (str, int)):
+        refuse_as_users(names)
 
 
 def test_columns_with_one_name_are_refused() -> None:

@@ -89,19 +89,6 @@ def test_bad_user(user: Any, reason: str, reader: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "advice"),
-    [
-        *((user, "put it in a list") for user in ("alice", b"alice", 101, None)),
-        (pd.DataFrame({"username": ["alice"]}), "give one of its columns"),
-    ],
-)
-def test_users_are_a_list(users: Any, advice: str) -> None:
-    """A text would fall apart into letters, and the names of a table's columns are not users."""
-    with pytest.raises(InvalidInputError, match=f"users takes a list .* not .*: {advice}"):
-        for_course("SAFE").users(users)
-
-
-@pytest.mark.parametrize(
     "target", ["", None, True, 7.5, 0, -1, "x" * 501, "S\0", b"S", ()], ids=repr
 )
 def test_bad_target(target: Any) -> None:
