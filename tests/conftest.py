@@ -4,12 +4,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from sandbox_tools import Http
-from virtual_time import Harness, VirtualTime
+from virtual_time import Harness, VirtualTime, new_harness
 
 from lms_archive import Client, Limits, RetryPolicy
 from lms_archive.sandbox import Sandbox
@@ -163,15 +162,7 @@ def http(sandbox: Sandbox) -> Iterator[Http]:
 def make_harness(tmp_path: Path) -> Iterator[Callable[..., Harness]]:
     """Make an empty platform of these options and a client in virtual time, for whole jobs."""
     with ExitStack() as stack:
-
-        def make(**options: Any) -> Harness:
-            time = VirtualTime()
-            sandbox = stack.enter_context(Sandbox(clock=time, **{"job_seconds": 3, **options}))
-            harness = Harness(sandbox, time, tmp_path)
-            stack.callback(harness.line.close)
-            return harness
-
-        yield make
+        yield lambda **options: stack.enter_context(new_harness(tmp_path, **options))
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
@@ -316,3 +316,13 @@ class Harness:
 
 
 _NEVER = 9_000_000_000_000_000
+
+
+@contextmanager
+def new_harness(folder: Path, **options: Any) -> Iterator[Harness]:
+    """Start an empty platform of these options, and a client in virtual time, for whole jobs."""
+    time = VirtualTime()
+    with Sandbox(clock=time, **{"job_seconds": 3, **options}) as sandbox:
+        harness = Harness(sandbox, time, folder)
+        yield harness
+        harness.line.close()

@@ -29,7 +29,7 @@ def for_inactive(since: Any, **more: Any) -> ArchiveJob:
 
 
 @pytest.fixture
-def town(harness: Harness) -> Harness:
+def platform(harness: Harness) -> Harness:
     """u1001 to u1003 were active in spring, u1005 in autumn, u1006 never; u1004 has nothing."""
     months = {1001: 3, 1002: 4, 1003: 5, 1004: 5, 1005: 9}
     harness.sandbox.load(
@@ -71,9 +71,9 @@ def skips(plan: ArchivePlan) -> list[tuple[str, int | str | None]]:
     return [(outcome.code, outcome.user) for outcome in plan.skipped]
 
 
-def test_every_enrollment_of_some_users(town: Harness) -> None:
+def test_every_enrollment_of_some_users(platform: Harness) -> None:
     """One row for each enrollment found, and one for each user who has none."""
-    plan = for_users([1001, "u1003", "u1004", 1004, "nobody", 77]).plan(town.client)
+    plan = for_users([1001, "u1003", "u1004", 1004, "nobody", 77]).plan(platform.client)
     assert pairs(plan) == [(1, 1001), (2, 1001), (2, 1003), (3, 1001), (4, 1003)]
     assert skips(plan) == [
         ("staff", 1003),
@@ -86,11 +86,11 @@ def test_every_enrollment_of_some_users(town: Harness) -> None:
     assert reasons[3] == "no user has the username 'nobody'; names match exactly"
     dates = {member.enrolled_at for chunk in plan.chunks for member in chunk.members}
     assert [f"{date:%Y-%m-%d %H:%M:%S}" for date in dates if date] == [ENROLLED_AT]
-    result = town.apply(plan)
+    result = platform.apply(plan)
     assert len(result.incomplete) == 0
     assert result.counts == {"archived": 5, "skipped": 4, "failed": 0, "unknown": 0}
-    assert town.archived == dict.fromkeys(pairs(plan), 1)
-    assert town.active == {(1, 1002), (3, 1005), (1, 1006), (4, 1006), (4, 1002), (3, 1003)}
+    assert platform.archived == dict.fromkeys(pairs(plan), 1)
+    assert platform.active == {(1, 1002), (3, 1005), (1, 1006), (4, 1006), (4, 1002), (3, 1003)}
     first = next(iter(result.outcomes))
     assert dict(first.row) == {
         "course_id": 1,
@@ -98,17 +98,17 @@ def test_every_enrollment_of_some_users(town: Harness) -> None:
         "user_id": 1001,
         "username": "u1001",
     }
-    assert town.operations.count("all_course_enrollments") == 1 + 1  # planned, and read back
-    assert town.operations.count("list_courses") == 0
+    assert platform.operations.count("all_course_enrollments") == 1 + 1  # planned, and read back
+    assert platform.operations.count("list_courses") == 0
 
 
 @pytest.mark.parametrize("since", [date(2025, 6, 1), BORDER, START - BORDER])
-def test_every_enrollment_of_inactive_users(town: Harness, since: Any) -> None:
+def test_every_enrollment_of_inactive_users(platform: Harness, since: Any) -> None:
     """The platform finds the users while the plan is made; SQL finds the same enrollments."""
     job = for_inactive(since=since)
-    assert town.sandbox.calls == []
-    plan = job.plan(town.client)
-    expected = town.sql(
+    assert platform.sandbox.calls == []
+    plan = job.plan(platform.client)
+    expected = platform.sql(
         "SELECT course_id, user_id FROM enrollments JOIN users USING (user_id) WHERE "
         "last_access_date < '2025-06-01' AND last_access_date > '0001' AND "
         "enrollment_status = 'completed' AND enrollment_level = 'student' ORDER BY 1, 2"
@@ -119,21 +119,21 @@ def test_every_enrollment_of_inactive_users(town: Harness, since: Any) -> None:
     assert text == (
         "4 users inactive since 2025-06-01 00:00:00 UTC; those who never logged in are not included"
     )
-    result = town.apply(plan, max_affected=len(expected))
+    result = platform.apply(plan, max_affected=len(expected))
     assert result.counts["archived"] == len(expected)
-    assert sorted(town.archived) == expected
+    assert sorted(platform.archived) == expected
 
 
-def test_who_is_left_alone(town: Harness) -> None:
+def test_who_is_left_alone(platform: Harness) -> None:
     """Ids and usernames are excluded; those who are not inactive anyway are named."""
-    plan = for_inactive(since=BORDER, exclude=["u1001", 1002, "u1005"]).plan(town.client)
+    plan = for_inactive(since=BORDER, exclude=["u1001", 1002, "u1005"]).plan(platform.client)
     assert {user for _, user in pairs(plan)} == {1003}
     assert skips(plan) == [("staff", 1003), ("not_enrolled", 1004)]
     assert "inactive users: 2 users excluded; no match for 'u1005'" in plan.warnings
     with pytest.raises(
         InvalidInputError, match="inactive users: exclude= contains 'U1001', and 'u10"
     ):
-        for_inactive(since=BORDER, exclude=["U1001"]).plan(town.client)
+        for_inactive(since=BORDER, exclude=["U1001"]).plan(platform.client)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_who_is_left_alone(town: Harness) -> None:
     ],
     ids=str,
 )
-def test_some_courses(town: Harness, where: dict[str, Any], courses: set[int]) -> None:
+def test_some_courses(platform: Harness, where: dict[str, Any], courses: set[int]) -> None:
     """Only in these courses, and not in those, by id or code."""
-    plan = for_users(list(COMPLETED), **where).plan(town.client)
+    plan = for_users(list(COMPLETED), **where).plan(platform.client)
     assert set(pairs(plan)) == {
         (course, user) for user, there in COMPLETED.items() for course in there if course in courses
     }
@@ -167,14 +167,14 @@ def test_some_courses(town: Harness, where: dict[str, Any], courses: set[int]) -
     ],
     ids=str,
 )
-def test_courses_that_are_not_there(town: Harness, where: dict[str, Any], words: str) -> None:
+def test_courses_that_are_not_there(platform: Harness, where: dict[str, Any], words: str) -> None:
     """A course that is named and not found stops the planning."""
     with pytest.raises(InvalidInputError, match=words):
-        for_users([1001], **where).plan(town.client)
+        for_users([1001], **where).plan(platform.client)
 
 
 def test_learning_plans(harness: Harness) -> None:
-    """The same in learning plans, with what became of each course."""
+    """The same in learning plans, with the outcome of each course."""
     load_plans(harness, {50: [1, 2], 60: [3]}, users=3)
     harness.change("DELETE FROM learning_plan_enrollments WHERE user_id = 1003")
     plan = for_users([1001, "u1003"], targets="learning_plans").plan(harness.client)
@@ -186,14 +186,14 @@ def test_learning_plans(harness: Harness) -> None:
     assert harness.archived == {(1, 1001): 1, (2, 1001): 1, (3, 1001): 1}
 
 
-def test_re_enroll(town: Harness) -> None:
+def test_re_enroll(platform: Harness) -> None:
     """Each user is enrolled again, once."""
-    plan = ArchiveJob.for_users([1001, 1002], **AGAIN).plan(town.client)
-    result = town.apply(plan)
-    check(town, result, again=True, archived=4)
+    plan = ArchiveJob.for_users([1001, 1002], **AGAIN).plan(platform.client)
+    result = platform.apply(plan)
+    check(platform, result, again=True, archived=4)
 
 
-def test_added_to_other_jobs(town: Harness) -> None:
+def test_added_to_other_jobs(platform: Harness) -> None:
     """A row that is asked for twice is archived once, and those of others are found as well."""
     jobs = [
         ArchiveJob.from_rows([{"username": "u1006", "course_code": "C1"}], **UNENROLL),
@@ -202,7 +202,7 @@ def test_added_to_other_jobs(town: Harness) -> None:
         ArchiveJob.for_course(4, **UNENROLL).all_enrollments(),
         ArchiveJob.for_course("C3", **UNENROLL).users(["u1001", 1005]),
     ]
-    plan = sum(jobs[1:], jobs[0]).plan(town.client)
+    plan = sum(jobs[1:], jobs[0]).plan(platform.client)
     expected = {(1, 1006), (1, 1001), (1, 1002), (2, 1001), (3, 1001), (2, 1003), (4, 1003)}
     assert set(pairs(plan)) == expected | {(4, 1006), (3, 1005)}
     assert len(pairs(plan)) == 9
@@ -214,35 +214,35 @@ def test_added_to_other_jobs(town: Harness) -> None:
         (None, None),  # u1001 in C3, by name
     ]
     assert len(plan.skipped) == plan.counts["rows"] - 9
-    assert town.operations.count("list_users") == 2  # a name, and the inactive users
-    result = town.apply(plan)
+    assert platform.operations.count("list_users") == 2  # a name, and the inactive users
+    result = platform.apply(plan)
     assert result.counts["archived"] == 9
-    assert set(town.archived) == set(pairs(plan))
+    assert set(platform.archived) == set(pairs(plan))
 
 
-def test_saved_loaded_and_resumed(town: Harness, tmp_path: Path) -> None:
+def test_saved_loaded_and_resumed(platform: Harness, tmp_path: Path) -> None:
     """The plan has rows like any other, which name nobody twice and lose nothing."""
-    plan = for_users([1001, 1004, "nobody"]).plan(town.client)
+    plan = for_users([1001, 1004, "nobody"]).plan(platform.client)
     plan.save(tmp_path / "plan.sqlite")
     loaded = ArchivePlan.load(tmp_path / "plan.sqlite")
     assert (loaded.digest, loaded.skipped) == (plan.digest, plan.skipped)
     with pytest.raises(TooManyAffectedError):
-        town.apply(loaded, max_affected=2)
-    result = town.apply(loaded)
+        platform.apply(loaded, max_affected=2)
+    result = platform.apply(loaded)
     result.to_csv(tmp_path / "outcome.csv")
     assert result.counts == {"archived": 3, "skipped": 2, "failed": 0, "unknown": 0}
-    assert resume(town.ledger, town.client).counts == result.counts
-    again = ArchiveJob.from_csv(tmp_path / "outcome.csv", **UNENROLL).plan(town.client)
+    assert resume(platform.ledger, platform.client).counts == result.counts
+    again = ArchiveJob.from_csv(tmp_path / "outcome.csv", **UNENROLL).plan(platform.client)
     assert again.counts["to_archive"] == 0
     assert {code for code, _ in skips(again)} == {"not_enrolled", "bad_row"}
 
 
-def test_nobody_is_asked_for(town: Harness) -> None:
+def test_nobody_is_asked_for(platform: Harness) -> None:
     """No users, or none who is inactive: an empty plan."""
     for job in (for_users([]), for_inactive(since=date(2020, 1, 1))):
-        plan = job.plan(town.client)
+        plan = job.plan(platform.client)
         assert plan.counts == {"rows": 0, "to_archive": 0, "skipped": 0, "chunks": 0}
-        result = plan.apply(town.client, ledger=town.folder / f"{plan.digest}.sqlite")
+        result = plan.apply(platform.client, ledger=platform.folder / f"{plan.digest}.sqlite")
         assert len(result.outcomes) == 0
 
 
@@ -271,9 +271,9 @@ def test_how_the_jobs_show_themselves() -> None:
         assert job.row_count is None
 
 
-def test_users_of_the_platform(town: Harness) -> None:
+def test_users_of_the_platform(platform: Harness) -> None:
     """Records of `client.users` stand for their ids."""
-    assert len(pairs(for_users(town.client.users.list()).plan(town.client))) == 9
+    assert len(pairs(for_users(platform.client.users.list()).plan(platform.client))) == 9
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from archive_tools import from_rows, planned
 from plan_tools import UNENROLL, done
-from virtual_time import Exchange, Harness, VirtualTime
+from virtual_time import Exchange, Harness, new_harness
 
 from lms_archive import ArchiveJob, ArchivePlan, Limits
-from lms_archive.sandbox import PlatformVariant, Sandbox
+from lms_archive.sandbox import PlatformVariant
 from lms_archive.wire import Response
 
 SHARED = {
@@ -160,12 +160,9 @@ def decided(plan: ArchivePlan) -> tuple[Any, ...]:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
     """A platform for tests that only read."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=3) as sandbox:
-        harness = Harness(sandbox, time, tmp_path_factory.mktemp("many"))
+    with new_harness(tmp_path_factory.mktemp("many")) as harness:
         load(harness)
         yield harness
-        harness.line.close()
 
 
 def plan_on(harness: Harness, job: ArchiveJob, **odd: Any) -> tuple[ArchivePlan, int, int]:
@@ -212,15 +209,12 @@ def test_a_list_that_ignores_statuses(
 
 def test_a_list_that_is_not_listed_is_not_asked_for(tmp_path: Path) -> None:
     """Where the platform's swagger does not have it."""
-    time = VirtualTime()
-    foreign = PlatformVariant(calls={"all_course_enrollments": None})
-    with Sandbox(clock=time, variant=foreign) as sandbox:
-        harness = Harness(sandbox, time, tmp_path)
+    lacking = PlatformVariant(calls={"all_course_enrollments": None})
+    with new_harness(tmp_path, variant=lacking) as harness:
         harness.load(2, 2)
         plan = harness.plan(1, 2)
         assert plan.counts["to_archive"] == 4
         assert SHARED["course"] not in {exchange.path for exchange in harness.line.exchanges}
-        harness.line.close()
 
 
 def test_what_was_learned_is_remembered(platform: Harness) -> None:

@@ -124,9 +124,9 @@ STAGES: dict[str, tuple[Play, Play]] = {
 }
 
 
-def fail(harness: str, auth: str, **options: Any) -> None:
-    """A call that fails at this harness. No variable in here holds a secret."""
-    with parrot(*STAGES[harness]) as url, make_client(url, auth, **options) as client:
+def fail(stage: str, auth: str, **options: Any) -> None:
+    """A call that fails at this stage. No variable in here holds a secret."""
+    with parrot(*STAGES[stage]) as url, make_client(url, auth, **options) as client:
         list(client.courses.list())
 
 
@@ -142,17 +142,17 @@ def make_client(url: str, auth: str, **options: Any) -> Client:
 
 
 def failures(**options: Any) -> Iterator[tuple[str, BaseException]]:
-    """Every harness with every login that comes so far, and its error."""
-    for harness in STAGES:
+    """Every stage with every login that comes so far, and its error."""
+    for stage in STAGES:
         for auth in AUTHS:
-            error = _error_of(harness, auth, **options)
+            error = _error_of(stage, auth, **options)
             if error is not None:
-                yield f"{harness} ({auth})", error
+                yield f"{stage} ({auth})", error
 
 
-def _error_of(harness: str, auth: str, **options: Any) -> BaseException | None:
+def _error_of(stage: str, auth: str, **options: Any) -> BaseException | None:
     try:
-        fail(harness, auth, **options)
+        fail(stage, auth, **options)
     except Exception as error:  # noqa: BLE001  whatever it is
         return error
     return None
@@ -163,17 +163,17 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     left: list[BaseException | None] = [error]
     while left:
-        one = left.pop()
-        if one is not None and one not in seen:
-            seen.append(one)
-            yield one
-            left += [one.__cause__, one.__context__]
+        link = left.pop()
+        if link is not None and link not in seen:
+            seen.append(link)
+            yield link
+            left += [link.__cause__, link.__context__]
 
 
-def texts_of(one: object) -> Mapping[str, str]:
+def texts_of(value: object) -> Mapping[str, str]:
     """What an object shows of itself."""
-    shown = {"repr": repr(one), "str": str(one), "format": f"{one}"}
-    html = getattr(one, "_repr_html_", None)
+    shown = {"repr": repr(value), "str": str(value), "format": f"{value}"}
+    html = getattr(value, "_repr_html_", None)
     if callable(html):
         shown["html"] = str(html())
     return shown

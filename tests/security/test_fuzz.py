@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from virtual_time import Harness, VirtualTime
+from virtual_time import new_harness
 from wire_tools import answer, is_printable, scripted, token
 
 from lms_archive import (
@@ -28,7 +28,6 @@ from lms_archive import (
     RetryPolicy,
     redact,
 )
-from lms_archive.sandbox import Sandbox
 from lms_archive.wire import Response
 
 #: Each example of a ledger is written to the disk, and synced.
@@ -153,15 +152,12 @@ def test_a_contract_file_is_read_or_refused(data: bytes, tmp_path: Path) -> None
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """The files of a finished job: plan and ledger."""
-    time = VirtualTime()
-    with Sandbox(clock=time, job_seconds=3) as sandbox:
-        harness = Harness(sandbox, time, tmp_path_factory.mktemp("done"))
+    with new_harness(tmp_path_factory.mktemp("done")) as harness:
         harness.load(3, 2)
         plan = harness.plan()
         plan.save(harness.folder / "plan.sqlite")
         harness.apply(plan)
         yield harness.folder / "plan.sqlite", harness.ledger
-        harness.line.close()
 
 
 @several

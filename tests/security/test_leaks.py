@@ -12,31 +12,18 @@ from typing import Any
 
 import pytest
 from attrs import define
-from canaries import (
-    AUTHS,
-    SECRETS,
-    STAGES,
-    chain,
-    failures,
-    found_in,
-    texts_of,
-)
+from canaries import AUTHS, SECRETS, STAGES, chain, failures, found_in, texts_of
 from virtual_time import Harness
 from wire_tools import token
 
-from lms_archive import (
-    ArchiveJob,
-    Client,
-    Contract,
-    InvalidInputError,
-)
+from lms_archive import ArchiveJob, Client, Contract, InvalidInputError
 from lms_archive.wire import Response
 from lms_archive.wire.calls import Request
 
 
 @define
 class Seen:
-    """What was to be seen while every harness failed with every login."""
+    """What was to be seen while every stage failed with every login."""
 
     errors: list[tuple[str, BaseException]]
     log: str
@@ -87,8 +74,8 @@ def _shown(error: BaseException) -> Iterator[tuple[str, str | bytes]]:
 def test_no_error_and_no_log_record_quotes_a_secret(failed: Seen) -> None:
     """Neither an error nor its causes, nor its traceback, nor a log record quotes a secret."""
     leaks = [
-        (harness, place, found_in(text))
-        for harness, error in failed.errors
+        (stage, place, found_in(text))
+        for stage, error in failed.errors
         for place, text in _shown(error)
         if found_in(text)
     ]
@@ -129,14 +116,9 @@ def _objects(harness: Harness) -> dict[str, object]:
 def seen(harness: Harness) -> dict[str, object]:
     """The objects of a whole job whose client has logged in with canaries."""
     harness.load(3)
-    harness.client = harness.time.wire(
-        Client(
-            harness.sandbox.url,
-            AUTHS["password"],
-            calls_per_hour=None,
-            transport=_CanaryLine(harness),
-        )
-    )
+    url, line = harness.sandbox.url, _CanaryLine(harness)
+    client = Client(url, AUTHS["password"], calls_per_hour=None, transport=line)
+    harness.client = harness.time.wire(client)
     return _objects(harness)
 
 
@@ -158,10 +140,10 @@ class _CanaryLine:
         if not url.endswith("/swagger"):  # asked for without the token
             assert headers["Authorization"] == f"Bearer {SECRETS['token']}"
             inner["Authorization"] = f"Bearer {self._bearer}"
-        found = self._line(method, url, inner, params, body, timeout)
+        answer = self._line(method, url, inner, params, body, timeout)
         echo = f'"you_sent": "{SECRETS["token"]}", '.encode()
-        body = found.body.replace(b'"user_id":', echo + b'"user_id":')
-        return Response(found.status, found.headers, body)
+        body = answer.body.replace(b'"user_id":', echo + b'"user_id":')
+        return Response(answer.status, answer.headers, body)
 
 
 def test_no_object_that_is_printed_shows_a_secret(
@@ -179,18 +161,20 @@ def test_no_object_that_is_printed_shows_a_secret(
         "request": Request("POST", "/x", form=(("password", SECRETS["password"]),)),
         "resources": [harness.client.courses, harness.client.archived, harness.client.users],
         **{f"auth: {name}": auth for name, auth in AUTHS.items()},
-        **{f"client: {name}": Client("https://a.example.com", one) for name, one in AUTHS.items()},
+        **{
+            f"client: {name}": Client("https://a.example.com", auth) for name, auth in AUTHS.items()
+        },
     }
-    for name, one in {**seen, **inside}.items():
-        for place, text in texts_of(one).items():
+    for name, value in {**seen, **inside}.items():
+        for place, text in texts_of(value).items():
             assert found_in(text) == [], (name, place)
 
 
 def test_only_clients_and_logins_are_pickled_with_a_secret(seen: dict[str, object]) -> None:
     """Nothing but a client and an auth value is pickled with a secret in it."""
-    for name, one in seen.items():
+    for name, value in seen.items():
         if name != "answer":
-            assert found_in(pickle.dumps(one)) == [], name
+            assert found_in(pickle.dumps(value)) == [], name
 
 
 def test_no_file_holds_a_secret(harness: Harness, seen: dict[str, Any], tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from archive_tools import from_rows
-from plan_tools import load_plans, of_many, plan
 from virtual_time import ENROLLED_AT, Harness
 
 from lms_archive import (
+    ArchiveJob,
     ArchivePlan,
     ArchiveResult,
     InvalidInputError,
@@ -30,6 +29,7 @@ from lms_archive.archive.values.events import (
 )
 from lms_archive.errors import JobTimeoutError, LedgerError
 
+UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
 NAMES = [f"zq{part}{i}" for i in range(4) for part in ("user", "first", "last", "mail")]
 
 
@@ -76,7 +76,7 @@ def finished(harness: Harness) -> ArchiveResult:
         {**rows[1], "course_code": "zqlast2 " * 200},
     ]
     frame = pd.DataFrame(rows, index=[f"zqmail{i} zqlast{i}" for i in range(len(rows))])
-    plan = from_rows(frame).plan(harness.client)
+    plan = ArchiveJob.from_rows(frame, **UNENROLL).plan(harness.client)
     return harness.apply(plan, note="asked for by zqfirst1")
 
 
@@ -169,11 +169,13 @@ def test_names_in_the_texts_of_events(harness: Harness, finished: ArchiveResult)
 def test_an_unfinished_ledger_is_refused(harness: Harness) -> None:
     """Where rows are open names are needed: it says so, and the ledger is as it was."""
     harness.load(5)
-    harness.line.once(of_many, harness.hang_jobs, after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_poll and len(harness.writes) > 1, harness.hang_jobs
+    )
     with pytest.raises(JobTimeoutError):
         harness.apply()
     before = harness.ledger.read_bytes()
-    words = r"not finished: 4 of 5 rows have no final outcome, .* resume\(\) fi"
+    words = r"not finished: 2 of 5 rows have no final outcome, .* resume\(\) fi"
     with pytest.raises(LedgerError, match=words):
         redact(harness.ledger)
     assert harness.ledger.read_bytes() == before
@@ -208,8 +210,16 @@ def test_a_missing_ledger_and_one_in_use_are_refused(harness: Harness) -> None:
 
 def test_records_of_learning_plans_lose_their_names(harness: Harness) -> None:
     """The records of learning plans, too, keep their ids and lose their names."""
-    load_plans(harness, {50: [1, 2]}, users=2)
-    result = harness.apply(plan(harness, 50))
+    done = {"enrollment_status": "completed", "enrollment_created_at": ENROLLED_AT}
+    harness.load(2, 2)
+    harness.sandbox.load(
+        learning_plans=[{"learning_plan_id": 50, "code": "P50", "title": "P", "courses": [1, 2]}],
+        learning_plan_enrollments=[
+            {"user_id": user, "learning_plan_id": 50, **done} for user in (1001, 1002)
+        ],
+    )
+    job = ArchiveJob.for_learning_plan("P50", **UNENROLL).users(["u1001", "u1002"])
+    result = harness.apply(job.plan(harness.client))
     courses = [outcome.courses for outcome in result.outcomes]
     redact(harness.ledger)
     assert b"u1001" not in harness.ledger.read_bytes()

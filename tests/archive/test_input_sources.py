@@ -1,4 +1,4 @@
-"""One set of rules: a row is checked alike, whichever way it comes in."""
+"""One set of rules: a row is checked alike, whatever it is read from."""
 
 import csv
 import io
@@ -53,7 +53,7 @@ def as_dicts(rows: list[list[str]]) -> list[dict[str, Any]]:
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
-DOORS: dict[str, Callable[[list[list[str]]], ArchiveJob]] = {
+SOURCES: dict[str, Callable[[list[list[str]]], ArchiveJob]] = {
     "open file": lambda rows: from_csv(by_csv(rows)),
     "bytes": lambda rows: from_csv(io.BytesIO(by_csv(rows).getvalue().encode("utf-16"))),
     "DictReader": lambda rows: from_rows(csv.DictReader(by_csv(rows))),
@@ -70,10 +70,10 @@ DOORS: dict[str, Callable[[list[list[str]]], ArchiveJob]] = {
 @settings(max_examples=60)
 @given_any(tables)
 @example([["ada", "", "SAFE", "", ""], ["", "", "", "", ""], [" ", "7", "", "7", "x"]])
-def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
+def test_a_row_is_the_same_from_every_source(rows: list[list[str]]) -> None:
     """Each names the same, has the same fault, or is as blank, wherever it comes from."""
     assume(rows)
-    jobs = {name: door(rows) for name, door in DOORS.items()}
+    jobs = {name: source(rows) for name, source in SOURCES.items()}
     first = jobs["open file"]
     for name, job in jobs.items():
         assert asked(job) == asked(first), name
@@ -86,7 +86,7 @@ def test_a_row_is_the_same_at_every_door(rows: list[list[str]]) -> None:
 
 @settings(max_examples=60)
 @given_any(NAMES | BLANKS | texts)
-def test_a_user_is_the_same_at_every_door(name: str) -> None:
+def test_a_user_is_the_same_from_every_source(name: str) -> None:
     """A username is trimmed and checked in a list of users, and of exclusions, as in a CSV file."""
     (row,) = from_csv(by_csv([[name, "", "SAFE", "", ""]])).selection
     (listed,) = for_course("SAFE").users([name]).selection
@@ -174,7 +174,7 @@ SCALARS: dict[str, tuple[Any, Any, Any]] = {
 
 @pytest.mark.parametrize(("value", "name", "number"), SCALARS.values(), ids=SCALARS.keys())
 def test_a_value_of_any_library_is_a_user_or_a_fault(value: Any, name: Any, number: Any) -> None:
-    """A value of any library is one username, one id, nothing, or a fault: at every door."""
+    """A value of any library is one username, one id, nothing, or a fault: from every source."""
     for column, user in (("username", name), ("user_id", number)):
         (row,) = from_rows([{column: value, "course_id": 71}]).selection
         assert row.user == (None if user == "blank" else user)
@@ -205,7 +205,7 @@ def test_a_value_without_a_repr_is_a_fault_of_its_row(value: Any) -> None:
         for_course(value)
 
 
-def test_a_short_row_and_a_long_one_at_every_door(make_csv: MakeCsv) -> None:
+def test_a_short_row_and_a_long_one_from_every_source(make_csv: MakeCsv) -> None:
     """What csv's DictReader makes of such rows is not taken for whole ones."""
     text = "username,course_code,note\nada,SAFE\nben,SAFE,x,y\ncleo,SAFE,x\ndan,SAFE,x,,\n,,,\n"
     path = make_csv(text)
@@ -222,6 +222,14 @@ def test_a_short_row_and_a_long_one_at_every_door(make_csv: MakeCsv) -> None:
             assert [row.user for row in job.selection] == [None, None, "cleo", "dan"]
     kept = from_rows(list(csv.DictReader(text.splitlines())))
     assert [row.fault and row.fault.reason for row in kept.selection][1:] == reasons[1:]
+
+
+def refuse_as_users(names: Any) -> None:
+    """Check that `.users` refuses what is not a list: text would fall apart into letters."""
+    is_table = isinstance(names, pd.DataFrame | pa.Table)
+    advice = "a table: give one of its columns" if is_table else ".*: (put it in a list|give )"
+    with pytest.raises(InvalidInputError, match=f"users takes a list .* not {advice}"):
+        for_course("SAFE").users(names)
 
 
 @pytest.mark.parametrize(
@@ -256,8 +264,7 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"exclude (holds|takes|is)"):
         for_course("SAFE").all_enrollments(exclude=names)
     if not isinstance(names, list) and not hasattr(names, "line_num"):
-        with pytest.raises(InvalidInputError, match="users takes a list"):
-            for_course("SAFE").users(names)
+        refuse_as_users(names)
 
 
 @pytest.mark.parametrize(
@@ -276,8 +283,10 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[int | str]) -> None:
-    """Names are trimmed as the cells of a CSV file are."""
+    """Names are trimmed as the cells of a CSV file are; one user may be given alone."""
     assert excluded(names) == meant
+    if isinstance(names, (str, int)):
+        refuse_as_users(names)
 
 
 def test_columns_with_one_name_are_refused() -> None:
