@@ -39,10 +39,9 @@ ADDRESSES = {
 @pytest.mark.parametrize("address", ADDRESSES.values(), ids=ADDRESSES.keys())
 def test_the_platform_says_where_a_document_is(address: str) -> None:
     """The address is read from microservices; the platform itself is asked, whatever its form."""
-    document = json.dumps(archive_call()["learn"]).encode()
     with serving({}, listed={"learn": address}) as platform, platform.client() as client:
         query = "".join(address.partition("?")[1:])
-        platform.answers[f"GET /docs/learn.json{query}"] = Served(document)
+        platform.answers[f"GET /docs/learn.json{query}"] = archive_call()["learn"]
         report = client.verify_contract([ARCHIVE])
         assert [call.path for call in platform.asked][1:] == [f"/docs/learn.json{query}"]
     assert report.confirmed(ARCHIVE)
