@@ -225,7 +225,7 @@ def test_wrong_arguments_end_with_2_and_one_line(capsys: Out, arguments: tuple[s
 
 
 def test_a_refused_token_ends_with_2(capsys: Out) -> None:
-    """A token that no document accepts ends with 2; one refused document is no such matter."""
+    """A token that no document accepts ends with 2; a single refused document does not."""
     refused = Served(b'{"message": "who are you"}', 401)
     with serving(dict.fromkeys(own_documents(), refused)) as platform:
         assert "the token is not accepted" in fails(capsys, "verify", platform.url)

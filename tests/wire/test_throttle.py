@@ -20,7 +20,7 @@ def limited(limit: int | None) -> tuple[Client, VirtualTime]:
 
 
 def call(client: Client, times: int) -> None:
-    """Make a call so many times."""
+    """Make a call this number of times."""
     for _ in range(times):
         client.request("GET", "/x")
 
