@@ -42,11 +42,6 @@ class Secured:
     refusal: Served
     document: Document
 
-    def answer(self, asked: "Asked") -> Served:
-        """Answer with the document, or refuse it."""
-        signed_in = "Authorization" in asked.headers
-        return Served(json.dumps(self.document).encode()) if signed_in else self.refusal
-
 
 @frozen
 class Asked:
@@ -64,15 +59,8 @@ class Platform:
     """A server of documents, and what it was asked."""
 
     url: str = ""
-    answers: dict[str, Served | Secured] = field(factory=dict)
+    answers: dict[str, Served | Secured | Document] = field(factory=dict)
     asked: list[Asked] = field(factory=list)
-
-    def list_services(self, listed: Mapping[str, str] | Served, prefix: str = "") -> None:
-        """Answer microservices with these addresses, or in another way."""
-        if not isinstance(listed, Served):
-            data = [{"app": app, "url": url.format(url=self.url)} for app, url in listed.items()]
-            listed = Served(json.dumps({"data": data, "version": "1.0.0"}).encode())
-        self.answers[f"GET {prefix}/manage/v1/site/microservices"] = listed
 
     def client(self, **options: Any) -> Client:
         """A client of it that tries once and is not throttled."""
@@ -81,40 +69,38 @@ class Platform:
 
 
 @contextmanager
-def serving(
-    documents: Documents, prefix: str = "", listed: Mapping[str, str] | Served | None = None
-) -> Iterator[Platform]:
+def serving(documents: Documents, prefix: str = "", listed: Any = None) -> Iterator[Platform]:
     """Serve the documents of these services; whatever else is asked for is a 404.
 
     What is `listed` (service and address, in which `{url}` is the platform's own) is the answer
     of microservices; without it that call is a 404 as well.
     """
     platform = Platform()
-    for service, document in documents.items():
-        served = document
-        if not isinstance(document, (Served, Secured)):
-            served = Served(json.dumps(document).encode())
-        platform.answers[f"GET {prefix}/{service}/v1/swagger"] = served
 
     def talk(connection: socket.socket) -> None:
         head, _, body = read_request(connection).decode().partition("\r\n\r\n")
         line, *fields = head.split("\r\n")
         method, path, _ = line.split(" ")
         headers = dict(field.split(": ", 1) for field in fields)
-        asked = Asked(method, path, headers.get("Content-Type", ""), body, headers)
-        platform.asked.append(asked)
+        platform.asked.append(Asked(method, path, headers.get("Content-Type", ""), body, headers))
         answer = platform.answers.get(f"{method} {path}", NOTHING)
         if isinstance(answer, Secured):
-            answer = answer.answer(asked)
+            answer = answer.document if "Authorization" in headers else answer.refusal
+        if not isinstance(answer, Served):
+            answer = Served(json.dumps(answer).encode())
         more = [f"{name}: {value}" for name, value in answer.headers.items()]
         status = f"{answer.status} {HTTPStatus(answer.status).phrase}"
-        kind = f"Content-Type: {answer.kind}"
-        connection.sendall(http(answer.body, kind, *more, status=status))
+        connection.sendall(http(answer.body, f"Content-Type: {answer.kind}", *more, status=status))
 
     with listening(talk) as place:
         platform.url = f"http://{place}{prefix}"
+        for service, document in documents.items():
+            platform.answers[f"GET {prefix}/{service}/v1/swagger"] = document
+        if isinstance(listed, Mapping):
+            urls = {app: url.format(url=platform.url) for app, url in listed.items()}
+            listed = {"data": [{"app": app, "url": url} for app, url in urls.items()]}
         if listed is not None:
-            platform.list_services(listed, prefix)
+            platform.answers[f"GET {prefix}/manage/v1/site/microservices"] = listed
         yield platform
 
 

@@ -307,8 +307,8 @@ def test_impossible_limits_are_refused(cls: type, wrong: dict[str, Any]) -> None
 def test_any_call_can_be_made(platform: Sandbox) -> None:
     """Any call of the platform can be made, and its JSON comes decoded."""
     with platform.client() as client:
-        found = client.request("get", "/course/v1/courses", params={"search_text": "B", "page": 1})
-        assert [item["code"] for item in found["data"]["items"]] == ["B"]
+        listed = client.request("get", "/course/v1/courses", params={"search_text": "B", "page": 1})
+        assert [item["code"] for item in listed["data"]["items"]] == ["B"]
         with pytest.raises(NotFoundError, match="GET /nowhere: 404: Page not found"):
             client.request("GET", "/nowhere")
         with pytest.raises(ApiError, match="POST /course/v1/courses: 405"):
@@ -351,7 +351,7 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
 def test_an_impossible_call_is_refused_before_it_is_sent(
     call: tuple[str, str], more: dict[str, Any]
 ) -> None:
-    """What is no call is refused before anything is sent."""
+    """What is not a call is refused before anything is sent."""
     client, script = scripted(GOOD)
     with pytest.raises(InvalidInputError, match="the call cannot be made: "):
         client.request(*call, **more)

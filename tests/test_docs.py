@@ -217,7 +217,7 @@ def test_evidence_marks_are_in_the_reference_only(page: Path) -> None:
 
 
 def test_the_page_on_testing_names_every_fault() -> None:
-    """What the sandbox can do wrong stands in the table, with its details."""
+    """Each fault of the sandbox has its row, with its details."""
     rows = re.findall(
         r"^\| (`\w+`[^|]*)\|[^|]*\|([^|]*)\|$", _text("how-to/testing.md"), re.MULTILINE
     )

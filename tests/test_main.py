@@ -1,6 +1,8 @@
 """`python -m lms_archive verify URL`: what it prints, and how it ends."""
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from python_process import run_python
 from swagger_documents import (
     ARCHIVE,
     ARCHIVE_PLAN,
+    NOISE,
     Served,
     archive_body,
     archive_call,
@@ -142,26 +145,35 @@ def test_save_makes_a_contract_that_is_confirmed(
         )
 
 
-def test_documents_are_kept_and_checked_without_a_platform(
+def test_documents_are_kept_as_they_came_and_checked_without_a_platform(
     capsys: Out, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--save-documents keeps them; --documents needs neither a platform nor a login."""
-    folder = tmp_path / "documents"
-    with serving(moved()) as platform:
-        assert main(["verify", platform.url, "--save-documents", str(folder)]) == 1
+    """--save-documents keeps each that is listed; --documents needs no platform and no login.
+
+    The report on the folder is that on the platform.
+    """
+    documents = {**moved(), "mail": NOISE["mail"], "broken": Served(b"", 403)}
+    listed = {name: f"{{url}}/{name}/v1/swagger" for name in documents}
+    listed["café/x"] = listed.pop("mail")
+    folder = tmp_path / "new" / "documents"
+    with serving(documents, listed=listed) as platform:
+        save = ("verify", platform.url, "--save-documents", str(folder))
+        assert main(save) == 1
         online = capsys.readouterr().out
-        said = "already holds documents"
-        assert said in fails(capsys, "verify", platform.url, "--save-documents", str(folder))
-    assert f"The documents are in {folder}" in online
+        assert "already holds documents" in fails(capsys, *save)
+    kept = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()}
+    assert kept == {**moved(), "café-x": NOISE["mail"]}
     monkeypatch.delenv("LMS_ARCHIVE_TOKEN")
     assert main(["verify", "--documents", str(folder)]) == 1
     offline = capsys.readouterr().out
-    pasted = online.partition("To paste")[2].partition("\n\nThe documents")[0]
-    assert pasted
-    assert pasted in offline
-    assert "holds no swagger documents" in fails(
-        capsys, "verify", "--documents", str(tmp_path / "none")
-    )
+    place = f"The documents are in {folder}; they hold no personal data.\n\n"
+    addresses = re.compile(r"Documents, .*:\n( {4}.*\n)+")
+    assert place in online
+    assert "To paste" in offline
+    assert f"Documents, read from {folder}:" in offline
+    assert addresses.sub("", offline) == addresses.sub("", online.replace(place, ""))
+    none = str(tmp_path / "none")
+    assert "holds no swagger documents" in fails(capsys, "verify", "--documents", none)
 
 
 def test_without_documents_no_folder_is_made(capsys: Out, tmp_path: Path) -> None:
@@ -213,7 +225,7 @@ def test_wrong_arguments_end_with_2_and_one_line(capsys: Out, arguments: tuple[s
 
 
 def test_a_refused_token_ends_with_2(capsys: Out) -> None:
-    """A token that no document accepts ends with 2; one refused document is no such matter."""
+    """A token that no document accepts ends with 2; a single refused document does not."""
     refused = Served(b'{"message": "who are you"}', 401)
     with serving(dict.fromkeys(own_documents(), refused)) as platform:
         assert "the token is not accepted" in fails(capsys, "verify", platform.url)

@@ -3,7 +3,7 @@
 `VirtualTime` is the clock of both: whoever sleeps moves it. `Line` is a transport that carries
 each exchange over real HTTP, keeps a note of it, lets a test act right before and right after
 it, and loses the answer where more virtual time passed than the client allows. `Harness` puts
-them together and compares what was told with plain SQL on the sandbox's file.
+them together and compares what a result says with plain SQL on the sandbox's file.
 """
 
 import json
@@ -185,12 +185,12 @@ class Harness:
         self.client = self.connect()
 
     def connect(self, role: Any = "superadmin", *, ahead: float = 0.0, **options: Any) -> Client:
-        """Another client in this time, on the harness's line unless told otherwise."""
+        """Connect another client in this time, on the harness's line unless an option differs."""
         options = {"calls_per_hour": None, "transport": self.line, **options}
         return self.time.wire(self.sandbox.client(role, **options), ahead)
 
     def load(self, *sizes: int, status: str = "completed", dated: bool = True) -> None:
-        """Courses C1, C2, ... with so many enrollments each, of the same users from u1001 on."""
+        """Load courses C1, C2, ... with these numbers of enrollments, of users from u1001 on."""
         self.sandbox.load(
             users=[{"username": f"u{1001 + i}", "user_id": 1001 + i} for i in range(max(sizes))],
             courses=[{"code": f"C{i + 1}", "id_course": i + 1} for i in range(len(sizes))],
@@ -219,11 +219,11 @@ class Harness:
             database.execute(statement, values)
 
     def unenroll(self, course: int, user: int) -> None:
-        """Somebody else unenrolls, without archiving."""
+        """Unenroll as another client would, without archiving."""
         self.change("DELETE FROM enrollments WHERE course_id = ? AND user_id = ?", course, user)
 
     def enroll_anew(self, course: int, user: int) -> None:
-        """Somebody else unenrolls and enrolls again, at this moment."""
+        """Unenroll and enroll again at this moment, as another client would."""
         self.change(
             "UPDATE enrollments SET enrollment_created_at = ? WHERE course_id = ? AND user_id = ?",
             self.time.now().strftime("%Y-%m-%d %H:%M:%S"),
@@ -281,7 +281,7 @@ class Harness:
 
     @property
     def archived(self) -> Counter[tuple[int, int]]:
-        """How often each (course, user) stands in the archive."""
+        """How often each (course, user) is in the archive."""
         return Counter(self.sql("SELECT course_id, user_id FROM archived_enrollments"))
 
     @property
@@ -290,7 +290,7 @@ class Harness:
         return set(self.sql("SELECT course_id, user_id FROM enrollments"))
 
     def check(self, result: ArchiveResult, **counts: int) -> None:
-        """What was told is true: row by row against the platform's own file."""
+        """Check that a result is true, row by row, against the platform's own file."""
         zero = dict.fromkeys(("archived", "skipped", "failed", "unknown"), 0)
         assert result.counts == zero | counts
         assert len(result.outcomes) == sum(counts.values())

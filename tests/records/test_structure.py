@@ -1,6 +1,7 @@
 """From the platform's JSON to records, and from records to our own files and back."""
 
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -153,11 +154,9 @@ def test_a_value_is_read_as_its_type(
     """In each form in which platforms were seen to write it; our files give it back."""
     for value, expected in values.items():
         record: object = structure(cls, {**NEEDED[cls], key: value})
-        found: Any = record
-        for part in name.split("."):
-            found = getattr(found, part)
-        assert (type(found), found) == (type(expected), expected), value
-        assert getattr(found, "tzinfo", utc) is utc
+        read = attrgetter(name)(record)
+        assert (type(read), read) == (type(expected), expected), value
+        assert getattr(read, "tzinfo", utc) is utc
         assert from_plain(cls, to_plain(record)) == record
 
 

@@ -19,6 +19,8 @@ CREATED_BY = 2_000_000_001
 class Target:
     """A course or learning plan: how it is called, and where it is in the file."""
 
+    sandbox: Sandbox
+    http: Http
     kind: str
     id: int
     column: str
@@ -27,46 +29,49 @@ class Target:
     users: str  # the parameter that lists users
     table: str
 
-    def archive(self, http: Http, users: list[int] | None, **options: Any) -> requests.Response:
+    def archive(
+        self, users: list[int] | None, *, by: Http | None = None, **options: Any
+    ) -> requests.Response:
         """Archive these users, or all."""
         chosen = {"select_all": True} if users is None else {self.users: users}
         targets = {"course_id": [self.id]} if self.kind == "course" else {}
         body = {**targets, **chosen, "enrollment_mode": "delete", **options}
-        return http.call("PUT", self.call, json=body)
+        return (by or self.http).call("PUT", self.call, json=body)
 
-    def enroll(
-        self, sandbox: Sandbox, users: list[int], status: str, *, active: bool = True
-    ) -> None:
+    def enroll(self, users: list[int], status: str, *, active: bool = True) -> None:
         """Enroll new users."""
         user_status = "1" if active else "0"
-        sandbox.load(
-            users=[{"username": f"new{i}", "user_id": i, "status": user_status} for i in users]
-        )
         enrolled = {self.column: self.id, "enrollment_status": status}
-        sandbox.load(**{self.table: [{"user_id": user_id, **enrolled} for user_id in users]})
+        self.sandbox.load(
+            users=[{"username": f"new{i}", "user_id": i, "status": user_status} for i in users],
+            **{self.table: [{"user_id": user_id, **enrolled} for user_id in users]},
+        )
 
-    def archived(self, sandbox: Sandbox) -> list[int]:
+    def archived(self) -> list[int]:
         """Return whose enrollments were archived, by SQL."""
         column = "course_id" if self.kind == "course" else self.column
         sql = f"SELECT user_id FROM archived_{self.table} WHERE {column} = {self.id} ORDER BY id"
-        return [user for (user,) in rows(sandbox, sql)]
+        return [user for (user,) in rows(self.sandbox, sql)]
 
 
-COURSE = Target(
-    *("course", 3, "id_course", f"{COURSES}/3/enrollments", "/learn/v1/enrollments"),
-    *("user_id", "enrollments"),
-)
-PLAN = Target(
-    *("plan", 50, "learning_plan_id", f"{PLANS}/50/enrollments", f"{PLANS}/50/enrollments"),
-    *("user_ids", "learning_plan_enrollments"),
-)
-
-
-@pytest.fixture(params=[COURSE, PLAN], ids=["course", "plan"])
-def target(request: pytest.FixtureRequest) -> Target:
-    """A course, then a learning plan of courses 1 and 2."""
-    target: Target = request.param
-    return target
+COURSE = {
+    "kind": "course",
+    "id": 3,
+    "column": "id_course",
+    "path": f"{COURSES}/3/enrollments",
+    "call": "/learn/v1/enrollments",
+    "users": "user_id",
+    "table": "enrollments",
+}
+PLAN = {
+    "kind": "plan",
+    "id": 50,
+    "column": "learning_plan_id",
+    "path": f"{PLANS}/50/enrollments",
+    "call": f"{PLANS}/50/enrollments",
+    "users": "user_ids",
+    "table": "learning_plan_enrollments",
+}
 
 
 @pytest.fixture
@@ -75,6 +80,12 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
     fill_plans(sandbox)
     sandbox.change_learning_plan(60, courses=[])  # course 3 is in no plan
     return sandbox
+
+
+@pytest.fixture(params=[COURSE, PLAN], ids=["course", "plan"])
+def target(request: pytest.FixtureRequest, sandbox: Sandbox, http: Http) -> Target:
+    """A course, then a learning plan of courses 1 and 2."""
+    return Target(sandbox, http, **request.param)
 
 
 def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:
@@ -118,21 +129,21 @@ def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:
     ],
 )
 def test_only_three_statuses_can_be_archived(
-    sandbox: Sandbox, http: Http, target: Target, status: str, *, archivable: bool
+    target: Target, status: str, *, archivable: bool
 ) -> None:
     """Enrolled, in progress and completed; every other status stays, its courses too."""
-    target.enroll(sandbox, [200], status)
-    answer = target.archive(http, [200]).json()["data"]
+    target.enroll([200], status)
+    answer = target.archive([200]).json()["data"]
     assert answer == (DONE if archivable else REFUSED)
-    assert target.archived(sandbox) == ([200] if archivable else [])
-    assert target.archive(http, [999]).json()["data"] == REFUSED
+    assert target.archived() == ([200] if archivable else [])
+    assert target.archive([999]).json()["data"] == REFUSED
 
 
 def test_two_enrollments_are_a_job_that_takes_its_time(
     sandbox: Sandbox, http: Http, target: Target, clock: VirtualTime
 ) -> None:
     """Row after row; a user who is not enrolled counts as an error and stops nobody else."""
-    answer = target.archive(http, [100, 555, 101]).json()["data"]
+    answer = target.archive([100, 555, 101]).json()["data"]
     progress = []
     for seconds in (0, 2, 2, 2):
         clock.sleep(seconds)
@@ -145,7 +156,7 @@ def test_two_enrollments_are_a_job_that_takes_its_time(
         ("running", 66, 1, 3),
         ("completed", 100, 1, 3),
     ]
-    assert target.archived(sandbox) == [100, 101]
+    assert target.archived() == [100, 101]
     at = rows(sandbox, "SELECT DISTINCT archived_at FROM archived_enrollments ORDER BY 1")
     assert [text[-2:] for (text,) in at] == ["02", "06"]
 
@@ -171,20 +182,20 @@ def test_every_pair_of_a_course_and_a_user_is_meant_once(sandbox: Sandbox, http:
 
 
 def test_the_same_call_again_archives_the_new_enrollment_too(
-    sandbox: Sandbox, http: Http, target: Target, clock: VirtualTime
+    target: Target, clock: VirtualTime
 ) -> None:
     """The trap that a client must not step into."""
     for _ in range(2):
-        target.archive(http, [100, 101], enrollment_mode="re_enroll")
+        target.archive([100, 101], enrollment_mode="re_enroll")
         clock.sleep(6)
-    assert target.archived(sandbox) == [100, 101, 100, 101]
+    assert target.archived() == [100, 101, 100, 101]
 
 
-def test_without_a_mode_nothing_is_archived(sandbox: Sandbox, http: Http, target: Target) -> None:
+def test_without_a_mode_nothing_is_archived(target: Target) -> None:
     """Without enrollment_mode it is the plain update of 2017: success, and nothing happened."""
-    answer = target.archive(http, [100, 101], enrollment_mode=None)
+    answer = target.archive([100, 101], enrollment_mode=None)
     assert answer.json()["data"] == DONE
-    assert target.archived(sandbox) == []
+    assert target.archived() == []
 
 
 @pytest.mark.parametrize(
@@ -202,15 +213,15 @@ def test_without_a_mode_nothing_is_archived(sandbox: Sandbox, http: Http, target
     ],
 )
 def test_a_bad_body_is_refused_by_name(
-    sandbox: Sandbox, http: Http, target: Target, body: dict[str, Any], parameter: str
+    sandbox: Sandbox, target: Target, body: dict[str, Any], parameter: str
 ) -> None:
     """More than 200 users, none, or a wrong value: 400, and nothing is done."""
     body = {target.users if key == "users" else key: value for key, value in body.items()}
     users = [] if "select_all" in body else [100]
-    answer = target.archive(http, users, **body)
+    answer = target.archive(users, **body)
     expected = target.users if parameter == "users" else parameter
     assert (answer.status_code, list(answer.json()["message"])) == (400, [expected])
-    assert target.archived(sandbox) == []
+    assert target.archived() == []
     assert rows(sandbox, "SELECT COUNT(*) FROM jobs") == [(0,)]
 
 
@@ -227,7 +238,7 @@ def test_unknown_targets_are_refused_and_two_hundred_users_are_accepted(
     """A course list cannot be empty, a plan must exist; 200 users are a job."""
     assert http.archive([], [100]).status_code == 400
     assert http.archive_plan(99, [100]).status_code == 404
-    assert target.archive(http, list(range(200))).json()["data"]["background_job"] is True
+    assert target.archive(list(range(200))).json()["data"]["background_job"] is True
 
 
 @pytest.mark.parametrize(
@@ -240,67 +251,56 @@ def test_unknown_targets_are_refused_and_two_hundred_users_are_accepted(
     ],
 )
 def test_select_all_archives_what_passes_the_filters(
-    sandbox: Sandbox,
-    http: Http,
-    target: Target,
-    clock: VirtualTime,
-    filters: Any,
-    expected: list[int],
+    http: Http, target: Target, clock: VirtualTime, filters: Any, expected: list[int]
 ) -> None:
     """An unknown filter is ignored."""
-    target.enroll(sandbox, [200, 201], "in_progress")
-    data = target.archive(http, None, filters=filters).json()["data"]
+    target.enroll([200, 201], "in_progress")
+    data = target.archive(None, filters=filters).json()["data"]
     clock.sleep(6)
     assert data["background_job"] is True
-    assert target.archived(sandbox) == expected
+    assert target.archived() == expected
     assert http.job(data["job_id"])["total"] == len(expected)
 
 
 def test_select_all_takes_the_first_ten_thousand(
-    sandbox: Sandbox,
-    http: Http,
-    target: Target,
-    clock: VirtualTime,
-    monkeypatch: pytest.MonkeyPatch,
+    target: Target, clock: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of more matches than the limit, the first ones; one match is archived at once."""
     assert archive_calls.SELECT_ALL == 10_000
-    none = target.archive(http, None, filters={"enrollment_status": ["waiting"]})
+    none = target.archive(None, filters={"enrollment_status": ["waiting"]})
     assert none.json()["data"] == REFUSED
     monkeypatch.setattr(archive_calls, "SELECT_ALL", 1)
-    assert target.archive(http, None).json()["data"] == DONE
+    assert target.archive(None).json()["data"] == DONE
     monkeypatch.setattr(archive_calls, "SELECT_ALL", 2)
-    assert target.archive(http, None).json()["data"]["background_job"] is True
+    assert target.archive(None).json()["data"]["background_job"] is True
     clock.sleep(6)
-    assert target.archived(sandbox) == [100, 101, 102]
+    assert target.archived() == [100, 101, 102]
 
 
-def test_roles_may_do_what_the_platform_allows(
-    sandbox: Sandbox, http: Http, target: Target
-) -> None:
+def test_roles_may_do_what_the_platform_allows(sandbox: Sandbox, target: Target) -> None:
     """A Power User archives in courses with the permission, never in plans, and never deletes."""
-    target.archive(http, [100])
+    target.archive([100])
     for role in ("power_user", "power_user_without"):
         with Http(sandbox, role) as power_user:
-            archived = target.archive(power_user, [101])
+            archived = target.archive([101], by=power_user)
             deleted = power_user.call("DELETE", f"{target.path}/archived", json={"ids": [1]})
             allowed = role == "power_user" and target.kind == "course"
             assert archived.status_code == (200 if allowed else 403)
             assert (deleted.status_code, deleted.json()["name"]) == (403, "Forbidden")
             assert power_user.data(f"{target.path}/archived")["total_count"] > 0
-    assert target.archived(sandbox) == ([100, 101] if target.kind == "course" else [100])
+    assert target.archived() == ([100, 101] if target.kind == "course" else [100])
 
 
 def test_archived_enrollments_are_filtered_as_on_the_screen(
-    sandbox: Sandbox, http: Http, target: Target, clock: VirtualTime
+    http: Http, target: Target, clock: VirtualTime
 ) -> None:
     """By period, archiver, user status and user; in pages."""
     path = f"{target.path}/archived"
-    target.enroll(sandbox, [300], "enrolled", active=False)
-    target.archive(http, [100])
+    target.enroll([300], "enrolled", active=False)
+    target.archive([100])
     clock.sleep(86_400)
     for user in (101, 300):
-        target.archive(http, [user])
+        target.archive([user])
 
     def users(**query: object) -> list[object]:
         return http.items(path, "user_id", **query)
@@ -321,7 +321,7 @@ def test_archived_enrollments_are_deleted_by_id_in_their_target(
     sandbox: Sandbox, http: Http, target: Target
 ) -> None:
     """A record of another target stays; what was notified stays counted."""
-    target.archive(http, [100])
+    target.archive([100])
     notified = sandbox.notifications
     other = f"{COURSES}/4" if target.kind == "course" else f"{PLANS}/60"
     path = f"{target.path}/archived"
@@ -331,7 +331,7 @@ def test_archived_enrollments_are_deleted_by_id_in_their_target(
     assert elsewhere.json()["data"] == {"success": False, "deleted": 0}
     assert none.status_code == 400
     assert here.json()["data"] == {"success": True, "deleted": 1}
-    assert target.archived(sandbox) == []
+    assert target.archived() == []
     assert sandbox.notifications == notified == (1 if target.kind == "course" else 3)
 
 

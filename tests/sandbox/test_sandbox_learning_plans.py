@@ -26,8 +26,8 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
 
 def test_plans_and_their_courses_are_listed(http: Http) -> None:
     """Plans are searched in code and title; a plan lists its courses, a course its plans."""
-    found = [http.items(PLANS, "learning_plan_id", search_text=t) for t in ("twin", "own", "%")]
-    assert found == [[60, 70], [50], []]
+    plans = [http.items(PLANS, "learning_plan_id", search_text=t) for t in ("twin", "own", "%")]
+    assert plans == [[60, 70], [50], []]
     assert http.items(PLANS)[0] == http.data(f"{PLANS}/50")
     assert http.data(f"{PLANS}/50") == {
         "learning_plan_id": 50,
@@ -43,8 +43,8 @@ def test_plans_and_their_courses_are_listed(http: Http) -> None:
     second, first = http.items(f"{PLANS}/50/courses")
     assert second == {"id": 2, "code": "C2", "title": "Course 2", "type": "elearning"}
     assert first["id"] == 1
-    plans = [http.data(f"/learn/v1/courses/{i}")["learningplans"] for i in (1, 4)]
-    assert plans == [[{"id": 50}], [{"id": 60}, {"id": 70}]]
+    of_courses = [http.data(f"/learn/v1/courses/{i}")["learningplans"] for i in (1, 4)]
+    assert of_courses == [[{"id": 50}], [{"id": 60}, {"id": 70}]]
 
 
 def test_an_enrollment_is_archived_with_those_in_all_courses(sandbox: Sandbox, http: Http) -> None:

@@ -161,8 +161,8 @@ def test_courses_are_listed_in_the_seen_form(sandbox: Sandbox, http: Http) -> No
             {"code": "x%", "name": "Other"},
         ]
     )
-    found = {text: http.items(COURSES, "id", search_text=text) for text in ("safe", "fire", "%")}
-    assert found == {"safe": [7, 8], "fire": [8], "%": [9]}
+    courses = {text: http.items(COURSES, "id", search_text=text) for text in ("safe", "fire", "%")}
+    assert courses == {"safe": [7, 8], "fire": [8], "%": [9]}
     assert http.items(COURSES)[1] == {
         "id": 8,
         "title": "Fire",

@@ -304,7 +304,7 @@ def test_a_failed_login_says_which_setting_to_look_at(auth: Any, said: Scripted,
 
 @pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "Bearer x", "t\u00f6ken", "a\x00b"])
 def test_a_token_that_fits_no_header_is_refused_and_not_quoted(text: str) -> None:
-    """What cannot stand in a header is refused before it goes anywhere, and is not quoted."""
+    """What fits no header is refused before it goes anywhere, and is not quoted."""
     with pytest.raises(InvalidInputError, match="LMS_ARCHIVE_TOKEN") as caught:
         StaticToken(text)
     assert not text.strip() or text not in str(caught.value)

@@ -50,8 +50,8 @@ def test_attempts_are_counted() -> None:
     )
     for _ in range(2):
         client.request("GET", "/x")
-    seen = [(call.path, call.status, call.attempt) for call in calls]
-    assert seen == [
+    attempts = [(call.path, call.status, call.attempt) for call in calls]
+    assert attempts == [
         ("/oauth2/token", 200, 1),
         ("/x", None, 1),
         ("/x", 401, 2),

@@ -106,13 +106,13 @@ def test_a_file_holds_only_what_differs(make: Make) -> None:
             "enrollment_mode": {"unenroll": "archive"},
         }
     )
-    found = Contract.load(path)
-    row = found.operations[WRITE]
+    contract = Contract.load(path)
+    row = contract.operations[WRITE]
     assert (row.path, row.params["mode"]) == ("/course/v1/archive", "how")
     assert row.params["user_ids"] == "user_id[]"
-    assert found.records["CourseEnrollment"]["status"] == "state"
-    assert found.enrollment_mode == {"unenroll": "archive", "re-enroll": "re_enroll"}
-    assert found.operations["get_job"] == DEFAULT.operations["get_job"]
+    assert contract.records["CourseEnrollment"]["status"] == "state"
+    assert contract.enrollment_mode == {"unenroll": "archive", "re-enroll": "re_enroll"}
+    assert contract.operations["get_job"] == DEFAULT.operations["get_job"]
     assert DEFAULT.operations[WRITE].path == "/learn/v1/enrollments"
 
 
@@ -316,5 +316,5 @@ def test_a_repr_shows_only_what_differs_from_the_default() -> None:
     ],
 )
 def test_what_an_answer_does_not_hold_is_none(answer: Any, found: Any) -> None:
-    """What an answer does not hold is None, whatever stands in its place."""
+    """What an answer does not hold is None, whatever is in its place."""
     assert DEFAULT.operations["list_courses"].find(answer, "items") == found

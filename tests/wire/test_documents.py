@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 from swagger_documents import (
     ARCHIVE,
-    NOISE,
     Secured,
     Served,
     archive_call,
-    moved,
     own_documents,
     serving,
     verify,
@@ -19,7 +17,6 @@ from swagger_documents import (
 )
 
 from lms_archive import Contract, InvalidInputError
-from lms_archive.wire import ContractReport
 from lms_archive.wire.documents import FolderDocuments, PlatformDocuments
 from lms_archive.wire.verify import check_contract
 
@@ -39,10 +36,9 @@ ADDRESSES = {
 @pytest.mark.parametrize("address", ADDRESSES.values(), ids=ADDRESSES.keys())
 def test_the_platform_says_where_a_document_is(address: str) -> None:
     """The address is read from microservices; the platform itself is asked, whatever its form."""
-    document = json.dumps(archive_call()["learn"]).encode()
     with serving({}, listed={"learn": address}) as platform, platform.client() as client:
         query = "".join(address.partition("?")[1:])
-        platform.answers[f"GET /docs/learn.json{query}"] = Served(document)
+        platform.answers[f"GET /docs/learn.json{query}"] = archive_call()["learn"]
         report = client.verify_contract([ARCHIVE])
         assert [call.path for call in platform.asked][1:] == [f"/docs/learn.json{query}"]
     assert report.confirmed(ARCHIVE)
@@ -140,29 +136,10 @@ def test_the_token_is_sent_only_where_it_is_asked_for(name: str) -> None:
 # Kept in a folder
 
 
-def save(documents: Any, folder: Path, listed: Any = None) -> ContractReport:
-    """Save every document of a platform; return the report on them."""
+def save(documents: Any, folder: Path, listed: Any = None) -> None:
+    """Save every document of a platform."""
     with serving(documents, listed=listed) as platform, platform.client() as client:
-        source = PlatformDocuments(client.session, folder)
-        source.read_all()
-        return check_contract(Contract.default(), source)
-
-
-def test_documents_are_kept_as_they_came_and_checked_without_a_platform(tmp_path: Path) -> None:
-    """Every listed document is written; the report on the folder is that on the platform."""
-    documents = {**moved(), "mail": NOISE["mail"], "broken": Served(b"", 403)}
-    listed = {name: f"{{url}}/{name}/v1/swagger" for name in documents}
-    listed["café/x"] = listed.pop("mail")
-    folder = tmp_path / "new" / "documents"
-    online = save(documents, folder, listed)
-    names = {path.name for path in folder.iterdir()}
-    assert names == {f"{service}.json" for service in moved()} | {"café-x.json"}
-    for service, document in moved().items():
-        assert json.loads((folder / f"{service}.json").read_text(encoding="utf-8")) == document
-    offline = check_contract(Contract.default(), FolderDocuments(folder))
-    assert offline.checks == online.checks
-    assert offline.suggested_contract() == online.suggested_contract() != Contract.default()
-    assert f"read from {folder}" in str(offline)
+        PlatformDocuments(client.session, folder).read_all()
 
 
 def test_without_a_list_the_documents_of_the_contract_are_kept(tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def courses(client: Client) -> Iterator[Page[Course]]:
     return pages(client.session, "list_courses", Course)
 
 
-def ids(found: Iterator[Page[Course]]) -> list[int]:
+def ids(read_pages: Iterator[Page[Course]]) -> list[int]:
     """The ids on all its pages."""
-    return [record.course_id for page in found for record in page.items]
+    return [record.course_id for page in read_pages for record in page.items]
 
 
 def fault_of(*answers: Scripted) -> UnexpectedResponseError:
@@ -61,22 +61,22 @@ def full() -> Iterator[Sandbox]:
 def test_a_list_is_read_whole_though_more_is_true_on_the_last_page(full: Sandbox) -> None:
     """All pages of a real list come, although `has_more_data` is true on the last one too."""
     with full.client(limits=Limits(page_size=10)) as client:
-        found = list(courses(client))
-        assert [len(page.items) for page in found] == [10, 10, 5]
-        assert ids(iter(found)) == list(range(1, 26))
-        assert {(page.total, page.last) for page in found} == {(25, 3)}
+        read_pages = list(courses(client))
+        assert [len(page.items) for page in read_pages] == [10, 10, 5]
+        assert ids(iter(read_pages)) == list(range(1, 26))
+        assert {(page.total, page.last) for page in read_pages} == {(25, 3)}
         assert client.session.calls["list_courses"] == 3
 
 
 def test_a_page_is_read_when_it_is_wanted(full: Sandbox) -> None:
     """Nothing is asked before the first item is wanted, and page 2 not before its first item."""
     with full.client(limits=Limits(page_size=10)) as client:
-        found = iter(client.courses.list())
+        listed_courses = iter(client.courses.list())
         assert client.session.calls["list_courses"] == 0
         for _ in range(10):
-            next(found)
+            next(listed_courses)
         assert client.session.calls["list_courses"] == 1
-        next(found)
+        next(listed_courses)
         assert client.session.calls["list_courses"] == 2
 
 
@@ -131,9 +131,9 @@ ENDS: dict[str, tuple[list[Response], int]] = {
 def test_where_a_list_ends(answers: list[Response], calls: int) -> None:
     """The count of pages ends a list; else the flag, the count of items, or an empty page."""
     client, script = scripted(*answers, items(course(99)))
-    found = ids(courses(client))
+    course_ids = ids(courses(client))
     assert len(script.sent) == calls
-    assert found == list(range(1, len(found) + 1))
+    assert course_ids == list(range(1, len(course_ids) + 1))
 
 
 COUNTS: list[dict[str, Any]] = [
@@ -247,14 +247,14 @@ def test_what_is_read_without_an_error_is_the_whole_list(data: st.DataObject) ->
         number = int(dict(sent.params)["page"])
         asked[number] += 1
         whole = [course(n) for n in range(1 + (number - 1) * size, 1 + min(number * size, length))]
-        found = whole if mends and asked[number] > 1 else whole[: damage.get(number, size)]
+        part = whole if mends and asked[number] > 1 else whole[: damage.get(number, size)]
         paging = {name: counts[name] for name in reported}
         if "has_more_data" in reported:
             paging["has_more_data"] = number < pages_ or (lies and number == pages_)
-        return items(*found, count=len(found), **paging)
+        return items(*part, count=len(part), **paging)
 
     try:
-        found, _ = read(page, size)
+        course_ids, _ = read(page, size)
     except UnexpectedResponseError:
         assert damage
         return
@@ -265,7 +265,7 @@ def test_what_is_read_without_an_error_is_the_whole_list(data: st.DataObject) ->
     )
     is_shown = damage.get(pages_, size) == size and (full or pages_ == 1)
     if "total_count" in reported or (is_shown and reported & {"total_page_count", "has_more_data"}):
-        assert found == list(range(1, length + 1))
+        assert course_ids == list(range(1, length + 1))
 
 
 @pytest.mark.parametrize(
@@ -287,8 +287,8 @@ def test_a_list_that_goes_on_after_all_that_it_counts_is_an_error() -> None:
 
     def page(sent: Sent) -> Response:
         first = int(dict(sent.params)["page"]) * 200
-        found = map(course, range(first, first + 200))
-        return items(*found, has_more_data=True, total_count=400, total_page_count=9999)
+        records = map(course, range(first, first + 200))
+        return items(*records, has_more_data=True, total_count=400, total_page_count=9999)
 
     error = fault_of(page)
     assert error.faults == ("$: 800 items so far, but total_count is 400",)
@@ -331,7 +331,7 @@ SHAPES: dict[str, tuple[Response, str]] = {
 def test_what_is_not_a_list_of_items_is_an_error_with_its_path(
     given_: Response, fault: str
 ) -> None:
-    """What is no list of items is an error with its JSON path, never an empty list."""
+    """What is not a list of items is an error with its JSON path, never an empty list."""
     error = fault_of(given_)
     assert error.faults == (fault,)
     assert str(error) == f"GET /course/v1/courses: 200: {fault}"
@@ -339,23 +339,23 @@ def test_what_is_not_a_list_of_items_is_an_error_with_its_path(
 
 
 def test_items_before_a_broken_page_are_handed_out() -> None:
-    """Items before the broken page have been handed out, and the page is no silent end."""
+    """Items before the broken page have been handed out, and the page does not end the list."""
     client, _ = scripted(items(course(1), has_more_data=True), items({"code": "C"}))
-    found = iter(client.courses.list())
-    assert next(found).course_id == 1
+    listed_courses = iter(client.courses.list())
+    assert next(listed_courses).course_id == 1
     with pytest.raises(UnexpectedResponseError, match=r"\$\.data\.items\[0\]\.id: missing"):
-        next(found)
+        next(listed_courses)
 
 
 def test_a_list_with_an_item_of_another_course_is_refused() -> None:
     """Active or archived: nothing in it can be trusted."""
     mine, other = {"id": 1, "user_id": 1, "course_id": 7}, {"id": 2, "user_id": 2, "course_id": 8}
     client, _ = scripted(items(mine, other))
-    for found in (client.enrollments.in_course(7), client.archived.in_course(7)):
+    for enrollments in (client.enrollments.in_course(7), client.archived.in_course(7)):
         with pytest.raises(
             UnexpectedResponseError, match=r"the list of (course )?7 has an item of (course )?8"
         ) as caught:
-            next(iter(found))
+            next(iter(enrollments))
         assert caught.value.path.startswith("/course/v1/courses/7/enrollments")
 
 

@@ -62,8 +62,8 @@ def test_forked_children_read_at_once_with_connections_of_their_own(platform: Sa
             return [f"{number} {client.courses.get(number).code}" for number in wanted]
 
         answers = in_children(work)
-        found = sorted(text for answer in answers for text in answer)
-        assert found == sorted(f"{number} C{number}" for number in range(1, COURSES + 1))
+        texts = sorted(text for answer in answers for text in answer)
+        assert texts == sorted(f"{number} C{number}" for number in range(1, COURSES + 1))
         assert client.courses.get(2).code == "C2"
 
 

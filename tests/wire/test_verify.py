@@ -290,8 +290,7 @@ def test_documents_are_read_once_for_all_copies_of_a_client() -> None:
     documents = {**own_documents(), "learn": Served(b"", 503)}
     with serving(documents) as platform, platform.client() as client:
         assert client.verify_contract([ARCHIVE])[ARCHIVE].state == "unreadable"
-        good = json.dumps(archive_call()["learn"]).encode()
-        platform.answers["GET /learn/v1/swagger"] = Served(good)
+        platform.answers["GET /learn/v1/swagger"] = archive_call()["learn"]
         assert client.verify_contract([ARCHIVE])[ARCHIVE].state == "confirmed"
 
 
@@ -304,8 +303,7 @@ def test_documents_may_be_below_a_path_or_where_the_contract_says() -> None:
         assert asked == ["/lms/manage/v1/site/microservices", "/lms/learn/v1/swagger"]
     contract = DEFAULT.with_operation("swagger", path="/api-docs/{service}.json")
     with serving({}) as platform, platform.client(contract=contract) as client:
-        good = json.dumps(archive_call()["learn"]).encode()
-        platform.answers["GET /api-docs/learn.json"] = Served(good)
+        platform.answers["GET /api-docs/learn.json"] = archive_call()["learn"]
         assert client.verify_contract([ARCHIVE]).confirmed(ARCHIVE)
 
 
