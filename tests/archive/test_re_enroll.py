@@ -11,7 +11,6 @@ from plan_tools import (
     date_of,
     job,
     load_plans,
-    of_many,
     plan,
     records_of,
     rows,
@@ -29,7 +28,7 @@ from lms_archive import (
     Limits,
     resume,
 )
-from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
+from lms_archive.errors import CanaryFailedError
 from lms_archive.wire import Response
 
 LONG_AGO = "UPDATE archived_enrollments SET archived_at = '2026-01-01 00:00:00'"
@@ -87,20 +86,6 @@ def test_a_plan_is_archived_and_enrolled_again(harness: Harness, *, reset: bool)
     assert harness.sql(status) == [("enrolled" if reset else "completed",)]
     assert all(date_of(harness, "course_id", 2, u) != ENROLLED_AT for u in (1001, 1002, 1003))
     assert len(result.incomplete) == 0
-
-
-@pytest.mark.parametrize("size", [1, 5, 200, 201, 450])
-def test_the_estimate_holds_for_re_enroll(harness: Harness, size: int) -> None:
-    """The calls that the plan tells are within a tenth of those made, polls aside."""
-    harness.load(size)
-    planned = _again(harness)
-    result = harness.apply(planned)
-    check(harness, result, again=True, archived=size)
-    told, made = (
-        sum(count for name, count in calls.items() if name not in ("list_jobs", "token"))
-        for calls in (planned.calls, result.calls)
-    )
-    assert made == pytest.approx(told, rel=0.1)
 
 
 def test_pre_images_are_read_right_before_every_write(harness: Harness) -> None:
@@ -289,18 +274,6 @@ def resume_rest(harness: Harness) -> ArchiveResult:
     result = resume(harness.ledger, harness.client)
     harness.change("DELETE FROM enrollments")
     return result
-
-
-def test_enrolled_again_by_someone_else_during_a_re_enroll(harness: Harness) -> None:
-    """Between the last reading and the work: what was archived instead is told, and it stops."""
-    harness.load(4)
-    planned = _again(harness)
-    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
-    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1"):
-        harness.apply(planned)
-    result = resume(harness.ledger, harness.client)
-    assert result.counts["unknown"] == 1
-    assert max(harness.archived.values()) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The result: every row asked for, read from its ledger."""
 
-import csv
 import pickle
 import sqlite3
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import begin, for_course, from_csv, from_rows
+from conftest import read_csv
 from plan_tools import of_many, run_interrupted
 from virtual_time import Harness
 
@@ -93,8 +93,7 @@ def test_an_iterator_that_is_left_holds_nothing(mixed: ArchiveResult, harness: H
 def test_csv_of_every_row(mixed: ArchiveResult, harness: Harness) -> None:
     """The columns given, then the outcome's; cells that a spreadsheet would run are guarded."""
     mixed.to_csv(harness.folder / "out.csv")
-    with (harness.folder / "out.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(harness.folder / "out.csv")
     assert [row["outcome"] for row in rows] == [outcome.kind for outcome in mixed.outcomes]
     assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
     assert rows[0]["Team"] == "'=team 0"

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import MakeCsv, asked, from_csv, from_rows, given
+from conftest import read_csv
 from hypothesis import example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
@@ -299,8 +300,7 @@ def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     )
     result = harness.apply(plan)
     result.incomplete.to_csv(harness.folder / "incomplete.csv")
-    with (harness.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = read_csv(harness.folder / "incomplete.csv")
     (outcome,) = result.incomplete
     assert row["outcome_differences"] == "; ".join(outcome.differences)
     assert "score" in row["outcome_differences"]
