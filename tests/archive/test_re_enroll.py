@@ -162,47 +162,46 @@ def test_again_after_of_nothing_asks_nothing(harness: Harness) -> None:
     assert _again(harness, skip_archived_within=timedelta(hours=1)).counts["to_archive"] == 3
 
 
-@pytest.mark.parametrize("kind", ["course", "plan"])
+TARGETS = pytest.mark.parametrize(
+    ("plans", "courses"), [([], [1]), ([50], [])], ids=["course", "learning plan"]
+)
+
+
+@TARGETS
 @pytest.mark.parametrize("wait", [0.0, 10.0])
 def test_a_new_ledger_after_a_crash_archives_nobody_twice(
-    harness: Harness, kind: str, wait: float
+    harness: Harness, plans: list[int], courses: list[int], wait: float
 ) -> None:
     """The script is started again with another ledger, even while the lost job still runs."""
     load_plans(harness, {50: [1, 2]}, users=6)
-
-    def begin() -> ArchivePlan:
-        if kind == "plan":
-            return plan(harness, 50, mode="re-enroll")
-        return plan(harness, courses=[1], mode="re-enroll")
-
-    run_interrupted(harness, begin(), after=True)
+    run_interrupted(harness, plan(harness, *plans, courses=courses, mode="re-enroll"), after=True)
     harness.time.sleep(wait)
-    result = begin().apply(harness.client, ledger=harness.folder / "second.sqlite")
+    again = plan(harness, *plans, courses=courses, mode="re-enroll")
+    result = again.apply(harness.client, ledger=harness.folder / "second.sqlite")
     assert result.counts["failed"] == result.counts["unknown"] == 0
     harness.time.sleep(60)
-    column, target = ("learning_plan_id", 50) if kind == "plan" else ("course_id", 1)
     for user in range(1001, 1007):
-        assert len(records_of(harness, column, target, user)) == 1
         assert len(records_of(harness, "course_id", 1, user)) == 1
+        assert len(records_of(harness, "learning_plan_id", 50, user)) == len(plans)
 
 
-@pytest.mark.parametrize("kind", ["course", "plan"])
-def test_a_new_ledger_while_the_archived_list_lags(harness: Harness, kind: str) -> None:
+@TARGETS
+def test_a_new_ledger_while_the_archived_list_lags(
+    harness: Harness, plans: list[int], courses: list[int]
+) -> None:
     """Whoever was enrolled again just now is left alone until the list could tell of it."""
     load_plans(harness, {50: [1]}, users=4)
-    where: dict[str, Any] = {"courses": [1]} if kind == "course" else {}
-    targets = [] if kind == "course" else [50]
-    first = plan(harness, *targets, mode="re-enroll", **where)
+    first = plan(harness, *plans, courses=courses, mode="re-enroll")
     harness.sandbox.faults.add("archived_lag", seconds=55, times=9)
     run_interrupted(harness, first, after=True)
     harness.sandbox.faults.clear()
     harness.time.sleep(5)
-    second = plan(harness, *targets, mode="re-enroll", **where)
+    second = plan(harness, *plans, courses=courses, mode="re-enroll")
     assert second.counts["to_archive"] == 0
     assert {outcome.code for outcome in second.skipped} == {"archived_recently"}
     assert "plan again in a few minutes" in second.skipped[-1].reason
     harness.time.sleep(60)
-    third = plan(harness, *targets, mode="re-enroll", **where)
+    third = plan(harness, *plans, courses=courses, mode="re-enroll")
     assert {outcome.reason.split(" ")[0] for outcome in third.skipped} == {"archived"}
     check(harness, resume(harness.ledger, harness.client), again=True, archived=4)
 

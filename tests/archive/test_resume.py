@@ -52,11 +52,11 @@ def test_death_at_any_commit_loses_nothing(
     plan = harness.job().plan(client)
     harness.sandbox.faults.add("cut_before", method="PUT", after=3)
     harness.sandbox.faults.add("cut_after", method="PUT", after=4)
-    life = run_mortally(
+    commits = run_mortally(
         monkeypatch, at, lambda: plan.apply(client, ledger=harness.ledger), before=before
     )
     harness.check(resume(harness.ledger, client), archived=9)
-    assert life.commits >= min(at, 15)
+    assert commits >= min(at, 15)
 
 
 @pytest.mark.parametrize("first", [3, 7, 11])
