@@ -66,7 +66,8 @@ def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
     assert [len(view) for view in views] == [4, 3, 2, 1]
     assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
     assert all(outcome.kind == "failed" for outcome in mixed.failed)
-    assert len(mixed.incomplete) == 0
+    assert len(mixed.incomplete) == len(mixed.pending) == 0
+    assert not mixed.is_finished  # resume looks at what is unknown again
     assert str(mixed) == (
         f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})\n"
         "4 rows need attention: see result.needs_attention"
@@ -295,12 +296,6 @@ def test_an_unfinished_result_is_a_failure(interrupted: ArchiveResult) -> None:
         interrupted.raise_for_failures()
     assert caught.value.counts == interrupted.counts
     assert caught.value.ledger == interrupted.ledger
-
-
-def test_a_result_of_unknown_rows_is_not_finished(mixed: ArchiveResult) -> None:
-    """`resume` looks at them again; none is pending, and nothing is called unfinished."""
-    assert len(mixed.pending) == 0
-    assert not mixed.is_finished
 
 
 def test_one_row_is_pending_in_the_singular(harness: Harness) -> None:

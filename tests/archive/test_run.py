@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from plan_tools import check, of_many, plan
-from virtual_time import Harness
+from virtual_time import WRITE, Harness
 
 from lms_archive import (
     ApiError,
@@ -42,27 +42,26 @@ def test_no_call_holds_more_than_200(harness: Harness) -> None:
     assert [len(users) for _, users in harness.writes] == [1, 199, 200, 50]
 
 
-def test_the_canary_goes_alone_and_is_read_back_first(harness: Harness) -> None:
-    """One enrollment is sent, both lists are read, and only then the next call is a write."""
-    harness.load(3, 3)
-    harness.apply()
+@pytest.mark.parametrize(
+    ("sizes", "canary", "first"),
+    [
+        pytest.param((3, 3), 1, [1001], id="the canary"),
+        pytest.param((250, 250), 0, [*range(1001, 1201)], id="the first chunk"),
+    ],
+)
+def test_the_first_call_is_read_back_before_a_second_is_sent(
+    harness: Harness, sizes: tuple[int, ...], canary: int, first: list[int]
+) -> None:
+    """While a job runs nothing is sent, then both lists are read, and only then it goes on."""
+    harness.load(*sizes)
+    harness.apply(canary=canary)
+    assert harness.writes[0] == (1, first)
     calls = harness.operations
-    first = calls.index("archive_course_enrollments")
-    second = calls.index("archive_course_enrollments", first + 1)
-    assert harness.writes[0] == (1, [1001])
-    assert set(calls[first:second]) >= READS
-
-
-def test_the_first_chunk_is_read_back_before_a_second_is_sent(harness: Harness) -> None:
-    """While the first chunk's job runs nothing is sent, and both lists are read after it."""
-    harness.load(250, 250)
-    harness.apply(canary=0)
-    calls = harness.operations
-    first = calls.index("archive_course_enrollments")
-    second = calls.index("archive_course_enrollments", first + 1)
-    between = calls[first + 1 : second]
-    assert between.index("list_jobs") < between.index("archived_course_enrollments")
+    begin = calls.index(WRITE)
+    between = calls[begin + 1 : calls.index(WRITE, begin + 1)]
     assert set(between) >= READS
+    if len(first) > 1:
+        assert between.index("list_jobs") < between.index("archived_course_enrollments")
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
@@ -122,48 +121,32 @@ def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
     assert [outcome.code for outcome in result.failed] == ["not_archived"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "words", "writes", "failed"),
-    [
-        pytest.param(
-            {"kind": "status", "status": 400, "body": {"message": "no"}},
-            *(CanaryFailedError, "refused", 1, 1),
-            id="the canary",
-        ),
-        pytest.param(
-            {"kind": "status", "status": 422, "body": {}, "after": 1},
-            *(RunStoppedError, "no row of the first chunk", 2, 2),
-            id="the first chunk",
-        ),
-        pytest.param(
-            {"kind": "status", "status": 403, "body": {}}, PermissionDeniedError, "403", 1, 0
-        ),
-        pytest.param(
-            {"kind": "status", "status": 403, "body": {}, "after": 3},
-            *(PermissionDeniedError, "403", 4, 0),
-        ),
-        pytest.param({"kind": "status", "status": 404, "body": {}}, NotFoundError, "404", 1, 0),
-        pytest.param({"kind": "status", "status": 405, "body": {}}, ApiError, "405", 1, 0),
-    ],
-)
+#: What a write is answered, how the job stops, how many writes were made by then, how many rows
+#: were archived, and how many have failed for good.
+STOPPING: dict[str, tuple[dict[str, Any], type[Exception], str, int, int, int]] = {
+    "the canary": ({"status": 400}, CanaryFailedError, "refused", 1, 0, 1),
+    "the first chunk": ({"status": 422, "after": 1}, RunStoppedError, "no row of the", 2, 1, 2),
+    "no permission": ({"status": 403}, PermissionDeniedError, "403", 1, 0, 0),
+    "no permission any more": ({"status": 403, "after": 3}, PermissionDeniedError, "403", 4, 6, 0),
+    "no such path": ({"status": 404}, NotFoundError, "404", 1, 0, 0),
+    "no such method": ({"status": 405}, ApiError, "405", 1, 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", STOPPING.values(), ids=STOPPING)
 def test_a_refused_write_stops_the_job(
-    harness: Harness,
-    fault: dict[str, Any],
-    error: type[Exception],
-    words: str,
-    writes: int,
-    failed: int,
+    harness: Harness, case: tuple[dict[str, Any], type[Exception], str, int, int, int]
 ) -> None:
     """What runs is read back, nothing else is sent, and resume sends what was not refused."""
+    fault, error, words, writes, archived, failed = case
     harness.load(3, 3, 3, 3)
-    harness.sandbox.faults.add(method="PUT", **fault)
+    harness.sandbox.faults.add("status", method="PUT", body={}, **fault)
     with pytest.raises(error, match=words):
         harness.apply()
     assert len(harness.writes) == writes
-    archived = {1: 0, 2: 1, 4: 6}[writes]
     assert sum(harness.archived.values()) == archived
     result = resume(harness.ledger, harness.client)
-    harness.check(result, archived=12 - failed, **({"failed": failed} if failed else {}))
+    harness.check(result, archived=12 - failed, failed=failed)
     assert {outcome.code for outcome in result.failed} <= {"refused"}
 
 
