@@ -73,7 +73,7 @@ def _enrolled(user_id: int, course_id: int, status: str, level: str) -> dict[str
 
 def fill(sandbox: Sandbox) -> None:
     """Load the platform: all users are in SAFE, alice and bob in FIRE, alice in both TWINs."""
-    names = {**COMPLETED, **{user_id: one[0] for user_id, one in OTHERS.items()}, 301: "dave"}
+    names = {**COMPLETED, **{user_id: name for user_id, (name, *_) in OTHERS.items()}, 301: "dave"}
     learner = ("completed", "student")
     sandbox.load(
         users=[{"user_id": user_id, "username": name} for user_id, name in names.items()],

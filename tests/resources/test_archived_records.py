@@ -5,6 +5,7 @@ import json
 import pickle
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,11 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def _left(sandbox: Sandbox) -> tuple[int, int]:
-    database = sqlite3.connect(sandbox.path)
-    try:
-        return tuple(
-            database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-            for table in ("archived_enrollments", "archived_learning_plan_enrollments")
-        )
-    finally:
-        database.close()
+def _left(sandbox: Sandbox) -> tuple[int, ...]:
+    tables = ("archived_enrollments", "archived_learning_plan_enrollments")
+    with closing(sqlite3.connect(sandbox.path)) as database:
+        counts = [database.execute(f"SELECT count(*) FROM {table}") for table in tables]
+        return tuple(count.fetchone()[0] for count in counts)
 
 
 def test_a_record_is_found_by_its_target_and_its_id(archived: Sandbox) -> None:
