@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from virtual_time import ENROLLED_AT, Exchange, Harness
 
-from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Event
 
@@ -124,6 +124,12 @@ def run_interrupted(
     harness.line.once(at, interrupt, after=after)
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan, **options)
+
+
+def archive_by_hand(client: Client, course: int, *users: int, mode: str = "delete") -> None:
+    """Another program of the same account archives these users in a course."""
+    body = {"course_id": [course], "user_id": list(users), "enrollment_mode": mode}
+    client.request("PUT", "/learn/v1/enrollments", json=body)
 
 
 def date_of(harness: Harness, column: str, target: int, user: int) -> str | None:

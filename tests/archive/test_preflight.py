@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from plan_tools import load_plans, run_interrupted
+from plan_tools import archive_by_hand, load_plans, run_interrupted
 from plan_tools import plan as plan_of
 from virtual_time import WRITE, Exchange, Harness
 
@@ -240,15 +240,9 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
     """Somebody else of the job in the archive beside the one sent alone: stopped and told."""
     harness.load(4)
     other = harness.connect(transport=None)
-
-    def archive_another() -> None:
-        other.request(
-            "PUT",
-            "/learn/v1/enrollments",
-            json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
-        )
-
-    harness.line.once(lambda exchange: exchange.is_write, archive_another, after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_write, lambda: archive_by_hand(other, 1, 1004), after=True
+    )
     with pytest.raises(
         CanaryFailedError,
         match="the call for the first enrollment also archived users whom it did not name: record",

@@ -35,11 +35,9 @@ LONG_AGO = "UPDATE archived_enrollments SET archived_at = '2026-01-01 00:00:00'"
 STANDING = "SELECT DISTINCT enrollment_status, enrollment_score FROM enrollments"
 
 
-def _again(harness: Harness, *courses: int, reset: bool = False, **options: Any) -> ArchivePlan:
-    terms = {**AGAIN, "reset_tracking": reset}
-    users = [user for (user,) in harness.sql("SELECT user_id FROM users ORDER BY 1")]
-    asked = ArchiveJob.from_rows(rows(users, courses=courses or (1,)), **terms)
-    return asked.plan(harness.client, **options)
+def _again(harness: Harness, *, reset: bool = False, **options: Any) -> ArchivePlan:
+    """Archive and re-enroll everybody in course 1."""
+    return plan(harness, courses=[1], mode="re-enroll", reset_tracking=reset, **options)
 
 
 def test_half_a_character_in_a_status(harness: Harness) -> None:
