@@ -21,6 +21,12 @@ from virtual_time import ENROLLED_AT, Exchange, Harness
 from lms_archive import ArchiveJob, Limits, resume
 from lms_archive.archive import CourseOutcome
 
+BACK = (
+    "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
+    "enrollment_created_at, enrollment_time_spent) "
+    f"VALUES (2, 1003, 'completed', 'student', '{ENROLLED_AT}', 0)"
+)
+LOST = "DELETE FROM enrollments WHERE course_id = 2 AND user_id = 1003"
 #: An enrollment that waits, or is suspended, cannot be archived.
 SET_STATUS = "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?"
 
@@ -80,43 +86,31 @@ def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     assert records_of(harness, "course_id", 1, 1001) == old
 
 
-def test_a_course_left_behind_by_the_platform(harness: Harness) -> None:
-    """Archived and active all the same is told, and nothing is sent again."""
+@pytest.mark.parametrize(
+    ("mode", "change", "status"),
+    [
+        ("unenroll", BACK, "still_enrolled"),
+        ("re-enroll", LOST, "not_re_enrolled"),
+    ],
+    ids=["left behind", "not enrolled again"],
+)
+def test_a_course_that_is_not_as_requested(
+    harness: Harness, mode: str, change: str, status: str
+) -> None:
+    """Archived, and active all the same or not enrolled again: reported, and not sent again."""
     load_plans(harness, {50: [1, 2]})
-    planned = plan(harness, 50)
-    back = (
-        "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
-        f"enrollment_created_at, enrollment_time_spent) VALUES (2, 1003, 'completed', 'student', "
-        f"'{ENROLLED_AT}', 0)"
-    )
+    planned = plan(harness, 50, mode=mode)
 
-    def put_back() -> None:
+    def interfere() -> None:
         harness.time.sleep(5)
         harness.sandbox.advance()
-        harness.change(back)
+        harness.change(change)
 
-    harness.line.once(of_many, put_back, after=True)
+    harness.line.once(of_many, interfere, after=True)
     result = harness.apply(planned)
-    assert result.counts["archived"] == 3
-    assert [outcome.user for outcome in result.incomplete] == [1003]
-    assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
+    check(harness, result, again=mode == "re-enroll", archived=3)
+    assert _became(result.incomplete) == {1003: [(1, "archived"), (2, status)]}
     assert len(sent(harness)) == 2
-
-
-def test_a_course_not_enrolled_again_is_told(harness: Harness) -> None:
-    """In re-enroll the courses must come back too."""
-    load_plans(harness, {50: [1, 2]})
-    planned = plan(harness, 50, mode="re-enroll")
-
-    def lose() -> None:
-        harness.time.sleep(5)
-        harness.sandbox.advance()
-        harness.unenroll(2, 1003)
-
-    harness.line.once(of_many, lose, after=True)
-    result = harness.apply(planned)
-    check(harness, result, again=True, archived=3)
-    assert _became(result.incomplete) == {1003: [(1, "archived"), (2, "not_re_enrolled")]}
 
 
 def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
