@@ -19,6 +19,7 @@ WRITES = {
 }
 UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
 AGAIN: dict[str, Any] = {"mode": "re-enroll", "reset_tracking": False}
+in_both_modes = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 
 
 def done(**more: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from plan_tools import (
     check,
     date_of,
     done,
+    in_both_modes,
     load_plans,
     of_many,
     plan,
@@ -38,7 +39,7 @@ def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
     }
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_who_is_not_in_all_courses(harness: Harness, mode: str) -> None:
     """Archived whole, and reported with the records of their own courses; more than a page."""
     load_plans(harness, {50: [1, 2]}, users=205)
@@ -123,7 +124,7 @@ def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
     assert len(result.incomplete) == 0
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_courses_of_a_plan_are_reported_after_a_resume(harness: Harness, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
     load_plans(harness, {50: [1, 2]}, users=5)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plan_tools import archive_by_hand, check, of_many, plan
+from plan_tools import archive_by_hand, check, in_both_modes, of_many, plan
 from virtual_time import Exchange, Harness
 
 from lms_archive import ArchiveResult, Limits, resume
@@ -108,7 +108,7 @@ def test_a_new_job_of_the_account_may_be_ours(harness: Harness) -> None:
     assert harness.time.passed - begun > 300
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_an_open_job_on_a_later_page_is_seen(harness: Harness, mode: str) -> None:
     """Where the list is long, an open job of ours may stand anywhere in it: it is waited for."""
     harness.load(4)

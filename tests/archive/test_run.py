@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plan_tools import check, of_many, plan
+from plan_tools import check, in_both_modes, of_many, plan
 from virtual_time import WRITE, Harness
 
 from lms_archive import (
@@ -266,7 +266,7 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize(("kind", "details"), LOST)
 def test_a_lost_answer_archives_nothing_twice(
@@ -299,7 +299,7 @@ def test_a_lost_answer_whose_job_runs_for_long_is_awaited(harness: Harness) -> N
     assert len(harness.writes) == 2
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_lost_half_failed_job_is_finished(harness: Harness, mode: str) -> None:
     """Of a chunk in doubt only the rows that still have their pre-image go again."""
     harness.load(8)
@@ -334,7 +334,7 @@ def test_more_than_max_affected_sends_nothing(harness: Harness) -> None:
     harness.check(harness.apply(plan, max_affected=5), archived=5)
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_enrolled_again_by_someone_else_during_the_job(harness: Harness, mode: str) -> None:
     """A record of another identity is reported and stops the job; the others' outcomes are true."""
     harness.load(4, 4)

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from plan_tools import load_plans, of_many, plan
+from plan_tools import in_both_modes, load_plans, of_many, plan
 from virtual_time import Exchange, Harness
 
 from lms_archive import ApiError, ArchiveResult, Limits, resume
 from lms_archive.errors import CanaryFailedError, NotFoundError, UnexpectedResponseError
 from lms_archive.wire import Response
-
-MODES = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 
 
 def _delete(harness: Harness, course: int) -> None:
@@ -48,7 +46,7 @@ class _Fault:
         return evolve(answer, status=self._status, body=self._body)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("gone", [1, 2, 3])
 @pytest.mark.parametrize("wait", [0, 1000])
 def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int, wait: int) -> None:
@@ -74,7 +72,7 @@ def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int,
     assert max(harness.archived.values()) == 1
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("nth", range(1, 12))
 def test_a_course_deleted_before_any_call(harness: Harness, mode: str, nth: int) -> None:
     """Deleted right before the n-th call of the job: no error, nothing lost, nothing twice."""
@@ -109,7 +107,7 @@ def test_a_course_deleted_while_its_job_runs_keeps_its_records(harness: Harness)
     harness.check(result, archived=9)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("path", ["enrollments", "enrollments/archived"])
 @pytest.mark.parametrize(
     ("status", "body"),
@@ -214,7 +212,7 @@ def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(harness: Harness)
     harness.check(resume(harness.ledger, client), archived=12, failed=3)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("when", ["before", "write"])
 def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str) -> None:
     """The other plan goes on; the rows of the one that is gone say so."""
@@ -234,7 +232,7 @@ def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str)
     assert resume(harness.ledger, harness.client).counts == result.counts
 
 
-@MODES
+@in_both_modes
 def test_a_course_of_a_learning_plan_that_is_deleted(harness: Harness, mode: str) -> None:
     """The plan's rows are archived and incomplete, and name the course that is missing."""
     load_plans(harness, {50: [1, 2]})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from plan_tools import load_plans, rows
+from plan_tools import in_both_modes, load_plans, rows
 from virtual_time import ENROLLED_AT, WRITE, Harness
 
 from lms_archive import (
@@ -215,7 +215,7 @@ UNNAMED: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", UNNAMED)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize(("seconds", "late"), [(0.5, 0), (90, 0), (3, 45)])
 def test_a_job_that_is_not_named_is_found_among_those_begun_since(
     on_platform: OnPlatform, name: str, mode: str, seconds: float, late: float
@@ -293,7 +293,7 @@ def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatf
 # Something else than was asked
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, mode: str) -> None:
     """A bulk call that is described without enrollment_mode archives nothing, trusted or not."""
     harness = on_platform(PlatformVariant(effect="updates", **PLAIN))
@@ -310,7 +310,7 @@ def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, mode: str) ->
 
 @pytest.mark.parametrize("described", [False, True], ids=["trusted", "described"])
 @pytest.mark.parametrize("name", HARMFUL)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_wrong_call_touches_one_enrollment(
     on_platform: OnPlatform, name: Any, mode: str, *, described: bool
 ) -> None:
@@ -327,7 +327,7 @@ def test_a_wrong_call_touches_one_enrollment(
     assert not harness.archived
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_resume_sends_no_second_canary(on_platform: OnPlatform, mode: str) -> None:
     """As long as the canary's record is not seen, resuming looks again and sends nothing."""
     harness = on_platform(SILENT["unenrolls"])
@@ -343,7 +343,7 @@ def test_resume_sends_no_second_canary(on_platform: OnPlatform, mode: str) -> No
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
     on_platform: OnPlatform, name: str, mode: Any
 ) -> None:
@@ -400,7 +400,7 @@ def test_a_kept_date_does_not_matter_to_unenroll(on_platform: OnPlatform) -> Non
 # An archived list that lags
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize("seconds", [1, 59])
 def test_a_record_is_looked_for_over_a_minute(
     on_platform: OnPlatform, mode: str, seconds: float
@@ -411,7 +411,7 @@ def test_a_record_is_looked_for_over_a_minute(
     assert sends(harness) == 2
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_record_that_lags_for_minutes_stops_the_job_and_is_found_later(
     on_platform: OnPlatform, mode: str
 ) -> None:
