@@ -1,5 +1,6 @@
 """What the tests share: a small platform on loopback, its client, and CSV files."""
 
+import csv
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -136,6 +137,12 @@ def make_csv(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return make
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a file as any other program does."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from virtual_time import ENROLLED_AT, Exchange, Harness
 
-from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Client
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Event
 
@@ -19,6 +19,7 @@ WRITES = {
 }
 UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
 AGAIN: dict[str, Any] = {"mode": "re-enroll", "reset_tracking": False}
+in_both_modes = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 
 
 def done(**more: Any) -> dict[str, Any]:
@@ -126,6 +127,12 @@ def run_interrupted(
         harness.apply(plan, **options)
 
 
+def archive_by_hand(client: Client, course: int, *users: int, mode: str = "delete") -> None:
+    """Another program of the same account archives these users in a course."""
+    body = {"course_id": [course], "user_id": list(users), "enrollment_mode": mode}
+    client.request("PUT", "/learn/v1/enrollments", json=body)
+
+
 def date_of(harness: Harness, column: str, target: int, user: int) -> str | None:
     """Since when a user is enrolled, or None."""
     query = f"SELECT enrollment_created_at FROM {TABLES[column]} WHERE {column} = ? AND user_id = ?"
@@ -188,36 +195,31 @@ class Killed(BaseException):
     """Stands for the death of the process: nothing is caught, nothing more is written."""
 
 
-class Mortal:
-    """Kills at the n-th commit to any ledger, before or after it; dead from then on."""
-
-    def __init__(self, patch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
-        self.commits, self.dead = 0, False
-        append = Ledger.append
-
-        def mortal(ledger: Ledger, *events: Event) -> None:
-            self.commits += 1
-            self.dead = self.dead or (before and self.commits == at)
-            if self.dead:
-                raise Killed
-            append(ledger, *events)
-            self.dead = self.commits == at
-            if self.dead:
-                raise Killed
-
-        patch.setattr(Ledger, "append", mortal)
-
-
 def run_mortally(
     patch: pytest.MonkeyPatch, at: int, go: Callable[[], object], *, before: bool
-) -> Mortal:
-    """Let it run until it dies at that commit, or to its end."""
+) -> int:
+    """Let it run until it dies before or after its n-th commit, or to its end; return the commits.
+
+    Once dead, it commits nothing more.
+    """
+    commits, is_dead, append = 0, False, Ledger.append
+
+    def mortal(ledger: Ledger, *events: Event) -> None:
+        nonlocal commits, is_dead
+        commits += 1
+        is_dead = is_dead or (before and commits == at)
+        if not is_dead:
+            append(ledger, *events)
+            is_dead = commits == at
+        if is_dead:
+            raise Killed
+
     with patch.context() as alone:
-        life = Mortal(alone, at, before=before)
+        alone.setattr(Ledger, "append", mortal)
         try:
             go()
         except Killed:
-            assert life.dead
+            assert is_dead
         else:
-            assert life.commits < at
-    return life
+            assert commits < at
+    return commits

@@ -8,17 +8,14 @@ from virtual_time import Exchange, Harness
 
 from lms_archive import ArchivePlan, Client, Limits, resume
 
+SIZES = [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410), (9,) * 12]
 SET, WHERE = "UPDATE enrollments SET", "WHERE user_id = 1002"
 
 
 @pytest.mark.parametrize(
     ("sizes", "limits"),
     [
-        *(
-            (sizes, Limits())
-            for sizes in [(1,), (2,), (200,), (201,), (450,), (1, 1, 1), (3, 4, 5), (250, 1, 410)]
-        ),
-        ((9,) * 12, Limits()),
+        *((sizes, Limits()) for sizes in SIZES),
         ((7, 2), Limits(hand_picked=3, page_size=4)),
     ],
     ids=str,

@@ -8,6 +8,7 @@ from plan_tools import (
     check,
     date_of,
     done,
+    in_both_modes,
     load_plans,
     of_many,
     plan,
@@ -21,6 +22,12 @@ from virtual_time import ENROLLED_AT, Exchange, Harness
 from lms_archive import ArchiveJob, Limits, resume
 from lms_archive.archive import CourseOutcome
 
+BACK = (
+    "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
+    "enrollment_created_at, enrollment_time_spent) "
+    f"VALUES (2, 1003, 'completed', 'student', '{ENROLLED_AT}', 0)"
+)
+LOST = "DELETE FROM enrollments WHERE course_id = 2 AND user_id = 1003"
 #: An enrollment that waits, or is suspended, cannot be archived.
 SET_STATUS = "UPDATE enrollments SET enrollment_status = ? WHERE course_id = ?"
 
@@ -32,20 +39,19 @@ def _became(outcomes: object) -> dict[int | str | None, list[tuple[int, str]]]:
     }
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_who_is_not_in_all_courses(harness: Harness, mode: str) -> None:
-    """A user in the plan but not in one of its courses is archived whole, and that is told."""
-    load_plans(harness, {50: [1, 2]})
+    """Archived whole, and reported with the records of their own courses; more than a page."""
+    load_plans(harness, {50: [1, 2]}, users=205)
     harness.unenroll(2, 1002)
-    harness.unenroll(1, 1003)
-    harness.unenroll(2, 1003)
+    harness.unenroll(1, 1201)
+    harness.unenroll(2, 1201)
     result = harness.apply(plan(harness, 50, mode=mode))
-    check(harness, result, again=mode == "re-enroll", archived=3)
-    assert _became(result.outcomes) == {
-        1001: [(1, "archived"), (2, "archived")],
-        1002: [(1, "archived"), (2, "not_enrolled")],
-        1003: [(1, "not_enrolled"), (2, "not_enrolled")],
-    }
+    check(harness, result, again=mode == "re-enroll", archived=205)
+    courses = _became(result.outcomes)
+    assert courses.pop(1002) == [(1, "archived"), (2, "not_enrolled")]
+    assert courses.pop(1201) == [(1, "not_enrolled"), (2, "not_enrolled")]
+    assert set(map(tuple, courses.values())) == {((1, "archived"), (2, "archived"))}
     assert len(result.incomplete) == 0
 
 
@@ -81,54 +87,31 @@ def test_earlier_records_are_not_taken_for_these(harness: Harness) -> None:
     assert records_of(harness, "course_id", 1, 1001) == old
 
 
-def test_a_course_left_behind_by_the_platform(harness: Harness) -> None:
-    """Archived and active all the same is told, and nothing is sent again."""
+@pytest.mark.parametrize(
+    ("mode", "change", "status"),
+    [
+        ("unenroll", BACK, "still_enrolled"),
+        ("re-enroll", LOST, "not_re_enrolled"),
+    ],
+    ids=["left behind", "not enrolled again"],
+)
+def test_a_course_that_is_not_as_requested(
+    harness: Harness, mode: str, change: str, status: str
+) -> None:
+    """Archived, and active all the same or not enrolled again: reported, and not sent again."""
     load_plans(harness, {50: [1, 2]})
-    planned = plan(harness, 50)
-    back = (
-        "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
-        f"enrollment_created_at, enrollment_time_spent) VALUES (2, 1003, 'completed', 'student', "
-        f"'{ENROLLED_AT}', 0)"
-    )
+    planned = plan(harness, 50, mode=mode)
 
-    def put_back() -> None:
+    def interfere() -> None:
         harness.time.sleep(5)
         harness.sandbox.advance()
-        harness.change(back)
+        harness.change(change)
 
-    harness.line.once(of_many, put_back, after=True)
+    harness.line.once(of_many, interfere, after=True)
     result = harness.apply(planned)
-    assert result.counts["archived"] == 3
-    assert [outcome.user for outcome in result.incomplete] == [1003]
-    assert _became(result.incomplete)[1003] == [(1, "archived"), (2, "still_enrolled")]
+    check(harness, result, again=mode == "re-enroll", archived=3)
+    assert _became(result.incomplete) == {1003: [(1, "archived"), (2, status)]}
     assert len(sent(harness)) == 2
-
-
-def test_a_course_not_enrolled_again_is_told(harness: Harness) -> None:
-    """In re-enroll the courses must come back too."""
-    load_plans(harness, {50: [1, 2]})
-    planned = plan(harness, 50, mode="re-enroll")
-
-    def lose() -> None:
-        harness.time.sleep(5)
-        harness.sandbox.advance()
-        harness.unenroll(2, 1003)
-
-    harness.line.once(of_many, lose, after=True)
-    result = harness.apply(planned)
-    check(harness, result, again=True, archived=3)
-    assert _became(result.incomplete) == {1003: [(1, "archived"), (2, "not_re_enrolled")]}
-
-
-def test_many_users_in_many_courses(harness: Harness) -> None:
-    """More than a page of users: each has the records of their own courses."""
-    load_plans(harness, {50: [1, 2, 3]}, users=205)
-    harness.unenroll(3, 1201)
-    result = harness.apply(plan(harness, 50))
-    check(harness, result, archived=205)
-    told = _became(result.outcomes)
-    assert told.pop(1201) == [(1, "archived"), (2, "archived"), (3, "not_enrolled")]
-    assert set(map(tuple, told.values())) == {((1, "archived"), (2, "archived"), (3, "archived"))}
 
 
 def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
@@ -141,7 +124,7 @@ def test_course_records_that_lag_are_waited_for(harness: Harness) -> None:
     assert len(result.incomplete) == 0
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_courses_of_a_plan_are_reported_after_a_resume(harness: Harness, mode: str) -> None:
     """A run that died after the call: the resume reads the courses back just the same."""
     load_plans(harness, {50: [1, 2]}, users=5)

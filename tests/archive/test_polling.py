@@ -7,10 +7,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from plan_tools import AGAIN, check, of_many, rows
+from plan_tools import archive_by_hand, check, in_both_modes, of_many, plan
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
+from lms_archive import ArchiveResult, Limits, resume
 from lms_archive.archive.running.jobs import Jobs
 from lms_archive.errors import JobTimeoutError
 from lms_archive.wire.waits import Clock
@@ -82,11 +82,7 @@ def test_an_unknown_state_counts_as_open(harness: Harness, status: str) -> None:
 def test_jobs_from_before_the_run_are_not_waited_for(harness: Harness) -> None:
     """Somebody's job that was open already does not hold up what is in doubt."""
     harness.load(4, 4)
-    harness.client.request(
-        "PUT",
-        "/learn/v1/enrollments",
-        json={"course_id": [2], "user_id": [1001, 1002], "enrollment_mode": "delete"},
-    )
+    archive_by_hand(harness.client, 2, 1001, 1002)
     harness.hang_jobs()
     plan = harness.plan(1)
     harness.sandbox.faults.add("cut_after", method="PUT", after=1)
@@ -101,11 +97,7 @@ def test_a_new_job_of_the_account_may_be_ours(harness: Harness) -> None:
     plan = harness.plan(1)
 
     def lost() -> None:
-        harness.connect(transport=None).request(
-            "PUT",
-            "/learn/v1/enrollments",
-            json={"course_id": [2], "user_id": [1001, 1002], "enrollment_mode": "delete"},
-        )
+        archive_by_hand(harness.connect(transport=None), 2, 1001, 1002)
         harness.change("UPDATE jobs SET ends_at = ends_at + 300000000")
         raise ConnectionResetError(104, "Connection reset by peer")
 
@@ -116,12 +108,11 @@ def test_a_new_job_of_the_account_may_be_ours(harness: Harness) -> None:
     assert harness.time.passed - begun > 300
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_an_open_job_on_a_later_page_is_seen(harness: Harness, mode: str) -> None:
     """Where the list is long, an open job of ours may stand anywhere in it: it is waited for."""
     harness.load(4)
-    terms = {**AGAIN, "mode": mode}
-    plan = ArchiveJob.from_rows(rows(range(1001, 1005), courses=(1,)), **terms).plan(harness.client)
+    planned = plan(harness, courses=[1], mode=mode)
 
     def lost() -> None:
         harness.change("UPDATE jobs SET ends_at = ends_at + 600000000")
@@ -134,7 +125,7 @@ def test_an_open_job_on_a_later_page_is_seen(harness: Harness, mode: str) -> Non
         raise ConnectionResetError(104, "Connection reset by peer")
 
     harness.line.once(of_many, lost, after=True)
-    result = plan.apply(harness.client, ledger=harness.ledger)
+    result = harness.apply(planned)
     check(harness, result, again=mode == "re-enroll", archived=4)
     assert len(harness.writes) == 2
 
@@ -205,38 +196,35 @@ def test_reading_goes_on_while_jobs_run(harness: Harness) -> None:
     assert open_jobs == [0, 0, 0, 1, 1, 1, 1, 1, 0]
 
 
+def _slept(harness: Harness, *, now: float, began: float, seen_open: float | None = None) -> float:
+    """For how long a job that began then is waited for now."""
+    slept: list[float] = []
+    harness.client._use_clock(Clock(monotonic=lambda: now, sleep=slept.append))
+    jobs = Jobs(harness.client, before=())
+    jobs._began["a"] = began
+    if seen_open is not None:
+        jobs._seen_open["a"] = seen_open
+    submission: Any = SimpleNamespace(job_id="a")
+    jobs._pause([submission])
+    return slept[0]
+
+
 @pytest.mark.parametrize("until", ["it should have ended", "its time is up"])
 def test_a_wait_that_rounding_makes_nothing_passes_all_the_same(
     harness: Harness, until: str
 ) -> None:
     """A hair's breadth before the moment, polls would come on the spot for ever."""
-    limits = harness.client.limits
-    began = 0.1
+    limits, began = harness.client.limits, 0.1
     moment = began + (limits.first_poll if until == "it should have ended" else limits.job_timeout)
-    slept: list[float] = []
-    clock = Clock(monotonic=lambda: nextafter(moment, 0), sleep=slept.append)
-    harness.client._use_clock(clock)
-    jobs = Jobs(harness.client, before=())
-    submission: Any = SimpleNamespace(job_id="a")
-    jobs._began["a"] = began
-    jobs._pause([submission])
-    assert slept[0] >= 0.01
+    assert _slept(harness, now=nextafter(moment, 0), began=began) >= 0.01
 
 
 def test_a_job_that_fell_due_while_others_were_read_back_is_looked_for_at_once(
     harness: Harness,
 ) -> None:
     """It waits for no longer than it takes; seen open after that, for a third of its time."""
-    slept: list[float] = []
-    clock = Clock(monotonic=lambda: 100.0, sleep=slept.append)
-    harness.client._use_clock(clock)
-    jobs = Jobs(harness.client, before=())
-    submission: Any = SimpleNamespace(job_id="a")
-    jobs._began["a"] = 40.0
-    jobs._pause([submission])
-    jobs._seen_open["a"] = 60.0
-    jobs._pause([submission])
-    assert slept == [pytest.approx(0.01), pytest.approx(20.0)]
+    assert _slept(harness, now=100.0, began=40.0) == pytest.approx(0.01)
+    assert _slept(harness, now=100.0, began=40.0, seen_open=60.0) == pytest.approx(20.0)
 
 
 def _hang_but(harness: Harness, user: int) -> None:

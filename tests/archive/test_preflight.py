@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from plan_tools import load_plans, run_interrupted
+from plan_tools import archive_by_hand, load_plans, run_interrupted
 from plan_tools import plan as plan_of
 from virtual_time import WRITE, Exchange, Harness
 
@@ -109,7 +109,10 @@ def test_a_trusted_contract_is_logged_kept_and_told(
         harness.line.before.append(no_swagger if kind == "unreadable" else swagger_unavailable)
     client = harness.connect(**options)
     plan = harness.job().plan(client)
-    assert any("apply will refuse it" in text for text in plan.warnings)
+    state = "not listed" if kind == "not listed" else "unreadable"
+    assert any(f"({state}): apply will refuse it" in text for text in plan.warnings)
+    unreadable = [text for text in plan.warnings if "swagger cannot be read" in text]
+    assert bool(unreadable) == (state == "unreadable")
     with pytest.raises(UnconfirmedContractError, match=said):
         plan.apply(client, ledger=harness.ledger)
     before, asked = len(harness.operations), len(harness.line.exchanges)
@@ -117,7 +120,6 @@ def test_a_trusted_contract_is_logged_kept_and_told(
         result = plan.apply(client, ledger=harness.ledger, trust_contract=True)
     harness.check(result, archived=3)
     assert [len(users) for _, users in harness.writes] == [1, 2]
-    state = "not listed" if kind == "not listed" else "unreadable"
     text = f"trusted without confirmation: {WRITE}, PUT /learn/v1/enrollments ({state})"
     assert text in caplog.text
     assert str(result).splitlines()[1:] == [text]
@@ -238,15 +240,9 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
     """Somebody else of the job in the archive beside the one sent alone: stopped and told."""
     harness.load(4)
     other = harness.connect(transport=None)
-
-    def archive_another() -> None:
-        other.request(
-            "PUT",
-            "/learn/v1/enrollments",
-            json={"course_id": [1], "user_id": [1004], "enrollment_mode": "delete"},
-        )
-
-    harness.line.once(lambda exchange: exchange.is_write, archive_another, after=True)
+    harness.line.once(
+        lambda exchange: exchange.is_write, lambda: archive_by_hand(other, 1, 1004), after=True
+    )
     with pytest.raises(
         CanaryFailedError,
         match="the call for the first enrollment also archived users whom it did not name: record",

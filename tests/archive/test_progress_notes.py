@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plan_tools import check, interrupt, of_many, plan, run_interrupted
+from plan_tools import archive_by_hand, check, interrupt, of_many, plan, run_interrupted
 from virtual_time import Harness
 
 from lms_archive import (
@@ -188,8 +188,7 @@ def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harn
     """Re-enroll beside a job of the same account: which one is open, what to do; then all once."""
     harness.load(4)
     harness.line.once(lambda exchange: exchange.is_write, harness.hang_jobs, after=True)
-    body = {"course_id": [1], "user_id": [1001, 1002], "enrollment_mode": "re_enroll"}
-    harness.client.request("PUT", "/learn/v1/enrollments", json=body)
+    archive_by_hand(harness.client, 1, 1001, 1002, mode="re_enroll")
     harness.change("UPDATE jobs SET name = 'Import users'")
     (number,) = harness.sql("SELECT hash FROM jobs")[0]
     client = harness.connect(limits=Limits(job_timeout=60))

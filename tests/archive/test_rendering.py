@@ -19,22 +19,16 @@ from lms_archive.sandbox import Sandbox
 from lms_archive.tables.html import bar, block, line, table
 from lms_archive.wire import ContractReport, OperationCheck
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "\"><img src=x onerror='alert(1)'>",
-    "&lt;b&gt; & <b>bold</b>",
-    "esc\x1b[31mred\x07",
-    "bidi\u202egnp.exe",
-    "half \ud83d",
-]
-SHOWN = [
-    "<script>alert(1)</script>",
-    "\"><img src=x onerror='alert(1)'>",
-    "&lt;b&gt; & <b>bold</b>",
-    "esc\\x1b[31mred\\x07",
-    "bidi\\u202egnp.exe",
-    "half \\ud83d",
-]
+SCRIPT = "<script>alert(1)</script>"
+#: Texts of strangers, and how each is shown.
+HOSTILE = {
+    SCRIPT: SCRIPT,
+    "\"><img src=x onerror='alert(1)'>": "\"><img src=x onerror='alert(1)'>",
+    "&lt;b&gt; & <b>bold</b>": "&lt;b&gt; & <b>bold</b>",
+    "esc\x1b[31mred\x07": "esc\\x1b[31mred\\x07",
+    "bidi\u202egnp.exe": "bidi\\u202egnp.exe",
+    "half \ud83d": "half \\ud83d",
+}
 TAGS = {"div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td", "svg", "rect"}
 NAMES = {"style", "viewbox", "preserveaspectratio", "role", "aria-label", "aria-hidden"}
 NAMES |= {"x", "y", "width", "height", "fill"}
@@ -99,7 +93,9 @@ def seen(thing: Any) -> Seen:
 
 def test_a_job_shows_its_terms_and_its_first_rows(harness: Harness) -> None:
     """Terms, the first thirty rows and how many there are, and what is wrong with a row."""
-    rows: list[dict[str, Any]] = [{"username": name, "course_code": "C1"} for name in HOSTILE[:5]]
+    rows: list[dict[str, Any]] = [
+        {"username": name, "course_code": "C1"} for name in [*HOSTILE][:5]
+    ]
     rows += [{"username": "", "course_id": 1}]
     rows += [{"user_id": 1000 + i, "course_id": 1} for i in range(1200)]
     found = seen(from_rows(rows))
@@ -111,7 +107,7 @@ def test_a_job_shows_its_terms_and_its_first_rows(harness: Harness) -> None:
     ]
     header, *shown = found.tables[0]
     assert header == ["target", "user", "problem"]
-    assert [row[1] for row in shown[:5]] == SHOWN[:5]
+    assert [row[1] for row in shown[:5]] == [*HOSTILE.values()][:5]
     assert shown[5] == ["", "", "no user: fill in username or user_id"]
     assert len(shown) == 30
     assert harness.sandbox.calls == []
@@ -193,14 +189,14 @@ def test_the_dry_run_as_text(fresh_platform: Sandbox, archivist: Client, make_cs
 def test_html_says_what_text_says(harness: Harness) -> None:
     """Each line, and each cell of each table."""
     harness.load(3, 2)
-    harness.change("UPDATE courses SET name = ? WHERE id_course = 1", HOSTILE[0])
+    harness.change("UPDATE courses SET name = ? WHERE id_course = 1", SCRIPT)
     plan = harness.plan(1, 2, users=[1001, 1002, 1003])
     found, text = seen(plan), str(plan)
     assert [line for line in text.splitlines() if line and line[0] != " "] == found.lines
     assert found.lines[-1] == "This is a dry run: nothing was sent."
     for header, *rows in found.tables:
         assert all(" ".join(row) in " ".join(text.split()) for row in (header, *rows))
-    assert found.tables[0][1:] == [["C1", HOSTILE[0], "3", "1"], ["C2", "C2", "2", "1"]]
+    assert found.tables[0][1:] == [["C1", SCRIPT, "3", "1"], ["C2", "C2", "2", "1"]]
     assert found.tables[2] == [
         ["rows", "code", "for example"],
         ["1", "not_enrolled", plan.skipped[0].reason],
@@ -279,7 +275,7 @@ def test_a_plan_of_many_targets_is_about_a_screen(harness: Harness) -> None:
 def test_a_result_shows_counts_and_its_first_outcomes(harness: Harness) -> None:
     """Counts, the ledger, and the first thirty outcomes of how many."""
     harness.load(40)
-    harness.change("UPDATE users SET username = ? WHERE user_id = 1001", HOSTILE[0])
+    harness.change("UPDATE users SET username = ? WHERE user_id = 1001", SCRIPT)
     users = [1001, 5, *range(1002, 1041)]
     result = harness.apply(harness.plan(1, users=users))
     found = seen(result)
@@ -306,7 +302,7 @@ def test_a_result_shows_counts_and_its_first_outcomes(harness: Harness) -> None:
     records = seen(result.records)
     assert records.lines == ["30 of 40 archived records"]
     assert records.tables[0][0][:5] == ["record_id", "user_id", "username", "target", "title"]
-    assert records.tables[0][1][:3] == ["1", "1001", HOSTILE[0]]
+    assert records.tables[0][1][:3] == ["1", "1001", SCRIPT]
 
 
 def test_rows_that_need_attention_come_first(harness: Harness) -> None:
@@ -344,17 +340,17 @@ def test_a_contract_report_shows_thirty_rows() -> None:
     """A hostile swagger's words are words, and thirty rows are enough."""
     checks = [
         OperationCheck(
-            operation=f"o{i}", state="not_listed", method="PUT", path="/x", faults=(HOSTILE[0],)
+            operation=f"o{i}", state="not_listed", method="PUT", path="/x", faults=(SCRIPT,)
         )
         for i in range(31)
     ]
     report = ContractReport(None, tuple(checks))  # type: ignore[arg-type]
     found = seen(report)
     assert found.lines == ["0 of 31 operations confirmed, 0 of 31 writes", "30 of 31 operations"]
-    assert found.tables[0][1] == ["o0", "not listed", "PUT /x", HOSTILE[0]]
+    assert found.tables[0][1] == ["o0", "not listed", "PUT /x", SCRIPT]
 
 
-@pytest.mark.parametrize(("text", "shown"), [*zip(HOSTILE, SHOWN, strict=True)])
+@pytest.mark.parametrize(("text", "shown"), HOSTILE.items())
 def test_texts_are_escaped(text: str, shown: str) -> None:
     """In a cell, a heading and a line, whoever wrote it."""
     found = seen(block(line(text, strong=True), table([text], [[text]])))

@@ -1,6 +1,5 @@
 """The result: every row asked for, read from its ledger."""
 
-import csv
 import pickle
 import sqlite3
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import begin, for_course, from_csv, from_rows
+from conftest import read_csv
 from plan_tools import of_many, run_interrupted
 from virtual_time import Harness
 
@@ -66,7 +66,8 @@ def test_counts_and_views_add_up(mixed: ArchiveResult) -> None:
     assert [len(view) for view in views] == [4, 3, 2, 1]
     assert sum(len(list(view)) for view in views) == len(mixed.outcomes) == 10
     assert all(outcome.kind == "failed" for outcome in mixed.failed)
-    assert len(mixed.incomplete) == 0
+    assert len(mixed.incomplete) == len(mixed.pending) == 0
+    assert not mixed.is_finished  # resume looks at what is unknown again
     assert str(mixed) == (
         f"4 archived, 3 skipped, 2 failed, 1 unknown ({mixed.ledger})\n"
         "4 rows need attention: see result.needs_attention"
@@ -93,8 +94,7 @@ def test_an_iterator_that_is_left_holds_nothing(mixed: ArchiveResult, harness: H
 def test_csv_of_every_row(mixed: ArchiveResult, harness: Harness) -> None:
     """The columns given, then the outcome's; cells that a spreadsheet would run are guarded."""
     mixed.to_csv(harness.folder / "out.csv")
-    with (harness.folder / "out.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(harness.folder / "out.csv")
     assert [row["outcome"] for row in rows] == [outcome.kind for outcome in mixed.outcomes]
     assert [row["outcome_line"] for row in rows] == [str(i) for i in range(2, 12)]
     assert rows[0]["Team"] == "'=team 0"
@@ -296,12 +296,6 @@ def test_an_unfinished_result_is_a_failure(interrupted: ArchiveResult) -> None:
         interrupted.raise_for_failures()
     assert caught.value.counts == interrupted.counts
     assert caught.value.ledger == interrupted.ledger
-
-
-def test_a_result_of_unknown_rows_is_not_finished(mixed: ArchiveResult) -> None:
-    """`resume` looks at them again; none is pending, and nothing is called unfinished."""
-    assert len(mixed.pending) == 0
-    assert not mixed.is_finished
 
 
 def test_one_row_is_pending_in_the_singular(harness: Harness) -> None:

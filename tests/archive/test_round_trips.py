@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 from archive_tools import MakeCsv, asked, from_csv, from_rows, given
+from conftest import read_csv
 from hypothesis import example, settings
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 from virtual_time import ENROLLED_AT, Harness
 
-from lms_archive import ArchivePlan
+from lms_archive import ArchiveJob, ArchivePlan
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS
 from lms_archive.archive.selection import column_word
 
@@ -62,6 +63,13 @@ def cells_of(path: Path) -> Iterator[str]:
             yield from row
 
 
+def read_again(thing: Any, harness: Harness) -> ArchiveJob:
+    """Write a plan, a result or a view as CSV, and read the file as a job."""
+    path = harness.folder / f"{type(thing).__name__}.csv"
+    thing.to_csv(path)
+    return from_csv(path)
+
+
 @settings(max_examples=8)
 @given_any(
     code=names,
@@ -98,18 +106,15 @@ def test_rows_come_back_and_ask_the_same(
     job = from_csv(harness.folder / "input.csv") if by_file else from_rows(rows)
     plan = job.plan(harness.client)
     assert members(plan) == list(range(1001, 1001 + len(usernames)))
-    plan.to_csv(harness.folder / "plan.csv")
-    assert members(from_csv(harness.folder / "plan.csv").plan(harness.client)) == members(plan)
+    assert members(read_again(plan, harness).plan(harness.client)) == members(plan)
     if len(usernames) > 2:
         harness.sandbox.faults.add("job_partial", errors=1)
     result = harness.apply(plan)
     harness.sandbox.faults.clear()
-    result.to_csv(harness.folder / "outcome.csv")
-    result.failed.to_csv(harness.folder / "failed.csv")
     failed = [outcome.user_id for outcome in result.failed]
-    assert members(from_csv(harness.folder / "failed.csv").plan(harness.client)) == failed
-    for name in ("plan", "outcome"):
-        again = from_csv(harness.folder / f"{name}.csv")
+    assert members(read_again(result.failed, harness).plan(harness.client)) == failed
+    for thing in (plan, result):
+        again = read_again(thing, harness)
         assert given(again) == given(job) == rows
         assert asked(again) == asked(job)
     frame = result.to_pandas()
@@ -142,11 +147,9 @@ def test_parts_that_spell_a_column_differently_share_it(
     job = from_csv(make_csv("Username,Course Code,team\nada,SAFE,red\n"))
     job += from_csv(make_csv("course_code,team,username\nSAFE,blue,ben\n"))
     plan = job.plan(harness.client)
-    plan.to_csv(harness.folder / "plan.csv")
     result = harness.apply(plan)
-    result.to_csv(harness.folder / "outcome.csv")
-    for name in ("plan", "outcome"):
-        assert given(from_csv(harness.folder / f"{name}.csv")) == [
+    for thing in (plan, result):
+        assert given(read_again(thing, harness)) == [
             {"Username": "ada", "Course Code": "SAFE", "team": "red"},
             {"Username": "ben", "Course Code": "SAFE", "team": "blue"},
         ]
@@ -159,8 +162,7 @@ def test_ids_that_pandas_made_floats(harness: Harness) -> None:
     frame = pd.DataFrame({"user_id": [1001, None], "username": [None, "ben"], "course_id": 1})
     assert str(frame["user_id"].dtype) == "float64"
     plan = from_rows(frame).plan(harness.client)
-    plan.to_csv(harness.folder / "plan.csv")
-    assert members(from_csv(harness.folder / "plan.csv").plan(harness.client)) == members(plan)
+    assert members(read_again(plan, harness).plan(harness.client)) == members(plan)
     assert members(plan) == [1001, 1002]
 
 
@@ -169,8 +171,7 @@ def test_bad_rows_stay_bad(harness: Harness) -> None:
     load(harness, "SAFE", ["ada"])
     rows = [{"username": None, "course_code": None}, {"username": " ", "course_code": "SAFE"}]
     job = from_rows(rows)
-    job.plan(harness.client).to_csv(harness.folder / "plan.csv")
-    assert asked(from_csv(harness.folder / "plan.csv")) == asked(job) == [("bad_row",)]
+    assert asked(read_again(job.plan(harness.client), harness)) == asked(job) == [("bad_row",)]
 
 
 @pytest.mark.parametrize("columns", [OUTCOME_COLUMNS, PLAN_COLUMNS], ids=["outcome", "plan"])
@@ -299,8 +300,7 @@ def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     )
     result = harness.apply(plan)
     result.incomplete.to_csv(harness.folder / "incomplete.csv")
-    with (harness.folder / "incomplete.csv").open(encoding="utf-8", newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = read_csv(harness.folder / "incomplete.csv")
     (outcome,) = result.incomplete
     assert row["outcome_differences"] == "; ".join(outcome.differences)
     assert "score" in row["outcome_differences"]

@@ -3,12 +3,11 @@
 from typing import Any
 
 import pytest
-from plan_tools import check, of_many, plan
-from virtual_time import Harness
+from plan_tools import check, in_both_modes, of_many, plan
+from virtual_time import WRITE, Harness
 
 from lms_archive import (
     ApiError,
-    ArchivedCourseEnrollment,
     Contract,
     Limits,
     RetryPolicy,
@@ -27,24 +26,13 @@ from lms_archive.errors import (
 READS = {"course_enrollments", "archived_course_enrollments"}
 
 
-def test_one_target_is_archived_and_unenrolled(harness: Harness) -> None:
-    """Every row of a course comes out archived, and nobody else's enrollment is touched."""
-    harness.load(8)
-    result = harness.apply(harness.plan(1, users=range(1001, 1006)))
-    harness.check(result, archived=5)
-    assert harness.active == {(1, user) for user in range(1006, 1009)}
-    assert sum(harness.archived.values()) == 5
-
-
-def test_several_targets_are_archived(harness: Harness) -> None:
-    """The rows of several courses come out each with the record of its own course."""
-    harness.load(3, 5, 1)
-    result = harness.apply()
-    harness.check(result, archived=9)
-    courses = [
-        record.course for record in result.records if isinstance(record, ArchivedCourseEnrollment)
-    ]
-    assert [course.course_id for course in courses] == [1] * 3 + [2] * 5 + [3]
+def test_targets_are_archived_and_unenrolled(harness: Harness) -> None:
+    """Each row has the record of its own course, and nobody else's enrollment is touched."""
+    harness.load(8, 6, 1)
+    harness.check(harness.apply(harness.plan(1, 2, users=range(1001, 1006))), archived=10)
+    others = {(1, user) for user in range(1006, 1009)} | {(2, 1006), (3, 1001)}
+    assert harness.active == others
+    assert sum(harness.archived.values()) == 10
 
 
 def test_no_call_holds_more_than_200(harness: Harness) -> None:
@@ -54,27 +42,26 @@ def test_no_call_holds_more_than_200(harness: Harness) -> None:
     assert [len(users) for _, users in harness.writes] == [1, 199, 200, 50]
 
 
-def test_the_canary_goes_alone_and_is_read_back_first(harness: Harness) -> None:
-    """One enrollment is sent, both lists are read, and only then the next call is a write."""
-    harness.load(3, 3)
-    harness.apply()
+@pytest.mark.parametrize(
+    ("sizes", "canary", "first"),
+    [
+        pytest.param((3, 3), 1, [1001], id="the canary"),
+        pytest.param((250, 250), 0, [*range(1001, 1201)], id="the first chunk"),
+    ],
+)
+def test_the_first_call_is_read_back_before_a_second_is_sent(
+    harness: Harness, sizes: tuple[int, ...], canary: int, first: list[int]
+) -> None:
+    """While a job runs nothing is sent, then both lists are read, and only then it goes on."""
+    harness.load(*sizes)
+    harness.apply(canary=canary)
+    assert harness.writes[0] == (1, first)
     calls = harness.operations
-    first = calls.index("archive_course_enrollments")
-    second = calls.index("archive_course_enrollments", first + 1)
-    assert harness.writes[0] == (1, [1001])
-    assert set(calls[first:second]) >= READS
-
-
-def test_the_first_chunk_is_read_back_before_a_second_is_sent(harness: Harness) -> None:
-    """While the first chunk's job runs nothing is sent, and both lists are read after it."""
-    harness.load(250, 250)
-    harness.apply(canary=0)
-    calls = harness.operations
-    first = calls.index("archive_course_enrollments")
-    second = calls.index("archive_course_enrollments", first + 1)
-    between = calls[first + 1 : second]
-    assert between.index("list_jobs") < between.index("archived_course_enrollments")
+    begin = calls.index(WRITE)
+    between = calls[begin + 1 : calls.index(WRITE, begin + 1)]
     assert set(between) >= READS
+    if len(first) > 1:
+        assert between.index("list_jobs") < between.index("archived_course_enrollments")
 
 
 @pytest.mark.parametrize("most", [1, 2, 5])
@@ -134,48 +121,32 @@ def test_after_a_failed_canary_resume_takes_a_new_one(harness: Harness) -> None:
     assert [outcome.code for outcome in result.failed] == ["not_archived"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "words", "writes", "failed"),
-    [
-        pytest.param(
-            {"kind": "status", "status": 400, "body": {"message": "no"}},
-            *(CanaryFailedError, "refused", 1, 1),
-            id="the canary",
-        ),
-        pytest.param(
-            {"kind": "status", "status": 422, "body": {}, "after": 1},
-            *(RunStoppedError, "no row of the first chunk", 2, 2),
-            id="the first chunk",
-        ),
-        pytest.param(
-            {"kind": "status", "status": 403, "body": {}}, PermissionDeniedError, "403", 1, 0
-        ),
-        pytest.param(
-            {"kind": "status", "status": 403, "body": {}, "after": 3},
-            *(PermissionDeniedError, "403", 4, 0),
-        ),
-        pytest.param({"kind": "status", "status": 404, "body": {}}, NotFoundError, "404", 1, 0),
-        pytest.param({"kind": "status", "status": 405, "body": {}}, ApiError, "405", 1, 0),
-    ],
-)
+#: What a write is answered, how the job stops, how many writes were made by then, how many rows
+#: were archived, and how many have failed for good.
+STOPPING: dict[str, tuple[dict[str, Any], type[Exception], str, int, int, int]] = {
+    "the canary": ({"status": 400}, CanaryFailedError, "refused", 1, 0, 1),
+    "the first chunk": ({"status": 422, "after": 1}, RunStoppedError, "no row of the", 2, 1, 2),
+    "no permission": ({"status": 403}, PermissionDeniedError, "403", 1, 0, 0),
+    "no permission any more": ({"status": 403, "after": 3}, PermissionDeniedError, "403", 4, 6, 0),
+    "no such path": ({"status": 404}, NotFoundError, "404", 1, 0, 0),
+    "no such method": ({"status": 405}, ApiError, "405", 1, 0, 0),
+}
+
+
+@pytest.mark.parametrize("case", STOPPING.values(), ids=STOPPING)
 def test_a_refused_write_stops_the_job(
-    harness: Harness,
-    fault: dict[str, Any],
-    error: type[Exception],
-    words: str,
-    writes: int,
-    failed: int,
+    harness: Harness, case: tuple[dict[str, Any], type[Exception], str, int, int, int]
 ) -> None:
     """What runs is read back, nothing else is sent, and resume sends what was not refused."""
+    fault, error, words, writes, archived, failed = case
     harness.load(3, 3, 3, 3)
-    harness.sandbox.faults.add(method="PUT", **fault)
+    harness.sandbox.faults.add("status", method="PUT", body={}, **fault)
     with pytest.raises(error, match=words):
         harness.apply()
     assert len(harness.writes) == writes
-    archived = {1: 0, 2: 1, 4: 6}[writes]
     assert sum(harness.archived.values()) == archived
     result = resume(harness.ledger, harness.client)
-    harness.check(result, archived=12 - failed, **({"failed": failed} if failed else {}))
+    harness.check(result, archived=12 - failed, failed=failed)
     assert {outcome.code for outcome in result.failed} <= {"refused"}
 
 
@@ -295,7 +266,7 @@ LOST = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize("after", [0, 1, 2])
 @pytest.mark.parametrize(("kind", "details"), LOST)
 def test_a_lost_answer_archives_nothing_twice(
@@ -328,7 +299,7 @@ def test_a_lost_answer_whose_job_runs_for_long_is_awaited(harness: Harness) -> N
     assert len(harness.writes) == 2
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_lost_half_failed_job_is_finished(harness: Harness, mode: str) -> None:
     """Of a chunk in doubt only the rows that still have their pre-image go again."""
     harness.load(8)
@@ -363,8 +334,23 @@ def test_more_than_max_affected_sends_nothing(harness: Harness) -> None:
     harness.check(harness.apply(plan, max_affected=5), archived=5)
 
 
+@in_both_modes
+def test_enrolled_again_by_someone_else_during_the_job(harness: Harness, mode: str) -> None:
+    """A record of another identity is reported and stops the job; the others' outcomes are true."""
+    harness.load(4, 4)
+    planned = plan(harness, courses=[1, 2], mode=mode)
+    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
+    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3"):
+        harness.apply(planned)
+    result = resume(harness.ledger, harness.client)
+    check(harness, result, again=mode == "re-enroll", archived=7, unknown=1)
+    (outcome,) = result.unknown
+    assert outcome.code == "not_seen"
+    assert outcome.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)
+
+
 def test_unenrolled_by_someone_else_during_the_job(harness: Harness) -> None:
-    """Gone without a record is unknown, stops the job, and is told again by no resume."""
+    """Gone without a record is unknown, stops the job, and is reported again by no resume."""
     harness.load(4, 4)
     plan = harness.plan()
     harness.line.once(of_many, lambda: harness.unenroll(1, 1003))
@@ -374,19 +360,4 @@ def test_unenrolled_by_someone_else_during_the_job(harness: Harness) -> None:
     assert caught.value.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 1}
     result = resume(harness.ledger, harness.client)
     harness.check(result, archived=7, unknown=1)
-    assert [outcome.code for outcome in result.unknown] == ["not_seen"]
-    assert [outcome.user for outcome in result.unknown] == [1003]
-
-
-def test_enrolled_again_by_someone_else_during_the_job(harness: Harness) -> None:
-    """A record of another identity is told and stops the job; the others' outcomes are true."""
-    harness.load(4, 4)
-    plan = harness.plan()
-    harness.line.once(of_many, lambda: harness.enroll_anew(1, 1003))
-    with pytest.raises(UnexpectedArchiveError, match="user 1003 in C1, record 3"):
-        harness.apply(plan)
-    result = resume(harness.ledger, harness.client)
-    harness.check(result, archived=7, unknown=1)
-    (outcome,) = result.unknown
-    assert outcome.code == "not_seen"
-    assert outcome.differences == ("also archived: record 3, enrolled 2026-03-01 12:00:00+00:00",)
+    assert [(outcome.user, outcome.code) for outcome in result.unknown] == [(1003, "not_seen")]

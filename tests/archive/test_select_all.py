@@ -1,5 +1,6 @@
 """The select-all form: only on request, confirmed, and where it is everything."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -135,15 +136,27 @@ def test_where_it_is_not_used_the_plan_says_why(
     assert _made(result) == 0
 
 
-def test_hand_picked_where_somebody_came_meanwhile(harness: Harness) -> None:
-    """An enrollment made after the plan turns the call for all into calls by user."""
+def _promote(harness: Harness) -> None:
+    """Somebody is made a tutor at this moment."""
+    harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1009")
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [(_slip_in, {(1, 9001)}), (_promote, set())],
+    ids=["enrolled since", "a tutor since"],
+)
+def test_hand_picked_where_somebody_changed_meanwhile(
+    harness: Harness, change: Callable[[Harness], None], left: set[tuple[int, int]]
+) -> None:
+    """An enrollment that is not as planned turns the call for all into calls by user."""
     harness.load(250)
     plan = _plan(harness)
-    _slip_in(harness)
+    change(harness)
     result = harness.apply(plan)
     assert result.counts["archived"] == 250
     assert _made(result) == 0
-    assert (1, 9001) in harness.active
+    assert harness.active == left
     assert max(len(users) for _, users in harness.writes) == 200
 
 
@@ -177,12 +190,3 @@ def test_the_canary_goes_alone(harness: Harness) -> None:
     with pytest.raises(CanaryFailedError):
         harness.apply(plan)
     assert not any("select_all" in call.body for call in harness.sandbox.calls)
-
-
-def test_a_level_that_changed_is_not_taken(harness: Harness) -> None:
-    """Somebody made a tutor since the plan turns the call for all into calls by user."""
-    harness.load(30)
-    plan = _plan(harness)
-    harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1009")
-    result = harness.apply(plan)
-    assert _made(result) == 0

@@ -99,6 +99,7 @@ def test_re_enroll_does_not_mind(make_harness: Callable[..., Harness], reading: 
     planned = plan(harness, 50, mode="re-enroll")
     assert planned.counts["skipped"] == 0
     assert any("C2 (also in P60)" in text for text in planned.warnings)
+    assert not any("tracking is reset" in text for text in planned.warnings)
     check(harness, harness.apply(planned), again=True, archived=3)
     assert date_of(harness, "course_id", 2, 1001) != ENROLLED_AT
     assert date_of(harness, "learning_plan_id", 60, 1001) == ENROLLED_AT

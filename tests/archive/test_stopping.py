@@ -3,59 +3,61 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from typing import Any
 
 import pytest
-from virtual_time import Harness
+from virtual_time import Harness, VirtualTime
 
 from lms_archive import ArchiveResult, InvalidInputError, RunStoppedError, resume
 from lms_archive.archive import RunEvent
 from lms_archive.errors import JobTimeoutError, StopRequestedError
 
 
-class Asked:
-    """A stop that is set at a moment; it counts how often it was looked at."""
+class Stop:
+    """A stop that is set at a moment, or from the n-th look on."""
 
-    def __init__(self) -> None:
-        self.looks, self.is_asked = 0, False
+    def __init__(self, time: VirtualTime, *, at_look: float = inf) -> None:
+        self._time, self._at_look = time, at_look
+        self.looks, self.asked_at = 0, inf
+        self.events: list[RunEvent] = []
 
     def is_set(self) -> bool:
         """Whether to stop."""
         self.looks += 1
-        return self.is_asked
+        return self.is_asked or self.looks >= self._at_look
 
-    def ask(self, *_: Any) -> None:
+    @property
+    def is_asked(self) -> bool:
+        """Whether it is set."""
+        return self.asked_at < inf
+
+    def ask(self) -> None:
         """Set it."""
-        self.is_asked = True
+        self.asked_at = min(self.asked_at, self._time.passed)
 
+    def when(self, condition: Callable[[RunEvent], bool]) -> Callable[[RunEvent], None]:
+        """Return a listener that keeps each event, and sets the stop at one that is like this."""
 
-def _stops_at(kind: str, reason: str | None, stop: Asked) -> Callable[[RunEvent], None]:
-    def listen(event: RunEvent) -> None:
-        if event.kind == kind and reason in (None, event.reason) and event.done > 0:
-            stop.ask()
+        def listen(event: RunEvent) -> None:
+            self.events.append(event)
+            if condition(event):
+                self.ask()
 
-    return listen
+        return listen
 
 
 def test_a_job_that_is_waited_for_is_left_to_resume(harness: Harness) -> None:
     """Within a second, with the ledger and the counts; the rest is archived once."""
     harness.load(6, 4)
-    stop = Asked()
-    asked_at: list[float] = []
-    told: list[RunEvent] = []
-
-    def listen(event: RunEvent) -> None:
-        told.append(event)
-        if event.kind == "waiting" and event.done == 1:
-            stop.ask()
-            asked_at.append(harness.time.passed)
-
+    stop = Stop(harness.time)
+    listen = stop.when(lambda event: event.kind == "waiting" and event.done == 1)
     with pytest.raises(RunStoppedError, match="stopped on request") as caught:
         harness.apply(stop=stop, on_event=listen)
-    assert harness.time.passed - asked_at[0] <= 1
+    assert harness.time.passed - stop.asked_at <= 1
     assert caught.value.ledger == harness.ledger
     assert caught.value.counts["archived"] == 1
-    assert told[-1].kind == "stopped"
+    assert stop.events[-1].kind == "stopped"
     assert len(harness.writes) == 2
     assert len(ArchiveResult(harness.ledger).pending) == 9
     harness.check(resume(harness.ledger, harness.client, stop=threading.Event()), archived=10)
@@ -65,9 +67,10 @@ def test_a_job_that_is_waited_for_is_left_to_resume(harness: Harness) -> None:
 def test_no_write_follows_the_request(harness: Harness) -> None:
     """It is looked at right before `sending` is recorded."""
     harness.load(6)
-    stop = Asked()
+    stop = Stop(harness.time)
+    listen = stop.when(lambda event: event.kind == "decided" and event.done > 0)
     with pytest.raises(StopRequestedError):
-        harness.apply(stop=stop, on_event=_stops_at("decided", None, stop))
+        harness.apply(stop=stop, on_event=listen)
     assert len(harness.writes) == 1
     harness.check(resume(harness.ledger, harness.client), archived=6)
 
@@ -91,17 +94,13 @@ def test_every_wait_ends(harness: Harness, reason: str) -> None:
     if reason == "settle":
         harness.sandbox.faults.add("cut_after", method="PUT", after=1)
     client = harness.connect(calls_per_hour=20 if reason == "rate limit" else None)
-    plan = harness.job().plan(client)
-    stop, begun = Asked(), list[float]()
-
-    def listen(event: RunEvent) -> None:
-        if event.kind == "waiting" and event.reason == reason and event.done:
-            stop.ask()
-            begun.append(harness.time.passed)
-
+    plan, stop = harness.job().plan(client), Stop(harness.time)
+    listen = stop.when(
+        lambda event: event.kind == "waiting" and event.reason == reason and event.done > 0
+    )
     with pytest.raises(StopRequestedError):
         plan.apply(client, ledger=harness.ledger, stop=stop, on_event=listen)
-    assert harness.time.passed - begun[0] <= 1
+    assert harness.time.passed - stop.asked_at <= 1
     harness.check(resume(harness.ledger, harness.client), archived=10)
 
 
@@ -112,17 +111,21 @@ def test_a_write_that_waits_has_not_been_sent(harness: Harness, fault: str) -> N
     client = harness.connect(calls_per_hour=9 if fault == "limit" else None)
     if fault == "429":
         harness.sandbox.faults.add("429", method="PUT", after=1, retry_after=600)
-    stop, kinds = Asked(), list[str]()
+    plan, stop = harness.job().plan(client), Stop(harness.time)
 
-    def listen(event: RunEvent) -> None:
-        kinds.append(event.kind)
-        if event.kind == "waiting" and event.reason == "rate limit" and kinds[-2:-1] == ["sending"]:
-            stop.ask()
+    def kinds() -> list[str]:
+        return [event.kind for event in stop.events[-2:]]
 
-    plan = harness.job().plan(client)
     with pytest.raises(StopRequestedError):
-        plan.apply(client, ledger=harness.ledger, stop=stop, on_event=listen)
-    assert kinds[-2:] == ["not_sent", "stopped"]
+        plan.apply(
+            client,
+            ledger=harness.ledger,
+            stop=stop,
+            on_event=stop.when(
+                lambda event: kinds() == ["sending", "waiting"] and event.reason == "rate limit"
+            ),
+        )
+    assert kinds() == ["not_sent", "stopped"]
     before = len(harness.operations)
     harness.check(resume(harness.ledger, harness.client), archived=5)
     assert "list_jobs" in harness.operations[before:]
@@ -133,7 +136,7 @@ def test_a_write_that_waits_has_not_been_sent(harness: Harness, fault: str) -> N
 def test_a_request_does_not_hide_why_a_job_stopped(harness: Harness, number: int) -> None:
     """While the rest is waited for and read back, the first reason stays."""
     harness.load(3, 3, 3)
-    stop, sent = Asked(), 0
+    stop, sent = Stop(harness.time), 0
 
     def hang(_: Any) -> None:
         nonlocal sent
@@ -155,7 +158,7 @@ def test_a_request_does_not_hide_why_a_job_stopped(harness: Harness, number: int
 def test_another_thread_of_the_same_client_is_not_stopped(harness: Harness) -> None:
     """The request holds for the thread that runs the job."""
     harness.load(4)
-    stop, found = Asked(), list[str]()
+    stop, found = Stop(harness.time), list[str]()
 
     def listen(event: RunEvent) -> None:
         if event.kind == "submitted":
@@ -175,7 +178,7 @@ def test_another_thread_of_the_same_client_is_not_stopped(harness: Harness) -> N
 def test_a_run_that_is_not_asked_ends_as_ever(harness: Harness) -> None:
     """It looks, and goes on."""
     harness.load(4, 2)
-    stop = Asked()
+    stop = Stop(harness.time)
     harness.check(harness.apply(stop=stop), archived=6)
     assert stop.looks > 4
 
@@ -197,22 +200,9 @@ def test_a_job_that_is_stopped_at_every_look_archives_each_row_once(harness: Har
     harness.sandbox.faults.add("cut_before", method="PUT", after=3)
     harness.sandbox.faults.add("429", method="PUT", after=4, retry_after=2)
     plan, stops = harness.plan(), 0
-
-    class Nth(Asked):
-        """Asked for at the nth look."""
-
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
-
-        def is_set(self) -> bool:
-            """Whether that look has come."""
-            super().is_set()
-            return self.looks >= self.number
-
     while True:
         with suppress(StopRequestedError):
-            result = harness.apply(plan, stop=Nth(stops + 1))
+            result = harness.apply(plan, stop=Stop(harness.time, at_look=stops + 1))
             break
         stops += 1
     assert stops > 20

@@ -98,12 +98,6 @@ def _users_asked(harness: Harness) -> list[int]:
     return [sum(name == "user_id[]" for name, _ in query) for query in queries]
 
 
-def test_a_quiet_list_is_read_once(harness: Harness, nine: Callable[[], list[int]]) -> None:
-    """Each page costs one call, and every item comes once."""
-    assert nine() == list(range(1001, 1010))
-    assert _pages_asked(harness) == ["1", "2", "3"]
-
-
 def test_an_item_that_left_is_noticed(harness: Harness, nine: Callable[[], list[int]]) -> None:
     """An item left between two pages and another slipped past: read again, all is there."""
     harness.line.once(_at_page("2"), lambda: harness.unenroll(1, 1001))

@@ -5,26 +5,18 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from plan_tools import AGAIN, load_plans, of_many, plan, rows
+from plan_tools import in_both_modes, load_plans, of_many, plan
 from virtual_time import Exchange, Harness
 
-from lms_archive import ApiError, ArchiveJob, ArchivePlan, ArchiveResult, Limits, resume
+from lms_archive import ApiError, ArchiveResult, Limits, resume
 from lms_archive.errors import CanaryFailedError, NotFoundError, UnexpectedResponseError
 from lms_archive.wire import Response
-
-MODES = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
 
 
 def _delete(harness: Harness, course: int) -> None:
     """Somebody deletes a course on the platform."""
     harness.change("DELETE FROM enrollments WHERE course_id = ?", course)
     harness.change("DELETE FROM courses WHERE id_course = ?", course)
-
-
-def _plan(harness: Harness, mode: str, *courses: int) -> ArchivePlan:
-    asked = rows((1001, 1002, 1003), courses=courses)
-    terms: dict[str, Any] = {**AGAIN, "mode": mode}
-    return ArchiveJob.from_rows(asked, **terms).plan(harness.client)
 
 
 def _codes(result: ArchiveResult, column: str = "course_id") -> dict[int, set[str]]:
@@ -54,13 +46,13 @@ class _Fault:
         return evolve(answer, status=self._status, body=self._body)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("gone", [1, 2, 3])
 @pytest.mark.parametrize("wait", [0, 1000])
 def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int, wait: int) -> None:
     """Its rows say so, whether it is the first or the last; the others are archived."""
     harness.load(3, 3, 3)
-    planned = _plan(harness, mode, 1, 2, 3)
+    planned = plan(harness, courses=[1, 2, 3], mode=mode)
     _delete(harness, gone)
     harness.time.sleep(wait)
     result = harness.apply(planned)
@@ -80,12 +72,12 @@ def test_a_course_deleted_after_the_plan(harness: Harness, mode: str, gone: int,
     assert max(harness.archived.values()) == 1
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("nth", range(1, 12))
 def test_a_course_deleted_before_any_call(harness: Harness, mode: str, nth: int) -> None:
     """Deleted right before the n-th call of the job: no error, nothing lost, nothing twice."""
     harness.load(3, 3, 3)
-    planned = _plan(harness, mode, 1, 2, 3)
+    planned = plan(harness, courses=[1, 2, 3], mode=mode)
     begun = len(harness.line.exchanges)
 
     def delete(_: Exchange) -> None:
@@ -115,7 +107,7 @@ def test_a_course_deleted_while_its_job_runs_keeps_its_records(harness: Harness)
     harness.check(result, archived=9)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("path", ["enrollments", "enrollments/archived"])
 @pytest.mark.parametrize(
     ("status", "body"),
@@ -133,7 +125,7 @@ def test_a_list_of_one_course_that_fails(
 ) -> None:
     """Whatever is wrong with one list of one course, the other courses are archived."""
     harness.load(3, 3, 3)
-    planned = _plan(harness, mode, 1, 2, 3)
+    planned = plan(harness, courses=[1, 2, 3], mode=mode)
     fault = _Fault(harness, f"/courses/2/{path}", status, body)
     fault()
     limits = Limits(page_size=3)  # a course of three is read on its own
@@ -153,7 +145,7 @@ def test_a_list_of_one_course_that_fails(
 def test_what_concerns_the_whole_job_still_stops_it(harness: Harness, status: int) -> None:
     """A login, a permission, the rate limit or an outage is not the fault of one course."""
     harness.load(3, 3, 3)
-    planned = _plan(harness, "re-enroll", 1, 2, 3)
+    planned = plan(harness, courses=[1, 2, 3], mode="re-enroll")
     fault = _Fault(harness, "/courses/2/enrollments", status)
     fault()
     client = harness.connect(transport=fault.transport)
@@ -166,7 +158,7 @@ def test_what_concerns_the_whole_job_still_stops_it(harness: Harness, status: in
 def test_a_platform_where_nothing_is_found_stops_the_job(harness: Harness) -> None:
     """404 on every call is no word about a course: no row gets an outcome of it."""
     harness.load(3, 3, 3)
-    planned = _plan(harness, "re-enroll", 1, 2, 3)
+    planned = plan(harness, courses=[1, 2, 3], mode="re-enroll")
     everything = _Fault(harness, "", 404)
     harness.line.once(of_many, everything, after=True)
     client = harness.connect(transport=everything.transport)
@@ -179,7 +171,7 @@ def test_a_platform_where_nothing_is_found_stops_the_job(harness: Harness) -> No
 def test_a_login_that_is_not_found_stops_the_job(harness: Harness) -> None:
     """A 404 of the login page says nothing of the course that was asked for."""
     harness.load(3, 3)
-    planned = _plan(harness, "re-enroll", 1, 2)
+    planned = plan(harness, courses=[1, 2], mode="re-enroll")
     harness.client.courses.get(1)
     harness.sandbox.faults.add("expired_token", operation="course_enrollments")
     harness.sandbox.faults.add("status", operation="token", status=404, times=9)
@@ -220,7 +212,7 @@ def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(harness: Harness)
     harness.check(resume(harness.ledger, client), archived=12, failed=3)
 
 
-@MODES
+@in_both_modes
 @pytest.mark.parametrize("when", ["before", "write"])
 def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str) -> None:
     """The other plan goes on; the rows of the one that is gone say so."""
@@ -240,7 +232,7 @@ def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str)
     assert resume(harness.ledger, harness.client).counts == result.counts
 
 
-@MODES
+@in_both_modes
 def test_a_course_of_a_learning_plan_that_is_deleted(harness: Harness, mode: str) -> None:
     """The plan's rows are archived and incomplete, and name the course that is missing."""
     load_plans(harness, {50: [1, 2]})

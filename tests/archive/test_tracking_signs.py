@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from plan_tools import AGAIN, done
+from plan_tools import AGAIN
 from virtual_time import ENROLLED_AT, Exchange, Harness
 
 from lms_archive import ArchiveJob, ArchiveResult
@@ -18,35 +18,18 @@ def _archive(
     harness: Harness, before: tuple[str, int], after: tuple[str, int], *, reset: bool
 ) -> ArchiveResult:
     """Archive and re-enroll two users whose new enrollments are made to look like `after`."""
-    status, seconds = before
-    users = (1001, 1002)
-    harness.sandbox.load(
-        users=[{"username": f"u{user}", "user_id": user} for user in users],
-        courses=[{"code": "C1", "id_course": 1}],
-        enrollments=[
-            done(
-                user_id=user,
-                id_course=1,
-                enrollment_status=status,
-                enrollment_time_spent=seconds,
-            )
-            for user in users
-        ],
-    )
+    set_both = "UPDATE enrollments SET enrollment_status = ?, enrollment_time_spent = ?"
+    harness.load(2)
+    harness.change(set_both, *before)
 
     def look_like(exchange: Exchange) -> None:
         if exchange.is_write:
-            harness.change(
-                "UPDATE enrollments SET enrollment_status = ?, enrollment_time_spent = ? "
-                "WHERE enrollment_created_at <> ?",
-                *after,
-                ENROLLED_AT,
-            )
+            harness.change(f"{set_both} WHERE enrollment_created_at <> ?", *after, ENROLLED_AT)
 
     harness.line.after.append(look_like)
-    terms: dict[str, Any] = {**AGAIN, "reset_tracking": reset, "only": [status]}
+    terms: dict[str, Any] = {**AGAIN, "reset_tracking": reset, "only": [before[0]]}
     job = ArchiveJob.for_course(1, **terms).all_enrollments()
-    return job.plan(harness.client).apply(harness.client, ledger=harness.ledger)
+    return harness.apply(job.plan(harness.client))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from plan_tools import load_plans, rows
+from plan_tools import in_both_modes, load_plans, rows
 from virtual_time import ENROLLED_AT, WRITE, Harness
 
 from lms_archive import (
     ArchiveJob,
-    ArchivePlan,
     ArchiveResult,
-    Client,
     Contract,
     Limits,
     RunStoppedError,
@@ -106,9 +104,10 @@ def job(mode: Any = "unenroll", *, plans: bool = False, reset_tracking: bool = F
     return ArchiveJob.from_rows(asked, mode=mode, reset_tracking=reset_tracking)
 
 
-def run(harness: Harness, plan: ArchivePlan, client: Client, **options: Any) -> ArchiveResult:
-    """Apply it with the harness's ledger."""
-    return plan.apply(client, ledger=harness.ledger, **options)
+def use_suggestion(harness: Harness) -> None:
+    """Go on with the contract that the platform's swagger suggests."""
+    contract = harness.client.verify_contract().suggested_contract()
+    harness.client = harness.client.with_options(contract=contract)
 
 
 def state(harness: Harness) -> dict[str, dict[tuple[Any, ...], tuple[Any, ...]]]:
@@ -160,16 +159,14 @@ def test_an_unconfirmed_call_is_refused_and_the_suggested_contract_is_enough(
     plan = job().plan(harness.client)
     assert any(WRITE in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError) as stopped:
-        run(harness, plan, harness.client)
+        harness.apply(plan)
     assert nearest in str(stopped.value)
     assert f'.with_operation(\n            "{WRITE}"' in str(stopped.value) or "modes" in name
     assert sends(harness) == 0
     assert not harness.ledger.exists()
     assert len(harness.active) == 5
-    client = harness.client.with_options(
-        contract=harness.client.verify_contract().suggested_contract()
-    )
-    check(harness, run(harness, job().plan(client), client))
+    use_suggestion(harness)
+    check(harness, harness.apply(job().plan(harness.client)))
     assert sends(harness) == 2
 
 
@@ -185,11 +182,10 @@ def test_a_moved_call_of_learning_plans_is_refused_named_and_used(on_platform: O
     )
     plan = job(plans=True).plan(harness.client)
     with pytest.raises(UnconfirmedContractError, match=call):
-        run(harness, plan, harness.client)
+        harness.apply(plan)
     assert sends(harness) == 0
-    contract = harness.client.verify_contract().suggested_contract()
-    client = harness.client.with_options(contract=contract)
-    result = run(harness, job(plans=True).plan(client), client)
+    use_suggestion(harness)
+    result = harness.apply(job(plans=True).plan(harness.client))
     assert result.counts == {"archived": 3, "skipped": 0, "failed": 0, "unknown": 0}
     query = "SELECT learning_plan_id, user_id FROM archived_learning_plan_enrollments"
     assert harness.sql(query) == [(50, user) for user in USERS]
@@ -205,8 +201,8 @@ def test_the_name_of_the_job_is_in_the_contract(on_platform: OnPlatform) -> None
         PlatformVariant(answers={WRITE: {"data.job_id": "data.background_job_id"}})
     )
     contract = Contract.default().with_operation(WRITE, answer={"job_id": "data.background_job_id"})
-    client = harness.client.with_options(contract=contract)
-    check(harness, run(harness, job().plan(client), client))
+    harness.client = harness.client.with_options(contract=contract)
+    check(harness, harness.apply(job().plan(harness.client)))
     assert "get_job" not in harness.operations  # it was seen in the listing, by its name
     assert sends(harness) == 2
 
@@ -219,7 +215,7 @@ UNNAMED: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", UNNAMED)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize(("seconds", "late"), [(0.5, 0), (90, 0), (3, 45)])
 def test_a_job_that_is_not_named_is_found_among_those_begun_since(
     on_platform: OnPlatform, name: str, mode: str, seconds: float, late: float
@@ -227,7 +223,7 @@ def test_a_job_that_is_not_named_is_found_among_those_begun_since(
     """Quick, slow or listed only after a while, it is awaited, and nothing is sent twice."""
     harness = on_platform(PlatformVariant(answers={WRITE: UNNAMED[name]}), job_seconds=seconds)
     harness.sandbox.faults.add("job_late", seconds=late)
-    check(harness, run(harness, job(mode).plan(harness.client), harness.client), mode)
+    check(harness, harness.apply(job(mode).plan(harness.client)), mode)
     assert sends(harness) == 2
 
 
@@ -256,8 +252,8 @@ def test_keys_of_the_lists_are_overrides(on_platform: OnPlatform) -> None:
             },
         )
     )
-    client = harness.client.with_options(contract=contract)
-    check(harness, run(harness, job().plan(client), client))
+    harness.client = harness.client.with_options(contract=contract)
+    check(harness, harness.apply(job().plan(harness.client)))
 
 
 def test_a_moved_archived_list_is_named_and_its_override_is_enough(on_platform: OnPlatform) -> None:
@@ -269,11 +265,10 @@ def test_a_moved_archived_list_is_named_and_its_override_is_enough(on_platform: 
     plan = job().plan(harness.client)
     assert any(f"{ARCHIVED} is not listed" in text for text in plan.warnings)
     with pytest.raises(UnconfirmedContractError, match="archived_enrollments"):
-        run(harness, plan, harness.client, trust_contract=True)
+        harness.apply(plan, trust_contract=True)
     assert sends(harness) == 0
-    contract = harness.client.verify_contract().suggested_contract()
-    client = harness.client.with_options(contract=contract)
-    check(harness, run(harness, job().plan(client), client))
+    use_suggestion(harness)
+    check(harness, harness.apply(job().plan(harness.client)))
 
 
 def test_without_the_listing_of_jobs_nothing_is_sent(on_platform: OnPlatform) -> None:
@@ -281,7 +276,7 @@ def test_without_the_listing_of_jobs_nothing_is_sent(on_platform: OnPlatform) ->
     harness = on_platform(PlatformVariant(calls={"list_jobs": None}))
     plan = job().plan(harness.client)
     with pytest.raises(UnconfirmedContractError, match="list_jobs"):
-        run(harness, plan, harness.client)
+        harness.apply(plan)
     assert harness.writes == []
 
 
@@ -290,7 +285,7 @@ def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatf
     harness = on_platform(PlatformVariant(answers={LISTED: {"data.items.username": None}}))
     named = [{"course_code": "C1", "username": f"u{user}"} for user in USERS]
     asked = ArchiveJob.from_rows(named, mode="unenroll", reset_tracking=False)
-    result = run(harness, asked.plan(harness.client), harness.client)
+    result = harness.apply(asked.plan(harness.client))
     check(harness, result)
     assert [outcome.user for outcome in result.outcomes] == [f"u{user}" for user in USERS]
 
@@ -298,7 +293,7 @@ def test_usernames_are_found_where_the_course_list_has_none(on_platform: OnPlatf
 # Something else than was asked
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, mode: str) -> None:
     """A bulk call that is described without enrollment_mode archives nothing, trusted or not."""
     harness = on_platform(PlatformVariant(effect="updates", **PLAIN))
@@ -308,14 +303,14 @@ def test_a_call_without_a_mode_is_refused(on_platform: OnPlatform, mode: str) ->
         with pytest.raises(
             UnconfirmedContractError, match="enrollment_mode, reset_tracking are not in its body"
         ):
-            run(harness, plan, harness.client, trust_contract=trust)
+            harness.apply(plan, trust_contract=trust)
     assert sends(harness) == 0
     assert state(harness) == before
 
 
 @pytest.mark.parametrize("described", [False, True], ids=["trusted", "described"])
 @pytest.mark.parametrize("name", HARMFUL)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_wrong_call_touches_one_enrollment(
     on_platform: OnPlatform, name: Any, mode: str, *, described: bool
 ) -> None:
@@ -323,7 +318,7 @@ def test_a_wrong_call_touches_one_enrollment(
     harness = on_platform(PlatformVariant(effect=name) if described else SILENT[name])
     before, plan = state(harness), job(mode).plan(harness.client)
     with pytest.raises(CanaryFailedError, match="1001 in course 1: ") as stopped:
-        run(harness, plan, harness.client, trust_contract=not described)
+        harness.apply(plan, trust_contract=not described)
     assert stopped.value.ledger == harness.ledger
     look_at = "only unenrolls" if name == "unenrolls" else "names enrollment_mode"
     assert described or look_at in str(stopped.value)
@@ -332,13 +327,13 @@ def test_a_wrong_call_touches_one_enrollment(
     assert not harness.archived
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_resume_sends_no_second_canary(on_platform: OnPlatform, mode: str) -> None:
     """As long as the canary's record is not seen, resuming looks again and sends nothing."""
     harness = on_platform(SILENT["unenrolls"])
     before, plan = state(harness), job(mode).plan(harness.client)
     with pytest.raises(CanaryFailedError):
-        run(harness, plan, harness.client, trust_contract=True)
+        harness.apply(plan, trust_contract=True)
     for _ in range(2):
         harness.time.sleep(3600)
         with pytest.raises(CanaryFailedError, match="no archived record"):
@@ -348,7 +343,7 @@ def test_resume_sends_no_second_canary(on_platform: OnPlatform, mode: str) -> No
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
     on_platform: OnPlatform, name: str, mode: Any
 ) -> None:
@@ -356,7 +351,7 @@ def test_a_trusted_wrong_call_touches_one_enrollment_of_a_plan(
     harness = on_platform(SILENT[name], plans=True)
     before, plan = state(harness), job(mode, plans=True).plan(harness.client)
     with pytest.raises(CanaryFailedError):
-        run(harness, plan, harness.client, trust_contract=True)
+        harness.apply(plan, trust_contract=True)
     assert touched(harness, before, "learning_plan_enrollments") == (name != "nothing")
     assert touched(harness, before, "enrollments") == (2 if name == "unenrolls" else 0)
     assert sends(harness) == 1
@@ -387,10 +382,10 @@ def test_a_new_enrollment_that_is_not_as_requested_stops_the_job(
     """The first call, the canary or a whole chunk, is the last one."""
     foreign, options, reset, message = NOT_AS_REQUESTED[name]
     harness = on_platform(foreign)
-    client = harness.connect(limits=Limits(hand_picked=2))
-    plan = job("re-enroll", reset_tracking=reset).plan(client)
+    harness.client = harness.connect(limits=Limits(hand_picked=2))
+    plan = job("re-enroll", reset_tracking=reset).plan(harness.client)
     with pytest.raises(RunStoppedError, match=message) as stopped:
-        run(harness, plan, client, **options)
+        harness.apply(plan, **options)
     assert isinstance(stopped.value, CanaryFailedError) == ("canary" not in options)
     assert max(harness.archived.values()) == 1
     assert sends(harness) == 1
@@ -399,24 +394,24 @@ def test_a_new_enrollment_that_is_not_as_requested_stops_the_job(
 def test_a_kept_date_does_not_matter_to_unenroll(on_platform: OnPlatform) -> None:
     """To unenroll on such a platform is as safe as on any other."""
     harness = on_platform(PlatformVariant(keeps_date=True))
-    check(harness, run(harness, job().plan(harness.client), harness.client))
+    check(harness, harness.apply(job().plan(harness.client)))
 
 
 # An archived list that lags
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 @pytest.mark.parametrize("seconds", [1, 59])
 def test_a_record_is_looked_for_over_a_minute(
     on_platform: OnPlatform, mode: str, seconds: float
 ) -> None:
     """The record is looked for until it is there."""
     harness = on_platform(PlatformVariant(archived_lag=seconds))
-    check(harness, run(harness, job(mode).plan(harness.client), harness.client), mode)
+    check(harness, harness.apply(job(mode).plan(harness.client)), mode)
     assert sends(harness) == 2
 
 
-@pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+@in_both_modes
 def test_a_record_that_lags_for_minutes_stops_the_job_and_is_found_later(
     on_platform: OnPlatform, mode: str
 ) -> None:
@@ -426,7 +421,7 @@ def test_a_record_that_lags_for_minutes_stops_the_job_and_is_found_later(
     """
     harness = on_platform(PlatformVariant(archived_lag=200))
     with pytest.raises(CanaryFailedError) as stopped:
-        run(harness, job(mode).plan(harness.client), harness.client)
+        harness.apply(job(mode).plan(harness.client))
     assert stopped.value.counts["unknown"] == 1
     resumed = None
     for _ in range(20):

@@ -44,7 +44,8 @@ def _fill(sandbox: Sandbox) -> None:
     plans = [(50, "OWN", "C1,C4"), (60, "SHARED", "C2,C3"), (70, "TWIN", ""), (71, "TWIN", "C3")]
     sandbox.load(
         users=[
-            {"username": f"u{u}", "user_id": u, "status": "0" if u == 1002 else "1"} for u in users
+            {"username": f"u{u}", "user_id": u, "status": "0" if u == 1002 else "1"}
+            for u in (*users, 1100)
         ],
         courses=[{"code": f"C{i}", "id_course": i, "name": f"Course {i}"} for i in range(1, 6)],
         learning_plans=[
@@ -53,13 +54,8 @@ def _fill(sandbox: Sandbox) -> None:
         ],
         enrollments=[{"user_id": u, "id_course": c, **done} for u in users for c in (1, 2)],
         learning_plan_enrollments=[
-            {"user_id": u, "learning_plan_id": p, **done} for u in users for p in (50, 60)
-        ],
-    )
-    sandbox.load(
-        users=[{"username": "busy", "user_id": 1100}],
-        learning_plan_enrollments=[
-            {"user_id": 1100, "learning_plan_id": 60, "enrollment_status": "in_progress"}
+            *({"user_id": u, "learning_plan_id": p, **done} for u in users for p in (50, 60)),
+            {"user_id": 1100, "learning_plan_id": 60, "enrollment_status": "in_progress"},
         ],
     )
 

@@ -1,12 +1,12 @@
 """Lists of the platform: read when wanted, as often as wanted, and put into tables."""
 
-import csv
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import read_csv
 from virtual_time import VirtualTime
 
 from lms_archive import ApiError, ArchiveJob, Client, InvalidInputError, Limits
@@ -94,8 +94,7 @@ def test_a_list_is_a_table(client: Client, tmp_path: Path, name: str) -> None:
     frame = found.to_pandas()
     assert (len(frame), list(frame.columns)) == (size, names)
     found.to_csv(tmp_path / "list.csv")
-    with (tmp_path / "list.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "list.csv")
     assert (len(rows), list(rows[0])) == (size, names)
 
 

@@ -203,13 +203,6 @@ def test_a_code_that_names_no_target_is_refused(
             list(read(client, wrong))
 
 
-def test_usernames_come_with_enrollments(client: Client) -> None:
-    """No call per user is needed to know who they are."""
-    found = {record.user_id: record.username for record in client.enrollments.in_course(7)}
-    assert found == NAMES
-    assert client.session.calls["list_users"] == 0
-
-
 # Archived enrollments
 
 
