@@ -202,7 +202,7 @@ def _unexplained(count: int) -> str:
 
 
 def _terms(terms: Terms) -> Iterator[Line]:
-    *others, last = (status.replace("_", " ") for status in terms.only)
+    *others, last = terms.statuses
     statuses = f"{', '.join(others)} and {last}" if others else last
     people = "learners and staff" if terms.include_staff else "learners"
     yield Line(f"Includes {statuses} enrollments of {people}.")

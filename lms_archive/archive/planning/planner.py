@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from math import ceil
 
 from attrs import evolve
 
@@ -17,7 +18,7 @@ from lms_archive.archive.planning.estimate import (
 )
 from lms_archive.archive.planning.expansion import expand
 from lms_archive.archive.planning.explanation import explain
-from lms_archive.archive.planning.forms import FORMS, SELECT_ALL
+from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import (
     check_role,
@@ -32,10 +33,11 @@ from lms_archive.archive.planning.resolve import (
 from lms_archive.archive.planning.rules import (
     OnShared,
     Rules,
+    Sharing,
+    read_sharing,
     warn_instructor_led,
     warn_recent_change,
 )
-from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
     Form,
     Rows,
@@ -56,6 +58,7 @@ from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
+from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["make_plan"]
@@ -273,30 +276,42 @@ def _chunks(
 ) -> Iterator[Chunk]:
     for target, members in kept.items():
         form: Form = "hand_picked"
+        size = draft.client.limits.hand_picked
         if target.key in everything and members:
-            reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
-            form = SELECT_ALL.name if reason is None else form
-            draft.warnings += _form_notes(draft, target, members, reason)
+            reason = _select_all_refusal(draft, target, len(members))
+            if reason is None:
+                form, size = "select_all", len(members)
+                draft.warnings += _select_all_notes(target, len(members), draft.client.limits)
+            else:
+                draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
         yield from split_into_chunks(
             target,
             members,
-            size=FORMS[form].chunk_size(len(members), draft.client.limits),
+            size=size,
             terms=draft.terms,
             read_at=draft.snapshots[target.key].enrollments.read_at,
             form=form,
         )
 
 
-def _form_notes(
-    draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
-) -> Iterator[str]:
-    """Yield notes on how a target with the select-all form is sent."""
-    if reason is not None:
-        yield f"{target} is sent as hand-picked chunks: {reason}"
-        return
+def _select_all_refusal(draft: Draft, target: PlannedTarget, count: int) -> str | None:
+    """Return why a target is not archived in the select-all form, or None where it is.
+
+    Reads a page of the target's list, and the platform's swagger.
+    """
+    name = FORMS["select_all"].operation(target.kind)
+    if draft.terms.mode is ArchiveMode.RE_ENROLL:
+        return "a select-all call would archive again users who were just re-enrolled"
+    if not draft.client.verify_contract([name]).confirmed(name, str(draft.terms.mode)):
+        return "the platform's swagger does not confirm that call"
+    if TargetLists(draft.client, target).total() != count:
+        return "it holds other enrollments too, which an ignored filter would archive"
+    return None
+
+
+def _select_all_notes(target: PlannedTarget, count: int, limits: Limits) -> Iterator[str]:
     yield f"{target} is sent in the select-all form, which does not name the users"
-    limits = draft.client.limits
-    rounds = SELECT_ALL.rounds(len(members), limits)
+    rounds = ceil(count / limits.select_all)
     if rounds > 1:
         yield (
             f"{target} is sent in {rounds} rounds of select all: one takes "

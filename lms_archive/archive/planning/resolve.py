@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from attrs import frozen
 
-from lms_archive.archive.selection import Target, TargetKind
+from lms_archive.archive.selection import Target, TargetKind, comparable_name
 from lms_archive.archive.target.complete import Reading, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
@@ -19,7 +19,13 @@ from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["UnresolvedTarget", "list_targets", "resolve_targets", "resolve_usernames"]
+__all__ = [
+    "UnresolvedTarget",
+    "list_targets",
+    "resolve_targets",
+    "resolve_usernames",
+    "spelling_hint",
+]
 
 T = TypeVar("T")
 
@@ -75,10 +81,10 @@ def _planned(kind: TargetKind, record: Course | LearningPlan) -> PlannedTarget:
 
 
 def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:
-    """Group targets by their codes, case-insensitive."""
+    """Group targets with similar codes."""
     groups: dict[str, list[PlannedTarget]] = defaultdict(list)
     for target in targets:
-        groups[(target.code or "").strip().casefold()].append(target)
+        groups[comparable_name(target.code or "")].append(target)
     return groups
 
 
@@ -89,13 +95,11 @@ def _resolve(
     if target.code is None:
         assert target.target_id is not None  # noqa: S101  a target has one of them
         return PlannedTarget(kind=target.kind, target_id=target.target_id)
-    similar = by_code.get(target.code.strip().casefold(), [])
+    similar = by_code.get(comparable_name(target.code), [])
     exact = [candidate for candidate in similar if candidate.code == target.code]
     exact = exact or [candidate for candidate in similar if candidate.code == target.code.strip()]
     if not exact:
-        hint = f"; {similar[0].code!r} differs in upper and lower case or spaces" if similar else ""
-        if not hint and unguarded(target.code) != target.code:
-            hint = f"; {GUARD_HINT}"
+        hint = spelling_hint(target.code, similar[0].code if similar else None)
         reason = f"no {noun} has the code {target.code!r}{hint}"
         return UnresolvedTarget(f"unknown_{target.kind}", reason)
     if target.target_id is not None:
@@ -110,6 +114,16 @@ def _resolve(
             f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id"
         )
     return exact[0]
+
+
+def spelling_hint(name: str, similar: str | None) -> str:
+    """Return a hint for a name that was not found: a similar name, or a guard against formulas."""
+    if similar is not None:
+        return (
+            f"; {similar!r} differs in upper and lower case, spaces, invisible characters or "
+            "Unicode form"
+        )
+    return "" if unguarded(name) == name else f"; {GUARD_HINT}"
 
 
 def resolve_usernames(client: Client, names: Collection[str]) -> dict[str, int]:
@@ -131,7 +145,7 @@ def _with_names(
     name: str,
     names: Collection[str],
 ) -> list[T]:
-    """Return the records in a list that have one of these names, case-insensitive.
+    """Return the records in a list, among them those that have one of these names.
 
     Where the list changes while it is read, the names are searched: usernames that were not in it;
     all codes, because several courses can have one code. Only values that are not the name or the
@@ -144,7 +158,6 @@ def _with_names(
         pages = tolerant_pages(client.session, operation, cls, parameters)
         return with_partial(pages, frozenset({identity, name}))
 
-    wanted = {text.casefold() for text in names}
     items: dict[Hashable, T] = {}
     to_search = set(names)
     reading = _read_list(listed, id_of, at_most=len(names)) if len(names) > 1 else None
@@ -156,7 +169,7 @@ def _with_names(
             to_search -= {(name_of(item) or "").strip() for item in reading.items}
     for text in sorted(to_search):
         items.update((id_of(item), item) for page in listed(search=text) for item in page.items)
-    return [item for item in items.values() if (name_of(item) or "").strip().casefold() in wanted]
+    return list(items.values())
 
 
 def _read_list(

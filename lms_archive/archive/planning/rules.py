@@ -1,22 +1,32 @@
-"""Apply the platform's rules to the rows of one job. Makes no calls."""
+"""Apply the platform's rules to the rows of one job, and read what they need to be known."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from lms_archive.archive.planning.shared_courses import Sharing
+from lms_archive.archive.planning.resolve import list_targets
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import Skip
+from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError
+from lms_archive.records.active import LearningPlanCourse
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Candidates", "OnShared", "Rules", "warn_instructor_led", "warn_recent_change"]
+__all__ = [
+    "Candidates",
+    "OnShared",
+    "Rules",
+    "Sharing",
+    "read_sharing",
+    "warn_instructor_led",
+    "warn_recent_change",
+]
 
 OnShared = Literal["skip", "fail", "allow"]
 Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
@@ -55,6 +65,71 @@ def warn_recent_change(plan: object, updated_at: datetime | None, now: datetime)
             f"{plan} was changed on {updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records keep the "
             "plan as it is when the job runs; make sure that it is final"
         )
+
+
+@frozen
+class Sharing:
+    """Courses and the learning plans that hold them.
+
+    Attributes:
+        plans_of: for a course, the ids of the plans that hold it.
+        courses_of: for a plan that is a target, its courses.
+        names: what a plan is called, where it has a code or a title.
+    """
+
+    plans_of: Mapping[int, frozenset[int]] = field(factory=dict)
+    courses_of: Mapping[int, tuple[LearningPlanCourse, ...]] = field(factory=dict)
+    names: Mapping[int, str] = field(factory=dict)
+
+    def plan_names(self, course_id: int) -> list[str]:
+        """Return the names of the plans that contain a course."""
+        return [self._name(plan) for plan in sorted(self.plans_of.get(course_id, ()))]
+
+    def shared_courses(self, plan_id: int) -> dict[str, list[str]]:
+        """Return the courses that a plan shares with others, each with the names of the others."""
+        plans_by_course = {}
+        for course in self.courses_of.get(plan_id, ()):
+            others = self.plans_of.get(course.course_id, frozenset()) - {plan_id}
+            if others:
+                name = course.code or course.title or f"course {course.course_id}"
+                plans_by_course[name] = [self._name(plan) for plan in sorted(others)]
+        return plans_by_course
+
+    def _name(self, plan_id: int) -> str:
+        return self.names.get(plan_id) or f"learning plan {plan_id}"
+
+
+def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
+    """Read which plans contain which courses: one call per course or per plan, whichever is fewer.
+
+    Args:
+        client: the platform.
+        courses: courses that are targets.
+        plans: plans that are targets.
+
+    Raises:
+        NotFoundError: a plan or a course is not there.
+        ApiError: a call failed.
+    """
+    if not (courses or plans):
+        return Sharing()
+    own = {plan: tuple(client.learning_plans.courses(plan)) for plan in sorted(plans)}
+    listed = list_targets(client, "learning_plan")
+    names = {plan.target_id: plan.code or plan.title or "" for plan in listed}
+    wanted = {*courses, *(course.course_id for held in own.values() for course in held)}
+    if len(wanted) < len(names) - len(own):
+        held_by = {
+            course_id: frozenset(client.learning_plans.of_course(course_id))
+            for course_id in sorted(wanted)
+        }
+        return Sharing(held_by, own, names)
+    plans_of: dict[int, set[int]] = defaultdict(set)
+    for plan in names:
+        for course in own.get(plan) or client.learning_plans.courses(plan):
+            plans_of[course.course_id].add(plan)
+    return Sharing(
+        {course_id: frozenset(plans_of.get(course_id, ())) for course_id in wanted}, own, names
+    )
 
 
 @define

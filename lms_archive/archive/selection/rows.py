@@ -29,6 +29,8 @@ __all__ = [
     "UserEnrollments",
     "UserKey",
     "WholeTarget",
+    "id_of",
+    "place_of",
 ]
 
 TargetKind = Literal["course", "learning_plan"]
@@ -48,6 +50,11 @@ _NO_TARGET = -1
 def _numbers() -> array[int]:
     """Return an empty list of whole numbers that needs four bytes for each."""
     return array("I")
+
+
+def id_of(user: int | tuple[int, str]) -> int:
+    """Return the id of a user whom a row does not name by username alone."""
+    return user if isinstance(user, int) else user[0]
 
 
 @frozen

@@ -80,6 +80,11 @@ class Terms:
     only: tuple[EnrollmentStatus, ...] = field(default="completed", converter=_only)
     include_staff: bool = field(default=False, validator=_decided)
 
+    @property
+    def statuses(self) -> list[str]:
+        """The statuses of the enrollments that it includes, in words."""
+        return [status.replace("_", " ") for status in self.only]
+
     def difference(self, other: Terms) -> str:
         """Say in words which terms of another job are not these."""
         pairs = (
