@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lms_archive.archive.events import reporting
-from lms_archive.archive.ledger import JobProgress, Ledger, read_progress
+from lms_archive.archive.ledger import Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import (
     RUN_DEFAULTS,
@@ -60,30 +60,21 @@ def apply_plan(
     check_ceiling(plan.chunks, checked.max_affected)
     path = ledger_path(ledger)
     with client.session.counting() as calls, client.session.waits.hooked(stop=checked.stop):
-        if path.exists():
-            with (
-                _ledger_of(digest, path, ledger) as open_ledger,
-                _noting_progress(open_ledger, ledger),
-            ):
-                return _go_on(open_ledger.plan(), client, open_ledger, checked, calls)
-        confirmed = require_contract(client, plan.chunks, plan.terms, trust=checked.trust_contract)
-        events = [*map(Warned, plan.warnings), *confirmed]
-        may_use_reading = client.session.use_reading(plan)
-        with (
-            Ledger.create(
+        is_new, trust, may_use_reading = not path.exists(), checked.trust_contract, False
+        if is_new:
+            confirmed = require_contract(client, plan, trust=trust)
+            events = [*map(Warned, plan.warnings), *confirmed]
+            may_use_reading = client.session.use_reading(plan)
+            own_ledger = Ledger.create(
                 path, plan, selection, digest=digest, canary=checked.canary, events=events
-            ) as open_ledger,
-            _noting_progress(open_ledger, ledger),
-        ):
-            return _go_on(
-                plan,
-                client,
-                open_ledger,
-                checked,
-                calls,
-                may_use_reading=may_use_reading,
-                is_checked=True,
             )
+        else:
+            own_ledger = _ledger_of(digest, path, ledger)
+        with own_ledger, _noting_progress(own_ledger, ledger):
+            if not is_new:
+                plan = own_ledger.plan()
+                require_contract_again(client, own_ledger, plan, trust=trust)
+            return _go_on(plan, client, own_ledger, checked, calls, may_use_reading=may_use_reading)
 
 
 @short_traceback
@@ -124,6 +115,7 @@ def resume(
         checked = Options.of(options, canary=int(open_ledger.meta("canary") or 1))
         check_ceiling(plan.chunks, checked.max_affected)
         with client.session.waits.hooked(stop=checked.stop):
+            require_contract_again(client, open_ledger, plan, trust=checked.trust_contract)
             return _go_on(plan, client, open_ledger, checked, calls)
 
 
@@ -135,17 +127,12 @@ def _go_on(
     calls: Mapping[str, int],
     *,
     may_use_reading: bool = False,
-    is_checked: bool = False,
 ) -> ArchiveResult:
     """Run a plan, starting from the state in its ledger.
 
     `may_use_reading` says whether the reading that the plan was made of may be used while it is
     recent enough.
     """
-    if not is_checked:
-        require_contract_again(
-            client, ledger, plan.chunks, plan.terms, trust=options.trust_contract
-        )
     if options.note is not None:
         ledger.append(Noted(options.note))
     state = RunState(plan.chunks)
@@ -213,28 +200,26 @@ def _ledger_of(digest: str, path: Path, name: str | os.PathLike[str]) -> Ledger:
     """Open the ledger that is there already.
 
     Raises:
-        LedgerError: it is another plan's; the text says how far that one got.
+        LedgerError: it is another plan's; the text says how far that one got, and what to do.
     """
     ledger = Ledger.open(path)
     if ledger.meta("digest") == digest:
         return ledger
     ledger.close()
-    error = LedgerError(f"{name}: {_advice_on(read_progress(path), str(name))}")
-    error.ledger = path
-    raise error
-
-
-def _advice_on(status: JobProgress, ledger: str) -> str:
-    """Return what to do about a ledger that holds another plan than the one that is applied."""
+    status = read_progress(path)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in status.counts.items())
     if status.is_finished:
         when = f" on {status.changed_at:%Y-%m-%d %H:%M} UTC" if status.changed_at else ""
-        return (
+        advice = (
             f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
-            f"another ledger; ArchiveResult({ledger!r}) shows that job"
+            f"another ledger; ArchiveResult({str(name)!r}) shows that job"
         )
-    return (
-        f"holds an unfinished job of another plan: {counts}, {status.pending:,} pending. Finish it "
-        f"first: resume({ledger!r}, client). Then plan again; only a plan for other rows may run "
-        "before that, with another ledger"
-    )
+    else:
+        advice = (
+            f"holds an unfinished job of another plan: {counts}, {status.pending:,} pending. "
+            f"Finish it first: resume({str(name)!r}, client). Then plan again; only a plan for "
+            "other rows may run before that, with another ledger"
+        )
+    error = LedgerError(f"{name}: {advice}")
+    error.ledger = path
+    raise error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from attrs import field, fields, frozen
@@ -10,6 +10,7 @@ from attrs.validators import optional
 
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.planning.estimate import affected
+from lms_archive.archive.selection.terms import IS_DECISION, must_be
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
@@ -24,30 +25,15 @@ __all__ = [
     "check_platform",
 ]
 
-
-Check = Callable[[object, Any, Any], None]
-
-
-def _must(holds: Callable[[Any], bool], expected: str) -> Check:
-    """Return a validator that refuses values for which *holds* is false."""
-
-    def check(_: object, option: Any, value: Any) -> None:
-        if not holds(value):
-            raise InvalidInputError(f"{option.name} must be {expected}, not {value!r:.60}")
-
-    return check
-
-
-_IS_NUMBER: Final = _must(
-    lambda value: type(value) is int and value >= 0, "a whole number of enrollments"
+_IS_NUMBER: Final = must_be(
+    "a whole number of enrollments", lambda value: type(value) is int and value >= 0
 )
-_IS_DECISION: Final = _must(lambda value: isinstance(value, bool), "True or False")
-_IS_LISTENER: Final = _must(callable, "a function that takes a RunEvent")
-_IS_STOP: Final = _must(
-    lambda value: callable(getattr(value, "is_set", None)),
+_IS_LISTENER: Final = must_be("a function that takes a RunEvent", callable)
+_IS_STOP: Final = must_be(
     "an object with is_set(), such as threading.Event()",
+    lambda value: callable(getattr(value, "is_set", None)),
 )
-_IS_TEXT: Final = _must(lambda value: isinstance(value, str), "text (str)")
+_IS_TEXT: Final = must_be("text (str)", lambda value: isinstance(value, str))
 
 
 class RunOptions(TypedDict, total=False):
@@ -69,11 +55,11 @@ class Options:
 
     max_affected: int | None = field(default=None, validator=optional(_IS_NUMBER))
     canary: int = field(default=1, validator=_IS_NUMBER)
-    progress: bool = field(default=False, validator=_IS_DECISION)
+    progress: bool = field(default=False, validator=IS_DECISION)
     on_event: OnEvent | None = field(default=None, validator=optional(_IS_LISTENER))
     stop: StopSignal | None = field(default=None, validator=optional(_IS_STOP))
-    trust_contract: bool = field(default=False, validator=_IS_DECISION)
-    allow_changes: bool = field(default=False, validator=_IS_DECISION)
+    trust_contract: bool = field(default=False, validator=IS_DECISION)
+    allow_changes: bool = field(default=False, validator=IS_DECISION)
     note: str | None = field(default=None, validator=optional(_IS_TEXT))
 
     @classmethod

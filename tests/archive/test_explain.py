@@ -129,7 +129,7 @@ def test_nothing_to_explain_costs_nothing(harness: Harness) -> None:
 def test_explain_is_a_flag(harness: Harness) -> None:
     """Anything else is refused."""
     harness.load(1)
-    with pytest.raises(InvalidInputError, match="explain takes a bool"):
+    with pytest.raises(InvalidInputError, match="explain must be True or False"):
         harness.job(1).plan(harness.client, explain="yes")  # type: ignore[arg-type]
 
 

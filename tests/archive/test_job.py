@@ -261,9 +261,12 @@ def test_a_table_is_no_list_of_users() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip_archived_within": 30}, "skip_archived_within takes a timedelta, not 30"),
-        ({"skip_archived_within": None}, "skip_archived_within takes a timedelta, not None"),
-        ({"skip_archived_within": timedelta(days=-1)}, "skip_archived_within must not be negative"),
+        (
+            {"skip_archived_within": 30},
+            "skip_archived_within must be a timedelta that is not negative, not 30",
+        ),
+        ({"skip_archived_within": None}, "a timedelta that is not negative, not None"),
+        ({"skip_archived_within": timedelta(days=-1)}, "a timedelta that is not negative, not"),
         ({"on_shared": "perhaps"}, "on_shared must be 'skip', 'fail' or 'allow'"),
     ],
 )
@@ -275,7 +278,7 @@ def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], messag
 
 def test_a_plan_needs_a_client() -> None:
     """Whatever is no client is refused in words."""
-    with pytest.raises(InvalidInputError, match="plan takes a Client, not None"):
+    with pytest.raises(InvalidInputError, match="client must be a Client, not None"):
         for_course("SAFE").users(["alice"]).plan(None)  # type: ignore[arg-type]
 
 

@@ -8,15 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from attrs import frozen
-
 from lms_archive.archive.planning.matching import Person
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
-from lms_archive.archive.planning.resolve import (
-    UnresolvedTarget,
-    list_targets,
-    resolve_usernames,
-)
+from lms_archive.archive.planning.resolve import list_targets, resolve_usernames
 from lms_archive.archive.selection import (
     Fault,
     Rows,
@@ -27,6 +21,7 @@ from lms_archive.archive.selection import (
     WholeTarget,
     comparable_name,
 )
+from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError, plural
@@ -40,6 +35,8 @@ _SEPARATORS: Final = re.compile(r"""[,;|"'\t\r\n]+""")
 
 Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
+People = tuple[Mapping[int, str | None], Sequence[str]]
+"""The selected users: names by id, and the names that no user has."""
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
@@ -74,7 +71,7 @@ def expand(draft: Draft, selection: Selection) -> Selection:
 
 def _resolved(draft: Draft, target: Target) -> PlannedTarget:
     resolved = draft.resolved[target]
-    if isinstance(resolved, UnresolvedTarget):
+    if isinstance(resolved, Fault):
         raise InvalidInputError(resolved.reason)
     return resolved
 
@@ -97,20 +94,12 @@ def _rows_of_target(draft: Draft, part: WholeTarget) -> Rows:
     return rows
 
 
-@frozen
-class _People:
-    """The selected users: names by id, and the names that no user has."""
-
-    names: Mapping[int, str | None]
-    unknown: Sequence[str] = ()
-
-
-def _people(draft: Draft, part: UserEnrollments) -> _People:
+def _people(draft: Draft, part: UserEnrollments) -> People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
         people = inactive.items()
         excluded = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
-        return _People({key: name for key, name in inactive.items() if key not in excluded})
+        return {key: name for key, name in inactive.items() if key not in excluded}, []
     names = [user for user in part.users if isinstance(user, str)]
     ids = resolve_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
@@ -119,7 +108,7 @@ def _people(draft: Draft, part: UserEnrollments) -> _People:
             names_by_id.setdefault(user, None)
         elif user in ids:
             names_by_id[ids[user]] = user
-    return _People(names_by_id, [name for name in names if name not in ids])
+    return names_by_id, [name for name in names if name not in ids]
 
 
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
@@ -240,12 +229,12 @@ def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) ->
 
 
 def _read_everywhere(
-    draft: Draft, parts: Iterable[tuple[UserEnrollments, _People]]
+    draft: Draft, parts: Iterable[tuple[UserEnrollments, People]]
 ) -> dict[Scope, list[Snapshot]]:
     """Read the enrollments of all these users, once for all parts with the same scope."""
     users: dict[Scope, dict[int, None]] = {}
-    for part, people in parts:
-        users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(people.names))
+    for part, (names, _) in parts:
+        users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(names))
     return {
         (kind, targets): list(_read_users(draft, kind, targets, sorted(ids)))
         for (kind, targets), ids in users.items()
@@ -282,9 +271,10 @@ def _read_users(
 
 
 def _rows_of_users(
-    draft: Draft, part: UserEnrollments, people: _People, snapshots: Sequence[Snapshot]
+    draft: Draft, part: UserEnrollments, people: People, snapshots: Sequence[Snapshot]
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
+    names, unknown = people
     left_out = {_resolved(draft, target).key for target in part.left_out}
     rows = Rows((f"{part.kind}_id", f"{part.kind}_code", *_USER))
     enrolled: set[int] = set()
@@ -297,17 +287,17 @@ def _rows_of_users(
         draft.resolved[target] = planned_target
         for person in _people_in(snapshot):
             user_id = person.user_id
-            if user_id is not None and user_id in people.names:
+            if user_id is not None and user_id in names:
                 enrolled.add(user_id)
                 cells = (target_id, code, user_id, person.username)
                 rows.add(cells, None, target, user_id)
-    statuses = " or ".join(draft.terms.statuses)
+    statuses = " or ".join(status_words(draft.terms))
     reason = f"no {statuses} enrollment found in any {part.noun} of this job"
-    for user_id, name in people.names.items():
+    for user_id, name in names.items():
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
             rows.add((None, None, user_id, name), None, None, user_id, fault)
-    for name in people.unknown:
+    for name in unknown:
         fault = Fault("unknown_user", f"no user has the username {name!r}; names match exactly")
         rows.add((None, None, None, name), None, None, name, fault)
     return rows

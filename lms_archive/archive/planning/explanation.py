@@ -12,6 +12,7 @@ from lms_archive.archive.planning.reading import Draft
 from lms_archive.archive.planning.resolve import resolve_usernames
 from lms_archive.archive.selection import Selection, UserKey, comparable_name
 from lms_archive.archive.selection.rows import id_of
+from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.lists import Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
@@ -98,7 +99,7 @@ def _reason(
         return "not_enrolled", f"enrolled in {target} while the plan was made: plan again"
     if user in active:
         status = str(active[user].status).replace("_", " ")
-        wanted = " or ".join(draft.terms.statuses)
+        wanted = " or ".join(status_words(draft.terms))
         return "other_status", f"the enrollment in {target} is {status}, not {wanted}"
     dates = [record.archiving.archived_at for record in archived.get(user or 0, ())]
     if dates:

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from lms_archive.archive.planning.resolve import spelling_hint
 from lms_archive.archive.selection import Rows, UserKey, comparable_name
 from lms_archive.archive.selection.rows import id_of
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.terms import Terms, status_words
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Skip
@@ -105,7 +105,7 @@ class Match:
                 yield _planned(index, key, person)
 
     def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
-        reason = f"no {' or '.join(self.terms.statuses)} enrollment found {NOT_CHECKED}"
+        reason = f"no {' or '.join(status_words(self.terms))} enrollment found {NOT_CHECKED}"
         if not isinstance(key, str):
             return reason
         if self._similar is None:

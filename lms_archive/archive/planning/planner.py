@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from math import ceil
+from typing import get_args
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from lms_archive.archive.planning.estimate import (
     affected,
@@ -20,16 +21,9 @@ from lms_archive.archive.planning.expansion import expand
 from lms_archive.archive.planning.explanation import explain
 from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
-from lms_archive.archive.planning.preflight import (
-    check_role,
-    warn_about_contract,
-)
+from lms_archive.archive.planning.preflight import check_role, warn_about_contract
 from lms_archive.archive.planning.reading import Draft, OnStep, Snapshot, read_targets
-from lms_archive.archive.planning.resolve import (
-    UnresolvedTarget,
-    resolve_targets,
-    resolve_usernames,
-)
+from lms_archive.archive.planning.resolve import resolve_targets, resolve_usernames
 from lms_archive.archive.planning.rules import (
     OnShared,
     Rules,
@@ -39,14 +33,15 @@ from lms_archive.archive.planning.rules import (
     warn_recent_change,
 )
 from lms_archive.archive.selection import (
+    Fault,
     Form,
     Rows,
     Selection,
     UserKey,
     WholeTarget,
-    contradicted_terms,
 )
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.columns import contradicted_terms
+from lms_archive.archive.selection.terms import IS_DECISION, Terms, must_be
 from lms_archive.archive.target.lists import LAG, TargetLists
 from lms_archive.archive.values.chunks import (
     Chunk,
@@ -61,20 +56,34 @@ from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["make_plan"]
+__all__ = ["PlanOptions", "make_plan"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@frozen
+class PlanOptions:
+    """How a job is planned: the options of `ArchiveJob.plan`, checked."""
+
+    on_shared: OnShared = field(
+        validator=must_be("'skip', 'fail' or 'allow'", lambda rule: rule in get_args(OnShared))
+    )
+    skip_archived_within: timedelta = field(
+        validator=must_be(
+            "a timedelta that is not negative",
+            lambda time: isinstance(time, timedelta) and time >= timedelta(),
+        )
+    )
+    explain: bool = field(validator=IS_DECISION)
+    progress: bool = field(validator=IS_DECISION)
 
 
 def make_plan(
     terms: Terms,
     selection: Selection,
     client: Client,
-    *,
-    on_shared: OnShared,
-    skip_archived_within: timedelta,
-    explained: bool = False,
-    on_step: OnStep | None = None,
+    options: PlanOptions,
+    on_step: OnStep | None,
 ) -> tuple[PlanData, Selection]:
     """Read each target once; return what is sent, what is not and why, and the rows requested.
 
@@ -89,7 +98,9 @@ def make_plan(
         if not isinstance(part, Rows):
             wanted.update(part.named_targets)
             kinds.add(part.kind)
-    warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
+    warnings = list[str]()
+    if kinds:
+        warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
     targets = resolve_targets(client, wanted)
     draft = Draft(client, terms, targets, warnings=warnings, on_step=on_step)
     for rows in selection.rows:
@@ -100,13 +111,13 @@ def make_plan(
     candidates = {
         _with_courses(draft, target, sharing): members for target, members in candidates.items()
     }
-    if terms.mode is ArchiveMode.RE_ENROLL and skip_archived_within:
+    if terms.mode is ArchiveMode.RE_ENROLL and options.skip_archived_within:
         pairs = draft.counted(candidates.items(), "checked", len(candidates))
         candidates = {
-            target: _without_archived_recently(draft, target, members, skip_archived_within)
+            target: _without_archived_recently(draft, target, members, options.skip_archived_within)
             for target, members in pairs
         }
-    rules = Rules(terms, sharing, on_shared, selection.where)
+    rules = Rules(terms, sharing, options.on_shared, selection.where)
     kept = rules.apply(candidates)
     draft.skips += rules.skips
     draft.warnings += rules.warnings
@@ -117,7 +128,7 @@ def make_plan(
         if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
     chunks = tuple(_chunks(draft, kept, everything))
-    if explained:
+    if options.explain:
         explain(draft, selection)
     calls = estimate_calls(chunks, terms, client)
     plan = PlanData(
@@ -145,7 +156,7 @@ def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[
             draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
         for target, indexes in part.by_target():
             resolved = draft.resolved[target]
-            if isinstance(resolved, UnresolvedTarget):
+            if isinstance(resolved, Fault):
                 draft.skips += (Skip(offset + i, resolved.code, resolved.reason) for i in indexes)
                 continue
             earlier = targets.get(resolved.key)

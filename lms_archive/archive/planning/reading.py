@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 from attrs import define, evolve, field, frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.planning.resolve import UnresolvedTarget, resolve_usernames
-from lms_archive.archive.selection import Target, UserKey
+from lms_archive.archive.planning.resolve import resolve_usernames
+from lms_archive.archive.selection import Fault, Target, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
 from lms_archive.archive.target.lists import Active, TargetLists, name_in
@@ -63,7 +63,7 @@ class Draft:
 
     client: Client
     terms: Terms
-    resolved: dict[Target, PlannedTarget | UnresolvedTarget]
+    resolved: dict[Target, PlannedTarget | Fault]
     snapshots: dict[tuple[str, int], Snapshot] = field(factory=dict)
     inactive: dict[datetime | timedelta, dict[int, str | None]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)

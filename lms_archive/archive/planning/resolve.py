@@ -9,9 +9,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from attrs import frozen
-
-from lms_archive.archive.selection import Target, TargetKind, comparable_name
+from lms_archive.archive.selection import Fault, Target, TargetKind, comparable_name
 from lms_archive.archive.target.complete import Reading, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
@@ -19,13 +17,7 @@ from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = [
-    "UnresolvedTarget",
-    "list_targets",
-    "resolve_targets",
-    "resolve_usernames",
-    "spelling_hint",
-]
+__all__ = ["list_targets", "resolve_targets", "resolve_usernames", "spelling_hint"]
 
 T = TypeVar("T")
 
@@ -34,18 +26,10 @@ _RECORDS: Final[Mapping[TargetKind, type[Course | LearningPlan]]] = MappingProxy
 )
 
 
-@frozen
-class UnresolvedTarget:
-    """Why a target was not found: a code and a reason, as for a row."""
-
-    code: str
-    reason: str
-
-
 def resolve_targets(
     client: Client, targets: Collection[Target]
-) -> dict[Target, PlannedTarget | UnresolvedTarget]:
-    """Find the course or learning plan of each target.
+) -> dict[Target, PlannedTarget | Fault]:
+    """Find the course or learning plan of each target, or say why there is none.
 
     Ids are taken as they are: reading their enrollments shows whether they exist.
     """
@@ -88,9 +72,7 @@ def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]
     return groups
 
 
-def _resolve(
-    target: Target, by_code: Mapping[str, list[PlannedTarget]]
-) -> PlannedTarget | UnresolvedTarget:
+def _resolve(target: Target, by_code: Mapping[str, list[PlannedTarget]]) -> PlannedTarget | Fault:
     noun = target.kind.replace("_", " ")
     if target.code is None:
         assert target.target_id is not None  # noqa: S101  a target has one of them
@@ -101,18 +83,16 @@ def _resolve(
     if not exact:
         hint = spelling_hint(target.code, similar[0].code if similar else None)
         reason = f"no {noun} has the code {target.code!r}{hint}"
-        return UnresolvedTarget(f"unknown_{target.kind}", reason)
+        return Fault(f"unknown_{target.kind}", reason)
     if target.target_id is not None:
         exact = [candidate for candidate in exact if candidate.target_id == target.target_id]
         if not exact:
             reason = f"{noun} {target.target_id} does not have the code {target.code!r}"
-            return UnresolvedTarget("disagree", f"{reason}: correct one of the two")
+            return Fault("disagree", f"{reason}: correct one of the two")
     if len(exact) > 1:
         ids = ", ".join(str(candidate.target_id) for candidate in exact)
         reason = f"{len(exact)} {noun}s have the code {target.code!r} (ids {ids})"
-        return UnresolvedTarget(
-            f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id"
-        )
+        return Fault(f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id")
     return exact[0]
 
 

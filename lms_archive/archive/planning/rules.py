@@ -164,7 +164,12 @@ class Rules:
             kept[target] = self._plan_rows(target, rows)
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             self._skip_overlapping_plans(kept)
-        plan_rows = dict(self._plan_row_of_courses(kept))
+        plan_rows = {
+            (course.course_id, row.user_id): (target, row.row)
+            for target, rows in kept.items()
+            for course in self.sharing.courses_of.get(target.target_id, ())
+            for row in rows
+        }
         for target, rows in candidates.items():
             if target.kind == "course":
                 kept[target] = self._course_rows(target, rows, plan_rows)
@@ -232,15 +237,6 @@ class Rules:
             f"{text}: {count:,} course enrollments that the first one creates are archived again"
             for text, count in allowed.items()
         )
-
-    def _plan_row_of_courses(
-        self, kept: Candidates
-    ) -> Iterator[tuple[tuple[int, int], tuple[PlannedTarget, int]]]:
-        """Yield each course and user of a plan's rows, with the plan and the row."""
-        for target, rows in kept.items():
-            for course in self.sharing.courses_of.get(target.target_id, ()):
-                for row in rows:
-                    yield (course.course_id, row.user_id), (target, row.row)
 
     def _course_rows(
         self,

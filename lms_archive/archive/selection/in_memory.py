@@ -196,11 +196,8 @@ def read_scope(
 
 
 def _courses(courses: Any, argument: str) -> tuple[Target, ...]:
-    if isinstance(courses, (str, bytes, Mapping)) or not isinstance(courses, Iterable):
-        raise InvalidInputError(
-            f"{argument} takes a list of ids (int) and codes (str), not {shown(courses)}"
-        )
-    return tuple(dict.fromkeys(Target.of("course", course) for course in courses))
+    listed = _listed(courses, argument, "codes")
+    return tuple(dict.fromkeys(Target.of("course", course) for course in listed))
 
 
 def _cell(value: Any) -> Any:
@@ -223,13 +220,13 @@ def _user(value: Any) -> int | str:
     return user
 
 
-def _listed(items: Any, argument: str) -> Iterable[Any]:
-    """Return the items if they can be a list of ids and usernames.
+def _listed(items: Any, argument: str, names: str = "usernames") -> Iterable[Any]:
+    """Return the items if they can be a list of ids and names.
 
     Raises:
         InvalidInputError: this is a text, a table, an open file, or not iterable.
     """
-    expected = f"{argument} takes a list of ids (int) and usernames (str)"
+    expected = f"{argument} takes a list of ids (int) and {names} (str)"
     if hasattr(items, "columns") or hasattr(items, "column_names"):
         raise InvalidInputError(f"{expected}, not a table: give one of its columns")
     if hasattr(items, "read"):

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from operator import itemgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from attrs import define, field, frozen
 
 from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
+from lms_archive.archive.selection.terms import must_be
 from lms_archive.errors import InvalidInputError, plural
 
 __all__ = [
@@ -83,7 +84,7 @@ class Target:
 
 @frozen
 class Fault:
-    """The reason why a row cannot be used."""
+    """The reason why a row, or the target that it names, cannot be used."""
 
     code: str
     reason: str
@@ -255,7 +256,10 @@ class WholeTarget:
     target: Target
     inactive_since: datetime | timedelta | None = None
     exclude: frozenset[int | str] = frozenset()
-    form: Form = "hand_picked"
+    form: Form = field(
+        default="hand_picked",
+        validator=must_be("'hand_picked' or 'select_all'", lambda form: form in get_args(Form)),
+    )
 
     @property
     def kind(self) -> TargetKind:
