@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal
 
@@ -112,25 +112,25 @@ OnEvent = Callable[[RunEvent], Any]
 
 def write_event(event: RunEvent) -> None:
     """Write a line to stderr where rows have their outcomes, a wait is long, or the run ends."""
+    end = ""
     if event.kind == "waiting":
         if (event.seconds or 0) < LONG_WAIT:
             return
-    elif event.kind not in ("decided", *_ENDS):
-        return
-    rows = f"{event.done:,} of {event.total:,} rows"
-    parts = [f"archiving: {rows} done, {event.chunks_sent:,} of {event.chunks:,} chunks sent"]
-    if event.calls_left is not None:
-        parts.append(f"{event.calls_left:,} calls left in this hour")
-    if event.kind == "waiting":
-        parts.append(_wait_text(event))
+        end = _wait_text(event)
     elif event.kind in _ENDS:
-        parts.append(event.kind if event.reason is None else f"{event.kind}: {event.reason}")
-    _write(", ".join(parts))
+        end = event.kind if event.reason is None else f"{event.kind}: {event.reason}"
+    elif event.kind != "decided":
+        return
+    rows = f"{event.done:,} of {event.total:,} rows done"
+    chunks = f"{event.chunks_sent:,} of {event.chunks:,} chunks sent"
+    _write("archiving", [rows, chunks], event.calls_left, end)
 
 
-def _write(text: str) -> None:
+def _write(action: str, counts: Iterable[str], calls_left: int | None, end: str) -> None:
     """Write a line to stderr, where there is one: a program without a console has none."""
     if sys.stderr is not None:
+        left = "" if calls_left is None else f"{calls_left:,} calls left in this hour"
+        text = f"{action}: {', '.join(filter(None, [*counts, left, end]))}"
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
@@ -264,11 +264,9 @@ class _PlanProgress:
 
     def write(self, end: str = "") -> None:
         """Write how far planning is, and how it ended or what is waited for."""
-        self.calls_written, left = sum(self.calls.values()), self.client.session.calls_left
-        parts = [*self.done.values(), f"{plural(self.calls_written, 'call')} made"]
-        if left is not None:
-            parts.append(f"{left:,} calls left in this hour")
-        _write(f"planning: {', '.join([*parts, *filter(None, [end])])}")
+        self.calls_written = sum(self.calls.values())
+        counts = [*self.done.values(), f"{plural(self.calls_written, 'call')} made"]
+        _write("planning", counts, self.client.session.calls_left, end)
 
 
 @contextmanager

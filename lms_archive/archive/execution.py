@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING
 from lms_archive.archive.events import reporting
 from lms_archive.archive.ledger import Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
-from lms_archive.archive.options import (
-    RUN_DEFAULTS,
-    Options,
-    RunOptions,
-    check_ceiling,
-    check_client,
-    check_platform,
-)
+from lms_archive.archive.options import RUN_DEFAULTS, Options, RunOptions, check_client
 from lms_archive.archive.planning.preflight import require_contract, require_contract_again
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.running.plan_courses import decide_course_rows
@@ -29,7 +22,7 @@ from lms_archive.archive.selection import Selection
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
+from lms_archive.errors import InvalidInputError, LedgerError, LmsArchiveError, RunStoppedError
 from lms_archive.resources.signatures import shows_options
 from lms_archive.wire.tracebacks import short_traceback
 
@@ -56,11 +49,15 @@ def apply_plan(
         LmsArchiveError: as `ArchivePlan.apply`.
     """
     checked = Options.of(options, canary=1)
-    check_platform(plan.platform, client)
-    check_ceiling(plan.chunks, checked.max_affected)
-    path = ledger_path(ledger)
+    check_client(client)
+    if client.base_url != plan.platform:
+        raise InvalidInputError(
+            f"the plan was read from {plan.platform}, and this client is for {client.base_url}"
+        )
+    checked.check_ceiling(plan.chunks)
+    path, trust = ledger_path(ledger), checked.trust_contract
     with client.session.counting() as calls, client.session.waits.hooked(stop=checked.stop):
-        is_new, trust, may_use_reading = not path.exists(), checked.trust_contract, False
+        is_new, may_use_reading = not path.exists(), False
         if is_new:
             confirmed = require_contract(client, plan, trust=trust)
             events = [*map(Warned, plan.warnings), *confirmed]
@@ -113,7 +110,7 @@ def resume(
                 f"{ledger}: belongs to {plan.platform}, and this client is for {client.base_url}"
             )
         checked = Options.of(options, canary=int(open_ledger.meta("canary") or 1))
-        check_ceiling(plan.chunks, checked.max_affected)
+        checked.check_ceiling(plan.chunks)
         with client.session.waits.hooked(stop=checked.stop):
             require_contract_again(client, open_ledger, plan, trust=checked.trust_contract)
             return _go_on(plan, client, open_ledger, checked, calls)

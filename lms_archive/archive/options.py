@@ -16,14 +16,7 @@ from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
 from lms_archive.wire.waits import StopSignal
 
-__all__ = [
-    "RUN_DEFAULTS",
-    "Options",
-    "RunOptions",
-    "check_ceiling",
-    "check_client",
-    "check_platform",
-]
+__all__ = ["RUN_DEFAULTS", "Options", "RunOptions", "check_client"]
 
 _IS_NUMBER: Final = must_be(
     "a whole number of enrollments", lambda value: type(value) is int and value >= 0
@@ -70,6 +63,11 @@ class Options:
             values["canary"] = canary
         return cls(**values)
 
+    def check_ceiling(self, chunks: Sequence[Chunk]) -> None:
+        """Refuse a plan that may archive more than `max_affected`."""
+        if self.max_affected is not None and (count := affected(chunks)) > self.max_affected:
+            raise TooManyAffectedError(count, self.max_affected)
+
 
 RUN_DEFAULTS: Final[Mapping[str, Any]] = {
     **{option.name: option.default for option in fields(Options)},
@@ -78,22 +76,7 @@ RUN_DEFAULTS: Final[Mapping[str, Any]] = {
 """The defaults of these options; `apply` and `resume` decide that of the canary."""
 
 
-def check_platform(platform: str, client: Client) -> None:
-    """Refuse a client of another platform than the plan's."""
-    check_client(client)
-    if client.base_url != platform:
-        raise InvalidInputError(
-            f"the plan was read from {platform}, and this client is for {client.base_url}"
-        )
-
-
 def check_client(client: object) -> None:
     """Refuse what is not a client."""
     if not isinstance(client, Client):
         raise InvalidInputError(f"client must be a Client, not {client!r:.60}")
-
-
-def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
-    """Refuse a plan that may archive more than is allowed."""
-    if max_affected is not None and (count := affected(chunks)) > max_affected:
-        raise TooManyAffectedError(count, max_affected)

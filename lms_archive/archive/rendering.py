@@ -185,8 +185,7 @@ def plan_summary(plan: PlanData) -> list[Part]:
         parts += [_target_grid(targets), _enrollment_grid(plan.chunks)]
     else:
         parts.append(Line("Nothing to archive."))
-    parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
-    parts += _similar_names(plan.skips)
+    parts += _skip_grids(plan.skips) if plan.skips else [Line("No row is skipped.")]
     unexplained = sum(skip.is_unexplained for skip in plan.skips)
     if unexplained:
         rows = f"{plural(unexplained, 'row')} can be explained"
@@ -253,28 +252,24 @@ def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
     return Grid(title, ("target", "user_id", "username", "status", "enrolled_at"), rows)
 
 
-def _skip_grid(skips: Sequence[Skip]) -> Grid:
-    """Show how many rows are skipped with each code, and the reason of the first."""
+def _skip_grids(skips: Sequence[Skip]) -> Iterator[Grid]:
+    """Show how many rows are skipped with each code, and the reason of the first.
+
+    Show the first names that nearly match too, unless these reasons have all of them already.
+    """
     counts = Counter(skip.code for skip in skips)
-    first = _first_reasons(skips)
-    rows = [(number, code, first[code]) for code, number in counts.most_common()]
+    first = {skip.code: skip.reason for skip in reversed(skips)}
+    examples = [(number, code, first[code]) for code, number in counts.most_common()]
     title = f"{plural(len(skips), 'row')} skipped"
-    return Grid(title, ("rows", "code", "for example"), rows, frozenset({"rows"}))
-
-
-def _first_reasons(skips: Sequence[Skip]) -> dict[str, str]:
-    return {skip.code: skip.reason for skip in reversed(skips)}
-
-
-def _similar_names(skips: Sequence[Skip]) -> Iterator[Grid]:
-    """Show the first names that nearly match, unless the examples have all of them already."""
-    counts = Counter(skip.reason for skip in skips if skip.names_similar)
-    if counts.keys() <= set(_first_reasons(skips).values()):
-        return
-    first = counts.most_common(_SIMILAR)
-    rows = [(number, reason.replace(f" {NOT_CHECKED}", "")) for reason, number in first]
-    title = counted(len(rows), len(counts), "similar name")
-    yield Grid(title, ("rows", "reason"), rows, frozenset({"rows"}))
+    yield Grid(title, ("rows", "code", "for example"), examples, frozenset({"rows"}))
+    similar = Counter(skip.reason for skip in skips if skip.names_similar)
+    if not similar.keys() <= set(first.values()):
+        rows = [
+            (number, reason.replace(f" {NOT_CHECKED}", ""))
+            for reason, number in similar.most_common(_SIMILAR)
+        ]
+        title = counted(len(rows), len(similar), "similar name")
+        yield Grid(title, ("rows", "reason"), rows, frozenset({"rows"}))
 
 
 def code_grid(counts: Sequence[tuple[str, str, int]]) -> Grid:

@@ -276,6 +276,12 @@ def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], messag
         for_course("SAFE").users(["alice"]).plan(reader, **options)
 
 
+def test_a_wrong_form_is_refused() -> None:
+    """A job has one of two forms; a misspelt one is refused before anything is read."""
+    with pytest.raises(InvalidInputError, match="form must be 'hand_picked' or 'select_all', not"):
+        for_course("SAFE").all_enrollments(form="all")  # type: ignore[arg-type]
+
+
 def test_a_plan_needs_a_client() -> None:
     """Whatever is no client is refused in words."""
     with pytest.raises(InvalidInputError, match="client must be a Client, not None"):

@@ -18,9 +18,9 @@ from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 
-__all__ = ["explain"]
+__all__ = ["EVER", "explain"]
 
-_EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def explain(draft: Draft, selection: Selection) -> None:
@@ -39,11 +39,14 @@ def explain(draft: Draft, selection: Selection) -> None:
     ids = resolve_usernames(draft.client, names) if names else {}
     exists: dict[int, bool] = dict.fromkeys(ids.values(), True)
     for target, numbers in draft.counted(numbers_in.items(), "explained", len(numbers_in)):
-        user_ids = {number: _user_id(keys[number], ids) for number in numbers}
+        user_ids = {
+            number: ids.get(key) if isinstance(key := keys[number], str) else id_of(key)
+            for number in numbers
+        }
         wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)
         active = lists.active_by_user(wanted)
-        archived = lists.find_archived(wanted, since=_EVER) if wanted else {}
+        archived = lists.find_archived(wanted, since=EVER) if wanted else {}
         unseen = set(wanted) - active.keys() - archived.keys() - exists.keys()
         exists.update((user_id, _exists(draft.client, user_id)) for user_id in sorted(unseen))
         for number, user in user_ids.items():
@@ -53,10 +56,6 @@ def explain(draft: Draft, selection: Selection) -> None:
                 code, reason = "unknown_user", _unknown_user(draft.client, keys[number])
             skip = draft.skips[number]
             draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=user_id)
-
-
-def _user_id(key: UserKey, ids: dict[str, int]) -> int | None:
-    return ids.get(key) if isinstance(key, str) else id_of(key)
 
 
 def _exists(client: Client, user_id: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
 from typing import get_args
@@ -18,7 +18,7 @@ from lms_archive.archive.planning.estimate import (
     warn_about_time,
 )
 from lms_archive.archive.planning.expansion import expand
-from lms_archive.archive.planning.explanation import explain
+from lms_archive.archive.planning.explanation import EVER, explain
 from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import check_role, warn_about_contract
@@ -30,7 +30,6 @@ from lms_archive.archive.planning.rules import (
     Sharing,
     read_sharing,
     warn_instructor_led,
-    warn_recent_change,
 )
 from lms_archive.archive.selection import (
     Fault,
@@ -58,7 +57,7 @@ from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 __all__ = ["PlanOptions", "make_plan"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_RECENT = timedelta(days=1)
 
 
 @frozen
@@ -222,7 +221,11 @@ def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> Plan
         return target
     plan = draft.client.learning_plans.get(target.target_id)
     now = draft.client.session.platform_time()
-    draft.warnings += warn_recent_change(target, plan.updated_at, now)
+    if plan.updated_at is not None and plan.updated_at > now - _RECENT:
+        draft.warnings.append(
+            f"{target} was changed on {plan.updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records "
+            "keep the plan as it is when the job runs; make sure that it is final"
+        )
     courses = sharing.courses_of[target.target_id]
     for course in courses:
         name = course.code or course.title or course.course_id
@@ -248,7 +251,7 @@ def _without_archived_recently(
     ids = [member.user_id for member in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
-    since = now - min(skip_archived_within, now - _EPOCH)  # `timedelta.max` means ever
+    since = now - min(skip_archived_within, now - EVER)  # `timedelta.max` means ever
     for searched in (target, *courses):
         archived = TargetLists(draft.client, searched).find_archived(ids, since=since)
         for user_id, records in archived.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
@@ -39,7 +39,9 @@ def resolve_targets(
             target.code for target in targets if target.kind == kind and target.code is not None
         }
         records = _with_names(client, f"list_{kind}s", cls, f"{kind}_id", "code", codes)
-        by_code[kind] = _by_code(_planned(kind, record) for record in records)
+        by_code[kind] = defaultdict(list)
+        for record in records:
+            by_code[kind][comparable_name(record.code or "")].append(_planned(kind, record))
     return {target: _resolve(target, by_code[target.kind]) for target in targets}
 
 
@@ -62,14 +64,6 @@ def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
 def _planned(kind: TargetKind, record: Course | LearningPlan) -> PlannedTarget:
     target_id = getattr(record, f"{kind}_id")
     return PlannedTarget(kind=kind, target_id=target_id, code=record.code, title=record.title)
-
-
-def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:
-    """Group targets with similar codes."""
-    groups: dict[str, list[PlannedTarget]] = defaultdict(list)
-    for target in targets:
-        groups[comparable_name(target.code or "")].append(target)
-    return groups
 
 
 def _resolve(target: Target, by_code: Mapping[str, list[PlannedTarget]]) -> PlannedTarget | Fault:

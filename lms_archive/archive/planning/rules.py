@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -18,15 +17,7 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import LearningPlanCourse
 from lms_archive.records.status import ArchiveMode
 
-__all__ = [
-    "Candidates",
-    "OnShared",
-    "Rules",
-    "Sharing",
-    "read_sharing",
-    "warn_instructor_led",
-    "warn_recent_change",
-]
+__all__ = ["Candidates", "OnShared", "Rules", "Sharing", "read_sharing", "warn_instructor_led"]
 
 OnShared = Literal["skip", "fail", "allow"]
 Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
@@ -34,7 +25,6 @@ Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
 
 
 _INSTRUCTOR_LED = ("classroom", "webinar")
-_RECENT = timedelta(days=1)
 
 
 def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator[str]:
@@ -49,21 +39,6 @@ def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator
         yield (
             f"{course} is instructor-led ({word}): course enrollments are archived, enrollments "
             "in its sessions are not"
-        )
-
-
-def warn_recent_change(plan: object, updated_at: datetime | None, now: datetime) -> Iterator[str]:
-    """Yield a warning about a learning plan that was changed within the last day.
-
-    Args:
-        plan: the learning plan, in words.
-        updated_at: when it was changed, as the platform says.
-        now: the platform's time.
-    """
-    if updated_at is not None and updated_at > now - _RECENT:
-        yield (
-            f"{plan} was changed on {updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records keep the "
-            "plan as it is when the job runs; make sure that it is final"
         )
 
 

@@ -50,12 +50,10 @@ def read_csv(
     columns: Mapping[str, str] | None = None,
     added_in: AddedIn | None = None,
 ) -> Rows:
-    """Read the rows of a CSV file, or of an open file.
+    """Read the rows of a CSV file, or of an open file, as `ArchiveJob.from_csv` says.
 
-    The delimiter is a comma, a semicolon or a tab; the encoding is UTF-8 with or without BOM,
-    UTF-16 with BOM, or *encoding*. Titles above the header, blank lines and lines of empty cells
-    are ignored. A row that cannot be used is kept with its reason. *added_in* recognizes the files
-    of this library.
+    Blank lines and lines of empty cells are ignored. A row that cannot be used is kept with its
+    reason. *added_in* recognizes the files of this library.
 
     Raises:
         InvalidInputError: the file cannot be read at all, or lacks a column.

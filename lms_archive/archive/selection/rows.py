@@ -46,6 +46,7 @@ Entry = tuple[Any, ...]
 """The stored form of a row: the number of its target or -1, its user or None, then its cells."""
 
 _NO_TARGET = -1
+_IS_FORM = must_be("'hand_picked' or 'select_all'", lambda form: form in get_args(Form))
 
 
 def _numbers() -> array[int]:
@@ -256,10 +257,7 @@ class WholeTarget:
     target: Target
     inactive_since: datetime | timedelta | None = None
     exclude: frozenset[int | str] = frozenset()
-    form: Form = field(
-        default="hand_picked",
-        validator=must_be("'hand_picked' or 'select_all'", lambda form: form in get_args(Form)),
-    )
+    form: Form = field(default="hand_picked", validator=_IS_FORM)
 
     @property
     def kind(self) -> TargetKind:
