@@ -43,11 +43,7 @@ def apply_plan(
     ledger: str | os.PathLike[str],
     options: RunOptions,
 ) -> ArchiveResult:
-    """Run a plan in a new ledger, or go on with a ledger of the same plan.
-
-    Raises:
-        LmsArchiveError: as `ArchivePlan.apply`.
-    """
+    """Run a plan in a new ledger, or go on with a ledger of the same plan."""
     checked = Options.of(options, canary=1)
     check_client(client)
     if client.base_url != plan.platform:
@@ -194,11 +190,7 @@ def _progress(ledger: Ledger) -> str:
 
 
 def _ledger_of(digest: str, path: Path, name: str | os.PathLike[str]) -> Ledger:
-    """Open the ledger that is there already.
-
-    Raises:
-        LedgerError: it is another plan's; the text says how far that one got, and what to do.
-    """
+    """Open the ledger that is there already, or say what to do if it is another plan's."""
     ledger = Ledger.open(path)
     if ledger.meta("digest") == digest:
         return ledger

@@ -64,12 +64,8 @@ def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dic
 class _Estimate:
     """Counts the calls of `apply`.
 
-    Attributes:
-        chunks: what is sent.
-        terms: what is done with each row.
-        client: the platform.
-        unfiltered: the targets of which each reading reads the whole lists, because the platform
-            ignores the filter of users; each with the number of its archived enrollments.
+    `unfiltered` are the targets of which each reading reads the whole lists, because the platform
+    ignores the filter of users; each with the number of its archived enrollments.
     """
 
     chunks: Sequence[Chunk]

@@ -40,12 +40,7 @@ People = tuple[Mapping[int, str | None], Sequence[str]]
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
-    """Return the selection with a row for each enrollment of its whole targets and users.
-
-    Raises:
-        InvalidInputError: a target does not exist, or `exclude` has a misspelt name.
-        ApiError: a call failed.
-    """
+    """Return the selection with a row for each enrollment of its whole targets and users."""
     whole = [part for part in selection.parts if isinstance(part, WholeTarget)]
     wanted = {_resolved(draft, part.target): None for part in whole}
     for target, read in read_targets(draft, wanted):
@@ -142,7 +137,7 @@ def _excluded_ids(
     Args:
         draft: what is collected for the plan.
         exclude: ids and usernames.
-        people: the users who would be archived otherwise: ids and usernames.
+        people: the ids and usernames of those who would be archived otherwise.
         where: where they are, in words.
         state: what they have in common, such as "enrolled".
 

@@ -36,12 +36,7 @@ _NOT_ARCHIVABLE: Final = {
 
 @frozen
 class RequestedRows:
-    """The rows of one target, in input order, by column.
-
-    Attributes:
-        rows: their indexes.
-        users: the users that they name.
-    """
+    """The rows of one target, in input order: their indexes, and the users that they name."""
 
     rows: Sequence[int]
     users: Sequence[UserKey]
@@ -121,10 +116,9 @@ class Match:
 
 
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
-    """Return the rows with these indexes, in input order.
+    """Return the rows of a target, in input order.
 
-    Args:
-        parts: how many rows are before each part, the part, and the indexes in it.
+    *parts* says how many rows are before each part, the part, and the indexes in it.
     """
     merged = [
         RequestedRows(

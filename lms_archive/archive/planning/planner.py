@@ -84,13 +84,7 @@ def make_plan(
     options: PlanOptions,
     on_step: OnStep | None,
 ) -> tuple[PlanData, Selection]:
-    """Read each target once; return what is sent, what is not and why, and the rows requested.
-
-    Raises:
-        InvalidInputError: a target of all enrollments does not exist, or `on_shared="fail"`.
-        UnconfirmedContractError: the platform lacks a list that the job needs.
-        ApiError: a call failed.
-    """
+    """Read each target once; return what is sent, what is not and why, and the rows requested."""
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
     kinds = {target.kind for target in wanted}
     for part in selection.parts:

@@ -51,7 +51,6 @@ def check_role(client: Client, kinds: Collection[str]) -> list[str]:
 
     Raises:
         PermissionDeniedError: a Power User, who cannot archive in learning plans.
-        ApiError: the login failed, or the platform cannot be reached.
     """
     account = known_account(client.session)
     if account is None or not account.is_power_user:
@@ -64,11 +63,7 @@ def check_role(client: Client, kinds: Collection[str]) -> list[str]:
 
 
 def warn_about_contract(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
-    """Return what the swagger leaves open about the calls of a job on targets of these kinds.
-
-    Raises:
-        ApiError: the login failed, or the platform cannot be reached.
-    """
+    """Return what the swagger leaves open about the calls of a job on targets of these kinds."""
     writes, reads = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
     if "learning_plan" in kinds:
         reads += ["get_learning_plan", "learning_plan_courses"]
@@ -117,7 +112,6 @@ def require_contract(client: Client, plan: PlanData, *, trust: bool) -> list[Eve
     Raises:
         UnconfirmedContractError: a write is not confirmed and not trusted, or is described
             differently; or the platform has no archived list.
-        ApiError: the login failed, the platform cannot be reached, or the list cannot be read.
     """
     if not plan.chunks:
         return []
@@ -140,9 +134,6 @@ def require_contract_again(client: Client, ledger: Ledger, plan: PlanData, *, tr
     """Check the contract of a ledger that is resumed, if rows are left and it was not checked yet.
 
     What was trusted stays trusted for the same contract once a canary has proven it.
-
-    Raises:
-        UnconfirmedContractError, ApiError: as `require_contract`.
     """
     last, proven = None, False
     for event in ledger.events(ContractChecked, Proven):
@@ -159,11 +150,7 @@ def require_contract_again(client: Client, ledger: Ledger, plan: PlanData, *, tr
 
 
 def require_endpoint(client: Client, name: str, error: ApiError) -> None:
-    """Explain a 404 of a read that the swagger does not list: there may be no such call.
-
-    Raises:
-        UnconfirmedContractError: it answered 404 or 405, and the swagger does not list it.
-    """
+    """Raise an error that explains a 404 or 405 of a read that the swagger does not list."""
     if error.status not in _MISSING:
         return
     report = client.verify_contract([name])

@@ -40,13 +40,7 @@ Wanted = Mapping[PlannedTarget, Collection[UserKey] | None]
 
 @frozen
 class Snapshot:
-    """The enrollments that were read in a target.
-
-    Attributes:
-        target: the target, with its name and the number of its enrollments.
-        enrollments: what was read.
-        users: the users, by id, whose enrollments were read; None where all were read.
-    """
+    """The enrollments that were read in a target, of these users (by id) or, if None, of all."""
 
     target: PlannedTarget
     enrollments: CompleteList[Active]

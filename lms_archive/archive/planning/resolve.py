@@ -46,11 +46,7 @@ def resolve_targets(
 
 
 def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
-    """Read all courses or all learning plans of the platform.
-
-    Raises:
-        ApiError: a call failed, or the list was never whole.
-    """
+    """Read all courses or all learning plans of the platform."""
     identity = f"{kind}_id"
 
     def listed() -> Iterator[Page[Course | LearningPlan]]:

@@ -28,12 +28,7 @@ _INSTRUCTOR_LED = ("classroom", "webinar")
 
 
 def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator[str]:
-    """Yield a warning about an instructor-led course: its sessions keep their enrollments.
-
-    Args:
-        course: the course, in words.
-        types: its type, as the items of a list have it.
-    """
+    """Yield a warning if a course is instructor-led: its sessions keep their enrollments."""
     words = {word for word in types if word is not None and word.lower() in _INSTRUCTOR_LED}
     for word in sorted(words):
         yield (
@@ -75,16 +70,9 @@ class Sharing:
 
 
 def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
-    """Read which plans contain which courses: one call per course or per plan, whichever is fewer.
+    """Read which plans contain which courses, for the courses and plans that are targets.
 
-    Args:
-        client: the platform.
-        courses: courses that are targets.
-        plans: plans that are targets.
-
-    Raises:
-        NotFoundError: a plan or a course is not there.
-        ApiError: a call failed.
+    That takes one call per course or per plan, whichever is fewer.
     """
     if not (courses or plans):
         return Sharing()
@@ -128,11 +116,7 @@ class Rules:
     warnings: list[str] = field(factory=list)
 
     def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PlannedEnrollment]]:
-        """Return the candidates that are sent; plans are decided before courses.
-
-        Raises:
-            InvalidInputError: `on_shared="fail"`, and a plan shares a course with another.
-        """
+        """Return the candidates that are sent; plans are decided before courses."""
         kept: dict[PlannedTarget, list[PlannedEnrollment]] = {}
         plans = {t: rows for t, rows in candidates.items() if t.kind == "learning_plan"}
         for target, rows in plans.items():

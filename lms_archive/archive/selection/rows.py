@@ -272,13 +272,12 @@ class WholeTarget:
 
 @frozen
 class UserEnrollments:
-    """All enrollments of some users that a job takes, wherever they are; a plan makes rows of them.
+    """All enrollments of some users that match the terms; planning turns them into rows.
 
     Attributes:
         kind: whether they are in courses or in learning plans.
         users: ids and usernames, unless `inactive_since` says which users are meant.
-        inactive_since: only users whose last login is before this (aware), or at least this long
-            ago.
+        inactive_since: as in `WholeTarget`.
         exclude: ids and usernames of inactive users that are left alone.
         targets: only in these; None for every one.
         left_out: not in these.
