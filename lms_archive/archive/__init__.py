@@ -1,13 +1,12 @@
 """Jobs, plans, runs and results: archive enrollments in bulk."""
 
-from lms_archive.archive.certificates import SavedCertificates
 from lms_archive.archive.events import EventKind, OnEvent, RunEvent
 from lms_archive.archive.execution import resume
 from lms_archive.archive.job import ArchiveJob
 from lms_archive.archive.ledger import redact
 from lms_archive.archive.plan import ArchivePlan, PlanCount
 from lms_archive.archive.planning.rules import OnShared
-from lms_archive.archive.result import ArchiveResult
+from lms_archive.archive.result import ArchiveResult, SavedCertificates
 from lms_archive.archive.selection import Form, Target, TargetKind
 from lms_archive.archive.selection.rows import Targets
 from lms_archive.archive.selection.terms import Status, Terms

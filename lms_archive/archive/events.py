@@ -1,15 +1,16 @@
-"""What a running job reports: frozen events, and the progress that is made of them."""
+"""What a running job reports: frozen events; and the progress of planning and of running."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Literal
 
-from attrs import asdict, frozen
+from attrs import asdict, define, field, frozen
 
+from lms_archive.archive.planning.reading import OnStep
 from lms_archive.archive.running.state import RunState
 from lms_archive.archive.values.events import (
     Event,
@@ -22,17 +23,17 @@ from lms_archive.archive.values.events import (
 )
 from lms_archive.archive.values.outcomes import OutcomeKind
 from lms_archive.client import Client
-from lms_archive.errors import printable
+from lms_archive.errors import plural, printable
+from lms_archive.tables.html import counted
 from lms_archive.wire.waits import LONG_WAIT, Wait
 
 __all__ = [
     "EventKind",
     "OnEvent",
     "RunEvent",
-    "bar_class",
+    "plan_progress",
     "reporting",
     "write_event",
-    "write_progress",
 ]
 
 EventKind = Literal[
@@ -55,6 +56,8 @@ _REPORTED: Final[Mapping[type[Event], EventKind]] = {
     NotSent: "not_sent",
 }
 _ENDS: Final = ("finished", "stopped")
+_LINES: Final = 10
+"""The most lines of a step of planning, where there is no bar."""
 
 
 @frozen(kw_only=True)
@@ -107,50 +110,27 @@ class RunEvent:
 OnEvent = Callable[[RunEvent], Any]
 
 
-def bar_class() -> Any:
-    """Return the class of progress bars, the one for notebooks in a notebook; None without tqdm."""
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  an extra
-    except ImportError:
-        return None
-    return tqdm
-
-
-@contextmanager
-def _progress() -> Iterator[OnEvent]:
-    """Show events as a bar, or as lines without tqdm; the last line stays in a saved notebook."""
-    bars = bar_class()
-    if bars is None:
-        yield write_event
-        return
-    drawn = _Bar(bars(unit="row", desc="archiving"))
-    try:
-        yield drawn
-    finally:
-        drawn.close()
-
-
 def write_event(event: RunEvent) -> None:
     """Write a line to stderr where rows have their outcomes, a wait is long, or the run ends."""
+    end = ""
     if event.kind == "waiting":
         if (event.seconds or 0) < LONG_WAIT:
             return
-    elif event.kind not in ("decided", *_ENDS):
-        return
-    rows = f"{event.done:,} of {event.total:,} rows"
-    parts = [f"archiving: {rows} done, {event.chunks_sent:,} of {event.chunks:,} chunks sent"]
-    if event.calls_left is not None:
-        parts.append(f"{event.calls_left:,} calls left in this hour")
-    if event.kind == "waiting":
-        parts.append(_wait_text(event))
+        end = _wait_text(event)
     elif event.kind in _ENDS:
-        parts.append(event.kind if event.reason is None else f"{event.kind}: {event.reason}")
-    write_progress(", ".join(parts))
+        end = event.kind if event.reason is None else f"{event.kind}: {event.reason}"
+    elif event.kind != "decided":
+        return
+    rows = f"{event.done:,} of {event.total:,} rows done"
+    chunks = f"{event.chunks_sent:,} of {event.chunks:,} chunks sent"
+    _write("archiving", [rows, chunks], event.calls_left, end)
 
 
-def write_progress(text: str) -> None:
+def _write(action: str, counts: Iterable[str], calls_left: int | None, end: str) -> None:
     """Write a line to stderr, where there is one: a program without a console has none."""
     if sys.stderr is not None:
+        left = "" if calls_left is None else f"{calls_left:,} calls left in this hour"
+        text = f"{action}: {', '.join(filter(None, [*counts, left, end]))}"
         sys.stderr.write(f"{printable(text)}\n")
         sys.stderr.flush()
 
@@ -168,30 +148,125 @@ def _wait_text(event: RunEvent) -> str:
     return f"waiting {event.seconds or 0:,.0f} s ({reason}{percent})"
 
 
+@define
 class _Bar:
-    """Draws the events: rows, chunks, the calls left in the hour, and what is waited for."""
+    """A progress bar; without tqdm there is none, and lines are written.
 
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._last: RunEvent | None = None
+    In a notebook it is the one for notebooks. The line after it stays when a notebook is saved.
+    """
 
-    def __call__(self, event: RunEvent) -> None:
-        postfix = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
-        if event.calls_left is not None:
-            postfix["calls left"] = f"{event.calls_left:,}"
-        if event.kind == "waiting":
-            postfix["now"] = _wait_text(event)
-        self._last = event
-        self._bar.total = event.total
-        self._bar.set_postfix(postfix, refresh=False)
-        self._bar.update(event.done - self._bar.n)
-        self._bar.refresh()
+    client: Client
+    tqdm: Any
+
+    @classmethod
+    def of(cls, client: Client, unit: str, action: str) -> _Bar:
+        """Return the bar of an action that is done with units."""
+        try:
+            from tqdm.auto import tqdm  # noqa: PLC0415  an extra
+        except ImportError:
+            return cls(client, None)
+        return cls(client, tqdm(unit=unit, desc=action))
+
+    def draw(self, postfix: dict[str, str], done: int | None = None, total: int = 0) -> None:
+        """Show how much is done, where that is given, and the words beside the bar."""
+        left = self.client.session.calls_left
+        if left is not None:
+            postfix["calls left"] = f"{left:,}"
+        if done is not None:
+            self.tqdm.total = total
+            self.tqdm.update(done - self.tqdm.n)
+        self.tqdm.set_postfix(postfix, refresh=False)
+        self.tqdm.refresh()
 
     def close(self) -> None:
-        """Close the bar, and say in a line how the run ended."""
-        self._bar.close()
-        if self._last is not None and self._last.kind in _ENDS:
-            write_event(self._last)
+        """Close the bar, if there is one."""
+        if self.tqdm is not None:
+            self.tqdm.close()
+
+
+@contextmanager
+def _progress(client: Client) -> Iterator[OnEvent]:
+    """Show the events of a run as a bar and a last line, or as lines without tqdm."""
+    bar, last = _Bar.of(client, "row", "archiving"), None
+
+    def show(event: RunEvent) -> None:
+        nonlocal last
+        last = event
+        if bar.tqdm is None:
+            write_event(event)
+            return
+        postfix = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
+        if event.kind == "waiting":
+            postfix["now"] = _wait_text(event)
+        bar.draw(postfix, event.done, event.total)
+
+    try:
+        yield show
+    finally:
+        bar.close()
+        if bar.tqdm is not None and last is not None and last.kind in _ENDS:
+            write_event(last)
+
+
+@contextmanager
+def plan_progress(client: Client, *, shown: bool) -> Iterator[OnStep | None]:
+    """Show the steps of planning as a bar, or as lines without tqdm.
+
+    The last line says how planning ended.
+    """
+    if not shown:
+        yield None
+        return
+    with client.session.counting() as calls:
+        progress = _PlanProgress(client, calls, _Bar.of(client, "target", "planning"))
+        try:
+            with client.session.waits.hooked(on_wait=progress.wait):
+                yield progress.step
+        except Exception as error:
+            progress.bar.close()
+            progress.write(f"stopped: {type(error).__name__}: {error}")
+            raise
+        finally:
+            progress.bar.close()
+        progress.write("finished")
+
+
+@define
+class _PlanProgress:
+    """Draws the steps of planning, or writes them.
+
+    Targets that were read together need no line each: there is one where calls were made since
+    the last line, or the step is over.
+    """
+
+    client: Client
+    calls: Counter[str]
+    bar: _Bar
+    done: dict[str, str] = field(factory=dict)
+    calls_written: int = 0
+
+    def step(self, action: str, number: int, total: int) -> None:
+        """Show that this was done with one more target."""
+        self.done[action] = f"{counted(number, total, 'target')} {action}"
+        if self.bar.tqdm is not None:
+            self.bar.draw({"step": action}, number, total)
+            return
+        is_tenth = number * _LINES // total > (number - 1) * _LINES // total
+        if number == total or (is_tenth and sum(self.calls.values()) > self.calls_written):
+            self.write()
+
+    def wait(self, wait: Wait) -> None:
+        """Show a wait; without a bar, only a long one."""
+        if self.bar.tqdm is not None:
+            self.bar.draw({"now": str(wait)})
+        elif wait.seconds >= LONG_WAIT:
+            self.write(str(wait))
+
+    def write(self, end: str = "") -> None:
+        """Write how far planning is, and how it ended or what is waited for."""
+        self.calls_written = sum(self.calls.values())
+        counts = [*self.done.values(), f"{plural(self.calls_written, 'call')} made"]
+        _write("planning", counts, self.client.session.calls_left, end)
 
 
 @contextmanager
@@ -205,7 +280,7 @@ def reporting(
     receivers = [] if on_event is None else [on_event]
     with ExitStack() as stack:
         if progress:
-            receivers.append(stack.enter_context(_progress()))
+            receivers.append(stack.enter_context(_progress(client)))
         if not receivers:
             yield []
             return

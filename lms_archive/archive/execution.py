@@ -10,16 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lms_archive.archive.events import reporting
-from lms_archive.archive.ledger import JobProgress, Ledger, read_progress
+from lms_archive.archive.ledger import Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
-from lms_archive.archive.options import (
-    RUN_DEFAULTS,
-    Options,
-    RunOptions,
-    check_ceiling,
-    check_client,
-    check_platform,
-)
+from lms_archive.archive.options import RUN_DEFAULTS, Options, RunOptions, check_client
 from lms_archive.archive.planning.preflight import require_contract, require_contract_again
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.running.plan_courses import decide_course_rows
@@ -29,7 +22,7 @@ from lms_archive.archive.selection import Selection
 from lms_archive.archive.values.events import CallsMade, Noted, Warned
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import LedgerError, LmsArchiveError, RunStoppedError
+from lms_archive.errors import InvalidInputError, LedgerError, LmsArchiveError, RunStoppedError
 from lms_archive.resources.signatures import shows_options
 from lms_archive.wire.tracebacks import short_traceback
 
@@ -50,40 +43,31 @@ def apply_plan(
     ledger: str | os.PathLike[str],
     options: RunOptions,
 ) -> ArchiveResult:
-    """Run a plan in a new ledger, or go on with a ledger of the same plan.
-
-    Raises:
-        LmsArchiveError: as `ArchivePlan.apply`.
-    """
+    """Run a plan in a new ledger, or go on with a ledger of the same plan."""
     checked = Options.of(options, canary=1)
-    check_platform(plan.platform, client)
-    check_ceiling(plan.chunks, checked.max_affected)
-    path = ledger_path(ledger)
+    check_client(client)
+    if client.base_url != plan.platform:
+        raise InvalidInputError(
+            f"the plan was read from {plan.platform}, and this client is for {client.base_url}"
+        )
+    checked.check_ceiling(plan.chunks)
+    path, trust = ledger_path(ledger), checked.trust_contract
     with client.session.counting() as calls, client.session.waits.hooked(stop=checked.stop):
-        if path.exists():
-            with (
-                _ledger_of(digest, path, ledger) as open_ledger,
-                _noting_progress(open_ledger, ledger),
-            ):
-                return _go_on(open_ledger.plan(), client, open_ledger, checked, calls)
-        confirmed = require_contract(client, plan.chunks, plan.terms, trust=checked.trust_contract)
-        events = [*map(Warned, plan.warnings), *confirmed]
-        may_use_reading = client.session.use_reading(plan)
-        with (
-            Ledger.create(
+        is_new, may_use_reading = not path.exists(), False
+        if is_new:
+            confirmed = require_contract(client, plan, trust=trust)
+            events = [*map(Warned, plan.warnings), *confirmed]
+            may_use_reading = client.session.use_reading(plan)
+            own_ledger = Ledger.create(
                 path, plan, selection, digest=digest, canary=checked.canary, events=events
-            ) as open_ledger,
-            _noting_progress(open_ledger, ledger),
-        ):
-            return _go_on(
-                plan,
-                client,
-                open_ledger,
-                checked,
-                calls,
-                may_use_reading=may_use_reading,
-                is_checked=True,
             )
+        else:
+            own_ledger = _ledger_of(digest, path, ledger)
+        with own_ledger, _noting_progress(own_ledger, ledger):
+            if not is_new:
+                plan = own_ledger.plan()
+                require_contract_again(client, own_ledger, plan, trust=trust)
+            return _go_on(plan, client, own_ledger, checked, calls, may_use_reading=may_use_reading)
 
 
 @short_traceback
@@ -122,8 +106,9 @@ def resume(
                 f"{ledger}: belongs to {plan.platform}, and this client is for {client.base_url}"
             )
         checked = Options.of(options, canary=int(open_ledger.meta("canary") or 1))
-        check_ceiling(plan.chunks, checked.max_affected)
+        checked.check_ceiling(plan.chunks)
         with client.session.waits.hooked(stop=checked.stop):
+            require_contract_again(client, open_ledger, plan, trust=checked.trust_contract)
             return _go_on(plan, client, open_ledger, checked, calls)
 
 
@@ -135,17 +120,12 @@ def _go_on(
     calls: Mapping[str, int],
     *,
     may_use_reading: bool = False,
-    is_checked: bool = False,
 ) -> ArchiveResult:
     """Run a plan, starting from the state in its ledger.
 
     `may_use_reading` says whether the reading that the plan was made of may be used while it is
     recent enough.
     """
-    if not is_checked:
-        require_contract_again(
-            client, ledger, plan.chunks, plan.terms, trust=options.trust_contract
-        )
     if options.note is not None:
         ledger.append(Noted(options.note))
     state = RunState(plan.chunks)
@@ -210,31 +190,25 @@ def _progress(ledger: Ledger) -> str:
 
 
 def _ledger_of(digest: str, path: Path, name: str | os.PathLike[str]) -> Ledger:
-    """Open the ledger that is there already.
-
-    Raises:
-        LedgerError: it is another plan's; the text says how far that one got.
-    """
+    """Open the ledger that is there already, or say what to do if it is another plan's."""
     ledger = Ledger.open(path)
     if ledger.meta("digest") == digest:
         return ledger
     ledger.close()
-    error = LedgerError(f"{name}: {_advice_on(read_progress(path), str(name))}")
-    error.ledger = path
-    raise error
-
-
-def _advice_on(status: JobProgress, ledger: str) -> str:
-    """Return what to do about a ledger that holds another plan than the one that is applied."""
+    status = read_progress(path)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in status.counts.items())
     if status.is_finished:
         when = f" on {status.changed_at:%Y-%m-%d %H:%M} UTC" if status.changed_at else ""
-        return (
+        advice = (
             f"holds the finished job of another plan, done{when}: {counts}. For this plan, name "
-            f"another ledger; ArchiveResult({ledger!r}) shows that job"
+            f"another ledger; ArchiveResult({str(name)!r}) shows that job"
         )
-    return (
-        f"holds an unfinished job of another plan: {counts}, {status.pending:,} pending. Finish it "
-        f"first: resume({ledger!r}, client). Then plan again; only a plan for other rows may run "
-        "before that, with another ledger"
-    )
+    else:
+        advice = (
+            f"holds an unfinished job of another plan: {counts}, {status.pending:,} pending. "
+            f"Finish it first: resume({str(name)!r}, client). Then plan again; only a plan for "
+            "other rows may run before that, with another ledger"
+        )
+    error = LedgerError(f"{name}: {advice}")
+    error.ledger = path
+    raise error

@@ -10,9 +10,10 @@ from typing import IO, TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from lms_archive.archive.added_columns import find_added
+from lms_archive.archive.events import plan_progress
+from lms_archive.archive.options import check_client
 from lms_archive.archive.plan import ArchivePlan
-from lms_archive.archive.plan_progress import plan_progress
-from lms_archive.archive.planning.planner import make_plan
+from lms_archive.archive.planning.planner import PlanOptions, make_plan
 from lms_archive.archive.planning.rules import OnShared
 from lms_archive.archive.rendering import html, job_summary, part_name
 from lms_archive.archive.selection import (
@@ -21,14 +22,17 @@ from lms_archive.archive.selection import (
     Selection,
     Target,
     Targets,
+    UserEnrollments,
     WholeTarget,
+)
+from lms_archive.archive.selection.csv_file import read_csv
+from lms_archive.archive.selection.in_memory import (
     read_exclusions,
     read_people,
     read_rows,
     read_scope,
     read_users,
 )
-from lms_archive.archive.selection.csv_file import read_csv
 from lms_archive.archive.selection.terms import TERM_DEFAULTS, TermOptions, Terms
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError
@@ -69,11 +73,7 @@ class ArchiveJob:
     @classmethod
     @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
-    def for_course(
-        cls,
-        target: int | str,
-        **terms: Unpack[TermOptions],
-    ) -> ArchiveJob:
+    def for_course(cls, target: int | str, **terms: Unpack[TermOptions]) -> ArchiveJob:
         """Create a job for one course, by id (int) or code (str); add users with `.users(...)`.
 
         Raises:
@@ -84,11 +84,7 @@ class ArchiveJob:
     @classmethod
     @short_traceback
     @shows_options(TermOptions, TERM_DEFAULTS)
-    def for_learning_plan(
-        cls,
-        target: int | str,
-        **terms: Unpack[TermOptions],
-    ) -> ArchiveJob:
+    def for_learning_plan(cls, target: int | str, **terms: Unpack[TermOptions]) -> ArchiveJob:
         """Create a job for one learning plan, by id (int) or code (str); see `for_course`.
 
         The enrollments for all courses of the plan are archived as well.
@@ -129,9 +125,8 @@ class ArchiveJob:
             InvalidInputError: it is not such a CSV file, or an argument cannot be used. A single
                 bad row is not an error: it gets the outcome *skipped*, with line and reason.
         """
-        checked = Terms(**terms)
-        rows = read_csv(path, encoding=encoding, columns=columns, added_in=find_added)
-        return cls(terms=checked, selection=Selection((rows,)))
+        job = cls(terms=Terms(**terms))
+        return job._with(read_csv(path, encoding=encoding, columns=columns, added_in=find_added))
 
     @classmethod
     @short_traceback
@@ -156,8 +151,8 @@ class ArchiveJob:
         Raises:
             InvalidInputError: they are not rows, or an argument cannot be used.
         """
-        checked = Terms(**terms)
-        return cls(terms=checked, selection=Selection((read_rows(rows, columns=columns),)))
+        job = cls(terms=Terms(**terms))
+        return job._with(read_rows(rows, columns=columns))
 
     @classmethod
     @short_traceback
@@ -185,10 +180,9 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        checked = Terms(**terms)
+        job = cls(terms=Terms(**terms))
         scope = read_scope(targets, courses, exclude_courses)
-        part = evolve(scope, users=read_people(users))
-        return cls(terms=checked, selection=Selection((part,)))
+        return job._with(evolve(scope, users=read_people(users)))
 
     @classmethod
     @short_traceback
@@ -221,11 +215,10 @@ class ArchiveJob:
         Raises:
             InvalidInputError: an argument cannot be used.
         """
-        checked = Terms(**terms)
+        job = cls(terms=Terms(**terms))
         scope = read_scope(targets, courses, exclude_courses)
         inactive, left_alone = checked_since(since), read_exclusions(exclude)
-        part = evolve(scope, inactive_since=inactive, exclude=left_alone)
-        return cls(terms=checked, selection=Selection((part,)))
+        return job._with(evolve(scope, inactive_since=inactive, exclude=left_alone))
 
     def users(self, users: Iterable[int | str | User]) -> ArchiveJob:
         """Return this job with these users: an `int` is a user id, a `str` a username.
@@ -236,12 +229,7 @@ class ArchiveJob:
         Raises:
             InvalidInputError: the job has no target, or this is not an iterable of users.
         """
-        if self.target is None:
-            raise InvalidInputError(
-                "this job has no course or learning plan: call for_course(...).users(...)"
-            )
-        rows = read_users(self.target, users)
-        return evolve(self, selection=Selection((*self.selection.parts, rows)))
+        return self._with(read_users(self._named_target("users(...)"), users))
 
     def all_enrollments(
         self,
@@ -266,19 +254,19 @@ class ArchiveJob:
         Raises:
             InvalidInputError: the job has no target, or an argument cannot be used.
         """
+        target = self._named_target("all_enrollments()")
+        since = None if inactive_since is None else checked_since(inactive_since)
+        return self._with(WholeTarget(target, since, read_exclusions(exclude), form))
+
+    def _named_target(self, call: str) -> Target:
         if self.target is None:
             raise InvalidInputError(
-                "this job has no course or learning plan: call for_course(...).all_enrollments()"
+                f"this job has no course or learning plan: call for_course(...).{call}"
             )
-        if form not in ("hand_picked", "select_all"):
-            raise InvalidInputError(f"form must be 'hand_picked' or 'select_all', not {form!r}")
-        everything = WholeTarget(
-            self.target,
-            None if inactive_since is None else checked_since(inactive_since),
-            read_exclusions(exclude),
-            form,
-        )
-        return evolve(self, selection=Selection((*self.selection.parts, everything)))
+        return self.target
+
+    def _with(self, part: Rows | WholeTarget | UserEnrollments) -> ArchiveJob:
+        return evolve(self, selection=Selection((*self.selection.parts, part)))
 
     def __add__(self, other: ArchiveJob) -> ArchiveJob:
         """Return a job with the rows of both, this job's rows first.
@@ -357,34 +345,9 @@ class ArchiveJob:
             raise InvalidInputError(
                 "this job has no selection: add one with .users(...) or .all_enrollments()"
             )
-        _check("plan", client, Client)
-        _check("skip_archived_within", skip_archived_within, timedelta)
-        _check("explain", explain, bool)
-        _check("progress", progress, bool)
-        if skip_archived_within < timedelta():
-            raise InvalidInputError(
-                f"skip_archived_within must not be negative: {skip_archived_within}"
-            )
-        if on_shared not in ("skip", "fail", "allow"):
-            raise InvalidInputError(
-                f"on_shared must be 'skip', 'fail' or 'allow', not {on_shared!r}"
-            )
-        with plan_progress(client, shown=progress) as on_step:
-            plan = ArchivePlan.of(
-                *make_plan(
-                    self.terms,
-                    self.selection,
-                    client,
-                    on_shared=on_shared,
-                    skip_archived_within=skip_archived_within,
-                    explained=explain,
-                    on_step=on_step,
-                )
-            )
+        check_client(client)
+        options = PlanOptions(on_shared, skip_archived_within, explain, progress)
+        with plan_progress(client, shown=options.progress) as on_step:
+            plan = ArchivePlan.of(*make_plan(self.terms, self.selection, client, options, on_step))
         client.session.keep_reading(plan)
         return plan
-
-
-def _check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise InvalidInputError(f"{name} takes a {kind.__name__}, not {value!r:.60}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from attrs import field, fields, frozen
@@ -10,44 +10,23 @@ from attrs.validators import optional
 
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.planning.estimate import affected
+from lms_archive.archive.selection.terms import IS_DECISION, must_be
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
 from lms_archive.wire.waits import StopSignal
 
-__all__ = [
-    "RUN_DEFAULTS",
-    "Options",
-    "RunOptions",
-    "check_ceiling",
-    "check_client",
-    "check_platform",
-]
+__all__ = ["RUN_DEFAULTS", "Options", "RunOptions", "check_client"]
 
-
-Check = Callable[[object, Any, Any], None]
-
-
-def _must(holds: Callable[[Any], bool], expected: str) -> Check:
-    """Return a validator that refuses values for which *holds* is false."""
-
-    def check(_: object, option: Any, value: Any) -> None:
-        if not holds(value):
-            raise InvalidInputError(f"{option.name} must be {expected}, not {value!r:.60}")
-
-    return check
-
-
-_IS_NUMBER: Final = _must(
-    lambda value: type(value) is int and value >= 0, "a whole number of enrollments"
+_IS_NUMBER: Final = must_be(
+    "a whole number of enrollments", lambda value: type(value) is int and value >= 0
 )
-_IS_DECISION: Final = _must(lambda value: isinstance(value, bool), "True or False")
-_IS_LISTENER: Final = _must(callable, "a function that takes a RunEvent")
-_IS_STOP: Final = _must(
-    lambda value: callable(getattr(value, "is_set", None)),
+_IS_LISTENER: Final = must_be("a function that takes a RunEvent", callable)
+_IS_STOP: Final = must_be(
     "an object with is_set(), such as threading.Event()",
+    lambda value: callable(getattr(value, "is_set", None)),
 )
-_IS_TEXT: Final = _must(lambda value: isinstance(value, str), "text (str)")
+_IS_TEXT: Final = must_be("text (str)", lambda value: isinstance(value, str))
 
 
 class RunOptions(TypedDict, total=False):
@@ -69,11 +48,11 @@ class Options:
 
     max_affected: int | None = field(default=None, validator=optional(_IS_NUMBER))
     canary: int = field(default=1, validator=_IS_NUMBER)
-    progress: bool = field(default=False, validator=_IS_DECISION)
+    progress: bool = field(default=False, validator=IS_DECISION)
     on_event: OnEvent | None = field(default=None, validator=optional(_IS_LISTENER))
     stop: StopSignal | None = field(default=None, validator=optional(_IS_STOP))
-    trust_contract: bool = field(default=False, validator=_IS_DECISION)
-    allow_changes: bool = field(default=False, validator=_IS_DECISION)
+    trust_contract: bool = field(default=False, validator=IS_DECISION)
+    allow_changes: bool = field(default=False, validator=IS_DECISION)
     note: str | None = field(default=None, validator=optional(_IS_TEXT))
 
     @classmethod
@@ -84,6 +63,11 @@ class Options:
             values["canary"] = canary
         return cls(**values)
 
+    def check_ceiling(self, chunks: Sequence[Chunk]) -> None:
+        """Refuse a plan that may archive more than `max_affected`."""
+        if self.max_affected is not None and (count := affected(chunks)) > self.max_affected:
+            raise TooManyAffectedError(count, self.max_affected)
+
 
 RUN_DEFAULTS: Final[Mapping[str, Any]] = {
     **{option.name: option.default for option in fields(Options)},
@@ -92,22 +76,7 @@ RUN_DEFAULTS: Final[Mapping[str, Any]] = {
 """The defaults of these options; `apply` and `resume` decide that of the canary."""
 
 
-def check_platform(platform: str, client: Client) -> None:
-    """Refuse a client of another platform than the plan's."""
-    check_client(client)
-    if client.base_url != platform:
-        raise InvalidInputError(
-            f"the plan was read from {platform}, and this client is for {client.base_url}"
-        )
-
-
 def check_client(client: object) -> None:
     """Refuse what is not a client."""
     if not isinstance(client, Client):
         raise InvalidInputError(f"client must be a Client, not {client!r:.60}")
-
-
-def check_ceiling(chunks: Sequence[Chunk], max_affected: int | None) -> None:
-    """Refuse a plan that may archive more than is allowed."""
-    if max_affected is not None and (count := affected(chunks)) > max_affected:
-        raise TooManyAffectedError(count, max_affected)

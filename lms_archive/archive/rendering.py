@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import nsmallest
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, Final
 
 from attrs import frozen
 
 from lms_archive.archive.selection import Rows, Selection, UserEnrollments, WholeTarget
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.terms import Terms, status_words
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Outcome, Skip
 from lms_archive.archive.values.plan_data import PlanData
@@ -34,7 +33,6 @@ __all__ = [
     "part_name",
     "plan_summary",
     "record_grid",
-    "result_lines",
     "text",
 ]
 
@@ -57,6 +55,14 @@ class Line:
     text: str
     strong: bool = False
 
+    def as_text(self) -> Iterator[str]:
+        """Yield the line for a terminal."""
+        yield printable(self.text)
+
+    def as_html(self) -> Iterator[str]:
+        """Yield the line for a notebook."""
+        yield line(self.text, strong=self.strong)
+
 
 @frozen
 class Grid:
@@ -76,6 +82,22 @@ class Grid:
     numbers: frozenset[str] = frozenset()
     bars: Mapping[str, Sequence[str]] = {}
 
+    def as_text(self) -> Iterator[str]:
+        """Yield the title and the rows, in columns; long cells are cut."""
+        yield from ("", printable(self.title))
+        counts = [name in self.numbers for name in self.header]
+        rows = [self.header, *([*map(_cell, row, counts)] for row in self.rows)]
+        widths = [min(_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
+        for *row, last in rows:
+            cells = map(_fitted, row, widths, counts)
+            yield "  ".join(["", *cells, f"{last:>{widths[-1]}}" if counts[-1] else last]).rstrip()
+        yield ""
+
+    def as_html(self) -> Iterator[str]:
+        """Yield the title and the table."""
+        yield line(self.title)
+        yield table(self.header, self.rows, numbers=self.numbers, bars=self.bars)
+
 
 @frozen
 class Strip:
@@ -83,35 +105,30 @@ class Strip:
 
     counts: Mapping[str, int]
 
+    def as_text(self) -> Iterator[str]:
+        """Yield nothing."""
+        yield from ()
+
+    def as_html(self) -> Iterator[str]:
+        """Yield the bar."""
+        counts = {kind: count for kind, count in self.counts.items() if count}
+        total = sum(counts.values())
+        label = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
+        yield bar([(100 * count / total, COLORS[kind]) for kind, count in counts.items()], label)
+
 
 Part = Line | Grid | Strip
 
 
 def text(parts: Iterable[Part]) -> str:
     """Render a summary for a terminal; control characters in names are shown escaped."""
-    lines = chain.from_iterable(map(_text_of, parts))
+    lines = chain.from_iterable(part.as_text() for part in parts)
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
 def html(parts: Iterable[Part]) -> str:
     """Render a summary for a notebook."""
-    return block(*chain.from_iterable(map(_html_of, parts)))
-
-
-def _text_of(part: Part) -> Iterator[str]:
-    if isinstance(part, Line):
-        yield printable(part.text)
-        return
-    if isinstance(part, Strip):
-        return
-    yield from ("", printable(part.title))
-    counts = [name in part.numbers for name in part.header]
-    rows = [part.header, *([*map(_cell, row, counts)] for row in part.rows)]
-    widths = [min(_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
-    for *row, last in rows:
-        cells = map(_fitted, row, widths, counts)
-        yield "  ".join(["", *cells, f"{last:>{widths[-1]}}" if counts[-1] else last]).rstrip()
-    yield ""
+    return block(*chain.from_iterable(part.as_html() for part in parts))
 
 
 def _cell(value: Any, is_count: bool) -> str:  # noqa: FBT001  by map
@@ -122,19 +139,6 @@ def _fitted(cell: str, width: int, is_count: bool) -> str:  # noqa: FBT001  by m
     if len(cell) > width:
         cell = f"{cell[: width - 3]}..."
     return f"{cell:>{width}}" if is_count else f"{cell:<{width}}"
-
-
-def _html_of(part: Part) -> Iterator[str]:
-    if isinstance(part, Line):
-        yield line(part.text, strong=part.strong)
-    elif isinstance(part, Strip):
-        counts = {kind: count for kind, count in part.counts.items() if count}
-        total = sum(counts.values())
-        label = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-        yield bar([(100 * count / total, COLORS[kind]) for kind, count in counts.items()], label)
-    else:
-        yield line(part.title)
-        yield table(part.header, part.rows, numbers=part.numbers, bars=part.bars)
 
 
 def job_summary(terms: Terms, selection: Selection) -> list[Part]:
@@ -181,11 +185,12 @@ def plan_summary(plan: PlanData) -> list[Part]:
         parts += [_target_grid(targets), _enrollment_grid(plan.chunks)]
     else:
         parts.append(Line("Nothing to archive."))
-    parts.append(_skip_grid(plan.skips) if plan.skips else Line("No row is skipped."))
-    parts += _similar_names(plan.skips)
+    parts += _skip_grids(plan.skips) if plan.skips else [Line("No row is skipped.")]
     unexplained = sum(skip.is_unexplained for skip in plan.skips)
     if unexplained:
-        parts.append(Line(_unexplained(unexplained)))
+        rows = f"{plural(unexplained, 'row')} can be explained"
+        calls = "one to three calls" if unexplained == 1 else "about three calls a row at most"
+        parts.append(Line(f"{rows}: plan(client, explain=True) takes {calls}."))
     parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
     by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
     total = f"{sum(plan.calls.values()):,}, plus polls of background jobs ({by_operation})"
@@ -194,15 +199,8 @@ def plan_summary(plan: PlanData) -> list[Part]:
     return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]
 
 
-def _unexplained(count: int) -> str:
-    """Say how many rows `explain=True` can explain, and what it costs."""
-    rows = f"{plural(count, 'row')} can be explained"
-    calls = "one to three calls" if count == 1 else "about three calls a row at most"
-    return f"{rows}: plan(client, explain=True) takes {calls}."
-
-
 def _terms(terms: Terms) -> Iterator[Line]:
-    *others, last = (status.replace("_", " ") for status in terms.only)
+    *others, last = status_words(terms)
     statuses = f"{', '.join(others)} and {last}" if others else last
     people = "learners and staff" if terms.include_staff else "learners"
     yield Line(f"Includes {statuses} enrollments of {people}.")
@@ -254,34 +252,24 @@ def _enrollment_grid(chunks: Sequence[Chunk]) -> Grid:
     return Grid(title, ("target", "user_id", "username", "status", "enrolled_at"), rows)
 
 
-def _skip_grid(skips: Sequence[Skip]) -> Grid:
-    """Show how many rows are skipped with each code, and the reason of the first."""
+def _skip_grids(skips: Sequence[Skip]) -> Iterator[Grid]:
+    """Show how many rows are skipped with each code, and the reason of the first.
+
+    Show the first names that nearly match too, unless these reasons have all of them already.
+    """
     counts = Counter(skip.code for skip in skips)
-    first = _first_reasons(skips)
-    rows = [(number, code, first[code]) for code, number in counts.most_common()]
+    first = {skip.code: skip.reason for skip in reversed(skips)}
+    examples = [(number, code, first[code]) for code, number in counts.most_common()]
     title = f"{plural(len(skips), 'row')} skipped"
-    return Grid(title, ("rows", "code", "for example"), rows, frozenset({"rows"}))
-
-
-def _first_reasons(skips: Sequence[Skip]) -> dict[str, str]:
-    return {skip.code: skip.reason for skip in reversed(skips)}
-
-
-def _similar_names(skips: Sequence[Skip]) -> Iterator[Grid]:
-    """Show the first names that nearly match, unless the examples have all of them already."""
-    counts = Counter(skip.reason for skip in skips if skip.names_similar)
-    if counts.keys() <= set(_first_reasons(skips).values()):
-        return
-    first = counts.most_common(_SIMILAR)
-    rows = [(number, reason.replace(f" {NOT_CHECKED}", "")) for reason, number in first]
-    title = counted(len(rows), len(counts), "similar name")
-    yield Grid(title, ("rows", "reason"), rows, frozenset({"rows"}))
-
-
-def result_lines(counts: Mapping[str, int], ledger: Path, notes: Iterable[str]) -> list[Part]:
-    """Summarize a result: its counts, its ledger, and notes."""
-    by_kind = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-    return [Line(f"{by_kind} ({ledger})", strong=True), *map(Line, notes)]
+    yield Grid(title, ("rows", "code", "for example"), examples, frozenset({"rows"}))
+    similar = Counter(skip.reason for skip in skips if skip.names_similar)
+    if not similar.keys() <= set(first.values()):
+        rows = [
+            (number, reason.replace(f" {NOT_CHECKED}", ""))
+            for reason, number in similar.most_common(_SIMILAR)
+        ]
+        title = counted(len(rows), len(similar), "similar name")
+        yield Grid(title, ("rows", "reason"), rows, frozenset({"rows"}))
 
 
 def code_grid(counts: Sequence[tuple[str, str, int]]) -> Grid:
@@ -345,14 +333,11 @@ def _whole(part: WholeTarget | UserEnrollments) -> Line:
     elif isinstance(since, datetime):
         whose = f" of users inactive since {shown(since)}"
     elif since is not None:
-        whose = f" of users inactive for {_period(since)}"
+        period = str(since) if since % timedelta(days=1) else plural(since.days, "day")
+        whose = f" of users inactive for {period}"
     where = part.where if isinstance(part, UserEnrollments) else part.target
     excluded = f", with {plural(len(part.exclude), 'user')} excluded" if part.exclude else ""
     return Line(f"All matching enrollments{whose} in {where}{excluded}; planning finds them.")
-
-
-def _period(time: timedelta) -> str:
-    return str(time) if time % timedelta(days=1) else plural(time.days, "day")
 
 
 def _time(duration: timedelta) -> str:

@@ -1,31 +1,28 @@
-"""The result of a job, read from its ledger on demand."""
+"""The result of a job, read from its ledger on demand, and its certificates."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
+from attrs.validators import optional
 
-from lms_archive.archive.certificates import SavedCertificates, save_certificates
-from lms_archive.archive.ledger import (
-    JobProgress,
-    read_events,
-    read_progress,
-)
+from lms_archive.archive.ledger import JobProgress, read_events, read_progress
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
+    Line,
     Part,
     Strip,
     attention_grid,
     code_grid,
     html,
     outcome_grid,
-    result_lines,
     text,
 )
 from lms_archive.archive.values.events import CallsMade, ContractChecked, Warned
@@ -39,19 +36,44 @@ from lms_archive.archive.views import (
     texts_in,
 )
 from lms_archive.client import Client
-from lms_archive.errors import InvalidInputError, LmsArchiveError, RunStoppedError, plural
-from lms_archive.files import path_from
+from lms_archive.errors import (
+    ApiError,
+    InvalidInputError,
+    LmsArchiveError,
+    RunStoppedError,
+    plural,
+)
+from lms_archive.files import path_from, private_folder
+from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
+from lms_archive.records.status import EnrollmentStatus
+from lms_archive.resources.archived import certificate_of
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
 
-__all__ = ["ArchiveResult"]
+__all__ = ["ArchiveResult", "SavedCertificates", "save_certificates"]
 
 _NAMED = 10
+_LONGEST = 80
 
 
-def _is_client(_: object, __: Attribute[Client | None], value: object) -> None:
-    if value is not None:
-        check_client(value)
+@frozen
+class SavedCertificates:
+    """The result of saving the certificates of archived records.
+
+    Attributes:
+        saved: the files, one for each certificate.
+        without: how many completed enrollments had no certificate.
+        failed: why a certificate could not be saved, by the id of its record.
+    """
+
+    saved: tuple[Path, ...] = ()
+    without: int = 0
+    failed: Mapping[int, str] = field(factory=dict)
+
+    def __str__(self) -> str:
+        saved = plural(len(self.saved), "certificate")
+        counts = f"{saved} saved, {len(self.failed):,} failed"
+        return f"{counts}; completed without certificate: {self.without:,}"
 
 
 @frozen(repr=False)
@@ -64,7 +86,12 @@ class ArchiveResult(Table):
     """
 
     ledger: Path = field(converter=ledger_path_from)
-    client: Client | None = field(default=None, eq=False, repr=False, validator=_is_client)
+    client: Client | None = field(
+        default=None,
+        eq=False,
+        repr=False,
+        validator=optional(lambda _, __, client: check_client(client)),
+    )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the client, so that a stored result contains no login."""
@@ -250,8 +277,9 @@ class ArchiveResult(Table):
         return text(self._lines())
 
     def _lines(self) -> list[Part]:
+        by_kind = ", ".join(f"{count:,} {kind}" for kind, count in self._status.counts.items())
         notes = [*self._unfinished(), *self._notes(), *self._trusted()]
-        return result_lines(self._status.counts, self.ledger, notes)
+        return [Line(f"{by_kind} ({self.ledger})", strong=True), *map(Line, notes)]
 
     def _notes(self) -> Iterator[str]:
         """Yield how many archived rows this job did not archive, and how many rows to look at."""
@@ -277,3 +305,37 @@ class ArchiveResult(Table):
         """Return the calls that were sent although the platform's swagger does not confirm them."""
         events = read_events(self.ledger, ContractChecked)
         return dict.fromkeys(text for event in events for text in event.trusted)
+
+
+def save_certificates(
+    client: Client, records: Iterable[ArchivedRecord], folder: Path
+) -> SavedCertificates:
+    """Save each certificate as a PDF; a failure does not stop the others."""
+    private_folder(folder)
+    taken: set[str] = set()
+    saved: list[Path] = []
+    failed: dict[int, str] = {}
+    without = 0
+    for record in records:
+        if certificate_of(record) is None:
+            without += record.enrollment.status == EnrollmentStatus.COMPLETED
+            continue
+        name, record_id = _name(record), record.archiving.record_id
+        if name.casefold() in taken:
+            failed[record_id] = f"{name} is already the file of another certificate"
+            continue
+        taken.add(name.casefold())
+        try:
+            saved.append(client.archived.download_certificate(record, folder / name))
+        except (ApiError, InvalidInputError, OSError) as error:
+            failed[record_id] = str(error)
+    return SavedCertificates(tuple(saved), without, failed)
+
+
+def _name(record: ArchivedRecord) -> str:
+    """Return a safe file name: it has no folder, and the id at its start avoids reserved names."""
+    course = isinstance(record, ArchivedCourseEnrollment)
+    code = record.course.code if course else record.learning_plan.code  # type: ignore[union-attr]
+    words = f"{record.archiving.record_id}_{'course' if course else 'plan'}"
+    text = f"{words}_{record.user.username or record.user.user_id}_{code or ''}"
+    return re.sub(r"[^\w.@-]+", "_", text, flags=re.ASCII)[:_LONGEST].rstrip("._") + ".pdf"

@@ -76,7 +76,7 @@ class RowView(Table, Generic[T]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:
-        raise NotImplementedError
+        return self._part(0)
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -100,9 +100,9 @@ class RowView(Table, Generic[T]):
         (row,) = self._part(number % length, 1)
         return row
 
-    def _part(self, first: int, count: int) -> Iterator[T]:
-        """Yield *count* items from number *first* on."""
-        return islice(iter(self), first, first + count)
+    def _part(self, first: int, count: int | None = None) -> Iterator[T]:
+        """Yield *count* items, or all, from number *first* on."""
+        raise NotImplementedError
 
     def _indexed(self) -> Iterable[Any]:
         """Return what has the position and the label of each row."""
@@ -127,13 +127,10 @@ class Outcomes(RowView[Outcome]):
     ledger: Path = field(converter=ledger_path_from)
     view: OutcomeView | None = None
 
-    def __iter__(self) -> Iterator[Outcome]:
-        return outcomes_in(self.ledger, self.view)
-
     def __len__(self) -> int:
         return outcome_count_in(self.ledger, self.view)
 
-    def _part(self, first: int, count: int) -> Iterator[Outcome]:
+    def _part(self, first: int, count: int | None = None) -> Iterator[Outcome]:
         return outcomes_in(self.ledger, self.view, first=first, count=count)
 
     def __repr__(self) -> str:
@@ -159,14 +156,11 @@ class SkippedRows(RowView[Outcome]):
     selection: Selection
     skips: Sequence[Skip]
 
-    def __iter__(self) -> Iterator[Outcome]:
-        return self._part(0, len(self))
-
     def __len__(self) -> int:
         return len(self.skips)
 
-    def _part(self, first: int, count: int) -> Iterator[Outcome]:
-        for skip in self.skips[first : first + count]:
+    def _part(self, first: int, count: int | None = None) -> Iterator[Outcome]:
+        for skip in self.skips[first:][:count]:
             row = self.selection[skip.row]
             yield Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
 
@@ -204,8 +198,8 @@ class Pending(RowView[PendingRow]):
 
     ledger: Path = field(converter=ledger_path_from)
 
-    def __iter__(self) -> Iterator[PendingRow]:
-        for row in pending_in(self.ledger):
+    def _part(self, first: int, count: int | None = None) -> Iterator[PendingRow]:
+        for row in islice(islice(pending_in(self.ledger), first, None), count):
             yield PendingRow(row.line, row.cells, row.target, user_of(row), row.position, row.label)
 
     def __len__(self) -> int:
@@ -234,13 +228,10 @@ class Records(RowView[ArchivedRecord]):
 
     ledger: Path = field(converter=ledger_path_from)
 
-    def __iter__(self) -> Iterator[ArchivedRecord]:
-        return (outcome.record for outcome in self._indexed() if outcome.record is not None)
-
     def __len__(self) -> int:
         return outcome_count_in(self.ledger, "archived")
 
-    def _part(self, first: int, count: int) -> Iterator[ArchivedRecord]:
+    def _part(self, first: int, count: int | None = None) -> Iterator[ArchivedRecord]:
         part = outcomes_in(self.ledger, "archived", first=first, count=count)
         return (outcome.record for outcome in part if outcome.record is not None)
 

@@ -40,7 +40,12 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "upper case": ("ALICE,,SAFE,,x", "not_enrolled", "'alice' differs in upper and lower case"),
     "id as username": ("101,,SAFE,,x", "not_enrolled", "not checked: spelling"),
     "other alphabet": ("аlice,,SAFE,,x", "not_enrolled", "not checked: spelling"),  # noqa: RUF001
-    "invisible letter": ("alice\u200b,,SAFE,,x", "not_enrolled", "not checked: spelling"),
+    "invisible letter": (
+        "alice\u200b,,SAFE,,x",
+        "not_enrolled", "'alice' differs in upper and lower case, spaces, invisible characters"),
+    "invisible letter in a code": (
+        "alice,,SA\u200bFE,,x",
+        "unknown_course", "'SAFE' differs in upper and lower case, spaces, invisible characters"),
     "unknown course": ("alice,,NOPE,,x", "unknown_course", "no course has the code 'NOPE'"),
     "course in lower case": ("alice,,safe,,x", "unknown_course", "'SAFE' differs in upper and"),
     "unknown course_id": ("alice,,,9999,x", "unknown_course", "there is no course 9999 on the"),

@@ -225,17 +225,26 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"skip_archived_within": 30}, "skip_archived_within takes a timedelta, not 30"),
-        ({"skip_archived_within": None}, "skip_archived_within takes a timedelta, not None"),
-        ({"skip_archived_within": timedelta(days=-1)}, "skip_archived_within must not be negative"),
+        (
+            {"skip_archived_within": 30},
+            "skip_archived_within must be a timedelta that is not negative, not 30",
+        ),
+        ({"skip_archived_within": None}, "a timedelta that is not negative, not None"),
+        ({"skip_archived_within": timedelta(days=-1)}, "a timedelta that is not negative, not"),
         ({"on_shared": "perhaps"}, "on_shared must be 'skip', 'fail' or 'allow'"),
-        ({"explain": "yes"}, "explain takes a bool"),
+        ({"explain": "yes"}, "explain must be True or False"),
     ],
 )
 def test_wrong_options_of_a_plan(reader: Client, options: dict[str, Any], message: str) -> None:
     """What would switch a guard off by mistake is refused before anything is read."""
     with pytest.raises(InvalidInputError, match=re.escape(message)):
         for_course("SAFE").users(["alice"]).plan(reader, **options)
+
+
+def test_a_wrong_form_is_refused() -> None:
+    """A job has one of two forms; a misspelt one is refused before anything is read."""
+    with pytest.raises(InvalidInputError, match="form must be 'hand_picked' or 'select_all', not"):
+        for_course("SAFE").all_enrollments(form="all")  # type: ignore[arg-type]
 
 
 def test_a_job_is_true_whatever_it_asks_for() -> None:

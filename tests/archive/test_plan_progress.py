@@ -94,5 +94,5 @@ def test_the_last_line_says_why_planning_stopped(
 def test_progress_is_a_decision(harness: Harness) -> None:
     """A function is for `on_event` of `apply`."""
     harness.load(1)
-    with pytest.raises(InvalidInputError, match="progress takes a bool, not"):
+    with pytest.raises(InvalidInputError, match="progress must be True or False, not"):
         harness.job().plan(harness.client, progress=print)  # type: ignore[arg-type]

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from lms_archive import InvalidInputError
 from lms_archive.archive import PlannedEnrollment, PlannedTarget, Terms
-from lms_archive.archive.planning.rules import OnShared, Rules
-from lms_archive.archive.planning.shared_courses import Sharing
+from lms_archive.archive.planning.rules import OnShared, Rules, Sharing
 from lms_archive.records import LearningPlanCourse
 
 

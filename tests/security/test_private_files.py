@@ -18,7 +18,7 @@ from lms_archive import (
     InvalidInputError,
     resume,
 )
-from lms_archive.archive.certificates import SavedCertificates, save_certificates
+from lms_archive.archive.result import SavedCertificates, save_certificates
 from lms_archive.errors import LedgerError
 from lms_archive.files import write_atomically
 from lms_archive.records import (

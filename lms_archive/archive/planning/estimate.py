@@ -10,7 +10,7 @@ from math import ceil
 
 from attrs import evolve, frozen
 
-from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL, ReadBackPattern
+from lms_archive.archive.planning.forms import FORMS, PLAN_CHECK_INTERVAL
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.target.many import split_into_batches
@@ -64,12 +64,8 @@ def estimate_calls(chunks: Sequence[Chunk], terms: Terms, client: Client) -> dic
 class _Estimate:
     """Counts the calls of `apply`.
 
-    Attributes:
-        chunks: what is sent.
-        terms: what is done with each row.
-        client: the platform.
-        unfiltered: the targets of which each reading reads the whole lists, because the platform
-            ignores the filter of users; each with the number of its archived enrollments.
+    `unfiltered` are the targets of which each reading reads the whole lists, because the platform
+    ignores the filter of users; each with the number of its archived enrollments.
     """
 
     chunks: Sequence[Chunk]
@@ -79,7 +75,7 @@ class _Estimate:
 
     def count(self) -> dict[str, int]:
         """Count the calls, by operation."""
-        chunks, limits = self.chunks, self.client.limits
+        chunks = self.chunks
         if not chunks:
             return {}
         calls = Counter({"list_jobs": 1})
@@ -94,13 +90,94 @@ class _Estimate:
         shared = self._count_shared(calls, later, are_listed=are_listed)
         groups = groupby(chunks, key=lambda chunk: chunk.target.key)
         for position, (key, group) in enumerate(groups):
-            part, second = list(group), has_one_row and position == 1
-            history, alone = self.unfiltered.get(key), key not in shared
-            pattern = ReadBackPattern(position == 0, second, history, alone)
-            calls.update(FORMS[part[0].form].count(part, self.terms, limits, pattern))
+            part = list(group)
+            if part[0].form == "select_all":
+                calls.update(self._count_select_all(part[0], has_canary=position == 0))
+                continue
+            size, alone = len(part[0]), list[int]()
+            if position == 0:  # the canary and the first chunk are read back on their own
+                alone = [1, size - 1] if size > 1 else [1]
+            elif position == 1 and has_one_row:
+                alone = [size]
+            calls.update(self._count_hand_picked(part, alone, is_shared=key in shared))
         if _throttled(calls.total(), self.client):
             self._count_slow(calls)
         return {name: number for name, number in calls.items() if number}
+
+    def _count_hand_picked(
+        self, part: Sequence[Chunk], alone: Sequence[int], *, is_shared: bool
+    ) -> Counter[str]:
+        """Count the calls of one target whose users are named.
+
+        Args:
+            part: its chunks.
+            alone: the sizes of the calls at its start that are read back one by one.
+            is_shared: whether its active list is read together with those of others.
+        """
+        calls: Counter[str] = Counter()
+        target, size = part[0].target, self.client.limits.page_size
+        history = self.unfiltered.get(target.key)
+        again = self.terms.mode is ArchiveMode.RE_ENROLL
+        sent = [*(alone or [len(part[0])]), *(len(chunk) for chunk in part[1:])]
+        readings, done = [*alone, sum(sent) - sum(alone)], 0
+
+        def pages(users: int, listed: int) -> int:
+            """Count the pages of these users, or of the whole list where the filter is ignored."""
+            return ceil(users / size) if history is None else max(ceil(listed / size), 1)
+
+        for number in filter(None, readings):
+            done += number
+            calls[f"archived_{target.kind}_enrollments"] += pages(number, (history or 0) + done)
+            stay = target.listed if again else max(target.listed - done, 1)
+            # Who re-enrolls is read by user; who leaves, or who is left, whichever is less.
+            whole = pages(number, stay) if again else ceil(stay / size)
+            calls[f"{target.kind}_enrollments"] += not is_shared and min(pages(number, stay), whole)
+        calls[FORMS["hand_picked"].operation(target.kind)] += len(sent)
+        if again:
+            calls[f"{target.kind}_enrollments"] += sum(
+                pages(number, target.listed) for number in sent
+            )
+        self._count_plan(calls, sum(ceil(number / size) for number in readings), part)
+        return calls
+
+    def _count_select_all(self, chunk: Chunk, *, has_canary: bool) -> Counter[str]:
+        """Count the calls of one target in the select-all form, round after round."""
+        calls: Counter[str] = Counter()
+        limits, kind, canary = self.client.limits, chunk.target.kind, int(has_canary)
+        size = limits.page_size
+        by_name = records = readings = active = canary
+        left, new = len(chunk) - canary, canary
+        while left > 1:
+            calls[FORMS["select_all"].operation(kind)] += 1
+            after = max(left - limits.select_all, 0)
+            # Before each round all that is active is read, to see that it is what was planned.
+            active += ceil(left / size) + min(ceil(left / size), ceil(max(after, 1) / size))
+            # After it, all that is new is read, to see that nobody else was taken; where more
+            # rounds follow, who is left is read by user, and all is looked at once more.
+            new += left - after
+            records += ceil(new / size)
+            records += ceil(after / size) + (ceil(new / size) if after else 0)
+            readings += ceil(left / size)
+            left, new = after, 0
+        if left == 1:  # is sent by name
+            by_name += 1
+            records, readings, active = records + 1, readings + 1, active + 1
+        calls[FORMS["hand_picked"].operation(kind)] += by_name
+        calls[f"archived_{kind}_enrollments"] += records
+        calls[f"{kind}_enrollments"] += active
+        self._count_plan(calls, readings, [chunk])
+        return calls
+
+    def _count_plan(self, calls: Counter[str], readings: int, part: Sequence[Chunk]) -> None:
+        """Count what a learning plan's courses cost, and the checks whether it was changed."""
+        target = part[0].target
+        if target.kind != "learning_plan":
+            return
+        for name in ("archived_course_enrollments", "course_enrollments"):
+            calls[name] += readings * len(target.courses)
+        checks = 2 + int(len(part) * self.client.limits.first_poll // PLAN_CHECK_INTERVAL)
+        calls["get_learning_plan"] += checks
+        calls["learning_plan_courses"] += checks
 
     def _count_shared(
         self, calls: Counter[str], chunks: Sequence[Chunk], *, are_listed: bool

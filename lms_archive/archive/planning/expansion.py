@@ -1,20 +1,16 @@
-"""Turn `all_enrollments` and `users` into rows: all of a target, or all of some users."""
+"""Turn whole targets, users and exclusions into rows: all of a target, or all of some users."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from attrs import frozen
-
-from lms_archive.archive.planning.exclusion import resolve_excluded
 from lms_archive.archive.planning.matching import Person
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
-from lms_archive.archive.planning.resolve import (
-    UnresolvedTarget,
-    list_targets,
-    resolve_usernames,
-)
+from lms_archive.archive.planning.resolve import list_targets, resolve_usernames
 from lms_archive.archive.selection import (
     Fault,
     Rows,
@@ -23,7 +19,9 @@ from lms_archive.archive.selection import (
     TargetKind,
     UserEnrollments,
     WholeTarget,
+    comparable_name,
 )
+from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError, plural
@@ -31,17 +29,18 @@ from lms_archive.errors import InvalidInputError, NotFoundError, plural
 __all__ = ["expand"]
 
 _USER = ("user_id", "username")
+_SHOWN = 5
+_SEPARATORS: Final = re.compile(r"""[,;|"'\t\r\n]+""")
+"""What separates the names in a text that holds several, or surrounds one."""
+
 Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
+People = tuple[Mapping[int, str | None], Sequence[str]]
+"""The selected users: names by id, and the names that no user has."""
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
-    """Return the selection with a row for each enrollment of its whole targets and users.
-
-    Raises:
-        InvalidInputError: a target does not exist, or `exclude` has a misspelt name.
-        ApiError: a call failed.
-    """
+    """Return the selection with a row for each enrollment of its whole targets and users."""
     whole = [part for part in selection.parts if isinstance(part, WholeTarget)]
     wanted = {_resolved(draft, part.target): None for part in whole}
     for target, read in read_targets(draft, wanted):
@@ -67,7 +66,7 @@ def expand(draft: Draft, selection: Selection) -> Selection:
 
 def _resolved(draft: Draft, target: Target) -> PlannedTarget:
     resolved = draft.resolved[target]
-    if isinstance(resolved, UnresolvedTarget):
+    if isinstance(resolved, Fault):
         raise InvalidInputError(resolved.reason)
     return resolved
 
@@ -90,21 +89,12 @@ def _rows_of_target(draft: Draft, part: WholeTarget) -> Rows:
     return rows
 
 
-@frozen
-class _People:
-    """The selected users: names by id, and the names that no user has."""
-
-    names: Mapping[int, str | None]
-    unknown: Sequence[str] = ()
-
-
-def _people(draft: Draft, part: UserEnrollments) -> _People:
+def _people(draft: Draft, part: UserEnrollments) -> People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
-        excluded = _excluded_ids(
-            draft, part.exclude, inactive.items(), "inactive users", "inactive"
-        )
-        return _People({key: name for key, name in inactive.items() if key not in excluded})
+        people = inactive.items()
+        excluded = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
+        return {key: name for key, name in inactive.items() if key not in excluded}, []
     names = [user for user in part.users if isinstance(user, str)]
     ids = resolve_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
@@ -113,7 +103,7 @@ def _people(draft: Draft, part: UserEnrollments) -> _People:
             names_by_id.setdefault(user, None)
         elif user in ids:
             names_by_id[ids[user]] = user
-    return _People(names_by_id, [name for name in names if name not in ids])
+    return names_by_id, [name for name in names if name not in ids]
 
 
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
@@ -135,32 +125,111 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
 def _excluded_ids(
     draft: Draft,
     exclude: Collection[int | str],
-    people: Iterable[tuple[int, str | None]],
+    people: Collection[tuple[int, str | None]],
     where: str,
     state: str,
 ) -> set[int]:
-    """Return the ids of the excluded users, and warn about names that match no user.
+    """Return the ids of the excluded users, and add a note to the plan.
+
+    Names match exactly, except for spaces around them. Where the list has no usernames, they are
+    looked up.
+
+    Args:
+        draft: what is collected for the plan.
+        exclude: ids and usernames.
+        people: the ids and usernames of those who would be archived otherwise.
+        where: where they are, in words.
+        state: what they have in common, such as "enrolled".
 
     Raises:
-        InvalidInputError: a name differs little from that of a selected user.
+        InvalidInputError: a name matches no user, but differs little from that of one.
     """
+    if not exclude:
+        return set()
+    selected = {user_id for user_id, _ in people}
+    named: dict[str, set[int]] = defaultdict(set)
+    for user_id, username in people:
+        if username is not None:
+            named[username.strip()].add(user_id)
+    if any(username is None for _, username in people):
+        names = {name for name in exclude if isinstance(name, str)} - named.keys()
+        for name, user_id in resolve_usernames(draft.client, names).items():
+            named[name].add(user_id)
+    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
+    unmatched = [key for key, ids in meant.items() if ids.isdisjoint(selected)]
     try:
-        excluded, notes = resolve_excluded(
-            exclude, people, lambda names: resolve_usernames(draft.client, names), state=state
-        )
+        _check_spelling(unmatched, named, state)
+        _check_kinds(exclude, unmatched, selected, named)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
-    draft.warnings += (f"{where}: {text}" for text in notes)
-    return excluded
+    text = f"{where}: {plural(len(meant) - len(unmatched), 'user')} excluded"
+    if all(isinstance(key, int) for key in exclude):
+        text += ", all given as ids"
+    if unmatched:
+        shown = [
+            f"{key!r}{_id_or_name(key, selected, named)}" for key in sorted(unmatched, key=repr)
+        ]
+        ellipsis = ", ..." if shown[_SHOWN:] else ""
+        text += f"; no match for {', '.join(shown[:_SHOWN])}{ellipsis}"
+    draft.warnings.append(text)
+    return set().union(*meant.values())
+
+
+def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state: str) -> None:
+    """Refuse a name that nearly matches a selected user: it would exclude no user."""
+    wrong = [name for name in unmatched if isinstance(name, str)]
+    similar = {comparable_name(name): name for name in names} if wrong else {}
+    for name in sorted(wrong):
+        meant = similar.get(comparable_name(name))
+        if meant is not None:
+            raise InvalidInputError(
+                f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in case, "
+                "spaces, invisible characters or Unicode form. Give that user's name as it is "
+                "on the platform; if you mean another user, give the id"
+            )
+        inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
+        if inside:
+            raise InvalidInputError(
+                f"exclude= contains {name!a}, and {similar[comparable_name(inside[0])]!a} is "
+                f"{state}: give each name as a text of its own, without quotes"
+            )
+
+
+def _check_kinds(
+    exclude: Collection[int | str],
+    unmatched: Collection[int | str],
+    ids: Collection[int],
+    names: Collection[str],
+) -> None:
+    """Refuse ids that were given as texts, and usernames that were given as numbers.
+
+    A single one may be a coincidence. They are refused if more of them look like the other kind
+    than match an enrolled user as they are.
+    """
+    for kind in (str, int):
+        of_kind = [key for key in exclude if isinstance(key, kind)]
+        wrong = [key for key in unmatched if key in of_kind and _id_or_name(key, ids, names)]
+        if len(wrong) > len(of_kind) - sum(key in unmatched for key in of_kind):
+            first = min(wrong, key=repr)
+            raise InvalidInputError(f"exclude= contains {first!r}{_id_or_name(first, ids, names)}")
+
+
+def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
+    """Return a hint where a text is the id of a user, or a number is a username."""
+    if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
+        return " (it is the id of a user there: give ids as int)"
+    if isinstance(key, int) and str(key) in names:
+        return " (it is the username of a user there: give usernames as str)"
+    return ""
 
 
 def _read_everywhere(
-    draft: Draft, parts: Iterable[tuple[UserEnrollments, _People]]
+    draft: Draft, parts: Iterable[tuple[UserEnrollments, People]]
 ) -> dict[Scope, list[Snapshot]]:
     """Read the enrollments of all these users, once for all parts with the same scope."""
     users: dict[Scope, dict[int, None]] = {}
-    for part, people in parts:
-        users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(people.names))
+    for part, (names, _) in parts:
+        users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(names))
     return {
         (kind, targets): list(_read_users(draft, kind, targets, sorted(ids)))
         for (kind, targets), ids in users.items()
@@ -197,9 +266,10 @@ def _read_users(
 
 
 def _rows_of_users(
-    draft: Draft, part: UserEnrollments, people: _People, snapshots: Sequence[Snapshot]
+    draft: Draft, part: UserEnrollments, people: People, snapshots: Sequence[Snapshot]
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
+    names, unknown = people
     left_out = {_resolved(draft, target).key for target in part.left_out}
     rows = Rows((f"{part.kind}_id", f"{part.kind}_code", *_USER))
     enrolled: set[int] = set()
@@ -212,17 +282,17 @@ def _rows_of_users(
         draft.resolved[target] = planned_target
         for person in _people_in(snapshot):
             user_id = person.user_id
-            if user_id is not None and user_id in people.names:
+            if user_id is not None and user_id in names:
                 enrolled.add(user_id)
                 cells = (target_id, code, user_id, person.username)
                 rows.add(cells, None, target, user_id)
-    statuses = " or ".join(status.replace("_", " ") for status in draft.terms.only)
+    statuses = " or ".join(status_words(draft.terms))
     reason = f"no {statuses} enrollment found in any {part.noun} of this job"
-    for user_id, name in people.names.items():
+    for user_id, name in names.items():
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
             rows.add((None, None, user_id, name), None, None, user_id, fault)
-    for name in people.unknown:
+    for name in unknown:
         fault = Fault("unknown_user", f"no user has the username {name!r}; names match exactly")
         rows.add((None, None, None, name), None, None, name, fault)
     return rows

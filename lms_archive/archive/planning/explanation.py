@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from lms_archive.archive.planning.reading import Draft
 from lms_archive.archive.planning.resolve import resolve_usernames
 from lms_archive.archive.selection import Selection, UserKey, comparable_name
+from lms_archive.archive.selection.rows import id_of
+from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.lists import Active, Archived, TargetLists
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 
-__all__ = ["explain"]
+__all__ = ["EVER", "explain"]
 
-_EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def explain(draft: Draft, selection: Selection) -> None:
@@ -36,55 +37,53 @@ def explain(draft: Draft, selection: Selection) -> None:
             keys[number] = row.user
     names = {key for key in keys.values() if isinstance(key, str)}
     ids = resolve_usernames(draft.client, names) if names else {}
-    users = _Users(draft.client, {})
+    exists: dict[int, bool] = dict.fromkeys(ids.values(), True)
     for target, numbers in draft.counted(numbers_in.items(), "explained", len(numbers_in)):
-        user_ids = {number: _user_id(keys[number], ids) for number in numbers}
+        user_ids = {
+            number: ids.get(key) if isinstance(key := keys[number], str) else id_of(key)
+            for number in numbers
+        }
         wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)
         active = lists.active_by_user(wanted)
-        archived = lists.find_archived(wanted, since=_EVER) if wanted else {}
-        others = [user for user in wanted if user not in active and user not in archived]
-        users.look_up(user for user in others if user not in ids.values())
+        archived = lists.find_archived(wanted, since=EVER) if wanted else {}
+        unseen = set(wanted) - active.keys() - archived.keys() - exists.keys()
+        exists.update((user_id, _exists(draft.client, user_id)) for user_id in sorted(unseen))
         for number, user in user_ids.items():
-            user_id = user if user is None or users.exists.get(user, True) else None
+            user_id = user if user is None or exists.get(user, True) else None
             code, reason = _reason(draft, target, user_id, active, archived)
             if user_id is None:
-                code, reason = "unknown_user", users.unknown(keys[number])
+                code, reason = "unknown_user", _unknown_user(draft.client, keys[number])
             skip = draft.skips[number]
             draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=user_id)
 
 
-@frozen
-class _Users:
-    """Users that were looked up by id: `exists` says whether the platform has them."""
+def _exists(client: Client, user_id: int) -> bool:
+    try:
+        client.users.get(user_id)
+    except NotFoundError:
+        return False
+    return True
 
-    client: Client
-    exists: dict[int, bool]
 
-    def look_up(self, ids: Iterator[int]) -> None:
-        """Ask for each user by id, once."""
-        for user_id in ids:
-            if user_id not in self.exists:
-                try:
-                    self.client.users.get(user_id)
-                    self.exists[user_id] = True
-                except NotFoundError:
-                    self.exists[user_id] = False
+def _unknown_user(client: Client, key: UserKey) -> str:
+    """Say that there is no such user, with a similar username if there is one."""
+    if not isinstance(key, str):
+        return f"there is no user {id_of(key)} on the platform"
+    reason = f"no user has the username {key!r}"
+    search = unicodedata.normalize("NFKC", key).strip().lstrip("0")
+    page = next(client.users.pages(search=search), None) if search else None
+    for user in page.items if page else ():
+        if _comparable(user.username) == _comparable(key):
+            return (
+                f"{reason}; {user.username!r} differs only in case, spaces, Unicode form or "
+                "leading zeros"
+            )
+    return reason
 
-    def unknown(self, key: UserKey) -> str:
-        """Say that there is no such user, with a similar username if there is one."""
-        if not isinstance(key, str):
-            return f"there is no user {_id(key)} on the platform"
-        reason = f"no user has the username {key!r}"
-        search = unicodedata.normalize("NFKC", key).strip().lstrip("0")
-        page = next(self.client.users.pages(search=search), None) if search else None
-        for user in page.items if page else ():
-            if _comparable(user.username) == _comparable(key):
-                return (
-                    f"{reason}; {user.username!r} differs only in case, spaces, Unicode form or "
-                    "leading zeros"
-                )
-        return reason
+
+def _comparable(name: str) -> str:
+    return comparable_name(name).lstrip("0")
 
 
 def _reason(
@@ -99,7 +98,7 @@ def _reason(
         return "not_enrolled", f"enrolled in {target} while the plan was made: plan again"
     if user in active:
         status = str(active[user].status).replace("_", " ")
-        wanted = " or ".join(status.replace("_", " ") for status in draft.terms.only)
+        wanted = " or ".join(status_words(draft.terms))
         return "other_status", f"the enrollment in {target} is {status}, not {wanted}"
     dates = [record.archiving.archived_at for record in archived.get(user or 0, ())]
     if dates:
@@ -108,15 +107,3 @@ def _reason(
             f"already archived in {target} on {latest:%Y-%m-%d %H:%M:%S} UTC, and not enrolled now"
         )
     return "not_enrolled", f"not enrolled in {target}, and has no archived enrollment there"
-
-
-def _id(key: int | tuple[int, str]) -> int:
-    return key if isinstance(key, int) else key[0]
-
-
-def _user_id(key: UserKey, ids: dict[str, int]) -> int | None:
-    return ids.get(key) if isinstance(key, str) else _id(key)
-
-
-def _comparable(name: str) -> str:
-    return comparable_name(name).lstrip("0")

@@ -9,13 +9,14 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.selection import Rows, UserKey
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.planning.resolve import spelling_hint
+from lms_archive.archive.selection import Rows, UserKey, comparable_name
+from lms_archive.archive.selection.rows import id_of
+from lms_archive.archive.selection.terms import Terms, status_words
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.outcomes import NOT_CHECKED, Skip
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
-from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import UnreadableItem
 
 __all__ = ["Match", "Person", "RequestedRows", "merge_requested"]
@@ -35,12 +36,7 @@ _NOT_ARCHIVABLE: Final = {
 
 @frozen
 class RequestedRows:
-    """The rows of one target, in input order, by column.
-
-    Attributes:
-        rows: their indexes.
-        users: the users that they name.
-    """
+    """The rows of one target, in input order: their indexes, and the users that they name."""
 
     rows: Sequence[int]
     users: Sequence[UserKey]
@@ -85,7 +81,7 @@ class Match:
 
         first_rows: dict[object, int] = {}
         for index, key in rows:
-            person = named(key) if isinstance(key, str) else by_id.get(_user_id(key))
+            person = named(key) if isinstance(key, str) else by_id.get(id_of(key))
             if isinstance(key, tuple) and person is not named(key[1]):
                 self._skip(index, ("disagree", _disagree(key, person)))
                 continue
@@ -104,20 +100,15 @@ class Match:
                 yield _planned(index, key, person)
 
     def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
-        statuses = " or ".join(status.replace("_", " ") for status in self.terms.only)
-        reason = f"no {statuses} enrollment found {NOT_CHECKED}"
+        reason = f"no {' or '.join(status_words(self.terms))} enrollment found {NOT_CHECKED}"
         if not isinstance(key, str):
             return reason
         if self._similar is None:
-            self._similar = {name.strip().casefold(): name for name in names}
-        similar = self._similar.get(key.strip().casefold())
-        if similar is not None:
-            return f"{reason}; {similar!r} differs in upper and lower case or spaces"
-        if unguarded(key) != key:
-            return f"{reason}; {GUARD_HINT}"
-        if "@" in key:
-            return f"{reason}; is the username really the e-mail address?"
-        return reason
+            self._similar = {comparable_name(name): name for name in names}
+        hint = spelling_hint(key, self._similar.get(comparable_name(key)))
+        if not hint and "@" in key:
+            hint = "; is the username really the e-mail address?"
+        return reason + hint
 
     def _skip(self, row: int, why: tuple[str, str], person: Person | None = None) -> None:
         user_id, username = (None, None) if person is None else (person.user_id, person.username)
@@ -125,10 +116,9 @@ class Match:
 
 
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
-    """Return the rows with these indexes, in input order.
+    """Return the rows of a target, in input order.
 
-    Args:
-        parts: how many rows are before each part, the part, and the indexes in it.
+    *parts* says how many rows are before each part, the part, and the indexes in it.
     """
     merged = [
         RequestedRows(
@@ -140,10 +130,6 @@ def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> Request
         return merged[0]
     pairs = sorted(chain.from_iterable(merged), key=itemgetter(0))
     return RequestedRows([row for row, _ in pairs], [user for _, user in pairs])
-
-
-def _user_id(key: int | tuple[int, str]) -> int:
-    return key if isinstance(key, int) else key[0]
 
 
 def _username(key: UserKey) -> str | None:

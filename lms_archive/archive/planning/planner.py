@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from functools import partial
+from math import ceil
+from typing import get_args
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from lms_archive.archive.planning.estimate import (
     affected,
@@ -16,35 +18,29 @@ from lms_archive.archive.planning.estimate import (
     warn_about_time,
 )
 from lms_archive.archive.planning.expansion import expand
-from lms_archive.archive.planning.explanation import explain
-from lms_archive.archive.planning.forms import FORMS, SELECT_ALL
+from lms_archive.archive.planning.explanation import EVER, explain
+from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
-from lms_archive.archive.planning.preflight import (
-    check_role,
-    warn_about_contract,
-)
+from lms_archive.archive.planning.preflight import check_role, warn_about_contract
 from lms_archive.archive.planning.reading import Draft, OnStep, Snapshot, read_targets
-from lms_archive.archive.planning.resolve import (
-    UnresolvedTarget,
-    resolve_targets,
-    resolve_usernames,
-)
+from lms_archive.archive.planning.resolve import resolve_targets, resolve_usernames
 from lms_archive.archive.planning.rules import (
     OnShared,
     Rules,
+    Sharing,
+    read_sharing,
     warn_instructor_led,
-    warn_recent_change,
 )
-from lms_archive.archive.planning.shared_courses import Sharing, read_sharing
 from lms_archive.archive.selection import (
+    Fault,
     Form,
     Rows,
     Selection,
     UserKey,
     WholeTarget,
-    contradicted_terms,
 )
-from lms_archive.archive.selection.terms import Terms
+from lms_archive.archive.selection.columns import contradicted_terms
+from lms_archive.archive.selection.terms import IS_DECISION, Terms, must_be
 from lms_archive.archive.target.lists import LAG, TargetLists
 from lms_archive.archive.values.chunks import (
     Chunk,
@@ -56,37 +52,48 @@ from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
+from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["make_plan"]
+__all__ = ["PlanOptions", "make_plan"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_RECENT = timedelta(days=1)
+
+
+@frozen
+class PlanOptions:
+    """How a job is planned: the options of `ArchiveJob.plan`, checked."""
+
+    on_shared: OnShared = field(
+        validator=must_be("'skip', 'fail' or 'allow'", lambda rule: rule in get_args(OnShared))
+    )
+    skip_archived_within: timedelta = field(
+        validator=must_be(
+            "a timedelta that is not negative",
+            lambda time: isinstance(time, timedelta) and time >= timedelta(),
+        )
+    )
+    explain: bool = field(validator=IS_DECISION)
+    progress: bool = field(validator=IS_DECISION)
 
 
 def make_plan(
     terms: Terms,
     selection: Selection,
     client: Client,
-    *,
-    on_shared: OnShared,
-    skip_archived_within: timedelta,
-    explained: bool = False,
-    on_step: OnStep | None = None,
+    options: PlanOptions,
+    on_step: OnStep | None,
 ) -> tuple[PlanData, Selection]:
-    """Read each target once; return what is sent, what is not and why, and the rows requested.
-
-    Raises:
-        InvalidInputError: a target of all enrollments does not exist, or `on_shared="fail"`.
-        UnconfirmedContractError: the platform lacks a list that the job needs.
-        ApiError: a call failed.
-    """
+    """Read each target once; return what is sent, what is not and why, and the rows requested."""
     wanted = {target for part in selection.rows for target, _ in part.by_target()}
     kinds = {target.kind for target in wanted}
     for part in selection.parts:
         if not isinstance(part, Rows):
             wanted.update(part.named_targets)
             kinds.add(part.kind)
-    warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
+    warnings = list[str]()
+    if kinds:
+        warnings = warn_about_contract(client, kinds, terms) + check_role(client, kinds)
     targets = resolve_targets(client, wanted)
     draft = Draft(client, terms, targets, warnings=warnings, on_step=on_step)
     for rows in selection.rows:
@@ -97,13 +104,13 @@ def make_plan(
     candidates = {
         _with_courses(draft, target, sharing): members for target, members in candidates.items()
     }
-    if terms.mode is ArchiveMode.RE_ENROLL and skip_archived_within:
+    if terms.mode is ArchiveMode.RE_ENROLL and options.skip_archived_within:
         pairs = draft.counted(candidates.items(), "checked", len(candidates))
         candidates = {
-            target: _without_archived_recently(draft, target, members, skip_archived_within)
+            target: _without_archived_recently(draft, target, members, options.skip_archived_within)
             for target, members in pairs
         }
-    rules = Rules(terms, sharing, on_shared, selection.where)
+    rules = Rules(terms, sharing, options.on_shared, selection.where)
     kept = rules.apply(candidates)
     draft.skips += rules.skips
     draft.warnings += rules.warnings
@@ -114,7 +121,7 @@ def make_plan(
         if isinstance(resolved := draft.resolved[part.target], PlannedTarget)
     }
     chunks = tuple(_chunks(draft, kept, everything))
-    if explained:
+    if options.explain:
         explain(draft, selection)
     calls = estimate_calls(chunks, terms, client)
     plan = PlanData(
@@ -142,7 +149,7 @@ def _candidates(draft: Draft, selection: Selection) -> dict[PlannedTarget, list[
             draft.skips.append(Skip(offset + row, fault.code, fault.reason, part.user_id(row)))
         for target, indexes in part.by_target():
             resolved = draft.resolved[target]
-            if isinstance(resolved, UnresolvedTarget):
+            if isinstance(resolved, Fault):
                 draft.skips += (Skip(offset + i, resolved.code, resolved.reason) for i in indexes)
                 continue
             earlier = targets.get(resolved.key)
@@ -208,7 +215,11 @@ def _with_courses(draft: Draft, target: PlannedTarget, sharing: Sharing) -> Plan
         return target
     plan = draft.client.learning_plans.get(target.target_id)
     now = draft.client.session.platform_time()
-    draft.warnings += warn_recent_change(target, plan.updated_at, now)
+    if plan.updated_at is not None and plan.updated_at > now - _RECENT:
+        draft.warnings.append(
+            f"{target} was changed on {plan.updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records "
+            "keep the plan as it is when the job runs; make sure that it is final"
+        )
     courses = sharing.courses_of[target.target_id]
     for course in courses:
         name = course.code or course.title or course.course_id
@@ -234,7 +245,7 @@ def _without_archived_recently(
     ids = [member.user_id for member in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
-    since = now - min(skip_archived_within, now - _EPOCH)  # `timedelta.max` means ever
+    since = now - min(skip_archived_within, now - EVER)  # `timedelta.max` means ever
     for searched in (target, *courses):
         archived = TargetLists(draft.client, searched).find_archived(ids, since=since)
         for user_id, records in archived.items():
@@ -273,30 +284,42 @@ def _chunks(
 ) -> Iterator[Chunk]:
     for target, members in kept.items():
         form: Form = "hand_picked"
+        size = draft.client.limits.hand_picked
         if target.key in everything and members:
-            reason = SELECT_ALL.refusal(draft.client, target, members, draft.terms)
-            form = SELECT_ALL.name if reason is None else form
-            draft.warnings += _form_notes(draft, target, members, reason)
+            reason = _select_all_refusal(draft, target, len(members))
+            if reason is None:
+                form, size = "select_all", len(members)
+                draft.warnings += _select_all_notes(target, len(members), draft.client.limits)
+            else:
+                draft.warnings.append(f"{target} is sent as hand-picked chunks: {reason}")
         yield from split_into_chunks(
             target,
             members,
-            size=FORMS[form].chunk_size(len(members), draft.client.limits),
+            size=size,
             terms=draft.terms,
             read_at=draft.snapshots[target.key].enrollments.read_at,
             form=form,
         )
 
 
-def _form_notes(
-    draft: Draft, target: PlannedTarget, members: Sequence[PlannedEnrollment], reason: str | None
-) -> Iterator[str]:
-    """Yield notes on how a target with the select-all form is sent."""
-    if reason is not None:
-        yield f"{target} is sent as hand-picked chunks: {reason}"
-        return
+def _select_all_refusal(draft: Draft, target: PlannedTarget, count: int) -> str | None:
+    """Return why a target is not archived in the select-all form, or None where it is.
+
+    Reads a page of the target's list, and the platform's swagger.
+    """
+    name = FORMS["select_all"].operation(target.kind)
+    if draft.terms.mode is ArchiveMode.RE_ENROLL:
+        return "a select-all call would archive again users who were just re-enrolled"
+    if not draft.client.verify_contract([name]).confirmed(name, str(draft.terms.mode)):
+        return "the platform's swagger does not confirm that call"
+    if TargetLists(draft.client, target).total() != count:
+        return "it holds other enrollments too, which an ignored filter would archive"
+    return None
+
+
+def _select_all_notes(target: PlannedTarget, count: int, limits: Limits) -> Iterator[str]:
     yield f"{target} is sent in the select-all form, which does not name the users"
-    limits = draft.client.limits
-    rounds = SELECT_ALL.rounds(len(members), limits)
+    rounds = ceil(count / limits.select_all)
     if rounds > 1:
         yield (
             f"{target} is sent in {rounds} rounds of select all: one takes "

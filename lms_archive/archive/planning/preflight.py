@@ -19,8 +19,9 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import TargetLists
 from lms_archive.archive.values.chunks import Chunk, PlannedTarget
 from lms_archive.archive.values.events import ContractChecked, Event, Proven, Warned
+from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, LmsArchiveError, UnconfirmedContractError
+from lms_archive.errors import ApiError, UnconfirmedContractError
 from lms_archive.records.status import ArchiveMode
 from lms_archive.records.structure import to_plain
 from lms_archive.resources.account import known_account, power_user_error
@@ -50,9 +51,8 @@ def check_role(client: Client, kinds: Collection[str]) -> list[str]:
 
     Raises:
         PermissionDeniedError: a Power User, who cannot archive in learning plans.
-        ApiError: the login failed, or the platform cannot be reached.
     """
-    account = known_account(client.session) if kinds else None
+    account = known_account(client.session)
     if account is None or not account.is_power_user:
         return []
     if "learning_plan" in kinds:
@@ -63,15 +63,13 @@ def check_role(client: Client, kinds: Collection[str]) -> list[str]:
 
 
 def warn_about_contract(client: Client, kinds: Collection[str], terms: Terms) -> list[str]:
-    """Return what the swagger leaves open about the calls of a job on targets of these kinds.
-
-    Raises:
-        ApiError: the login failed, or the platform cannot be reached.
-    """
-    if not kinds:
-        return []
-    writes, lists = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
-    report = client.verify_contract([*writes, *lists, *_other_reads(kinds, terms)])
+    """Return what the swagger leaves open about the calls of a job on targets of these kinds."""
+    writes, reads = [f"archive_{kind}_enrollments" for kind in sorted(kinds)], _lists(kinds)
+    if "learning_plan" in kinds:
+        reads += ["get_learning_plan", "learning_plan_courses"]
+    elif terms.mode is ArchiveMode.UNENROLL:
+        reads.append("get_course")
+    report = client.verify_contract([*writes, *reads])
     why = "; ".join(report.unreadable.values())
     warnings = [f"the platform's swagger cannot be read: {why}"] if why else []
     warnings += filter(None, map(_warning_about_read, report))
@@ -106,9 +104,7 @@ def _warning_about_write(check: OperationCheck) -> str:
     )
 
 
-def require_contract(
-    client: Client, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
-) -> list[Event]:
+def require_contract(client: Client, plan: PlanData, *, trust: bool) -> list[Event]:
     """Check that every write is confirmed or trusted; return the events for the ledger.
 
     The archived list is read once: without it nothing could be proven afterwards.
@@ -116,14 +112,13 @@ def require_contract(
     Raises:
         UnconfirmedContractError: a write is not confirmed and not trusted, or is described
             differently; or the platform has no archived list.
-        ApiError: the login failed, the platform cannot be reached, or the list cannot be read.
     """
-    if not chunks:
+    if not plan.chunks:
         return []
-    writes, lists, mode = _writes(chunks), _lists(_kinds(chunks)), str(terms.mode)
+    writes, lists, mode = _writes(plan.chunks), _lists_of(plan.chunks), str(plan.terms.mode)
     report = client.verify_contract([*writes, *lists])
     report.require(*writes, mode=mode, trust=trust)
-    _read_archived(client, chunks, report)
+    _read_archived(client, plan.chunks, report)
     trusted = [
         f"trusted without confirmation: {name}, {check.method} {check.path} "
         f"({check.state.replace('_', ' ')})"
@@ -132,22 +127,13 @@ def require_contract(
     ]
     for text in trusted:
         log.warning("%s", text)
-    contract = _contract_digest(client, chunks, terms)
-    return [
-        ContractChecked(contract, tuple(trusted)),
-        *map(Warned, trusted),
-    ]
+    return [ContractChecked(_contract_digest(client, plan), tuple(trusted)), *map(Warned, trusted)]
 
 
-def require_contract_again(
-    client: Client, ledger: Ledger, chunks: Sequence[Chunk], terms: Terms, *, trust: bool
-) -> None:
+def require_contract_again(client: Client, ledger: Ledger, plan: PlanData, *, trust: bool) -> None:
     """Check the contract of a ledger that is resumed, if rows are left and it was not checked yet.
 
     What was trusted stays trusted for the same contract once a canary has proven it.
-
-    Raises:
-        UnconfirmedContractError, ApiError: as `require_contract`.
     """
     last, proven = None, False
     for event in ledger.events(ContractChecked, Proven):
@@ -155,24 +141,16 @@ def require_contract_again(
             last, proven = event, False
         else:
             proven = True
-    digest = _contract_digest(client, chunks, terms)
+    digest = _contract_digest(client, plan)
     if last is not None and last.contract == digest and (proven or not last.trusted):
         return
     if ledger.sent_counts().keys().isdisjoint((None, "unknown")):
         return
-    try:
-        ledger.append(*require_contract(client, chunks, terms, trust=trust))
-    except LmsArchiveError as error:
-        error.ledger = ledger.path
-        raise
+    ledger.append(*require_contract(client, plan, trust=trust))
 
 
 def require_endpoint(client: Client, name: str, error: ApiError) -> None:
-    """Explain a 404 of a read that the swagger does not list: there may be no such call.
-
-    Raises:
-        UnconfirmedContractError: it answered 404 or 405, and the swagger does not list it.
-    """
+    """Raise an error that explains a 404 or 405 of a read that the swagger does not list."""
     if error.status not in _MISSING:
         return
     report = client.verify_contract([name])
@@ -218,17 +196,13 @@ def _has_archived_list(
     return True
 
 
-def _contract_digest(client: Client, chunks: Sequence[Chunk], terms: Terms) -> str:
+def _contract_digest(client: Client, plan: PlanData) -> str:
     """Return the hash of the rows of the contract that decide what is sent, and what proves it."""
     contract = client.session.settings.contract
-    names = [*_writes(chunks), *_lists(_kinds(chunks))]
+    names = [*_writes(plan.chunks), *_lists_of(plan.chunks)]
     rows = [to_plain(contract.operations[name]) for name in names]
-    text = as_json([rows, contract.enrollment_mode[str(terms.mode)]])
+    text = as_json([rows, contract.enrollment_mode[str(plan.terms.mode)]])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _kinds(chunks: Sequence[Chunk]) -> set[str]:
-    return {chunk.target.kind for chunk in chunks}
 
 
 def _writes(chunks: Sequence[Chunk]) -> list[str]:
@@ -237,13 +211,11 @@ def _writes(chunks: Sequence[Chunk]) -> list[str]:
     return sorted({FORMS[form].operation(kind) for form, kind in uses})
 
 
+def _lists_of(chunks: Sequence[Chunk]) -> list[str]:
+    return _lists({chunk.target.kind for chunk in chunks})
+
+
 def _lists(kinds: Collection[str]) -> list[str]:
     """Return the lists that a job cannot do without: for plans, those of their courses too."""
     wanted = sorted({*kinds, "course"} if "learning_plan" in kinds else kinds)
     return [f"{word}{kind}_enrollments" for kind in wanted for word in ("", "archived_")]
-
-
-def _other_reads(kinds: Collection[str], terms: Terms) -> list[str]:
-    if "learning_plan" in kinds:
-        return ["get_learning_plan", "learning_plan_courses"]
-    return ["get_course"] if terms.mode is ArchiveMode.UNENROLL else []

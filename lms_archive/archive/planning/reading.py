@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 from attrs import define, evolve, field, frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
-from lms_archive.archive.planning.resolve import UnresolvedTarget, resolve_usernames
-from lms_archive.archive.selection import Target, UserKey
+from lms_archive.archive.planning.resolve import resolve_usernames
+from lms_archive.archive.selection import Fault, Target, UserKey
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.complete import CompleteList
 from lms_archive.archive.target.lists import Active, TargetLists, name_in
@@ -40,13 +40,7 @@ Wanted = Mapping[PlannedTarget, Collection[UserKey] | None]
 
 @frozen
 class Snapshot:
-    """The enrollments that were read in a target.
-
-    Attributes:
-        target: the target, with its name and the number of its enrollments.
-        enrollments: what was read.
-        users: the users, by id, whose enrollments were read; None where all were read.
-    """
+    """The enrollments that were read in a target, of these users (by id) or, if None, of all."""
 
     target: PlannedTarget
     enrollments: CompleteList[Active]
@@ -63,7 +57,7 @@ class Draft:
 
     client: Client
     terms: Terms
-    resolved: dict[Target, PlannedTarget | UnresolvedTarget]
+    resolved: dict[Target, PlannedTarget | Fault]
     snapshots: dict[tuple[str, int], Snapshot] = field(factory=dict)
     inactive: dict[datetime | timedelta, dict[int, str | None]] = field(factory=dict)
     skips: list[Skip] = field(factory=list)

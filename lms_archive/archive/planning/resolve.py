@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from attrs import frozen
-
-from lms_archive.archive.selection import Target, TargetKind
+from lms_archive.archive.selection import Fault, Target, TargetKind, comparable_name
 from lms_archive.archive.target.complete import Reading, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
@@ -19,7 +17,7 @@ from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["UnresolvedTarget", "list_targets", "resolve_targets", "resolve_usernames"]
+__all__ = ["list_targets", "resolve_targets", "resolve_usernames", "spelling_hint"]
 
 T = TypeVar("T")
 
@@ -28,18 +26,10 @@ _RECORDS: Final[Mapping[TargetKind, type[Course | LearningPlan]]] = MappingProxy
 )
 
 
-@frozen
-class UnresolvedTarget:
-    """Why a target was not found: a code and a reason, as for a row."""
-
-    code: str
-    reason: str
-
-
 def resolve_targets(
     client: Client, targets: Collection[Target]
-) -> dict[Target, PlannedTarget | UnresolvedTarget]:
-    """Find the course or learning plan of each target.
+) -> dict[Target, PlannedTarget | Fault]:
+    """Find the course or learning plan of each target, or say why there is none.
 
     Ids are taken as they are: reading their enrollments shows whether they exist.
     """
@@ -49,16 +39,14 @@ def resolve_targets(
             target.code for target in targets if target.kind == kind and target.code is not None
         }
         records = _with_names(client, f"list_{kind}s", cls, f"{kind}_id", "code", codes)
-        by_code[kind] = _by_code(_planned(kind, record) for record in records)
+        by_code[kind] = defaultdict(list)
+        for record in records:
+            by_code[kind][comparable_name(record.code or "")].append(_planned(kind, record))
     return {target: _resolve(target, by_code[target.kind]) for target in targets}
 
 
 def list_targets(client: Client, kind: TargetKind) -> list[PlannedTarget]:
-    """Read all courses or all learning plans of the platform.
-
-    Raises:
-        ApiError: a call failed, or the list was never whole.
-    """
+    """Read all courses or all learning plans of the platform."""
     identity = f"{kind}_id"
 
     def listed() -> Iterator[Page[Course | LearningPlan]]:
@@ -74,42 +62,38 @@ def _planned(kind: TargetKind, record: Course | LearningPlan) -> PlannedTarget:
     return PlannedTarget(kind=kind, target_id=target_id, code=record.code, title=record.title)
 
 
-def _by_code(targets: Iterable[PlannedTarget]) -> dict[str, list[PlannedTarget]]:
-    """Group targets by their codes, case-insensitive."""
-    groups: dict[str, list[PlannedTarget]] = defaultdict(list)
-    for target in targets:
-        groups[(target.code or "").strip().casefold()].append(target)
-    return groups
-
-
-def _resolve(
-    target: Target, by_code: Mapping[str, list[PlannedTarget]]
-) -> PlannedTarget | UnresolvedTarget:
+def _resolve(target: Target, by_code: Mapping[str, list[PlannedTarget]]) -> PlannedTarget | Fault:
     noun = target.kind.replace("_", " ")
     if target.code is None:
         assert target.target_id is not None  # noqa: S101  a target has one of them
         return PlannedTarget(kind=target.kind, target_id=target.target_id)
-    similar = by_code.get(target.code.strip().casefold(), [])
+    similar = by_code.get(comparable_name(target.code), [])
     exact = [candidate for candidate in similar if candidate.code == target.code]
     exact = exact or [candidate for candidate in similar if candidate.code == target.code.strip()]
     if not exact:
-        hint = f"; {similar[0].code!r} differs in upper and lower case or spaces" if similar else ""
-        if not hint and unguarded(target.code) != target.code:
-            hint = f"; {GUARD_HINT}"
+        hint = spelling_hint(target.code, similar[0].code if similar else None)
         reason = f"no {noun} has the code {target.code!r}{hint}"
-        return UnresolvedTarget(f"unknown_{target.kind}", reason)
+        return Fault(f"unknown_{target.kind}", reason)
     if target.target_id is not None:
         exact = [candidate for candidate in exact if candidate.target_id == target.target_id]
         if not exact:
             reason = f"{noun} {target.target_id} does not have the code {target.code!r}"
-            return UnresolvedTarget("disagree", f"{reason}: correct one of the two")
+            return Fault("disagree", f"{reason}: correct one of the two")
     if len(exact) > 1:
         ids = ", ".join(str(candidate.target_id) for candidate in exact)
         reason = f"{len(exact)} {noun}s have the code {target.code!r} (ids {ids})"
-        return UnresolvedTarget(
-            f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id"
-        )
+        return Fault(f"ambiguous_{target.kind}", f"{reason}: use the column {target.kind}_id")
     return exact[0]
+
+
+def spelling_hint(name: str, similar: str | None) -> str:
+    """Return a hint for a name that was not found: a similar name, or a guard against formulas."""
+    if similar is not None:
+        return (
+            f"; {similar!r} differs in upper and lower case, spaces, invisible characters or "
+            "Unicode form"
+        )
+    return "" if unguarded(name) == name else f"; {GUARD_HINT}"
 
 
 def resolve_usernames(client: Client, names: Collection[str]) -> dict[str, int]:
@@ -131,7 +115,7 @@ def _with_names(
     name: str,
     names: Collection[str],
 ) -> list[T]:
-    """Return the records in a list that have one of these names, case-insensitive.
+    """Return the records in a list, among them those that have one of these names.
 
     Where the list changes while it is read, the names are searched: usernames that were not in it;
     all codes, because several courses can have one code. Only values that are not the name or the
@@ -144,7 +128,6 @@ def _with_names(
         pages = tolerant_pages(client.session, operation, cls, parameters)
         return with_partial(pages, frozenset({identity, name}))
 
-    wanted = {text.casefold() for text in names}
     items: dict[Hashable, T] = {}
     to_search = set(names)
     reading = _read_list(listed, id_of, at_most=len(names)) if len(names) > 1 else None
@@ -156,7 +139,7 @@ def _with_names(
             to_search -= {(name_of(item) or "").strip() for item in reading.items}
     for text in sorted(to_search):
         items.update((id_of(item), item) for page in listed(search=text) for item in page.items)
-    return [item for item in items.values() if (name_of(item) or "").strip().casefold() in wanted]
+    return list(items.values())
 
 
 def _read_list(

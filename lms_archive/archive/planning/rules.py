@@ -1,22 +1,23 @@
-"""Apply the platform's rules to the rows of one job. Makes no calls."""
+"""Apply the platform's rules to the rows of one job, and read what they need to be known."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from lms_archive.archive.planning.shared_courses import Sharing
+from lms_archive.archive.planning.resolve import list_targets
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.outcomes import Skip
+from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError
+from lms_archive.records.active import LearningPlanCourse
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Candidates", "OnShared", "Rules", "warn_instructor_led", "warn_recent_change"]
+__all__ = ["Candidates", "OnShared", "Rules", "Sharing", "read_sharing", "warn_instructor_led"]
 
 OnShared = Literal["skip", "fail", "allow"]
 Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
@@ -24,16 +25,10 @@ Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
 
 
 _INSTRUCTOR_LED = ("classroom", "webinar")
-_RECENT = timedelta(days=1)
 
 
 def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator[str]:
-    """Yield a warning about an instructor-led course: its sessions keep their enrollments.
-
-    Args:
-        course: the course, in words.
-        types: its type, as the items of a list have it.
-    """
+    """Yield a warning if a course is instructor-led: its sessions keep their enrollments."""
     words = {word for word in types if word is not None and word.lower() in _INSTRUCTOR_LED}
     for word in sorted(words):
         yield (
@@ -42,19 +37,62 @@ def warn_instructor_led(course: object, types: Iterable[str | None]) -> Iterator
         )
 
 
-def warn_recent_change(plan: object, updated_at: datetime | None, now: datetime) -> Iterator[str]:
-    """Yield a warning about a learning plan that was changed within the last day.
+@frozen
+class Sharing:
+    """Courses and the learning plans that hold them.
 
-    Args:
-        plan: the learning plan, in words.
-        updated_at: when it was changed, as the platform says.
-        now: the platform's time.
+    Attributes:
+        plans_of: for a course, the ids of the plans that hold it.
+        courses_of: for a plan that is a target, its courses.
+        names: what a plan is called, where it has a code or a title.
     """
-    if updated_at is not None and updated_at > now - _RECENT:
-        yield (
-            f"{plan} was changed on {updated_at:%Y-%m-%d %H:%M:%S} UTC: archived records keep the "
-            "plan as it is when the job runs; make sure that it is final"
-        )
+
+    plans_of: Mapping[int, frozenset[int]] = field(factory=dict)
+    courses_of: Mapping[int, tuple[LearningPlanCourse, ...]] = field(factory=dict)
+    names: Mapping[int, str] = field(factory=dict)
+
+    def plan_names(self, course_id: int) -> list[str]:
+        """Return the names of the plans that contain a course."""
+        return [self._name(plan) for plan in sorted(self.plans_of.get(course_id, ()))]
+
+    def shared_courses(self, plan_id: int) -> dict[str, list[str]]:
+        """Return the courses that a plan shares with others, each with the names of the others."""
+        plans_by_course = {}
+        for course in self.courses_of.get(plan_id, ()):
+            others = self.plans_of.get(course.course_id, frozenset()) - {plan_id}
+            if others:
+                name = course.code or course.title or f"course {course.course_id}"
+                plans_by_course[name] = [self._name(plan) for plan in sorted(others)]
+        return plans_by_course
+
+    def _name(self, plan_id: int) -> str:
+        return self.names.get(plan_id) or f"learning plan {plan_id}"
+
+
+def read_sharing(client: Client, *, courses: Collection[int], plans: Collection[int]) -> Sharing:
+    """Read which plans contain which courses, for the courses and plans that are targets.
+
+    That takes one call per course or per plan, whichever is fewer.
+    """
+    if not (courses or plans):
+        return Sharing()
+    own = {plan: tuple(client.learning_plans.courses(plan)) for plan in sorted(plans)}
+    listed = list_targets(client, "learning_plan")
+    names = {plan.target_id: plan.code or plan.title or "" for plan in listed}
+    wanted = {*courses, *(course.course_id for held in own.values() for course in held)}
+    if len(wanted) < len(names) - len(own):
+        held_by = {
+            course_id: frozenset(client.learning_plans.of_course(course_id))
+            for course_id in sorted(wanted)
+        }
+        return Sharing(held_by, own, names)
+    plans_of: dict[int, set[int]] = defaultdict(set)
+    for plan in names:
+        for course in own.get(plan) or client.learning_plans.courses(plan):
+            plans_of[course.course_id].add(plan)
+    return Sharing(
+        {course_id: frozenset(plans_of.get(course_id, ())) for course_id in wanted}, own, names
+    )
 
 
 @define
@@ -78,18 +116,19 @@ class Rules:
     warnings: list[str] = field(factory=list)
 
     def apply(self, candidates: Candidates) -> dict[PlannedTarget, list[PlannedEnrollment]]:
-        """Return the candidates that are sent; plans are decided before courses.
-
-        Raises:
-            InvalidInputError: `on_shared="fail"`, and a plan shares a course with another.
-        """
+        """Return the candidates that are sent; plans are decided before courses."""
         kept: dict[PlannedTarget, list[PlannedEnrollment]] = {}
         plans = {t: rows for t, rows in candidates.items() if t.kind == "learning_plan"}
         for target, rows in plans.items():
             kept[target] = self._plan_rows(target, rows)
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             self._skip_overlapping_plans(kept)
-        plan_rows = dict(self._plan_row_of_courses(kept))
+        plan_rows = {
+            (course.course_id, row.user_id): (target, row.row)
+            for target, rows in kept.items()
+            for course in self.sharing.courses_of.get(target.target_id, ())
+            for row in rows
+        }
         for target, rows in candidates.items():
             if target.kind == "course":
                 kept[target] = self._course_rows(target, rows, plan_rows)
@@ -157,15 +196,6 @@ class Rules:
             f"{text}: {count:,} course enrollments that the first one creates are archived again"
             for text, count in allowed.items()
         )
-
-    def _plan_row_of_courses(
-        self, kept: Candidates
-    ) -> Iterator[tuple[tuple[int, int], tuple[PlannedTarget, int]]]:
-        """Yield each course and user of a plan's rows, with the plan and the row."""
-        for target, rows in kept.items():
-            for course in self.sharing.courses_of.get(target.target_id, ()):
-                for row in rows:
-                    yield (course.course_id, row.user_id), (target, row.row)
 
     def _course_rows(
         self,

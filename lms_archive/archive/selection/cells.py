@@ -110,11 +110,7 @@ def is_id(value: object) -> TypeGuard[int]:
 
 
 def read_id(value: Any, column: str) -> int | None:
-    """Return the id in a cell: a whole number, or digits without leading zeros.
-
-    Raises:
-        BadRow: the cell holds something else.
-    """
+    """Return the id in a cell: a whole number, or digits without leading zeros."""
     if is_blank(value):
         return None
     is_digits = isinstance(value, str) and _ID.fullmatch(value.strip())
@@ -130,9 +126,6 @@ def read_name(value: Any, column: str) -> str | None:
 
     White space around it is kept, because a name on the platform may have it. Names are compared
     first with it, then without.
-
-    Raises:
-        BadRow: it is not text, or cannot be a name.
     """
     if is_blank(value):
         return None

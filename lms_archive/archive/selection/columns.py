@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -21,7 +21,7 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.errors import InvalidInputError, plural
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["AddedIn", "Columns", "Headings", "column_word", "contradicted_terms"]
+__all__ = ["Columns", "Headings", "column_word", "contradicted_terms"]
 
 _USERS = ("username", "user_id")
 _TARGETS = ("course_code", "course_id", "learning_plan_code", "learning_plan_id")
@@ -54,30 +54,14 @@ def _squashed(name: str) -> str:
     return comparable_name(name).replace("_", "").replace("-", "")
 
 
-AddedIn = Callable[[Sequence[str]], frozenset[str] | None]
-
-
 class Headings:
     """The meaning of the names of columns in one source.
 
-    Args:
-        source: the file or argument, for errors.
-        columns: the source's own name for each column, by its meaning.
-        added_in: returns the columns of a header that this library has added, or None for a file
-            of another origin.
-
-    Raises:
-        InvalidInputError: *columns* is not such a mapping.
+    *columns* has the source's own name for each column, by its meaning.
     """
 
-    def __init__(
-        self,
-        source: str,
-        columns: Mapping[str, str] | None = None,
-        added_in: AddedIn | None = None,
-    ) -> None:
+    def __init__(self, source: str, columns: Mapping[str, str] | None = None) -> None:
         self._source = source
-        self.added_in: AddedIn = added_in or (lambda _: None)
         self._renamed: dict[str, str] = {}
         if columns is None:
             return
@@ -119,13 +103,8 @@ class Headings:
     ) -> Columns:
         """Find the columns that name users and targets.
 
-        Args:
-            header: the names of all columns.
-            line: the line of the header in the file, for errors.
-            least: the fewest cells of a row; by default, one for each column.
-
-        Raises:
-            InvalidInputError: a column is missing, or two have the same meaning.
+        *line* is that of the header in the file, for errors; *least* is the fewest cells of a row,
+        by default one for each column.
         """
         indexes: dict[str, int] = {}
         names: dict[str, int] = {}
@@ -164,10 +143,8 @@ class Headings:
 class Columns:
     """The columns of one source, and which of them name users and targets.
 
-    Attributes:
-        header: the names of all columns.
-        indexes: the index of each column that names users or targets, by its meaning.
-        least: the fewest cells of a row.
+    `indexes` has the index of each column that names users or targets, by its meaning; `least` is
+    the fewest cells of a row.
     """
 
     header: tuple[str, ...]
@@ -189,9 +166,6 @@ class Columns:
         """Return the cells of a row, one for each column.
 
         A row may end with surplus delimiters, or before columns without a name.
-
-        Raises:
-            BadRow: it has more or fewer cells.
         """
         width, end = len(self.header), len(cells)
         while end > width and is_blank(cells[end - 1]):
@@ -203,11 +177,7 @@ class Columns:
         raise BadRow(f"expected {expected}, found {len(cells)}; is {cause} missing?")
 
     def target(self, cells: Sequence[Any]) -> Target:
-        """Return the target that a row names.
-
-        Raises:
-            BadRow: it names no target, or two.
-        """
+        """Return the target that a row names."""
         targets = []
         for kind in KINDS:
             target = Target(
@@ -224,11 +194,7 @@ class Columns:
         return targets[0]
 
     def user(self, cells: Sequence[Any]) -> UserKey:
-        """Return the user that a row names.
-
-        Raises:
-            BadRow: it does not name a user.
-        """
+        """Return the user that a row names."""
         user_id = read_id(*self._cell(cells, "user_id"))
         username = read_name(*self._cell(cells, "username"))
         if username is None:

@@ -9,14 +9,14 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from lms_archive.archive.selection.cells import NUL_IN_CSV, shown
-from lms_archive.archive.selection.columns import AddedIn, Headings
+from lms_archive.archive.selection.columns import Headings
 from lms_archive.archive.selection.reader import RowReader, broken_off
 from lms_archive.archive.selection.rows import Rows
 from lms_archive.errors import InputFileError, InvalidInputError
@@ -41,6 +41,8 @@ _NOT_CSV = (
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _LINES_TO_HEADER = 30
+AddedIn = Callable[[Sequence[str]], frozenset[str] | None]
+"""Returns the columns of a header that this library added; None for a file of other origin."""
 
 
 def read_csv(
@@ -48,28 +50,23 @@ def read_csv(
     *,
     encoding: str | None = None,
     columns: Mapping[str, str] | None = None,
-    added_in: AddedIn | None = None,
+    added_in: AddedIn = lambda _: None,
 ) -> Rows:
-    """Read the rows of a CSV file, or of an open file.
+    """Read the rows of a CSV file, or of an open file, as `ArchiveJob.from_csv` says.
 
-    The delimiter is a comma, a semicolon or a tab; the encoding is UTF-8 with or without BOM,
-    UTF-16 with BOM, or *encoding*. Titles above the header, blank lines and lines of empty cells
-    are ignored. A row that cannot be used is kept with its reason. *added_in* recognizes the files
-    of this library.
-
-    Raises:
-        InvalidInputError: the file cannot be read at all, or lacks a column.
+    Blank lines and lines of empty cells are ignored. A row that cannot be used is kept with its
+    reason. *added_in* recognizes the files of this library.
     """
     file, name = _opened(source)
     with file:
-        headings = Headings(name, columns, added_in)
+        headings = Headings(name, columns)
         if not isinstance(file, io.StringIO):
-            return _decode(file, name, encoding, headings)
+            return _decode(file, name, encoding, headings, added_in)
         if encoding is not None:
             raise InvalidInputError(
                 "encoding= is for bytes, and this file is open as text: leave it out", source=name
             )
-        return _read(file, name, headings)
+        return _read(file, name, headings, added_in)
 
 
 def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
@@ -129,7 +126,9 @@ def _unreadable(name: str, error: OSError) -> InputFileError:
     return InputFileError(text, source=name, os_error=error)
 
 
-def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings) -> Rows:
+def _decode(
+    file: BinaryIO, name: str, encoding: str | None, headings: Headings, added_in: AddedIn
+) -> Rows:
     try:
         start = file.read(8)
         file.seek(0)
@@ -145,7 +144,7 @@ def _decode(file: BinaryIO, name: str, encoding: str | None, headings: Headings)
     except (LookupError, TypeError, ValueError):
         raise InvalidInputError(f"the encoding {encoding!r} is unknown", source=name) from None
     try:
-        return _read(text, name, headings)
+        return _read(text, name, headings, added_in)
     except UnicodeError:
         raise _not_text(file, encoding, name) from None
     except OSError as error:
@@ -182,7 +181,7 @@ def _any_length() -> Iterator[None]:
         csv.field_size_limit(before)
 
 
-def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
+def _read(text: Iterable[str], name: str, headings: Headings, added_in: AddedIn) -> Rows:
     if sys.version_info < (3, 11):  # its csv module refuses NUL
         text = (line.replace("\0", NUL_IN_CSV) for line in text)
     lines = iter(text)
@@ -196,7 +195,7 @@ def _read(text: Iterable[str], name: str, headings: Headings) -> Rows:
         except csv.Error as error:
             raise broken_off(error, name, above + 1) from None
         header = [cell if cell.strip() else f"column {at}" for at, cell in enumerate(names, 1)]
-        added = headings.added_in(list(map(unguarded, names)))
+        added = added_in(list(map(unguarded, names)))
         if added is not None:  # this library wrote the file: restore the user's names
             header = list(map(unguarded, names))
         named = [at for at, cell in enumerate(names, 1) if cell.strip()]

@@ -38,11 +38,7 @@ _SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IG
 
 
 def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) -> Rows:
-    """Read rows from mappings, a DataFrame, an Arrow table, or records of enrollments.
-
-    Raises:
-        InvalidInputError: they are not rows, lack a column, or a cell cannot be stored.
-    """
+    """Read rows from mappings, a DataFrame, an Arrow table, or records of enrollments."""
     headings = Headings(_SOURCE, columns)
     table, records = _opened(rows)
     if table is not None:
@@ -72,11 +68,7 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
 
 
 def _opened(rows: Any) -> tuple[list[str] | None, Iterable[Any]]:
-    """Return the names of a table's columns, or None where this is not a table, and the rows.
-
-    Raises:
-        InvalidInputError: this is a single row, or nothing that has rows.
-    """
+    """Return the names of a table's columns, or None where this is not a table, and the rows."""
     if hasattr(rows, "schema") and hasattr(rows, "to_pylist"):  # Arrow
         return list(map(str, rows.schema.names)), rows.to_pylist()
     if hasattr(rows, "columns") and hasattr(rows, "itertuples"):  # pandas
@@ -117,11 +109,7 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
 
 
 def read_users(target: Target, users: Iterable[Any]) -> Rows:
-    """Build a row for each user of a target: an `int` is an id, a `str` a username.
-
-    Raises:
-        InvalidInputError: this is not a list of users.
-    """
+    """Build a row for each user of a target: an `int` is an id, a `str` a username."""
     column = f"{target.kind}_{'id' if target.code is None else 'code'}"
     key = target.target_id if target.code is None else target.code
     rows = Rows((column, "user_id", "username"), str(target))
@@ -144,11 +132,7 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
 
 
 def read_people(users: Any, argument: str = "users") -> tuple[int | str, ...]:
-    """Return ids and usernames, each once, in their order.
-
-    Raises:
-        InvalidInputError: this is not a list of users, or an item cannot be used.
-    """
+    """Return ids and usernames, each once, in their order."""
     try:
         people = [
             _user(to_python(getattr(user, "user_id", user))) for user in _listed(users, argument)
@@ -161,11 +145,7 @@ def read_people(users: Any, argument: str = "users") -> tuple[int | str, ...]:
 
 
 def read_exclusions(exclude: Any) -> frozenset[int | str]:
-    """Return the ids and usernames to leave alone.
-
-    Raises:
-        InvalidInputError: this is not a list of ids and usernames, or an item cannot be used.
-    """
+    """Return the ids and usernames to leave alone."""
     exclude = to_python(exclude)
     if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
         raise InvalidInputError(
@@ -179,11 +159,7 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
 def read_scope(
     targets: Targets, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
 ) -> UserEnrollments:
-    """Return where the enrollments of users are looked for, without the users.
-
-    Raises:
-        InvalidInputError: an argument cannot be used.
-    """
+    """Return where the enrollments of users are looked for, without the users."""
     if targets not in ("courses", "learning_plans"):
         raise InvalidInputError(f"targets is 'courses' or 'learning_plans', not {shown(targets)}")
     only = None if courses is None else _courses(courses, "courses")
@@ -196,11 +172,8 @@ def read_scope(
 
 
 def _courses(courses: Any, argument: str) -> tuple[Target, ...]:
-    if isinstance(courses, (str, bytes, Mapping)) or not isinstance(courses, Iterable):
-        raise InvalidInputError(
-            f"{argument} takes a list of ids (int) and codes (str), not {shown(courses)}"
-        )
-    return tuple(dict.fromkeys(Target.of("course", course) for course in courses))
+    listed = _listed(courses, argument, "codes")
+    return tuple(dict.fromkeys(Target.of("course", course) for course in listed))
 
 
 def _cell(value: Any) -> Any:
@@ -211,11 +184,7 @@ def _cell(value: Any) -> Any:
 
 
 def _user(value: Any) -> int | str:
-    """Return the user that a value names.
-
-    Raises:
-        BadRow: it does not name a user.
-    """
+    """Return the user that a value names."""
     name = read_name(value, "username") if isinstance(value, str) else None
     user = read_id(value, "user_id") if name is None else name
     if user is None:
@@ -223,13 +192,9 @@ def _user(value: Any) -> int | str:
     return user
 
 
-def _listed(items: Any, argument: str) -> Iterable[Any]:
-    """Return the items if they can be a list of ids and usernames.
-
-    Raises:
-        InvalidInputError: this is a text, a table, an open file, or not iterable.
-    """
-    expected = f"{argument} takes a list of ids (int) and usernames (str)"
+def _listed(items: Any, argument: str, names: str = "usernames") -> Iterable[Any]:
+    """Return the items, or refuse what is not a list: a text, a table, an open file, a mapping."""
+    expected = f"{argument} takes a list of ids (int) and {names} (str)"
     if hasattr(items, "columns") or hasattr(items, "column_names"):
         raise InvalidInputError(f"{expected}, not a table: give one of its columns")
     if hasattr(items, "read"):

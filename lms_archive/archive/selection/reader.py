@@ -29,12 +29,8 @@ class RowReader:
 
     Blank rows are skipped. A row that cannot be used is kept with its reason.
 
-    Args:
-        columns: the columns of the source.
-        source: the source of the rows, for errors.
-        name: the source of the rows, for the job's repr.
-        dropped: names of columns that are not kept.
-        change: a function that is applied to each text first.
+    The rows are of *source* in errors, and of *name* in the job's repr. Columns that are *dropped*
+    are not kept; *change* is applied to each text first.
     """
 
     def __init__(
@@ -52,11 +48,7 @@ class RowReader:
         self._share = lru_cache(_MOST_SHARED)(str)  # one object for equal texts saves memory
 
     def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:
-        """Add row *number*, whose values may be of any type.
-
-        Raises:
-            InvalidInputError: a value cannot be stored.
-        """
+        """Add row *number*, whose values may be of any type."""
         values, cells = list(map(to_python, values)), []
         try:
             for value in values:
@@ -74,9 +66,6 @@ class RowReader:
 
         Where one column names the user and one column the target, ordinary rows take a fast path
         (four times as fast); it makes no decisions, and every unusual row takes the slow path.
-
-        Raises:
-            InvalidInputError: the CSV cannot be read to its end.
         """
         columns, share = self._columns, self._share
         add_entry, add_line = self.rows.entries.append, self.rows.lines.append

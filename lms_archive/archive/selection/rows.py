@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from operator import itemgetter
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from attrs import define, field, frozen
 
 from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
+from lms_archive.archive.selection.terms import must_be
 from lms_archive.errors import InvalidInputError, plural
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "UserEnrollments",
     "UserKey",
     "WholeTarget",
+    "id_of",
+    "place_of",
 ]
 
 TargetKind = Literal["course", "learning_plan"]
@@ -43,11 +46,17 @@ Entry = tuple[Any, ...]
 """The stored form of a row: the number of its target or -1, its user or None, then its cells."""
 
 _NO_TARGET = -1
+_IS_FORM = must_be("'hand_picked' or 'select_all'", lambda form: form in get_args(Form))
 
 
 def _numbers() -> array[int]:
     """Return an empty list of whole numbers that needs four bytes for each."""
     return array("I")
+
+
+def id_of(user: int | tuple[int, str]) -> int:
+    """Return the id of a user whom a row does not name by username alone."""
+    return user if isinstance(user, int) else user[0]
 
 
 @frozen
@@ -76,7 +85,7 @@ class Target:
 
 @frozen
 class Fault:
-    """The reason why a row cannot be used."""
+    """The reason why a row, or the target that it names, cannot be used."""
 
     code: str
     reason: str
@@ -248,7 +257,7 @@ class WholeTarget:
     target: Target
     inactive_since: datetime | timedelta | None = None
     exclude: frozenset[int | str] = frozenset()
-    form: Form = "hand_picked"
+    form: Form = field(default="hand_picked", validator=_IS_FORM)
 
     @property
     def kind(self) -> TargetKind:
@@ -263,13 +272,12 @@ class WholeTarget:
 
 @frozen
 class UserEnrollments:
-    """All enrollments of some users that a job takes, wherever they are; a plan makes rows of them.
+    """All enrollments of some users that match the terms; planning turns them into rows.
 
     Attributes:
         kind: whether they are in courses or in learning plans.
         users: ids and usernames, unless `inactive_since` says which users are meant.
-        inactive_since: only users whose last login is before this (aware), or at least this long
-            ago.
+        inactive_since: as in `WholeTarget`.
         exclude: ids and usernames of inactive users that are left alone.
         targets: only in these; None for every one.
         left_out: not in these.

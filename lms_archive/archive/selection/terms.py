@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
@@ -17,9 +17,24 @@ from lms_archive.records.status import (
     StatusWord,
 )
 
-__all__ = ["TERM_DEFAULTS", "TermOptions", "Terms"]
+__all__ = ["IS_DECISION", "TERM_DEFAULTS", "TermOptions", "Terms", "must_be", "status_words"]
 
 Status = EnrollmentStatus | StatusWord | Literal["any"]
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def must_be(expected: str, holds: Callable[[Any], bool]) -> Validator:
+    """Return the validator of an argument: it refuses values for which *holds* is false."""
+
+    def check(_: Any, argument: Attribute[Any], value: Any) -> None:
+        """Refuse a wrong value."""
+        if not holds(value):
+            raise InvalidInputError(f"{argument.name} must be {expected}, not {value!r:.60}")
+
+    return check
+
+
+IS_DECISION: Final = must_be("True or False", lambda value: isinstance(value, bool))
 
 
 def _mode(value: ArchiveMode | str) -> ArchiveMode:
@@ -27,11 +42,6 @@ def _mode(value: ArchiveMode | str) -> ArchiveMode:
         return ArchiveMode(value)
     except ValueError:
         raise InvalidInputError(f"mode must be 'unenroll' or 're-enroll', not {value!r}") from None
-
-
-def _decided(_: Terms, attribute: Attribute[bool], value: bool) -> None:  # noqa: FBT001  attrs'
-    if not isinstance(value, bool):
-        raise InvalidInputError(f"{attribute.name} must be True or False, not {value!r}")
 
 
 def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
@@ -76,9 +86,9 @@ class Terms:
     """The rules that apply to every row of a job, and which enrollments it includes."""
 
     mode: ArchiveMode = field(converter=_mode)
-    reset_tracking: bool = field(validator=_decided)
+    reset_tracking: bool = field(validator=IS_DECISION)
     only: tuple[EnrollmentStatus, ...] = field(default="completed", converter=_only)
-    include_staff: bool = field(default=False, validator=_decided)
+    include_staff: bool = field(default=False, validator=IS_DECISION)
 
     def difference(self, other: Terms) -> str:
         """Say in words which terms of another job are not these."""
@@ -91,6 +101,11 @@ class Terms:
             for name, here, there in pairs
             if here != there
         )
+
+
+def status_words(terms: Terms) -> list[str]:
+    """Return the statuses of the enrollments that a job includes, in words."""
+    return [status.replace("_", " ") for status in terms.only]
 
 
 def _shown(term: object) -> str:
