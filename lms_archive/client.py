@@ -39,8 +39,6 @@ from lms_archive.wire.waits import Clock
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
 
-__all__ = ["Client"]
-
 
 @short_tracebacks
 class Client:

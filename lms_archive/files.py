@@ -13,8 +13,6 @@ from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["path_from", "private_folder", "sync_folder", "unwritable_reason", "write_atomically"]
-
 
 def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
     """Return the path that an argument names; *name* and *example* appear in the error."""

@@ -10,8 +10,6 @@ from attrs import Attribute, field, frozen
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["Limits", "RetryPolicy", "Validator"]
-
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 

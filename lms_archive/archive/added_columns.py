@@ -19,8 +19,6 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
 from lms_archive.tables.columns import Column, columns_of
 
-__all__ = ["OUTCOME_COLUMNS", "PLAN_COLUMNS", "find_added", "with_added"]
-
 OUTCOME_COLUMNS: Final = (
     Column("outcome", "word", words=KINDS),
     Column("outcome_code", "word", words=tuple(CODES)),

@@ -27,15 +27,6 @@ from lms_archive.errors import plural, printable
 from lms_archive.tables.html import counted
 from lms_archive.wire.waits import LONG_WAIT, Wait
 
-__all__ = [
-    "EventKind",
-    "OnEvent",
-    "RunEvent",
-    "plan_progress",
-    "reporting",
-    "write_event",
-]
-
 EventKind = Literal[
     "started",
     "sending",

@@ -29,8 +29,6 @@ from lms_archive.wire.tracebacks import short_traceback
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["apply_plan", "resume"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

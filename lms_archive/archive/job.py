@@ -44,8 +44,6 @@ from lms_archive.wire.tracebacks import short_traceback
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["ArchiveJob"]
-
 _SHOWN = 3
 
 

@@ -16,8 +16,6 @@ from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
 from lms_archive.wire.waits import StopSignal
 
-__all__ = ["RUN_DEFAULTS", "Options", "RunOptions", "check_client"]
-
 _IS_NUMBER: Final = must_be(
     "a whole number of enrollments", lambda value: type(value) is int and value >= 0
 )

@@ -27,8 +27,6 @@ from lms_archive.wire.tracebacks import short_traceback
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["ArchivePlan", "PlanCount"]
-
 PlanCount = Literal["rows", "to_archive", "skipped", "chunks"]
 
 

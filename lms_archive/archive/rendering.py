@@ -20,22 +20,6 @@ from lms_archive.errors import plural, printable
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedRecord
 from lms_archive.tables.html import COLORS, MAX_ROWS, bar, block, counted, line, shown, table
 
-__all__ = [
-    "Grid",
-    "Line",
-    "Part",
-    "Strip",
-    "attention_grid",
-    "code_grid",
-    "html",
-    "job_summary",
-    "outcome_grid",
-    "part_name",
-    "plan_summary",
-    "record_grid",
-    "text",
-]
-
 _EXAMPLES: Final = 10
 _SIMILAR: Final = 3
 _WIDTH: Final = 40

@@ -50,8 +50,6 @@ from lms_archive.resources.archived import certificate_of
 from lms_archive.tables.columns import Column
 from lms_archive.tables.frames import Table
 
-__all__ = ["ArchiveResult", "SavedCertificates", "save_certificates"]
-
 _NAMED = 10
 _LONGEST = 80
 

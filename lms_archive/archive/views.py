@@ -45,18 +45,6 @@ from lms_archive.records.archived import (
 from lms_archive.tables.columns import Column, columns_of, inferred_columns, rows_of
 from lms_archive.tables.frames import Table
 
-__all__ = [
-    "Outcomes",
-    "Pending",
-    "Records",
-    "RowView",
-    "SkippedRows",
-    "ledger_path_from",
-    "note_in",
-    "plan_table",
-    "texts_in",
-]
-
 T = TypeVar("T")
 
 _RECORDS = {

@@ -8,17 +8,6 @@ from attrs import field, frozen
 from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus, JobStatus
 
-__all__ = [
-    "Account",
-    "BackgroundJob",
-    "Course",
-    "CourseEnrollment",
-    "LearningPlan",
-    "LearningPlanCourse",
-    "LearningPlanEnrollment",
-    "User",
-]
-
 
 @frozen(kw_only=True)
 class Account:

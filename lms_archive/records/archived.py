@@ -13,20 +13,6 @@ from attrs import field, frozen
 from lms_archive.records.record import Record
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = [
-    "ArchiveDetails",
-    "ArchivedCourse",
-    "ArchivedCourseEnrollment",
-    "ArchivedLearningPlan",
-    "ArchivedLearningPlanEnrollment",
-    "ArchivedRecord",
-    "ArchivedUser",
-    "CourseEnrollmentDetails",
-    "EnrollmentDetails",
-    "read_from",
-]
-
-
 _SAVED = {"returned": False}
 
 

@@ -15,8 +15,6 @@ from typing import Any, TypeVar
 
 from lms_archive.records import status as words
 
-__all__ = ["CONVERTERS", "Converter", "converter_for"]
-
 T = TypeVar("T")
 Converter = Callable[[Any], Any]
 

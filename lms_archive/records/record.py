@@ -11,8 +11,6 @@ from lms_archive.records.structure import StructureError, from_plain, to_plain
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Record"]
-
 R = TypeVar("R", bound="Record")
 
 

@@ -5,15 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, Literal
 
-__all__ = [
-    "ARCHIVABLE",
-    "ArchiveMode",
-    "EnrollmentLevel",
-    "EnrollmentStatus",
-    "JobStatus",
-    "StatusWord",
-]
-
 
 class _Word(str, Enum):
     """An enum of words that compares and prints as a `str`."""

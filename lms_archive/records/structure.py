@@ -23,16 +23,6 @@ from cattrs.fns import identity
 
 from lms_archive.records.fields import CONVERTERS, Converter, converter_for
 
-__all__ = [
-    "JsonKey",
-    "StructureError",
-    "Structurer",
-    "first_key",
-    "from_plain",
-    "record_reader",
-    "to_plain",
-]
-
 T = TypeVar("T")
 Reader = Callable[[Mapping[str, Any]], T]
 JsonKey = str | tuple[str, ...]

@@ -13,8 +13,6 @@ from lms_archive.records.active import Account
 from lms_archive.resources.users import Users
 from lms_archive.wire.session import Session
 
-__all__ = ["known_account", "power_user_error"]
-
 
 def known_account(session: Session) -> Account | None:
     """Return the account that is logged in, or None where the platform does not say.

@@ -36,8 +36,6 @@ from lms_archive.wire.transport import Response
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
 
-__all__ = ["Archived", "certificate_of"]
-
 T = TypeVar("T")
 
 UserStatus = Literal["0", "1"]

@@ -7,8 +7,6 @@ from datetime import datetime, timezone
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["as_utc", "checked_code", "checked_ids"]
-
 
 def as_utc(name: str, moment: object) -> datetime:
     """Convert an aware time to UTC."""

@@ -10,8 +10,6 @@ from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page
 from lms_archive.wire.tracebacks import short_tracebacks
 
-__all__ = ["BackgroundJobs"]
-
 
 @short_tracebacks
 class BackgroundJobs(Resource[BackgroundJob]):

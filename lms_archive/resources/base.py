@@ -11,8 +11,6 @@ from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages
 from lms_archive.wire.session import Session
 
-__all__ = ["OfSession", "Resource", "fetch"]
-
 T = TypeVar("T")
 
 

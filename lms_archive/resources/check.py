@@ -18,8 +18,6 @@ from lms_archive.wire.report import ContractReport
 from lms_archive.wire.session import Session
 from lms_archive.wire.verify import verify
 
-__all__ = ["ClientCheck", "check"]
-
 
 @frozen(kw_only=True)
 class ClientCheck:

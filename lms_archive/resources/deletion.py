@@ -29,8 +29,6 @@ from lms_archive.tables.frames import Table
 from lms_archive.wire.session import Session
 from lms_archive.wire.verify import verify
 
-__all__ = ["Deletion", "delete_records", "require_archived_record", "target_in"]
-
 _BATCH = 200
 
 

@@ -18,8 +18,6 @@ from lms_archive.wire.tracebacks import short_tracebacks
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
 
-__all__ = ["Enrollments"]
-
 Statuses = EnrollmentStatus | StatusWord | Iterable[EnrollmentStatus | StatusWord]
 
 

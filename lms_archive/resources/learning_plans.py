@@ -12,8 +12,6 @@ from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages
 from lms_archive.wire.tracebacks import short_tracebacks
 
-__all__ = ["LearningPlans"]
-
 
 @short_tracebacks
 class LearningPlans(Resource[LearningPlan]):

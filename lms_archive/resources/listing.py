@@ -13,8 +13,6 @@ from lms_archive.tables.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.pages import Page
 from lms_archive.wire.tracebacks import short_tracebacks
 
-__all__ = ["Listing"]
-
 T = TypeVar("T")
 
 _SHOWN: Final[Mapping[str, str]] = {

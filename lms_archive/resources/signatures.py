@@ -7,8 +7,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-__all__ = ["shows_options"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -15,8 +15,6 @@ from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, of_target, pages
 
-__all__ = ["ListsOfTargets"]
-
 T = TypeVar("T")
 
 _LISTS: Final[Mapping[type, tuple[str, str, str]]] = {

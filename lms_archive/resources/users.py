@@ -15,8 +15,6 @@ from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 from lms_archive.wire.tracebacks import short_tracebacks
 
-__all__ = ["Since", "Users", "checked_since"]
-
 Since = date | datetime | timedelta
 """A day (from its midnight, UTC), an aware time, or how long ago by the platform's clock."""
 

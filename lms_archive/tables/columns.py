@@ -19,8 +19,6 @@ from typing import Any, Final, Literal, get_args
 import attrs
 from attrs import frozen
 
-__all__ = ["Column", "Kind", "columns_of", "inferred_columns", "rows_of", "text_of"]
-
 Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
 """`word` is one of a few words; `ids` are several whole numbers; `time` is aware, in UTC."""
 

@@ -12,8 +12,6 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.files import write_atomically
 from lms_archive.tables.columns import text_of
 
-__all__ = ["GUARD_HINT", "Destination", "guarded", "unguarded", "write_csv"]
-
 Destination = str | os.PathLike[str] | IO[str]
 """The destination of a table: a path, or a file that is open for text."""
 

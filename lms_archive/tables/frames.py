@@ -15,8 +15,6 @@ from lms_archive.errors import LmsArchiveError
 from lms_archive.tables.columns import Column, Kind, text_of
 from lms_archive.tables.csv import Destination, write_csv
 
-__all__ = ["Table"]
-
 _BATCH: Final = 10_000
 _TYPES: Final[Mapping[Kind, tuple[str, Callable[[Any], Any]]]] = {
     "text": ("string", lambda pa: pa.string()),

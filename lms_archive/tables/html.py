@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from lms_archive.errors import plural, printable
 
-__all__ = ["COLORS", "MAX_ROWS", "bar", "block", "counted", "line", "shown", "table"]
-
 MAX_ROWS: Final = 30
 _LONGEST: Final = 200
 _WIDE: Final = 40

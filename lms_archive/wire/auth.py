@@ -13,17 +13,6 @@ from lms_archive.errors import AuthenticationError, InvalidInputError
 from lms_archive.wire.masking import Secret, secret
 from lms_archive.wire.waits import Clock
 
-__all__ = [
-    "Auth",
-    "ClientCredentials",
-    "JwtBearer",
-    "PasswordGrant",
-    "StaticToken",
-    "TokenKeeper",
-    "is_token",
-    "login_advice",
-]
-
 RENEW_BEFORE = 60.0
 _JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 

@@ -10,8 +10,6 @@ from attrs import asdict, field, frozen
 
 from lms_archive.wire.masking import Secret
 
-__all__ = ["Call", "OnCall", "Request", "report_call"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

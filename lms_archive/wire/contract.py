@@ -25,8 +25,6 @@ from lms_archive.files import path_from
 from lms_archive.records.structure import JsonKey, StructureError, from_plain, to_plain
 from lms_archive.wire.calls import Request
 
-__all__ = ["Contract", "Operation", "difference"]
-
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ANSWER = {
     "items": "data.items",

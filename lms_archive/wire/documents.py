@@ -24,8 +24,6 @@ from lms_archive.wire.calls import Request
 from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
 from lms_archive.wire.session import Session
 
-__all__ = ["Document", "FolderDocuments", "PlatformDocuments"]
-
 _HTTPS = 443
 _LONGEST = 160
 _NEED_LOGIN = "the documents are refused without a token"

@@ -12,8 +12,6 @@ from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["MASK", "Mask", "Secret", "secret"]
-
 MASK = "[secret]"
 _MAX_TEXT = 300
 _TOKEN = 16

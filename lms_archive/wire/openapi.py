@@ -17,8 +17,6 @@ from attrs import field, frozen
 
 from lms_archive.errors import printable
 
-__all__ = ["ApiOperation", "Location", "UnreadableDocumentError", "path_shape", "read_openapi"]
-
 Location = Literal["query", "json", "form"]
 
 _METHODS = ("get", "put", "post", "delete", "patch")

@@ -12,16 +12,6 @@ from lms_archive.errors import UnexpectedResponseError, plural
 from lms_archive.records.structure import StructureError
 from lms_archive.wire.session import Session
 
-__all__ = [
-    "IncompleteListError",
-    "Page",
-    "UnreadableItem",
-    "of_target",
-    "pages",
-    "tolerant_pages",
-    "with_partial",
-]
-
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 

@@ -13,8 +13,6 @@ from lms_archive.errors import UnconfirmedContractError
 from lms_archive.tables.html import MAX_ROWS, block, counted, line, table
 from lms_archive.wire.contract import Contract
 
-__all__ = ["Candidate", "ContractReport", "OperationCheck", "State", "proposed"]
-
 State = Literal["confirmed", "differs", "not_listed", "unreadable"]
 
 _PROPOSED = "proposed from the platform's own swagger"

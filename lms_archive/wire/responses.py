@@ -24,8 +24,6 @@ from lms_archive.wire.calls import Request
 from lms_archive.wire.masking import Mask
 from lms_archive.wire.transport import MAX_BODY, Response
 
-__all__ = ["Payload", "parse_response"]
-
 _MAY_NOT = (
     "the account may not do this. Power Users cannot archive learning plan enrollments, nor delete "
     "archived ones, and need a permission to archive in courses; log in as a Superadmin"

@@ -10,8 +10,6 @@ from lms_archive.errors import PlatformUnavailableError, RateLimitError
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.waits import Waits
 
-__all__ = ["LONGEST_WAIT", "with_retry"]
-
 T = TypeVar("T")
 
 LONGEST_WAIT = 3600.0

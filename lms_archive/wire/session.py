@@ -40,8 +40,6 @@ from lms_archive.wire.transport import (
 )
 from lms_archive.wire.waits import Clock, Waits
 
-__all__ = ["Session"]
-
 _SECRET_FIELDS = ("client_secret", "password", "assertion", "refresh_token")
 _NOT_SENT = (RequestNotSentError, ConnectionRefusedError, socket.gaierror)
 

@@ -20,15 +20,6 @@ from lms_archive.wire.calls import OnCall
 from lms_archive.wire.contract import Contract
 from lms_archive.wire.transport import Transport
 
-__all__ = [
-    "PREFIX",
-    "ChangedOptions",
-    "ClientOptions",
-    "Settings",
-    "address_and_auth",
-    "contract_of_environment",
-]
-
 T = TypeVar("T")
 
 PREFIX = "LMS_ARCHIVE_"

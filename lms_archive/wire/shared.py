@@ -16,8 +16,6 @@ from lms_archive.wire.throttle import Throttle
 from lms_archive.wire.transport import RequestsTransport, Transport
 from lms_archive.wire.waits import Clock
 
-__all__ = ["PerProcess", "SharedConnection"]
-
 T = TypeVar("T")
 
 

@@ -10,8 +10,6 @@ from attrs import define, evolve, field
 
 from lms_archive.wire.waits import Clock
 
-__all__ = ["HOUR", "Throttle"]
-
 HOUR = 3600.0
 
 

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 from lms_archive.errors import LmsArchiveError
 
-__all__ = ["short_traceback", "short_tracebacks"]
-
 _SHOWN = ("__iter__", "_repr_html_")
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])

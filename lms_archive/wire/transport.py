@@ -25,16 +25,6 @@ from urllib3.exceptions import (
 
 from lms_archive.errors import InvalidInputError
 
-__all__ = [
-    "MAX_BODY",
-    "RequestNotSentError",
-    "RequestsTransport",
-    "Response",
-    "Transport",
-    "UnusableConnectionError",
-    "plain_error",
-]
-
 MAX_BODY = 16 * 1024 * 1024
 """The most bytes that are read of an answer, after decompression."""
 

@@ -26,8 +26,6 @@ from lms_archive.wire.openapi import ApiOperation, Location, path_shape
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck, proposed
 from lms_archive.wire.session import Session
 
-__all__ = ["check_contract", "verify"]
-
 SEARCHED = ("enrollment", "course", "learn", "learningplan")
 """The services to search for an operation that its own service does not list."""
 

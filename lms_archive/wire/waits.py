@@ -13,8 +13,6 @@ from attrs import frozen
 
 from lms_archive.errors import StopRequestedError
 
-__all__ = ["LONG_WAIT", "Clock", "StopSignal", "Wait", "WaitReason", "Waits"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 LONG_WAIT = 30.0

@@ -138,9 +138,8 @@ def test_what_is_not_a_client(harness: Harness, client: Any) -> None:
     """It is refused wherever a client is taken."""
     harness.load(1)
     plan = harness.plan()
-    with pytest.raises(InvalidInputError, match=f"plan takes a Client, not {client!r}"):
-        harness.job().plan(client)
     calls: list[Callable[[], object]] = [
+        lambda: harness.job().plan(client),
         lambda: plan.apply(client, ledger=harness.ledger),
         lambda: resume(harness.ledger, client),
     ]

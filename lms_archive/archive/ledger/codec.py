@@ -23,21 +23,6 @@ from lms_archive.records.archived import (
 )
 from lms_archive.records.structure import from_plain, to_plain
 
-__all__ = [
-    "JSON",
-    "as_json",
-    "detail_values",
-    "event_from",
-    "event_values",
-    "outcome_from",
-    "outcome_values",
-    "record_from",
-    "record_json",
-    "time_from",
-    "to_text",
-    "to_time",
-]
-
 Values = tuple[Any, ...]
 
 

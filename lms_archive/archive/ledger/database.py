@@ -13,23 +13,6 @@ from lms_archive.archive.ledger.lock import BESIDE, ledger_path, refuse_links
 from lms_archive.archive.ledger.schema import FORMAT
 from lms_archive.errors import LedgerError, LmsArchiveError
 
-__all__ = [
-    "Connection",
-    "DatabaseError",
-    "check_integrity",
-    "checkpoint",
-    "connect",
-    "connect_unchanging",
-    "damage_reported",
-    "existing_ledger",
-    "format_of",
-    "ledger_at",
-    "make_durable",
-    "new_file",
-    "open_for_reading",
-    "transaction",
-]
-
 Connection = sqlite3.Connection
 DatabaseError = sqlite3.Error
 

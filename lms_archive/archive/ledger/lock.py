@@ -15,8 +15,6 @@ from typing import IO, Any
 from lms_archive.errors import InvalidInputError, LedgerError, LedgerInUseError
 from lms_archive.files import path_from
 
-__all__ = ["BESIDE", "hold", "ledger_path", "refuse_links"]
-
 BESIDE = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite creates beside a database."""
 

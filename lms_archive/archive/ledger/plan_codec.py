@@ -31,22 +31,6 @@ from lms_archive.archive.values.outcomes import CODES, Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = [
-    "BLOCK",
-    "TABLES",
-    "chunks_from",
-    "content_digest",
-    "digest_of",
-    "json_blocks",
-    "plan_content",
-    "plan_from",
-    "plan_meta",
-    "row_from",
-    "selection_from",
-    "skip_from",
-    "targets_from",
-]
-
 Values = tuple[Any, ...]
 
 TABLES: Final = {

@@ -46,20 +46,6 @@ from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import InputFileError, InvalidInputError, LedgerError
 from lms_archive.files import write_atomically
 
-__all__ = [
-    "StoredRows",
-    "checksum",
-    "load_plan",
-    "meta_of",
-    "read_plan",
-    "save_plan",
-    "skips_with_learning_plan",
-    "stored_digest",
-    "verify",
-    "write_plan",
-]
-
-
 _FLOAT: Final = (
     "CASE WHEN score IS NULL OR (abs(score) < 1e9 AND score = CAST(score AS INTEGER)) THEN score"
     " ELSE json(float_json(score)) END"
@@ -203,8 +189,8 @@ class StoredRows:
     def by_index(self, indexes: Iterable[int]) -> dict[int, Row]:
         """Return the rows with these indexes."""
         wanted = "row IN (SELECT value FROM json_each(?))"
-        found = plan_rows(self.database, "rows", wanted, JSON.encode(list(indexes)))
-        return {row.index: row for row in map(self.row, found)}
+        rows = plan_rows(self.database, "rows", wanted, JSON.encode(list(indexes)))
+        return {row.index: row for row in map(self.row, rows)}
 
     def row(self, values: Sequence[Any]) -> Row:
         """Build a row from its values in the table."""

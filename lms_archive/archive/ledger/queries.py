@@ -32,20 +32,6 @@ from lms_archive.archive.values.outcomes import (
 )
 from lms_archive.records.archived import read_from
 
-__all__ = [
-    "JobProgress",
-    "cells_in",
-    "events_of",
-    "outcome_count_in",
-    "outcome_table_in",
-    "outcomes_in",
-    "outcomes_of",
-    "pending_in",
-    "read_events",
-    "read_progress",
-    "target_kinds_in",
-]
-
 E = TypeVar("E", bound=Event)
 
 _PENDING = "FROM rows WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.row = rows.row)"

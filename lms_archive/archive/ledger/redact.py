@@ -23,8 +23,6 @@ from lms_archive.archive.ledger.store import Ledger
 from lms_archive.archive.selection import column_word, is_id
 from lms_archive.errors import LedgerError, plural
 
-__all__ = ["redact"]
-
 _REDACTED: Final = "redacted"
 _IDS: Final = {"user_id", "course_id", "learning_plan_id"}
 _CODES: Final = {"course_code", "learning_plan_code"}

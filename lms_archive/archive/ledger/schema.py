@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["APPEND_ONLY", "CREATE", "FORMAT", "MUTABLE", "TABLES"]
-
 FORMAT: Final = 3
 """The number of this file format. Version 0.1.0 wrote format 2, with other tables."""
 

@@ -48,8 +48,6 @@ from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.errors import LedgerError
 from lms_archive.files import sync_folder
 
-__all__ = ["Ledger"]
-
 E = TypeVar("E", bound=Event)
 
 

@@ -20,13 +20,6 @@ from lms_archive.client import Client
 from lms_archive.records.status import ArchiveMode
 from lms_archive.wire.throttle import HOUR
 
-__all__ = [
-    "affected",
-    "duration_of",
-    "estimate_calls",
-    "warn_about_time",
-]
-
 _SECONDS_A_CALL = 0.5
 _WORTH_A_CALL = 10
 """By how many calls an estimate may be wrong before a call is spent to know better."""

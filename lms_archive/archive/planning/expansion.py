@@ -26,8 +26,6 @@ from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError, plural
 
-__all__ = ["expand"]
-
 _USER = ("user_id", "username")
 _SHOWN = 5
 _SEPARATORS: Final = re.compile(r"""[,;|"'\t\r\n]+""")

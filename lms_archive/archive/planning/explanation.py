@@ -18,8 +18,6 @@ from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 
-__all__ = ["EVER", "explain"]
-
 EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 

@@ -15,8 +15,6 @@ from attrs import frozen
 
 from lms_archive.archive.selection import Form
 
-__all__ = ["FORMS", "PLAN_CHECK_INTERVAL"]
-
 PLAN_CHECK_INTERVAL: Final = 60.0
 """Seconds between two checks of a learning plan while its chunks are sent."""
 

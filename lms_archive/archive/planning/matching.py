@@ -19,8 +19,6 @@ from lms_archive.archive.values.outcomes import NOT_CHECKED, Skip
 from lms_archive.records.status import ARCHIVABLE, ArchiveMode, EnrollmentLevel, EnrollmentStatus
 from lms_archive.wire.pages import UnreadableItem
 
-__all__ = ["Match", "Person", "RequestedRows", "merge_requested"]
-
 Person = Active | UnreadableItem[Active]
 """An enrollment that was read, or one that cannot be archived because of a value in it."""
 

@@ -55,8 +55,6 @@ from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
 from lms_archive.limits import Limits
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = ["PlanOptions", "make_plan"]
-
 _RECENT = timedelta(days=1)
 
 

@@ -27,14 +27,6 @@ from lms_archive.records.structure import to_plain
 from lms_archive.resources.account import known_account, power_user_error
 from lms_archive.wire.report import ContractReport, OperationCheck
 
-__all__ = [
-    "check_role",
-    "require_contract",
-    "require_contract_again",
-    "require_endpoint",
-    "warn_about_contract",
-]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 _NOT_FOUND = 404

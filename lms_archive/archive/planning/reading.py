@@ -25,8 +25,6 @@ from lms_archive.errors import NotFoundError
 from lms_archive.records.active import User
 from lms_archive.wire.pages import tolerant_pages
 
-__all__ = ["Draft", "OnStep", "Snapshot", "read_targets"]
-
 T = TypeVar("T")
 OnStep = Callable[[str, int, int], Any]
 """Receives what is done with the targets, with how many of them, and how many there are."""

@@ -17,8 +17,6 @@ from lms_archive.records.active import Course, LearningPlan, User
 from lms_archive.tables.csv import GUARD_HINT, unguarded
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["list_targets", "resolve_targets", "resolve_usernames", "spelling_hint"]
-
 T = TypeVar("T")
 
 _RECORDS: Final[Mapping[TargetKind, type[Course | LearningPlan]]] = MappingProxyType(

@@ -17,8 +17,6 @@ from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import LearningPlanCourse
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Candidates", "OnShared", "Rules", "Sharing", "read_sharing", "warn_instructor_led"]
-
 OnShared = Literal["skip", "fail", "allow"]
 Candidates = Mapping[PlannedTarget, list[PlannedEnrollment]]
 """The rows that may be archived, by target, in input order."""

@@ -21,8 +21,6 @@ from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Batches", "is_everything", "is_fresh"]
-
 
 @frozen
 class _Prefetched:

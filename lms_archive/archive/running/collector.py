@@ -29,8 +29,6 @@ from lms_archive.errors import (
     UnexpectedArchiveError,
 )
 
-__all__ = ["MORE_THAN_REQUESTED", "REASONS", "Collector", "Results"]
-
 MORE_THAN_REQUESTED = "more was archived than requested:"
 REASONS = (RunStoppedError, JobTimeoutError)
 """The errors that stop a run, and what is in flight can still be read back."""

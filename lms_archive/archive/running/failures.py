@@ -21,8 +21,6 @@ from lms_archive.errors import (
     plural,
 )
 
-__all__ = ["canary_failed", "chunk_failed", "concerns_target", "stops_job"]
-
 _NO_SUCH_METHOD = 405
 _OF_THE_JOB = (
     AuthenticationError,

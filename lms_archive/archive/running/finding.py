@@ -16,8 +16,6 @@ from lms_archive.archive.target.lists import Active, Archived
 from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Finding", "is_seen", "is_since", "make_finding", "own_records"]
-
 
 @frozen(kw_only=True)
 class Finding:

@@ -18,8 +18,6 @@ from lms_archive.errors import ApiError, JobTimeoutError, NotFoundError
 from lms_archive.records.active import BackgroundJob
 from lms_archive.wire.pages import Page, tolerant_pages, with_partial
 
-__all__ = ["InFlight", "Jobs"]
-
 _LONGEST = 30.0
 _GROWTH = 1.5
 _SOONER = 0.9

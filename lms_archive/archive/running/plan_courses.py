@@ -24,8 +24,6 @@ from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["course_outcomes", "decide_course_rows"]
-
 
 def course_outcomes(
     client: Client,

@@ -13,8 +13,6 @@ from lms_archive.archive.values.events import Warned
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, PlanChangedError
 
-__all__ = ["LearningPlanGuard", "changes_of"]
-
 
 @define
 class LearningPlanGuard:

@@ -11,8 +11,6 @@ from attrs import define, evolve, field
 from lms_archive.archive.running.submission import Members, Submission
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
 
-__all__ = ["OpenQueues", "QueuedMember", "TargetQueue"]
-
 QueuedMember = tuple[PlannedEnrollment, Chunk, Submission | None]
 """A member, its chunk, and its submission where it was sent."""
 

@@ -20,15 +20,6 @@ from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = [
-    "BothLists",
-    "active_or_missing",
-    "read_archived",
-    "read_findings",
-    "read_lists_together",
-    "unverified_users",
-]
-
 
 @frozen
 class BothLists:

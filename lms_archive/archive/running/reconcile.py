@@ -26,8 +26,6 @@ from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, RunStoppedError
 
-__all__ = ["Reconciled", "Reconciler"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 Records = Mapping[int, Sequence[Archived]]

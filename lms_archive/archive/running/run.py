@@ -27,8 +27,6 @@ from lms_archive.errors import (
 )
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Run", "run"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

@@ -38,8 +38,6 @@ from lms_archive.archive.values.events import (
 )
 from lms_archive.archive.values.outcomes import CODES
 
-__all__ = ["Recorder", "RunState"]
-
 
 class RunState:
     """What is to be sent, in flight, unverified and proven, of all targets of a plan.

@@ -9,8 +9,6 @@ from attrs import frozen
 
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment
 
-__all__ = ["Members", "Submission", "members_of"]
-
 Members = tuple[PlannedEnrollment, ...]
 
 

@@ -23,8 +23,6 @@ from lms_archive.archive.values.outcomes import Outcome
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
 
-__all__ = ["Accepted", "StoppedByError", "Submitter", "send"]
-
 log: logging.Logger = logging.getLogger(__name__)
 
 

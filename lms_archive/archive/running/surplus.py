@@ -16,8 +16,6 @@ from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.events import UnexpectedRecords
 from lms_archive.client import Client
 
-__all__ = ["SurplusSearch", "unnamed_records"]
-
 Records = Mapping[int, Sequence[Archived]]
 
 

@@ -14,16 +14,6 @@ from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.errors import plural
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
-__all__ = [
-    "SENDS",
-    "Change",
-    "Sign",
-    "archived_verdict",
-    "change",
-    "tracking_signs",
-    "verdict",
-]
-
 _BY_HAND = "enroll the user by hand"
 _STARTED = (EnrollmentStatus.IN_PROGRESS, EnrollmentStatus.COMPLETED)
 

@@ -13,21 +13,6 @@ from decimal import Decimal
 from math import isfinite, isnan
 from typing import Any, TypeGuard
 
-__all__ = [
-    "LONGEST_NAME",
-    "NUL_IN_CSV",
-    "BadRow",
-    "comparable_name",
-    "invalid_name_reason",
-    "is_blank",
-    "is_id",
-    "read_id",
-    "read_name",
-    "shown",
-    "to_cell",
-    "to_python",
-]
-
 LONGEST_NAME = 500
 _LARGEST_CELL = 2**63
 _LARGEST_EXACT_FLOAT = 2**53

@@ -21,8 +21,6 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.errors import InvalidInputError, plural
 from lms_archive.records.status import ArchiveMode
 
-__all__ = ["Columns", "Headings", "column_word", "contradicted_terms"]
-
 _USERS = ("username", "user_id")
 _TARGETS = ("course_code", "course_id", "learning_plan_code", "learning_plan_id")
 _WORDS = {

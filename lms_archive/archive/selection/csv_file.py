@@ -22,8 +22,6 @@ from lms_archive.archive.selection.rows import Rows
 from lms_archive.errors import InputFileError, InvalidInputError
 from lms_archive.tables.csv import unguarded
 
-__all__ = ["read_csv"]
-
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),

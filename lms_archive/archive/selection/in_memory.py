@@ -30,8 +30,6 @@ from lms_archive.archive.selection.rows import (
 )
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["read_exclusions", "read_people", "read_rows", "read_scope", "read_users"]
-
 _SOURCE = "rows"
 _SEVERAL_OR_FILE = re.compile(r"[,;|/\\\s]|\.(?:csv|txt|tsv|json|xlsx?)$", re.IGNORECASE)
 """Matches a text that contains several names, or is the path of a file."""

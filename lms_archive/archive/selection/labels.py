@@ -17,8 +17,6 @@ from lms_archive.archive.selection.cells import to_python
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Label", "Levels", "indexed", "label_from", "plain_label", "read_labels", "to_label"]
-
 Label = int | str | float | date | timedelta | tuple[Any, ...]
 """A label that can be stored; `date` includes `datetime`, `int` includes `bool`."""
 

@@ -19,8 +19,6 @@ from lms_archive.archive.selection.labels import Label
 from lms_archive.archive.selection.rows import Fault, Rows
 from lms_archive.errors import InvalidInputError
 
-__all__ = ["RowReader", "broken_off"]
-
 _MOST_SHARED = 2**16
 
 

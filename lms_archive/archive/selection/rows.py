@@ -17,23 +17,6 @@ from lms_archive.archive.selection.labels import Label
 from lms_archive.archive.selection.terms import must_be
 from lms_archive.errors import InvalidInputError, plural
 
-__all__ = [
-    "KINDS",
-    "Fault",
-    "Form",
-    "Row",
-    "Rows",
-    "Selection",
-    "Target",
-    "TargetKind",
-    "Targets",
-    "UserEnrollments",
-    "UserKey",
-    "WholeTarget",
-    "id_of",
-    "place_of",
-]
-
 TargetKind = Literal["course", "learning_plan"]
 KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
 Form = Literal["hand_picked", "select_all"]

@@ -17,8 +17,6 @@ from lms_archive.records.status import (
     StatusWord,
 )
 
-__all__ = ["IS_DECISION", "TERM_DEFAULTS", "TermOptions", "Terms", "must_be", "status_words"]
-
 Status = EnrollmentStatus | StatusWord | Literal["any"]
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 

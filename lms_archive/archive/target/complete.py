@@ -11,8 +11,6 @@ from attrs import evolve, frozen
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.wire.pages import IncompleteListError, Page, UnreadableItem
 
-__all__ = ["CompleteList", "Reading", "joined", "read_complete", "read_once"]
-
 T = TypeVar("T")
 
 _READINGS = 3

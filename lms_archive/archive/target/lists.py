@@ -24,17 +24,6 @@ from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearn
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.wire.pages import Page, of_target, tolerant_pages, with_partial
 
-__all__ = [
-    "GRACE",
-    "IDENTITY",
-    "LAG",
-    "Active",
-    "Archived",
-    "FilterIgnored",
-    "TargetLists",
-    "name_in",
-]
-
 T = TypeVar("T")
 Active = CourseEnrollment | LearningPlanEnrollment
 Archived = ArchivedCourseEnrollment | ArchivedLearningPlanEnrollment

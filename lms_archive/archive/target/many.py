@@ -17,8 +17,6 @@ from lms_archive.client import Client
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.status import EnrollmentStatus
 
-__all__ = ["read_active_together", "read_together", "split_into_batches"]
-
 
 def read_together(
     client: Client, wanted: Wanted, *, statuses: Collection[EnrollmentStatus] | None = None

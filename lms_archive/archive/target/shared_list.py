@@ -20,8 +20,6 @@ from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import EnrollmentStatus
 from lms_archive.wire.pages import IncompleteListError, Page, UnreadableItem, tolerant_pages
 
-__all__ = ["MOST_IDS", "SharedList", "Wanted"]
-
 T = TypeVar("T")
 
 MOST_IDS: Final = 200

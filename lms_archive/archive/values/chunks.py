@@ -13,8 +13,6 @@ from lms_archive.archive.selection import Form, TargetKind
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-__all__ = ["Chunk", "PlannedEnrollment", "PlannedTarget", "split_into_chunks"]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNIT = timedelta(microseconds=1)
 

@@ -15,31 +15,6 @@ from attrs import field, frozen
 from lms_archive.archive.selection import Form
 from lms_archive.archive.values.outcomes import Outcome
 
-__all__ = [
-    "EVENT_TYPES",
-    "CallsMade",
-    "ContractChecked",
-    "Decided",
-    "Event",
-    "HandPicked",
-    "JobEnded",
-    "JobGone",
-    "NotSent",
-    "Noted",
-    "OutcomeEvent",
-    "Proven",
-    "ReadBack",
-    "Refused",
-    "Reported",
-    "Resumed",
-    "RunStarted",
-    "Sending",
-    "Submitted",
-    "UnexpectedRecords",
-    "Warned",
-    "type_of",
-]
-
 
 @frozen
 class Event:

@@ -10,24 +10,6 @@ from attrs import asdict, field, frozen
 from lms_archive.archive.selection import Label, Row, Target, plain_label
 from lms_archive.records.archived import ArchivedRecord
 
-__all__ = [
-    "AS_REQUESTED",
-    "CODES",
-    "CONFLICTING",
-    "KINDS",
-    "NOTHING_TO_DO",
-    "NOT_CHECKED",
-    "CourseOutcome",
-    "CourseStatus",
-    "Outcome",
-    "OutcomeCode",
-    "OutcomeKind",
-    "OutcomeView",
-    "PendingRow",
-    "Skip",
-    "user_of",
-]
-
 OutcomeKind = Literal["archived", "skipped", "failed", "unknown"]
 OutcomeView = Literal[OutcomeKind, "incomplete", "needs attention"]
 KINDS: Final[tuple[OutcomeKind, ...]] = get_args(OutcomeKind)

@@ -13,8 +13,6 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.archive.values.outcomes import Skip
 
-__all__ = ["PlanData", "RowLookup"]
-
 
 class RowLookup(Protocol):
     """Finds the rows of a job."""
