@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from attrs import Attribute, field, frozen
 
 from lms_archive.errors import InvalidInputError
 
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def must_be(expected: str, holds: Callable[[Any], bool]) -> Validator:
+    """Return the validator of an argument: it refuses values for which *holds* is false."""
+
+    def check(_: Any, argument: Attribute[Any], value: Any) -> None:
+        """Refuse a wrong value."""
+        if not holds(value):
+            raise InvalidInputError(f"{argument.name} must be {expected}, not {value!r:.60}")
+
+    return check
+
+
+IS_DECISION: Final = must_be("True or False", lambda value: isinstance(value, bool))
 
 
 def _count(highest: float = math.inf) -> Validator:

@@ -151,22 +151,31 @@ class _Bar:
 
     @classmethod
     def of(cls, client: Client, unit: str, action: str) -> _Bar:
-        """Return the bar of an action that is done with units."""
+        """Return the bar of an action; it counts *unit*s."""
         try:
             from tqdm.auto import tqdm  # noqa: PLC0415  an extra
         except ImportError:
             return cls(client, None)
         return cls(client, tqdm(unit=unit, desc=action))
 
-    def draw(self, postfix: dict[str, str], done: int | None = None, total: int = 0) -> None:
+    def draw(
+        self,
+        postfix: dict[str, str],
+        done: int | None = None,
+        total: int = 0,
+        *,
+        now: str | None = None,
+    ) -> None:
         """Show how much is done, where that is given, and the words beside the bar."""
         left = self.client.session.calls_left
         if left is not None:
             postfix["calls left"] = f"{left:,}"
+        if now is not None:
+            postfix["now"] = now
+        self.tqdm.set_postfix(postfix, refresh=False)
         if done is not None:
             self.tqdm.total = total
             self.tqdm.update(done - self.tqdm.n)
-        self.tqdm.set_postfix(postfix, refresh=False)
         self.tqdm.refresh()
 
     def close(self) -> None:
@@ -186,10 +195,9 @@ def _progress(client: Client) -> Iterator[OnEvent]:
         if bar.tqdm is None:
             write_event(event)
             return
-        postfix = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
-        if event.kind == "waiting":
-            postfix["now"] = _wait_text(event)
-        bar.draw(postfix, event.done, event.total)
+        chunks = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
+        now = _wait_text(event) if event.kind == "waiting" else None
+        bar.draw(chunks, event.done, event.total, now=now)
 
     try:
         yield show
@@ -209,7 +217,7 @@ def plan_progress(client: Client, *, shown: bool) -> Iterator[OnStep | None]:
         yield None
         return
     with client.session.counting() as calls:
-        progress = _PlanProgress(client, calls, _Bar.of(client, "target", "planning"))
+        progress = _PlanProgress(calls, _Bar.of(client, "target", "planning"))
         try:
             with client.session.waits.hooked(on_wait=progress.wait):
                 yield progress.step
@@ -230,7 +238,6 @@ class _PlanProgress:
     the last line, or the step is over.
     """
 
-    client: Client
     calls: Counter[str]
     bar: _Bar
     done: dict[str, str] = field(factory=dict)
@@ -249,7 +256,7 @@ class _PlanProgress:
     def wait(self, wait: Wait) -> None:
         """Show a wait; without a bar, only a long one."""
         if self.bar.tqdm is not None:
-            self.bar.draw({"now": str(wait)})
+            self.bar.draw({}, now=str(wait))
         elif wait.seconds >= LONG_WAIT:
             self.write(str(wait))
 
@@ -257,7 +264,7 @@ class _PlanProgress:
         """Write how far planning is, and how it ended or what is waited for."""
         self.calls_written = sum(self.calls.values())
         counts = [*self.done.values(), f"{plural(self.calls_written, 'call')} made"]
-        _write("planning", counts, self.client.session.calls_left, end)
+        _write("planning", counts, self.bar.client.session.calls_left, end)
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from attrs.validators import optional
 
 from lms_archive.archive.events import OnEvent
 from lms_archive.archive.planning.estimate import affected
-from lms_archive.archive.selection.terms import IS_DECISION, must_be
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.client import Client
 from lms_archive.errors import InvalidInputError, TooManyAffectedError
+from lms_archive.limits import IS_DECISION, must_be
 from lms_archive.wire.waits import StopSignal
 
 _IS_NUMBER: Final = must_be(

@@ -335,5 +335,5 @@ def _name(record: ArchivedRecord) -> str:
     course = isinstance(record, ArchivedCourseEnrollment)
     code = record.course.code if course else record.learning_plan.code  # type: ignore[union-attr]
     words = f"{record.archiving.record_id}_{'course' if course else 'plan'}"
-    text = f"{words}_{record.user.username or record.user.user_id}_{code or ''}"
-    return re.sub(r"[^\w.@-]+", "_", text, flags=re.ASCII)[:_LONGEST].rstrip("._") + ".pdf"
+    name = f"{words}_{record.user.username or record.user.user_id}_{code or ''}"
+    return re.sub(r"[^\w.@-]+", "_", name, flags=re.ASCII)[:_LONGEST].rstrip("._") + ".pdf"

@@ -148,7 +148,7 @@ class SkippedRows(RowView[Outcome]):
         return len(self.skips)
 
     def _part(self, first: int, count: int | None = None) -> Iterator[Outcome]:
-        for skip in self.skips[first:][:count]:
+        for skip in self.skips[first : None if count is None else first + count]:
             row = self.selection[skip.row]
             yield Outcome.of(row, skip.code, skip.reason, user_id=skip.user_id)
 

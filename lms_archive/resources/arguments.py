@@ -19,7 +19,10 @@ def as_utc(name: str, moment: object) -> datetime:
 
 
 def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
-    """Return ids as a list, or None for no filter; a str would be read digit by digit."""
+    """Return ids as a list, or None for no filter.
+
+    A str is refused, because it would be read digit by digit.
+    """
     if ids is None:
         return None
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):

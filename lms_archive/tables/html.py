@@ -79,7 +79,7 @@ def table(
 ) -> str:
     """Return a table of at most 30 rows, without columns that are empty in all of them.
 
-    The columns in *numbers* are counts; those in *bars* have a bar of a color beside each count.
+    The columns in *numbers* are counts; *bars* has, by column, the color of the bar in each row.
     """
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")

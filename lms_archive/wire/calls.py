@@ -22,7 +22,7 @@ class Request:
     query: tuple[tuple[str, str], ...] = ()
     json: Mapping[str, Any] | None = None
     form: tuple[tuple[str, str | Secret], ...] | None = field(default=None, repr=False)
-    raw: bool = False  # the answer is the bytes of a file
+    raw: bool = False  # return the answer without reading JSON from it
     headers: Mapping[str, str] = field(factory=dict, hash=False)  # beside those of every call
     with_token: bool = True
 

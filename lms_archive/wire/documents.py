@@ -44,6 +44,9 @@ class Document(NamedTuple):
         read = f"{self.address} ({plural(count, 'operation')})"
         return f"{self.service:<15} {self.refusal or read}"
 
+    def __repr__(self) -> str:
+        return f"<Document {self}>"
+
     def is_of(self, service: str) -> bool:
         """Return whether it describes a service, by its name or by the paths in it."""
         start = f"/{service}/"

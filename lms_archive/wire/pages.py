@@ -31,12 +31,17 @@ class IncompleteListError(UnexpectedResponseError):
 class UnreadableItem(Generic[T_co]):
     """An item of a list that has a value which does not match the contract.
 
-    `partial` is the record without such values, which its `extra` holds unchanged; None where one
-    of them is required.
+    Attributes:
+        faults: a text for each such value, with JSON path, expected value, page and user.
+        fields: the fields with a fault, as in the contract.
+        partial: the record without such values, which its `extra` holds unchanged; None where one
+            of them is required.
+        user_id: the user, where that can be read.
+        username: the user's name, where that can be read.
     """
 
-    faults: tuple[str, ...]  # each with JSON path, expected value, page and user
-    fields: frozenset[str]  # those with a fault, as in the contract
+    faults: tuple[str, ...]
+    fields: frozenset[str]
     partial: T_co | None
     user_id: int | None
     username: str | None

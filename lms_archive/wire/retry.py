@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+import backoff
+
 from lms_archive.errors import PlatformUnavailableError, RateLimitError
 from lms_archive.limits import RetryPolicy
 from lms_archive.wire.waits import Waits
@@ -51,8 +53,6 @@ def with_retry(send: Callable[[], T], policy: RetryPolicy, *, is_write: bool, wa
 
 def _backoff_waits() -> Iterator[tuple[float, float]]:
     """Yield the longest wait before each repetition, 1 to 60 s, and a random part of it."""
-    import backoff  # noqa: PLC0415  it imports asyncio, and few calls are repeated
-
     ceilings = backoff.expo(max_value=60)
     next(ceilings)  # backoff's generators are primed with one empty send
     for ceiling in ceilings:

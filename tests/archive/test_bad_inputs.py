@@ -37,17 +37,17 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "unknown user": ("nobody,,SAFE,,x", "not_enrolled", "not checked: spelling"),
     "unknown user_id": (",999,SAFE,,x", "not_enrolled", "no completed enrollment found"),
     "unknown e-mail": ("al@example.com,,SAFE,,x", "not_enrolled", "really the e-mail address?"),
-    "upper case": ("ALICE,,SAFE,,x", "not_enrolled", "'alice' differs in upper and lower case"),
+    "upper case": ("ALICE,,SAFE,,x", "not_enrolled", "'alice' differs only in case"),
     "id as username": ("101,,SAFE,,x", "not_enrolled", "not checked: spelling"),
     "other alphabet": ("аlice,,SAFE,,x", "not_enrolled", "not checked: spelling"),  # noqa: RUF001
     "invisible letter": (
         "alice\u200b,,SAFE,,x",
-        "not_enrolled", "'alice' differs in upper and lower case, spaces, invisible characters"),
+        "not_enrolled", "'alice' differs only in case, spaces, invisible characters"),
     "invisible letter in a code": (
         "alice,,SA\u200bFE,,x",
-        "unknown_course", "'SAFE' differs in upper and lower case, spaces, invisible characters"),
+        "unknown_course", "'SAFE' differs only in case, spaces, invisible characters"),
     "unknown course": ("alice,,NOPE,,x", "unknown_course", "no course has the code 'NOPE'"),
-    "course in lower case": ("alice,,safe,,x", "unknown_course", "'SAFE' differs in upper and"),
+    "course in lower case": ("alice,,safe,,x", "unknown_course", "'SAFE' differs only in case"),
     "unknown course_id": ("alice,,,9999,x", "unknown_course", "there is no course 9999 on the"),
     "unknown code, known id": ("alice,,NOPE,71,x", "unknown_course", "no course has the code"),
     "two courses, one code": (

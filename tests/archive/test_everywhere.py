@@ -162,7 +162,7 @@ def test_some_courses(platform: Harness, where: dict[str, Any], courses: set[int
     ("where", "words"),
     [
         ({"courses": ["NOPE"]}, "no course has the code 'NOPE'"),
-        ({"exclude_courses": ["c1"]}, "'C1' differs in upper and lower case"),
+        ({"exclude_courses": ["c1"]}, "'C1' differs only in case"),
         ({"courses": [99]}, "there is no course 99 on the platform"),
     ],
     ids=str,

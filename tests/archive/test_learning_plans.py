@@ -158,7 +158,7 @@ def test_a_course_of_a_plan_can_only_be_re_enrolled(harness: Harness, mode: str)
     [
         ({"learning_plan_id": 99}, "unknown_learning_plan", "learning plan 99"),
         ({"learning_plan_code": "P99"}, "unknown_learning_plan", "'P99'"),
-        ({"learning_plan_code": "p50"}, "unknown_learning_plan", "upper and lower case"),
+        ({"learning_plan_code": "p50"}, "unknown_learning_plan", "only in case"),
         ({"learning_plan_code": "TWIN"}, "ambiguous_learning_plan", "ids 70, 71"),
         ({"learning_plan_id": 60, "learning_plan_code": "P50"}, "disagree", "correct one"),
         (

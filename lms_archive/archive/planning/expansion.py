@@ -1,4 +1,4 @@
-"""Turn whole targets, users and exclusions into rows: all of a target, or all of some users."""
+"""Turn whole targets and users into rows, without those whom `exclude` names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lms_archive.archive.planning.matching import Person
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import list_targets, resolve_usernames
 from lms_archive.archive.selection import (
+    IGNORED_IN_NAMES,
     Fault,
     Rows,
     Selection,
@@ -181,9 +182,9 @@ def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state:
         meant = similar.get(comparable_name(name))
         if meant is not None:
             raise InvalidInputError(
-                f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in case, "
-                "spaces, invisible characters or Unicode form. Give that user's name as it is "
-                "on the platform; if you mean another user, give the id"
+                f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in "
+                f"{IGNORED_IN_NAMES}. Give that user's name as it is on the platform; if you mean "
+                "another user, give the id"
             )
         inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
         if inside:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from datetime import datetime, timezone
 
 from attrs import evolve
 
 from lms_archive.archive.planning.reading import Draft
 from lms_archive.archive.planning.resolve import resolve_usernames
-from lms_archive.archive.selection import Selection, UserKey, comparable_name
-from lms_archive.archive.selection.rows import id_of
+from lms_archive.archive.selection import (
+    IGNORED_IN_NAMES,
+    Selection,
+    UserKey,
+    comparable_name,
+)
+from lms_archive.archive.selection.rows import user_id_of
 from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.lists import Active, Archived, TargetLists
-from lms_archive.archive.values.chunks import PlannedTarget
+from lms_archive.archive.values.chunks import EPOCH, PlannedTarget
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError
-
-EVER = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def explain(draft: Draft, selection: Selection) -> None:
@@ -38,13 +40,13 @@ def explain(draft: Draft, selection: Selection) -> None:
     exists: dict[int, bool] = dict.fromkeys(ids.values(), True)
     for target, numbers in draft.counted(numbers_in.items(), "explained", len(numbers_in)):
         user_ids = {
-            number: ids.get(key) if isinstance(key := keys[number], str) else id_of(key)
+            number: ids.get(key) if isinstance(key := keys[number], str) else user_id_of(key)
             for number in numbers
         }
         wanted = sorted({user for user in user_ids.values() if user is not None})
         lists = TargetLists(draft.client, target)
         active = lists.active_by_user(wanted)
-        archived = lists.find_archived(wanted, since=EVER) if wanted else {}
+        archived = lists.find_archived(wanted, since=EPOCH) if wanted else {}
         unseen = set(wanted) - active.keys() - archived.keys() - exists.keys()
         exists.update((user_id, _exists(draft.client, user_id)) for user_id in sorted(unseen))
         for number, user in user_ids.items():
@@ -67,15 +69,14 @@ def _exists(client: Client, user_id: int) -> bool:
 def _unknown_user(client: Client, key: UserKey) -> str:
     """Say that there is no such user, with a similar username if there is one."""
     if not isinstance(key, str):
-        return f"there is no user {id_of(key)} on the platform"
+        return f"there is no user {user_id_of(key)} on the platform"
     reason = f"no user has the username {key!r}"
     search = unicodedata.normalize("NFKC", key).strip().lstrip("0")
     page = next(client.users.pages(search=search), None) if search else None
     for user in page.items if page else ():
         if _comparable(user.username) == _comparable(key):
             return (
-                f"{reason}; {user.username!r} differs only in case, spaces, Unicode form or "
-                "leading zeros"
+                f"{reason}; {user.username!r} differs only in {IGNORED_IN_NAMES}, or leading zeros"
             )
     return reason
 

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.planning.resolve import spelling_hint
 from lms_archive.archive.selection import Rows, UserKey, comparable_name
-from lms_archive.archive.selection.rows import id_of
+from lms_archive.archive.selection.rows import user_id_of
 from lms_archive.archive.selection.terms import Terms, status_words
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
@@ -79,7 +79,7 @@ class Match:
 
         first_rows: dict[object, int] = {}
         for index, key in rows:
-            person = named(key) if isinstance(key, str) else by_id.get(id_of(key))
+            person = named(key) if isinstance(key, str) else by_id.get(user_id_of(key))
             if isinstance(key, tuple) and person is not named(key[1]):
                 self._skip(index, ("disagree", _disagree(key, person)))
                 continue
@@ -116,7 +116,7 @@ class Match:
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
     """Return the rows of a target, in input order.
 
-    *parts* says how many rows are before each part, the part, and the indexes in it.
+    Each of *parts* has the number of rows before it, its rows, and the indexes that are meant.
     """
     merged = [
         RequestedRows(

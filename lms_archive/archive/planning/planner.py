@@ -18,7 +18,7 @@ from lms_archive.archive.planning.estimate import (
     warn_about_time,
 )
 from lms_archive.archive.planning.expansion import expand
-from lms_archive.archive.planning.explanation import EVER, explain
+from lms_archive.archive.planning.explanation import explain
 from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.planning.matching import Match, RequestedRows, merge_requested
 from lms_archive.archive.planning.preflight import check_role, warn_about_contract
@@ -40,9 +40,10 @@ from lms_archive.archive.selection import (
     WholeTarget,
 )
 from lms_archive.archive.selection.columns import contradicted_terms
-from lms_archive.archive.selection.terms import IS_DECISION, Terms, must_be
+from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import LAG, TargetLists
 from lms_archive.archive.values.chunks import (
+    EPOCH,
     Chunk,
     PlannedEnrollment,
     PlannedTarget,
@@ -52,7 +53,7 @@ from lms_archive.archive.values.outcomes import Skip
 from lms_archive.archive.values.plan_data import PlanData
 from lms_archive.client import Client
 from lms_archive.errors import NotFoundError, PermissionDeniedError, plural
-from lms_archive.limits import Limits
+from lms_archive.limits import IS_DECISION, Limits, must_be
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
 _RECENT = timedelta(days=1)
@@ -67,7 +68,7 @@ class PlanOptions:
     )
     skip_archived_within: timedelta = field(
         validator=must_be(
-            "a timedelta that is not negative",
+            "a timedelta of at least 0",
             lambda time: isinstance(time, timedelta) and time >= timedelta(),
         )
     )
@@ -243,7 +244,7 @@ def _without_archived_recently(
     ids = [member.user_id for member in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
     courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
-    since = now - min(skip_archived_within, now - EVER)  # `timedelta.max` means ever
+    since = now - min(skip_archived_within, now - EPOCH)  # `timedelta.max` means ever
     for searched in (target, *courses):
         archived = TargetLists(draft.client, searched).find_archived(ids, since=since)
         for user_id, records in archived.items():

@@ -38,7 +38,7 @@ Wanted = Mapping[PlannedTarget, Collection[UserKey] | None]
 
 @frozen
 class Snapshot:
-    """The enrollments that were read in a target, of these users (by id) or, if None, of all."""
+    """The enrollments that were read in a target: those of *users* (by id), or all if None."""
 
     target: PlannedTarget
     enrollments: CompleteList[Active]

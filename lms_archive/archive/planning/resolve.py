@@ -9,7 +9,13 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from lms_archive.archive.selection import Fault, Target, TargetKind, comparable_name
+from lms_archive.archive.selection import (
+    IGNORED_IN_NAMES,
+    Fault,
+    Target,
+    TargetKind,
+    comparable_name,
+)
 from lms_archive.archive.target.complete import Reading, read_complete, read_once
 from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.client import Client
@@ -39,7 +45,8 @@ def resolve_targets(
         records = _with_names(client, f"list_{kind}s", cls, f"{kind}_id", "code", codes)
         by_code[kind] = defaultdict(list)
         for record in records:
-            by_code[kind][comparable_name(record.code or "")].append(_planned(kind, record))
+            if record.code:
+                by_code[kind][comparable_name(record.code)].append(_planned(kind, record))
     return {target: _resolve(target, by_code[target.kind]) for target in targets}
 
 
@@ -87,10 +94,7 @@ def _resolve(target: Target, by_code: Mapping[str, list[PlannedTarget]]) -> Plan
 def spelling_hint(name: str, similar: str | None) -> str:
     """Return a hint for a name that was not found: a similar name, or a guard against formulas."""
     if similar is not None:
-        return (
-            f"; {similar!r} differs in upper and lower case, spaces, invisible characters or "
-            "Unicode form"
-        )
+        return f"; {similar!r} differs only in {IGNORED_IN_NAMES}"
     return "" if unguarded(name) == name else f"; {GUARD_HINT}"
 
 

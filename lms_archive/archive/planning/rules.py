@@ -1,4 +1,4 @@
-"""Apply the platform's rules to the rows of one job, and read what they need to be known."""
+"""Apply the platform's rules to the rows of one job, and read which plans share courses."""
 
 from __future__ import annotations
 

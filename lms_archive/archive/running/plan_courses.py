@@ -101,16 +101,18 @@ def decide_course_rows(ledger: Ledger) -> None:
 
     A later run may change the outcome of the plan's row, and then that of the course row too.
     """
-    skips = ledger.skips_with_learning_plan()
-    rows = ledger.rows().by_index(skip.row for skip in skips)
-    changed: list[tuple[int, Outcome]] = []
-    for skip in skips:
-        code, reason = _course_row(skip, ledger.outcome(skip.learning_plan_row or 0))
-        if ledger.outcome(skip.row).code != code:
-            outcome = Outcome.of(rows[skip.row], code, reason, user_id=skip.user_id)
-            changed.append((skip.row, outcome))
+    changed: list[tuple[Skip, tuple[str, str]]] = []
+    for skip in ledger.skips_with_learning_plan():
+        decided = _course_row(skip, ledger.outcome(skip.learning_plan_row or 0))
+        if ledger.outcome(skip.row).code != decided[0]:
+            changed.append((skip, decided))
     if changed:
-        ledger.append(Decided(outcomes=tuple(changed)))
+        rows = ledger.rows().by_index(skip.row for skip, _ in changed)
+        outcomes = (
+            (skip.row, Outcome.of(rows[skip.row], *decided, user_id=skip.user_id))
+            for skip, decided in changed
+        )
+        ledger.append(Decided(outcomes=tuple(outcomes)))
 
 
 def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:

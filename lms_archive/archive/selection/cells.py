@@ -11,7 +11,7 @@ import sys
 import unicodedata
 from decimal import Decimal
 from math import isfinite, isnan
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 LONGEST_NAME = 500
 _LARGEST_CELL = 2**63
@@ -137,10 +137,16 @@ def invalid_name_reason(name: str) -> str | None:
     return None
 
 
+IGNORED_IN_NAMES: Final = "case, spaces, invisible characters or Unicode form"
+"""What two similar names may differ in, as text for messages."""
+
+
 def comparable_name(name: str) -> str:
-    """Return a name without case, spaces, invisible characters and Unicode form.
+    """Return a name without what `IGNORED_IN_NAMES` says.
 
     Two names that differ but are equal in this form are easily confused.
     """
+    if name.isascii() and name.isprintable():
+        return name.casefold().replace(" ", "")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(sign for sign in folded if sign.isprintable() and not sign.isspace())

@@ -201,6 +201,8 @@ def _listed(items: Any, argument: str, names: str = "usernames") -> Iterable[Any
         raise InvalidInputError(
             f"{expected}, not {_type_with_article(items)}: give list(...) of it"
         )
+    if items is None:
+        raise InvalidInputError(f"{expected}, not None")
     if isinstance(items, (str, bytes, bytearray)) or not isinstance(items, Iterable):
         raise InvalidInputError(f"{expected}, not {shown(items)}: put it in a list")
     return items

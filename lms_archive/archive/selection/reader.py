@@ -27,8 +27,8 @@ class RowReader:
 
     Blank rows are skipped. A row that cannot be used is kept with its reason.
 
-    The rows are of *source* in errors, and of *name* in the job's repr. Columns that are *dropped*
-    are not kept; *change* is applied to each text first.
+    *source* names the rows in errors, *name* in the job's repr. Columns that are *dropped* are not
+    kept; *change* is applied to each text first.
     """
 
     def __init__(

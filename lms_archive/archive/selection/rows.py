@@ -14,8 +14,8 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.selection.cells import invalid_name_reason, is_id, shown, to_python
 from lms_archive.archive.selection.labels import Label
-from lms_archive.archive.selection.terms import must_be
 from lms_archive.errors import InvalidInputError, plural
+from lms_archive.limits import must_be
 
 TargetKind = Literal["course", "learning_plan"]
 KINDS: tuple[TargetKind, ...] = ("course", "learning_plan")
@@ -37,7 +37,7 @@ def _numbers() -> array[int]:
     return array("I")
 
 
-def id_of(user: int | tuple[int, str]) -> int:
+def user_id_of(user: int | tuple[int, str]) -> int:
     """Return the id of a user whom a row does not name by username alone."""
     return user if isinstance(user, int) else user[0]
 

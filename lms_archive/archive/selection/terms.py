@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
 from lms_archive.errors import InvalidInputError
+from lms_archive.limits import IS_DECISION
 from lms_archive.records.status import (
     ARCHIVABLE,
     STATUS_WORDS,
@@ -18,21 +19,6 @@ from lms_archive.records.status import (
 )
 
 Status = EnrollmentStatus | StatusWord | Literal["any"]
-Validator = Callable[[Any, "Attribute[Any]", Any], None]
-
-
-def must_be(expected: str, holds: Callable[[Any], bool]) -> Validator:
-    """Return the validator of an argument: it refuses values for which *holds* is false."""
-
-    def check(_: Any, argument: Attribute[Any], value: Any) -> None:
-        """Refuse a wrong value."""
-        if not holds(value):
-            raise InvalidInputError(f"{argument.name} must be {expected}, not {value!r:.60}")
-
-    return check
-
-
-IS_DECISION: Final = must_be("True or False", lambda value: isinstance(value, bool))
 
 
 def _mode(value: ArchiveMode | str) -> ArchiveMode:

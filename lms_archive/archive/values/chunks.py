@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Final
 
 from attrs import field, frozen
 
@@ -13,7 +14,7 @@ from lms_archive.archive.selection import Form, TargetKind
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.records.status import EnrollmentLevel, EnrollmentStatus
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _UNIT = timedelta(microseconds=1)
 
 
@@ -108,7 +109,7 @@ def _chunk_id(
 ) -> str:
     content: list[list[object]] = [
         [str(terms.mode), terms.reset_tracking, *target.key],
-        [[m.user_id, m.enrolled_at and (m.enrolled_at - _EPOCH) // _UNIT] for m in members],
+        [[m.user_id, m.enrolled_at and (m.enrolled_at - EPOCH) // _UNIT] for m in members],
     ]
     if form != "hand_picked":
         content.append([form])
