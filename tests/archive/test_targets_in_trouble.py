@@ -213,8 +213,15 @@ def test_writes_that_are_not_found_twice_in_a_row_stop_the_job(harness: Harness)
 
 
 @in_both_modes
-@pytest.mark.parametrize("when", ["before", "write"])
-def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "code"),
+    [
+        ("before the run", "target_missing"),
+        ("before its write", "refused"),
+        ("after a write", "target_missing"),
+    ],
+)
+def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str, code: str) -> None:
     """The other plan goes on; the rows of the one that is gone say so."""
     load_plans(harness, {50: [1], 60: [2]})
     planned = plan(harness, 50, 60, mode=mode)
@@ -223,12 +230,14 @@ def test_a_learning_plan_that_is_deleted(harness: Harness, mode: str, when: str)
         for table in ("learning_plan_courses", "learning_plan_enrollments", "learning_plans"):
             harness.change(f"DELETE FROM {table} WHERE learning_plan_id = 60")
 
-    if when == "before":
+    if when == "before the run":
         delete()
+    elif when == "before its write":
+        harness.line.once(lambda exchange: exchange.is_write and "/60/" in exchange.path, delete)
     else:
         harness.line.once(of_many, delete, after=True)
     result = harness.apply(planned)
-    assert _codes(result, "learning_plan_id") == {50: {"archived"}, 60: {"target_missing"}}
+    assert _codes(result, "learning_plan_id") == {50: {"archived"}, 60: {code}}
     assert resume(harness.ledger, harness.client).counts == result.counts
 
 
