@@ -227,7 +227,9 @@ def test_a_short_row_and_a_long_one_from_every_source(make_csv: MakeCsv) -> None
 def refuse_as_users(names: Any) -> None:
     """Check that `.users` refuses what is not a list: text would fall apart into letters."""
     is_table = isinstance(names, pd.DataFrame | pa.Table)
-    advice = "a table: give one of its columns" if is_table else ".*: (put it in a list|give )"
+    advice = (
+        "a table: give one of its columns" if is_table else "(None$|.*: (put it in a list|give ))"
+    )
     with pytest.raises(InvalidInputError, match=f"users takes a list .* not {advice}"):
         for_course("SAFE").users(names)
 
