@@ -17,7 +17,8 @@ from lms_archive.limits import IS_DECISION, must_be
 from lms_archive.wire.waits import StopSignal
 
 _IS_NUMBER: Final = must_be(
-    "a whole number of enrollments", lambda value: type(value) is int and value >= 0
+    "a whole number of enrollments, 0 or more",
+    lambda value: type(value) is int and value >= 0,
 )
 _IS_LISTENER: Final = must_be("a function that takes a RunEvent", callable)
 _IS_STOP: Final = must_be(
