@@ -4,6 +4,7 @@ import io
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,8 @@ def test_a_saved_plan_is_not_a_result(harness: Harness, tmp_path: Path) -> None:
     harness.load(1)
     path = tmp_path / "plan.sqlite"
     harness.plan().save(path)
-    assert sqlite3.connect(path).execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
     reads: list[Callable[[ArchiveResult], object]] = [
         str,
         ArchiveResult._repr_html_,
