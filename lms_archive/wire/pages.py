@@ -310,7 +310,7 @@ class _Progress:
             return "" if length >= expected else f"$: page {number} has only {length} of {expected}"
         if answer.last is not None or answer.count or (shortest is not None and not shortest[0]):
             return f"$: page {number} is empty, but more should follow"
-        return ""  # the last page may claim more data (seen): the next page decides
+        return ""  # the last page may claim more data: the next page decides
 
     def _has_ended(self, answer: _ListAnswer) -> bool:
         if answer.last is None and answer.total is None:
