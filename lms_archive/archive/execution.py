@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ from lms_archive.archive.events import reporting
 from lms_archive.archive.ledger import Ledger, read_progress
 from lms_archive.archive.ledger.lock import ledger_path
 from lms_archive.archive.options import RUN_DEFAULTS, Options, RunOptions, check_client
-from lms_archive.archive.planning.preflight import require_contract, require_contract_again
+from lms_archive.archive.planning.preflight import (
+    check_role,
+    require_contract,
+    require_contract_again,
+)
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.running.plan_courses import decide_course_rows
 from lms_archive.archive.running.run import run
@@ -129,7 +134,12 @@ def _go_on(
     state = RunState(plan.chunks)
     for event in ledger.events():
         state.apply(event)
-    client.session.expect(sum(plan.calls.values()))
+    counts = ledger.sent_counts()
+    left = counts.get(None, 0) + counts.get("unknown", 0)
+    calls_left = ceil(sum(plan.calls.values()) * left / max(sum(counts.values()), 1))
+    client.session.expect(calls_left)
+    if not may_use_reading and any(queue.pending for queue in state.queues.values()):
+        check_role(client, {chunk.target.kind for chunk in plan.chunks})
     try:
         with reporting(client, state, options.on_event, progress=options.progress) as listeners:
             run(

@@ -154,6 +154,7 @@ def _refusal(answer: _Answer) -> ApiError:
             ApiError,
             message=f"redirects to {answer.mask.line(answer.header('location', 'nowhere'))}",
             advice="redirects are not followed: check the base URL and the contract's path",
+            in_doubt=True,
         )
     family, advice = _BY_STATUS.get(status, (ApiError, ""))
     if family is PermissionDeniedError and answer.request.is_write:

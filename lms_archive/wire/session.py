@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -87,8 +87,17 @@ class Session:
         """Make a call of the contract; the parameters have the contract's own names."""
         return self.send(self.operation(name).request(**parameters), name)
 
-    def send(self, request: Request, name: str = "request", *, repeat: bool = True) -> Payload:
+    def send(
+        self,
+        request: Request,
+        name: str = "request",
+        *,
+        repeat: bool = True,
+        before_retry: Callable[[float], None] | None = None,
+    ) -> Payload:
         """Send a request; `repeat=False` never retries it.
+
+        `before_retry` is called after each wait, with the seconds of all so far.
 
         Raises:
             ApiError: the call failed after every attempt that was safe, or was refused.
@@ -104,6 +113,7 @@ class Session:
             self.settings.retry,
             is_write=request.is_write,
             waits=self.waits,
+            before_retry=before_retry,
         )
 
     @contextmanager
@@ -143,6 +153,13 @@ class Session:
     def expect(self, calls: int) -> None:
         """Announce a number of calls, so that the throttle can spread them."""
         self._shared.get().throttle.expect(calls)
+
+    def wait_for_room(self, calls: int) -> float:
+        """Wait until the throttle allows that many calls at once; return the seconds."""
+        begin = self.clock.monotonic()
+        throttle = self._shared.get().throttle
+        throttle.wait_for_room(calls, partial(self.waits.wait, reason="rate limit"))
+        return self.clock.monotonic() - begin
 
     def platform_time(self) -> datetime:
         """Return the platform's time (UTC) at its last good answer to this session."""

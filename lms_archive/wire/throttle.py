@@ -43,16 +43,31 @@ class Throttle:
 
     def take(self, wait_for: Callable[[float], None] | None = None) -> None:
         """Wait (by default, the clock sleeps) until a call may be made, and count it."""
-        times, wait_for = self._times, wait_for or self._clock.sleep
+        wait_for = wait_for or self._clock.sleep
         while True:
             with self._lock:
-                now = self._clock.monotonic()
-                while times and times[0] <= now - HOUR:
-                    times.popleft()
-                wait = times[-1] + self._spacing - now if times else 0.0
-                if self.calls_per_hour is not None and len(times) >= self.calls_per_hour:
-                    wait = max(wait, times[-self.calls_per_hour] + HOUR - now)
+                wait = self._wait(1)
                 if wait <= 0:
-                    times.append(now)
+                    self._times.append(self._clock.monotonic())
                     return
             wait_for(wait)
+
+    def wait_for_room(self, calls: int, wait_for: Callable[[float], None]) -> None:
+        """Wait until the limit allows that many calls (or all of it), and count none."""
+        while True:
+            with self._lock:
+                wait = self._wait(calls)
+            if wait <= 0:
+                return
+            wait_for(wait)
+
+    def _wait(self, calls: int) -> float:
+        """Return the seconds until that many calls may be made."""
+        times, now = self._times, self._clock.monotonic()
+        while times and times[0] <= now - HOUR:
+            times.popleft()
+        wait = times[-1] + self._spacing - now if times else 0.0
+        if self.calls_per_hour is None:
+            return wait
+        over = len(times) + min(calls, self.calls_per_hour) - self.calls_per_hour
+        return max(wait, times[over - 1] + HOUR - now) if over > 0 else wait

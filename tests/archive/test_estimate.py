@@ -51,6 +51,7 @@ SHAPES = {
     "many chunks": Shape(courses=(95, 40, 3), limits=SMALL),
     "chunks smaller than pages": Shape(courses=(95, 40, 3), limits=ODD),
     "chunks larger than pages": Shape(courses=(95, 40, 3), limits=WIDE),
+    "courses of half a page": Shape(courses=(7,) * 9, limits=SMALL),
     "others stay": Shape(courses=(35, 41), others=27, limits=SMALL),
     "most stay": Shape(courses=(35, 41), others=150, limits=SMALL),
     "re-enroll, one": Shape(courses=(1,), terms=AGAIN),

@@ -203,6 +203,7 @@ def test_an_older_job_that_does_not_end_says_that_nothing_was_sent(harness: Harn
     assert len(harness.writes) == 1
     assert _last_line(caught.value) == _note(harness, "0 of 4 done")
     harness.end_jobs()
+    harness.time.sleep(1)
     result = resume(harness.ledger, harness.client)
     check(harness, result, again=True, archived=4)
     meanwhile = {

@@ -184,9 +184,9 @@ def _own_clock(original: Function, self: session.Session, *args: Any) -> Any:
     return evolve(reply, date=self._date)
 
 
-def _as_in_unenroll(original: Function, self: batches.Batches, chunk: Any) -> Any:
+def _as_in_unenroll(original: Function, self: batches.Batches, *rest: Any) -> Any:
     terms = evolve(self.terms, mode=ArchiveMode.UNENROLL)
-    return original(evolve(self, terms=terms), chunk)
+    return original(evolve(self, terms=terms), *rest)
 
 
 def _fresh_if_unread(_: Function, age: float | None, freshness: float) -> bool:
@@ -324,6 +324,7 @@ MUTANTS = tuple(
         "does not read again before re-enroll": _method(
             batches.Batches, "_must_read", _as_in_unenroll
         ),
+        "does not read again after a wait": _method(batches.Batches, "are_as_planned", _ALWAYS),
         "never reads again, however old the reading is": _function(batches, "is_fresh", _ALWAYS),
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread

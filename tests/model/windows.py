@@ -1,8 +1,8 @@
 """The window in which two who act at once cannot be kept apart, to the call.
 
 In archive and re-enroll it begins with the last reading of the enrollment, which must be the
-last call before the write (but for logins, and the same write refused before); in archive and
-unenroll that reading may be 900 s old. It ends with the work of the write.
+last call before the write (but for logins, and the same write refused in the same second); in
+archive and unenroll that reading may be 900 s old. It ends with the work of the write.
 """
 
 import re
@@ -16,7 +16,7 @@ from virtual_time import START, Exchange
 __all__ = ["FRESH", "Windows"]
 
 FRESH = 900.0
-"""`Limits.freshness`; a write may wait this long for a 429, too."""
+"""`Limits.freshness`."""
 _ACTIVE = re.compile(r"/(courses|learningplans)/(\d+)/enrollments$")
 _SHARED = re.compile(r"/(courses|learningplans)/enrollments$")
 
@@ -58,7 +58,8 @@ class Windows:
             return False
         if self._again:
             between = self._exchanges[reads[-1] + 1 : write]
-            return all(one.is_write or one.path == "/oauth2/token" for one in between)
+            soon = self._times[write] - self._times[reads[-1]] < 1
+            return all(one.path == "/oauth2/token" or (soon and one.is_write) for one in between)
         first = next(index for index, keys in self._writes if index > reads[-1] and key in keys)
         return self._times[first] - self._times[reads[-1]] <= FRESH
 

@@ -208,7 +208,7 @@ class Rules:
                 stay.append(row)
                 continue
             code = "archived_with_learning_plan"
-            reason = f"archived with {plan} by {self.where(plan_row)}"
+            reason = f"{plan} archives this course too: see {self.where(plan_row)}"
             self.skips.append(Skip(row.row, code, reason, row.user_id, plan_row, target.target_id))
         plan_names = self.sharing.plan_names(target.target_id)
         if not plan_names or self.terms.mode is ArchiveMode.RE_ENROLL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import dropwhile
+from math import ceil
 
 from attrs import evolve, field, frozen
 
@@ -72,23 +73,44 @@ class Batches:
         chunk, members = queue.pending[0]
         if chunk.form == "select_all":
             if count is None and len(members) > 1:
+                self._wait_for_room(members)
                 if is_everything(self.client, chunk.target, members):
                     return chunk, members
                 self.record(HandPicked(chunk.chunk_id))
             chunk = evolve(chunk, form="hand_picked")
             members = members[:count]
         members = members[: self.client.limits.hand_picked]
-        if self._must_read(chunk):
+        waited = self._wait_for_room(members)
+        if self._must_read(chunk, waited):
             members = self._unchanged(queue, chunk, members)
         return chunk, members[:count]
 
-    def _must_read(self, chunk: Chunk) -> bool:
-        """Return whether the members have to be read again before they are sent."""
+    def _wait_for_room(self, members: Members) -> float:
+        """Wait for the throttle before a reading, not between it and the write that follows."""
+        pages = ceil(len(members) / self.client.limits.page_size)
+        return self.client.session.wait_for_room(pages + 2)  # a token, and the write
+
+    def are_as_planned(self, chunk: Chunk, members: Members, waited: float) -> bool:
+        """Return whether members are still as planned, after their write has waited so long.
+
+        They are read again, except where the plan's reading is still recent enough.
+        """
+        if not self._must_read(chunk, waited):
+            return True
+        if chunk.form == "select_all":
+            return is_everything(self.client, chunk.target, members)
+        users = [member.user_id for member in members]
+        active = TargetLists(self.client, chunk.target).active_by_user(users)
+        return all(change(member, active.get(member.user_id)) is None for member in members)
+
+    def _must_read(self, chunk: Chunk, waited: float) -> bool:
+        """Return whether the members have to be read again, after a wait without any call."""
         if self.terms.mode is ArchiveMode.RE_ENROLL:
             return True
         age = None
         if self.may_use_reading:
-            age = (self.client.session.platform_time() - chunk.read_at).total_seconds()
+            read = self.client.session.platform_time() - chunk.read_at
+            age = read.total_seconds() + waited
         return not is_fresh(age, self.client.limits.freshness)
 
     def _unchanged(self, queue: TargetQueue, chunk: Chunk, members: Members) -> Members:

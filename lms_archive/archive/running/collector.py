@@ -104,7 +104,7 @@ class Collector:
 
         Args:
             results: the results to add to.
-            alone: whether it was sent alone, so that no other pending row may be archived.
+            alone: whether it was sent alone: then nobody else may have been archived.
             only: the target to read back; all, if None.
         """
         results = Results() if results is None else results

@@ -40,6 +40,9 @@ _ADVICE = {
     "unenrolled just this user, resume(ledger, client, canary=0) continues",
     "still_enrolled": "check the enrollment date on the platform: if it is kept, the archived "
     "enrollment cannot be distinguished from the new one, and this library cannot be used",
+    "enrolled_again": "check how this platform names the enrollment_mode for archive and "
+    "unenroll, and correct it: Contract.with_enrollment_mode. If another person enrolled just this "
+    "user again, resume continues",
     "not_re_enrolled": "check how this platform names the enrollment_mode for archive and "
     "re-enroll, and correct it: Contract.with_enrollment_mode",
     "tracking_not_reset": _TRACKING,
@@ -64,6 +67,11 @@ def concerns_target(client: Client, error: ApiError) -> bool:
 def stops_job(error: ApiError) -> bool:
     """Return whether a refused write means that every other write would be refused too."""
     return isinstance(error, NotFoundError) or _concerns_job(error)
+
+
+def is_redirect(error: ApiError) -> bool:
+    """Return whether a write was redirected, as to a login page: so would be every other."""
+    return error.status is not None and 300 <= error.status < 400  # noqa: PLR2004  HTTP
 
 
 def _concerns_job(error: ApiError) -> bool:

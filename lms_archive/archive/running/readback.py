@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -38,8 +39,8 @@ def read_lists_together(
 ) -> dict[tuple[str, int], BothLists]:
     """Read many small targets: each archived list, then all active lists in few calls.
 
-    A target whose lists cannot be read in this way, or where an enrollment is in neither list, is
-    left out, and has to be read on its own.
+    A target whose lists cannot be read, or where an enrollment is in neither list, is left out,
+    and has to be read on its own.
 
     Raises:
         ApiError: a call failed, in a way that concerns all targets.
@@ -47,20 +48,31 @@ def read_lists_together(
     archived: dict[TargetQueue, dict[int, list[Archived]]] = {}
     for queue in queues:
         since = min(submission.chunk.read_at for submission in queue.unverified) - GRACE
-        try:
+        with _of_target(client):
             members = members_of(queue.unverified)
             archived[queue] = read_archived(client, queue.target, members, since)
-        except ApiError as error:
-            if not concerns_target(client, error):
-                raise
     wanted = unverified_users(archived)
-    active = read_active_together(client, wanted)
-    return {
-        queue.target.key: BothLists(records, active[queue.target.key])
-        for queue, records in archived.items()
-        if queue.target.key in active
-        and set(wanted[queue.target]) <= records.keys() | active[queue.target.key].keys()
-    }
+    shared = read_active_together(client, wanted)
+    lists = {}
+    for queue, records in archived.items():
+        active: dict[int, Active] | None = shared.get(queue.target.key)
+        with _of_target(client):
+            if active is None:
+                active = active_or_missing(client, queue.target, members_of(queue.unverified))
+            elif not set(wanted[queue.target]) <= records.keys() | active.keys():
+                continue
+            lists[queue.target.key] = BothLists(records, active)
+    return lists
+
+
+@contextmanager
+def _of_target(client: Client) -> Iterator[None]:
+    """Ignore an error that concerns one target: it is read again on its own, and shows it."""
+    try:
+        yield
+    except ApiError as error:
+        if not concerns_target(client, error):
+            raise
 
 
 def unverified_users(queues: Iterable[TargetQueue]) -> dict[PlannedTarget, list[int]]:

@@ -36,7 +36,7 @@ class Reconciled:
     """The result of reading a target back.
 
     Attributes:
-        outcomes: the outcomes of its rows.
+        outcomes: the outcomes of its rows, without those that are not sent again.
         alarm: the error that must stop the job: a record that should exist was not seen.
         target_missing: whether the target was deleted meanwhile.
     """
@@ -167,7 +167,7 @@ class Reconciler:
 
         Args:
             queue: the queue of the target.
-            alone: whether they were sent alone, so that no other pending row may be archived.
+            alone: whether they were sent alone: then nobody else may have been archived.
             lists: the first reading of both lists, where it was made already.
 
         Raises:
@@ -175,7 +175,12 @@ class Reconciler:
         """
         submissions = tuple(queue.unverified)
         search = SurplusSearch(
-            self.client, queue, submissions, self._state.known_records, alone=alone
+            self.client,
+            queue,
+            submissions,
+            self._state.known_records,
+            self._state.sent_first,
+            alone=alone,
         )
         records = search.read_records()
         findings = self._read(queue, submissions, records, lists)
@@ -184,7 +189,7 @@ class Reconciler:
         alarm = self._alarm(queue.target, outcomes)
         self.record(*_read_back_events(submissions, outcomes), *surplus)
         return Reconciled(
-            list(outcomes.values()),
+            [outcome for outcome in outcomes.values() if outcome.kind != "skipped"],
             alarm,
             any(finding.target_missing for finding in findings),
         )

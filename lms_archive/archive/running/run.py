@@ -154,7 +154,7 @@ class Run:
                 break
             with results.collect_errors():
                 results.outcomes += self.submitter.submit(queue, count)
-            self.collector.collect(results, alone=count is not None, only=queue)
+            self.collector.collect(results, alone=True, only=queue)
         return results
 
     def _send_all(self) -> None:

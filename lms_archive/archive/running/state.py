@@ -51,6 +51,7 @@ class RunState:
         jobs_before: the jobs that were open before the first write; None before the first run.
         accepted: the kinds of targets for which the platform has accepted a write.
         tries: how often each row was sent in this run.
+        sent_first: the users, by id, who were sent before the first chunk was proven.
         not_seen: the rows that were reported as unenrolled without a record.
         known_records: ids of unexpected archived records that were noticed already.
         unreported: the texts about them that an error still has to report.
@@ -68,6 +69,7 @@ class RunState:
         self.jobs_before: frozenset[str] | None = None
         self.accepted: set[str] = set()
         self.tries: Counter[int] = Counter()
+        self.sent_first: set[int] = set()
         self.not_seen: set[int] = set()
         self.known_records: set[int] = set()
         self.unreported: list[str] = []
@@ -182,6 +184,8 @@ class RunState:
         chunk = evolve(taken[0][1], form=event.form)
         queue.in_flight.append(Submission(chunk, members, event.sent_at))
         self.tries.update(event.rows)
+        if "first_chunk" not in self.proven:
+            self.sent_first.update(member.user_id for member in members)
         self.unsent -= len(members)
         self._note_open(queue)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
 from attrs import define, field, frozen
 
 from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.running.batches import Batches
-from lms_archive.archive.running.failures import concerns_target, stops_job
+from lms_archive.archive.running.failures import concerns_target, is_redirect, stops_job
 from lms_archive.archive.running.jobs import InFlight
 from lms_archive.archive.running.plan_guard import LearningPlanGuard
 from lms_archive.archive.running.queues import TargetQueue
@@ -39,8 +40,16 @@ class Accepted:
     is_done: bool
 
 
-def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accepted:
+def send(
+    client: Client,
+    terms: Terms,
+    chunk: Chunk,
+    members: Members,
+    before_retry: Callable[[float], None],
+) -> Accepted:
     """Archive these members of a chunk; never repeated unless the call surely did not start.
+
+    `before_retry` is called after each wait, with the seconds of all so far.
 
     Raises:
         ApiError: it was refused, or its answer was lost (`in_doubt`).
@@ -50,20 +59,28 @@ def send(client: Client, terms: Terms, chunk: Chunk, members: Members) -> Accept
     users: dict[str, list[str] | list[int]] = {"user_ids": [member.user_id for member in members]}
     if chunk.form == "select_all":
         users = {"status": [str(status) for status in terms.only]}
-    reply = client.session.call(
-        name,
+    operation = contract.operations[name]
+    request = operation.request(
         **{f"{target.kind}_id": target.target_id},
         **users,
         mode=contract.enrollment_mode[str(terms.mode)],
         reset_tracking=terms.reset_tracking,
     )
-    operation = contract.operations[name]
+    reply = client.session.send(request, name, before_retry=before_retry)
     job_id = operation.find(reply.data, "job_id")
     is_named = isinstance(job_id, (str, int)) and bool(job_id)
     return Accepted(
         str(job_id) if is_named else None,
         is_done=operation.find(reply.data, "background") is False,
     )
+
+
+class _Outdated(Exception):
+    """What a write names may have changed while it waited; or that cannot be read (`error`)."""
+
+    def __init__(self, error: ApiError | None = None) -> None:
+        super().__init__(str(error or "changed while the call waited"))
+        self.error = error
 
 
 class StoppedByError(Exception):
@@ -116,27 +133,57 @@ class Submitter:
         sent_at = self.client.session.platform_time()
         self.client.session.waits.check()
         self.record(Sending(chunk_id, rows, sent_at, chunk.form))
-        submission = queue.in_flight[-1]
         try:
-            accepted = send(self.client, self.terms, chunk, members)
+            accepted = self._send(chunk, members)
         except ApiError as error:
-            return self._not_accepted(queue, submission, error)
-        except StopRequestedError as stop:  # a write waits only where it has not started
-            self.record(NotSent(chunk_id, str(stop)))
+            return self._not_accepted(queue, queue.in_flight[-1], error)
+        except _Outdated as outdated:
+            if outdated.error is not None:
+                self.give_up(queue, outdated.error)
+            return []
+        self._wait_for(queue, chunk_id, rows, accepted)
+        return []
+
+    def _send(self, chunk: Chunk, members: Members) -> Accepted:
+        """Send these members; where the call had to wait, only while they are still as planned.
+
+        Raises:
+            ApiError: the call was refused, or its answer was lost.
+            _Outdated: they were not sent, and have to be chosen again.
+            StopRequestedError: the run is to stop; they were not sent.
+        """
+
+        def check(waited: float) -> None:
+            try:
+                same = self.batches.are_as_planned(chunk, members, waited)
+            except ApiError as error:
+                raise _Outdated(error) from None
+            if not same:
+                raise _Outdated
+
+        try:
+            return send(self.client, self.terms, chunk, members, check)
+        except (StopRequestedError, _Outdated) as reason:
+            # A write waits only where it has not started.
+            self.record(NotSent(chunk.chunk_id, str(reason)))
             raise
+
+    def _wait_for(
+        self, queue: TargetQueue, chunk_id: str, rows: Sequence[int], accepted: Accepted
+    ) -> None:
+        """Record that a call was accepted, and wait where its job cannot be looked up by name."""
         self.record(Submitted(chunk_id, accepted.job_id))
         job = accepted.job_id or "not named"
-        log.info("sent %d of %s (background job: %s)", len(members), queue.target, job)
+        log.info("sent %d of %s (background job: %s)", len(rows), queue.target, job)
         if accepted.job_id is not None:
             self.in_flight.jobs.begin(accepted.job_id)
         elif not accepted.is_done:  # a job without a name needs time to be listed
             self.in_flight.settle(queue.in_flight)
-        elif len(members) > 1:
+        elif len(rows) > 1:
             self.in_flight.wait_for_jobs()
             self.in_flight.wait_for_quiet(queue.in_flight)
         else:
             self.record(JobEnded(chunk_id))
-        return []
 
     def _not_accepted(
         self, queue: TargetQueue, submission: Submission, error: ApiError
@@ -145,6 +192,8 @@ class Submitter:
         if error.in_doubt:
             log.warning("in doubt, reading back: %s", error)
             self.in_flight.settle([submission])
+            if is_redirect(error):
+                raise StoppedByError(error)
             return []
         is_login = error.path == self.client.session.operation("token").path
         is_not_found = isinstance(error, NotFoundError) and not is_login

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -12,7 +12,6 @@ from lms_archive.archive.running.finding import Finding, is_seen, is_since
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.lists import GRACE, Archived, TargetLists
-from lms_archive.archive.values.chunks import PlannedEnrollment
 from lms_archive.archive.values.events import UnexpectedRecords
 from lms_archive.client import Client
 
@@ -28,7 +27,8 @@ class SurplusSearch:
         queue: the queue of the target.
         submissions: what is read back.
         known_records: ids of unexpected records that were noticed already.
-        alone: whether they were sent alone, so that no other pending row may be archived.
+        sent_first: the users who were sent before the first chunk was proven.
+        alone: whether they were sent alone: then nobody else may have been archived.
         watched: the submissions whose calls may have archived other users too.
     """
 
@@ -36,13 +36,15 @@ class SurplusSearch:
     queue: TargetQueue
     submissions: Sequence[Submission]
     known_records: AbstractSet[int]
+    sent_first: AbstractSet[int]
     alone: bool
     watched: Sequence[Submission] = field(init=False)
 
     @watched.default
     def _watched(self) -> Sequence[Submission]:
-        pending = self.alone and bool(self.queue.pending)
-        return [submission for submission in self.submissions if submission.is_for_all or pending]
+        return [
+            submission for submission in self.submissions if submission.is_for_all or self.alone
+        ]
 
     def read_records(self) -> Records:
         """Read all records since the first call that may have archived other users too.
@@ -64,42 +66,46 @@ class SurplusSearch:
 
     def of_others(self, records: Records) -> Iterator[UnexpectedRecords]:
         """Yield unexpected records of users who were not sent, or not sent yet."""
-        target, pending = self.queue.target, self.queue.pending
+        target = self.queue.target
         for submission in self.watched:
             since, listed = submission.sent_at, records
             if not all(is_seen(member, listed, since) for member in submission.members):
                 # The list was read too early.
                 listed = TargetLists(self.client, target).archived(since=since)
-            if submission.is_for_all:
-                surplus = unnamed_records(listed, submission.chunk.members, since)
-            else:
-                users = {member.user_id for _, members in pending for member in members}
-                surplus = unnamed_records(listed, submission.members, since, among=users)
+            for_all = submission.is_for_all
+            sent = {member.user_id for member in submission.chunk.members}
+            surplus = unnamed_records(
+                listed, sent if for_all else self.sent_first, since, by_same=not for_all
+            )
             if new := [record for record in surplus if record not in self.known_records]:
-                call = "call for the first enrollment" if self.alone else "select-all call"
-                text = (
-                    f"{target}: the {call} also archived users whom it did not name: {_shown(new)}"
-                )
+                call = "select-all call" if for_all else "call"
+                text = f"{target}: the {call} did not name all users who were archived"
+                text += f": {_shown(new)}" if for_all else f" by its account: {_shown(new)}"
                 yield UnexpectedRecords(text, tuple(new))
 
 
 def unnamed_records(
     records: Records,
-    members: Sequence[PlannedEnrollment],
+    users: AbstractSet[int],
     since: datetime,
-    among: Collection[int] | None = None,
+    *,
+    by_same: bool = False,
 ) -> list[int]:
-    """Return the ids of records of users who are not members and were archived since then.
+    """Return the ids of records of other users who were archived since then.
 
-    A select-all call also archives users who were enrolled after the last reading. With *among*,
-    only these users are looked for.
+    A select-all call also archives users who were enrolled after the last reading. With *by_same*,
+    only records of the account that archived these users count, where theirs are listed: another
+    account may archive other users at the same time.
     """
-    users = records.keys() if among is None else records.keys() & set(among)
+    new = {
+        user: [record for record in own if is_since(record, since)] for user, own in records.items()
+    }
+    accounts = {record.archiving.archived_by for user in users for record in new.get(user, ())}
     return [
         record.archiving.record_id
-        for user in sorted(users - {member.user_id for member in members})
-        for record in records[user]
-        if is_since(record, since)
+        for user in sorted(new.keys() - users)
+        for record in new[user]
+        if not by_same or not accounts or record.archiving.archived_by in accounts
     ]
 
 

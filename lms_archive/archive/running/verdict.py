@@ -33,7 +33,7 @@ def verdict(  # noqa: PLR0911  one case after the other
     """Return the code and the reason of a row, or None where it may be sent again.
 
     It may be sent again only where the answer was lost, no job is open any more, exactly the
-    planned enrollment is still active, and nothing of the user was archived since.
+    planned enrollment is still active and as planned, and nothing of the user was archived since.
 
     Args:
         finding: what both lists say.
@@ -62,15 +62,16 @@ def verdict(  # noqa: PLR0911  one case after the other
         )
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume reads it again"
-    if submission.in_doubt:
-        if tries < SENDS and not finding.others:
+    if more_rounds or (submission.in_doubt and tries < SENDS and not finding.others):
+        changed = change(finding.member, finding.active)
+        if changed is None:
             return None
+        return "changed", f"changed since the plan: {changed.reason}; not sent again"
+    if submission.in_doubt:
         return (
             "no_answer",
             f"still active after {plural(tries, 'call')} without an answer: resume later",
         )
-    if more_rounds:
-        return None
     if submission.job_id is None:
         return "not_archived", (
             "the call was accepted, but the enrollment is still active, and no archived record is "
@@ -110,6 +111,11 @@ def archived_verdict(
     code = "archived" if sent else "archived_meanwhile"
     if finding.mode is ArchiveMode.RE_ENROLL:
         return _re_enrolled(finding, code, text, reset=reset, now=now)
+    if sent and not finding.is_older and finding.active is not None:
+        return "enrolled_again", (
+            f"{text}, but enrolled again on {finding.active.enrolled_at}: by another person, or by "
+            "the same call"
+        )
     return code, text
 
 

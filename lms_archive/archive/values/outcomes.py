@@ -22,6 +22,7 @@ _Archived = Literal[
     "archived",
     "archived_meanwhile",
     "still_enrolled",
+    "enrolled_again",
     "not_re_enrolled",
     "tracking_not_reset",
     "tracking_lost",

@@ -1,0 +1,260 @@
+"""What a write may do that nobody asked for, and what may happen while it waits."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from archive_tools import archive_elsewhere
+from plan_tools import AGAIN, UNENROLL, load_plans, plan, rows
+from virtual_time import Harness
+
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, resume
+from lms_archive.errors import (
+    ApiError,
+    CanaryFailedError,
+    PermissionDeniedError,
+    UnexpectedArchiveError,
+)
+from lms_archive.wire import Response
+from lms_archive.wire.transport import Transport
+
+BOTH = pytest.mark.parametrize("terms", [UNENROLL, AGAIN], ids=["unenroll", "re-enroll"])
+
+
+def _ignoring_users(harness: Harness) -> Transport:
+    """A platform that archives everybody in the course, whomever the call names."""
+
+    def carry(
+        method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
+    ) -> Response:
+        if method == "PUT":
+            assert body is not None
+            sent = json.loads(body)
+            query = "SELECT user_id FROM enrollments WHERE course_id = ?"
+            sent["user_id"] = [user for (user,) in harness.sql(query, *sent["course_id"])]
+            body = json.dumps(sent).encode()
+        return harness.line(method, url, headers, params, body, timeout)
+
+    return carry
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("sizes", "error", "records"), [((5, 5, 5), CanaryFailedError, 5), ((1, 5, 5), None, 6)]
+)
+def test_a_platform_that_ignores_the_users_of_a_write_is_noticed(
+    harness: Harness,
+    terms: dict[str, Any],
+    sizes: tuple[int, ...],
+    error: type[CanaryFailedError] | None,
+    records: int,
+) -> None:
+    """Also where the job names one user in each course, and where the first course has one."""
+    harness.load(*sizes)
+    client = harness.connect(transport=_ignoring_users(harness))
+    planned = ArchiveJob.from_rows(rows([1001], courses=[1, 2, 3]), **terms).plan(client)
+    with pytest.raises(error or UnexpectedArchiveError, match="did not name all users") as caught:
+        planned.apply(client, ledger=harness.ledger)
+    assert len(harness.sql("SELECT id FROM archived_enrollments")) == records
+    assert "by its account: record" in str(caught.value)
+
+
+def test_colleagues_who_archive_at_the_same_time_are_no_surplus(harness: Harness) -> None:
+    """A record of another account, in the same second, does not stop the job."""
+    harness.load(3)
+    harness.line.once(
+        lambda exchange: exchange.is_write,
+        lambda: _archive_as_power_user(harness, 1003),
+        after=True,
+    )
+    result = harness.apply(harness.plan(1, users=[1001]))
+    harness.check(result, archived=1)
+    assert harness.archived[1, 1003] == 1
+
+
+def _archive_as_power_user(harness: Harness, user: int) -> None:
+    body = {"course_id": [1], "user_id": [user], "enrollment_mode": "delete"}
+    harness.connect("power_user", transport=None).request("PUT", "/learn/v1/enrollments", json=body)
+
+
+def _while_waiting(harness: Harness, act: Callable[[], None]) -> None:
+    """Do this in the first wait of more than half an hour."""
+    sleep = harness.time.sleep
+    done: list[bool] = []
+
+    def sleeping(seconds: float) -> None:
+        sleep(seconds)
+        if seconds > 1800 and not done:
+            done.append(True)
+            act()
+
+    harness.time.sleep = sleeping  # type: ignore[method-assign]
+    harness.time.wire(harness.client)
+
+
+@BOTH
+def test_a_write_that_waited_is_compared_again(harness: Harness, terms: dict[str, Any]) -> None:
+    """What is archived and enrolled again while the platform limits calls is not sent."""
+    harness.load(3)
+    planned = ArchiveJob.from_rows(rows([1001, 1002, 1003], courses=[1]), **terms).plan(
+        harness.client
+    )
+    harness.sandbox.faults.add("429", method="PUT", after=1, retry_after=3000)
+    _while_waiting(harness, lambda: archive_elsewhere(harness, 1, 1002))
+    result = harness.apply(planned)
+    assert {outcome.user: outcome.code for outcome in result.outcomes} == {
+        1001: "archived",
+        1002: "archived_meanwhile",
+        1003: "archived",
+    }
+    assert set(harness.archived.values()) == {1}
+
+
+def test_a_target_that_is_gone_after_a_wait_is_not_written_to(harness: Harness) -> None:
+    """The reading after the wait shows it; the others are sent."""
+    harness.load(2, 2)
+    planned = plan(harness, courses=[1, 2], mode="re-enroll")
+    harness.sandbox.faults.add("429", method="PUT", after=1, retry_after=3000)
+    _while_waiting(harness, lambda: harness.change("DELETE FROM courses WHERE id_course = 1"))
+    result = harness.apply(planned)
+    codes = [outcome.code for outcome in result.outcomes]
+    assert codes == ["archived", "target_missing", "archived", "archived"]
+
+
+@pytest.mark.parametrize("hourly", [7, 9, 11, 13])
+def test_the_limit_of_calls_never_parts_a_reading_from_its_write(
+    harness: Harness, hourly: int
+) -> None:
+    """In re-enroll, the wait of an hour comes before the reading."""
+    harness.load(3, 3)
+    client = harness.connect(calls_per_hour=hourly)
+    planned = plan(harness, courses=[1, 2], mode="re-enroll")
+    times: list[tuple[float, bool]] = []
+    harness.line.before.append(
+        lambda exchange: times.append((harness.time.passed, exchange.is_write))
+    )
+    planned.apply(client, ledger=harness.ledger)
+    gaps = [now - before for (before, _), (now, is_write) in pairwise(times) if is_write]
+    assert len(gaps) == 3
+    assert max(gaps) < 3600 / hourly + 5
+
+
+@BOTH
+def test_a_lost_call_is_not_repeated_for_who_has_changed(
+    harness: Harness, terms: dict[str, Any]
+) -> None:
+    """The reading after it shows an unfinished enrollment, and a tutor: they are not sent."""
+    harness.load(4)
+    planned = ArchiveJob.from_rows(rows([1001, 1002, 1003, 1004], courses=[1]), **terms).plan(
+        harness.client
+    )
+    harness.sandbox.faults.add("cut_before", method="PUT", after=1)
+    seen = []
+
+    def change(exchange: Any) -> None:
+        seen.extend([exchange] * exchange.is_write)
+        if exchange.is_write and len(seen) == 2:
+            harness.change(
+                "UPDATE enrollments SET enrollment_status = 'in_progress',"
+                " enrollment_completion_date = NULL WHERE user_id = 1002"
+            )
+            harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1003")
+
+    harness.line.before.append(change)
+    result = harness.apply(planned)
+    assert [outcome.code for outcome in result.outcomes] == [
+        "archived",
+        "changed",
+        "changed",
+        "archived",
+    ]
+    assert sorted(harness.archived) == [(1, 1001), (1, 1004)]
+
+
+def test_a_redirected_write_is_read_back_and_stops_the_job(harness: Harness) -> None:
+    """It may have been done: the archived list is read, and nothing else is sent."""
+    harness.load(3, 3, 3)
+    seen = []
+
+    def carry(method: str, *rest: Any) -> Response:
+        answer = harness.line(method, *rest)
+        seen.extend([method] * (method == "PUT"))
+        if method == "PUT" and len(seen) == 3:
+            return Response(302, {**dict(answer.headers), "Location": "/login"}, b"")
+        return answer
+
+    with pytest.raises(ApiError, match="302: redirects to /login"):
+        harness.plan().apply(harness.connect(transport=carry), ledger=harness.ledger)
+    assert len(harness.writes) == 3
+    assert ArchiveResult(harness.ledger).counts["archived"] == 6
+    harness.check(resume(harness.ledger, harness.client), archived=9)
+
+
+@pytest.mark.parametrize("kind", ["course", "learning plan"])
+def test_a_platform_that_enrolls_again_is_noticed(harness: Harness, kind: str) -> None:
+    """Asked to unenroll: the first enrollment is archived, but the user is still a learner."""
+    contract = Contract.default().with_enrollment_mode("unenroll", "re_enroll")
+    contract = contract.with_enrollment_mode("re-enroll", "delete")
+    client = harness.connect(contract=contract)
+    if kind == "course":
+        harness.load(3)
+        planned = harness.job().plan(client)
+    else:
+        load_plans(harness, {50: [1, 2]})
+        asked = rows([1001, 1002, 1003], plans=[50])
+        planned = ArchiveJob.from_rows(asked, **UNENROLL).plan(client)
+    with pytest.raises(
+        CanaryFailedError, match=r"(?s)but enrolled again on .*with_enrollment_mode"
+    ):
+        planned.apply(client, ledger=harness.ledger)
+    (outcome,) = ArchiveResult(harness.ledger).needs_attention
+    assert outcome.code == "enrolled_again"
+    assert outcome.record is not None
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_power_user_is_refused_before_the_first_write_of_a_saved_plan(
+    harness: Harness, *, is_resumed: bool
+) -> None:
+    """Another account made the plan, or began the job."""
+    load_plans(harness, {50: [1, 2]})
+    path = harness.folder / "plan.sqlite"
+    plan(harness, 50).save(path)
+    loaded = ArchivePlan.load(path)
+    if is_resumed:
+        harness.line.before.append(_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            loaded.apply(harness.client, ledger=harness.ledger)
+        harness.line.before.remove(_interrupt)
+    with pytest.raises(PermissionDeniedError, match="Power User"):
+        loaded.apply(harness.connect("power_user"), ledger=harness.ledger)
+    assert harness.writes == []
+    assert resume(harness.ledger, harness.client).is_finished
+
+
+def _interrupt(exchange: Any) -> None:
+    if exchange.is_write:
+        raise KeyboardInterrupt
+
+
+def test_what_is_left_of_a_resumed_job_sets_the_pace(harness: Harness) -> None:
+    """A few calls that fit in what the hour allows are not spread over it."""
+    harness.load(*[2] * 30)
+    client = harness.connect(calls_per_hour=70)
+    planned = harness.plan()
+    seen = []
+
+    def interrupt(exchange: Any) -> None:
+        seen.extend([exchange] * exchange.is_write)
+        if exchange.is_write and len(seen) == 28:
+            raise KeyboardInterrupt
+
+    harness.line.before.append(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        planned.apply(harness.client, ledger=harness.ledger)
+    harness.line.before.remove(interrupt)
+    begun = harness.time.passed
+    assert resume(harness.ledger, client).is_finished
+    assert harness.time.passed - begun < 600
