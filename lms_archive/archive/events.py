@@ -122,7 +122,7 @@ def _write(action: str, counts: Iterable[str], calls_left: int | None, end: str)
     if sys.stderr is not None:
         left = "" if calls_left is None else f"{calls_left:,} calls left in this hour"
         text = f"{action}: {', '.join(filter(None, [*counts, left, end]))}"
-        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.write(f"{printable(' '.join(text.split()))}\n")
         sys.stderr.flush()
 
 
