@@ -1,4 +1,4 @@
-"""`python -m lms_archive`: verify a contract, show how a job stands, resume a job."""
+"""Check a platform's calls, show the progress of a job, or continue it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from attrs import evolve
+
 from lms_archive.archive.events import RunEvent, write_event
 from lms_archive.archive.execution import resume
+from lms_archive.archive.ledger import canary_failed_in, read_progress
 from lms_archive.archive.ledger.lock import hold, ledger_path
 from lms_archive.archive.result import ArchiveResult
 from lms_archive.archive.values.outcomes import Outcome
@@ -26,6 +29,7 @@ from lms_archive.errors import (
     LmsArchiveError,
     PlatformUnavailableError,
     RateLimitError,
+    plural,
     printable,
 )
 from lms_archive.limits import RetryPolicy
@@ -39,6 +43,9 @@ _DONE, _LOOK, _FAILED, _LATER, _STOPPED = range(5)
 _TEMPORARY = (PlatformUnavailableError, RateLimitError, JobTimeoutError, LedgerInUseError)
 _SETTINGS = (AuthenticationError, ConnectionSettingsError)
 _ATTEMPTS = 2  # a person is waiting
+_CANARY_FAILED = (
+    "The first enrollment was not archived as requested. Find the cause before you resume."
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -78,20 +85,24 @@ def _status(ledger: str) -> int:
 
 def _resume(ledger: str, prefix: str) -> int:
     try:
+        read_progress(ledger_path(ledger))  # a missing ledger is reported before missing settings
         with Client.from_env(prefix=prefix) as client:
             return _print_result(resume(ledger, client, on_event=_print_event), ledger)
     except _TEMPORARY as error:
-        return _failed(f"{error}; to continue: {_command(ledger)}", _LATER)
+        return _failed(f"{str(error).rstrip('.')}; to continue: {_command(ledger)}", _LATER)
     except (InvalidInputError, LedgerError, *_SETTINGS) as error:
         return _failed(str(error))
     except LmsArchiveError as error:
         advice = f"find the cause, then run: {_command(ledger)}"
-        return _failed(f"{type(error).__name__}: {error}; {advice}", _STOPPED)
+        text = f"{type(error).__name__}: {error}".rstrip(".")
+        return _failed(f"{text}; {advice}", _STOPPED)
     except KeyboardInterrupt:
         return _failed(f"interrupted; nothing is lost; to continue: {_command(ledger)}", _LATER)
 
 
 def _print_event(event: RunEvent) -> None:
+    if event.kind == "stopped":  # the error itself is printed after this line
+        event = evolve(event, reason=(event.reason or "").partition(":")[0])
     try:
         write_event(event)
     except BrokenPipeError:  # nobody reads the progress: the job goes on
@@ -100,10 +111,14 @@ def _print_event(event: RunEvent) -> None:
 
 def _print_result(result: ArchiveResult, ledger: str) -> int:
     """Print how a job stands and which rows need attention; return the exit code."""
-    print(result)
+    print(result._terminal_text())  # noqa: SLF001  who reads it has no Python object
     by_code = _by_code(result.needs_attention)
-    for code, (count, outcome) in by_code.items():
-        print(f"  {count:,} {code}, for example {_line(outcome)}")
+    if by_code:
+        attention = sum(count for count, _ in by_code.values())
+        print(f"{plural(attention, 'row')} {'needs' if attention == 1 else 'need'} attention:")
+        for code, (count, outcome) in by_code.items():
+            print(f"  {count:,} {code}, for example {_line(outcome)}")
+        print(f"To get all of them as a CSV: {_csv_command(ledger)}")
     if not result.is_finished:
         print(_advice(ledger))
         return _LATER
@@ -135,11 +150,20 @@ def _advice(ledger: str) -> str:
         return f"Not finished: {error}"
     except LedgerError:
         pass  # it cannot be locked here, which `resume` explains
-    return f"Not finished. To continue: {_command(ledger)}"
+    advice = f"Not finished. To continue: {_command(ledger)}"
+    return f"{_CANARY_FAILED}\n{advice}" if canary_failed_in(ledger_path(ledger)) else advice
 
 
 def _command(ledger: str) -> str:
     return f"python -m lms_archive resume {shlex.quote(ledger)}"
+
+
+def _csv_command(ledger: str) -> str:
+    path = Path(ledger).as_posix()  # a backslash means something else in some shells
+    rows = f"ArchiveResult({path!r}).needs_attention"
+    code = f"from lms_archive import ArchiveResult; {rows}.to_csv('attention.csv')"
+    quoted = shlex.quote(code) if set(code) & set('"$`!\\') else f'"{code}"'
+    return f"python -c {quoted}"
 
 
 def _verify(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -187,7 +211,10 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
     elif options.save:
-        print(f"\nThere is no suggestion: {options.save} holds the contract that was checked.")
+        is_default = Path(options.save).read_text(encoding="utf-8").strip() == "{}"
+        holds = "has no override of the default contract"
+        holds = holds if is_default else "holds the contract that was checked"
+        print(f"\nThere is no suggestion: {options.save} {holds}.")
     print(f"\n{_conclusion(report)}")
 
 
@@ -222,12 +249,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     verify = commands.add_parser(
         "verify",
-        help="compare a platform's own swagger with the contract",
-        description="Compare a platform's own swagger with the contract; only reads. The account "
-        "comes from the environment: LMS_ARCHIVE_TOKEN, or LMS_ARCHIVE_CLIENT_ID, _CLIENT_SECRET, "
-        "_USERNAME and _PASSWORD. --documents needs neither a platform nor an account.",
-        epilog="Exit code: 0: every write is confirmed; 1: a write is not confirmed; 2: the check "
-        "was not possible.",
+        help="compare a platform's own Swagger documents with the contract",
+        description="Compare a platform's own Swagger documents with the contract; only reads. The "
+        "account comes from the environment: LMS_ARCHIVE_TOKEN, or LMS_ARCHIVE_CLIENT_ID, "
+        "_CLIENT_SECRET, _USERNAME and _PASSWORD. --documents needs neither a platform nor an "
+        "account.",
+        epilog="Exit code: 0 every write is confirmed, 1 a write is not confirmed, 2 the check was "
+        "not possible.",
     )
     verify.add_argument("url", metavar="URL", nargs="?", help="https://acme.example.com")
     verify.add_argument(
@@ -242,7 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--save-documents",
         metavar="FOLDER",
-        help="save every swagger document that the platform lists, unchanged",
+        help="save every Swagger document that the platform lists, unchanged",
     )
     codes = (
         "Exit code: 0 finished, 1 finished and rows need attention, 2 the ledger or the settings "

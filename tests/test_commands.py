@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from virtual_time import Exchange, Harness
 
-from lms_archive import ArchiveJob, Client, LmsArchiveError, RetryPolicy
-from lms_archive.__main__ import main
+from lms_archive import ArchiveJob, Client, LmsArchiveError, RetryPolicy, resume
+from lms_archive.__main__ import _csv_command, main
+from lms_archive.archive import RunEvent
 from lms_archive.archive.ledger.lock import hold
+from lms_archive.errors import CanaryFailedError, PlatformUnavailableError
 
 DONE, LOOK, UNUSABLE, LATER, STOPPED = range(5)
 COMMAND = "python -m lms_archive"
@@ -265,3 +268,112 @@ def test_status_says_which_process_is_at_work(
     printed = capsys.readouterr().out
     assert f"Not finished: {harness.ledger}: in use by pid {os.getpid()} on " in printed
     assert "resume" not in printed.rpartition("Not finished")[2]
+
+
+def test_status_says_that_the_first_enrollment_was_not_archived(
+    harness: Harness, capsys: Out
+) -> None:
+    """Until it is proven, or the user continues without it."""
+    warning = (
+        "The first enrollment was not archived as requested. Find the cause before you resume."
+    )
+    harness.load(4)
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.unenroll(1, 1001))
+    with pytest.raises(CanaryFailedError):
+        harness.apply()
+    assert main(["status", str(harness.ledger)]) == LATER
+    *_, line, last = capsys.readouterr().out.splitlines()
+    assert (line, last[:12]) == (warning, "Not finished")
+    with pytest.raises(KeyboardInterrupt):
+        resume(harness.ledger, harness.client, canary=0, on_event=_interrupt)
+    assert main(["status", str(harness.ledger)]) == LATER
+    assert warning not in capsys.readouterr().out
+
+
+def _interrupt(*_: RunEvent) -> None:
+    raise KeyboardInterrupt
+
+
+def test_status_of_an_interrupted_job_does_not_say_that_the_canary_failed(
+    harness: Harness, capsys: Out
+) -> None:
+    """A job that was stopped by an outage goes on."""
+    assert main(["status", interrupted(harness)]) == LATER
+    assert "first enrollment" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("env")
+def test_a_stop_is_explained_once(harness: Harness, capsys: Out) -> None:
+    """The line of progress names the error; the next line explains it, without line breaks."""
+    harness.load(3)
+    harness.line.once(lambda exchange: exchange.is_write, _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        harness.apply()
+    harness.line.once(lambda exchange: exchange.is_write, lambda: harness.unenroll(1, 1001))
+    assert main(["resume", str(harness.ledger)]) == STOPPED
+    *_, progress, last = capsys.readouterr().err.splitlines()
+    assert progress.endswith("stopped: CanaryFailedError")
+    assert last.startswith("lms_archive: CanaryFailedError: the first enrollment, sent alone, ")
+    assert "\\n" not in last
+
+
+def test_status_says_how_to_get_the_rows_as_a_csv(
+    harness: Harness, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reader has no Python object; the command can be pasted."""
+    harness.load(2)
+    rows = [{"user_id": 1001, "course_id": course} for course in (1, 7)]
+    job = ArchiveJob.from_rows(rows, mode="unenroll", reset_tracking=False)
+    harness.apply(job.plan(harness.client))
+    assert main(["status", str(harness.ledger)]) == LOOK
+    printed = capsys.readouterr().out
+    assert "\n1 row needs attention:\n  1 unknown_course, for example " in printed
+    assert "result." not in printed
+    (command,) = re.findall(r"^To get all of them as a CSV: (.*)$", printed, re.MULTILINE)
+    python, *arguments = shlex.split(command)
+    assert python == "python"
+    monkeypatch.chdir(harness.folder)
+    subprocess.run([sys.executable, *arguments], check=True)  # noqa: S603  our own command
+    assert "unknown_course" in (harness.folder / "attention.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["it's.sqlite", 'a "b".sqlite', "$x.sqlite", "a b.sqlite"])
+def test_the_command_for_a_csv_can_be_pasted(name: str) -> None:
+    """Whatever the path has in it."""
+    python, option, code = shlex.split(_csv_command(name))
+    assert (python, option) == ("python", "-c")
+    assert f"ArchiveResult({name!r}).needs_attention" in code
+    compile(code, "", "exec")
+    if "$" in name:
+        assert _csv_command(name).startswith("python -c 'from")
+
+
+def test_pending_rows_are_counted_in_plain_words(harness: Harness, capsys: Out) -> None:
+    """Without a method to call."""
+    assert main(["status", interrupted(harness)]) == LATER
+    printed = capsys.readouterr().out
+    assert re.search(r"^\d rows pending$", printed, re.MULTILINE)
+    assert "client" not in printed
+
+
+def test_a_missing_ledger_comes_before_missing_settings(
+    harness: Harness, env: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    """`resume` looks for the ledger first."""
+    no_account(harness, env)
+    assert main(["resume", str(harness.folder / "nope.sqlite")]) == UNUSABLE
+    assert "there is no such ledger" in capsys.readouterr().err
+
+
+def test_a_sentence_ends_before_the_command(
+    env: pytest.MonkeyPatch, harness: Harness, capsys: Out
+) -> None:
+    """No full stop and semicolon in a row."""
+    ledger = interrupted(harness)
+
+    def fail(**_: Any) -> None:
+        raise PlatformUnavailableError("GET", "/x", message="The platform cannot answer now.")
+
+    env.setattr(Client, "from_env", fail)
+    assert main(["resume", ledger]) == LATER
+    assert "cannot answer now; to continue: " in capsys.readouterr().err

@@ -6,6 +6,7 @@ import logging
 import pkgutil
 import re
 import runpy
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -236,6 +237,24 @@ def test_the_page_on_progress_names_every_event() -> None:
     assert kinds is not None
     documented = {kind for row in rows for kind in re.findall(r"`(\w+)`", row)}
     assert documented == set(re.findall(r'"(\w+)"', kinds[1]))
+
+
+def test_the_page_on_progress_shows_what_is_written_without_tqdm(
+    somewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines of its own example; polls, and so the calls, depend on the machine."""
+    assert somewhere.is_dir()
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    page = DOCS / "how-to" / "progress.md"
+    names: dict[str, Any] = {}
+    for block in _blocks(page)[:2]:
+        exec(compile(block, page.name, "exec"), names)  # noqa: S102
+    names["sandbox"].stop()
+    (shown,) = re.findall(
+        r"^```text\n(archiving:.*?)^```", _text("how-to/progress.md"), re.MULTILINE | re.DOTALL
+    )
+    written = capsys.readouterr().err
+    assert re.sub(r"\d+ calls", "", written) == re.sub(r"\d+ calls", "", shown)
 
 
 def test_every_method_makes_the_call_that_the_map_says(harness: Harness, tmp_path: Path) -> None:

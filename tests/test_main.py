@@ -59,7 +59,8 @@ def test_confirmed_writes_end_with_0(capsys: Out, tmp_path: Path) -> None:
     assert printed.out.endswith("\nEvery write is confirmed.\n")
     assert "To paste" not in printed.out
     assert printed.err == ""
-    assert f"There is no suggestion: {file} holds the contract" in capsys.readouterr().out
+    saved = f"There is no suggestion: {file} has no override of the default contract.\n"
+    assert saved in capsys.readouterr().out
     assert Contract.load(file) == Contract.default()
     with serving({**own_documents(), "manage": Served(b"", 404)}) as platform:
         assert main(["verify", platform.url]) == 0  # only reads are not confirmed

@@ -47,6 +47,8 @@ _REPORTED: Final[Mapping[type[Event], EventKind]] = {
     NotSent: "not_sent",
 }
 _ENDS: Final = ("finished", "stopped")
+_SHORT_WAIT: Final = 1.0
+"""From how many seconds on a bar shows a wait."""
 _LINES: Final = 10
 """The most lines of a step of planning, where there is no bar."""
 
@@ -122,7 +124,7 @@ def _write(action: str, counts: Iterable[str], calls_left: int | None, end: str)
     if sys.stderr is not None:
         left = "" if calls_left is None else f"{calls_left:,} calls left in this hour"
         text = f"{action}: {', '.join(filter(None, [*counts, left, end]))}"
-        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.write(f"{printable(' '.join(text.split()))}\n")
         sys.stderr.flush()
 
 
@@ -151,12 +153,12 @@ class _Bar:
 
     @classmethod
     def of(cls, client: Client, unit: str, action: str) -> _Bar:
-        """Return the bar of an action; it counts *unit*s."""
+        """Return the bar of an action; the *unit* is a plural."""
         try:
             from tqdm.auto import tqdm  # noqa: PLC0415  an extra
         except ImportError:
             return cls(client, None)
-        return cls(client, tqdm(unit=unit, desc=action))
+        return cls(client, tqdm(unit=f" {unit}", desc=action))
 
     def draw(
         self,
@@ -187,7 +189,7 @@ class _Bar:
 @contextmanager
 def _progress(client: Client) -> Iterator[OnEvent]:
     """Show the events of a run as a bar and a last line, or as lines without tqdm."""
-    bar, last = _Bar.of(client, "row", "archiving"), None
+    bar, last = _Bar.of(client, "rows", "archiving"), None
 
     def show(event: RunEvent) -> None:
         nonlocal last
@@ -196,7 +198,8 @@ def _progress(client: Client) -> Iterator[OnEvent]:
             write_event(event)
             return
         chunks = {"chunks": f"{event.chunks_sent}/{event.chunks}"}
-        now = _wait_text(event) if event.kind == "waiting" else None
+        is_shown = event.kind == "waiting" and (event.seconds or 0) >= _SHORT_WAIT
+        now = _wait_text(event) if is_shown else None
         bar.draw(chunks, event.done, event.total, now=now)
 
     try:
@@ -217,7 +220,7 @@ def plan_progress(client: Client, *, shown: bool) -> Iterator[OnStep | None]:
         yield None
         return
     with client.session.counting() as calls:
-        progress = _PlanProgress(calls, _Bar.of(client, "target", "planning"))
+        progress = _PlanProgress(calls, _Bar.of(client, "targets", "planning"))
         try:
             with client.session.waits.hooked(on_wait=progress.wait):
                 yield progress.step
@@ -256,7 +259,8 @@ class _PlanProgress:
     def wait(self, wait: Wait) -> None:
         """Show a wait; without a bar, only a long one."""
         if self.bar.tqdm is not None:
-            self.bar.draw({}, now=str(wait))
+            if wait.seconds >= _SHORT_WAIT:
+                self.bar.draw({}, now=str(wait))
         elif wait.seconds >= LONG_WAIT:
             self.write(str(wait))
 

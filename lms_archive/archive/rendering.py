@@ -79,7 +79,7 @@ class Grid:
 
     def as_html(self) -> Iterator[str]:
         """Yield the title and the table."""
-        yield line(self.title)
+        yield line(self.title, is_caption=True)
         yield table(self.header, self.rows, numbers=self.numbers, bars=self.bars)
 
 
@@ -97,8 +97,9 @@ class Strip:
         """Yield the bar."""
         counts = {kind: count for kind, count in self.counts.items() if count}
         total = sum(counts.values())
-        label = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
-        yield bar([(100 * count / total, COLORS[kind]) for kind, count in counts.items()], label)
+        names = [f"{count:,} {kind}" for kind, count in counts.items()]
+        parts = [(100 * count / total, COLORS[kind]) for kind, count in counts.items()]
+        yield bar(parts, ", ".join(names), names=names)
 
 
 Part = Line | Grid | Strip
@@ -161,7 +162,7 @@ def plan_summary(plan: PlanData) -> list[Part]:
     where = f"in {counts} of {plan.platform}" if counts else f"of {plan.platform}"
     parts: list[Part] = [
         Line(f"Plan: archive and {plan.terms.mode} {enrollments} {where}", strong=True),
-        Line(_WARNING, strong=True),
+        *([Line(_WARNING, strong=True)] if plan.chunks else []),
         *_terms(plan.terms),
         *_limits_of_records(plan.chunks),
     ]
@@ -176,10 +177,11 @@ def plan_summary(plan: PlanData) -> list[Part]:
         calls = "one to three calls" if unexplained == 1 else "about three calls a row at most"
         parts.append(Line(f"{rows}: plan(client, explain=True) takes {calls}."))
     parts += [Line(f"Warning: {warning}") for warning in plan.warnings]
-    by_operation = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
-    total = f"{sum(plan.calls.values()):,}, plus polls of background jobs ({by_operation})"
-    parts.append(Line(f"Calls: {total if plan.calls else 'none'}."))
-    parts.append(Line(f"Time: about {_time(plan.duration)}."))
+    if plan.chunks:
+        calls = ", ".join(f"{name} {number:,}" for name, number in sorted(plan.calls.items()))
+        total = f"{sum(plan.calls.values()):,}, plus polls of background jobs ({calls})"
+        parts.append(Line(f"Calls: {total}."))
+        parts.append(Line(f"Time: about {_time(plan.duration)}."))
     return [*parts, Line("This is a dry run: nothing was sent.", strong=True)]
 
 
@@ -199,7 +201,8 @@ def _limits_of_records(chunks: Sequence[Chunk]) -> Iterator[Line]:
     if plans:
         courses = sum(len(chunk) * len(chunk.target.courses) for chunk in plans)
         number = plural(courses, "enrollment")
-        yield Line(f"Up to {number} in courses of the learning plans will be archived as well.")
+        of = "learning plan" if len({chunk.target for chunk in plans}) == 1 else "learning plans"
+        yield Line(f"Up to {number} in courses of the {of} will be archived as well.")
         yield Line("The record of a learning plan does not contain scores, time spent or progress.")
     if len(plans) < len(chunks):
         yield Line(

@@ -160,7 +160,10 @@ class ArchiveResult(Table):
 
     @property
     def calls(self) -> dict[str, int]:
-        """Calls made by `apply` and every `resume`, by operation."""
+        """Calls made by `apply` and every `resume`, by operation.
+
+        They are written at the end of a run, so those of a process that was killed are missing.
+        """
         calls: Counter[str] = Counter()
         for event in read_events(self.ledger, CallsMade):
             calls.update(event.calls)
@@ -275,16 +278,33 @@ class ArchiveResult(Table):
         return text(self._lines())
 
     def _lines(self) -> list[Part]:
-        by_kind = ", ".join(f"{count:,} {kind}" for kind, count in self._status.counts.items())
-        notes = [*self._unfinished(), *self._notes(), *self._trusted()]
-        return [Line(f"{by_kind} ({self.ledger})", strong=True), *map(Line, notes)]
+        notes = [
+            *self._unfinished(),
+            *self._archived_meanwhile(),
+            *self._to_look_at(),
+            *self._trusted(),
+        ]
+        return [Line(self._counts_line(), strong=True), *map(Line, notes)]
 
-    def _notes(self) -> Iterator[str]:
-        """Yield how many archived rows this job did not archive, and how many rows to look at."""
+    def _terminal_text(self) -> str:
+        """Return the summary for a terminal, without advice that needs a Python object."""
+        pending = self._status.pending
+        lines = [self._counts_line(), *([f"{plural(pending, 'row')} pending"] if pending else [])]
+        return text(map(Line, [*lines, *self._archived_meanwhile(), *self._trusted()]))
+
+    def _counts_line(self) -> str:
+        by_kind = ", ".join(f"{count:,} {kind}" for kind, count in self._status.counts.items())
+        return f"{by_kind} ({self.ledger})"
+
+    def _archived_meanwhile(self) -> Iterator[str]:
+        """Yield how many archived rows this job did not archive."""
         for _, code, count in self._status.codes:
             if code == "archived_meanwhile":
                 was = "was" if count == 1 else "were"
                 yield f"{count:,} of the archived rows {was} not archived by this job ({code})"
+
+    def _to_look_at(self) -> Iterator[str]:
+        """Yield how many rows to look at."""
         attention = len(self.needs_attention)
         if attention:
             needs = "needs" if attention == 1 else "need"

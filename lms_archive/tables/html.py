@@ -20,6 +20,8 @@ _LONG: Final = "white-space:normal;overflow-wrap:anywhere;min-width:16em;max-wid
 _BAR: Final = "width:8em;margin-left:0.3em"
 _BESIDE_BARS: Final = "padding-right:9.1em;"
 _NARROWEST: Final = 1.0
+_POSITIONS: Final = ("line", "row")
+"""The columns with the positions of rows, aligned like counts."""
 
 COLORS: Final[Mapping[str, str]] = {
     "archived": "seagreen",
@@ -43,23 +45,32 @@ def block(*parts: str) -> str:
     return f'<div style="max-width:100%;overflow-x:auto">{"".join(parts)}</div>'
 
 
-def line(text: str, *, strong: bool = False) -> str:
-    """Return a line of text."""
+def line(text: str, *, strong: bool = False, is_caption: bool = False) -> str:
+    """Return a line of text; a caption is set off from what is above it."""
     content = f"<strong>{_escaped(text)}</strong>" if strong else _escaped(text)
-    return f'<p style="margin:0.3em 0">{content}</p>'
+    return f'<p style="margin:{"0.8em 0 0.3em" if is_caption else "0.3em 0"}">{content}</p>'
 
 
-def bar(parts: Sequence[tuple[float, str]], label: str = "", style: str = "width:100%") -> str:
+def bar(
+    parts: Sequence[tuple[float, str]],
+    label: str = "",
+    style: str = "width:100%",
+    *,
+    names: Sequence[str] = (),
+) -> str:
     """Return a bar as inline SVG; each part has a length (of 100 in all) and a color.
 
-    Parts too small to be seen are drawn wider. *label* is for screen readers.
+    Parts too small to be seen are drawn wider. *label* is for screen readers; *names*, one for
+    each part or none, are shown under the mouse.
     """
     start, drawn = 0.0, []
     scale = 100 / max(100, sum(max(length, _NARROWEST) for length, _ in parts))
-    for length, color in parts:
+    for number, (length, color) in enumerate(parts):
         size = max(length, _NARROWEST) * scale
+        title = f"<title>{_escaped(names[number])}</title>" if names else ""
         drawn.append(
-            f'<rect x="{start:.2f}" y="0" width="{size:.2f}" height="10" fill="{color}"></rect>'
+            f'<rect x="{start:.2f}" y="0" width="{size:.2f}" height="10" fill="{color}">'
+            f"{title}</rect>"
         )
         start += size
     described = f'role="img" aria-label="{_escaped(label)}"' if label else 'aria-hidden="true"'
@@ -84,7 +95,7 @@ def table(
     body = [[*row] for row in islice(rows, MAX_ROWS)]
     empty = (None, "")
     kept = [i for i in range(len(header)) if not body or any(row[i] not in empty for row in body)]
-    sides = ["right" if name in numbers else "left" for name in header]
+    sides = ["right" if name in {*numbers, *_POSITIONS} else "left" for name in header]
     drawn = {
         header.index(name): [*_bars(body, name, header, of)] for name, of in (bars or {}).items()
     }
@@ -94,7 +105,14 @@ def table(
         for i in kept
     )
     cells = (
-        "".join(_cell(row[i], sides[i], drawn[i][n] if i in drawn else "") for i in kept)
+        "".join(
+            _cell(
+                f"{row[i]:,}" if header[i] in numbers else row[i],
+                sides[i],
+                drawn[i][n] if i in drawn else "",
+            )
+            for i in kept
+        )
         for n, row in enumerate(body)
     )
     rest = "".join(f"<tr>{row}</tr>" for row in cells)
@@ -120,7 +138,7 @@ def _bars(
 
 
 def _cell(value: Any, side: str, drawn: str) -> str:
-    text = _escaped(f"{value:,}" if side == "right" else value)
+    text = _escaped(value)
     width = _SHORT if len(text) <= _WIDE else _LONG
     return f'<td style="text-align:{side};{_CELL}{width}">{text}{drawn}</td>'
 

@@ -13,7 +13,7 @@ from archive_tools import from_rows
 from plan_tools import of_many
 from virtual_time import Harness
 
-from lms_archive import ArchiveResult, resume
+from lms_archive import ArchiveResult, Limits, resume
 from lms_archive.archive import RunEvent
 from lms_archive.errors import JobTimeoutError
 
@@ -144,7 +144,7 @@ def test_a_progress_bar_counts_rows_chunks_and_calls(
     last = bar.rsplit("\r", 1)[-1]
     start = "archiving: 6 of 6 rows done, 2 of 2 chunks sent, 4"
     assert (closing[: len(start)], closing[-8:]) == (start, "finished")
-    for text in ("archiving: 100%", "6/6", "chunks=2/2", "calls left=4"):
+    for text in ("archiving: 100%", "6/6", "chunks=2/2", "calls left=4", " rows/s"):
         assert text in last
 
 
@@ -183,6 +183,17 @@ def test_the_last_line_of_progress_says_why_a_job_stopped(
     assert lines[-1].startswith(f"{start}stopped: JobTimeoutError: background job")
     waits = [line for line in lines if line.startswith(f"{start}waiting 30 s (background job at ")]
     assert bool(waits) is not has_tqdm
+
+
+@pytest.mark.parametrize(("first_poll", "is_shown"), [(0.5, False), (5, True)])
+def test_a_bar_shows_waits_from_a_second_on(
+    harness: Harness, capsys: pytest.CaptureFixture[str], first_poll: float, *, is_shown: bool
+) -> None:
+    """A shorter one is over before it is read."""
+    harness.load(3)
+    client = harness.connect(limits=Limits(first_poll=first_poll))
+    harness.job().plan(client).apply(client, ledger=harness.ledger, progress=True)
+    assert ("waiting" in capsys.readouterr().err) is is_shown
 
 
 def test_a_note_is_kept_in_the_ledger_and_in_each_outcome(harness: Harness) -> None:

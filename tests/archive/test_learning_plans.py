@@ -311,7 +311,7 @@ def test_the_printed_plan_tells_of_plans(harness: Harness) -> None:
     load_plans(harness, {50: [1, 2]})
     text = str(plan(harness, 50, reset_tracking=True))
     assert "3 enrollments in 1 learning plan of" in text
-    assert "Up to 6 enrollments in courses of the learning plans will be archived as well." in text
+    assert "Up to 6 enrollments in courses of the learning plan will be archived as well." in text
     assert "RESET" in text
     assert "does not contain scores, time spent or progress" in text
     assert "Plan 50" in text

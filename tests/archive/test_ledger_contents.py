@@ -213,6 +213,9 @@ def test_events_are_the_same_again(tmp_path: Path) -> None:
         for event in events[5:]:
             book.append(event)
         assert list(book.events()) == events
+    with closing(sqlite3.connect(path)) as database:
+        query = "SELECT sent_at FROM events WHERE sent_at IS NOT NULL"
+        assert database.execute(query).fetchall() == [("2026-03-01 12:00:00+00:00",)]
     with Ledger.open(path) as book:
         assert list(book.events()) == events
         assert list(book.events(Sending, Decided)) == [events[5], events[-1]]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -276,14 +277,14 @@ def test_a_saved_plan_is_no_ledger(harness: Harness) -> None:
     path = harness.folder / "plan.sqlite"
     harness.plan().save(path)
     before = path.read_bytes()
-    for attempt in (
-        lambda: resume(path, harness.client),
-        lambda: harness.plan().apply(harness.client, ledger=path),
-        lambda: redact(path),
-    ):
-        with pytest.raises(
-            LedgerError, match=r"is a saved plan, not a ledger: ArchivePlan\.load\("
-        ):
+    load = r"ArchivePlan\.load\("
+    attempts: list[tuple[Callable[[], object], str]] = [
+        (lambda: resume(path, harness.client), load),
+        (lambda: harness.plan().apply(harness.client, ledger=path), load),
+        (lambda: redact(path), "delete it if you no longer need it"),
+    ]
+    for attempt, cure in attempts:
+        with pytest.raises(LedgerError, match=f"is a saved plan, not a ledger: {cure}"):
             attempt()
     assert path.read_bytes() == before
     assert harness.writes == []

@@ -6,6 +6,7 @@ from lms_archive.archive.ledger.plan_codec import digest_of
 from lms_archive.archive.ledger.plan_store import load_plan, save_plan
 from lms_archive.archive.ledger.queries import (
     JobProgress,
+    canary_failed_in,
     cells_in,
     outcome_count_in,
     outcome_table_in,
@@ -21,6 +22,7 @@ from lms_archive.archive.ledger.store import Ledger
 __all__ = [
     "JobProgress",
     "Ledger",
+    "canary_failed_in",
     "cells_in",
     "digest_of",
     "load_plan",

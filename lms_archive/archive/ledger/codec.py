@@ -121,13 +121,12 @@ def event_values(event: Event, recorded_at: str) -> Values:
     """Return an event as the table `events` holds it."""
     fields = _fields_of(event)
     text = next((fields[name] for name in _TEXTS if fields.get(name) is not None), None)
-    sent_at = fields.get("sent_at")
     return (
         recorded_at,
         type_of(event),
         fields.get("chunk_id"),
         fields.get("job_id"),
-        None if sent_at is None else sent_at.isoformat(),
+        to_time(fields.get("sent_at")),
         None if text is None else to_text(text),
     )
 

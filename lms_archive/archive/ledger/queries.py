@@ -85,6 +85,30 @@ def read_progress(path: Path) -> JobProgress:
         return JobProgress(codes, pending, time_from(changed_at))
 
 
+def canary_failed_in(path: Path) -> bool:
+    """Return whether the canary was sent, is not proven, and has an outcome to look at.
+
+    A call that was never answered is not a failed canary. Without a canary, none can fail.
+    """
+    with open_for_reading(path) as database:
+        starts = (
+            "SELECT value FROM events JOIN details USING (event)"
+            " WHERE type IN ('started', 'resumed') AND name = 'canary' ORDER BY event DESC"
+        )
+        has_canary = (database.execute(starts).fetchone() or (0,))[0]
+        proven = "SELECT 1 FROM events WHERE type = 'proven' AND text = 'canary'"
+        wrong = (
+            "SELECT 1 FROM events WHERE type = 'unexpected' UNION ALL SELECT 1 FROM latest"
+            " WHERE event IS NOT NULL AND kind <> 'skipped' AND code NOT IN"
+            " ('archived', 'archived_meanwhile', 'validity_ended', 'no_answer')"
+        )
+        return bool(
+            has_canary
+            and database.execute(proven).fetchone() is None
+            and database.execute(wrong).fetchone()
+        )
+
+
 def pending_in(path: Path) -> Iterator[Row]:
     """Yield the rows that have no outcome yet, in input order."""
     with open_for_reading(path) as database:

@@ -13,6 +13,8 @@ from lms_archive.archive.ledger.database import (
     Connection,
     connect,
     damage_reported,
+    existing_ledger,
+    ledger_at,
     new_file,
     transaction,
 )
@@ -77,6 +79,7 @@ def redact(ledger: str | os.PathLike[str]) -> None:
         LedgerError: the ledger is not finished (finishing needs the names), does not exist, is in
             use, or cannot be written.
     """
+    ledger_at(existing_ledger(ledger), cure="delete it if you no longer need it").close()
     with Ledger.open(ledger) as book:
         _check_finished(book.path)
         new = book.path.with_name(f".{book.path.name}.redacted")
