@@ -319,6 +319,7 @@ NOT_FILES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "nothing": (None, {}, "takes the path of a CSV file or an open file, not None"),
     "a number": (5, {}, "takes the path of a CSV file or an open file, not 5"),
     "bytes": (b"in.csv", {}, "takes the path of a CSV file or an open file, not b'in.csv'"),
+    "a class": (lambda _: io.StringIO, {}, "or an open file, not <class '_io.StringIO'>"),
     "a list": (["in.csv"], {}, "takes the path of a CSV file or an open file"),
     "a NUL": ("a\0b", {}, "is not a path: "),
     "half a character": ("a\ud800b", {}, "is not a path: "),

@@ -72,7 +72,7 @@ def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
 
     An open file is read completely, because it may be a pipe, which can be read only once.
     """
-    if hasattr(source, "read"):
+    if hasattr(source, "read") and not isinstance(source, type):
         name = getattr(source, "name", None)
         name = name if isinstance(name, str) else "open file"
         content = _content(source, name)
