@@ -38,6 +38,7 @@ _Skipped = Literal[
     "disagree",
     "not_enrolled",
     "unknown_user",
+    "ambiguous_user",
     "other_status",
     "archived_earlier",
     "status",
