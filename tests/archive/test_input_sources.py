@@ -224,6 +224,14 @@ def test_a_short_row_and_a_long_one_from_every_source(make_csv: MakeCsv) -> None
     assert [row.fault and row.fault.reason for row in kept.selection][1:] == reasons[1:]
 
 
+def test_a_surplus_value_that_is_not_a_list_is_not_lost() -> None:
+    """It makes the row too long, as a list of them does."""
+    row = {"username": "ada", "course_code": "SAFE", None: "GOLD"}
+    (fault,) = [row.fault for row in from_rows([row]).selection]
+    assert fault is not None
+    assert fault.reason == "expected 2 cells, found 3; is a quote missing?"
+
+
 def refuse_as_users(names: Any) -> None:
     """Check that `.users` refuses what is not a list: text would fall apart into letters."""
     is_table = isinstance(names, pd.DataFrame | pa.Table)

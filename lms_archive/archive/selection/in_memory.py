@@ -50,7 +50,9 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
         cells = _cells(row, number)
         surplus = cells.pop(surplus_name, None)
         header.update(dict.fromkeys(cells))
-        parsed.append((cells, surplus if isinstance(surplus, list) else ()))
+        if not isinstance(surplus, list):
+            surplus = () if surplus is None else (surplus,)
+        parsed.append((cells, surplus))
     if not parsed:
         return Rows(tuple(header))
     reader = RowReader(headings.columns(list(header)), _SOURCE)
