@@ -336,6 +336,16 @@ def test_two_users_with_one_username(platform: Harness) -> None:
         assert pairs(job.plan(client)) == [(1, 1002)]
     assert pairs(course.all_enrollments(exclude=["u1001"]).plan(client)) == [(1, 1006)]
 
+    def hide(item: dict[str, Any]) -> None:  # then the name can only be looked up
+        rename(item)
+        item.update({"username": None} if "enrollment_level" in item else {})
+
+    client = platform.connect(transport=Otherwise(platform, ("search_text",), hide))
+    plan = course.users(["u1001", "u1006"]).plan(client, explain=True)
+    assert pairs(plan) == [(1, 1006)]
+    assert [outcome.code for outcome in plan.skipped] == ["ambiguous_user"]
+    assert pairs(course.all_enrollments(exclude=["u1001"]).plan(client)) == [(1, 1006)]
+
 
 def test_a_blank_username_in_a_list_is_missing(platform: Harness) -> None:
     """It is looked up, so that `exclude` protects the user."""
