@@ -229,7 +229,16 @@ def test_a_name_that_is_almost_an_enrolled_one_stops_the_plan(
     assert user_ids(exact) == [1002, 1004, 1005, 1006]
 
 
-NAMES = ["u1002,u1003", "u1002; u1003", "u1003\nu1002", "u1003|x", '"u1003"', "'U1003'"]
+NAMES = [
+    "u1002,u1003",
+    "u1002 u1003",
+    "u1002\xa0x",
+    "u1002; u1003",
+    "u1003\nu1002",
+    "u1003|x",
+    '"u1003"',
+    "'U1003'",
+]
 
 
 @pytest.mark.parametrize(
@@ -248,3 +257,10 @@ def test_names_that_leave_nobody_alone_stop_the_plan(
     _rename(harness, {1005: "77", 1006: "78"})
     with pytest.raises(InvalidInputError, match=words):
         _job("course", exclude=exclude).plan(harness.client)
+
+
+def test_a_name_with_a_space_is_not_two_names(harness: Harness) -> None:
+    """A user of exactly that name exists, and is not enrolled."""
+    harness.sandbox.load(users=[{"username": "u1002 u1003", "user_id": 2000}])
+    warnings = _job("course", exclude=["u1002 u1003"]).plan(harness.client).warnings
+    assert any("no match for 'u1002 u1003'" in text for text in warnings)

@@ -125,6 +125,7 @@ UMLAUT = "username,course_code\nZoë,SAFE\nnobody,FIRE\nalice,FIRE\n"
 FILES: dict[str, tuple[bytes, dict[str, Any], list[int], dict[int, str]]] = {
     "BOM": (codecs.BOM_UTF8 + TWO.encode(), {}, [2, 4], {3: "not_enrolled"}),
     "UTF-16": (UMLAUT.encode("utf-16"), {}, [2, 4], {3: "not_enrolled"}),
+    "UTF-32": (UMLAUT.encode("utf-32"), {}, [2, 4], {3: "not_enrolled"}),
     "UTF-16 without BOM, named": (
         UMLAUT.encode("utf-16-le"),
         {"encoding": "utf-16-le"}, [2, 4], {3: "not_enrolled"}),
@@ -234,6 +235,15 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str, int | None]] = {
     "wrong encoding name": (HEAD, {"encoding": "utf8-excel"}, "'utf8-excel' is unknown", None),
     "an encoding not of text": (HEAD, {"encoding": "base64"}, "'base64' is unknown", None),
     "UTF-16 without BOM": (TWO.encode("utf-16-le"), {}, "encoding='utf-16-le'", 1),
+    "UTF-16-BE without BOM": (TWO.encode("utf-16-be"), {}, "encoding='utf-16-be'", 1),
+    "UTF-32-LE without BOM": (TWO.encode("utf-32-le"), {}, "encoding='utf-32-le'", 1),
+    "UTF-32-BE without BOM": (TWO.encode("utf-32-be"), {}, "encoding='utf-32-be'", 1),
+    "a NUL in the header": (b"user\0name\n", {}, "it contains NUL bytes", 1),
+    "Parquet": (b"PAR1\x15\x04\x15\0", {}, "give from_rows(pandas.read_parquet(path)", None),
+    "an empty zip": (b"PK\x05\x06" + b"\0" * 18, {}, "is an empty zip file, not CSV", None),
+    "the delimiter |": (
+        HEAD.replace(b",", b"|"),
+        {}, "the delimiter is '|': put the line sep=| above the header", 1),
     "a PNG": (PNG, {}, "not text in utf-8 (byte 1)", 1),
     "a workbook (xlsx)": (
         b"PK\x03\x04\x14\0\x06\0\x08\0\0\0!\0\xb5",
@@ -319,6 +329,7 @@ NOT_FILES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "nothing": (None, {}, "takes the path of a CSV file or an open file, not None"),
     "a number": (5, {}, "takes the path of a CSV file or an open file, not 5"),
     "bytes": (b"in.csv", {}, "takes the path of a CSV file or an open file, not b'in.csv'"),
+    "a class": (lambda _: io.StringIO, {}, "or an open file, not <class '_io.StringIO'>"),
     "a list": (["in.csv"], {}, "takes the path of a CSV file or an open file"),
     "a NUL": ("a\0b", {}, "is not a path: "),
     "half a character": ("a\ud800b", {}, "is not a path: "),

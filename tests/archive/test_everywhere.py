@@ -4,12 +4,16 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from attrs import evolve
 from plan_tools import AGAIN, UNENROLL, check, done, load_plans
+from test_target_lists import Otherwise
 from virtual_time import ENROLLED_AT, START, Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, InvalidInputError, resume
 from lms_archive.errors import TooManyAffectedError
+from lms_archive.records import User
 
 BORDER = datetime(2025, 6, 1, tzinfo=timezone.utc)
 
@@ -164,11 +168,14 @@ def test_some_courses(platform: Harness, where: dict[str, Any], courses: set[int
         ({"courses": ["NOPE"]}, "no course has the code 'NOPE'"),
         ({"exclude_courses": ["c1"]}, "'C1' differs only in case"),
         ({"courses": [99]}, "there is no course 99 on the platform"),
+        ({"exclude_courses": [1, 99]}, "exclude_courses= names course 99, which is not on the"),
+        ({"exclude_courses": [2024]}, "it is the code of course 4: give codes as text"),
     ],
     ids=str,
 )
 def test_courses_that_are_not_there(platform: Harness, where: dict[str, Any], words: str) -> None:
     """A course that is named and not found stops the planning."""
+    platform.change("UPDATE courses SET code = '2024' WHERE id_course = 4")
     with pytest.raises(InvalidInputError, match=words):
         for_users([1001], **where).plan(platform.client)
 
@@ -272,8 +279,94 @@ def test_how_the_jobs_show_themselves() -> None:
 
 
 def test_users_of_the_platform(platform: Harness) -> None:
-    """Records of `client.users` stand for their ids."""
+    """Records of `client.users` are of users with their id and username."""
     assert len(pairs(for_users(platform.client.users.list()).plan(platform.client))) == 9
+
+
+def test_a_username_is_looked_up_as_it_is_first(platform: Harness) -> None:
+    """Then without the white space around it: "u1001 " is another user than "u1001"."""
+    platform.change("UPDATE users SET username = 'u1001 ' WHERE user_id = 1002")
+    for name, user_id in {"u1001 ": 1002, "u1001": 1001, " u1006": 1006}.items():
+        assert pairs(for_users([name], courses=[1]).plan(platform.client)) == [(1, user_id)]
+
+
+def test_a_record_of_another_platform_is_not_another_user_here(platform: Harness) -> None:
+    """Its id and its username must be of one user, wherever users are named."""
+    foreign = [User(user_id=1001, username=name) for name in ("u1002", "nobody")]
+    everywhere = for_users(foreign).plan(platform.client)
+    course = ArchiveJob.for_course(1, **UNENROLL)
+    named = course.users(foreign).plan(platform.client)
+    for plan in (everywhere, named):
+        assert (pairs(plan), [code for code, _ in skips(plan)]) == ([], ["disagree", "disagree"])
+    for record in foreign:
+        with pytest.raises(InvalidInputError, match="is the record of another platform"):
+            course.all_enrollments(exclude=[record]).plan(platform.client)
+    own = platform.client.users.find("u1001")
+    assert pairs(course.all_enrollments(exclude=[own]).plan(platform.client)) == [
+        (1, 1002),
+        (1, 1006),
+    ]
+    assert pairs(course.users([own]).plan(platform.client)) == [(1, 1001)]
+
+
+def test_enrollment_records_carry_the_code_of_their_course(platform: Harness) -> None:
+    """The same id may be another course on another platform."""
+    records = list(platform.client.enrollments.in_course("C1"))
+    assert len(pairs(ArchiveJob.from_rows(records, **UNENROLL).plan(platform.client))) == 3
+    foreign = [evolve(record, course_code="C2") for record in records]
+    plan = ArchiveJob.from_rows(foreign, **UNENROLL).plan(platform.client)
+    assert [code for code, _ in skips(plan)] == ["disagree"] * 3
+
+
+def test_two_users_with_one_username(platform: Harness) -> None:
+    """Two matches are an error in each job; an id with the name is one user."""
+
+    def rename(item: dict[str, Any]) -> None:
+        item.update({"username": "u1001"} if item.get("username") == "u1002" else {})
+
+    client = platform.connect(transport=Otherwise(platform, ("search_text",), rename))
+    course = ArchiveJob.for_course(1, **UNENROLL)
+    for job in (for_users(["u1001"]), course.users(["u1001"])):
+        (outcome,) = job.plan(client).skipped
+        assert outcome.code == "ambiguous_user"
+        reason = "2 users have the username 'u1001' (ids 1001, 1002): give the user id"
+        assert outcome.reason == reason
+    record = User(user_id=1002, username="u1001")
+    for job in (for_users([record], courses=[1]), course.users([record])):
+        assert pairs(job.plan(client)) == [(1, 1002)]
+    assert pairs(course.all_enrollments(exclude=["u1001"]).plan(client)) == [(1, 1006)]
+
+    def hide(item: dict[str, Any]) -> None:  # then the name can only be looked up
+        rename(item)
+        item.update({"username": None} if "enrollment_level" in item else {})
+
+    client = platform.connect(transport=Otherwise(platform, ("search_text",), hide))
+    plan = course.users(["u1001", "u1006"]).plan(client, explain=True)
+    assert pairs(plan) == [(1, 1006)]
+    assert [outcome.code for outcome in plan.skipped] == ["ambiguous_user"]
+    assert pairs(course.all_enrollments(exclude=["u1001"]).plan(client)) == [(1, 1006)]
+
+
+def test_a_blank_username_in_a_list_is_missing(platform: Harness) -> None:
+    """It is looked up, so that `exclude` protects the user."""
+
+    def blank(item: dict[str, Any]) -> None:
+        item.update({"username": " "} if "enrollment_level" in item else {})
+
+    client = platform.connect(transport=Otherwise(platform, alter=blank))
+    course = ArchiveJob.for_course(1, **UNENROLL)
+    plan = course.all_enrollments(exclude=["u1001"]).plan(client)
+    assert pairs(plan) == [(1, 1002), (1, 1006)]
+    assert pairs(course.users(["u1001"]).plan(client)) == [(1, 1001)]
+
+
+def test_users_given_as_numbers_are_ids_and_the_plan_says_so(platform: Harness) -> None:
+    """As where they are named in one course."""
+    words = "all users are numbers (2), so each is read as a user id; give usernames as text"
+    assert words in for_users([1001, 1002]).plan(platform.client).warnings
+    users: list[Any] = [[1001, "u1002"], platform.client.users.list(), []]
+    for mixed in users:
+        assert "numbers" not in "".join(for_users(mixed).plan(platform.client).warnings)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +376,7 @@ def test_users_of_the_platform(platform: Harness) -> None:
         ({"users": [1.5]}, "an item cannot be used"),
         ({"users": [None]}, "an item cannot be used"),
         ({"users": [1], "targets": "plans"}, "targets is 'courses' or 'learning_plans', not 'plan"),
+        ({"users": [1], "targets": pd.Series(["courses", "x"])}, "targets is 'courses' or"),
         ({"users": [1], "courses": "SAFE"}, "courses takes a list of ids"),
         ({"users": [1], "courses": [1.5]}, "a course is an id"),
         ({"users": [1], "exclude_courses": 3}, "exclude_courses takes a list"),

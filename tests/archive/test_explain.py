@@ -6,6 +6,7 @@ from virtual_time import Harness
 
 from lms_archive import ArchiveResult
 from lms_archive.archive import ArchivePlan
+from lms_archive.tables.csv import GUARD_HINT
 
 
 @pytest.fixture
@@ -60,6 +61,14 @@ def test_an_unknown_user_is_distinguished_from_one_who_is_not_enrolled(harness: 
         ("unknown_user", "there is no user 5 on the platform", None),
         ("unknown_user", "no user has the username 'nobody'", None),
     ]
+
+
+@pytest.mark.usefixtures("courses")
+def test_a_guard_of_spreadsheets_is_a_hint(harness: Harness) -> None:
+    """Also for a user whom the platform does not have."""
+    ((code, reason, _),) = skips(explained(harness, "'+39333"))
+    assert code == "unknown_user"
+    assert reason.endswith(GUARD_HINT)
 
 
 @pytest.mark.usefixtures("courses")

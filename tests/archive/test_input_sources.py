@@ -20,7 +20,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from lms_archive import ArchiveJob, InvalidInputError
-from lms_archive.archive.selection import WholeTarget
+from lms_archive.archive.selection import UserKey, WholeTarget
 from lms_archive.records import User
 
 COLUMNS = ("username", "user_id", "course_code", "course_id", "note")
@@ -104,7 +104,7 @@ def test_a_user_is_the_same_from_every_source(name: str) -> None:
             for_course(name)
 
 
-def excluded(names: Any) -> frozenset[int | str]:
+def excluded(names: Any) -> frozenset[UserKey]:
     """Whom a job leaves alone."""
     (part,) = for_course("SAFE").all_enrollments(exclude=names).selection.parts
     assert isinstance(part, WholeTarget)
@@ -224,6 +224,14 @@ def test_a_short_row_and_a_long_one_from_every_source(make_csv: MakeCsv) -> None
     assert [row.fault and row.fault.reason for row in kept.selection][1:] == reasons[1:]
 
 
+def test_a_surplus_value_that_is_not_a_list_is_not_lost() -> None:
+    """It makes the row too long, as a list of them does."""
+    row = {"username": "ada", "course_code": "SAFE", None: "GOLD"}
+    (fault,) = [row.fault for row in from_rows([row]).selection]
+    assert fault is not None
+    assert fault.reason == "expected 2 cells, found 3; is a quote missing?"
+
+
 def refuse_as_users(names: Any) -> None:
     """Check that `.users` refuses what is not a list: text would fall apart into letters."""
     is_table = isinstance(names, pd.DataFrame | pa.Table)
@@ -278,13 +286,13 @@ def test_what_cannot_be_a_list_of_users_is_refused(names: Any) -> None:
         (pd.Series(["ada", "ben"]), {"ada", "ben"}),
         (pa.array(["ada"]), {"ada"}),
         (np.array([7, 8]), {7, 8}),
-        (iter([User(user_id=7, username="ada")]), {7}),
+        (iter([User(user_id=7, username="ada")]), {(7, "ada")}),
         ("ada", {"ada"}),
         (7, {7}),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[int | str]) -> None:
+def test_lists_of_excluded_users_are_trimmed(names: Any, meant: set[UserKey]) -> None:
     """Names are trimmed as the cells of a CSV file are; one user may be given alone."""
     assert excluded(names) == meant
     if isinstance(names, (str, int)):

@@ -20,10 +20,10 @@ ANY = (EnrollmentStatus.COMPLETED, EnrollmentStatus.ENROLLED, EnrollmentStatus.I
 
 
 def test_an_int_is_an_id_and_a_str_a_name() -> None:
-    """So it is for targets and users, whatever the text looks like; a record is its id."""
+    """So it is for targets and users, whatever the text looks like; a record is both."""
     by_id = for_course(71).users([101, "101", User(user_id=7, username="ada")])
     by_code = for_course("71").users(user for user in ("007", 7))
-    assert asked(by_id) == [(71, None, 101), (71, None, "101"), (71, None, 7)]
+    assert asked(by_id) == [(71, None, 101), (71, None, "101"), (71, None, (7, "ada"))]
     assert asked(by_code) == [(None, "71", "007"), (None, "71", 7)]
     assert by_code.target == Target("course", code="71")
     assert [str(for_course(value).target) for value in (71, "71")] == ["course 71", "course '71'"]
@@ -185,6 +185,8 @@ def test_only(only: str | Iterable[str], statuses: tuple[EnrollmentStatus, ...])
         ({"only": {"completed": False}}, "only={'completed': False} is not possible: give"),
         ({"only": b"completed"}, "only=b'completed' is not possible: give"),
         ({"only": None}, "only=None is not possible: give"),
+        ({"only": 1}, "only=1 is not possible: give"),
+        ({"only": "0"}, "only='0' is not possible: give"),
     ],
     ids=str,
 )
@@ -232,6 +234,7 @@ def test_staff_and_statuses_on_request(reader: Client) -> None:
         ({"skip_archived_within": None}, "a timedelta of at least 0, not None"),
         ({"skip_archived_within": timedelta(days=-1)}, "a timedelta of at least 0, not"),
         ({"on_shared": "perhaps"}, "on_shared must be 'skip', 'fail' or 'allow'"),
+        ({"on_shared": pd.Series(["skip", "fail"])}, "on_shared must be 'skip', 'fail' or 'allow'"),
         ({"explain": "yes"}, "explain must be True or False"),
     ],
 )

@@ -93,6 +93,15 @@ def test_ignored_filter(otherwise: Connect) -> None:
     ]
 
 
+def test_only_what_is_archived_has_a_duplicate(reader: Client) -> None:
+    """A second row of a user who is skipped has the code and the reason of the first."""
+    people: list[Any] = ["dave", "dave", "nobody", "nobody", "paul", 102, "bob", "dave "]
+    outcomes = for_course("SAFE").users(people).plan(reader).skipped
+    codes = [outcome.code for outcome in outcomes]
+    assert codes == [*["not_enrolled"] * 5, "duplicate", "not_enrolled"]
+    assert outcomes[0].reason == outcomes[1].reason
+
+
 STATUSES: dict[Any, str | None] = {
     "completed": None,
     "in_progress": None,

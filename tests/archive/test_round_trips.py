@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -272,8 +272,9 @@ def test_outcomes_join_the_frame_that_was_given(harness: Harness, index: pd.Inde
         pd.DatetimeIndex([1, 2]),
         [2**64 - 1, 1],
         [(1, 2), (3, 4)],
+        [datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), 1],
     ],
-    ids=["none", "periods", "nanoseconds", "too large", "tuples"],
+    ids=["none", "periods", "nanoseconds", "too large", "tuples", "before UTC"],
 )
 def test_rows_without_a_label_have_their_position(harness: Harness, index: Any) -> None:
     """Where a frame has no index of its own, or one that no file holds; and rows of no frame."""

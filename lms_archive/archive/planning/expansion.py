@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Final
 
-from lms_archive.archive.planning.matching import Person
+from lms_archive.archive.planning.matching import Person, username_in
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
-from lms_archive.archive.planning.resolve import list_targets, resolve_usernames
+from lms_archive.archive.planning.resolve import (
+    ambiguous_user,
+    find_usernames,
+    list_targets,
+)
 from lms_archive.archive.selection import (
     IGNORED_IN_NAMES,
     Fault,
@@ -19,6 +24,7 @@ from lms_archive.archive.selection import (
     Target,
     TargetKind,
     UserEnrollments,
+    UserKey,
     WholeTarget,
     comparable_name,
 )
@@ -29,13 +35,17 @@ from lms_archive.errors import InvalidInputError, NotFoundError, plural
 
 _USER = ("user_id", "username")
 _SHOWN = 5
-_SEPARATORS: Final = re.compile(r"""[,;|"'\t\r\n]+""")
+_SEPARATORS: Final = re.compile(r"""[,;|"'\s]+""")
 """What separates the names in a text that holds several, or surrounds one."""
 
 Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
-People = tuple[Mapping[int, str | None], Sequence[str]]
-"""The selected users: names by id, and the names that no user has."""
+People = tuple[Mapping[int, str | None], Mapping[UserKey, Fault]]
+"""The selected users: names by id, and the users who cannot be found, with the reason."""
+
+
+ListTargets = Callable[[TargetKind], Sequence[PlannedTarget]]
+"""Lists all targets of a kind, read once."""
 
 
 def expand(draft: Draft, selection: Selection) -> Selection:
@@ -50,13 +60,15 @@ def expand(draft: Draft, selection: Selection) -> Selection:
         for index, part in enumerate(selection.parts)
         if isinstance(part, UserEnrollments)
     }
-    snapshots_of = _read_everywhere(draft, everywhere.values())
+    list_all = cache(partial(list_targets, draft.client))
+    snapshots_of = _read_everywhere(draft, everywhere.values(), list_all)
     parts = []
     for index, part in enumerate(selection.parts):
         if isinstance(part, WholeTarget):
             parts.append(_rows_of_target(draft, part))
         elif isinstance(part, UserEnrollments):
             snapshots = snapshots_of[part.kind, part.targets]
+            _check_left_out(part, snapshots, list_all)
             parts.append(_rows_of_users(draft, part, everywhere[index][1], snapshots))
         else:
             parts.append(part)
@@ -75,7 +87,9 @@ def _rows_of_target(draft: Draft, part: WholeTarget) -> Rows:
     target = _resolved(draft, part.target)
     inactive = None if part.inactive_since is None else _inactive(draft, part.inactive_since)
     people = _people_in(draft.snapshots[target.key])
-    names = [(person.user_id, person.username) for person in people if person.user_id is not None]
+    names = [
+        (person.user_id, username_in(person)) for person in people if person.user_id is not None
+    ]
     excluded = _excluded_ids(draft, part.exclude, names, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
@@ -93,16 +107,40 @@ def _people(draft: Draft, part: UserEnrollments) -> People:
         inactive = _inactive(draft, part.inactive_since)
         people = inactive.items()
         excluded = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
-        return {key: name for key, name in inactive.items() if key not in excluded}, []
-    names = [user for user in part.users if isinstance(user, str)]
-    ids = resolve_usernames(draft.client, names) if names else {}
+        return {key: name for key, name in inactive.items() if key not in excluded}, {}
+    names = {_name_in(user) for user in part.users if not isinstance(user, int)}
+    ids = find_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
+    faults: dict[UserKey, Fault] = {}
     for user in part.users:
         if isinstance(user, int):
             names_by_id.setdefault(user, None)
-        elif user in ids:
-            names_by_id[ids[user]] = user
-    return names_by_id, [name for name in names if name not in ids]
+            continue
+        name = _name_in(user)
+        matches = ids.get(name, set())
+        if isinstance(user, tuple):
+            if user[0] in matches:
+                names_by_id[user[0]] = name
+            else:
+                reason = f"user {user[0]} is not {name!r}: is the record of another platform?"
+                faults[user] = Fault("disagree", reason)
+        elif len(matches) == 1:
+            names_by_id[min(matches)] = name
+        elif matches:
+            faults[user] = Fault(*ambiguous_user(name, matches))
+        else:
+            reason = f"no user has the username {name!r}; names match exactly"
+            faults[user] = Fault("unknown_user", reason)
+    if part.users and all(isinstance(user, int) for user in part.users):
+        draft.warnings.append(
+            f"all users are numbers ({len(part.users):,}), so each is read as a user id; give "
+            "usernames as text"
+        )
+    return names_by_id, faults
+
+
+def _name_in(user: str | tuple[int, str]) -> str:
+    return user if isinstance(user, str) else user[1]
 
 
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
@@ -123,7 +161,7 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
 
 def _excluded_ids(
     draft: Draft,
-    exclude: Collection[int | str],
+    exclude: Collection[UserKey],
     people: Collection[tuple[int, str | None]],
     where: str,
     state: str,
@@ -135,13 +173,14 @@ def _excluded_ids(
 
     Args:
         draft: what is collected for the plan.
-        exclude: ids and usernames.
+        exclude: ids, usernames, and both of records, which must agree.
         people: the ids and usernames of those who would be archived otherwise.
         where: where they are, in words.
         state: what they have in common, such as "enrolled".
 
     Raises:
-        InvalidInputError: a name matches no user, but differs little from that of one.
+        InvalidInputError: a name matches no user, but differs little from that of one; or a record
+            is of another platform.
     """
     if not exclude:
         return set()
@@ -151,14 +190,16 @@ def _excluded_ids(
         if username is not None:
             named[username.strip()].add(user_id)
     if any(username is None for _, username in people):
-        names = {name for name in exclude if isinstance(name, str)} - named.keys()
-        for name, user_id in resolve_usernames(draft.client, names).items():
-            named[name].add(user_id)
-    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in exclude}
+        names = {_name_in(user) for user in exclude if not isinstance(user, int)} - named.keys()
+        for name, user_ids in find_usernames(draft.client, names).items():
+            named[name.strip()] |= user_ids
+    keys = {key[0] if isinstance(key, tuple) else key for key in exclude}
+    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in keys}
     unmatched = [key for key, ids in meant.items() if ids.isdisjoint(selected)]
     try:
-        _check_spelling(unmatched, named, state)
-        _check_kinds(exclude, unmatched, selected, named)
+        _check_records(exclude, selected, named)
+        _check_spelling(draft, unmatched, named, state)
+        _check_kinds(keys, unmatched, selected, named)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
     text = f"{where}: {plural(len(meant) - len(unmatched), 'user')} excluded"
@@ -174,7 +215,24 @@ def _excluded_ids(
     return set().union(*meant.values())
 
 
-def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state: str) -> None:
+def _check_records(
+    exclude: Iterable[UserKey], selected: Collection[int], named: Mapping[str, Collection[int]]
+) -> None:
+    """Refuse a record whose id and username are not of one user: it is of another platform."""
+    for user in exclude:
+        if not isinstance(user, tuple):
+            continue
+        ids = named.get(user[1].strip(), ())
+        if user[0] not in ids and (ids or user[0] in selected):
+            raise InvalidInputError(
+                f"exclude= contains a record of user {user[0]} with the username {user[1]!a}, and "
+                "on this platform they are not of one user: is the record of another platform?"
+            )
+
+
+def _check_spelling(
+    draft: Draft, unmatched: Iterable[int | str], names: Iterable[str], state: str
+) -> None:
     """Refuse a name that nearly matches a selected user: it would exclude no user."""
     wrong = [name for name in unmatched if isinstance(name, str)]
     similar = {comparable_name(name): name for name in names} if wrong else {}
@@ -187,7 +245,7 @@ def _check_spelling(unmatched: Iterable[int | str], names: Iterable[str], state:
                 "another user, give the id"
             )
         inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
-        if inside:
+        if inside and not find_usernames(draft.client, [name]):  # else it is a name with spaces
             raise InvalidInputError(
                 f"exclude= contains {name!a}, and {similar[comparable_name(inside[0])]!a} is "
                 f"{state}: give each name as a text of its own, without quotes"
@@ -222,21 +280,42 @@ def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) ->
     return ""
 
 
+def _check_left_out(
+    part: UserEnrollments, snapshots: Iterable[Snapshot], list_all: ListTargets
+) -> None:
+    """Refuse an id of no course: it may be a code that was made a number, and would do nothing."""
+    read = {snapshot.target.target_id for snapshot in snapshots}
+    ids = {target.target_id for target in part.left_out if target.code is None} - read
+    if not ids:
+        return
+    listed = list_all(part.kind)
+    for target_id in sorted(filter(None, ids - {target.target_id for target in listed})):
+        same = [target.target_id for target in listed if target.code == str(target_id)]
+        hint = f"; it is the code of {part.noun} {same[0]}: give codes as text" if same else ""
+        raise InvalidInputError(
+            f"exclude_courses= names {part.noun} {target_id}, which is not on the platform{hint}"
+        )
+
+
 def _read_everywhere(
-    draft: Draft, parts: Iterable[tuple[UserEnrollments, People]]
+    draft: Draft, parts: Iterable[tuple[UserEnrollments, People]], list_all: ListTargets
 ) -> dict[Scope, list[Snapshot]]:
     """Read the enrollments of all these users, once for all parts with the same scope."""
     users: dict[Scope, dict[int, None]] = {}
     for part, (names, _) in parts:
         users.setdefault((part.kind, part.targets), {}).update(dict.fromkeys(names))
     return {
-        (kind, targets): list(_read_users(draft, kind, targets, sorted(ids)))
+        (kind, targets): list(_read_users(draft, kind, targets, sorted(ids), list_all))
         for (kind, targets), ids in users.items()
     }
 
 
 def _read_users(
-    draft: Draft, kind: TargetKind, targets: Sequence[Target] | None, user_ids: Sequence[int]
+    draft: Draft,
+    kind: TargetKind,
+    targets: Sequence[Target] | None,
+    user_ids: Sequence[int],
+    list_all: ListTargets,
 ) -> Iterator[Snapshot]:
     """Read the enrollments of these users, in these targets or in every one.
 
@@ -251,9 +330,7 @@ def _read_users(
                 yield draft.keep(target, read[target], frozenset(user_ids))
             return
     searched = (
-        list_targets(draft.client, kind)
-        if targets is None
-        else [_resolved(draft, target) for target in targets]
+        list_all(kind) if targets is None else [_resolved(draft, target) for target in targets]
     )
     read_there = dict(read_targets(draft, dict.fromkeys(searched, user_ids)))
     for target in searched:
@@ -268,7 +345,7 @@ def _rows_of_users(
     draft: Draft, part: UserEnrollments, people: People, snapshots: Sequence[Snapshot]
 ) -> Rows:
     """Make a row of each enrollment of these users, and one of each user who has none."""
-    names, unknown = people
+    names, faults = people
     left_out = {_resolved(draft, target).key for target in part.left_out}
     rows = Rows((f"{part.kind}_id", f"{part.kind}_code", *_USER))
     enrolled: set[int] = set()
@@ -291,9 +368,9 @@ def _rows_of_users(
         if user_id not in enrolled:
             fault = Fault("not_enrolled", reason)
             rows.add((None, None, user_id, name), None, None, user_id, fault)
-    for name in unknown:
-        fault = Fault("unknown_user", f"no user has the username {name!r}; names match exactly")
-        rows.add((None, None, None, name), None, None, name, fault)
+    for user, fault in faults.items():
+        id_and_name = user if isinstance(user, tuple) else (None, user)
+        rows.add((None, None, *id_and_name), None, None, user, fault)
     return rows
 
 

@@ -8,7 +8,11 @@ from collections import defaultdict
 from attrs import evolve
 
 from lms_archive.archive.planning.reading import Draft
-from lms_archive.archive.planning.resolve import resolve_usernames
+from lms_archive.archive.planning.resolve import (
+    ambiguous_user,
+    find_usernames,
+    spelling_hint,
+)
 from lms_archive.archive.selection import (
     IGNORED_IN_NAMES,
     Selection,
@@ -36,7 +40,8 @@ def explain(draft: Draft, selection: Selection) -> None:
             numbers_in[draft.snapshots[target.key].target].append(number)
             keys[number] = row.user
     names = {key for key in keys.values() if isinstance(key, str)}
-    ids = resolve_usernames(draft.client, names) if names else {}
+    ids_of = find_usernames(draft.client, names) if names else {}
+    ids = {name: min(user_ids) for name, user_ids in ids_of.items() if len(user_ids) == 1}
     exists: dict[int, bool] = dict.fromkeys(ids.values(), True)
     for target, numbers in draft.counted(numbers_in.items(), "explained", len(numbers_in)):
         user_ids = {
@@ -53,7 +58,10 @@ def explain(draft: Draft, selection: Selection) -> None:
             user_id = user if user is None or exists.get(user, True) else None
             code, reason = _reason(draft, target, user_id, active, archived)
             if user_id is None:
-                code, reason = "unknown_user", _unknown_user(draft.client, keys[number])
+                key = keys[number]
+                code, reason = "unknown_user", _unknown_user(draft.client, key)
+                if isinstance(key, str) and key in ids_of:
+                    code, reason = ambiguous_user(key, ids_of[key])
             skip = draft.skips[number]
             draft.skips[number] = evolve(skip, code=code, reason=reason, user_id=user_id)
 
@@ -71,14 +79,15 @@ def _unknown_user(client: Client, key: UserKey) -> str:
     if not isinstance(key, str):
         return f"there is no user {user_id_of(key)} on the platform"
     reason = f"no user has the username {key!r}"
-    search = unicodedata.normalize("NFKC", key).strip().lstrip("0")
+    search = "".join(filter(str.isprintable, unicodedata.normalize("NFKC", key)))
+    search = search.strip().lstrip("0")
     page = next(client.users.pages(search=search), None) if search else None
     for user in page.items if page else ():
         if _comparable(user.username) == _comparable(key):
             return (
                 f"{reason}; {user.username!r} differs only in {IGNORED_IN_NAMES}, or leading zeros"
             )
-    return reason
+    return reason + spelling_hint(key, None)
 
 
 def _comparable(name: str) -> str:

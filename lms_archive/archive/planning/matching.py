@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Final
 
 from attrs import define, field, frozen
 
-from lms_archive.archive.planning.resolve import spelling_hint
+from lms_archive.archive.planning.resolve import ambiguous_user, spelling_hint
 from lms_archive.archive.selection import Rows, UserKey, comparable_name
 from lms_archive.archive.selection.rows import user_id_of
 from lms_archive.archive.selection.terms import Terms, status_words
@@ -68,34 +68,32 @@ class Match:
         """Yield the enrollment of each row that is to be archived, in the order of the rows."""
         people: list[Person] = [*self.items, *self.unreadable]
         by_id = {person.user_id: person for person in people if person.user_id is not None}
-        by_name = {person.username: person for person in people if person.username is not None}
-        if any(person.username is None for person in people):
+        by_name = {name: person for person in people if (name := username_in(person))}
+        namesakes = _namesakes(people)
+        if not all(map(username_in, people)):
             names = {name for key in rows.users if (name := _username(key))} - by_name.keys()
             ids = self.find(names) if names else {}
             by_name.update((name, by_id[i]) for name, i in ids.items() if i in by_id)
 
-        def named(name: str) -> Person | None:  # exactly, or else without the spaces around it
-            return by_name.get(name) or by_name.get(name.strip())
-
-        first_rows: dict[object, int] = {}
+        first_rows: dict[int, int] = {}
         for index, key in rows:
-            person = named(key) if isinstance(key, str) else by_id.get(user_id_of(key))
-            if isinstance(key, tuple) and person is not named(key[1]):
-                self._skip(index, ("disagree", _disagree(key, person)))
-                continue
-            user_id = None if person is None else person.user_id
-            first = first_rows.setdefault((key,) if user_id is None else user_id, index)
-            if first != index:
-                reason = f"same enrollment as {self.where(first)}: archived only once"
-                self._skip(index, ("duplicate", reason), person)
-            elif person is None:
+            name = _username(key) or ""
+            name = name if name in by_name else name.strip()  # exactly, or else without spaces
+            member = by_name.get(name) if isinstance(key, str) else by_id.get(user_id_of(key))
+            fault = _fault(key, member, by_name.get(name), namesakes.get(name, ()))
+            if fault is not None:
+                self._skip(index, fault)
+            elif member is None:
                 self._skip(index, ("not_enrolled", self._not_enrolled(key, by_name)))
-            elif isinstance(person, UnreadableItem):
-                self._skip(index, ("bad_enrollment", _unreadable(person)), person)
-            elif (ineligible := _ineligible(self.terms, person)) is not None:
-                self._skip(index, ineligible, person)
+            elif isinstance(member, UnreadableItem):
+                self._skip(index, ("bad_enrollment", _unreadable(member)), member)
+            elif (ineligible := _ineligible(self.terms, member)) is not None:
+                self._skip(index, ineligible, member)
+            elif (first := first_rows.setdefault(member.user_id, index)) != index:
+                reason = f"same enrollment as {self.where(first)}: archived only once"
+                self._skip(index, ("duplicate", reason), member)
             else:
-                yield _planned(index, key, person)
+                yield _planned(index, key, member)
 
     def _not_enrolled(self, key: UserKey, names: Collection[str]) -> str:
         reason = f"no {' or '.join(status_words(self.terms))} enrollment found {NOT_CHECKED}"
@@ -111,6 +109,12 @@ class Match:
     def _skip(self, row: int, why: tuple[str, str], person: Person | None = None) -> None:
         user_id, username = (None, None) if person is None else (person.user_id, person.username)
         self.skips.append(Skip(row, *why, user_id, username=username))
+
+
+def username_in(person: Person) -> str | None:
+    """Return the username in an enrollment; a blank one is missing."""
+    name = person.username
+    return name if name and not name.isspace() else None
 
 
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
@@ -134,6 +138,31 @@ def _username(key: UserKey) -> str | None:
     if isinstance(key, tuple):
         return key[1]
     return key if isinstance(key, str) else None
+
+
+def _namesakes(people: Iterable[Person]) -> dict[str, set[int | None]]:
+    """Return the ids of users who have the same username, by that name."""
+    ids: dict[str, int | None] = {}
+    namesakes: dict[str, set[int | None]] = {}
+    for person in people:
+        name, user_id = username_in(person), person.user_id
+        if name is not None and ids.setdefault(name, user_id) != user_id:
+            namesakes.setdefault(name, {ids[name]}).add(user_id)
+    return namesakes
+
+
+def _fault(
+    key: UserKey, person: Person | None, named: Person | None, namesakes: Collection[int | None]
+) -> tuple[str, str] | None:
+    """Return why a row does not name one user, or None: two have its name, or id and name differ.
+
+    *named* is who has the name of the row, *namesakes* are the ids where several have it.
+    """
+    if isinstance(key, str) and namesakes:
+        return ambiguous_user(key, namesakes)
+    if isinstance(key, tuple) and person is not named and key[0] not in namesakes:
+        return "disagree", _disagree(key, person)
+    return None
 
 
 def _disagree(key: tuple[int, str], person: Person | None) -> str:

@@ -64,7 +64,10 @@ class PlanOptions:
     """How a job is planned: the options of `ArchiveJob.plan`, checked."""
 
     on_shared: OnShared = field(
-        validator=must_be("'skip', 'fail' or 'allow'", lambda rule: rule in get_args(OnShared))
+        validator=must_be(
+            "'skip', 'fail' or 'allow'",
+            lambda rule: isinstance(rule, str) and rule in get_args(OnShared),
+        )
     )
     skip_archived_within: timedelta = field(
         validator=must_be(

@@ -99,14 +99,28 @@ def spelling_hint(name: str, similar: str | None) -> str:
 
 
 def resolve_usernames(client: Client, names: Collection[str]) -> dict[str, int]:
-    """Find the ids of users by username, with no entry for those that are not found.
+    """Find the ids of users by username, with no entry for a name that is not of exactly one."""
+    ids_of = find_usernames(client, names)
+    return {name: min(user_ids) for name, user_ids in ids_of.items() if len(user_ids) == 1}
+
+
+def find_usernames(client: Client, names: Collection[str]) -> dict[str, set[int]]:
+    """Find the ids of all users with each username, with no entry for those that are not found.
 
     A name matches exactly, or else without the spaces around it.
     """
-    users = _with_names(client, "list_users", User, "user_id", "username", names)
-    ids = {user.username: user.user_id for user in users}
-    matches = {name: ids.get(name, ids.get(name.strip())) for name in names}
-    return {name: user_id for name, user_id in matches.items() if user_id is not None}
+    ids: dict[str, set[int]] = defaultdict(set)
+    for user in _with_names(client, "list_users", User, "user_id", "username", names):
+        ids[user.username].add(user.user_id)
+    matches = {name: ids.get(name) or ids.get(name.strip()) for name in names}
+    return {name: user_ids for name, user_ids in matches.items() if user_ids}
+
+
+def ambiguous_user(name: str, user_ids: Collection[int | None]) -> tuple[str, str]:
+    """Return the code and the reason for a username that several users have."""
+    ids = ", ".join(sorted(map(str, user_ids)))
+    reason = f"{len(user_ids)} users have the username {name!r} (ids {ids}): give the user id"
+    return "ambiguous_user", reason
 
 
 def _with_names(

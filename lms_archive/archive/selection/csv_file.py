@@ -24,6 +24,8 @@ from lms_archive.tables.csv import unguarded
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose BOM is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -34,11 +36,20 @@ _WORKBOOK = (
 _NOT_CSV = (
     (b"PK\x03\x04", _WORKBOOK),  # xlsx, ods
     (b"\xd0\xcf\x11\xe0", _WORKBOOK),  # xls
+    (b"PK\x05\x06", "an empty zip file, not CSV"),
+    (b"PAR1", "a Parquet file, not CSV: give from_rows(pandas.read_parquet(path), ...)"),
     (b"\x1f\x8b", "compressed: give gzip.open(path)"),
 )
 _DELIMITERS = ",;\t"
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _LINES_TO_HEADER = 30
+_NUL_PATTERNS: dict[tuple[bool, ...], str] = {
+    (True, True, True, False): "utf-32-be",
+    (False, True, True, True): "utf-32-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, False, True): "utf-16-le",
+}
+"""Which of the first four bytes are NUL in ASCII text of these encodings."""
 AddedIn = Callable[[Sequence[str]], frozenset[str] | None]
 """Returns the columns of a header that this library added; None for a file of other origin."""
 
@@ -72,7 +83,7 @@ def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
 
     An open file is read completely, because it may be a pipe, which can be read only once.
     """
-    if hasattr(source, "read"):
+    if hasattr(source, "read") and not isinstance(source, type):
         name = getattr(source, "name", None)
         name = name if isinstance(name, str) else "open file"
         content = _content(source, name)
@@ -228,12 +239,9 @@ def _find_header(
     if not any(map(str.strip, head)):
         raise InvalidInputError("the file is empty", source=name, line=1)
     if NUL_IN_CSV in head[0]:
-        raise InvalidInputError(
-            "not a CSV file: it contains NUL bytes. For UTF-16 without BOM give "
-            "encoding='utf-16-le'",
-            source=name,
-            line=1,
-        )
+        encoding = _NUL_PATTERNS.get(tuple(sign == NUL_IN_CSV for sign in head[0][:4]))
+        hint = f". It seems to be text without BOM: give encoding={encoding!r}" if encoding else ""
+        raise InvalidInputError(f"not a CSV file: it contains NUL bytes{hint}", source=name, line=1)
     separator = _SEPARATOR_LINE.fullmatch(head[0])
     delimiters = separator[1] if separator else _DELIMITERS
     first = 1 if separator else 0
@@ -261,4 +269,8 @@ def _find_header(
                     )
             return above, delimiter, list(filter(str.strip, head[first:above]))
     above = next(at for at in range(first, len(head)) if head[at].strip())
+    if separator is None and headings.are_complete(cells(head[above], "|")):
+        raise InvalidInputError(
+            "the delimiter is '|': put the line sep=| above the header", source=name, line=above + 1
+        )
     return above, max(delimiters, key=lambda delimiter: fit(head[above], delimiter)), ()

@@ -11,6 +11,7 @@ import attrs
 
 from lms_archive.archive.selection.cells import (
     BadRow,
+    is_blank,
     read_id,
     read_name,
     shown,
@@ -25,8 +26,8 @@ from lms_archive.archive.selection.rows import (
     Fault,
     Rows,
     Target,
-    Targets,
     UserEnrollments,
+    UserKey,
 )
 from lms_archive.errors import InvalidInputError
 
@@ -49,7 +50,9 @@ def read_rows(rows: Iterable[Any], *, columns: Mapping[str, str] | None = None) 
         cells = _cells(row, number)
         surplus = cells.pop(surplus_name, None)
         header.update(dict.fromkeys(cells))
-        parsed.append((cells, surplus if isinstance(surplus, list) else ()))
+        if not isinstance(surplus, list):
+            surplus = () if surplus is None else (surplus,)
+        parsed.append((cells, surplus))
     if not parsed:
         return Rows(tuple(header))
     reader = RowReader(headings.columns(list(header)), _SOURCE)
@@ -95,10 +98,10 @@ def _cells(row: Any, number: int) -> dict[Any, Any]:
     if attrs.has(type(row)) and hasattr(row, "user_id"):
         for kind in KINDS:
             if hasattr(row, f"{kind}_id"):
-                cells = {f"{kind}_id": getattr(row, f"{kind}_id"), "user_id": row.user_id}
-                name = getattr(row, "username", None)
-                # The ids in a record of another platform belong to other users here.
-                return cells if name is None else {**cells, "username": name}
+                # The ids in a record of another platform belong to others here: names must agree.
+                columns = (f"{kind}_id", f"{kind}_code", "user_id", "username")
+                cells = {column: getattr(row, column, None) for column in columns}
+                return {name: value for name, value in cells.items() if value is not None}
     raise InvalidInputError(
         f"row {number} is {_type_with_article(row)}; expected a mapping of columns, or a record of "
         "client.enrollments",
@@ -113,12 +116,12 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     rows = Rows((column, "user_id", "username"), str(target))
     numbers, count = 0, 0
     for item in _listed(users, "users"):
-        value = to_python(getattr(item, "user_id", item))
+        value, name = _id_and_name(item)
         count += value is not None  # a missing one in a column of whole numbers
         numbers += isinstance(value, (int, float)) and not hasattr(item, "user_id")
-        cells = (key, None, value) if isinstance(value, str) else (key, _cell(value), None)
+        cells = (key, None, value) if isinstance(value, str) else (key, _cell(value), name)
         try:
-            rows.add(cells, None, target, _user(value))
+            rows.add(cells, None, target, _user(value, name))
         except BadRow as error:
             rows.add(cells, None, None, None, Fault("bad_row", str(error)))
     if numbers and numbers == count:
@@ -129,20 +132,18 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     return rows
 
 
-def read_people(users: Any, argument: str = "users") -> tuple[int | str, ...]:
-    """Return ids and usernames, each once, in their order."""
+def read_people(users: Any, argument: str = "users") -> tuple[UserKey, ...]:
+    """Return ids, usernames, and both of records, each once, in their order."""
     try:
-        people = [
-            _user(to_python(getattr(user, "user_id", user))) for user in _listed(users, argument)
-        ]
+        people = [_user(*_id_and_name(user)) for user in _listed(users, argument)]
     except BadRow as error:
         raise InvalidInputError(
             f"{argument} takes ids (int) and usernames (str), but an item cannot be used: {error}"
         ) from None
-    return tuple(dict.fromkeys(user.strip() if isinstance(user, str) else user for user in people))
+    return tuple(dict.fromkeys(people))
 
 
-def read_exclusions(exclude: Any) -> frozenset[int | str]:
+def read_exclusions(exclude: Any) -> frozenset[UserKey]:
     """Return the ids and usernames to leave alone."""
     exclude = to_python(exclude)
     if isinstance(exclude, str) and _SEVERAL_OR_FILE.search(exclude.strip()):
@@ -151,14 +152,15 @@ def read_exclusions(exclude: Any) -> frozenset[int | str]:
         )
     if isinstance(exclude, (str, int)) and not isinstance(exclude, bool):
         exclude = [exclude]
-    return frozenset(read_people(exclude, "exclude"))
+    people = read_people(exclude, "exclude")
+    return frozenset(user.strip() if isinstance(user, str) else user for user in people)
 
 
 def read_scope(
-    targets: Targets, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
+    targets: object, courses: Iterable[int | str] | None, exclude_courses: Iterable[int | str]
 ) -> UserEnrollments:
     """Return where the enrollments of users are looked for, without the users."""
-    if targets not in ("courses", "learning_plans"):
+    if not isinstance(targets, str) or targets not in ("courses", "learning_plans"):
         raise InvalidInputError(f"targets is 'courses' or 'learning_plans', not {shown(targets)}")
     only = None if courses is None else _courses(courses, "courses")
     left_out = _courses(exclude_courses, "exclude_courses")
@@ -181,13 +183,22 @@ def _cell(value: Any) -> Any:
         return shown(value)
 
 
-def _user(value: Any) -> int | str:
-    """Return the user that a value names."""
+def _id_and_name(item: Any) -> tuple[Any, str | None]:
+    """Return an item of a list, or the id and the username of a record of a user."""
+    name = to_python(getattr(item, "username", None)) if hasattr(item, "user_id") else None
+    is_name = isinstance(name, str) and not is_blank(name)
+    return to_python(getattr(item, "user_id", item)), name if is_name else None
+
+
+def _user(value: Any, username: str | None = None) -> UserKey:
+    """Return the user that a value names, who must also have the username of its record."""
     name = read_name(value, "username") if isinstance(value, str) else None
-    user = read_id(value, "user_id") if name is None else name
-    if user is None:
+    if name is not None:
+        return name
+    user_id = read_id(value, "user_id")
+    if user_id is None:
         raise BadRow("no user: the value is blank")
-    return user
+    return user_id if username is None else (user_id, username)
 
 
 def _listed(items: Any, argument: str, names: str = "usernames") -> Iterable[Any]:

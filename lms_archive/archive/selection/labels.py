@@ -51,7 +51,7 @@ def read_labels(frame: Any) -> tuple[list[Label], str | None]:
             Levels([_checked(value) for value in label], names) if is_levels else _checked(label)
             for label in index
         ]
-    except ValueError:
+    except (ValueError, OverflowError):  # UTC cannot hold every time of other zones
         return [], (
             f"the index of the DataFrame ({type(index).__name__}) cannot be stored: the index of "
             "to_pandas() will be the position of each row, from 0"
@@ -65,7 +65,7 @@ def _checked(value: Any) -> Label:
     """Return a value of an index in the form that is stored.
 
     Raises:
-        ValueError: it cannot be stored without loss.
+        ValueError, OverflowError: it cannot be stored without loss.
     """
     if getattr(value, "nanosecond", 0) > 0 or getattr(value, "nanoseconds", 0) > 0:
         raise ValueError(value)

@@ -239,7 +239,7 @@ class WholeTarget:
 
     target: Target
     inactive_since: datetime | timedelta | None = None
-    exclude: frozenset[int | str] = frozenset()
+    exclude: frozenset[UserKey] = frozenset()
     form: Form = field(default="hand_picked", validator=_IS_FORM)
 
     @property
@@ -267,9 +267,9 @@ class UserEnrollments:
     """
 
     kind: TargetKind
-    users: tuple[int | str, ...] = ()
+    users: tuple[UserKey, ...] = ()
     inactive_since: datetime | timedelta | None = None
-    exclude: frozenset[int | str] = frozenset()
+    exclude: frozenset[UserKey] = frozenset()
     targets: tuple[Target, ...] | None = None
     left_out: tuple[Target, ...] = ()
 

@@ -35,7 +35,8 @@ def _only(value: str | Iterable[str]) -> tuple[EnrollmentStatus, ...]:
         return tuple(sorted(ARCHIVABLE))
     statuses = []
     for word in words:
-        status = STATUS_WORDS.get(str(word))
+        is_word = isinstance(word, str) and not word.isdigit()  # the platform's numbers are not
+        status = STATUS_WORDS.get(str(word)) if is_word else None
         if status not in ARCHIVABLE:
             possible = ", ".join(repr(str(allowed)) for allowed in sorted(ARCHIVABLE))
             raise InvalidInputError(

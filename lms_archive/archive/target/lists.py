@@ -123,9 +123,10 @@ class TargetLists:
             if not reading.flaw:
                 complete = reading.complete()
                 return complete if first.total is None else evolve(complete, listed=first.total)
-            ids_by_name = {item.username: item.user_id for item in reading.items}
-            ids |= {ids_by_name[name] for name in names & ids_by_name.keys()}
-            ids |= set(resolve(names - ids_by_name.keys()).values())
+            # A name may be of two users: both are read, so that the matching sees it.
+            ids |= {item.user_id for item in reading.items if item.username in names}
+            names -= {item.username for item in reading.items if item.username is not None}
+            ids |= set(resolve(names).values())
         complete = self.active(users=sorted(ids), statuses=statuses)
         return complete if first.total is None else evolve(complete, listed=first.total)
 

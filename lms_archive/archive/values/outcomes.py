@@ -39,6 +39,7 @@ _Skipped = Literal[
     "disagree",
     "not_enrolled",
     "unknown_user",
+    "ambiguous_user",
     "other_status",
     "archived_earlier",
     "status",
