@@ -126,7 +126,7 @@ def event_values(event: Event, recorded_at: str) -> Values:
         recorded_at,
         type_of(event),
         fields.get("chunk_id"),
-        fields.get("job_id"),
+        _cell(fields.get("job_id")),
         None if sent_at is None else sent_at.isoformat(),
         None if text is None else to_text(text),
     )
