@@ -1,4 +1,4 @@
-"""Write files atomically, readable by their owner alone."""
+"""Read ordinary files; write files atomically, readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
         advice = f"give the path of a {kind}, such as {example!r}"
         raise InvalidInputError(f"{name} is {value!r:.60}: {advice}")
     return Path(text)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of an ordinary file; a byte order mark is allowed.
+
+    Raises:
+        OSError: it cannot be read, or is not an ordinary file: a device or a pipe may have no end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not an ordinary file")
+    return path.read_text(encoding="utf-8-sig")
 
 
 @contextmanager

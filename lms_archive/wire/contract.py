@@ -6,7 +6,6 @@ differs needs an override, not a change of code.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -15,14 +14,13 @@ from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.files import path_from
+from lms_archive.files import path_from, read_text
 from lms_archive.records.structure import JsonKey, StructureError, from_plain, to_plain
 from lms_archive.wire.calls import Request
 
@@ -224,7 +222,7 @@ class Contract:
         location = path_from(path, "path", "contract.json")
         source = str(location)
         try:
-            data = json.loads(_read_text(location), object_pairs_hook=_without_duplicates)
+            data = json.loads(read_text(location), object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
@@ -306,12 +304,6 @@ class Contract:
                 mode.
         """
         return self.merged({"enrollment_mode": {mode: value}})
-
-
-def _read_text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a device may have no end
-        raise OSError(errno.EINVAL, "it is not an ordinary file")
-    return path.read_text(encoding="utf-8-sig")
 
 
 _OPEN = ("fixed", "answer")
