@@ -1,4 +1,4 @@
-"""Write files atomically, readable by their owner alone."""
+"""Read ordinary files; write files atomically, readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lms_archive.errors import InvalidInputError
+
+_SQLITE = b"SQLite format 3\0"
 
 
 def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
@@ -27,9 +29,24 @@ def path_from(value: Any, name: str, example: str, kind: str = "file") -> Path:
     return Path(text)
 
 
+def read_text(path: Path) -> str:
+    """Return the text of an ordinary file; a byte order mark is allowed.
+
+    Raises:
+        OSError: it cannot be read, or is not an ordinary file: a device or a pipe may have no end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not an ordinary file")
+    return path.read_text(encoding="utf-8-sig")
+
+
 @contextmanager
 def write_atomically(
-    path: str | os.PathLike[str], *, newline: str | None = None, binary: bool = False
+    path: str | os.PathLike[str],
+    *,
+    newline: str | None = None,
+    binary: bool = False,
+    over_database: bool = False,
 ) -> Iterator[IO[Any]]:
     """Write a file that appears under its name only when it is complete and on disk.
 
@@ -37,11 +54,18 @@ def write_atomically(
 
     Raises:
         InvalidInputError: the path is not a path, names a symbolic link or anything else that is
-            not an ordinary file, or cannot be written. An existing file is left unchanged.
+            not an ordinary file, or cannot be written; or the file is a database, such as a
+            ledger, and may not be written *over_database*. An existing file is left unchanged.
     """
     target = path_from(path, "path", "outcome.csv")
     if fault := unwritable_reason(target):
         raise InvalidInputError(fault, source=str(target))
+    if not over_database and _is_database(target):
+        raise InvalidInputError(
+            "exists and is a database, such as a ledger or a saved plan, so it is not "
+            "overwritten: give another name",
+            source=str(target),
+        )
     text: Any = {"encoding": "utf-8", "newline": newline, "errors": "backslashreplace"}
     part: Path | None = None
     try:
@@ -87,6 +111,13 @@ def unwritable_reason(path: Path) -> str | None:
     if not stat.S_ISREG(mode):
         return "is not an ordinary file: name an ordinary or a new file"
     return None
+
+
+def _is_database(path: Path) -> bool:
+    """Return whether an existing file is an SQLite database, as ledgers and saved plans are."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+    return False
 
 
 def private_folder(path: Path) -> None:

@@ -174,7 +174,7 @@ def test_documents_are_kept_as_they_came_and_checked_without_a_platform(
     assert f"Documents, read from {folder}:" in offline
     assert addresses.sub("", offline) == addresses.sub("", online.replace(place, ""))
     none = str(tmp_path / "none")
-    assert "holds no swagger documents" in fails(capsys, "verify", "--documents", none)
+    assert "none: the folder does not exist" in fails(capsys, "verify", "--documents", none)
 
 
 def test_without_documents_no_folder_is_made(capsys: Out, tmp_path: Path) -> None:

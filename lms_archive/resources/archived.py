@@ -17,7 +17,7 @@ from lms_archive.records.archived import (
     ArchivedRecord,
     read_from,
 )
-from lms_archive.resources.arguments import as_utc, checked_ids
+from lms_archive.resources.arguments import as_utc, checked_id, checked_ids
 from lms_archive.resources.deletion import (
     Deletion,
     delete_records,
@@ -81,7 +81,8 @@ class Archived(ListsOfTargets):
             user_status: only users with this status: `"1"` active, `"0"` suspended (assumed).
 
         Raises:
-            InvalidInputError: a time has no time zone, or the period ends before it begins.
+            InvalidInputError: a time has no time zone, the period ends before it begins, or an id
+                or the status is not one.
             NotFoundError: the course does not exist, or the platform has no such list.
             ApiError: a call failed.
         """
@@ -113,9 +114,11 @@ class Archived(ListsOfTargets):
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived` (assumed).
 
         Raises:
-            InvalidInputError: neither or both of course and learning plan are given.
+            InvalidInputError: neither or both of course and learning plan are given, or the id is
+                not a whole number.
             NotFoundError: the target has no such record.
         """
+        record_id = checked_id("record_id", record_id)
         records: Iterable[ArchivedRecord]
         if course_id is not None and learning_plan_id is None:
             records = self.in_course(course_id)
@@ -172,7 +175,8 @@ class Archived(ListsOfTargets):
 
         Args:
             records: the records, as they were read.
-            dry_run: send nothing, and return what would be deleted.
+            dry_run: send nothing, and return what would be deleted; printed, it says where
+                `max_affected` would refuse that.
             max_affected: the most records that may be deleted.
 
         Raises:
@@ -187,7 +191,7 @@ class Archived(ListsOfTargets):
             ApiError: the first call failed; nothing was deleted.
         """
         value: object = records
-        if not isinstance(value, Iterable):
+        if not isinstance(value, Iterable) or isinstance(value, (str, bytes, bytearray, Mapping)):
             raise InvalidInputError(f"expected a list of archived records, not {records!r:.60}")
         if not isinstance(dry_run, bool):
             raise InvalidInputError(f"dry_run is True or False, not {dry_run!r:.60}")
@@ -226,6 +230,11 @@ class Archived(ListsOfTargets):
         checked = {name: filters.get(name) for name in _FILTERS}
         for name in ("user_ids", "archived_by"):
             checked[name] = checked_ids(name, checked[name])
+        status = checked["user_status"]
+        if status is not None and not (isinstance(status, str) and status in ("0", "1")):
+            raise InvalidInputError(
+                f"user_status must be '1' (active) or '0' (suspended), not {status!r:.60}"
+            )
         times = {
             name: as_utc(name, checked[name])
             for name in ("archived_from", "archived_to")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from operator import index
 
 from lms_archive.errors import InvalidInputError
 
@@ -21,13 +22,27 @@ def as_utc(name: str, moment: object) -> datetime:
 def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
     """Return ids as a list, or None for no filter.
 
-    A str is refused, because it would be read digit by digit.
+    A str is refused, because it would be read digit by digit; so is an item that is not a whole
+    number, because the platform may ignore it and list everything.
     """
     if ids is None:
         return None
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         raise InvalidInputError(f"{name} must be a list of ids, such as [1001], not {ids!r:.60}")
-    return list(ids)
+    return [checked_id(f"{name}[{at}]", value) for at, value in enumerate(ids)]
+
+
+def checked_id(name: str, value: object) -> int:
+    """Return an id as an int; numpy's whole numbers are accepted, bool and text are not."""
+    try:
+        number = -1 if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InvalidInputError(
+            f"{name} must be an id, a whole number such as 1001, not {value!r:.60}"
+        )
+    return number
 
 
 def checked_code(noun: str, code: str) -> str:

@@ -42,11 +42,13 @@ class Deletion(Table):
         records: the records, each once.
         calls: how many calls delete them, 200 records of one course or learning plan a call.
         dry_run: whether it was a dry run: nothing was sent.
+        max_affected: the most records that may be deleted, where that was limited.
     """
 
     records: tuple[ArchivedRecord, ...]
     calls: int
     dry_run: bool = field(default=False)
+    max_affected: int | None = field(default=None)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,6 +79,8 @@ class Deletion(Table):
     def __str__(self) -> str:
         counts, total = self.counts, len(self.records)
         end = "This is a dry run: nothing was sent." if self.dry_run else "Deleted."
+        if self.dry_run and self.max_affected is not None and total > self.max_affected:
+            end += f" max_affected is {self.max_affected:,}, so the deletion would be refused."
         if not total:
             return "no archived records: nothing to delete"
         return (
@@ -101,7 +105,9 @@ def delete_records(
     """Delete these records; see `Archived.delete`."""
     batches = list(_batches(session, records))
     distinct = _records_in(batches)
-    deletion = Deletion(records=distinct, calls=len(batches), dry_run=dry_run)
+    deletion = Deletion(
+        records=distinct, calls=len(batches), dry_run=dry_run, max_affected=max_affected
+    )
     if dry_run or not batches:
         return deletion
     if max_affected is not None and len(distinct) > max_affected:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 
-from attrs import evolve
+from attrs import define, evolve
 
-from lms_archive.errors import InvalidInputError, UnexpectedResponseError
+from lms_archive.errors import InvalidInputError, UnexpectedResponseError, plural
 from lms_archive.records.active import Account, User
 from lms_archive.resources.arguments import as_utc
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
-from lms_archive.wire.pages import Page, tolerant_pages, with_partial
+from lms_archive.wire.pages import (
+    IncompleteListError,
+    Page,
+    UnreadableItem,
+    tolerant_pages,
+    with_partial,
+)
 from lms_archive.wire.tracebacks import short_tracebacks
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_READINGS = 3
+_STEPS = 9
+"""How many times a login must be later than the one before to show that the order is kept.
+
+Ten unsorted logins are in order by chance once in 3.6 million.
+"""
 
 Since = date | datetime | timedelta
 """A day (from its midnight, UTC), an aware time, or how long ago by the platform's clock."""
@@ -89,10 +105,12 @@ class Users(Resource[User]):
     def inactive(self, *, since: Since, never_logged_in: bool = False) -> Listing[User]:
         """List the users whose last login is before a time.
 
-        Calls `GET /manage/v1/user` sorted by last login (2017), 200 users a call, and stops at
-        the first more recent user; if the platform does not keep the order, it reads all users.
-        Users who never logged in may be at either end of the order. A user whose last login
-        cannot be read is left out.
+        Calls `GET /manage/v1/user` sorted by last login (2017), 200 users a call, and stops after
+        the first more recent user once ten logins show that the platform keeps the order; if it
+        does not, it reads all users. Users who never logged in may be at either end of the order,
+        and show nothing. A user whose last login cannot be read is left out, with a warning in
+        the log. A list in which a user comes twice, or whose number is not the total, is read
+        again, three times in all.
 
         Args:
             since: a day (its midnight, UTC), an aware time, or how long ago by the platform's
@@ -101,6 +119,7 @@ class Users(Resource[User]):
 
         Raises:
             InvalidInputError: the time has no time zone, or is in the future.
+            UnexpectedResponseError: the list changed during each reading.
             ApiError: a call failed.
         """
         moment = checked_since(since)
@@ -109,40 +128,116 @@ class Users(Resource[User]):
     def _inactive(
         self, since: datetime | timedelta, *, never_logged_in: bool
     ) -> Iterator[Page[User]]:
+        """Yield each user once; where the list changed while it was read, read it again."""
+        ids: set[int] = set()
+        flaw: IncompleteListError | None = None
+        for _ in range(_READINGS):
+            try:
+                for page in self._read_inactive(since, never_logged_in=never_logged_in):
+                    users = [user for user in page.items if user.user_id not in ids]
+                    ids.update(user.user_id for user in users)
+                    yield evolve(page, items=users, total=None)
+            except IncompleteListError as error:  # noqa: PERF203  it may be read again
+                flaw = error
+            else:
+                return
+        if flaw is not None:
+            raise IncompleteListError(
+                flaw.method,
+                flaw.path,
+                faults=[f"read {_READINGS} times and never whole: {'; '.join(flaw.faults)}"],
+                advice="the list changed while it was being read; try again later",
+            )
+
+    def _read_inactive(
+        self, since: datetime | timedelta, *, never_logged_in: bool
+    ) -> Iterator[Page[User]]:
         never: dict[int, User] = {}
-        latest: datetime | None = None
-        ordered, ended = True, False
+        order, unreadable, is_whole = _Order(), 0, True
         for page in self._by_last_login("asc"):
             border, inactive = _border(since, page), []
             for user in page.items:
-                at = user.last_login_at
-                if at is None:
-                    never[user.user_id], ended = user, latest is not None
-                    continue
-                ordered = ordered and not ended and (latest is None or latest <= at)
-                latest = at
-                if at < border:
+                order.add(user.last_login_at)
+                if user.last_login_at is None:
+                    never[user.user_id] = user
+                elif user.last_login_at < border:
                     inactive.append(user)
-            yield _of_unknown_total(page, inactive)
-            if ordered and latest is not None and latest >= border:
+            unreadable += len(page.unreadable)
+            yield evolve(page, items=inactive)
+            if order.has_passed(border):
+                is_whole = False
                 break
+        if unreadable:
+            number = plural(unreadable, "user")
+            log.warning("%s left out of the inactive users: the last login is unreadable", number)
         if not never_logged_in:
             return
-        if latest is not None and not never:
-            for page in self._by_last_login("desc"):
-                never.update((u.user_id, u) for u in page.items if u.last_login_at is None)
-                if any(user.last_login_at is not None for user in page.items):
-                    break
-        yield _of_unknown_total(page, [*never.values()])
+        if not is_whole and (order.ended or not never):
+            never.update((user.user_id, user) for user in self._last_of_all())
+        yield evolve(page, items=[*never.values()])
+
+    def _last_of_all(self) -> Iterator[User]:
+        """Yield the users who never logged in, where they are at the end of the order."""
+        for page in self._by_last_login("desc"):
+            yield from (user for user in page.items if user.last_login_at is None)
+            if any(user.last_login_at is not None for user in page.items):
+                return
 
     def _by_last_login(self, direction: str) -> Iterator[Page[User]]:
         parameters = {"sort": "last_access_date", "direction": direction}
         listed = tolerant_pages(self._session, "list_users", User, parameters)
-        return with_partial(listed, frozenset({"last_login_at"}))
+        return _each_once(with_partial(listed, frozenset({"last_login_at"})))
 
 
-def _of_unknown_total(page: Page[User], users: Sequence[User]) -> Page[User]:
-    return evolve(page, items=users, total=None)
+@define
+class _Order:
+    """What the logins that were read show of the order of their list."""
+
+    ended: bool = False  # users who never logged in come after the logins
+    _latest: datetime | None = None
+    _is_kept: bool = True
+    _steps: int = 0
+
+    def add(self, at: datetime | None) -> None:
+        """Add the last login of the next user."""
+        if at is None:
+            self.ended = self._latest is not None
+            return
+        if self._latest is not None:
+            self._is_kept = self._is_kept and not self.ended and self._latest <= at
+            self._steps += self._latest < at
+        self._latest = at
+
+    def has_passed(self, border: datetime) -> bool:
+        """Return whether the order is kept, and no earlier login follows."""
+        is_shown = self._is_kept and self._steps >= _STEPS
+        return is_shown and self._latest is not None and self._latest >= border
+
+
+def _each_once(listed: Iterator[Page[User]]) -> Iterator[Page[User]]:
+    """Yield these pages; raise an error if a user comes twice, or their number is not the total.
+
+    An item that moved to another page lets another one slip past the pages.
+    """
+    ids: set[int] = set()
+    count, totals, path = 0, set[int](), ""
+    for page in listed:
+        users: list[User | UnreadableItem[User]] = [*page.items, *page.unreadable]
+        new = [user.user_id for user in users if user.user_id is not None]
+        twice = len(ids) + len(new) - len(ids.union(new))
+        if twice:
+            raise _incomplete(page.path, f"{plural(twice, 'user')} came twice")
+        ids.update(new)
+        count, path = count + len(users), page.path
+        totals |= set() if page.total is None else {page.total}
+        yield page
+    if not totals <= {count}:
+        expected = " or ".join(f"{total:,}" for total in sorted(totals))
+        raise _incomplete(path, f"{plural(count, 'user')}, where the total is {expected}")
+
+
+def _incomplete(path: str, fault: str) -> IncompleteListError:
+    return IncompleteListError("GET", path, status=200, faults=[fault])
 
 
 def checked_since(since: Since) -> datetime | timedelta:

@@ -6,7 +6,6 @@ differs needs an override, not a change of code.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -14,14 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from itertools import combinations
 from typing import Any, Literal
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from lms_archive.errors import InvalidInputError
-from lms_archive.files import path_from
+from lms_archive.files import path_from, read_text
 from lms_archive.records.structure import JsonKey, StructureError, from_plain, to_plain
 from lms_archive.wire.calls import Request
 
@@ -47,6 +46,40 @@ def _is_path(_: Any, __: Any, value: str) -> None:
         raise ValueError(f"path {value!r:.60} must begin with one / and contain no ?, # or space")
 
 
+def _leaves_parameters(row: Operation, _: Any, fixed: Mapping[str, Any]) -> None:
+    """Refuse a fixed name that would replace a parameter, as would two parameters of one name."""
+    for name in fixed:
+        for word, key in row.params.items():
+            if _overlap(name, key):
+                raise ValueError(
+                    f"fixed {name!r:.60} would replace the parameter {word!r}: remove it from fixed"
+                )
+    if row.method == "GET":
+        return
+    for (first, key), (second, other) in combinations(row.params.items(), 2):
+        if _overlap(key, other):
+            raise ValueError(
+                f"the parameters {first!r} and {second!r} are both named {key!r:.60}: "
+                "give each a name of its own"
+            )
+
+
+def _overlap(name: str, other: str) -> bool:
+    """Return whether two names lead to the same value, or one into the value of the other."""
+    keys, others = (text.partition("[")[0].split(".") for text in (name, other))
+    return all(left == right for left, right in zip(keys, others, strict=False))
+
+
+def _are_modes(_: Any, __: Any, modes: Mapping[str, str]) -> None:
+    values = [value.strip().casefold() for value in modes.values()]
+    if not all(values):
+        raise ValueError("an enrollment_mode is blank: give the platform's value")
+    if len(set(values)) < len(values):
+        raise ValueError(
+            "enrollment_mode has the same value for two modes: give each the platform's own value"
+        )
+
+
 @frozen(kw_only=True)
 class Operation:
     """A row of the contract.
@@ -59,7 +92,8 @@ class Operation:
         params: the contract's words and the platform's names for them. A name with `[]` takes
             several values; in a JSON body a dot leads into an object.
         sends: the part of the call that holds the parameters.
-        fixed: parameters that are always sent, under the platform's names.
+        fixed: values that are always sent, under the platform's names; none of them is also the
+            name of a parameter.
         answer: the contract's words and their dotted paths in the answer.
     """
 
@@ -69,7 +103,7 @@ class Operation:
     evidence: str
     params: Mapping[str, str]
     sends: Literal["query", "json", "form"] = "query"
-    fixed: Mapping[str, Any] = field(factory=dict)
+    fixed: Mapping[str, Any] = field(factory=dict, validator=_leaves_parameters)
     answer: Mapping[str, str] = field(factory=dict)
 
     def request(self, **values: Any) -> Request:
@@ -97,6 +131,8 @@ class Operation:
         """Return the value in an answer for a word of the contract, or None."""
         for key in self.answer.get(word, _ANSWER.get(word, word)).split("."):
             answer = answer.get(key) if isinstance(answer, Mapping) else None
+        if isinstance(answer, str) and not answer.isascii():  # escape lone surrogates
+            return answer.encode("utf-8", "backslashreplace").decode("utf-8")
         return answer
 
 
@@ -157,7 +193,7 @@ class Contract:
 
     operations: Mapping[str, Operation]
     records: Mapping[str, Mapping[str, JsonKey]]
-    enrollment_mode: Mapping[str, str]
+    enrollment_mode: Mapping[str, str] = field(validator=_are_modes)
 
     def __repr__(self) -> str:
         if changes := difference(to_plain(Contract.default()), to_plain(self)):
@@ -186,7 +222,7 @@ class Contract:
         location = path_from(path, "path", "contract.json")
         source = str(location)
         try:
-            data = json.loads(_read_text(location), object_pairs_hook=_without_duplicates)
+            data = json.loads(read_text(location), object_pairs_hook=_without_duplicates)
         except OSError as error:
             raise InvalidInputError(f"cannot be read: {error.strerror}", source=source) from None
         except (ValueError, RecursionError) as error:
@@ -240,7 +276,8 @@ class Contract:
                 of the row, and None removes an entry.
 
         Raises:
-            InvalidInputError: the name or a field is unknown.
+            InvalidInputError: the name or a field is unknown, or an entry of `fixed` would replace
+                a parameter.
         """
         changes.setdefault("evidence", "override")
         return self.merged({"operations": {name: changes}})
@@ -263,15 +300,10 @@ class Contract:
         """Return a copy in which the platform has another value for an archive mode.
 
         Raises:
-            InvalidInputError: the mode does not exist.
+            InvalidInputError: the mode does not exist, or the value is blank or that of the other
+                mode.
         """
         return self.merged({"enrollment_mode": {mode: value}})
-
-
-def _read_text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a device may have no end
-        raise OSError(errno.EINVAL, "it is not an ordinary file")
-    return path.read_text(encoding="utf-8-sig")
 
 
 _OPEN = ("fixed", "answer")

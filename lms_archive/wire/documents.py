@@ -20,6 +20,7 @@ from lms_archive.errors import (
     RateLimitError,
     plural,
 )
+from lms_archive.files import read_text
 from lms_archive.wire.calls import Request
 from lms_archive.wire.openapi import ApiOperation, UnreadableDocumentError, read_openapi
 from lms_archive.wire.session import Session
@@ -194,6 +195,9 @@ class FolderDocuments:
     """Documents saved in a folder, which can be checked without a platform or a login."""
 
     def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            reason = "is not a folder" if folder.exists() else "the folder does not exist"
+            raise InvalidInputError(reason, source=str(folder))
         self.source: str = f"read from {folder}"
         files = sorted(folder.glob("*.json"))
         self.read: dict[str, Document] = {path.name: _of_file(path) for path in files}
@@ -210,10 +214,11 @@ class FolderDocuments:
 
 def _of_file(path: Path) -> Document:
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))
+        data = json.loads(read_text(path))
         operations = read_openapi(data, location=f"/{path.stem}/v1/swagger")
     except (OSError, ValueError, RecursionError) as error:
-        return Document(path.stem, path.name, refusal=f"{path.name}: {error}"[:_LONGEST])
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        return Document(path.stem, path.name, refusal=f"{path.name}: {reason}"[:_LONGEST])
     return Document(path.stem, path.name, operations)
 
 

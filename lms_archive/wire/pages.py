@@ -131,6 +131,13 @@ class _Reading(Generic[T]):
         self.path = self._row.request(**parameters).path
         self._number, self._cursor = 0, None
         self._before: list[Any] = []
+        self._numbers: dict[int, int] = {}  # of the pages read, by the hash of their identities
+        words = session.settings.contract.records.get(cls.__name__, {})
+        self._id_keys = [
+            [key] if isinstance(key, str) else [*key]
+            for word, key in words.items()
+            if word.endswith("_id")
+        ]
 
     def next_page(self, progress: _Progress) -> _ListAnswer:
         """Read the next page; read it again where it has fewer items than it should have."""
@@ -142,9 +149,32 @@ class _Reading(Generic[T]):
             answer = self._read()
         if answer.items and answer.items == self._before:
             self.fail(f"$: page {self._number} repeats page {self._number - 1}")
+        identities = hash("\n".join(map(self._identity, answer.items)))
+        earlier = self._numbers.setdefault(identities, self._number)
+        if answer.items and earlier != self._number:
+            # Items can also move to another page because the list has changed: it may be read again
+            self.fail(f"$: page {self._number} repeats page {earlier}", incomplete=True)
         self._cursor = answer.cursor if "cursor" in self._row.params else None
         self._before = answer.items
         return answer
+
+    def _identity(self, item: Any) -> str:
+        """Return the ids of an item, or all of it where it has not all of them."""
+        value = self._unwrapped(item)
+        if isinstance(value, Mapping) and self._id_keys:
+            ids = [
+                next((value[key] for key in keys if value.get(key) is not None), None)
+                for keys in self._id_keys
+            ]
+            if None not in ids:
+                return repr(ids)
+        return repr(item)
+
+    def _unwrapped(self, item: Any) -> Any:
+        wrapper = self._row.answer.get("item")
+        if wrapper is not None and isinstance(item, Mapping) and wrapper in item:
+            return item[wrapper]
+        return item
 
     def _read(self) -> _ListAnswer:
         row, size = self._row, self._session.settings.limits.page_size

@@ -91,6 +91,16 @@ def test_a_record_is_found_by_its_target_and_its_id(archived: Sandbox) -> None:
     for where in ({}, {"course_id": 1, "learning_plan_id": 5}):
         with pytest.raises(InvalidInputError, match="give either course_id="):
             client.archived.get(1, **where)
+    before = len(archived.calls)
+    no_ids: list[Any] = [True, "5", None, 5.0, -1]
+    for record_id in no_ids:
+        with pytest.raises(InvalidInputError, match="record_id must be an id, a whole number"):
+            client.archived.get(record_id, course_id=1)
+    no_records: list[Any] = [b"", "", {}]
+    for records in no_records:
+        with pytest.raises(InvalidInputError, match="expected a list of archived records, not "):
+            client.archived.delete(records)
+    assert len(archived.calls) == before
 
 
 def test_the_records_in_hand_are_deleted_and_no_others(archived: Sandbox) -> None:
@@ -118,7 +128,10 @@ def test_a_dry_run_of_a_deletion(archived: Sandbox) -> None:
     assert (deletion.oldest, deletion.newest) == (min(known), max(known))
     assert len(known) == 3
     assert str(deletion).startswith("3 archived records: 2 of courses, 1 of learning plans\n")
-    assert str(deletion).endswith("\nThis is a dry run: nothing was sent.")
+    refused = "max_affected is 0, so the deletion would be refused."
+    assert str(deletion).endswith(f"\nThis is a dry run: nothing was sent. {refused}")
+    enough = client.archived.delete(course, dry_run=True, max_affected=2)
+    assert str(enough).endswith("\nThis is a dry run: nothing was sent.")
     assert repr(deletion) == ("<Deletion: 3 records would be deleted>")
     assert _left(archived) == (2, 2)
 

@@ -158,3 +158,65 @@ def test_without_a_date_header_nobody_is_inactive() -> None:
     client, _ = scripted(Response(200, {}, b'{"data": {"items": []}}'))
     with pytest.raises(UnexpectedResponseError, match="no Date header"):
         list(client.users.inactive(since=BORDER))
+
+
+@pytest.mark.parametrize(
+    "first", [[NEW, None, None], [None, NEW], [NEW], [OLD, NEW, None], [NEW, NEW, NEW]]
+)
+def test_few_logins_do_not_show_the_order(first: list[str | None]) -> None:
+    """Where users who never logged in fill the first page, the order is not known yet."""
+    parts = [[_user(number, at) for number, at in enumerate(first, 1)], [_user(9, OLD)]]
+    client, _ = scripted(*(items(*part, has_more_data=part == parts[0]) for part in parts))
+    users = list(client.users.inactive(since=BORDER))
+    assert [user.user_id for user in users] == [*([1] if first[0] == OLD else []), 9]
+
+
+def test_the_rest_of_those_who_never_logged_in_is_read_from_the_other_end() -> None:
+    """A page with the first recent user and some who never logged in does not hold them all."""
+    logins = [_user(number, f"2026-02-{number:02} 00:00:00") for number in range(1, 12)]
+    never = [_user(number, None) for number in (20, 21, 22)]
+
+    def page(sent: Any) -> Response:
+        query = dict(sent.params)
+        is_first = query["page"] == "1"
+        if query["sort_dir"] == "asc":
+            return items(*([*logins, never[0]] if is_first else never[1:]), has_more_data=is_first)
+        return items(*([*reversed(never), logins[-1]] if is_first else logins), has_more_data=True)
+
+    client, script = scripted(page)
+    users = list(client.users.inactive(since=BORDER, never_logged_in=True))
+    assert {user.user_id for user in users} == {20, 21, 22}
+    assert len(script.sent) == 2
+
+
+CHANGED: dict[str, tuple[list[Any], dict[str, Any], str]] = {
+    "a user twice on a page": ([1, 1, 3], {"total_count": 3}, "1 user came twice"),
+    "a user twice without a total": ([1, 1], {"has_more_data": False}, "1 user came twice"),
+    "a user too many": ([1, 2, 3], {"total_count": 2}, "3 users, where the total is 2"),
+}
+
+
+@pytest.mark.parametrize(("ids", "paging", "text"), CHANGED.values(), ids=CHANGED.keys())
+def test_a_list_that_changed_is_read_again(
+    ids: list[int], paging: dict[str, Any], text: str
+) -> None:
+    """Each user is given once; a list that is never whole is an error."""
+    flawed = items(*(_user(number, OLD) for number in ids), **paging)
+    whole = items(*(_user(number, OLD) for number in (1, 2, 3)), total_count=3)
+    client, script = scripted(flawed, flawed, whole)
+    users = list(client.users.inactive(since=BORDER))
+    assert sorted(user.user_id for user in users) == [1, 2, 3]
+    assert len(script.sent) == 3
+    client, script = scripted(flawed)
+    with pytest.raises(UnexpectedResponseError, match=f"read 3 times and never whole: {text}"):
+        list(client.users.inactive(since=BORDER))
+    assert len(script.sent) == 3
+
+
+def test_a_login_that_cannot_be_read_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Such users are left out, which a warning counts."""
+    odd = [_user(number, "01/01/2024") for number in (1, 2)]
+    client, _ = scripted(items(*odd, _user(3, OLD), total_count=3))
+    with caplog.at_level("WARNING"):
+        assert [user.user_id for user in client.users.inactive(since=BORDER)] == [3]
+    assert "2 users left out of the inactive users: the last login is unreadable" in caplog.text

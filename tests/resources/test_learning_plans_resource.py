@@ -187,9 +187,18 @@ def test_archived_enrollments_have_the_filters_of_the_screen(
         ({"archived_from": DAYS[2], "archived_to": DAYS[1]}, "is after archived_to"),
         ({"archived_from": datetime(2026, 1, 1)}, "archived_from needs a time zone"),  # noqa: DTZ001
         ({"archived_to": datetime(2026, 1, 1)}, "archived_to needs a time zone"),  # noqa: DTZ001
+        *(
+            ({"user_status": status}, r"user_status must be '1' \(active\) or '0' \(suspended\)")
+            for status in ("", "active", True, 1, ["1"])
+        ),
+        *(
+            ({name: [1001, value]}, rf"{name}\[1\] must be an id, a whole number")
+            for name in ("user_ids", "archived_by")
+            for value in (True, "ada", "1001", 1001.0, None, -1)
+        ),
     ],
 )
-def test_a_wrong_period_is_refused_before_any_call(
+def test_a_wrong_filter_is_refused_before_any_call(
     client: Client, platform: tuple[Sandbox, VirtualTime], filters: dict[str, Any], words: str
 ) -> None:
     """Refused before any call."""

@@ -144,3 +144,21 @@ class _Renaming:
         for name in (b'"C1"', b'"Course 1"', b'"listUsers"', b'"/manage/v1/user"'):
             body = body.replace(name, name[:-1] + self._evil + b'"')
         return Response(response.status, response.headers, body)
+
+
+def test_a_job_id_with_half_a_character_stops_nothing_halfway(harness: Harness) -> None:
+    """What was sent is in the ledger, and resume reads it back."""
+    harness.load(2)
+
+    def transport(*call: Any) -> Response:
+        response = harness.line(*call)
+        if call[0] != "PUT":
+            return response
+        body = json.loads(response.body)
+        body["data"]["job_id"] = "\ud800"
+        return Response(response.status, response.headers, json.dumps(body).encode())
+
+    plan = harness.plan()
+    with pytest.raises(CanaryFailedError, match=r"background job .{1,2}ud800 is not listed"):
+        plan.apply(harness.connect(transport=transport), ledger=harness.ledger)
+    harness.check(resume(harness.ledger, harness.client), archived=2)

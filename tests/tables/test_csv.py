@@ -156,6 +156,21 @@ def test_a_saved_plan_is_refused_in_the_same_words(harness: Harness, tmp_path: P
         harness.plan().save(None)  # type: ignore[arg-type]
 
 
+def test_a_ledger_and_a_saved_plan_are_not_overwritten(harness: Harness, tmp_path: Path) -> None:
+    """A table does not replace them; a plan replaces a saved plan."""
+    harness.load(1)
+    plan = harness.plan()
+    plan.save(tmp_path / "plan.sqlite")
+    result = harness.apply(plan)
+    for path in (tmp_path / "plan.sqlite", harness.ledger):
+        before = path.read_bytes()
+        for table in (plan, result):
+            with pytest.raises(InvalidInputError, match=r"exists and is a database, .* name"):
+                table.to_csv(path)
+        assert path.read_bytes() == before
+    plan.save(tmp_path / "plan.sqlite")
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """A file that stands where the folder should be is named."""
     (tmp_path / "file").touch()

@@ -206,6 +206,29 @@ WRONG: dict[str, tuple[Any, str]] = {
         {"enrollment_mode": {"unenroll": True}},
         "$.enrollment_mode.unenroll: expected text, not True",
     ),
+    "mode blank": ({"enrollment_mode": {"unenroll": " "}}, "an enrollment_mode is blank: give"),
+    "one value for two modes": (
+        {"enrollment_mode": {"unenroll": "RE_ENROLL"}},
+        "enrollment_mode has the same value for two modes: give each",
+    ),
+    **{
+        f"fixed {name}": (
+            {"operations": {operation: {"fixed": {name: 1}}}},
+            f"$.operations.{operation}: fixed {name!r} would replace the parameter {word!r}: ",
+        )
+        for operation, name, word in [
+            (WRITE, "reset_tracking", "reset_tracking"),
+            (WRITE, "user_id[]", "user_ids"),
+            (WRITE, "user_id", "user_ids"),
+            (WRITE, "enrollment_mode.x", "mode"),
+            (f"{WRITE}_select_all", "filters", "status"),
+            ("course_enrollments", "user_id[0]", "user_ids"),
+        ]
+    },
+    "two parameters of one name": (
+        {"operations": {WRITE: {"params": {"mode": "reset_tracking"}}}},
+        "the parameters 'mode' and 'reset_tracking' are both named 'reset_tracking': give each",
+    ),
     "an operation twice": (
         b'{"operations": {"get_job": {"path": "/a"}, "get_job": {"path": "/b"}}}',
         "occurs twice in one object; remove or merge",
@@ -313,6 +336,8 @@ def test_a_repr_shows_only_what_differs_from_the_default() -> None:
         ({"data": None}, None),
         (None, None),
         ("data", None),
+        ({"data": {"items": "\u00e9"}}, "\u00e9"),
+        ({"data": {"items": "a\ud800"}}, "a\\ud800"),
     ],
 )
 def test_what_an_answer_does_not_hold_is_none(answer: Any, found: Any) -> None:

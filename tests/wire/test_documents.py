@@ -1,6 +1,7 @@
 """Where the swagger documents are found, who asks for them, and what is kept of them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,22 @@ def test_a_document_may_have_any_file_name(tmp_path: Path) -> None:
     (tmp_path / "swagger (1).json").write_text(json.dumps(document), encoding="utf-8")
     report = check_contract(Contract.default(), FolderDocuments(tmp_path), [ARCHIVE])
     assert report[ARCHIVE].state == "not_listed"
+
+
+def test_what_is_not_a_file_or_a_folder_is_said(tmp_path: Path) -> None:
+    """A pipe, which has no end, is not read; a folder is missing, is a file, or is empty."""
+    folder, file = tmp_path / "documents", tmp_path / "file"
+    folder.mkdir()
+    file.touch()
+    for path, reason in (
+        (tmp_path / "none", "none: the folder does not exist"),
+        (file, "file: is not a folder"),
+        (folder, r"documents: holds no swagger documents \(\*\.json\)"),
+    ):
+        with pytest.raises(InvalidInputError, match=reason):
+            FolderDocuments(path)
+    os.mkfifo(folder / "learn.json")
+    (folder / "course.json").mkdir()
+    report = check_contract(Contract.default(), FolderDocuments(folder))
+    assert report[ARCHIVE].faults == ("learn.json: it is not an ordinary file",)
+    assert report["course_enrollments"].faults == ("course.json: it is not an ordinary file",)

@@ -16,7 +16,7 @@ from lms_archive.records import BackgroundJob, Course
 from lms_archive.sandbox import Sandbox
 from lms_archive.wire import Response
 from lms_archive.wire import pages as module
-from lms_archive.wire.pages import Page, pages
+from lms_archive.wire.pages import Page, pages, tolerant_pages
 
 
 def course(number: int) -> dict[str, Any]:
@@ -311,6 +311,32 @@ def test_a_page_that_comes_twice_is_an_error() -> None:
     """A platform that ignores the page number is found out at the second page."""
     error = fault_of(items(course(1), course(2), has_more_data=True))
     assert error.faults == ("$: page 2 repeats page 1",)
+
+
+@pytest.mark.parametrize("period", [1, 2, 3])
+@pytest.mark.parametrize("differ", [False, True])
+def test_pages_that_come_again_are_an_error(period: int, differ: bool) -> None:  # noqa: FBT001
+    """Such a list does not end, also where a field of its items differs each time."""
+    numbers: list[int] = []
+
+    def page(_: Sent) -> Response:
+        numbers.append(len(numbers))
+        first = 1 + 2 * (numbers[-1] % period)
+        extra = {"served_at": len(numbers)} if differ else {}
+        return items({**course(first), **extra}, {**course(first + 1), **extra}, **MORE)
+
+    error = fault_of(page)
+    assert error.faults == (f"$: page {period + 1} repeats page 1",)
+    assert len(numbers) == period + 1
+
+
+def test_pages_of_items_without_an_id_are_not_alike() -> None:
+    """Items that lack one are compared whole: each is reported as what it is."""
+    client, _ = scripted(
+        items({"code": "A"}, **MORE), items({"code": "B"}, has_more_data=False), items()
+    )
+    listed = tolerant_pages(client.session, "list_courses", Course, {})
+    assert [len(page.unreadable) for page in listed] == [1, 1]
 
 
 SHAPES: dict[str, tuple[Response, str]] = {

@@ -125,7 +125,7 @@ def event_values(event: Event, recorded_at: str) -> Values:
         recorded_at,
         type_of(event),
         fields.get("chunk_id"),
-        fields.get("job_id"),
+        _cell(fields.get("job_id")),
         to_time(fields.get("sent_at")),
         None if text is None else to_text(text),
     )

@@ -233,7 +233,7 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
             source=str(location),
         )
     with (
-        write_atomically(location, binary=True) as file,
+        write_atomically(location, binary=True, over_database=True) as file,
         TemporaryDirectory(dir=location.parent, prefix=".plan") as folder,
     ):
         new = Path(folder, "plan.sqlite")
