@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, get_args, overload
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
@@ -81,7 +81,7 @@ class Archived(ListsOfTargets):
             user_status: only users with this status: `"1"` active, `"0"` suspended (assumed).
 
         Raises:
-            InvalidInputError: a time has no time zone, or the period ends before it begins.
+            InvalidInputError: a filter cannot be used, such as a time without a time zone.
             NotFoundError: the course does not exist, or the platform has no such list.
             ApiError: a call failed.
         """
@@ -226,6 +226,11 @@ class Archived(ListsOfTargets):
         checked = {name: filters.get(name) for name in _FILTERS}
         for name in ("user_ids", "archived_by"):
             checked[name] = checked_ids(name, checked[name])
+        status = checked["user_status"]
+        if status is not None and str(status) not in get_args(UserStatus):
+            raise InvalidInputError(
+                f"user_status must be '1' (active) or '0' (suspended), not {status!r:.60}"
+            )
         times = {
             name: as_utc(name, checked[name])
             for name in ("archived_from", "archived_to")

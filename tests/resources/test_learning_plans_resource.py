@@ -187,9 +187,11 @@ def test_archived_enrollments_have_the_filters_of_the_screen(
         ({"archived_from": DAYS[2], "archived_to": DAYS[1]}, "is after archived_to"),
         ({"archived_from": datetime(2026, 1, 1)}, "archived_from needs a time zone"),  # noqa: DTZ001
         ({"archived_to": datetime(2026, 1, 1)}, "archived_to needs a time zone"),  # noqa: DTZ001
+        ({"archived_from": "2025"}, "archived_from must be an aware datetime, not '2025'"),
+        ({"user_status": "active"}, "user_status must be '1' .active. or '0' .* not 'active'"),
     ],
 )
-def test_a_wrong_period_is_refused_before_any_call(
+def test_a_wrong_filter_is_refused_before_any_call(
     client: Client, platform: tuple[Sandbox, VirtualTime], filters: dict[str, Any], words: str
 ) -> None:
     """Refused before any call."""
