@@ -243,7 +243,8 @@ class Contract:
             InvalidInputError: the name or a field is unknown.
         """
         changes.setdefault("evidence", "override")
-        return self.merged({"operations": {name: changes}})
+        _require("with_operation", name, self.operations)
+        return self.merged({"operations": {name: changes}}, "with_operation")
 
     def with_record(self, name: str, /, **keys: str | Sequence[str]) -> Contract:
         """Return a copy in which a record's attributes have other JSON keys.
@@ -257,7 +258,8 @@ class Contract:
         Raises:
             InvalidInputError: the record or an attribute is unknown.
         """
-        return self.merged({"records": {name: keys}})
+        _require("with_record", name, self.records)
+        return self.merged({"records": {name: keys}}, "with_record")
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
         """Return a copy in which the platform has another value for an archive mode.
@@ -265,7 +267,14 @@ class Contract:
         Raises:
             InvalidInputError: the mode does not exist.
         """
-        return self.merged({"enrollment_mode": {mode: value}})
+        _require("with_enrollment_mode", mode, self.enrollment_mode)
+        return self.merged({"enrollment_mode": {mode: value}}, "with_enrollment_mode")
+
+
+def _require(method: str, name: str, names: Mapping[str, Any]) -> None:
+    if name not in names:
+        reason = f"{name!r:.60} is unknown; expected one of: {', '.join(names)}"
+        raise InvalidInputError(reason, source=method)
 
 
 def _read_text(path: Path) -> str:
