@@ -285,7 +285,10 @@ class ArchiveJob:
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
     def __radd__(self, other: int) -> ArchiveJob:
-        """Support `sum(jobs)`, which begins with 0."""
+        """Support `sum(jobs)`, which begins with 0.
+
+        Type checkers think that it may return 0, but not of `functools.reduce(operator.add, jobs)`.
+        """
         return self if type(other) is int and other == 0 else NotImplemented
 
     @property
