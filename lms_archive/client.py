@@ -269,10 +269,10 @@ class Client:
     def verify_contract(self, operations: Iterable[str] | None = None) -> ContractReport:
         """Check the contract's calls against the platform's own swagger.
 
-        Only reads: calls `GET /manage/v1/site/microservices` (seen) for the addresses of the
-        documents, then reads each document that is needed, or `GET /<service>/v1/swagger` (seen)
-        where the addresses are refused. The client and its copies read each document once. An
-        operation that is not confirmed comes with at most three candidates.
+        Only reads: calls `GET /manage/v1/site/microservices` for the addresses of the documents,
+        then reads each document that is needed, or `GET /<service>/v1/swagger` where the addresses
+        are refused. The client and its copies read each document once. An operation that is not
+        confirmed comes with at most three candidates.
 
         Args:
             operations: names of operations; by default all, except the login and the two that
@@ -287,9 +287,9 @@ class Client:
     def check(self) -> ClientCheck:
         """Check login, role, contract and archived lists before the first job; only reads.
 
-        Calls `GET /manage/v1/user/session` (seen), then those of `verify_contract`
-        (`GET /manage/v1/site/microservices`, `GET /<service>/v1/swagger`), then the archived
-        lists of the first course (`GET /course/v1/courses`,
+        Calls `GET /manage/v1/user/session`, then those of `verify_contract`
+        (`GET /manage/v1/site/microservices`, `GET /<service>/v1/swagger`), then the archived lists
+        of the first course (`GET /course/v1/courses`,
         `GET /course/v1/courses/{course_id}/enrollments/archived`) and of the first learning plan
         (`GET /learningplan/v1/learningplans`,
         `GET /learningplan/v1/learningplans/{learning_plan_id}/enrollments/archived`). A failure is

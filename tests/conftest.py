@@ -2,8 +2,9 @@
 
 import csv
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ OTHERS = {
     204: ("nora", "enrolled", "student"),
     205: ("wanda", "waiting", "student"),
     206: ("sam", "suspended", "student"),
-    207: ("zelda", "expelled", "student"),
+    207: ("zelda", "enrolled", "student"),  # then expelled, see `fill`
 }
 
 
@@ -88,6 +89,8 @@ def fill(sandbox: Sandbox) -> None:
             *(_enrolled(101, course_id, *learner) for course_id in (73, 74)),
         ],
     )
+    with closing(sqlite3.connect(sandbox.path)) as db, db:  # a status that is not known
+        db.execute("UPDATE enrollments SET enrollment_status = 'expelled' WHERE user_id = 207")
 
 
 @pytest.fixture(scope="module")

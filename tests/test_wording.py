@@ -100,7 +100,7 @@ def test_marks_of_evidence_are_in_the_bodies_of_docstrings_only() -> None:
     ]
     first_lines = [
         (place(name, getattr(node, "lineno", 1)), text.split("\n")[0])
-        for name in LIBRARY
+        for name in MODULES
         for node, text in documented(name)
     ]
     check_none(breach for breach in messages + first_lines if EVIDENCE.search(breach[1]))

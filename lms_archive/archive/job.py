@@ -246,8 +246,8 @@ class ArchiveJob:
             exclude: ids and usernames to leave alone. If a name matches no enrolled user, but
                 differs from one only in case, spaces or invisible characters, planning stops.
             form: `"select_all"` asks for the platform's select-all form, up to 10,000 enrollments
-                a call (on the screen: article; for the API assumed), where it is confirmed and
-                safe; elsewhere hand-picked chunks are sent, and the plan says why.
+                a call (the limit of the platform's screen, assumed for the API), where it is
+                confirmed and safe; elsewhere hand-picked chunks are sent, and the plan says why.
 
         Raises:
             InvalidInputError: the job has no target, or an argument cannot be used.
@@ -285,7 +285,10 @@ class ArchiveJob:
         return ArchiveJob(terms=self.terms, selection=Selection(parts[0] + parts[1]))
 
     def __radd__(self, other: int) -> ArchiveJob:
-        """Support `sum(jobs)`, which begins with 0."""
+        """Support `sum(jobs)`, which begins with 0.
+
+        Type checkers think that it may return 0, but not of `functools.reduce(operator.add, jobs)`.
+        """
         return self if type(other) is int and other == 0 else NotImplemented
 
     @property
@@ -322,9 +325,9 @@ class ArchiveJob:
             client: the platform.
             on_shared: what to do where archive and unenroll concerns a learning plan that shares
                 a course with another plan: `"skip"` its rows, `"fail"` the planning, or `"allow"`
-                it and report the outcome of each course. The platform does not proceed with those
-                courses and plans (article). It also applies to two plans of an archive and
-                re-enroll job that share a course for a user.
+                it and report the outcome of each course. According to Docebo's help, the platform
+                does not proceed with those courses and plans. It also applies to two plans of an
+                archive and re-enroll job that share a course for a user.
             skip_archived_within: in archive and re-enroll, skip users who were archived in the
                 target less than this ago.
             explain: find out why rows have no enrollment to archive, which costs calls: the user

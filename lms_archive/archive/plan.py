@@ -85,8 +85,8 @@ class ArchivePlan(PlanData, Table):
         It contains no secrets, but names of users.
 
         Raises:
-            InvalidInputError: the path cannot be used, or names a file that is not a saved plan.
-            OSError: it cannot be written.
+            InvalidInputError: the file cannot be written, for example because its folder does not
+                exist, or it exists and is not a saved plan.
         """
         save_plan(path, self, self.selection, self.digest)
 
@@ -182,8 +182,7 @@ class ArchivePlan(PlanData, Table):
         Raises:
             TooManyAffectedError: the plan may archive more than `max_affected`; nothing was sent.
             UnconfirmedContractError: the platform's swagger does not confirm a write, or there is
-                no archived list or no list of background
-                jobs; nothing was sent.
+                no archived list or no list of background jobs; nothing was sent.
             LedgerError: the ledger belongs to another plan (the text says whether that one is
                 finished), or is in use.
             InvalidInputError: the client is for another platform, or an argument cannot be used.

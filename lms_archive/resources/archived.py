@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, get_args, overload
 from urllib.parse import SplitResult, parse_qsl, unquote, urljoin, urlsplit
 
 from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
@@ -231,7 +231,7 @@ class Archived(ListsOfTargets):
         for name in ("user_ids", "archived_by"):
             checked[name] = checked_ids(name, checked[name])
         status = checked["user_status"]
-        if status is not None and not (isinstance(status, str) and status in ("0", "1")):
+        if status is not None and status not in get_args(UserStatus):
             raise InvalidInputError(
                 f"user_status must be '1' (active) or '0' (suspended), not {status!r:.60}"
             )

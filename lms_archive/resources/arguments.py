@@ -11,12 +11,23 @@ from lms_archive.errors import InvalidInputError
 
 def as_utc(name: str, moment: object) -> datetime:
     """Convert an aware time to UTC."""
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(f"{name} must be an aware datetime, not {moment!r:.60}")
+    if moment.tzinfo is None:
         raise InvalidInputError(f"{name} needs a time zone, such as timezone.utc: {moment}")
     try:
         return moment.astimezone(timezone.utc)
     except OverflowError:
         raise InvalidInputError(f"{name}={moment} is outside the years 1 to 9999 in UTC") from None
+
+
+def checked_id(name: str, value: int | str, remedy: str) -> int | str:
+    """Return an id; refuse what is not a whole number, and name the *remedy* for other texts."""
+    text = str(value)
+    if text.isascii() and text.isdigit():
+        return value
+    hint = f"; for a {remedy}({value!r:.60})" if isinstance(value, str) and value.strip() else ""
+    raise InvalidInputError(f"{name} must be a whole number, not {value!r:.60}{hint}")
 
 
 def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:

@@ -109,7 +109,7 @@ def _read_archived_list(session: Session, kind: str) -> tuple[str, ApiError | No
     try:
         target_id = next(ids, None)
         if target_id is None:
-            return f"{kind}: not checked, because the platform has none", None
+            return f"{kind}: not checked; the platform has no {kind}", None
         page = next(pages(target_id))
     except ApiError as error:
         return f"{kind}: cannot be read", error

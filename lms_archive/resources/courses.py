@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lms_archive.records.active import Course
+from lms_archive.resources.arguments import checked_id
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page
@@ -44,10 +45,11 @@ class Courses(Resource[Course]):
         Calls `GET /learn/v1/courses/{course_id}` (2017).
 
         Raises:
+            InvalidInputError: the id is not a whole number.
             NotFoundError: the course does not exist.
             UnexpectedResponseError: the answer is about another course.
         """
-        return self._fetch(course_id)
+        return self._fetch(checked_id("course_id", course_id, "code use find"))
 
     def find(self, code: str) -> Course:
         """Find the course with exactly this code.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
-from lms_archive.records.status import EnrollmentStatus, StatusWord
+from lms_archive.records.status import STATUS_WORDS, EnrollmentStatus, StatusWord
 from lms_archive.resources.arguments import checked_ids
 from lms_archive.resources.listing import Listing
 from lms_archive.resources.signatures import shows_options
@@ -51,6 +51,7 @@ class Enrollments(ListsOfTargets):
             status: only this status, or any of several.
 
         Raises:
+            InvalidInputError: a filter cannot be used.
             NotFoundError: the course does not exist.
             ApiError: a call failed.
         """
@@ -67,6 +68,7 @@ class Enrollments(ListsOfTargets):
         of `in_course`.
 
         Raises:
+            InvalidInputError: a filter cannot be used.
             NotFoundError: the learning plan does not exist.
             ApiError: a call failed.
         """
@@ -93,7 +95,12 @@ class Enrollments(ListsOfTargets):
             raise InvalidInputError(
                 f"status must be a status or a list of them, not {status!r:.60}"
             )
+        statuses = None if words is None else [str(word) for word in words]
+        for word in statuses or ():
+            if word not in STATUS_WORDS:
+                possible = ", ".join(repr(status.value) for status in EnrollmentStatus)
+                raise InvalidInputError(f"status={word!r:.60} is not possible: give {possible}")
         return {
             "user_ids": checked_ids("user_ids", filters.get("user_ids")),
-            "status": None if words is None else [str(word) for word in words],
+            "status": statuses,
         }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
-from lms_archive.resources.arguments import checked_code
+from lms_archive.resources.arguments import checked_code, checked_id
 from lms_archive.resources.base import Resource, fetch
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages
@@ -46,10 +46,11 @@ class LearningPlans(Resource[LearningPlan]):
         Calls `GET /learningplan/v1/learningplans/{learning_plan_id}` (path and title seen).
 
         Raises:
+            InvalidInputError: the id is not a whole number.
             NotFoundError: the learning plan does not exist.
             UnexpectedResponseError: the answer is about another learning plan.
         """
-        return self._fetch(learning_plan_id)
+        return self._fetch(checked_id("learning_plan_id", learning_plan_id, "code use find"))
 
     def find(self, code: str) -> LearningPlan:
         """Find the learning plan with exactly this code.
@@ -91,8 +92,10 @@ class LearningPlans(Resource[LearningPlan]):
         not only the caller's, is assumed).
 
         Raises:
+            InvalidInputError: the id is not a whole number.
             NotFoundError: the course does not exist.
         """
+        checked_id("course_id", course_id, "code use client.courses.find")
         _, answer = fetch(self._session, "get_course", Course, "course_id", course_id)
         row = self._session.operation("get_course")
         plans = row.find(answer, "learning_plans")

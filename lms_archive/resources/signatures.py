@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,10 +38,21 @@ def shows_options(options: type, defaults: Mapping[str, Any]) -> Callable[[F], F
             try:
                 whole.bind(*args, **kwargs)
             except TypeError as error:
-                raise TypeError(f"{function.__qualname__}(): {error}") from None
+                reason = _unknown_option(kwargs, whole.parameters) or error
+                raise TypeError(f"{function.__qualname__}(): {reason}") from None
             return function(*args, **kwargs)
 
         checked.__signature__ = whole  # type: ignore[attr-defined]
         return cast("F", checked)
 
     return decorate
+
+
+def _unknown_option(kwargs: Collection[str], names: Collection[str]) -> str | None:
+    """Name the first argument that is not in *names*, and the name that is most like it."""
+    for name in kwargs:
+        if name not in names:
+            similar = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {similar[0]!r}?" if similar else ""
+            return f"unexpected keyword argument {name!r}{hint}"
+    return None

@@ -10,7 +10,7 @@ from attrs import define, evolve
 
 from lms_archive.errors import InvalidInputError, UnexpectedResponseError, plural
 from lms_archive.records.active import Account, User
-from lms_archive.resources.arguments import as_utc
+from lms_archive.resources.arguments import as_utc, checked_id
 from lms_archive.resources.base import Resource
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import (
@@ -68,10 +68,11 @@ class Users(Resource[User]):
         Calls `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak).
 
         Raises:
+            InvalidInputError: the id is not a whole number.
             NotFoundError: the user does not exist.
             UnexpectedResponseError: the answer is about another user.
         """
-        return self._fetch(user_id)
+        return self._fetch(checked_id("user_id", user_id, "username use find"))
 
     def find(self, username: str) -> User:
         """Find the user with exactly this username; the case must match.
@@ -245,7 +246,7 @@ def checked_since(since: Since) -> datetime | timedelta:
     if isinstance(since, timedelta):
         if since < timedelta():
             raise InvalidInputError(
-                f"since={since} is in the future: give how long ago, as {-since}"
+                f"since must be in the past, not {since!r}: give how long ago, such as {-since!r}"
             )
         return since
     if isinstance(since, datetime):

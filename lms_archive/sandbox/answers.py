@@ -65,7 +65,7 @@ def html_answer(page: str, status: int = 200) -> Response:
 def error_answer(
     form: ErrorForm, status: int, message: Message, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return an error in one of the forms that the platform's services use (seen)."""
+    """Return an error in one of the forms that the platform's services use."""
     if form == "text":
         text = message if isinstance(message, str) else json.dumps(message)
         return Response(text, status, headers, content_type="text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Answer the archive calls, and list and delete archived records (paths and keys: assumed)."""
+"""Answer the archive calls, and list and delete archived records; paths and keys are assumed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lms_archive.sandbox.targets import COURSE, Enrollment, TargetKind, find
 
 HAND_PICKED = 200
 SELECT_ALL = 10_000
-"""Enrollments in one call: limits of the screen (article), assumed for the API."""
+"""Enrollments in one call: limits of the screen, assumed for the API."""
 _NO_POWER_USERS = (
     "Power Users cannot archive learning plan enrollments, "
     "nor delete archived learning plan enrollments."
@@ -76,7 +76,7 @@ def _selected(kind: TargetKind, request: ApiRequest) -> list[Enrollment]:
 
 
 def _filtered(kind: TargetKind, request: ApiRequest, targets: list[int]) -> list[Enrollment]:
-    """Return the enrollments that match the filters: at most the first 10,000 (assumed)."""
+    """Return the enrollments that match the filters: at most the first 10,000 (an assumption)."""
     select = Select(f"{kind.column}, user_id", kind.enrollments, f"{kind.column}, user_id")
     select.where_in(kind.column, targets)
     if filters := request.list_filter("filters"):
@@ -109,7 +109,7 @@ def archived_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any
 
 
 def delete_archived_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
-    """Answer `DELETE` on the archived list; Power Users may not (article)."""
+    """Answer `DELETE` on the archived list; Power Users may not."""
     if request.account.is_power_user:
         refused = "You are not allowed to delete archived enrollments."
         raise Refusal(403, refused if kind is COURSE else _NO_POWER_USERS)

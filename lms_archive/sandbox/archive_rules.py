@@ -116,13 +116,13 @@ def archive(db: sqlite3.Connection, order: Order, enrollment: Enrollment, at: da
 
 
 def _is_in_a_plan(db: sqlite3.Connection, course: int) -> bool:
-    """Return whether a course is part of a plan, which excludes unenrolling from it (doc)."""
+    """Return whether a course is part of a plan, which excludes unenrolling from it."""
     sql = "SELECT 1 FROM learning_plan_courses WHERE course_id = ?"
     return db.execute(sql, [course]).fetchone() is not None
 
 
 def _archive_plan(db: sqlite3.Connection, order: Order, values: dict[str, Any], plan: int) -> bool:
-    """Archive a plan's enrollment and those in all its courses (article).
+    """Archive a plan's enrollment and those in all its courses.
 
     Unenrolling spares courses of other plans; with the reading "A" nothing happens at all.
     """

@@ -23,14 +23,14 @@ learning_plan_id, uuid, code, title, is_published, credits, created_on, updated_
 
 
 def list_courses(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /course/v1/courses` (keys: seen; values of `course_status`: assumed)."""
+    """Answer `GET /course/v1/courses`; the values of `course_status` are assumed."""
     select = Select(_COURSE_ITEM, "courses", "id_course")
     select.where_contains(request.args["search_text"], "code", "name")
     return read_page(request, select, lambda row: {**row, "published": bool(row["published"])})
 
 
 def get_course(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /learn/v1/courses/{course_id}` (2017; that it lists all its plans: assumed)."""
+    """Answer `GET /learn/v1/courses/{course_id}`; that it lists all its plans is assumed."""
     course = find(COURSE, request)
     plans = request.db.execute(
         "SELECT learning_plan_id AS id FROM learning_plan_courses WHERE course_id = ? ORDER BY id",
@@ -41,14 +41,17 @@ def get_course(request: ApiRequest) -> dict[str, Any]:
 
 
 def list_learning_plans(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /learningplan/v1/learningplans` (keys: seen; `credits`: assumed)."""
+    """Answer `GET /learningplan/v1/learningplans`; `credits` is assumed."""
     select = Select(_PLAN_ITEM, PLAN.table, PLAN.key)
     select.where_contains(request.args["search_text"], "code", "title")
     return read_page(request, select, _plan_item)
 
 
 def get_learning_plan(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /learningplan/v1/learningplans/{learning_plan_id}`: the same fields (assumed)."""
+    """Answer `GET /learningplan/v1/learningplans/{learning_plan_id}`.
+
+    That it has the fields of the list is assumed.
+    """
     select = Select(_PLAN_ITEM, PLAN.table, PLAN.key)
     select.where(f"{PLAN.key} = ?", find(PLAN, request)[PLAN.key])
     (row,) = select.rows(request, page=1, size=1)
@@ -56,7 +59,7 @@ def get_learning_plan(request: ApiRequest) -> dict[str, Any]:
 
 
 def learning_plan_courses(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET .../learningplans/{learning_plan_id}/courses`, in their order (seen, weak)."""
+    """Answer `GET .../learningplans/{learning_plan_id}/courses`, in their order."""
     select = Select(
         "id_course AS id, code, name AS title, course_type AS type",
         "learning_plan_courses p JOIN courses c ON c.id_course = p.course_id",

@@ -32,7 +32,7 @@ class WallClock:
 
 
 def stamp(at: datetime) -> str:
-    """Return *at* in the platform's form: `YYYY-MM-DD HH:MM:SS`, UTC, rounded down (seen)."""
+    """Return *at* in the platform's form: `YYYY-MM-DD HH:MM:SS`, UTC, rounded down."""
     return at.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "seconds")
 
 

@@ -18,7 +18,7 @@ _ON_REQUEST = {
         "enrollment_time_spent",
     ),
 }
-"""The fields that are returned only if `extra_fields[]` asks for them (seen)."""
+"""The fields that are returned only if `extra_fields[]` asks for them."""
 _TARGET_FIELDS = {
     COURSE: "t.code AS course_code, t.name AS course_name, t.uidCourse AS course_uid,"
     " t.course_type",
@@ -33,12 +33,12 @@ _ZERO_WHEN_NONE = (
 
 
 def target_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET .../enrollments` of a course or plan (seen; `username` in courses: assumed)."""
+    """Answer `GET .../enrollments` of a course or plan; `username` in courses is assumed."""
     return _enrollments(kind, request, [find(kind, request)[kind.key]])
 
 
 def all_enrollments(kind: TargetKind, request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET .../enrollments` over all courses or plans (seen), ordered by target and user."""
+    """Answer `GET .../enrollments` over all courses or plans, ordered by target and user."""
     return _enrollments(kind, request, request.list_filter(f"{kind.column}[]"))
 
 

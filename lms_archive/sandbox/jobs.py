@@ -1,4 +1,4 @@
-"""Background jobs: start them, do their work, and describe them (2017).
+"""Background jobs: start them, do their work, and describe them.
 
 No thread does the work: each request first calls `advance`, and each row is archived with the
 time when it was due, so that no client can see a difference.

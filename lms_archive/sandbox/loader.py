@@ -25,6 +25,11 @@ _DATE = "enrollment_created_at"
 _OLD = timedelta(days=365)
 """The age of a plan without a date of creation, so that it is not a recent change."""
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d:\d\d))?")
+_STATUSES = (
+    *("enrolled", "in_progress", "completed", "waiting", "not_started", "suspended"),
+    *("to_confirm", "overbooking"),
+)
+"""The statuses that can be loaded; SQL can set others, as a platform may have them."""
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
@@ -45,6 +50,12 @@ def _time(value: Any) -> str | None:
     return None if date == "0000-00-00" else f"{date} {time or '00:00:00'}"
 
 
+def _status(value: Any) -> str:
+    if value not in _STATUSES:
+        raise ValueError(value)
+    return str(value)
+
+
 def _courses(value: Any) -> list[str | int]:
     """Accept a list of codes and ids, or codes separated by commas."""
     return [code.strip() for code in value.split(",")] if isinstance(value, str) else list(value)
@@ -62,11 +73,22 @@ _REFERENCES: Mapping[str, Mapping[str, Convert]] = {
     "users": {},
     "courses": {},
     "learning_plans": {"courses": _courses},
-    "enrollments": {"username": str, "course_code": str, "id_course": int, "certificate": _flag},
-    "learning_plan_enrollments": {"username": str, "learning_plan_code": str, "certificate": _flag},
+    "enrollments": {
+        "username": str,
+        "course_code": str,
+        "id_course": int,
+        "enrollment_status": _status,
+        "certificate": _flag,
+    },
+    "learning_plan_enrollments": {
+        "username": str,
+        "learning_plan_code": str,
+        "enrollment_status": _status,
+        "certificate": _flag,
+    },
 }
 """The tables that can be loaded, in the order of their dependencies, and what a row may hold that
-is not a column: references to other tables, and whether there is a certificate."""
+is not a column, or not any text: references to other tables, statuses, certificates."""
 NAMES = tuple(_REFERENCES)
 _FILL = {
     "courses": """

@@ -53,7 +53,7 @@ class OAuth:
         self._refresh: dict[str, Account] = {}
 
     def grant(self, form: Mapping[str, str], now: datetime) -> dict[str, Any]:
-        """Answer `POST /oauth2/token` (doc; status and words of the errors: assumed)."""
+        """Answer `POST /oauth2/token`; status and words of the errors are assumed."""
         client = (form.get("client_id"), form.get("client_secret"))
         if client != (self.client_id, self.client_secret):
             raise _denied(400, "invalid_client", "The client credentials are invalid")

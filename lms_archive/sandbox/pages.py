@@ -25,7 +25,7 @@ CURSOR = (
     Parameter("cursor", "query", "string"),
 )
 """The parameters of enrollment and archived lists: with `get_cursor=1` the answer has a cursor, to
-be sent with the next page (2017 + seen)."""
+be sent with the next page."""
 
 
 @define
@@ -77,7 +77,7 @@ def read_page(
     *,
     key: str = "items",
 ) -> dict[str, Any]:
-    """Return one page of *select*, its rows under *key*, with the paging keys (2017 + seen)."""
+    """Return one page of *select*, its rows under *key*, with the paging keys."""
     page, size = request.args["page"], request.args["page_size"]
     if page < 1:
         raise invalid("page", "page must be 1 or more")

@@ -174,7 +174,7 @@ class Sandbox:
 
     @property
     def notifications(self) -> int:
-        """The number of notifications: one for each archived enrollment (article)."""
+        """The number of notifications: one for each archived enrollment."""
         self.advance()
         sql = "SELECT COALESCE(SUM(seq), 0) FROM sqlite_sequence WHERE name IN (?, ?)"
         with self._running.application.lock:

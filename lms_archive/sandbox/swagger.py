@@ -23,7 +23,7 @@ _TYPES: dict[ValueType, dict[str, Any]] = {
 
 
 def microservices(host: str, routes: Collection[Route]) -> list[dict[str, str]]:
-    """Answer `GET /manage/v1/site/microservices`: each service and its swagger's address (seen)."""
+    """Answer `GET /manage/v1/site/microservices`: each service and its swagger's address."""
     return [
         {"app": service, "url": f"{host}/{service}/v1/swagger"} for service in _services(routes)
     ]

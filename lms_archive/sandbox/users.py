@@ -22,14 +22,14 @@ SORTABLE = (
 
 
 def get_session(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /manage/v1/user/session` (seen; a Superadmin's word for user_level: assumed)."""
+    """Answer `GET /manage/v1/user/session`; a Superadmin's word for user_level is assumed."""
     account = request.account
     level = "power_user" if account.is_power_user else "superadmin"
     return {"id": account.user_id, "username": account.username, "user_level": level}
 
 
 def list_users(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /manage/v1/user` (2017 + seen).
+    """Answer `GET /manage/v1/user`.
 
     `search_text` is searched in username, names and e-mail; with `match_type=full` it must be
     exactly the username. An unknown `sort_attr` is ignored. Here `user_id` is a string.
@@ -44,7 +44,7 @@ def list_users(request: ApiRequest) -> dict[str, Any]:
 
 
 def get_user(request: ApiRequest) -> dict[str, Any]:
-    """Answer `GET /manage/v1/user/{user_id}` (path seen; its answer seen, weak)."""
+    """Answer `GET /manage/v1/user/{user_id}`."""
     user_id = request.args["user_id"]
     row = request.db.execute("SELECT * FROM users WHERE user_id = ?", [user_id]).fetchone()
     if row is None:

@@ -280,7 +280,8 @@ class Contract:
                 a parameter.
         """
         changes.setdefault("evidence", "override")
-        return self.merged({"operations": {name: changes}})
+        _require("with_operation", name, self.operations)
+        return self.merged({"operations": {name: changes}}, "with_operation")
 
     def with_record(self, name: str, /, **keys: str | Sequence[str]) -> Contract:
         """Return a copy in which a record's attributes have other JSON keys.
@@ -294,7 +295,8 @@ class Contract:
         Raises:
             InvalidInputError: the record or an attribute is unknown.
         """
-        return self.merged({"records": {name: keys}})
+        _require("with_record", name, self.records)
+        return self.merged({"records": {name: keys}}, "with_record")
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
         """Return a copy in which the platform has another value for an archive mode.
@@ -303,7 +305,14 @@ class Contract:
             InvalidInputError: the mode does not exist, or the value is blank or that of the other
                 mode.
         """
-        return self.merged({"enrollment_mode": {mode: value}})
+        _require("with_enrollment_mode", mode, self.enrollment_mode)
+        return self.merged({"enrollment_mode": {mode: value}}, "with_enrollment_mode")
+
+
+def _require(method: str, name: str, names: Mapping[str, Any]) -> None:
+    if name not in names:
+        reason = f"{name!r:.60} is unknown; expected one of: {', '.join(names)}"
+        raise InvalidInputError(reason, source=method)
 
 
 _OPEN = ("fixed", "answer")

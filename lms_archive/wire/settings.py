@@ -209,8 +209,9 @@ def address_and_auth(
     missing = [name for name in needed if not _value(name, prefix)]
     if missing:
         names = ", ".join(f"{prefix}{name}" for name in missing)
-        has_login = not any(name in _LOGIN for name in missing)
-        hint = "" if has_login else f" (or {prefix}TOKEN instead of CLIENT_ID to PASSWORD)"
+        login = [name for name in missing if name in _LOGIN]
+        replaced = "the last four" if len(login) == len(_LOGIN) else "the whole login"
+        hint = f" ({prefix}TOKEN can replace {replaced})" if login else ""
         raise InvalidInputError(f"not set in the environment: {names}{hint}")
     url = base_url or _value("URL", prefix)
     if with_token:

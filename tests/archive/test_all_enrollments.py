@@ -144,7 +144,7 @@ def test_an_empty_selection_is_an_empty_plan_with_a_warning(
 )
 def test_a_time_that_means_nothing_is_refused_at_once(since: Any) -> None:
     """Naive times, times ahead and what is no time are refused before anything is read."""
-    words = r"needs a time zone|in the future|must be a date"
+    words = r"needs a time zone|must be in the past, not .*=-1\).* as .*=1\)$|must be a date"
     with pytest.raises(InvalidInputError, match=words):
         _job("course", inactive_since=since)
     with pytest.raises(InvalidInputError, match=words):

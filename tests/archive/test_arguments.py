@@ -173,13 +173,29 @@ def test_a_saved_plan_is_not_a_result(harness: Harness, tmp_path: Path) -> None:
 Call = Callable[[Client, Any], object]
 #: Values of a wrong type, what is said of them, and the calls that refuse them.
 WRONG: dict[str, tuple[list[Any], str, list[Call]]] = {
-    "ids": (
-        [None, True, 1.5, "", "\ud800", b"7", -1],
-        "must be an id, not",
+    "ids of get, which takes no code": (
+        ["C1", "7 ", "-1", "\ud800"],
+        r"_id must be a whole number, not ('.*'); for a (code|username) use \S*find\(\1\)$",
         [
             lambda client, wrong: client.courses.get(wrong),
             lambda client, wrong: client.users.get(wrong),
             lambda client, wrong: client.learning_plans.get(wrong),
+            lambda client, wrong: client.learning_plans.of_course(wrong),
+        ],
+    ),
+    "other ids of get": (
+        [None, True, 1.5, "", b"7", -1],
+        "_id must be a whole number, not [^;]*$",
+        [
+            lambda client, wrong: client.courses.get(wrong),
+            lambda client, wrong: client.users.get(wrong),
+            lambda client, wrong: client.learning_plans.get(wrong),
+        ],
+    ),
+    "ids": (
+        [None, True, 1.5, "", "\ud800", b"7", -1],
+        "must be an id, not",
+        [
             lambda client, wrong: list(client.learning_plans.courses(wrong)),
             lambda client, wrong: list(client.enrollments.in_course(wrong)),
             lambda client, wrong: list(client.archived.in_learning_plan(wrong)),
@@ -200,6 +216,14 @@ WRONG: dict[str, tuple[list[Any], str, list[Call]]] = {
         [
             lambda client, wrong: list(client.archived.in_course(1, user_ids=wrong)),
             lambda client, wrong: list(client.enrollments.in_course(1, user_ids=wrong)),
+        ],
+    ),
+    "statuses that do not exist": (
+        ["complete", ["completed", "done"], b"completed", [None]],
+        "status='(complete|done|99|None)' is not possible: give 'enrolled', 'in_progress', 'co",
+        [
+            lambda client, wrong: client.enrollments.in_course(1, status=wrong),
+            lambda client, wrong: client.enrollments.pages_in_learning_plan(50, status=wrong),
         ],
     ),
     "times at an end of the calendar, beyond it in UTC": (

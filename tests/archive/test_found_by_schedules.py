@@ -40,7 +40,7 @@ def test_a_course_archived_lately_holds_its_plan_back(harness: Harness) -> None:
     second = plan(harness, 60, mode="re-enroll")
     assert second.counts["to_archive"] == 0
     assert {outcome.code for outcome in second.skipped} == {"archived_recently"}
-    assert "archived in course 2 on 2026-03-01" in second.skipped[0].reason
+    assert "archived in C2 on 2026-03-01" in second.skipped[0].reason
 
 
 def test_a_dated_record_is_of_no_undated_enrollment(harness: Harness) -> None:

@@ -374,7 +374,7 @@ def test_white_space_around_names_is_kept(make_csv: MakeCsv) -> None:
         ({"username": "Wer", "user_id": "wer"}, "'wer' has two meanings"),
         (
             {"username": "Konto"},
-            "columns found: 'Wer', 'Kurs'; columns needed: the username that columns= names",
+            "={'username': 'Konto'}: there is no column 'Konto'; columns found: 'Wer', 'Kurs'",
         ),
         (None, "for other names give columns={'username': 'Wer', ...}"),
     ],

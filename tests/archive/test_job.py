@@ -207,6 +207,16 @@ def test_reset_tracking_is_a_decision() -> None:
         ArchiveJob.for_course(71, mode="unenroll")  # type: ignore[call-arg]
 
 
+def test_a_misspelt_option_is_named_with_the_one_that_is_like_it() -> None:
+    """It is named first, although `reset_tracking` is missing too."""
+    build: Any = ArchiveJob.for_course
+    text = r"unexpected keyword argument 'reset_trackng'; did you mean 'reset_tracking'\?$"
+    with pytest.raises(TypeError, match=text):
+        build(71, mode="unenroll", reset_trackng=False)
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'zzz'$"):
+        build(71, mode="unenroll", reset_tracking=False, zzz=1)
+
+
 def test_mode_is_a_word_or_its_enum() -> None:
     """`"unenroll"` and `ArchiveMode.UNENROLL` are the same terms."""
     assert for_course(71, mode=ArchiveMode.UNENROLL).terms == for_course(71).terms
@@ -297,12 +307,14 @@ def test_users_given_as_numbers_are_ids_and_the_plan_says_so(reader: Client) -> 
     plan = for_course("SAFE").users(frame["username"]).plan(reader)
     assert [user for _, _, user in planned(plan)] == [12, 101]
     assert plan.warnings[0] == (
-        "course 'SAFE': all users are numbers (2), so each is read as a user id; "
-        "give usernames as text"
+        "course 'SAFE': all 2 users are numbers, so they are read as user ids; "
+        "if they are usernames, give them as text (str)"
     )
     with_a_gap = pd.Series([12, None, 101])  # floats
     warnings = for_course("SAFE").users(with_a_gap).plan(reader).warnings
-    assert "all users are numbers (2)" in warnings[0]
+    assert "all 2 users are numbers" in warnings[0]
+    (warning,) = for_course("SAFE").users([12]).plan(reader).warnings[:1]
+    assert "the user is a number, so it is read as a user id" in warning
     lists: list[Any] = [["alice", 12], ["12"], [None], [], reader.users.list()]
     for users in lists:
         warnings = for_course("SAFE").users(users).plan(reader).warnings

@@ -196,6 +196,7 @@ def test_archived_enrollments_have_the_filters_of_the_screen(
             for name in ("user_ids", "archived_by")
             for value in (True, "ada", "1001", 1001.0, None, -1)
         ),
+        ({"archived_from": "2025"}, "archived_from must be an aware datetime, not '2025'"),
     ],
 )
 def test_a_wrong_filter_is_refused_before_any_call(

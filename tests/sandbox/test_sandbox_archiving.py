@@ -125,7 +125,7 @@ def test_a_single_enrollment_is_archived_at_once(lms_sandbox: Sandbox) -> None:
         ("completed", True),
         ("waiting", False),
         ("suspended", False),
-        ("expelled", False),
+        ("overbooking", False),
     ],
 )
 def test_only_three_statuses_can_be_archived(

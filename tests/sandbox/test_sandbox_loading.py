@@ -72,6 +72,10 @@ def test_csv_files_are_loaded_with_ids_and_defaults_filled_in(
             "username,course_code,enrollment_created_at\nann,B,1.2.2024\n",
             r"line 2: enrollment_created_at cannot be '1.2.2024'",
         ),
+        (
+            "username,course_code,enrollment_status\nann,B,complete\n",
+            r"line 2: enrollment_status cannot be 'complete'",
+        ),
         ("username,course_code\nann\n", r"line 2: 1 cells under 2 columns"),
         ('username,course_code\n"an\nn",B\n', r"line 2: unknown user"),
     ],
@@ -100,6 +104,11 @@ def test_a_bad_csv_row_loads_nothing_and_names_file_and_line(
             "learning_plan_enrollments",
             {"user_id": 100, "learning_plan_code": "TWIN"},
             "learning plan 'TWIN' has 2 ids",
+        ),
+        (
+            "learning_plan_enrollments",
+            {"user_id": 100, "learning_plan_code": "OWN", "enrollment_status": "complete"},
+            "enrollment_status cannot be 'complete'",
         ),
         (
             "learning_plan_enrollments",

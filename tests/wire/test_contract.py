@@ -301,14 +301,15 @@ def test_an_override_changes_a_copy() -> None:
 
 
 UNKNOWN: dict[str, Callable[[], Contract]] = {
-    "$.operations.nope: unknown; expected one of: token, ": (
+    "with_operation: 'nope' is unknown; expected one of: token, ": (
         lambda: DEFAULT.with_operation("nope", path="/x")
     ),
     "$.operations.get_job.route: unknown; expected one of: meth": (
         lambda: DEFAULT.with_operation("get_job", route="/x")
     ),
     "$.records.User.id: unknown": lambda: DEFAULT.with_record("User", id="x"),
-    "$.enrollment_mode.purge: unknown": lambda: DEFAULT.with_enrollment_mode("purge", "x"),
+    "with_record: 'user' is unknown; expected": lambda: DEFAULT.with_record("user", user_id="x"),
+    "with_enrollment_mode: 'purge' is unknown": lambda: DEFAULT.with_enrollment_mode("purge", "x"),
 }
 
 

@@ -84,9 +84,8 @@ def _unknown_user(client: Client, key: UserKey) -> str:
     page = next(client.users.pages(search=search), None) if search else None
     for user in page.items if page else ():
         if _comparable(user.username) == _comparable(key):
-            return (
-                f"{reason}; {user.username!r} differs only in {IGNORED_IN_NAMES}, or leading zeros"
-            )
+            ignored = IGNORED_IN_NAMES.replace(" or ", ", ")
+            return f"{reason}; {user.username!r} differs only in {ignored} or leading zeros"
     return reason + spelling_hint(key, None)
 
 

@@ -109,7 +109,9 @@ def make_plan(
     if terms.mode is ArchiveMode.RE_ENROLL and options.skip_archived_within:
         pairs = draft.counted(candidates.items(), "checked", len(candidates))
         candidates = {
-            target: _without_archived_recently(draft, target, members, options.skip_archived_within)
+            target: _without_archived_recently(
+                draft, target, members, sharing, options.skip_archived_within
+            )
             for target, members in pairs
         }
     rules = Rules(terms, sharing, options.on_shared, selection.where)
@@ -234,6 +236,7 @@ def _without_archived_recently(
     draft: Draft,
     target: PlannedTarget,
     rows: list[PlannedEnrollment],
+    sharing: Sharing,
     skip_archived_within: timedelta,
 ) -> list[PlannedEnrollment]:
     """Skip users who were archived in the target a short while ago, when the job re-enrolls.
@@ -246,7 +249,10 @@ def _without_archived_recently(
     now = draft.client.session.platform_time()
     ids = [member.user_id for member in rows]
     last: dict[int, tuple[datetime, PlannedTarget]] = {}
-    courses = (PlannedTarget(kind="course", target_id=course_id) for course_id in target.courses)
+    own = sharing.courses_of[target.target_id] if target.courses else ()
+    courses = (
+        PlannedTarget(kind="course", target_id=course.course_id, code=course.code) for course in own
+    )
     since = now - min(skip_archived_within, now - EPOCH)  # `timedelta.max` means ever
     for searched in (target, *courses):
         archived = TargetLists(draft.client, searched).find_archived(ids, since=since)

@@ -61,6 +61,7 @@ class Headings:
     def __init__(self, source: str, columns: Mapping[str, str] | None = None) -> None:
         self._source = source
         self._renamed: dict[str, str] = {}
+        self._columns: dict[str, str] = {}
         if columns is None:
             return
         words = (*_USERS, *_TARGETS)
@@ -82,6 +83,7 @@ class Headings:
             if _squashed(name) in self._renamed:
                 raise InvalidInputError(f"columns: {name!r:.60} has two meanings; give each once")
             self._renamed[_squashed(name)] = word
+            self._columns[word] = name
 
     def word(self, name: str) -> str | None:
         """Return the meaning of a column's name, or None."""
@@ -119,18 +121,19 @@ class Headings:
                     line=line,
                     column=name[:60],
                 )
-        missing = sorted(word for word in self._renamed.values() if word not in indexes)
+        missing = {word: name for word, name in self._columns.items() if word not in indexes}
         if missing or not self.are_complete(header):
             listed = ", ".join(f"{name!r:.60}" for name in header[:20]) or "none"
+            absent = " or ".join(f"{name!r:.60}" for name in missing.values())
             has_users = any(word in indexes for word in _USERS)
             word = "course_code" if has_users else "username"
             others = [name for name in header if name and self.word(name) is None]
             example = f"{word!r}: {others[0][:60] if others else 'Name'!r}"
             wanted = f"{_WANTED}; for other names give columns={{{example}, ...}}"
-            if missing:
-                wanted = f"the {', '.join(missing)} that columns= names"
             raise InvalidInputError(
-                f"columns found: {listed}; columns needed: {wanted}",
+                f"columns={missing!r:.200}: there is no column {absent}; columns found: {listed}"
+                if missing
+                else f"columns found: {listed}; columns needed: {wanted}",
                 source=self._source,
                 line=line,
             )

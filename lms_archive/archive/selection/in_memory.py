@@ -126,8 +126,11 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
             rows.add(cells, None, None, None, Fault("bad_row", str(error)))
     if numbers and numbers == count:
         rows.notes.append(
-            f"{target}: all users are numbers ({count:,}), so each is read as a user id; give "
-            "usernames as text"
+            f"{target}: all {count:,} users are numbers, so they are read as user ids; if they are "
+            "usernames, give them as text (str)"
+            if count > 1
+            else f"{target}: the user is a number, so it is read as a user id; if it is a "
+            "username, give it as text (str)"
         )
     return rows
 
