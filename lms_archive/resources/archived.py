@@ -17,7 +17,7 @@ from lms_archive.records.archived import (
     ArchivedRecord,
     read_from,
 )
-from lms_archive.resources.arguments import as_utc, checked_id, checked_ids
+from lms_archive.resources.arguments import as_id, as_utc, checked_ids
 from lms_archive.resources.deletion import (
     Deletion,
     delete_records,
@@ -118,7 +118,7 @@ class Archived(ListsOfTargets):
                 not a whole number.
             NotFoundError: the target has no such record.
         """
-        record_id = checked_id("record_id", record_id)
+        record_id = as_id("record_id", record_id)
         records: Iterable[ArchivedRecord]
         if course_id is not None and learning_plan_id is None:
             records = self.in_course(course_id)

@@ -40,10 +40,10 @@ def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
         return None
     if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
         raise InvalidInputError(f"{name} must be a list of ids, such as [1001], not {ids!r:.60}")
-    return [checked_id(f"{name}[{at}]", value) for at, value in enumerate(ids)]
+    return [as_id(f"{name}[{at}]", value) for at, value in enumerate(ids)]
 
 
-def checked_id(name: str, value: object) -> int:
+def as_id(name: str, value: object) -> int:
     """Return an id as an int; numpy's whole numbers are accepted, bool and text are not."""
     try:
         number = -1 if isinstance(value, bool) else index(value)  # type: ignore[arg-type]

@@ -278,8 +278,10 @@ def _means(platform_name: str, word: str, name: str) -> bool:
 
 def _modes(contract: Contract, values: Collection[str]) -> dict[str, str]:
     """Return the platform's value for each mode whose own value it does not list, if evident."""
+    used = {value.casefold() for value in contract.enrollment_mode.values()}
+    free = [value for value in values if value.casefold() not in used]
     meant = {
-        mode: [value for value in values if re.match(pattern, _letters(value))]
+        mode: [value for value in free if re.match(pattern, _letters(value))]
         for mode, pattern in _MODE_VALUES.items()
         if contract.enrollment_mode[mode] not in values
     }

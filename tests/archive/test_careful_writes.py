@@ -195,8 +195,8 @@ def test_a_redirected_write_is_read_back_and_stops_the_job(harness: Harness) -> 
 @pytest.mark.parametrize("kind", ["course", "learning plan"])
 def test_a_platform_that_enrolls_again_is_noticed(harness: Harness, kind: str) -> None:
     """Asked to unenroll: the first enrollment is archived, but the user is still a learner."""
-    contract = Contract.default().with_enrollment_mode("unenroll", "re_enroll")
-    contract = contract.with_enrollment_mode("re-enroll", "delete")
+    contract = Contract.default().with_enrollment_mode("re-enroll", "again")
+    contract = contract.with_enrollment_mode("unenroll", "re_enroll")
     client = harness.connect(contract=contract)
     if kind == "course":
         harness.load(3)

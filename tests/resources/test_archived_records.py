@@ -281,10 +281,14 @@ def test_records_of_a_result_know_their_platform(
     archived: Sandbox, other: Sandbox, tmp_path: Path
 ) -> None:
     """Records that come out of a ledger know the platform of their job."""
-    enrollment = {"username": "cleo", "id_course": 1, **DONE}
-    archived.load(users=[{"username": "cleo"}], enrollments=[enrollment])
+    enrollment = {"username": "cleo", "id_course": 9, **DONE}
+    archived.load(
+        users=[{"username": "cleo"}],
+        courses=[{"code": "C9", "id_course": 9}],
+        enrollments=[enrollment],
+    )
     client = quick_client(archived)
-    job = ArchiveJob.for_course(1, mode="unenroll", reset_tracking=False).users(["cleo"])
+    job = ArchiveJob.for_course(9, mode="unenroll", reset_tracking=False).users(["cleo"])
     result = job.plan(client).apply(client, ledger=tmp_path / "ledger.sqlite")
     (record,) = result.records
     assert record.platform == archived.url

@@ -101,11 +101,6 @@ REFUSED: dict[str, tuple[Scripted, type[ApiError], str]] = {
     "418 not UTF-8": (refusal(418, b"caf\xe9"), ApiError, "418: caf\ufffd"),
     "451 control characters": (
         refusal(451, {"message": "a\x1b[31m\r\nb\u202ec"}), ApiError, "451: a [31m b c"),
-    "302": (
-        refusal(302, b"", Location="https://evil.example.com/login"), ApiError,
-        "302: redirects to https://evil.example.com/login (redirects are not followed"),
-    "308": (refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
-    "302 to nowhere": (refusal(302, b""), ApiError, "302: redirects to nowhere"),
     "429": (refusal(429), RateLimitError, "the calls of this hour are used up"),
     "429 seconds": (refusal(429, Retry_After="7"), RateLimitError, "m-429"),
     "429 beyond an hour": (refusal(429, Retry_After="3601"), RateLimitError, "m-429"),
@@ -113,6 +108,11 @@ REFUSED: dict[str, tuple[Scripted, type[ApiError], str]] = {
 
 #: No good answer: a write may have been carried out.
 IN_DOUBT: dict[str, tuple[Scripted, type[ApiError], str]] = {
+    "302": (
+        refusal(302, b"", Location="https://evil.example.com/login"), ApiError,
+        "302: redirects to https://evil.example.com/login (redirects are not followed"),
+    "308": (refusal(308, b"", Location="/x"), ApiError, "308: redirects to /x"),
+    "302 to nowhere": (refusal(302, b""), ApiError, "302: redirects to nowhere"),
     "408": (refusal(408), PlatformUnavailableError, "timed out waiting"),
     "500": (refusal(500), PlatformUnavailableError, "500: m-500"),
     "502 HTML": (
