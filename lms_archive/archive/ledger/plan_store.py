@@ -224,7 +224,6 @@ def save_plan(path: Any, plan: PlanData, selection: Selection, digest: str) -> N
 
     Raises:
         InvalidInputError: the file cannot be written, or exists and is not a saved plan.
-        OSError: it cannot be written.
     """
     location = ledger_path(path, "plan")
     if location.is_file() and not location.is_symlink() and not _is_plan(location):
