@@ -55,10 +55,9 @@ def test_a_platform_that_ignores_the_users_of_a_write_is_noticed(
     harness.load(*sizes)
     client = harness.connect(transport=_ignoring_users(harness))
     planned = ArchiveJob.from_rows(rows([1001], courses=[1, 2, 3]), **terms).plan(client)
-    with pytest.raises(error or UnexpectedArchiveError, match="did not name all users") as caught:
+    with pytest.raises(error or UnexpectedArchiveError, match="did not name all users"):
         planned.apply(client, ledger=harness.ledger)
     assert len(harness.sql("SELECT id FROM archived_enrollments")) == records
-    assert "by its account: record" in str(caught.value)
 
 
 def test_colleagues_who_archive_at_the_same_time_are_no_surplus(harness: Harness) -> None:

@@ -80,8 +80,7 @@ class SurplusSearch:
             if new := [record for record in surplus if record not in self.known_records]:
                 call = "select-all call" if for_all else "call"
                 text = f"{target}: the {call} did not name all users who were archived"
-                text += f": {_shown(new)}" if for_all else f" by its account: {_shown(new)}"
-                yield UnexpectedRecords(text, tuple(new))
+                yield UnexpectedRecords(f"{text}: {_shown(new)}", tuple(new))
 
 
 def unnamed_records(
