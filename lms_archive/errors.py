@@ -144,7 +144,7 @@ class ApiError(LmsArchiveError):
         message: the platform's message, shortened.
         retry_after: seconds that the platform asks to wait, or None.
         in_doubt: True where the call may have taken effect although it failed: a time-out, a
-            lost connection, 408, 5xx, an unreadable 2xx.
+            lost connection, 408, 5xx, a redirect, an unreadable 2xx.
     """
 
     def __init__(

@@ -48,7 +48,7 @@ _REPORTED: Final[Mapping[type[Event], EventKind]] = {
 }
 _ENDS: Final = ("finished", "stopped")
 _SHORT_WAIT: Final = 1.0
-"""From how many seconds on a bar shows a wait."""
+"""The shortest wait, in seconds, that a bar shows."""
 _LINES: Final = 10
 """The most lines of a step of planning, where there is no bar."""
 

@@ -138,9 +138,10 @@ def _go_on(
     left = counts.get(None, 0) + counts.get("unknown", 0)
     calls_left = ceil(sum(plan.calls.values()) * left / max(sum(counts.values()), 1))
     client.session.expect(calls_left)
-    if not may_use_reading and any(queue.pending for queue in state.queues.values()):
-        check_role(client, {chunk.target.kind for chunk in plan.chunks})
+    kinds = {queue.target.kind for queue in state.queues.values() if queue.pending}
     try:
+        if kinds and not may_use_reading:
+            check_role(client, kinds)
         with reporting(client, state, options.on_event, progress=options.progress) as listeners:
             run(
                 client,

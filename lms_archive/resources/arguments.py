@@ -49,7 +49,7 @@ def as_id(name: str, value: object) -> int:
         number = -1 if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
     except TypeError:
         number = -1
-    if number < 0:
+    if number < 1:
         raise InvalidInputError(
             f"{name} must be an id, a whole number such as 1001, not {value!r:.60}"
         )

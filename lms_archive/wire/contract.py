@@ -76,7 +76,8 @@ def _are_modes(_: Any, __: Any, modes: Mapping[str, str]) -> None:
         raise ValueError("an enrollment_mode is blank: give the platform's value")
     if len(set(values)) < len(values):
         raise ValueError(
-            "enrollment_mode has the same value for two modes: give each the platform's own value"
+            "enrollment_mode has the same value for two modes: give each the platform's own value, "
+            "both at once: Contract.merged({'enrollment_mode': {...}})"
         )
 
 
@@ -300,6 +301,8 @@ class Contract:
 
     def with_enrollment_mode(self, mode: str, value: str, /) -> Contract:
         """Return a copy in which the platform has another value for an archive mode.
+
+        To swap the values of both modes, use `merged({"enrollment_mode": {...}})`.
 
         Raises:
             InvalidInputError: the mode does not exist, or the value is blank or that of the other

@@ -55,7 +55,7 @@ def test_a_platform_that_ignores_the_users_of_a_write_is_noticed(
     harness.load(*sizes)
     client = harness.connect(transport=_ignoring_users(harness))
     planned = ArchiveJob.from_rows(rows([1001], courses=[1, 2, 3]), **terms).plan(client)
-    with pytest.raises(error or UnexpectedArchiveError, match="did not name all users"):
+    with pytest.raises(error or UnexpectedArchiveError, match="users whom the call did not name"):
         planned.apply(client, ledger=harness.ledger)
     assert len(harness.sql("SELECT id FROM archived_enrollments")) == records
 
@@ -257,3 +257,15 @@ def test_what_is_left_of_a_resumed_job_sets_the_pace(harness: Harness) -> None:
     begun = harness.time.passed
     assert resume(harness.ledger, client).is_finished
     assert harness.time.passed - begun < 600
+
+
+def test_a_call_that_was_never_made_is_no_try(harness: Harness) -> None:
+    """Who has changed while the call waited is reported as not sent, not as not sent again."""
+    harness.load(3)
+    planned = plan(harness, courses=[1], mode="re-enroll")
+    harness.sandbox.faults.add("429", method="PUT", after=1, retry_after=3000)
+    finish = "UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1002"
+    _while_waiting(harness, lambda: harness.change(finish))
+    (changed,) = harness.apply(planned).skipped
+    assert changed.code == "changed"
+    assert changed.reason.endswith("not as planned; not sent")

@@ -362,7 +362,8 @@ def test_a_blank_username_in_a_list_is_missing(platform: Harness) -> None:
 
 def test_users_given_as_numbers_are_ids_and_the_plan_says_so(platform: Harness) -> None:
     """As where they are named in one course."""
-    words = "all users are numbers (2), so each is read as a user id; give usernames as text"
+    words = "all 2 users are numbers, so they are read as user ids; if they are usernames, "
+    words += "give them as text (str)"
     assert words in for_users([1001, 1002]).plan(platform.client).warnings
     users: list[Any] = [[1001, "u1002"], platform.client.users.list(), []]
     for mixed in users:

@@ -245,7 +245,7 @@ def test_nothing_else_of_ours_is_archived_with_the_canary(harness: Harness) -> N
     )
     with pytest.raises(
         CanaryFailedError,
-        match="the call did not name all users who were archived: record",
+        match="the same account archived users whom the call did not name: record",
     ) as caught:
         harness.apply()
     assert caught.value.counts["archived"] == 1

@@ -28,6 +28,7 @@ from lms_archive.archive.selection import (
     WholeTarget,
     comparable_name,
 )
+from lms_archive.archive.selection.in_memory import numbers_note
 from lms_archive.archive.selection.terms import status_words
 from lms_archive.archive.target.shared_list import SharedList
 from lms_archive.archive.values.chunks import PlannedTarget
@@ -132,10 +133,7 @@ def _people(draft: Draft, part: UserEnrollments) -> People:
             reason = f"no user has the username {name!r}; names match exactly"
             faults[user] = Fault("unknown_user", reason)
     if part.users and all(isinstance(user, int) for user in part.users):
-        draft.warnings.append(
-            f"all users are numbers ({len(part.users):,}), so each is read as a user id; give "
-            "usernames as text"
-        )
+        draft.warnings.append(numbers_note(len(part.users)))
     return names_by_id, faults
 
 

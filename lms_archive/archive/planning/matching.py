@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.planning.resolve import ambiguous_user, spelling_hint
 from lms_archive.archive.selection import Rows, UserKey, comparable_name
+from lms_archive.archive.selection.cells import is_blank
 from lms_archive.archive.selection.rows import user_id_of
 from lms_archive.archive.selection.terms import Terms, status_words
 from lms_archive.archive.target.lists import Active
@@ -113,8 +114,7 @@ class Match:
 
 def username_in(person: Person) -> str | None:
     """Return the username in an enrollment; a blank one is missing."""
-    name = person.username
-    return name if name and not name.isspace() else None
+    return None if is_blank(person.username) else person.username
 
 
 def merge_requested(parts: Sequence[tuple[int, Rows, Sequence[int]]]) -> RequestedRows:
@@ -140,19 +140,21 @@ def _username(key: UserKey) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _namesakes(people: Iterable[Person]) -> dict[str, set[int | None]]:
+def _namesakes(people: Iterable[Person]) -> dict[str, set[int]]:
     """Return the ids of users who have the same username, by that name."""
-    ids: dict[str, int | None] = {}
-    namesakes: dict[str, set[int | None]] = {}
+    ids: dict[str, int] = {}
+    namesakes: dict[str, set[int]] = {}
     for person in people:
         name, user_id = username_in(person), person.user_id
-        if name is not None and ids.setdefault(name, user_id) != user_id:
+        if name is None or user_id is None:
+            continue
+        if ids.setdefault(name, user_id) != user_id:
             namesakes.setdefault(name, {ids[name]}).add(user_id)
     return namesakes
 
 
 def _fault(
-    key: UserKey, person: Person | None, named: Person | None, namesakes: Collection[int | None]
+    key: UserKey, person: Person | None, named: Person | None, namesakes: Collection[int]
 ) -> tuple[str, str] | None:
     """Return why a row does not name one user, or None: two have its name, or id and name differ.
 

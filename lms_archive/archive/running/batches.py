@@ -97,6 +97,7 @@ class Batches:
         """
         if not self._must_read(chunk, waited):
             return True
+        self._wait_for_room(members)
         if chunk.form == "select_all":
             return is_everything(self.client, chunk.target, members)
         users = [member.user_id for member in members]
@@ -120,6 +121,7 @@ class Batches:
         call before the write.
         """
         while members:
+            self._wait_for_room(members)  # no wait where there is room already
             active = self._active(queue, members)
             compared = [(member, change(member, active.get(member.user_id))) for member in members]
             changes = [(member, changed) for member, changed in compared if changed is not None]

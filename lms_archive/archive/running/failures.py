@@ -70,7 +70,7 @@ def stops_job(error: ApiError) -> bool:
 
 
 def is_redirect(error: ApiError) -> bool:
-    """Return whether a write was redirected, as to a login page: so would be every other."""
+    """Return whether a write was redirected, as every other would be: to a login page, perhaps."""
     return error.status is not None and 300 <= error.status < 400  # noqa: PLR2004  HTTP
 
 

@@ -39,8 +39,8 @@ def read_lists_together(
 ) -> dict[tuple[str, int], BothLists]:
     """Read many small targets: each archived list, then all active lists in few calls.
 
-    A target whose lists cannot be read, or where an enrollment is in neither list, is left out,
-    and has to be read on its own.
+    A target whose lists cannot be read, or where an enrollment is in neither list of a shared
+    reading, is left out, and has to be read on its own.
 
     Raises:
         ApiError: a call failed, in a way that concerns all targets.
@@ -67,7 +67,7 @@ def read_lists_together(
 
 @contextmanager
 def _of_target(client: Client) -> Iterator[None]:
-    """Ignore an error that concerns one target: it is read again on its own, and shows it."""
+    """Ignore an error of one target: that is read again on its own, which raises the error."""
     try:
         yield
     except ApiError as error:

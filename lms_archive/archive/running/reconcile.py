@@ -36,7 +36,7 @@ class Reconciled:
     """The result of reading a target back.
 
     Attributes:
-        outcomes: the outcomes of its rows, without those that are not sent again.
+        outcomes: the outcomes of its rows, except skipped ones (changed, and not sent again).
         alarm: the error that must stop the job: a record that should exist was not seen.
         target_missing: whether the target was deleted meanwhile.
     """

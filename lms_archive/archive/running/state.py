@@ -199,7 +199,9 @@ class RunState:
     @apply.register
     def _not_sent(self, event: NotSent) -> None:
         queue = self.queue_of(event.chunk_id)
-        self._put_back(queue, queue.in_flight.pop())
+        submission = queue.in_flight.pop()
+        self.tries.subtract(member.row for member in submission.members)
+        self._put_back(queue, submission)
         self._note_open(queue)
 
     @apply.register

@@ -74,13 +74,15 @@ class SurplusSearch:
                 listed = TargetLists(self.client, target).archived(since=since)
             for_all = submission.is_for_all
             sent = {member.user_id for member in submission.chunk.members}
-            surplus = unnamed_records(
-                listed, sent if for_all else self.sent_first, since, by_same=not for_all
-            )
+            text = "the select-all call also archived users whom it did not name"
+            if for_all:
+                surplus = unnamed_records(listed, sent, since)
+            else:
+                text = "the same account archived users whom the call did not name"
+                pending = {member.user_id for _, own in self.queue.pending for member in own}
+                surplus = unnamed_records(listed, self.sent_first, since, pending=pending)
             if new := [record for record in surplus if record not in self.known_records]:
-                call = "select-all call" if for_all else "call"
-                text = f"{target}: the {call} did not name all users who were archived"
-                yield UnexpectedRecords(f"{text}: {_shown(new)}", tuple(new))
+                yield UnexpectedRecords(f"{target}: {text}: {_shown(new)}", tuple(new))
 
 
 def unnamed_records(
@@ -88,23 +90,25 @@ def unnamed_records(
     users: AbstractSet[int],
     since: datetime,
     *,
-    by_same: bool = False,
+    pending: AbstractSet[int] | None = None,
 ) -> list[int]:
     """Return the ids of records of other users who were archived since then.
 
-    A select-all call also archives users who were enrolled after the last reading. With *by_same*,
-    only records of the account that archived these users count, where theirs are listed: another
-    account may archive other users at the same time.
+    A select-all call also archives users who were enrolled after the last reading. With *pending*,
+    only records of the account that archived *users* count, because another account may archive
+    others at the same time; where that account is not known, only records of users in *pending*.
     """
     new = {
         user: [record for record in own if is_since(record, since)] for user, own in records.items()
     }
     accounts = {record.archiving.archived_by for user in users for record in new.get(user, ())}
+    accounts.discard(None)
     return [
         record.archiving.record_id
         for user in sorted(new.keys() - users)
         for record in new[user]
-        if not by_same or not accounts or record.archiving.archived_by in accounts
+        if pending is None
+        or (record.archiving.archived_by in accounts if accounts else user in pending)
     ]
 
 

@@ -32,8 +32,9 @@ def verdict(  # noqa: PLR0911  one case after the other
 ) -> tuple[str, str] | None:
     """Return the code and the reason of a row, or None where it may be sent again.
 
-    It may be sent again only where the answer was lost, no job is open any more, exactly the
-    planned enrollment is still active and as planned, and nothing of the user was archived since.
+    It may be sent again only where the answer was lost, or a select-all call left it for its next
+    round, and no job is open any more, exactly the planned enrollment is still active and as
+    planned, and nothing of the user was archived since.
 
     Args:
         finding: what both lists say.
@@ -62,7 +63,8 @@ def verdict(  # noqa: PLR0911  one case after the other
         )
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume reads it again"
-    if more_rounds or (submission.in_doubt and tries < SENDS and not finding.others):
+    may_repeat = tries < SENDS and not finding.others if submission.in_doubt else more_rounds
+    if may_repeat:
         changed = change(finding.member, finding.active)
         if changed is None:
             return None

@@ -125,14 +125,21 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
         except BadRow as error:
             rows.add(cells, None, None, None, Fault("bad_row", str(error)))
     if numbers and numbers == count:
-        rows.notes.append(
-            f"{target}: all {count:,} users are numbers, so they are read as user ids; if they are "
-            "usernames, give them as text (str)"
-            if count > 1
-            else f"{target}: the user is a number, so it is read as a user id; if it is a "
-            "username, give it as text (str)"
-        )
+        rows.notes.append(f"{target}: {numbers_note(count)}")
     return rows
+
+
+def numbers_note(count: int) -> str:
+    """Return the warning that all users were given as numbers."""
+    if count == 1:
+        return (
+            "the user is a number, so it is read as a user id; if it is a username, give it as "
+            "text (str)"
+        )
+    return (
+        f"all {count:,} users are numbers, so they are read as user ids; if they are usernames, "
+        "give them as text (str)"
+    )
 
 
 def read_people(users: Any, argument: str = "users") -> tuple[UserKey, ...]:
