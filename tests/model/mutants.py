@@ -324,7 +324,6 @@ MUTANTS = tuple(
         "does not read again before re-enroll": _method(
             batches.Batches, "_must_read", _as_in_unenroll
         ),
-        "does not read again after a wait": _method(batches.Batches, "are_as_planned", _ALWAYS),
         "never reads again, however old the reading is": _function(batches, "is_fresh", _ALWAYS),
         "does not read again what a plan loaded or applied before has read": _function(
             batches, "is_fresh", _fresh_if_unread
