@@ -211,9 +211,9 @@ def _print(report: ContractReport, options: argparse.Namespace) -> None:
             f"set LMS_ARCHIVE_CONTRACT={options.save}, or pass Contract.load({options.save!r})."
         )
     elif options.save:
-        is_default = Path(options.save).read_text(encoding="utf-8").strip() == "{}"
-        holds = "has no override of the default contract"
-        holds = holds if is_default else "holds the contract that was checked"
+        holds = "holds the contract that was checked"
+        if report.contract == Contract.default():
+            holds = "has no override of the default contract"
         print(f"\nThere is no suggestion: {options.save} {holds}.")
     print(f"\n{_conclusion(report)}")
 

@@ -150,11 +150,11 @@ def test_a_lost_call_is_not_repeated_for_who_has_changed(
         harness.client
     )
     harness.sandbox.faults.add("cut_before", method="PUT", after=1)
-    seen = []
+    writes = []
 
     def change(exchange: Any) -> None:
-        seen.extend([exchange] * exchange.is_write)
-        if exchange.is_write and len(seen) == 2:
+        writes.extend([exchange] * exchange.is_write)
+        if exchange.is_write and len(writes) == 2:
             harness.change(
                 "UPDATE enrollments SET enrollment_status = 'in_progress',"
                 " enrollment_completion_date = NULL WHERE user_id = 1002"
@@ -175,12 +175,12 @@ def test_a_lost_call_is_not_repeated_for_who_has_changed(
 def test_a_redirected_write_is_read_back_and_stops_the_job(harness: Harness) -> None:
     """It may have been done: the archived list is read, and nothing else is sent."""
     harness.load(3, 3, 3)
-    seen = []
+    writes = []
 
     def carry(method: str, *rest: Any) -> Response:
         answer = harness.line(method, *rest)
-        seen.extend([method] * (method == "PUT"))
-        if method == "PUT" and len(seen) == 3:
+        writes.extend([method] * (method == "PUT"))
+        if method == "PUT" and len(writes) == 3:
             return Response(302, {**dict(answer.headers), "Location": "/login"}, b"")
         return answer
 
@@ -243,11 +243,11 @@ def test_what_is_left_of_a_resumed_job_sets_the_pace(harness: Harness) -> None:
     harness.load(*[2] * 30)
     client = harness.connect(calls_per_hour=70)
     planned = harness.plan()
-    seen = []
+    writes = []
 
     def interrupt(exchange: Any) -> None:
-        seen.extend([exchange] * exchange.is_write)
-        if exchange.is_write and len(seen) == 28:
+        writes.extend([exchange] * exchange.is_write)
+        if exchange.is_write and len(writes) == 28:
             raise KeyboardInterrupt
 
     harness.line.before.append(interrupt)

@@ -114,7 +114,7 @@ def test_what_is_sent_stays_the_same(harness: Harness) -> None:
     line = "3 rows can be explained: plan(client, explain=True) takes about three calls a row"
     assert line in str(plain)
     assert "can be explained" not in str(plan)
-    harness.time.sleep(1)  # somebody was archived in this second
+    harness.time.sleep(1)  # another user was archived in this second
     plan.save(harness.folder / "plan.sqlite")
     assert list(ArchivePlan.load(harness.folder / "plan.sqlite").skipped) == list(plan.skipped)
     result = plan.apply(harness.client, ledger=harness.folder / "second.sqlite")
