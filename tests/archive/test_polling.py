@@ -11,7 +11,7 @@ from plan_tools import archive_by_hand, check, in_both_modes, of_many, plan
 from virtual_time import Exchange, Harness
 
 from lms_archive import ArchiveResult, Limits, resume
-from lms_archive.archive.running.jobs import Jobs
+from lms_archive.archive.running.jobs import Jobs, RunningJob
 from lms_archive.errors import JobTimeoutError
 from lms_archive.wire.waits import Clock
 
@@ -201,9 +201,7 @@ def _slept(harness: Harness, *, now: float, began: float, seen_open: float | Non
     slept: list[float] = []
     harness.client._use_clock(Clock(monotonic=lambda: now, sleep=slept.append))
     jobs = Jobs(harness.client, before=())
-    jobs._began["a"] = began
-    if seen_open is not None:
-        jobs._seen_open["a"] = seen_open
+    jobs._running["a"] = RunningJob(began, open_until=seen_open)
     submission: Any = SimpleNamespace(job_id="a")
     jobs._pause([submission])
     return slept[0]

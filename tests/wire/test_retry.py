@@ -136,11 +136,11 @@ def test_no_wait_is_shorter_than_asked(asked: list[tuple[int, int | None]]) -> N
     assert done or failed == 6 or sum(after or 0 for _, after in asked) > longest
 
 
-@given(limited=st.integers(1, 30))
-def test_waits_for_429_grow_and_never_vanish(limited: int) -> None:
-    """Where the platform names no time, waits begin at a second and grow to about a minute."""
+@given(limited=st.integers(1, 30), asked=st.sampled_from([{}, {"Retry_After": "1"}]))
+def test_waits_for_429_grow_and_never_vanish(limited: int, asked: dict[str, str]) -> None:
+    """Where the platform names no time, or a second, they begin there and grow to a minute."""
     time = VirtualTime()
-    client, _ = scripted(*[refusal(429)] * limited, GOOD, time=time)
+    client, _ = scripted(*[refusal(429, **asked)] * limited, GOOD, time=time)
     client.session.send(READ)
     assert all(1 <= wait <= 61 for wait in time.slept)
     assert all(wait >= min(60, 2**i) for i, wait in enumerate(time.slept))

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from attrs import frozen
+from attrs import define, frozen
 
 from lms_archive.archive.planning.preflight import require_endpoint
 from lms_archive.archive.running.state import Recorder
@@ -25,6 +25,21 @@ _LEARNED_FROM = 5  # jobs, so that a late one does not hold up the rest
 _SHORTEST = 0.01  # a wait that is rounded down to 0 s would poll in a tight loop
 
 
+@define
+class RunningJob:
+    """A background job that is waited for.
+
+    Attributes:
+        began: when it was submitted or, by an earlier run, first looked at (monotonic).
+        open_until: its age in seconds when it was last seen open; None: it never was.
+        percent: how far it was then, where the platform says so.
+    """
+
+    began: float
+    open_until: float | None = None
+    percent: float | None = None
+
+
 class Jobs:
     """The account's background jobs, as far as they concern one run.
 
@@ -41,16 +56,14 @@ class Jobs:
         self._client, self._clock = client, client.session.clock
         self._waits = client.session.waits
         self._times = deque([client.limits.first_poll], maxlen=_LEARNED_FROM)
-        self._began: dict[str | None, float] = {}
-        self._seen_open: dict[str | None, float] = {}
-        self._percents: dict[str | None, float | None] = {}
+        self._running: dict[str | None, RunningJob] = {}
         if before is None:
             before = [job.job_id for job in self._first_listing().values() if job.is_open]
         self.before: frozenset[str] = frozenset(before)
 
     def begin(self, job_id: str) -> None:
         """Note that a job was submitted: its time runs from now on."""
-        self._began.setdefault(job_id, self._clock.monotonic())
+        self._running.setdefault(job_id, RunningJob(self._clock.monotonic()))
 
     def poll(self, submissions: Sequence[Submission]) -> list[JobEnded | JobGone]:
         """Wait as long as it takes for some of these jobs to end, look once, return the ended.
@@ -66,7 +79,8 @@ class Jobs:
         for submission in submissions:
             chunk_id, name = submission.chunk.chunk_id, submission.job_id or ""
             job = listed.get(name) or self._read_job(name)
-            age = now - self._began[name]
+            running = self._running[name]
+            age = now - running.began
             if job is None and submission.is_resumed:
                 ended.append(JobGone(chunk_id, name))
             elif job is None:
@@ -74,12 +88,12 @@ class Jobs:
                 ended.append(JobEnded(chunk_id, name, problem))
             elif not job.is_open:
                 # It ended between two looks; one that was never seen open, maybe long before.
-                last_open = self._seen_open.get(name)
+                last_open = running.open_until
                 took = min(age * _SOONER, expected) if last_open is None else (last_open + age) / 2
                 self._times.append(took)
                 ended.append(JobEnded(chunk_id, name))
             elif now < self._deadline(submission):
-                self._seen_open[name], self._percents[name] = age, job.percent
+                running.open_until, running.percent = age, job.percent
             else:
                 ended.append(JobEnded(chunk_id, name, f"background job {name} has not ended"))
         return ended
@@ -110,20 +124,21 @@ class Jobs:
     def _pause(self, submissions: Sequence[Submission]) -> None:
         due = _middle(map(self._due, submissions))
         until = min(map(self._deadline, submissions))
-        oldest = min(submissions, key=lambda sent: self._began[sent.job_id]).job_id
+        oldest = min(submissions, key=lambda sent: self._running[sent.job_id].began).job_id
         seconds = max(min(due, until) - self._clock.monotonic(), _SHORTEST)
-        self._waits.wait(seconds, "job", job_id=oldest, percent=self._percents.get(oldest))
+        self._waits.wait(seconds, "job", job_id=oldest, percent=self._running[oldest].percent)
 
     def _due(self, submission: Submission) -> float:
         """Return when its job should have ended, or when to look again."""
-        last_open = self._seen_open.get(submission.job_id)
+        running = self._running[submission.job_id]
+        last_open = running.open_until
         if last_open is None or last_open + _SHORTEST < self._expected:
-            return self._began[submission.job_id] + self._expected
+            return running.began + self._expected
         overdue = min(max(last_open / 3, self._client.limits.first_poll), _LONGEST)
-        return self._began[submission.job_id] + last_open + overdue
+        return running.began + last_open + overdue
 
     def _deadline(self, submission: Submission) -> float:
-        return self._began[submission.job_id] + self._client.limits.job_timeout
+        return self._running[submission.job_id].began + self._client.limits.job_timeout
 
     def _first_listing(self) -> dict[str, BackgroundJob]:
         """Read the listing before anything is sent; this also shows that there is one."""
