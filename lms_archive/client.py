@@ -20,7 +20,8 @@ from lms_archive.resources.learning_plans import LearningPlans
 from lms_archive.resources.users import Users
 from lms_archive.wire.auth import Auth, StaticToken
 from lms_archive.wire.calls import OnCall
-from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.contract import Contract
+from lms_archive.wire.operation import Operation
 from lms_archive.wire.report import ContractReport
 from lms_archive.wire.session import Session
 from lms_archive.wire.settings import (

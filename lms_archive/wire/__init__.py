@@ -2,7 +2,8 @@
 
 from lms_archive.wire.auth import Auth, ClientCredentials, JwtBearer, PasswordGrant, StaticToken
 from lms_archive.wire.calls import Call, OnCall
-from lms_archive.wire.contract import Contract, Operation
+from lms_archive.wire.contract import Contract
+from lms_archive.wire.operation import Operation
 from lms_archive.wire.pages import Page
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck
 from lms_archive.wire.settings import ChangedOptions, ClientOptions

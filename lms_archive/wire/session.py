@@ -25,8 +25,8 @@ from lms_archive.errors import (
 from lms_archive.records.structure import Structurer
 from lms_archive.wire.auth import Form, is_token, login_advice
 from lms_archive.wire.calls import Call, Request, report_call
-from lms_archive.wire.contract import Operation
 from lms_archive.wire.masking import Mask, Secret, secret
+from lms_archive.wire.operation import Operation
 from lms_archive.wire.responses import Payload, parse_response
 from lms_archive.wire.retry import with_retry
 from lms_archive.wire.settings import Settings

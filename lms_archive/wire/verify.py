@@ -20,9 +20,10 @@ from attrs import evolve
 
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.structure import to_plain
-from lms_archive.wire.contract import Contract, Operation, difference
+from lms_archive.wire.contract import Contract, difference
 from lms_archive.wire.documents import Document, FolderDocuments, PlatformDocuments
 from lms_archive.wire.openapi import ApiOperation, Location, path_shape
+from lms_archive.wire.operation import Operation
 from lms_archive.wire.report import Candidate, ContractReport, OperationCheck, proposed
 from lms_archive.wire.session import Session
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Final
 
+from lms_archive.archive.planning.exclusions import excluded_ids, name_in
 from lms_archive.archive.planning.matching import Person, username_in
 from lms_archive.archive.planning.reading import Draft, Snapshot, read_targets
 from lms_archive.archive.planning.resolve import (
@@ -17,7 +15,6 @@ from lms_archive.archive.planning.resolve import (
     list_targets,
 )
 from lms_archive.archive.selection import (
-    IGNORED_IN_NAMES,
     Fault,
     Rows,
     Selection,
@@ -26,7 +23,6 @@ from lms_archive.archive.selection import (
     UserEnrollments,
     UserKey,
     WholeTarget,
-    comparable_name,
 )
 from lms_archive.archive.selection.in_memory import numbers_note
 from lms_archive.archive.selection.terms import status_words
@@ -35,9 +31,6 @@ from lms_archive.archive.values.chunks import PlannedTarget
 from lms_archive.errors import InvalidInputError, NotFoundError, plural
 
 _USER = ("user_id", "username")
-_SHOWN = 5
-_SEPARATORS: Final = re.compile(r"""[,;|"'\s]+""")
-"""What separates the names in a text that holds several, or surrounds one."""
 
 Scope = tuple[TargetKind, tuple[Target, ...] | None]
 """Where enrollments are looked for: in these targets, or in every one of the kind."""
@@ -91,7 +84,7 @@ def _rows_of_target(draft: Draft, part: WholeTarget) -> Rows:
     names = [
         (person.user_id, username_in(person)) for person in people if person.user_id is not None
     ]
-    excluded = _excluded_ids(draft, part.exclude, names, str(target), "enrolled")
+    excluded = excluded_ids(draft, part.exclude, names, str(target), "enrolled")
     by_id = part.target.code is None
     key = part.target.target_id if by_id else part.target.code
     rows = Rows((f"{part.target.kind}_{'id' if by_id else 'code'}", *_USER))
@@ -107,9 +100,9 @@ def _people(draft: Draft, part: UserEnrollments) -> People:
     if part.inactive_since is not None:
         inactive = _inactive(draft, part.inactive_since)
         people = inactive.items()
-        excluded = _excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
+        excluded = excluded_ids(draft, part.exclude, people, "inactive users", "inactive")
         return {key: name for key, name in inactive.items() if key not in excluded}, {}
-    names = {_name_in(user) for user in part.users if not isinstance(user, int)}
+    names = {name_in(user) for user in part.users if not isinstance(user, int)}
     ids = find_usernames(draft.client, names) if names else {}
     names_by_id: dict[int, str | None] = {}
     faults: dict[UserKey, Fault] = {}
@@ -117,7 +110,7 @@ def _people(draft: Draft, part: UserEnrollments) -> People:
         if isinstance(user, int):
             names_by_id.setdefault(user, None)
             continue
-        name = _name_in(user)
+        name = name_in(user)
         matches = ids.get(name, set())
         if isinstance(user, tuple):
             if user[0] in matches:
@@ -137,10 +130,6 @@ def _people(draft: Draft, part: UserEnrollments) -> People:
     return names_by_id, faults
 
 
-def _name_in(user: str | tuple[int, str]) -> str:
-    return user if isinstance(user, str) else user[1]
-
-
 def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None]:
     """Return the names of the inactive users by id, read once for each time."""
     if since not in draft.inactive:
@@ -155,127 +144,6 @@ def _inactive(draft: Draft, since: datetime | timedelta) -> dict[int, str | None
             "those who never logged in are not included"
         )
     return draft.inactive[since]
-
-
-def _excluded_ids(
-    draft: Draft,
-    exclude: Collection[UserKey],
-    people: Collection[tuple[int, str | None]],
-    where: str,
-    state: str,
-) -> set[int]:
-    """Return the ids of the excluded users, and add a note to the plan.
-
-    Names match exactly, except for spaces around them. Where the list has no usernames, they are
-    looked up.
-
-    Args:
-        draft: what is collected for the plan.
-        exclude: ids, usernames, and both of records, which must agree.
-        people: the ids and usernames of those who would be archived otherwise.
-        where: where they are, in words.
-        state: what they have in common, such as "enrolled".
-
-    Raises:
-        InvalidInputError: a name matches no user, but differs little from that of one; or a record
-            is of another platform.
-    """
-    if not exclude:
-        return set()
-    selected = {user_id for user_id, _ in people}
-    named: dict[str, set[int]] = defaultdict(set)
-    for user_id, username in people:
-        if username is not None:
-            named[username.strip()].add(user_id)
-    if any(username is None for _, username in people):
-        names = {_name_in(user) for user in exclude if not isinstance(user, int)} - named.keys()
-        for name, user_ids in find_usernames(draft.client, names).items():
-            named[name.strip()] |= user_ids
-    keys = {key[0] if isinstance(key, tuple) else key for key in exclude}
-    meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in keys}
-    unmatched = [key for key, ids in meant.items() if ids.isdisjoint(selected)]
-    try:
-        _check_records(exclude, selected, named)
-        _check_spelling(draft, unmatched, named, state)
-        _check_kinds(keys, unmatched, selected, named)
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{where}: {error}") from None
-    text = f"{where}: {plural(len(meant) - len(unmatched), 'user')} excluded"
-    if all(isinstance(key, int) for key in exclude):
-        text += ", all given as ids"
-    if unmatched:
-        shown = [
-            f"{key!r}{_id_or_name(key, selected, named)}" for key in sorted(unmatched, key=repr)
-        ]
-        ellipsis = ", ..." if shown[_SHOWN:] else ""
-        text += f"; no match for {', '.join(shown[:_SHOWN])}{ellipsis}"
-    draft.warnings.append(text)
-    return set().union(*meant.values())
-
-
-def _check_records(
-    exclude: Iterable[UserKey], selected: Collection[int], named: Mapping[str, Collection[int]]
-) -> None:
-    """Refuse a record whose id and username are not of one user: it is of another platform."""
-    for user in exclude:
-        if not isinstance(user, tuple):
-            continue
-        ids = named.get(user[1].strip(), ())
-        if user[0] not in ids and (ids or user[0] in selected):
-            raise InvalidInputError(
-                f"exclude= contains a record of user {user[0]} with the username {user[1]!a}, and "
-                "on this platform they are not of one user: is the record of another platform?"
-            )
-
-
-def _check_spelling(
-    draft: Draft, unmatched: Iterable[int | str], names: Iterable[str], state: str
-) -> None:
-    """Refuse a name that nearly matches a selected user: it would exclude no user."""
-    wrong = [name for name in unmatched if isinstance(name, str)]
-    similar = {comparable_name(name): name for name in names} if wrong else {}
-    for name in sorted(wrong):
-        meant = similar.get(comparable_name(name))
-        if meant is not None:
-            raise InvalidInputError(
-                f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in "
-                f"{IGNORED_IN_NAMES}. Give that user's name as it is on the platform; if you mean "
-                "another user, give the id"
-            )
-        inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
-        if inside and not find_usernames(draft.client, [name]):  # else it is a name with spaces
-            raise InvalidInputError(
-                f"exclude= contains {name!a}, and {similar[comparable_name(inside[0])]!a} is "
-                f"{state}: give each name as a text of its own, without quotes"
-            )
-
-
-def _check_kinds(
-    exclude: Collection[int | str],
-    unmatched: Collection[int | str],
-    ids: Collection[int],
-    names: Collection[str],
-) -> None:
-    """Refuse ids that were given as texts, and usernames that were given as numbers.
-
-    A single one may be a coincidence. They are refused if more of them look like the other kind
-    than match an enrolled user as they are.
-    """
-    for kind in (str, int):
-        of_kind = [key for key in exclude if isinstance(key, kind)]
-        wrong = [key for key in unmatched if key in of_kind and _id_or_name(key, ids, names)]
-        if len(wrong) > len(of_kind) - sum(key in unmatched for key in of_kind):
-            first = min(wrong, key=repr)
-            raise InvalidInputError(f"exclude= contains {first!r}{_id_or_name(first, ids, names)}")
-
-
-def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
-    """Return a hint where a text is the id of a user, or a number is a username."""
-    if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
-        return " (it is the id of a user there: give ids as int)"
-    if isinstance(key, int) and str(key) in names:
-        return " (it is the username of a user there: give usernames as str)"
-    return ""
 
 
 def _check_left_out(
