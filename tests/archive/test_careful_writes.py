@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from archive_tools import archive_elsewhere
-from plan_tools import AGAIN, UNENROLL, load_plans, plan, rows
+from plan_tools import AGAIN, UNENROLL, archive_by_hand, load_plans, plan, rows
 from virtual_time import Harness
 
 from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, resume
+from lms_archive.archive import RunEvent
 from lms_archive.errors import (
     ApiError,
     CanaryFailedError,
     PermissionDeniedError,
+    RunStoppedError,
     UnexpectedArchiveError,
 )
 from lms_archive.wire import Response
@@ -269,3 +271,149 @@ def test_a_call_that_was_never_made_is_no_try(harness: Harness) -> None:
     (changed,) = harness.apply(planned).skipped
     assert changed.code == "changed"
     assert changed.reason.endswith("not as planned; not sent")
+
+
+def _refusing_what_it_did(harness: Harness, sent: Callable[[list[int]], list[int]]) -> Transport:
+    """A platform that archives some of the users of a call, and answers 400."""
+
+    def carry(
+        method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
+    ) -> Response:
+        if method != "PUT":
+            return harness.line(method, url, headers, params, body, timeout)
+        assert body is not None
+        call = json.loads(body)
+        done = sent(call["user_id"])
+        if done == call["user_id"]:
+            return harness.line(method, url, headers, params, body, timeout)
+        if done:
+            call["user_id"] = done
+            harness.line(method, url, headers, params, json.dumps(call).encode(), timeout)
+        return Response(400, {"Content-Type": "application/json"}, b'{"message": "user 1003?"}')
+
+    return carry
+
+
+@BOTH
+def test_a_refused_call_is_read_back(harness: Harness, terms: dict[str, Any]) -> None:
+    """What it archived before it failed is archived, whatever the answer says; the rest failed."""
+    harness.load(4, 3)
+    asked = rows([1001, 1002, 1003, 1004], courses=[1]) + rows([1001, 1002, 1003], courses=[2])
+    planned = ArchiveJob.from_rows(asked, **terms).plan(harness.client)
+    carry = _refusing_what_it_did(
+        harness, lambda users: users[: users.index(1003)] if 1003 in users else users
+    )
+    result = planned.apply(harness.connect(transport=carry), ledger=harness.ledger)
+    codes = [outcome.code for outcome in result.outcomes]
+    assert codes == ["archived"] * 2 + ["refused"] * 2 + ["archived"] * 2 + ["refused"]
+    assert sorted(harness.archived) == [(1, 1001), (1, 1002), (2, 1001), (2, 1002)]
+    assert {outcome.reason.partition(": ")[0] for outcome in result.failed} == {
+        "refused, nothing was done"
+    }
+    calls = len(harness.sandbox.calls)
+    assert resume(harness.ledger, harness.client).counts == result.counts
+    assert len(harness.sandbox.calls) == calls
+
+
+def test_a_refused_row_that_changed_says_so(harness: Harness) -> None:
+    """A call may be refused because a colleague unenrolled one of its users meanwhile."""
+    harness.load(3)
+    harness.sandbox.faults.add("status", method="PUT", after=1, status=409)
+    harness.line.once(
+        lambda exchange: exchange.is_write and 1002 in exchange.body["user_id"],
+        lambda: harness.change("DELETE FROM enrollments WHERE user_id = 1002"),
+    )
+    with pytest.raises(RunStoppedError, match="no row of the first chunk"):
+        harness.apply(harness.plan())
+    gone, other = ArchiveResult(harness.ledger).failed
+    assert gone.reason.endswith(
+        "; changed since the plan: no longer enrolled, and no archived record is listed"
+    )
+    assert other.reason.startswith("refused, nothing was done: PUT ")
+
+
+def test_a_refused_call_is_read_back_after_a_crash(harness: Harness) -> None:
+    """It is not sent again: the platform gave its answer."""
+    harness.load(4)
+    planned = harness.plan()
+    carry = _refusing_what_it_did(harness, lambda users: users if len(users) == 1 else users[:1])
+
+    def interrupt(event: RunEvent) -> None:
+        if event.kind == "refused":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        planned.apply(harness.connect(transport=carry), ledger=harness.ledger, on_event=interrupt)
+    result = resume(harness.ledger, harness.client)
+    assert [outcome.code for outcome in result.outcomes] == ["archived"] * 2 + ["refused"] * 2
+    assert len(harness.writes) == 2
+
+
+def test_what_another_ledger_archived_is_no_surplus(harness: Harness) -> None:
+    """In the second of the canary, by the same account: the job reports it already."""
+    harness.load(3)
+    both = plan(harness, courses=[1], mode="re-enroll")
+    first = ArchiveJob.from_rows(rows([1001], courses=[1]), **AGAIN).plan(harness.client)
+    first.apply(harness.client, ledger=harness.folder / "first.sqlite")
+    result = harness.apply(both)
+    assert [outcome.code for outcome in result.outcomes] == [
+        "archived_meanwhile",
+        "archived",
+        "archived",
+    ]
+    dates = harness.sql("SELECT DISTINCT archived_at FROM archived_enrollments")
+    assert len(dates) == 1
+
+
+def test_re_enroll_waits_for_jobs_that_were_open_before(harness: Harness) -> None:
+    """A job of a run that was given up could archive what this run enrolls again."""
+    harness.load(3, 3)
+    planned = plan(harness, courses=[2], mode="re-enroll")
+    archive_by_hand(harness.client, 1, 1001, 1002, 1003)
+    harness.change("UPDATE jobs SET ends_at = ends_at + 600000000")
+    times: list[float] = []
+    harness.line.before.append(
+        lambda exchange: times.extend([harness.time.passed] * exchange.is_write)
+    )
+    begun = harness.time.passed
+    assert harness.apply(planned).counts["archived"] == 3
+    assert times[0] - begun >= 600
+
+
+def test_a_call_that_names_no_job_is_waited_for(harness: Harness) -> None:
+    """The answer says that the work is done, and a job of the account is still open."""
+    harness.load(4)
+
+    def carry(method: str, *rest: Any) -> Response:
+        answer = harness.line(method, *rest)
+        if method != "PUT":
+            return answer
+        said = json.loads(answer.body)
+        said["data"] |= {"background_job": False, "job_id": None}
+        return Response(answer.status, answer.headers, json.dumps(said).encode())
+
+    planned = harness.plan()
+    result = planned.apply(harness.connect(transport=carry), ledger=harness.ledger)
+    harness.check(result, archived=4)
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(1, "archived"), (3, "not_seen")])
+def test_the_clock_of_the_records_may_differ_by_two_minutes(
+    harness: Harness, minutes: int, code: str
+) -> None:
+    """A record that is dated a little before the plan was read is that of this job."""
+    harness.load(1)
+
+    def date_back() -> None:
+        query = "UPDATE archived_enrollments SET archived_at = datetime(archived_at, ?)"
+        harness.change(query, f"-{minutes} minutes")
+
+    harness.line.once(lambda exchange: exchange.is_write, date_back, after=True)
+    planned = harness.plan()
+    if code == "not_seen":
+        with pytest.raises(CanaryFailedError):
+            harness.apply(planned)
+    else:
+        harness.apply(planned)
+    (outcome,) = ArchiveResult(harness.ledger).outcomes
+    assert outcome.code == code

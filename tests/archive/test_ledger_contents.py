@@ -202,7 +202,7 @@ def test_events_are_the_same_again(tmp_path: Path) -> None:
     )
     decided = [
         ReadBack(chunk_id="c1", outcomes=((2, not_seen), (0, refused))),
-        Refused(chunk_id="c2", reason="PUT /x: 400", outcomes=((1, refused),)),
+        Refused("c2", "PUT /x: 400"),
         Decided(outcomes=((2, archived),)),
     ]
     events = [*EVENTS, *decided]

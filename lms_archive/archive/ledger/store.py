@@ -148,6 +148,15 @@ class Ledger:
         with damage_reported(self.path):
             return next(outcomes_of(self._database, "latest.row = ?", row))
 
+    def records_in(self, kind: str, target_id: int) -> set[int]:
+        """Return the archived records, by id, that the outcomes of a target name."""
+        query = (
+            "SELECT record_id FROM outcomes JOIN planned USING (row) JOIN chunks USING (chunk)"
+            " JOIN targets USING (target) WHERE targets.kind = ? AND targets.target_id = ?"
+        )
+        with damage_reported(self.path):
+            return {record for (record,) in self._database.execute(query, (kind, target_id))}
+
     @overload
     def events(self) -> Iterator[Event]: ...
 

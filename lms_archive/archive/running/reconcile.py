@@ -13,18 +13,18 @@ from lms_archive.archive.running.plan_courses import course_outcomes
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.readback import BothLists, read_archived, read_findings
 from lms_archive.archive.running.state import Recorder, RunState
-from lms_archive.archive.running.submission import Submission
+from lms_archive.archive.running.submission import Submission, members_of
 from lms_archive.archive.running.surplus import SurplusSearch
-from lms_archive.archive.running.verdict import Change, archived_verdict, verdict
+from lms_archive.archive.running.verdict import Change, archived_verdict, nothing_done, verdict
 from lms_archive.archive.selection import Row
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived
 from lms_archive.archive.values.chunks import Chunk, PlannedEnrollment, PlannedTarget
-from lms_archive.archive.values.events import Decided, Event, ReadBack, Refused
+from lms_archive.archive.values.events import Decided, Event, ReadBack
 from lms_archive.archive.values.outcomes import AS_REQUESTED, CODES, CourseOutcome, Outcome
 from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, RunStoppedError
+from lms_archive.errors import ApiError, NotFoundError, RunStoppedError
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -137,24 +137,30 @@ class Reconciler:
         return "not sent again" if self._state.tries[member.row] else "not sent"
 
     def decide_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
-        """Decide the sent rows of a target that cannot be read back; `resume` reads it again."""
-        reason = f"sent, but {queue.target} cannot be read back: {error}; resume reads it again"
+        """Decide the sent rows of a target that cannot be read back; `resume` reads it again.
+
+        Where the target is not found any more (404), a refused call has done nothing.
+        """
+        text = f"sent, but {queue.target} cannot be read back: {error}; resume reads it again"
+
+        def decide(submission: Submission) -> tuple[str, str]:
+            if submission.refusal is not None and isinstance(error, NotFoundError):
+                return "refused", nothing_done(submission.refusal)
+            return "unreadable", text
+
+        rows = self._rows_of(members_of(queue.unverified))
         events = [
             Decided(
                 chunk_id=submission.chunk.chunk_id,
-                outcomes=self._outcomes(submission, "unreadable", reason),
+                outcomes=tuple(
+                    (member.row, _outcome(rows, member, decide(submission)))
+                    for member in submission.members
+                ),
             )
             for submission in queue.unverified
         ]
         self.record(*events)
         return [outcome for event in events for _, outcome in event.outcomes]
-
-    def decide_refused(self, submission: Submission, error: ApiError) -> list[Outcome]:
-        """Decide rows that the platform refused: they are never sent again."""
-        outcomes = self._outcomes(submission, "refused", f"refused, nothing was done: {error}")
-        chunk_id = submission.chunk.chunk_id
-        self.record(Refused(chunk_id=chunk_id, reason=str(error), outcomes=outcomes))
-        return [outcome for _, outcome in outcomes]
 
     # Rows that were sent
 
@@ -176,6 +182,7 @@ class Reconciler:
         submissions = tuple(queue.unverified)
         search = SurplusSearch(
             self.client,
+            self.record.ledger,
             queue,
             submissions,
             self._state.known_records,
@@ -277,14 +284,6 @@ class Reconciler:
             archived={finding.member.user_id for finding in findings if finding.record is not None},
             since=since,
             terms=self.terms,
-        )
-
-    def _outcomes(
-        self, submission: Submission, code: str, reason: str
-    ) -> tuple[tuple[int, Outcome], ...]:
-        rows = self._rows_of(submission.members)
-        return tuple(
-            (member.row, _outcome(rows, member, (code, reason))) for member in submission.members
         )
 
     def _rows_of(self, members: Iterable[PlannedEnrollment]) -> Mapping[int, Row]:

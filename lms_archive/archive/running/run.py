@@ -153,7 +153,7 @@ class Run:
             if queue is None:
                 break
             with results.collect_errors():
-                results.outcomes += self.submitter.submit(queue, count)
+                self.submitter.submit(queue, count)
             self.collector.collect(results, alone=True, only=queue)
         return results
 

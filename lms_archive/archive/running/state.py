@@ -29,6 +29,7 @@ from lms_archive.archive.values.events import (
     OutcomeEvent,
     Proven,
     ReadBack,
+    Refused,
     Reported,
     Resumed,
     RunStarted,
@@ -203,6 +204,11 @@ class RunState:
         self.tries.subtract(member.row for member in submission.members)
         self._put_back(queue, submission)
         self._note_open(queue)
+
+    @apply.register
+    def _refused(self, event: Refused) -> None:
+        queue = self.queue_of(event.chunk_id)
+        queue.replace(queue.in_flight[-1], refusal=event.reason, in_doubt=False)
 
     @apply.register
     def _job_gone(self, event: JobGone) -> None:

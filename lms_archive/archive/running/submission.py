@@ -23,6 +23,7 @@ class Submission:
         job_id: the background job that does the work, where one was named.
         in_doubt: whether the answer was lost.
         problem: why it is not known whether its job has ended; None where it has.
+        refusal: why the platform refused the call; None where it did not.
         is_resumed: whether an earlier run sent it.
     """
 
@@ -32,6 +33,7 @@ class Submission:
     job_id: str | None = None
     in_doubt: bool = True
     problem: str | None = None
+    refusal: str | None = None
     is_resumed: bool = False
 
     @property

@@ -19,8 +19,7 @@ from lms_archive.archive.running.state import Recorder
 from lms_archive.archive.running.submission import Members, Submission
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk
-from lms_archive.archive.values.events import JobEnded, NotSent, Sending, Submitted
-from lms_archive.archive.values.outcomes import Outcome
+from lms_archive.archive.values.events import JobEnded, NotSent, Refused, Sending, Submitted
 from lms_archive.client import Client
 from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
 
@@ -115,8 +114,8 @@ class Submitter:
     guard: LearningPlanGuard
     failures: int = field(default=0, init=False)
 
-    def submit(self, queue: TargetQueue, count: int | None) -> list[Outcome]:
-        """Send the next batch of a queue; return the outcomes where it was refused.
+    def submit(self, queue: TargetQueue, count: int | None) -> None:
+        """Send the next batch of a queue.
 
         Raises:
             StopRequestedError: the run is to stop; the batch was not sent.
@@ -126,9 +125,9 @@ class Submitter:
             chunk, members = self.batches.next(queue, count)
         except ApiError as error:
             self.give_up(queue, error)
-            return []
+            return
         if not members:
-            return []
+            return
         chunk_id, rows = chunk.chunk_id, tuple(member.row for member in members)
         sent_at = self.client.session.platform_time()
         self.client.session.waits.check()
@@ -136,13 +135,12 @@ class Submitter:
         try:
             accepted = self._send(chunk, members)
         except ApiError as error:
-            return self._not_accepted(queue, queue.in_flight[-1], error)
+            self._not_accepted(queue, queue.in_flight[-1], error)
         except _Outdated as outdated:
             if outdated.error is not None:
                 self.give_up(queue, outdated.error)
-            return []
-        self._wait_for(queue, chunk_id, rows, accepted)
-        return []
+        else:
+            self._wait_for(queue, chunk_id, rows, accepted)
 
     def _send(self, chunk: Chunk, members: Members) -> Accepted:
         """Send these members; where the call had to wait, only while they are still as planned.
@@ -179,35 +177,40 @@ class Submitter:
             self.in_flight.jobs.begin(accepted.job_id)
         elif not accepted.is_done:  # a job without a name needs time to be listed
             self.in_flight.settle(queue.in_flight)
-        elif len(rows) > 1:
-            self.in_flight.wait_for_jobs()
-            self.in_flight.wait_for_quiet(queue.in_flight)
         else:
-            self.record(JobEnded(chunk_id))
+            self._end(queue)
 
-    def _not_accepted(
-        self, queue: TargetQueue, submission: Submission, error: ApiError
-    ) -> list[Outcome]:
+    def _end(self, queue: TargetQueue) -> None:
+        """Wait for what a call may have begun, which named no job; one enrollment needs none."""
+        (submission,) = queue.in_flight
+        if len(submission.members) > 1:
+            self.in_flight.wait_for_jobs()
+            self.in_flight.wait_for_quiet([submission])
+        else:
+            self.record(JobEnded(submission.chunk.chunk_id))
+
+    def _not_accepted(self, queue: TargetQueue, submission: Submission, error: ApiError) -> None:
         """Decide what a refused or lost call means, for its rows and for the run."""
+        chunk_id = submission.chunk.chunk_id
         if error.in_doubt:
             log.warning("in doubt, reading back: %s", error)
             self.in_flight.settle([submission])
             if is_redirect(error):
                 raise StoppedByError(error)
-            return []
+            return
         is_login = error.path == self.client.session.operation("token").path
         is_not_found = isinstance(error, NotFoundError) and not is_login
-        if is_not_found and self._is_missing(queue, submission.members[:1]):
-            self.reconciler.decide_refused(submission, error)
+        is_missing = is_not_found and self._is_missing(queue, submission.members[:1])
+        if not is_missing:
+            # Where the call was accepted before, it is the target that is not there.
+            of_target = is_not_found and queue.target.kind in self.record.state.accepted
+            if self.fails_again() if of_target else is_login or stops_job(error):
+                self.record(NotSent(chunk_id, str(error)))
+                raise StoppedByError(error)
+        self.record(Refused(chunk_id, str(error)))
+        if is_missing:
             self.reconciler.decide_pending(queue)
-            return []
-        # Where the call was accepted before, it is the target that is not there.
-        of_target = is_not_found and queue.target.kind in self.record.state.accepted
-        stops = self.fails_again() if of_target else is_login or stops_job(error)
-        if not stops:
-            return self.reconciler.decide_refused(submission, error)
-        self.record(NotSent(submission.chunk.chunk_id, str(error)))
-        raise StoppedByError(error)
+        self._end(queue)
 
     def fails_again(self) -> bool:
         """Count a failure that one target may cause; return whether it is the second in a row."""

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.running.finding import Finding, is_seen, is_since
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.submission import Submission
@@ -24,6 +25,7 @@ class SurplusSearch:
 
     Attributes:
         client: the platform.
+        ledger: the outcomes so far, whose records are no surplus.
         queue: the queue of the target.
         submissions: what is read back.
         known_records: ids of unexpected records that were noticed already.
@@ -33,6 +35,7 @@ class SurplusSearch:
     """
 
     client: Client
+    ledger: Ledger
     queue: TargetQueue
     submissions: Sequence[Submission]
     known_records: AbstractSet[int]
@@ -81,7 +84,8 @@ class SurplusSearch:
                 text = "the same account archived users whom the call did not name"
                 pending = {member.user_id for _, own in self.queue.pending for member in own}
                 surplus = unnamed_records(listed, self.sent_first, since, pending=pending)
-            if new := [record for record in surplus if record not in self.known_records]:
+            told = self.ledger.records_in(*target.key) if surplus else set()
+            if new := [record for record in surplus if record not in self.known_records | told]:
                 yield UnexpectedRecords(f"{target}: {text}: {_shown(new)}", tuple(new))
 
 

@@ -21,7 +21,7 @@ SENDS = 3
 """How often a row whose answer was lost is sent, while it is still as planned."""
 
 
-def verdict(  # noqa: PLR0911  one case after the other
+def verdict(  # noqa: C901, PLR0911  one case after the other
     finding: Finding,
     submission: Submission,
     *,
@@ -51,6 +51,8 @@ def verdict(  # noqa: PLR0911  one case after the other
         )
     if finding.record is not None:
         return archived_verdict(finding, reset=reset, now=now)
+    if submission.refusal is not None and submission.problem is None:
+        return "refused", _refused(finding, submission.refusal)
     if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
@@ -83,6 +85,19 @@ def verdict(  # noqa: PLR0911  one case after the other
         f"background job {submission.job_id} ended, but the enrollment is still active: see the "
         "job's log, then plan this row again"
     )
+
+
+def _refused(finding: Finding, refusal: str) -> str:
+    """Return the reason of a refused row without an archived record."""
+    changed = change(finding.member, finding.active)
+    if changed is None or finding.target_missing:
+        return nothing_done(refusal)
+    return f"refused: {refusal}; changed since the plan: {changed.reason}"
+
+
+def nothing_done(refusal: str) -> str:
+    """Return the reason of a row whose call was refused for this reason."""
+    return f"refused, nothing was done: {refusal}"
 
 
 def archived_verdict(

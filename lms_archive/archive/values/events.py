@@ -75,6 +75,14 @@ class NotSent(Event):
 
 
 @frozen
+class Refused(Event):
+    """The platform refused the call: its rows are read back, and never sent again."""
+
+    chunk_id: str
+    reason: str
+
+
+@frozen
 class JobGone(Event):
     """The job of an earlier run is not listed any more: as good as a lost answer."""
 
@@ -162,13 +170,6 @@ class OutcomeEvent(Event):
 @frozen(kw_only=True)
 class ReadBack(OutcomeEvent):
     """What was sent of a chunk was read back. Rows without an outcome may be sent again."""
-
-
-@frozen(kw_only=True)
-class Refused(OutcomeEvent):
-    """The platform refused the call: nothing was done, and its rows are never sent again."""
-
-    reason: str
 
 
 @frozen(kw_only=True)
