@@ -131,7 +131,7 @@ class _Reading(Generic[T]):
         self.path = self._row.request(**parameters).path
         self._number, self._cursor = 0, None
         self._before: list[Any] = []
-        self._numbers: dict[int, int] = {}  # of the pages read, by the hash of their identities
+        self._numbers: dict[tuple[Any, ...], int] = {}  # of pages, by length, first and last item
         words = session.settings.contract.records.get(cls.__name__, {})
         self._id_keys = [
             [key] if isinstance(key, str) else [*key]
@@ -149,8 +149,8 @@ class _Reading(Generic[T]):
             answer = self._read()
         if answer.items and answer.items == self._before:
             self.fail(f"$: page {self._number} repeats page {self._number - 1}")
-        identities = hash("\n".join(map(self._identity, answer.items)))
-        earlier = self._numbers.setdefault(identities, self._number)
+        ends = tuple(map(self._identity, (*answer.items[:1], *answer.items[-1:])))
+        earlier = self._numbers.setdefault((len(answer.items), *ends), self._number)
         if answer.items and earlier != self._number:
             # Items can also move to another page because the list has changed: it may be read again
             self.fail(f"$: page {self._number} repeats page {earlier}", incomplete=True)

@@ -84,10 +84,8 @@ class SurplusSearch:
                 text = "the same account archived users whom the call did not name"
                 pending = {member.user_id for _, own in self.queue.pending for member in own}
                 surplus = unnamed_records(listed, self.sent_first, since, pending=pending)
-            in_outcomes = self.ledger.records_in(*target.key) if surplus else set()
-            if new := [
-                record for record in surplus if record not in self.known_records | in_outcomes
-            ]:
+            expected = self.ledger.records_in(*target.key) if surplus else set()
+            if new := sorted(set(surplus) - self.known_records - expected):
                 yield UnexpectedRecords(f"{target}: {text}: {_shown(new)}", tuple(new))
 
 
