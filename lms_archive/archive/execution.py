@@ -155,6 +155,7 @@ def _go_on(
     except BaseException:
         with suppress(LedgerError):  # what went wrong first is what is reported
             _record_calls(ledger, calls)
+            decide_course_rows(ledger)
         raise
     _record_calls(ledger, calls)
     decide_course_rows(ledger)

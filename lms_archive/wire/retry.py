@@ -24,21 +24,19 @@ def with_retry(
     *,
     is_write: bool,
     waits: Waits,
-    before_retry: Callable[[float], None] | None = None,
 ) -> T:
     """Call *send*, and repeat it where that is safe.
 
     A read is attempted `policy.attempts` times on a lost connection, 408 and 5xx. A write is sent
     again only where it certainly did not start: the connection was never established, or the
     answer was 429. A 429 does not count as an attempt. Retry-After is a lower bound, obeyed up to
-    an hour for one call. So wherever a write waits, it has not started. `before_retry` is called
-    after each wait, with the seconds of all so far.
+    an hour for one call. So wherever a write waits, it has not started.
 
     Raises:
         ApiError: the last error.
         StopRequestedError: the run is to stop; a write has not started.
     """
-    backoff_waits, failures, waited, total = _backoff_waits(), 0, 0.0, 0.0
+    backoff_waits, failures, waited = _backoff_waits(), 0, 0.0
     while True:
         try:
             return send()
@@ -57,9 +55,6 @@ def with_retry(
         if limited or asked:
             waited += wait
         waits.wait(wait, "rate limit" if limited else "retry")
-        if before_retry is not None:
-            total += wait
-            before_retry(total)
 
 
 def _backoff_waits() -> Iterator[tuple[float, float]]:

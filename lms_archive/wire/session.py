@@ -93,11 +93,12 @@ class Session:
         name: str = "request",
         *,
         repeat: bool = True,
-        before_retry: Callable[[float], None] | None = None,
+        before_write: Callable[[], None] | None = None,
     ) -> Payload:
         """Send a request; `repeat=False` never retries it.
 
-        `before_retry` is called after each wait, with the seconds of all so far.
+        `before_write` is called right before each exchange, after every wait; what it raises
+        passes through.
 
         Raises:
             ApiError: the call failed after every attempt that was safe, or was refused.
@@ -107,13 +108,12 @@ class Session:
             self.waits.check()
         attempts = count(1)
         if not repeat:
-            return self._with_token(request, name, attempts)
+            return self._with_token(request, name, attempts, before_write)
         return with_retry(
-            lambda: self._with_token(request, name, attempts),
+            lambda: self._with_token(request, name, attempts, before_write),
             self.settings.retry,
             is_write=request.is_write,
             waits=self.waits,
-            before_retry=before_retry,
         )
 
     @contextmanager
@@ -154,6 +154,11 @@ class Session:
         """Announce a number of calls, so that the throttle can spread them."""
         self._shared.get().throttle.expect(calls)
 
+    @property
+    def pace(self) -> float:
+        """The seconds between two calls that the throttle spreads; 0 at full speed."""
+        return self._shared.get().throttle.spacing
+
     def wait_for_room(self, calls: int) -> float:
         """Wait until the throttle allows that many calls at once; return the seconds."""
         begin = self.clock.monotonic()
@@ -179,18 +184,24 @@ class Session:
         if close is not None:
             close()
 
-    def _with_token(self, request: Request, name: str, attempts: Iterator[int]) -> Payload:
+    def _with_token(
+        self,
+        request: Request,
+        name: str,
+        attempts: Iterator[int],
+        before: Callable[[], None] | None,
+    ) -> Payload:
         if not request.with_token:
-            return self._exchange(request, name, None, next(attempts))
+            return self._exchange(request, name, None, next(attempts), before)
         tokens = self._shared.get().tokens
         token = tokens.token(self._fetch_token)
         try:
-            return self._exchange(request, name, token, next(attempts))
+            return self._exchange(request, name, token, next(attempts), before)
         except AuthenticationError:
             if not tokens.renewable:
                 raise
         token = tokens.token(self._fetch_token, rejected=token)
-        return self._exchange(request, name, token, next(attempts))
+        return self._exchange(request, name, token, next(attempts), before)
 
     def _fetch_token(self, form: Form) -> dict[str, Any]:
         row = self.operation("token")
@@ -219,10 +230,17 @@ class Session:
         return data
 
     def _exchange(
-        self, request: Request, name: str, token: Secret | None, attempt: int = 1
+        self,
+        request: Request,
+        name: str,
+        token: Secret | None,
+        attempt: int = 1,
+        before: Callable[[], None] | None = None,
     ) -> Payload:
         shared = self._shared.get()
         shared.throttle.take(partial(self.waits.wait, reason="rate limit"))
+        if before is not None:
+            before()
         self._count(name, shared.counting)
         fields = [value for _, value in request.form or () if isinstance(value, Secret)]
         mask = Mask([token, *fields])

@@ -15,18 +15,21 @@ HOUR = 3600.0
 
 @define
 class Throttle:
-    """A limit of `calls_per_hour` calls within any hour, for all clients that share it."""
+    """A limit of `calls_per_hour` calls within any hour, for all clients that share it.
+
+    `spacing` is the seconds between two calls where they are spread, else 0.
+    """
 
     calls_per_hour: int | None
     _clock: Clock
-    _spacing: float = 0.0
+    spacing: float = field(default=0.0, init=False)
     _times: deque[float] = field(factory=deque)
     _lock: threading.Lock = field(factory=threading.Lock)
 
     def expect(self, calls: int) -> None:
         """Set the pace for a number of calls: full speed if the limit allows it, else spread."""
         if self.calls_per_hour is not None:
-            self._spacing = 0.0 if calls <= (self.left or 0) else HOUR / self.calls_per_hour
+            self.spacing = 0.0 if calls <= (self.left or 0) else HOUR / self.calls_per_hour
 
     @property
     def left(self) -> int | None:
@@ -39,7 +42,7 @@ class Throttle:
 
     def with_limit(self, calls_per_hour: int | None) -> Throttle:
         """Return a throttle with another limit that counts the same calls."""
-        return evolve(self, calls_per_hour=calls_per_hour, spacing=0.0)
+        return evolve(self, calls_per_hour=calls_per_hour)
 
     def take(self, wait_for: Callable[[float], None] | None = None) -> None:
         """Wait (by default, the clock sleeps) until a call may be made, and count it."""
@@ -66,7 +69,7 @@ class Throttle:
         times, now = self._times, self._clock.monotonic()
         while times and times[0] <= now - HOUR:
             times.popleft()
-        wait = times[-1] + self._spacing - now if times else 0.0
+        wait = times[-1] + self.spacing - now if times else 0.0
         if self.calls_per_hour is None:
             return wait
         over = len(times) + min(calls, self.calls_per_hour) - self.calls_per_hour

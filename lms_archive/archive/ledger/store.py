@@ -143,10 +143,10 @@ class Ledger:
         with damage_reported(self.path):
             return skips_with_learning_plan(self._database)
 
-    def outcome(self, row: int) -> Outcome:
-        """Return the outcome of a row that has one."""
+    def outcome(self, row: int) -> Outcome | None:
+        """Return the outcome of a row, if it has one."""
         with damage_reported(self.path):
-            return next(outcomes_of(self._database, "latest.row = ?", row))
+            return next(outcomes_of(self._database, "latest.row = ?", row), None)
 
     def records_in(self, kind: str, target_id: int) -> set[int]:
         """Return the archived records, by id, that the outcomes of a target name."""

@@ -95,11 +95,10 @@ class Batches:
 
         They are read again, except where the plan's reading is still recent enough.
         """
-        if not self._must_read(chunk, waited):
-            return True
-        self._wait_for_room(members)
         if chunk.form == "select_all":
             return is_everything(self.client, chunk.target, members)
+        if not self._must_read(chunk, waited):
+            return True
         users = [member.user_id for member in members]
         active = TargetLists(self.client, chunk.target).active_by_user(users)
         return all(change(member, active.get(member.user_id)) is None for member in members)

@@ -97,14 +97,12 @@ class Collector:
         self,
         results: Results | None = None,
         *,
-        alone: bool = False,
         only: TargetQueue | None = None,
     ) -> Results:
         """Wait for all that is in flight, and read it back.
 
         Args:
             results: the results to add to.
-            alone: whether it was sent alone: then nobody else may have been archived.
             only: the target to read back; all, if None.
         """
         results = Results() if results is None else results
@@ -117,22 +115,16 @@ class Collector:
                 self.in_flight.settle(unnamed)
         queues = state.queues.values() if only is None else (only,)
         unverified = [queue for queue in queues if queue.unverified]
-        return self.read_back(unverified, results, alone=alone)
+        return self.read_back(unverified, results)
 
-    def read_back(
-        self,
-        queues: Sequence[TargetQueue],
-        results: Results | None = None,
-        *,
-        alone: bool = False,
-    ) -> Results:
+    def read_back(self, queues: Sequence[TargetQueue], results: Results | None = None) -> Results:
         """Read targets back, small ones together."""
         results = Results() if results is None else results
         with results.prefer_first_error():
-            small = [] if alone else self._small(queues)
+            small = self._small(queues)
             lists = read_lists_together(self.client, small) if len(small) > 1 else {}
             for queue in queues:
-                self._read_back(queue, results, alone=alone, lists=lists.get(queue.target.key))
+                self._read_back(queue, results, lists.get(queue.target.key))
         return results
 
     def worth_reading(
@@ -163,16 +155,14 @@ class Collector:
             for queue in queues
             if queue.planned < self.client.limits.page_size
             and not any(
-                submission.problem or submission.is_for_all for submission in queue.unverified
+                submission.problem or submission.is_watched for submission in queue.unverified
             )
         ]
 
-    def _read_back(
-        self, queue: TargetQueue, results: Results, *, alone: bool, lists: BothLists | None
-    ) -> None:
+    def _read_back(self, queue: TargetQueue, results: Results, lists: BothLists | None) -> None:
         """Read a target back; add the outcomes, and why the run has to stop, if it has to."""
         try:
-            reconciled = self.reconciler.reconcile(queue, alone=alone, lists=lists)
+            reconciled = self.reconciler.reconcile(queue, lists)
         except ApiError as error:
             self.submitter.give_up(queue, error)
             outcomes = self.reconciler.decide_unverified(queue, error)

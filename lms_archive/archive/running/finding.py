@@ -127,10 +127,9 @@ def is_seen(
     member: PlannedEnrollment, records: Mapping[int, Sequence[Archived]], sent_at: datetime
 ) -> bool:
     """Return whether a record of exactly this enrollment is not older than the call."""
-    return member.enrolled_at is not None and any(
-        record.enrollment.enrolled_at == member.enrolled_at and is_since(record, sent_at)
-        for record in records.get(member.user_id, ())
-    )
+    new = [record for record in records.get(member.user_id, ()) if is_since(record, sent_at)]
+    own = [record for record in new if record.enrollment.enrolled_at == member.enrolled_at]
+    return bool(own) if member.enrolled_at is not None else len(own) == len(new) == 1
 
 
 def is_since(record: Archived, moment: datetime) -> bool:

@@ -14,7 +14,6 @@ from lms_archive.archive.target.lists import LAG
 from lms_archive.archive.values.chunks import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.values.events import Decided
 from lms_archive.archive.values.outcomes import (
-    AS_REQUESTED,
     CourseOutcome,
     CourseStatus,
     Outcome,
@@ -103,9 +102,11 @@ def decide_course_rows(ledger: Ledger) -> None:
     """
     changed: list[tuple[Skip, tuple[str, str]]] = []
     for skip in ledger.skips_with_learning_plan():
-        decided = _course_row(skip, ledger.outcome(skip.learning_plan_row or 0))
-        if ledger.outcome(skip.row).code != decided[0]:
-            changed.append((skip, decided))
+        plan, own = ledger.outcome(skip.learning_plan_row or 0), ledger.outcome(skip.row)
+        if plan is not None:
+            decided = _course_row(skip, plan)
+            if own is None or own.code != decided[0]:
+                changed.append((skip, decided))
     if changed:
         rows = ledger.rows().by_index(skip.row for skip, _ in changed)
         outcomes = (
@@ -122,7 +123,7 @@ def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
     )
     if course is not None and course.record_id is not None:
         return skip.code, skip.reason  # archived, whatever happened to the plan's row
-    if plan.kind == "archived" and (course is None or course.status in AS_REQUESTED):
+    if plan.kind == "archived" and course is None:
         return skip.code, skip.reason
     where = place_of(plan)
     if course is not None and course.status == "missing":
@@ -130,7 +131,9 @@ def _course_row(skip: Skip, plan: Outcome) -> tuple[str, str]:
             "the course is not found any more (404): deleted since the plan was made; it is "
             f"not known whether {where} archived this enrollment"
         )
+    state = f"{where} is {plan.kind} ({plan.reason})"
+    if course is not None and plan.kind == "archived":
+        state = f"{where} is archived, and this course {course.status.replace('_', ' ')}"
     return "not_archived_with_learning_plan", (
-        f"not archived with the learning plan: {where} is {plan.kind} ({plan.reason}); plan this "
-        "row again"
+        f"not archived with the learning plan: {state}; plan this row again"
     )

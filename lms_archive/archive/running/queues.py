@@ -45,10 +45,10 @@ class TargetQueue:
 
     def conflicts_with(self, other: TargetQueue) -> bool:
         """Return whether a job of one may change the other's target: a plan and a course of it."""
-        return bool(self._affected & other._affected)
+        return bool(self.affected & other.affected)
 
     @property
-    def _affected(self) -> set[tuple[str, int]]:
+    def affected(self) -> set[tuple[str, int]]:
         """The targets in which a job of this queue archives."""
         return {self.target.key, *(("course", course) for course in self.target.courses)}
 

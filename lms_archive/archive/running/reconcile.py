@@ -13,9 +13,15 @@ from lms_archive.archive.running.plan_courses import course_outcomes
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.readback import BothLists, read_archived, read_findings
 from lms_archive.archive.running.state import Recorder, RunState
-from lms_archive.archive.running.submission import Submission, members_of
+from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.running.surplus import SurplusSearch
-from lms_archive.archive.running.verdict import Change, archived_verdict, nothing_done, verdict
+from lms_archive.archive.running.verdict import (
+    Change,
+    Origin,
+    archived_verdict,
+    nothing_done,
+    verdict,
+)
 from lms_archive.archive.selection import Row
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.target.lists import GRACE, LAG, Active, Archived
@@ -103,7 +109,8 @@ class Reconciler:
             decided = "changed", text
             if finding is not None:
                 reset = self.terms.reset_tracking
-                decided = archived_verdict(finding, reset=reset, now=now, sent=False)
+                origin: Origin = "lost" if self._state.sent[member.row] else "other"
+                decided = archived_verdict(finding, reset=reset, now=now, origin=origin)
             decided = _with_courses(decided, own)
             outcomes.append((member.row, _outcome(rows, member, decided, finding, own)))
         self.record(Decided(chunk_id=chunk.chunk_id, outcomes=tuple(outcomes)))
@@ -134,46 +141,41 @@ class Reconciler:
 
     def _not_sent(self, member: PlannedEnrollment) -> str:
         """Return what is true of a row that is not sent now: a call for it may have been lost."""
-        return "not sent again" if self._state.tries[member.row] else "not sent"
+        return "not sent again" if self._state.sent[member.row] else "not sent"
 
     def decide_unverified(self, queue: TargetQueue, error: ApiError) -> list[Outcome]:
-        """Decide the sent rows of a target that cannot be read back; `resume` reads it again.
-
-        Where the target is not found any more (404), a refused call has done nothing.
-        """
-        text = f"sent, but {queue.target} cannot be read back: {error}; resume reads it again"
+        """Decide the sent rows of a target that cannot be read back; `resume` reads it again."""
+        reason = f"sent, but {queue.target} cannot be read back: {error}; resume reads it again"
 
         def decide(submission: Submission) -> tuple[str, str]:
-            if submission.refusal is not None and isinstance(error, NotFoundError):
+            if submission.is_refused_as_missing and isinstance(error, NotFoundError):
                 return "refused", nothing_done(submission.refusal)
-            return "unreadable", text
+            return "unreadable", reason
 
-        rows = self._rows_of(members_of(queue.unverified))
         events = [
             Decided(
                 chunk_id=submission.chunk.chunk_id,
-                outcomes=tuple(
-                    (member.row, _outcome(rows, member, decide(submission)))
-                    for member in submission.members
-                ),
+                outcomes=self._outcomes(submission, *decide(submission)),
             )
             for submission in queue.unverified
         ]
         self.record(*events)
         return [outcome for event in events for _, outcome in event.outcomes]
 
+    def decide_refused(self, submission: Submission) -> None:
+        """Decide rows whose call and whose target were both not found (404)."""
+        outcomes = self._outcomes(submission, "refused", nothing_done(submission.refusal))
+        self.record(Decided(chunk_id=submission.chunk.chunk_id, outcomes=outcomes))
+
     # Rows that were sent
 
-    def reconcile(
-        self, queue: TargetQueue, *, alone: bool = False, lists: BothLists | None = None
-    ) -> Reconciled:
+    def reconcile(self, queue: TargetQueue, lists: BothLists | None = None) -> Reconciled:
         """Read a target's unverified submissions back, and decide each of their rows.
 
         What may be sent again is pending afterwards.
 
         Args:
             queue: the queue of the target.
-            alone: whether they were sent alone: then nobody else may have been archived.
             lists: the first reading of both lists, where it was made already.
 
         Raises:
@@ -186,14 +188,20 @@ class Reconciler:
             queue,
             submissions,
             self._state.known_records,
-            self._state.sent_first,
-            alone=alone,
+            {user for key, user in self._state.sent_first if key == queue.target.key},
         )
         records = search.read_records()
         findings = self._read(queue, submissions, records, lists)
         outcomes = self._decide(queue, submissions, findings)
         surplus = [*search.of_members(findings), *search.of_others(records)]
-        alarm = self._alarm(queue.target, outcomes)
+        refused = {
+            member.row
+            for sent in submissions
+            if sent.refusal is not None
+            for member in sent.members
+        }
+        accepted = {row: outcome for row, outcome in outcomes.items() if row not in refused}
+        alarm = self._alarm(queue.target, accepted)
         self.record(*_read_back_events(submissions, outcomes), *surplus)
         return Reconciled(
             [outcome for outcome in outcomes.values() if outcome.kind != "skipped"],
@@ -232,17 +240,17 @@ class Reconciler:
         rows = self._rows_of(finding.member for finding in findings)
         outcomes: dict[int, Outcome] = {}
         for finding in findings:
-            row = finding.member.row
+            row, own = finding.member.row, courses.get(finding.member.user_id, ())
             decided = verdict(
                 finding,
                 by_row[row],
                 reset=self.terms.reset_tracking,
-                tries=self._state.tries[row],
+                lost=self._state.lost[row],
                 now=now,
                 more_rounds=row in next_round,
+                courses=own,
             )
             if decided is not None:
-                own = courses.get(finding.member.user_id, ())
                 decided = _with_courses(decided, own)
                 outcomes[row] = _outcome(rows, finding.member, decided, finding, own)
         return outcomes
@@ -256,7 +264,8 @@ class Reconciler:
         rows: set[int] = set()
         for submission in submissions:
             sent = {member.row for member in submission.members}
-            if submission.is_for_all and len(sent) > limit and not sent.isdisjoint(archived):
+            is_begun = submission.is_begun or not sent.isdisjoint(archived)
+            if submission.is_for_all and submission.count > limit and is_begun:
                 rows |= sent
         return frozenset(rows)
 
@@ -284,6 +293,14 @@ class Reconciler:
             archived={finding.member.user_id for finding in findings if finding.record is not None},
             since=since,
             terms=self.terms,
+        )
+
+    def _outcomes(
+        self, submission: Submission, code: str, reason: str
+    ) -> tuple[tuple[int, Outcome], ...]:
+        rows = self._rows_of(submission.members)
+        return tuple(
+            (member.row, _outcome(rows, member, (code, reason))) for member in submission.members
         )
 
     def _rows_of(self, members: Iterable[PlannedEnrollment]) -> Mapping[int, Row]:

@@ -125,25 +125,31 @@ class Run:
         """Collect what an earlier run left in flight, before anything is sent."""
         results = self.collector.collect()
         if self.canary and "canary" not in self.state.proven:
-            not_seen = [outcome for outcome in results.outcomes if outcome.code == "not_seen"]
-            results.reason = canary_failed(self.client, not_seen, results.reason) or results.reason
+            # One without an answer proves nothing: another follows it.
+            results.outcomes = [
+                outcome for outcome in results.outcomes if outcome.code != "no_answer"
+            ]
+            self._judge(results)
         results.raise_reason()
 
     def _prove(self) -> None:
         """Send the canary alone, then the first chunk alone; each is read back before the next."""
         if self.canary and "canary" not in self.state.proven:
             for _ in range(self.canary):
-                results = self._send_alone(1)
-                results.reason = (
-                    canary_failed(self.client, results.outcomes, results.reason) or results.reason
-                )
-                results.raise_reason()
+                self._judge(self._send_alone(1))
             self.record(Proven("canary"))
         if "first_chunk" not in self.state.proven:
-            results = self._send_alone(None)
-            results.add_reason(chunk_failed(self.client, results.outcomes))
-            results.raise_reason()
+            self._judge(self._send_alone(None))
             self.record(Proven("first_chunk"))
+
+    def _judge(self, results: Results) -> None:
+        """Raise the reason to stop, if what was sent alone was not archived as requested."""
+        outcomes, proven = results.outcomes, self.state.proven
+        if self.canary and "canary" not in proven:
+            results.reason = canary_failed(self.client, outcomes, results.reason) or results.reason
+        elif "first_chunk" not in proven:
+            results.add_reason(chunk_failed(self.client, outcomes))
+        results.raise_reason()
 
     def _send_alone(self, count: int | None) -> Results:
         """Send the next members that are still as planned, alone, and collect them."""
@@ -154,7 +160,7 @@ class Run:
                 break
             with results.collect_errors():
                 self.submitter.submit(queue, count)
-            self.collector.collect(results, alone=True, only=queue)
+            self.collector.collect(results, only=queue)
         return results
 
     def _send_all(self) -> None:
@@ -172,8 +178,13 @@ class Run:
             """Return whether no job of this run may change the target; only then it is used."""
             return not any(queue.conflicts_with(other) for other in busy)
 
+        def may_send(queue: TargetQueue) -> bool:
+            """Return whether that hides nothing of another target that is not read back yet."""
+            unread = (other for other in reached if other.unverified and other is not queue)
+            return is_free(queue) and not any(queue.conflicts_with(other) for other in unread)
+
         if len(busy) < self.client.limits.max_open_jobs:
-            ready = next((queue for queue in queues if queue.pending and is_free(queue)), None)
+            ready = next((queue for queue in queues if queue.pending and may_send(queue)), None)
             if ready is not None:
                 self.submitter.submit(ready, None)
                 return True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import singledispatchmethod
 from itertools import chain, groupby
 from operator import attrgetter
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -51,8 +52,10 @@ class RunState:
         proven: `"canary"` and `"first_chunk"`, once they were archived as requested.
         jobs_before: the jobs that were open before the first write; None before the first run.
         accepted: the kinds of targets for which the platform has accepted a write.
-        tries: how often each row was sent in this run.
-        sent_first: the users, by id, who were sent before the first chunk was proven.
+        sent: how often each row was sent, in all runs.
+        lost: how often a call for each row was lost in this run: it had no answer.
+        sent_first: the users, by id, who were sent before the first chunk was proven, each with
+            every target in which that archives.
         not_seen: the rows that were reported as unenrolled without a record.
         known_records: ids of unexpected archived records that were noticed already.
         unreported: the texts about them that an error still has to report.
@@ -69,8 +72,9 @@ class RunState:
         self.proven: set[str] = set()
         self.jobs_before: frozenset[str] | None = None
         self.accepted: set[str] = set()
-        self.tries: Counter[int] = Counter()
-        self.sent_first: set[int] = set()
+        self.sent: Counter[int] = Counter()
+        self.lost: Counter[int] = Counter()
+        self.sent_first: set[tuple[tuple[str, int], int]] = set()
         self.not_seen: set[int] = set()
         self.known_records: set[int] = set()
         self.unreported: list[str] = []
@@ -149,7 +153,7 @@ class RunState:
     def _resumed(self, event: Resumed) -> None:
         """Continue an earlier run: whatever it sent may still be in progress."""
         self._canary = event.canary
-        self.tries.clear()
+        self.lost.clear()
         for queue in self.queues.values():
             queue.in_flight = [
                 evolve(submission, problem=None, is_resumed=True)
@@ -183,17 +187,21 @@ class RunState:
         taken = queue.take(set(event.rows))
         members = tuple(member for member, *_ in taken)
         chunk = evolve(taken[0][1], form=event.form)
-        queue.in_flight.append(Submission(chunk, members, event.sent_at))
-        self.tries.update(event.rows)
-        if "first_chunk" not in self.proven:
-            self.sent_first.update(member.user_id for member in members)
+        is_alone = "first_chunk" not in self.proven
+        queue.in_flight.append(Submission(chunk, members, event.sent_at, is_alone=is_alone))
+        self.sent.update(event.rows)
+        self.lost.update(event.rows)
+        if is_alone:
+            self.sent_first.update(
+                (key, member.user_id) for key in queue.affected for member in members
+            )
         self.unsent -= len(members)
         self._note_open(queue)
 
     @apply.register
     def _submitted(self, event: Submitted) -> None:
         queue = self.queue_of(event.chunk_id)
-        queue.replace(queue.in_flight[-1], job_id=event.job_id, in_doubt=False)
+        self._answered(queue, job_id=event.job_id)
         self.accepted.add(queue.target.kind)
         self.chunks_sent.add(event.chunk_id)
 
@@ -201,14 +209,22 @@ class RunState:
     def _not_sent(self, event: NotSent) -> None:
         queue = self.queue_of(event.chunk_id)
         submission = queue.in_flight.pop()
-        self.tries.subtract(member.row for member in submission.members)
+        rows = [member.row for member in submission.members]
+        if submission.refusal is None:  # the platform has not seen the call
+            self.sent.subtract(rows)
+            self.lost.subtract(rows)
         self._put_back(queue, submission)
         self._note_open(queue)
 
     @apply.register
     def _refused(self, event: Refused) -> None:
         queue = self.queue_of(event.chunk_id)
-        queue.replace(queue.in_flight[-1], refusal=event.reason, in_doubt=False)
+        self._answered(queue, refusal=event)
+
+    def _answered(self, queue: TargetQueue, **answer: Any) -> None:
+        submission = queue.in_flight[-1]
+        self.lost.subtract(member.row for member in submission.members)
+        queue.replace(submission, in_doubt=False, **answer)
 
     @apply.register
     def _job_gone(self, event: JobGone) -> None:
@@ -248,12 +264,19 @@ class RunState:
         if event.chunk_id is None:
             return
         queue = self.queue_of(event.chunk_id)
-        for member, chunk, submission in queue.take(event.codes.keys()):
+        taken = queue.take(event.codes.keys())
+        begun = {
+            submission: evolve(submission, is_begun=True)
+            for member, _, submission in taken
+            if submission is not None and CODES[event.codes[member.row]] == "archived"
+        }
+        for member, chunk, submission in taken:
             code = event.codes[member.row]
             self.unsent -= submission is None
             queue.archived += CODES[code] == "archived"
             if CODES[code] == "unknown":
-                queue.unknown.append((member, chunk, submission))
+                sent = submission and begun.get(submission, submission)
+                queue.unknown.append((member, chunk, sent))
                 self.undecided.add(member.row)
             else:
                 self.undecided.discard(member.row)

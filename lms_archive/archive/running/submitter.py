@@ -21,9 +21,12 @@ from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.chunks import Chunk
 from lms_archive.archive.values.events import JobEnded, NotSent, Refused, Sending, Submitted
 from lms_archive.client import Client
-from lms_archive.errors import ApiError, NotFoundError, StopRequestedError
+from lms_archive.errors import ApiError, NotFoundError, RunStoppedError
 
 log: logging.Logger = logging.getLogger(__name__)
+
+_LONGEST_GAP = 10.0
+"""Seconds of waiting after which a write is compared again."""
 
 
 @frozen
@@ -44,11 +47,11 @@ def send(
     terms: Terms,
     chunk: Chunk,
     members: Members,
-    before_retry: Callable[[float], None],
+    before_write: Callable[[], None],
 ) -> Accepted:
     """Archive these members of a chunk; never repeated unless the call surely did not start.
 
-    `before_retry` is called after each wait, with the seconds of all so far.
+    `before_write` is called right before the call, after every wait.
 
     Raises:
         ApiError: it was refused, or its answer was lost (`in_doubt`).
@@ -65,7 +68,7 @@ def send(
         mode=contract.enrollment_mode[str(terms.mode)],
         reset_tracking=terms.reset_tracking,
     )
-    reply = client.session.send(request, name, before_retry=before_retry)
+    reply = client.session.send(request, name, before_write=before_write)
     job_id = operation.find(reply.data, "job_id")
     is_named = isinstance(job_id, (str, int)) and bool(job_id)
     return Accepted(
@@ -118,8 +121,10 @@ class Submitter:
         """Send the next batch of a queue.
 
         Raises:
-            StopRequestedError: the run is to stop; the batch was not sent.
+            RunStoppedError: the run is to stop; the batch was not sent.
         """
+        session = self.client.session
+        begun, calls_before = session.clock.monotonic(), session.calls.total()
         try:
             self.guard.check(queue)
             chunk, members = self.batches.next(queue, count)
@@ -128,12 +133,13 @@ class Submitter:
             return
         if not members:
             return
+        chosen, calls = session.clock.monotonic(), session.calls.total() - calls_before
         chunk_id, rows = chunk.chunk_id, tuple(member.row for member in members)
-        sent_at = self.client.session.platform_time()
-        self.client.session.waits.check()
+        sent_at = session.platform_time()
+        session.waits.check()
         self.record(Sending(chunk_id, rows, sent_at, chunk.form))
         try:
-            accepted = self._send(chunk, members)
+            accepted = self._send(queue, chunk, members, begun, chosen, calls)
         except ApiError as error:
             self._not_accepted(queue, queue.in_flight[-1], error)
         except _Outdated as outdated:
@@ -142,29 +148,51 @@ class Submitter:
         else:
             self._wait_for(queue, chunk_id, rows, accepted)
 
-    def _send(self, chunk: Chunk, members: Members) -> Accepted:
-        """Send these members; where the call had to wait, only while they are still as planned.
+    def _send(
+        self,
+        queue: TargetQueue,
+        chunk: Chunk,
+        members: Members,
+        begun: float,
+        chosen: float,
+        calls: int,
+    ) -> Accepted:
+        """Send these members; where the call had to wait, only while all is still as planned.
+
+        The learning plan was compared after *begun*, and the members were chosen until *chosen*
+        (both monotonic), which took that many calls.
 
         Raises:
             ApiError: the call was refused, or its answer was lost.
             _Outdated: they were not sent, and have to be chosen again.
-            StopRequestedError: the run is to stop; they were not sent.
+            RunStoppedError: the run is to stop; they were not sent.
         """
+        clock, compared = self.client.session.clock.monotonic, chosen
 
-        def check(waited: float) -> None:
+        def check() -> None:
+            nonlocal compared
             try:
-                same = self.batches.are_as_planned(chunk, members, waited)
+                if self._has_waited(begun, calls):
+                    self.guard.check(queue)
+                if self._has_waited(compared):
+                    if not self.batches.are_as_planned(chunk, members, clock() - chosen):
+                        raise _Outdated
+                    compared = clock()
             except ApiError as error:
                 raise _Outdated(error) from None
-            if not same:
-                raise _Outdated
 
         try:
             return send(self.client, self.terms, chunk, members, check)
-        except (StopRequestedError, _Outdated) as reason:
+        except (RunStoppedError, _Outdated) as reason:
             # A write waits only where it has not started.
             self.record(NotSent(chunk.chunk_id, str(reason)))
             raise
+
+    def _has_waited(self, since: float, calls: int = 0) -> bool:
+        """Return whether more time has passed than these calls and the write take."""
+        session = self.client.session
+        calls = calls + 2  # and a token, and the write
+        return session.clock.monotonic() - since > _LONGEST_GAP + calls * session.pace
 
     def _wait_for(
         self, queue: TargetQueue, chunk_id: str, rows: Sequence[int], accepted: Accepted
@@ -191,25 +219,26 @@ class Submitter:
 
     def _not_accepted(self, queue: TargetQueue, submission: Submission, error: ApiError) -> None:
         """Decide what a refused or lost call means, for its rows and for the run."""
-        chunk_id = submission.chunk.chunk_id
         if error.in_doubt:
             log.warning("in doubt, reading back: %s", error)
             self.in_flight.settle([submission])
             if is_redirect(error):
                 raise StoppedByError(error)
             return
+        chunk_id = submission.chunk.chunk_id
+        self.record(Refused(chunk_id, str(error), error.status))
         is_login = error.path == self.client.session.operation("token").path
         is_not_found = isinstance(error, NotFoundError) and not is_login
-        is_missing = is_not_found and self._is_missing(queue, submission.members[:1])
-        if not is_missing:
-            # Where the call was accepted before, it is the target that is not there.
-            of_target = is_not_found and queue.target.kind in self.record.state.accepted
-            if self.fails_again() if of_target else is_login or stops_job(error):
-                self.record(NotSent(chunk_id, str(error)))
-                raise StoppedByError(error)
-        self.record(Refused(chunk_id, str(error)))
-        if is_missing:
+        if is_not_found and self._is_missing(queue, submission.members[:1]):
+            self.reconciler.decide_refused(queue.in_flight[-1])
             self.reconciler.decide_pending(queue)
+            return
+        # Where the call was accepted before, it is the target that is not there.
+        of_target = is_not_found and queue.target.kind in self.record.state.accepted
+        stops = self.fails_again() if of_target else is_login or stops_job(error)
+        if stops:  # another account, or the same one later, may send these rows
+            self.record(NotSent(chunk_id, str(error)))
+            raise StoppedByError(error)
         self._end(queue)
 
     def fails_again(self) -> bool:

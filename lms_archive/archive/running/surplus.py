@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import field, frozen
 
@@ -12,7 +12,7 @@ from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.running.finding import Finding, is_seen, is_since
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.submission import Submission
-from lms_archive.archive.target.lists import GRACE, Archived, TargetLists
+from lms_archive.archive.target.lists import GRACE, LAG, Archived, TargetLists
 from lms_archive.archive.values.events import UnexpectedRecords
 from lms_archive.client import Client
 
@@ -30,8 +30,8 @@ class SurplusSearch:
         submissions: what is read back.
         known_records: ids of unexpected records that were noticed already.
         sent_first: the users who were sent before the first chunk was proven.
-        alone: whether they were sent alone: then nobody else may have been archived.
-        watched: the submissions whose calls may have archived other users too.
+        watched: the submissions whose calls may have archived other users too; without those whose
+            job may still run.
     """
 
     client: Client
@@ -40,21 +40,22 @@ class SurplusSearch:
     submissions: Sequence[Submission]
     known_records: AbstractSet[int]
     sent_first: AbstractSet[int]
-    alone: bool
     watched: Sequence[Submission] = field(init=False)
 
     @watched.default
     def _watched(self) -> Sequence[Submission]:
         return [
-            submission for submission in self.submissions if submission.is_for_all or self.alone
+            submission
+            for submission in self.submissions
+            if submission.is_watched and submission.problem is None
         ]
 
     def read_records(self) -> Records:
         """Read all records since the first call that may have archived other users too.
 
-        Return nothing while a job may still run: no whole list is read then.
+        Return nothing where there is no such call.
         """
-        if not self.watched or any(submission.problem for submission in self.watched):
+        if not self.watched:
             return {}
         since = min(submission.sent_at for submission in self.watched) - GRACE
         return TargetLists(self.client, self.queue.target).archived(since=since)
@@ -82,11 +83,30 @@ class SurplusSearch:
                 surplus = unnamed_records(listed, sent, since)
             else:
                 text = "the same account archived users whom the call did not name"
-                pending = {member.user_id for _, own in self.queue.pending for member in own}
-                surplus = unnamed_records(listed, self.sent_first, since, pending=pending)
+                surplus = self._of_account(submission, listed)
             expected = self.ledger.records_in(*target.key) if surplus else set()
             if new := sorted(set(surplus) - self.known_records - expected):
                 yield UnexpectedRecords(f"{target}: {text}: {_shown(new)}", tuple(new))
+
+    def _of_account(self, submission: Submission, listed: Records) -> list[int]:
+        """Return the ids of records of users who were not sent, by the account of those who were.
+
+        Of a call of an earlier run, only what was archived with it counts, and not what another
+        ledger of the same plan may have archived since.
+        """
+        since, users = submission.sent_at, self.sent_first
+        pending = {member.user_id for _, own in self.queue.pending for member in own}
+        if not submission.is_resumed:
+            return unnamed_records(listed, users, since, pending=pending)
+        own = (record for user in users for record in listed.get(user, ()))
+        dates = [record.archiving.archived_at for record in own if is_since(record, since)]
+        end = max(filter(None, dates), default=since) + timedelta(seconds=LAG)
+        soon = {
+            user: [record for record in own if not is_since(record, end)]
+            for user, own in listed.items()
+            if user not in pending
+        }
+        return unnamed_records(soon, users, since, pending=frozenset())
 
 
 def unnamed_records(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from attrs import frozen
 
@@ -11,6 +12,8 @@ from lms_archive.archive.running.finding import Finding
 from lms_archive.archive.running.submission import Submission
 from lms_archive.archive.target.lists import Active
 from lms_archive.archive.values.chunks import PlannedEnrollment
+from lms_archive.archive.values.events import Refused
+from lms_archive.archive.values.outcomes import CourseOutcome
 from lms_archive.errors import plural
 from lms_archive.records.status import ArchiveMode, EnrollmentStatus
 
@@ -26,9 +29,10 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
     submission: Submission,
     *,
     reset: bool,
-    tries: int,
+    lost: int,
     now: datetime,
     more_rounds: bool = False,
+    courses: Sequence[CourseOutcome] = (),
 ) -> tuple[str, str] | None:
     """Return the code and the reason of a row, or None where it may be sent again.
 
@@ -40,9 +44,10 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
         finding: what both lists say.
         submission: how the row was sent.
         reset: whether the tracking was to be reset.
-        tries: how often the row was sent.
+        lost: how many calls for the row had no answer.
         now: the platform's time.
         more_rounds: whether a select-all call has left rows for its next round.
+        courses: what happened to the courses of a learning plan.
     """
     if finding.enrolled_meanwhile and submission.problem is not None:
         return "job_not_ended", (
@@ -51,21 +56,24 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
         )
     if finding.record is not None:
         return archived_verdict(finding, reset=reset, now=now)
-    if submission.refusal is not None and submission.problem is None:
-        return "refused", _refused(finding, submission.refusal)
+    if finding.target_missing and submission.is_refused_as_missing:
+        return "refused", nothing_done(submission.refusal)
     if finding.target_missing:
         return "unreadable", (
             "sent, but the target is not found any more (404) and no archived record is listed: "
             "check the platform's archived list; resume reads it again"
         )
     if not finding.still_active:
+        refused = "" if submission.refusal is None else f"{submission.refusal}; but "
         return "not_seen", (
-            "no longer enrolled, and no archived record was seen: check the platform's "
+            f"{refused}no longer enrolled, and no archived record was seen: check the platform's "
             "archived list, then resume"
         )
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume reads it again"
-    may_repeat = tries < SENDS and not finding.others if submission.in_doubt else more_rounds
+    if submission.refusal is not None:
+        return "refused", _refused(finding, submission.refusal, courses)
+    may_repeat = lost < SENDS and not finding.others if submission.in_doubt else more_rounds
     if may_repeat:
         changed = change(finding.member, finding.active)
         if changed is None:
@@ -74,7 +82,7 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
     if submission.in_doubt:
         return (
             "no_answer",
-            f"still active after {plural(tries, 'call')} without an answer: resume later",
+            f"still active after {plural(max(lost, 1), 'call')} without an answer: resume later",
         )
     if submission.job_id is None:
         return "not_archived", (
@@ -87,21 +95,28 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
     )
 
 
-def _refused(finding: Finding, refusal: str) -> str:
-    """Return the reason of a refused row without an archived record."""
+def _refused(finding: Finding, refusal: Refused, courses: Sequence[CourseOutcome]) -> str:
+    """Return the reason of a refused row that is still active."""
     changed = change(finding.member, finding.active)
-    if changed is None or finding.target_missing:
-        return nothing_done(refusal)
-    return f"refused: {refusal}; changed since the plan: {changed.reason}"
+    if changed is not None:
+        return f"{refusal}; changed since the plan: {changed.reason}"
+    archived = [str(course.course_id) for course in courses if course.record_id is not None]
+    if archived:
+        return f"{refusal}; but courses were archived: {', '.join(archived)}"
+    return nothing_done(refusal)
 
 
-def nothing_done(refusal: str) -> str:
-    """Return the reason of a row whose call was refused for this reason."""
-    return f"refused, nothing was done: {refusal}"
+def nothing_done(refusal: Refused | None) -> str:
+    """Return the reason of a row whose call was refused, and has changed nothing."""
+    return f"{refusal}; nothing was done"
+
+
+Origin = Literal["this", "lost", "other"]
+"""The call that archived a row: of this ledger, perhaps a lost one of it, or another one."""
 
 
 def archived_verdict(
-    finding: Finding, *, reset: bool, now: datetime, sent: bool = True
+    finding: Finding, *, reset: bool, now: datetime, origin: Origin = "this"
 ) -> tuple[str, str]:
     """Return the code and the reason of a row whose archived record was read.
 
@@ -109,26 +124,25 @@ def archived_verdict(
         finding: the reading, with the record.
         reset: whether the tracking was to be reset.
         now: the platform's time.
-        sent: whether a call of this ledger named the row.
+        origin: the call that archived it.
     """
     assert finding.record is not None  # noqa: S101  the callers check
     details = finding.record.archiving
     text = f"archived as record {details.record_id}"
-    if not sent:
+    if origin != "this":
         user = "an unknown user" if details.archived_by is None else f"user {details.archived_by}"
-        text += (
-            f" by {user} on {details.archived_at}, after the plan was made; "
-            "not by a call in this ledger"
+        text += f" by {user} on {details.archived_at}, after the plan was made; " + (
+            "not by a call in this ledger" if origin == "other" else "by a lost call, or another"
         )
     if finding.still_active:
         return "still_enrolled", (
             f"{text}, but the enrollment is still active: "
             "look at it on the platform before anything is sent again"
         )
-    code = "archived" if sent else "archived_meanwhile"
+    code = "archived" if origin == "this" else "archived_meanwhile"
     if finding.mode is ArchiveMode.RE_ENROLL:
         return _re_enrolled(finding, code, text, reset=reset, now=now)
-    if sent and not finding.is_older and finding.active is not None:
+    if origin == "this" and not finding.is_older and finding.active is not None:
         return "enrolled_again", (
             f"{text}, but enrolled again on {finding.active.enrolled_at}: by another person, or by "
             "the same call"

@@ -80,6 +80,10 @@ class Refused(Event):
 
     chunk_id: str
     reason: str
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return f"refused: {self.reason}"
 
 
 @frozen
