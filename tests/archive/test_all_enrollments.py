@@ -186,7 +186,7 @@ def test_a_user_asked_for_twice_is_archived_once(harness: Harness, kind: str) ->
             (
                 "2 users excluded; no match for "
                 "'1003' (it is the id of a user there: give ids as int), 'nobody', "
-                "77 (it is the username of a user there: give usernames as str)"
+                "77 (there is a user named '77': give usernames as str)"
             ),
         ),
         ([1002], "1 user excluded, all given as ids"),
@@ -246,7 +246,9 @@ NAMES = [
     [
         *((["u1001", name], "is enrolled: give each name as a text of its") for name in NAMES),
         (["1003", "1004"], r"'1003' \(it is the id of a user there: give ids as int\)"),
-        ([77], r"77 \(it is the username of a user there: give usernames as str\)"),
+        ([77], r"77 \(there is a user named '77': give usernames as str\)"),
+        ([78], r"78 \(there is a user named '0078': give usernames as str\)"),
+        (["78"], "'0078' is enrolled: they differ only in .* or in leading zeros"),
     ],
     ids=str,
 )
@@ -254,7 +256,7 @@ def test_names_that_leave_nobody_alone_stop_the_plan(
     harness: Harness, exclude: list[int | str], words: str
 ) -> None:
     """Several names in one text, and ids and usernames that are mistaken for one another."""
-    _rename(harness, {1005: "77", 1006: "78"})
+    _rename(harness, {1005: "77", 1006: "0078"})
     with pytest.raises(InvalidInputError, match=words):
         _job("course", exclude=exclude).plan(harness.client)
 

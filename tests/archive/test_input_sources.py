@@ -392,7 +392,7 @@ def test_a_slip_in_columns_is_an_error(columns: Any, words: str, make_csv: MakeC
 
 
 def test_a_column_named_in_columns_counts(make_csv: MakeCsv) -> None:
-    """A column that is named in `columns=` counts, and one of our name beside it does not."""
+    """A column that is named in `columns=` counts; one of our name beside it gets another."""
     names = {"username": "Benutzername", "course_code": "Kurs-Code"}
     text = "Benutzername,kurscode,username,user_id\nada,SAFE,other,\n,SAFE,,\n"
     for job in (
@@ -400,6 +400,6 @@ def test_a_column_named_in_columns_counts(make_csv: MakeCsv) -> None:
         from_rows(list(csv.DictReader(text.splitlines())), columns=names),
     ):
         assert asked(job) == [(None, "SAFE", "ada"), ("bad_row",)]
-        assert given(job)[0]["username"] == "other"
+        assert given(job)[0]["username_2"] == "other"
         faults = [row.fault for row in job.selection if row.fault]
         assert faults[0].reason == "no user: fill in Benutzername or user_id"

@@ -1,6 +1,7 @@
 """What a plan warns of: instructor-led courses, and learning plans that were changed lately."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from plan_tools import UNENROLL, load_plans, rows
@@ -79,3 +80,31 @@ def test_a_learning_plan_changed_within_a_day_is_warned_about(
     texts = [text for text in _plan(harness, plans=(50,)).warnings if "was changed on" in text]
     expected = f"P50 was changed on {at} UTC: archived records keep the plan as it is when the job "
     assert [text.startswith(expected) for text in texts] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"exclude_courses": [2]}, "the course is a number, so it is read as a course id"),
+        ({"courses": [1, 2]}, "all 2 courses are numbers, so they are read as course ids"),
+        ({"courses": ["C1", 2]}, ""),
+    ],
+)
+def test_courses_that_are_all_numbers_are_warned_about(
+    harness: Harness, options: dict[str, Any], words: str
+) -> None:
+    """They may be codes that lost their type."""
+    harness.load(2, 2)
+    plan = ArchiveJob.for_users(["u1001"], **options, **UNENROLL).plan(harness.client)
+    assert ("numbers" in str(plan.warnings) or "a number" in str(plan.warnings)) == bool(words)
+    assert words in str(plan.warnings)
+
+
+def test_an_exclusion_in_one_part_of_a_job_is_warned_about(harness: Harness) -> None:
+    """The other part may name the same user."""
+    harness.load(3)
+    one = ArchiveJob.for_course("C1", **UNENROLL).all_enrollments(exclude=["u1002"])
+    other = ArchiveJob.for_users(["u1002"], **UNENROLL)
+    words = "exclude= holds for this part of the job only"
+    assert words in str((one + other).plan(harness.client).warnings)
+    assert words not in str(one.plan(harness.client).warnings)

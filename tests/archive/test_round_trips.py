@@ -1,6 +1,7 @@
 """What goes in comes back: each file of ours can be given to `from_csv`, and asks the same."""
 
 import csv
+import io
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 from virtual_time import ENROLLED_AT, Harness
 
-from lms_archive import ArchiveJob, ArchivePlan
+from lms_archive import ArchiveJob, ArchivePlan, redact
 from lms_archive.archive.added_columns import OUTCOME_COLUMNS, PLAN_COLUMNS
 from lms_archive.archive.selection import column_word
 
@@ -305,3 +306,83 @@ def test_incomplete_rows_say_what_differs(harness: Harness) -> None:
     (outcome,) = result.incomplete
     assert row["outcome_differences"] == "; ".join(outcome.differences)
     assert "score" in row["outcome_differences"]
+
+
+BROKEN = {"Previous\ncourse": "C2", "course_code": "C1", "manager": "ben", "username": "ada"}
+
+
+@pytest.mark.parametrize(
+    "row", [BROKEN, {**BROKEN, "username\r\n2": "ben"}, {"a\nb": "", **BROKEN}]
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_column_with_a_line_break_in_its_name(
+    make_csv: MakeCsv, harness: Harness, row: dict[str, str], delimiter: str
+) -> None:
+    """Spreadsheets write it in quotes; the header does not begin in the middle of it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerows([["Sign-off", "", ""], row, row.values()])
+    job = from_csv(make_csv(text.getvalue()))
+    assert asked(job) == [(None, "C1", "ada")]
+    assert given(job) == [row]
+    load(harness, "C1", ["ada", "ben"])
+    plan = job.plan(harness.client)
+    assert members(plan) == [1001]
+    for thing in (plan, harness.apply(plan)):
+        assert asked(read_again(thing, harness)) == [(None, "C1", "ada")]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "header"),
+    [
+        ("user_id,course_code\n1002,C1\n", {"username": "user_id"}, ["username", "course_code"]),
+        (
+            "username,user_id,course_code\n1003,1002,C1\n",
+            {"username": "user_id"},
+            ["username_2", "username", "course_code"],
+        ),
+        (
+            "course_code,course_id\n1002,C1\n",
+            {"username": "course_code", "course_code": "course_id"},
+            ["username", "course_code"],
+        ),
+    ],
+)
+def test_what_columns_meant_is_what_our_files_say(
+    make_csv: MakeCsv, harness: Harness, text: str, columns: dict[str, str], header: list[str]
+) -> None:
+    """Without `columns=`, the file would name another user; a redacted ledger would keep names."""
+    load(harness, "C1", ["1002", "1001", "1003"])
+    job = from_csv(make_csv(text), columns=columns)
+    plan = job.plan(harness.client)
+    assert members(plan) == [1001]
+    assert "is 'username' in this job and its files, because of columns=" in str(plan.warnings)
+    result = harness.apply(plan)
+    assert list(result.outcomes[0].row) == header
+    for thing in (plan, result):
+        assert members(read_again(thing, harness).plan(harness.client)) == []
+        assert asked(read_again(thing, harness)) == [(None, "C1", "1002")]
+    redact(harness.ledger)
+    assert result.outcomes[0].row["username"] == "redacted"
+
+
+def test_columns_that_share_a_meaning_are_kept_where_columns_gives_it_to_another(
+    make_csv: MakeCsv, harness: Harness
+) -> None:
+    """Two of the user's own columns are not written as one."""
+    load(harness, "C1", ["ada"])
+    text = "Login,Username,user_name,course_code\nada,Ada Lovelace,AL,C1\n"
+    plan = from_csv(make_csv(text), columns={"username": "Login"}).plan(harness.client)
+    plan.to_csv(harness.folder / "plan.csv")
+    (row,) = read_csv(harness.folder / "plan.csv")
+    assert (row["Login"], row["Username_2"], row["user_name_2"]) == ("ada", "Ada Lovelace", "AL")
+
+
+def test_parts_in_which_a_column_means_different_things(harness: Harness) -> None:
+    """One names users by `user_id`, the other holds usernames there."""
+    load(harness, "C1", ["1002", "ben"])
+    first = from_rows([{"user_id": "1002", "course_code": "C1"}], columns={"username": "user_id"})
+    job = first + from_rows([{"user_id": 1002, "course_code": "C1"}])
+    plan = job.plan(harness.client)
+    assert members(plan) == [1001, 1002]
+    assert members(read_again(plan, harness).plan(harness.client)) == [1001, 1002]

@@ -59,10 +59,11 @@ def excluded_ids(
     keys = {key[0] if isinstance(key, tuple) else key for key in exclude}
     meant = {key: named.get(key, set()) if isinstance(key, str) else {key} for key in keys}
     unmatched = [key for key, ids in meant.items() if ids.isdisjoint(selected)]
+    comparable = {_comparable(name): name for name in named if name.isdigit()}
     try:
         _check_records(exclude, selected, named)
         _check_spelling(draft, unmatched, named, state)
-        _check_kinds(keys, unmatched, selected, named)
+        _check_kinds(keys, unmatched, selected, comparable)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from None
     text = f"{where}: {plural(len(meant) - len(unmatched), 'user')} excluded"
@@ -70,7 +71,8 @@ def excluded_ids(
         text += ", all given as ids"
     if unmatched:
         shown = [
-            f"{key!r}{_id_or_name(key, selected, named)}" for key in sorted(unmatched, key=repr)
+            f"{key!r}{_id_or_name(key, selected, comparable)}"
+            for key in sorted(unmatched, key=repr)
         ]
         ellipsis = ", ..." if shown[_SHOWN:] else ""
         text += f"; no match for {', '.join(shown[:_SHOWN])}{ellipsis}"
@@ -98,28 +100,34 @@ def _check_spelling(
 ) -> None:
     """Refuse a name that nearly matches a selected user: it would exclude no user."""
     wrong = [name for name in unmatched if isinstance(name, str)]
-    similar = {comparable_name(name): name for name in names} if wrong else {}
+    similar = {_comparable(name): name for name in names} if wrong else {}
     for name in sorted(wrong):
-        meant = similar.get(comparable_name(name))
+        meant = similar.get(_comparable(name))
         if meant is not None:
             raise InvalidInputError(
                 f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in "
-                f"{IGNORED_IN_NAMES}. Give that user's name as it is on the platform; if you mean "
-                "another user, give the id"
+                f"{IGNORED_IN_NAMES}, or in leading zeros. Give that user's name as it is on the "
+                "platform; if you mean another user, give the id"
             )
-        inside = [part for part in _SEPARATORS.split(name) if comparable_name(part) in similar]
+        inside = [part for part in _SEPARATORS.split(name) if _comparable(part) in similar]
         if inside and not find_usernames(draft.client, [name]):  # else it is a name with spaces
             raise InvalidInputError(
-                f"exclude= contains {name!a}, and {similar[comparable_name(inside[0])]!a} is "
+                f"exclude= contains {name!a}, and {similar[_comparable(inside[0])]!a} is "
                 f"{state}: give each name as a text of its own, without quotes"
             )
+
+
+def _comparable(name: str) -> str:
+    """Return a name without what is easily lost or confused: see `comparable_name`, and zeros."""
+    text = comparable_name(name)
+    return text.lstrip("0") if text.isdigit() else text
 
 
 def _check_kinds(
     exclude: Collection[int | str],
     unmatched: Collection[int | str],
     ids: Collection[int],
-    names: Collection[str],
+    names: Mapping[str, str],
 ) -> None:
     """Refuse ids that were given as texts, and usernames that were given as numbers.
 
@@ -134,10 +142,13 @@ def _check_kinds(
             raise InvalidInputError(f"exclude= contains {first!r}{_id_or_name(first, ids, names)}")
 
 
-def _id_or_name(key: int | str, ids: Collection[int], names: Collection[str]) -> str:
-    """Return a hint where a text is the id of a user, or a number is a username."""
+def _id_or_name(key: int | str, ids: Collection[int], names: Mapping[str, str]) -> str:
+    """Return a hint where a text is the id of a user, or a number is a username.
+
+    *names* has the usernames by `_comparable`.
+    """
     if isinstance(key, str) and key.isascii() and key.isdigit() and int(key) in ids:
         return " (it is the id of a user there: give ids as int)"
     if isinstance(key, int) and str(key) in names:
-        return " (it is the username of a user there: give usernames as str)"
+        return f" (there is a user named {names[str(key)]!r}: give usernames as str)"
     return ""

@@ -54,6 +54,7 @@ def expand(draft: Draft, selection: Selection) -> Selection:
         for index, part in enumerate(selection.parts)
         if isinstance(part, UserEnrollments)
     }
+    _warn_of_parts(draft, selection)
     list_all = cache(partial(list_targets, draft.client))
     snapshots_of = _read_everywhere(draft, everywhere.values(), list_all)
     parts = []
@@ -67,6 +68,24 @@ def expand(draft: Draft, selection: Selection) -> Selection:
         else:
             parts.append(part)
     return Selection(tuple(parts))
+
+
+def _warn_of_parts(draft: Draft, selection: Selection) -> None:
+    """Add warnings for targets that are all numbers, and for exclusions in one part of several."""
+    for part in selection.parts:
+        if isinstance(part, UserEnrollments):
+            codes = {target.code for target in part.named_targets}
+            if codes == {None}:
+                note = numbers_note(len(part.named_targets), part.noun, "code")
+                draft.warnings.append(note)
+    if len(selection.parts) > 1:
+        for part in selection.parts:
+            if not isinstance(part, Rows) and part.exclude:
+                where = part.target if isinstance(part, WholeTarget) else part.where
+                draft.warnings.append(
+                    f"{where}: exclude= holds for this part of the job only; another part may "
+                    "select the same users"
+                )
 
 
 def _resolved(draft: Draft, target: Target) -> PlannedTarget:

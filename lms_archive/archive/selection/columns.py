@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from attrs import frozen
@@ -151,6 +152,22 @@ class Columns:
     header: tuple[str, ...]
     indexes: Mapping[str, int]
     least: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns in a job and in its files, where each says what it is.
+
+        A column that `columns=` gives another meaning than its name has is called by that meaning,
+        and a column that it takes the meaning from gets another name.
+        """
+        meanings = {index: word for word, index in self.indexes.items()}
+        names = list(self.header)
+        for index, name in enumerate(self.header):
+            word = meanings.get(index)
+            if column_word(name) not in (None, word):
+                free = (f"{name}_{number}" for number in count(2))
+                names[index] = word or next(new for new in free if new not in names)
+        return tuple(names)
 
     @property
     def only_username(self) -> int | None:

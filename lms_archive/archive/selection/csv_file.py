@@ -229,7 +229,7 @@ def _read(text: Iterable[str], name: str, headings: Headings, added_in: AddedIn)
 
 def _find_header(
     head: Sequence[str], name: str, headings: Headings
-) -> tuple[int, str, Sequence[str]]:
+) -> tuple[int, str, Sequence[Sequence[str]]]:
     """Return how many lines are above the header, the delimiter, and the titles in these lines.
 
     The header is the first line that names a user and a target. Above it there may be a line such
@@ -245,32 +245,43 @@ def _find_header(
     separator = _SEPARATOR_LINE.fullmatch(head[0])
     delimiters = separator[1] if separator else _DELIMITERS
     first = 1 if separator else 0
+    records = {delimiter: _records(head, first, delimiter) for delimiter in (*delimiters, "|")}
 
-    def cells(line: str, delimiter: str) -> list[str]:
-        parsed: list[str] = next(csv.reader([line], delimiter=delimiter), [])
-        return list(filter(str.strip, parsed))
-
-    def fit(line: str, delimiter: str) -> tuple[bool, int, int]:
-        names = cells(line, delimiter)
+    def fit(delimiter: str, above: int) -> tuple[bool, int, int]:
+        names = records[delimiter].get(above, ())
         recognized = sum(headings.word(cell) is not None for cell in names)
         return headings.are_complete(names), recognized, len(names)
 
-    for above, line in enumerate(head[first:], start=first):
-        delimiter = max(delimiters, key=lambda delimiter: fit(line, delimiter))
-        is_header, _, width = fit(line, delimiter)
+    for above in range(first, len(head)):
+        delimiter = max(delimiters, key=lambda delimiter: fit(delimiter, above))
+        is_header, _, width = fit(delimiter, above)
         if is_header:
-            for number, title in enumerate(head[first:above], start=first + 1):
-                if len(cells(title, delimiter)) >= width:
+            titles = {at: cells for at, cells in records[delimiter].items() if at < above}
+            for at, cells in titles.items():
+                if len(cells) >= width:
                     raise InvalidInputError(
                         f"line {above + 1} is the header, but this line above it is not a title: "
                         "remove the lines above the header",
                         source=name,
-                        line=number,
+                        line=at + 1,
                     )
-            return above, delimiter, list(filter(str.strip, head[first:above]))
+            return above, delimiter, list(filter(None, titles.values()))
     above = next(at for at in range(first, len(head)) if head[at].strip())
-    if separator is None and headings.are_complete(cells(head[above], "|")):
+    if separator is None and headings.are_complete(records["|"].get(above, ())):
         raise InvalidInputError(
             "the delimiter is '|': put the line sep=| above the header", source=name, line=above + 1
         )
-    return above, max(delimiters, key=lambda delimiter: fit(head[above], delimiter)), ()
+    return above, max(delimiters, key=lambda delimiter: fit(delimiter, above)), ()
+
+
+def _records(head: Sequence[str], first: int, delimiter: str) -> dict[int, list[str]]:
+    """Return the cells, without blank ones, of each record by the index of its first line.
+
+    A cell in quotes may have line breaks.
+    """
+    reader = csv.reader(head[first:], delimiter=delimiter)
+    records, start = {}, first
+    for cells in reader:
+        records[start] = list(filter(str.strip, cells))
+        start = first + reader.line_num
+    return records

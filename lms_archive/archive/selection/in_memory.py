@@ -129,15 +129,15 @@ def read_users(target: Target, users: Iterable[Any]) -> Rows:
     return rows
 
 
-def numbers_note(count: int) -> str:
-    """Return the warning that all users were given as numbers."""
+def numbers_note(count: int, noun: str = "user", name: str = "username") -> str:
+    """Return the warning that all users, or other things, were given as numbers."""
     if count == 1:
         return (
-            "the user is a number, so it is read as a user id; if it is a username, give it as "
+            f"the {noun} is a number, so it is read as a {noun} id; if it is a {name}, give it as "
             "text (str)"
         )
     return (
-        f"all {count:,} users are numbers, so they are read as user ids; if they are usernames, "
+        f"all {count:,} {noun}s are numbers, so they are read as {noun} ids; if they are {name}s, "
         "give them as text (str)"
     )
 

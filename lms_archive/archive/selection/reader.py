@@ -42,7 +42,14 @@ class RowReader:
     ) -> None:
         self._columns, self._source, self._change = columns, source, change
         self._kept = [at for at, column in enumerate(columns.header) if column not in dropped]
-        self.rows: Rows = Rows(tuple(columns.header[at] for at in self._kept), name)
+        names = columns.names
+        self.rows: Rows = Rows(tuple(names[at] for at in self._kept), name)
+        self.rows.notes.extend(
+            f"{name or source}: the column {old!r:.60} is {new!r:.60} in this job and its files, "
+            "because of columns="
+            for old, new in zip(columns.header, names, strict=True)
+            if old != new
+        )
         self._share = lru_cache(_MOST_SHARED)(str)  # one object for equal texts saves memory
 
     def add_values(self, values: Sequence[Any], number: int, label: Label | None = None) -> None:
