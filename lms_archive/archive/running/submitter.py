@@ -226,8 +226,9 @@ class Submitter:
                 raise StoppedByError(error)
             return
         chunk_id = submission.chunk.chunk_id
-        self.record(Refused(chunk_id, str(error), error.status))
         is_login = error.path == self.client.session.operation("token").path
+        if error.status is not None and not is_login:
+            self.record(Refused(chunk_id, str(error), error.status))
         is_not_found = isinstance(error, NotFoundError) and not is_login
         if is_not_found and self._is_missing(queue, submission.members[:1]):
             self.reconciler.decide_refused(queue.in_flight[-1])
