@@ -25,7 +25,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from virtual_time import Harness
 
-from lms_archive import ArchivePlan, Client, InvalidInputError, redact, resume
+from lms_archive import ArchivePlan, ArchiveResult, Client, InvalidInputError, redact, resume
 from lms_archive.archive import PlannedEnrollment, PlannedTarget
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.chunks import split_into_chunks as split
@@ -288,6 +288,37 @@ def test_a_saved_plan_is_no_ledger(harness: Harness) -> None:
             attempt()
     assert path.read_bytes() == before
     assert harness.writes == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE planned SET row = 4611686018427387904 WHERE row = 0",
+        "UPDATE rows SET row = 9223372036854775807 WHERE row = 1",
+        "UPDATE rows SET row = -9223372036854775808 WHERE row = 0",
+        "UPDATE meta SET value = '999999999999' WHERE name = 'parts'",
+    ],
+)
+def test_a_damaged_number_is_no_loop_without_end(
+    saved: Path, harness: Harness, change: str
+) -> None:
+    """A plan is refused at once, and so is the ledger of a job."""
+    harness.load(2)
+    harness.apply()
+    for path in (saved, harness.ledger):
+        with closing(sqlite3.connect(path)) as database, database:
+            for (trigger,) in database.execute(
+                "SELECT name FROM sqlite_master WHERE type='trigger'"
+            ):
+                database.execute(f"DROP TRIGGER {trigger}")
+            database.execute(change)
+    with pytest.raises(InvalidInputError, match="was changed since it was saved"):
+        ArchivePlan.load(saved)
+    with pytest.raises(LedgerError, match="damaged"):
+        resume(harness.ledger, harness.client)
+    if "parts" in change:
+        with pytest.raises(LedgerError, match="damaged"):
+            list(ArchiveResult(harness.ledger).outcomes)
 
 
 def test_rows_that_were_changed_since(harness: Harness) -> None:

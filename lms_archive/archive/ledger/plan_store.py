@@ -52,6 +52,10 @@ _FLOAT: Final = (
 )
 """SQLite writes a float with fewer digits than Python's JSON."""
 
+_FIRST_KEY, _LAST_KEY = -(2**63), 2**63 - 1
+_MOST_PARTS: Final = 1_000_000
+"""The most files and tables that one job is made of; a damaged file may say any number."""
+
 
 def write_plan(
     database: Connection,
@@ -109,17 +113,20 @@ def _json_by_sqlite(database: Connection, table: str) -> Iterator[str]:
     """Yield the rows of a plan's table as JSON, in blocks of about a thousand rows."""
     names = [column for column, *_ in database.execute(f"SELECT * FROM {table}").description]  # noqa: S608
     covered = [_FLOAT if name == "score" else name for name in names[: TABLES[table][0]]]
-    cells, where = ", ".join(covered), _where(table)
+    key, cells, where = names[0], ", ".join(covered), _where(table)
     database.create_function("float_json", 1, repr, deterministic=True)
-    (end,) = database.execute(f"SELECT max({names[0]}) FROM {table}").fetchone()  # noqa: S608
     query = (
-        f"SELECT group_concat(json_array({cells}), ',') FROM {table}"  # noqa: S608
-        f" WHERE {names[0]} BETWEEN ? AND ?{where}"
+        f"SELECT group_concat(cells, ','), max(key) FROM (SELECT {key} AS key,"  # noqa: S608
+        f" json_array({cells}) AS cells FROM {table} WHERE {key} >= ?{where}"
+        f" ORDER BY {key} LIMIT ?)"
     )
-    for start in range(0, (-1 if end is None else end) + 1, BLOCK):
-        (block,) = database.execute(query, (start, start + BLOCK - 1)).fetchone()
-        if block is not None:
-            yield block
+    start = _FIRST_KEY
+    while start <= _LAST_KEY:  # keys of a damaged file may be far apart
+        block, last = database.execute(query, (start, BLOCK)).fetchone()
+        if last is None:
+            return
+        yield block
+        start = last + 1
 
 
 def checksum(database: Connection, meta: Mapping[str, Any]) -> str:
@@ -180,7 +187,10 @@ class StoredRows:
     @classmethod
     def of(cls, database: Connection) -> StoredRows:
         """Return the rows in a file."""
-        headers: list[list[str]] = [[] for _ in range(int(meta_of(database)["parts"]))]
+        parts = int(meta_of(database)["parts"])
+        if parts > _MOST_PARTS:
+            raise ValueError(f"{parts:,} parts: the file is damaged")
+        headers: list[list[str]] = [[] for _ in range(parts)]
         for part, _, name in plan_rows(database, "columns"):
             headers[part].append(name)
         _, targets = targets_from(plan_rows(database, "targets"))
