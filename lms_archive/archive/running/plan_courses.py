@@ -105,7 +105,7 @@ def decide_course_rows(ledger: Ledger) -> None:
         plan, own = ledger.outcome(skip.learning_plan_row or 0), ledger.outcome(skip.row)
         if plan is not None:
             decided = _course_row(skip, plan)
-            if own is None or own.code != decided[0]:
+            if own is None or (own.code, own.reason) != decided:
                 changed.append((skip, decided))
     if changed:
         rows = ledger.rows().by_index(skip.row for skip, _ in changed)

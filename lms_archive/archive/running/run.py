@@ -17,6 +17,7 @@ from lms_archive.archive.running.state import Recorder, RunState
 from lms_archive.archive.running.submitter import StoppedByError, Submitter
 from lms_archive.archive.selection.terms import Terms
 from lms_archive.archive.values.events import Proven, Reported, Resumed, RunStarted
+from lms_archive.archive.values.outcomes import CODES
 from lms_archive.archive.values.plan_data import RowLookup
 from lms_archive.client import Client
 from lms_archive.errors import (
@@ -123,12 +124,12 @@ class Run:
 
     def _finish_earlier_run(self) -> None:
         """Collect what an earlier run left in flight, before anything is sent."""
+        was_canary = all(sent.is_alone and sent.count == 1 for sent in self.state.in_flight)
         results = self.collector.collect()
         if self.canary and "canary" not in self.state.proven:
             # One without an answer proves nothing: another follows it.
-            results.outcomes = [
-                outcome for outcome in results.outcomes if outcome.code != "no_answer"
-            ]
+            judged = {"not_seen"} if not was_canary else CODES.keys() - {"no_answer"}
+            results.outcomes = [outcome for outcome in results.outcomes if outcome.code in judged]
             self._judge(results)
         results.raise_reason()
 

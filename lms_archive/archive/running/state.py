@@ -192,9 +192,7 @@ class RunState:
         self.sent.update(event.rows)
         self.lost.update(event.rows)
         if is_alone:
-            self.sent_first.update(
-                (key, member.user_id) for key in queue.affected for member in members
-            )
+            self.sent_first.update(_pairs(queue, members))
         self.unsent -= len(members)
         self._note_open(queue)
 
@@ -213,6 +211,7 @@ class RunState:
         if submission.refusal is None:  # the platform has not seen the call
             self.sent.subtract(rows)
             self.lost.subtract(rows)
+        self.sent_first.difference_update(_pairs(queue, submission.members))
         self._put_back(queue, submission)
         self._note_open(queue)
 
@@ -293,6 +292,7 @@ class RunState:
     @apply.register
     def _contract_checked(self, _event: ContractChecked) -> None:
         self.proven.clear()  # another contract has to be proven again
+        self.sent_first.clear()
 
     @apply.register
     def _unexpected(self, event: UnexpectedRecords) -> None:
@@ -339,6 +339,11 @@ class Recorder:
         for event in events:
             for listener in self.listeners:
                 listener(event)
+
+
+def _pairs(queue: TargetQueue, members: Members) -> Iterator[tuple[tuple[str, int], int]]:
+    """Yield the users of these members with each target in which they are archived."""
+    return ((key, member.user_id) for key in queue.affected for member in members)
 
 
 def _require(holds: bool, rule: str) -> None:  # noqa: FBT001  it is what an assert takes

@@ -226,20 +226,24 @@ class Submitter:
                 raise StoppedByError(error)
             return
         chunk_id = submission.chunk.chunk_id
-        is_login = error.path == self.client.session.operation("token").path
-        if error.status is not None and not is_login:
-            self.record(Refused(chunk_id, str(error), error.status))
-        is_not_found = isinstance(error, NotFoundError) and not is_login
-        if is_not_found and self._is_missing(queue, submission.members[:1]):
-            self.reconciler.decide_refused(queue.in_flight[-1])
-            self.reconciler.decide_pending(queue)
-            return
-        # Where the call was accepted before, it is the target that is not there.
-        of_target = is_not_found and queue.target.kind in self.record.state.accepted
-        stops = self.fails_again() if of_target else is_login or stops_job(error)
-        if stops:  # another account, or the same one later, may send these rows
-            self.record(NotSent(chunk_id, str(error)))
+        refused = Refused(chunk_id, str(error), error.status)
+        not_sent = NotSent(chunk_id, str(error))  # another account may send it, or a later run
+        if error.status is None or error.path == self.client.session.operation("token").path:
+            self.record(not_sent)
             raise StoppedByError(error)
+        if not isinstance(error, NotFoundError) and stops_job(error):
+            self.record(refused, not_sent)
+            raise StoppedByError(error)
+        self.record(refused)
+        if isinstance(error, NotFoundError):
+            if self._is_missing(queue, submission.members[:1]):
+                self.reconciler.decide_refused(queue.in_flight[-1])
+                self.reconciler.decide_pending(queue)
+                return
+            # Where the call was accepted before, it is the target that is not there.
+            if queue.target.kind not in self.record.state.accepted or self.fails_again():
+                self.record(not_sent)
+                raise StoppedByError(error)
         self._end(queue)
 
     def fails_again(self) -> bool:

@@ -12,7 +12,7 @@ from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.running.finding import Finding, is_seen, is_since
 from lms_archive.archive.running.queues import TargetQueue
 from lms_archive.archive.running.submission import Submission
-from lms_archive.archive.target.lists import GRACE, LAG, Archived, TargetLists
+from lms_archive.archive.target.lists import GRACE, Archived, TargetLists
 from lms_archive.archive.values.events import UnexpectedRecords
 from lms_archive.client import Client
 
@@ -91,8 +91,8 @@ class SurplusSearch:
     def _of_account(self, submission: Submission, listed: Records) -> list[int]:
         """Return the ids of records of users who were not sent, by the account of those who were.
 
-        Of a call of an earlier run, only what was archived with it counts, and not what another
-        ledger of the same plan may have archived since.
+        Of a call of an earlier run, only what was archived in its seconds counts, and not what
+        another ledger may have archived since.
         """
         since, users = submission.sent_at, self.sent_first
         pending = {member.user_id for _, own in self.queue.pending for member in own}
@@ -100,13 +100,12 @@ class SurplusSearch:
             return unnamed_records(listed, users, since, pending=pending)
         own = (record for user in users for record in listed.get(user, ()))
         dates = [record.archiving.archived_at for record in own if is_since(record, since)]
-        end = max(filter(None, dates), default=since) + timedelta(seconds=LAG)
+        end = max(filter(None, dates), default=since) + timedelta(seconds=2)
         soon = {
             user: [record for record in own if not is_since(record, end)]
             for user, own in listed.items()
-            if user not in pending
         }
-        return unnamed_records(soon, users, since, pending=frozenset())
+        return unnamed_records(soon, users, since, pending=pending)
 
 
 def unnamed_records(

@@ -72,7 +72,10 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
     if submission.problem is not None:
         return "job_not_ended", f"still active, and {submission.problem}: resume reads it again"
     if submission.refusal is not None:
-        return "refused", _refused(finding, submission.refusal, courses)
+        changed = change(finding.member, finding.active)
+        if changed is None and submission.is_refused_as_missing and submission.is_resumed:
+            return None  # the run ended before it knew what was not found
+        return "refused", _refused(changed, submission.refusal, courses)
     may_repeat = lost < SENDS and not finding.others if submission.in_doubt else more_rounds
     if may_repeat:
         changed = change(finding.member, finding.active)
@@ -95,14 +98,13 @@ def verdict(  # noqa: C901, PLR0911  one case after the other
     )
 
 
-def _refused(finding: Finding, refusal: Refused, courses: Sequence[CourseOutcome]) -> str:
+def _refused(changed: Change | None, refusal: Refused, courses: Sequence[CourseOutcome]) -> str:
     """Return the reason of a refused row that is still active."""
-    changed = change(finding.member, finding.active)
     if changed is not None:
         return f"{refusal}; changed since the plan: {changed.reason}"
     archived = [str(course.course_id) for course in courses if course.record_id is not None]
     if archived:
-        return f"{refusal}; but courses were archived: {', '.join(archived)}"
+        return f"{refusal}; but records of its courses were found: {', '.join(archived)}"
     return nothing_done(refusal)
 
 
