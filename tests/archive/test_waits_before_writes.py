@@ -51,6 +51,27 @@ def test_a_write_that_waited_is_compared_again(harness: Harness, terms: dict[str
 
 
 @on_both_terms
+def test_a_write_that_waited_twice_is_compared_twice(
+    harness: Harness, terms: dict[str, Any]
+) -> None:
+    """What is archived in the second wait is not sent either."""
+    planned = _plan_three(harness, terms)
+    harness.sandbox.faults.add("429", method="PUT", after=1, times=2, retry_after=1700)
+    starts: list[float] = []
+
+    def is_second() -> bool:
+        starts.append(harness.time.passed)
+        return len(starts) == 2
+
+    waits = during_wait(
+        harness, lambda: archive_elsewhere(harness, 1, 1002), over=1600.0, when=is_second
+    )
+    _check_compared(harness, harness.apply(planned))
+    assert len(waits) == 1
+    assert len(starts) == 2
+
+
+@on_both_terms
 def test_a_limit_that_another_thread_used_up_is_a_wait(
     harness: Harness, terms: dict[str, Any]
 ) -> None:
