@@ -186,7 +186,7 @@ def test_a_target_that_is_gone_after_a_wait_is_not_written_to(harness: Harness) 
     assert codes_of(result) == ["archived", "target_missing", "archived", "archived"]
 
 
-@pytest.mark.parametrize("hourly", [7, 9, 11, 13])
+@pytest.mark.parametrize("hourly", [8, 12, 17])
 def test_the_limit_of_calls_never_parts_a_reading_from_its_write(
     harness: Harness, hourly: int
 ) -> None:
