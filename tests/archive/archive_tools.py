@@ -14,8 +14,10 @@ from lms_archive import ArchiveJob, ArchivePlan, Outcome
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Decided
 from lms_archive.wire import Response
+from lms_archive.wire.transport import Transport
 
 MakeCsv = Callable[[str | bytes], Path]
+Body = dict[str, Any]
 
 
 def from_csv(path: Any, **more: Any) -> ArchiveJob:
@@ -119,6 +121,46 @@ def changed_answers(
         return Response(answer.status, answer.headers, json.dumps(body).encode())
 
     return carry
+
+
+def changed_writes(
+    transport: Transport, write: Callable[[Body, Callable[[Body], Response]], Response]
+) -> Transport:
+    """Return a transport on which *write* carries the archive calls.
+
+    It gets the body of each, and a function that sends a body in its place.
+    """
+
+    def carry(
+        method: str, url: str, headers: Any, params: Any, body: bytes | None, timeout: Any
+    ) -> Response:
+        def send(call: Body) -> Response:
+            return transport(method, url, headers, params, json.dumps(call).encode(), timeout)
+
+        if method == "PUT":
+            assert body is not None
+            return write(json.loads(body), send)
+        return transport(method, url, headers, params, body, timeout)
+
+    return carry
+
+
+def refusal(status: int = 400, message: str = "no") -> Response:
+    """Return the answer of a platform that refuses a call."""
+    body = json.dumps({"message": message}).encode()
+    return Response(status, {"Content-Type": "application/json"}, body)
+
+
+def ignoring_users(harness: Harness) -> Transport:
+    """Return a platform that archives everybody in the course, whomever the call names."""
+
+    def write(call: Body, send: Callable[[Body], Response]) -> Response:
+        query = "SELECT user_id FROM enrollments WHERE course_id = ?"
+        return send(
+            {**call, "user_id": [user for (user,) in harness.sql(query, *call["course_id"])]}
+        )
+
+    return changed_writes(harness.line, write)
 
 
 def without_usernames(

@@ -20,6 +20,7 @@ WRITES = {
 UNENROLL: dict[str, Any] = {"mode": "unenroll", "reset_tracking": False}
 AGAIN: dict[str, Any] = {"mode": "re-enroll", "reset_tracking": False}
 in_both_modes = pytest.mark.parametrize("mode", ["unenroll", "re-enroll"])
+on_both_terms = pytest.mark.parametrize("terms", [UNENROLL, AGAIN], ids=["unenroll", "re-enroll"])
 
 
 def done(**more: Any) -> dict[str, Any]:
@@ -125,6 +126,41 @@ def run_interrupted(
     harness.line.once(at, interrupt, after=after)
     with pytest.raises(KeyboardInterrupt):
         harness.apply(plan, **options)
+
+
+def during_wait(
+    harness: Harness,
+    act: Callable[[], None],
+    *,
+    over: float = 1800.0,
+    when: Callable[[], bool] = lambda: True,
+) -> list[float]:
+    """Act in the first wait of the harness's client that is longer; return that wait's seconds."""
+    sleep = harness.time.sleep
+    waits: list[float] = []
+
+    def sleeping(seconds: float) -> None:
+        sleep(seconds)
+        if seconds > over and not waits and when():
+            waits.append(seconds)
+            act()
+
+    harness.time.sleep = sleeping  # type: ignore[method-assign]
+    harness.time.wire(harness.client)
+    return waits
+
+
+def enroll_late(harness: Harness) -> None:
+    """Enroll user 9001 in course 1 at this moment, as another client would."""
+    harness.sandbox.load(
+        users=[{"user_id": 9001, "username": "late"}],
+        enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
+    )
+
+
+def codes_of(result: ArchiveResult) -> list[str]:
+    """The code of each row, in their order."""
+    return [outcome.code for outcome in result.outcomes]
 
 
 def archive_by_hand(client: Client, course: int, *users: int, mode: str = "delete") -> None:

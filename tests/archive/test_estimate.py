@@ -168,3 +168,12 @@ def test_time_at_the_hourly_limit(harness: Harness) -> None:
     calls = sum(quick.calls.values())
     assert quick.duration == timedelta(seconds=round(calls / 2))  # single rows make no jobs
     assert "calls_per_hour" not in str(quick)
+
+
+def test_calls_of_undated_enrollments(harness: Harness) -> None:
+    """Their records are proved by being new: the list is not read once more for that."""
+    harness.load(5, 5, 5, dated=False)
+    planned = harness.plan()
+    result = harness.apply(planned)
+    harness.check(result, archived=15)
+    assert {**result.calls, "list_jobs": 0} == {**planned.calls, "list_jobs": 0}

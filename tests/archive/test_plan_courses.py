@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 from plan_tools import (
+    AGAIN,
     UNENROLL,
     check,
+    codes_of,
     date_of,
     done,
     in_both_modes,
@@ -19,8 +21,9 @@ from plan_tools import (
 )
 from virtual_time import ENROLLED_AT, Exchange, Harness
 
-from lms_archive import ArchiveJob, Limits, resume
+from lms_archive import ArchiveJob, ArchiveResult, Limits, resume
 from lms_archive.archive import CourseOutcome
+from lms_archive.errors import CanaryFailedError
 
 BACK = (
     "INSERT INTO enrollments (course_id, user_id, enrollment_status, enrollment_level, "
@@ -229,3 +232,43 @@ def test_no_courses_are_named_where_the_plan_was_not_archived(harness: Harness) 
     assert failed.code == "not_archived"
     assert [course.status for course in failed.courses] == ["not_archived", "not_archived"]
     assert "not as requested" not in failed.reason
+
+
+def test_a_course_row_is_decided_where_the_job_stops(harness: Harness) -> None:
+    """The canary of its plan is refused: the result is final, and a resume does not change it."""
+    load_plans(harness, {50: [1, 2]}, users=1)
+    planned = plan(harness, 50, courses=[1], mode="re-enroll")
+    harness.sandbox.faults.add("status", method="PUT", status=400)
+    with pytest.raises(CanaryFailedError):
+        harness.apply(planned)
+    stopped = ArchiveResult(harness.ledger)
+    assert stopped.is_finished
+    assert codes_of(stopped) == ["refused", "not_archived_with_learning_plan"]
+    assert [outcome.needs_attention for outcome in stopped.outcomes] == [True, True]
+    assert codes_of(resume(harness.ledger, harness.client)) == codes_of(stopped)
+
+
+def test_a_course_row_that_was_not_archived_with_its_plan(harness: Harness) -> None:
+    """The user left the course right before the call: the plan is archived, that course is not."""
+    load_plans(harness, {50: [1, 2]})
+    asked = rows([1001, 1002, 1003], plans=[50]) + rows([1002], courses=[1])
+    planned = ArchiveJob.from_rows(asked, **AGAIN).plan(harness.client)
+    harness.line.once(of_many, lambda: harness.unenroll(1, 1002))
+    result = harness.apply(planned)
+    assert records_of(harness, "course_id", 1, 1002) == []
+    assert codes_of(result) == ["archived"] * 3 + ["not_archived_with_learning_plan"]
+    row = result.outcomes[3]
+    assert row.needs_attention
+    assert "is archived, and this course not enrolled; plan this row again" in row.reason
+
+
+def test_two_plans_that_share_a_course_name_records_of_their_own(harness: Harness) -> None:
+    """Each archives the course once: no record is reported for both plans."""
+    load_plans(harness, {50: [1, 2], 60: [2, 3]}, users=5)
+    harness.client = harness.connect(limits=Limits(hand_picked=2))
+    result = harness.apply(plan(harness, 50, 60, mode="re-enroll", on_shared="allow"))
+    assert result.counts["archived"] == 10
+    reported = [c.record_id for row in result.outcomes for c in row.courses if c.course_id == 2]
+    records = harness.sql("SELECT id FROM archived_enrollments WHERE course_id = 2")
+    assert sorted(map(str, reported)) == sorted(str(record) for (record,) in records)
+    assert len(set(reported)) == 10

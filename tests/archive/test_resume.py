@@ -2,12 +2,22 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from plan_tools import Killed, of_many, run_interrupted, run_mortally
+from plan_tools import (
+    Killed,
+    codes_of,
+    during_wait,
+    of_many,
+    on_both_terms,
+    rows,
+    run_interrupted,
+    run_mortally,
+)
 from virtual_time import WRITE, Exchange, Harness
 
-from lms_archive import ArchiveResult, Contract, InvalidInputError, Limits, resume
+from lms_archive import ArchiveJob, ArchiveResult, Contract, InvalidInputError, Limits, resume
 from lms_archive.archive.ledger import Ledger
 from lms_archive.archive.values.events import Event, Reported
 from lms_archive.errors import (
@@ -322,3 +332,43 @@ def test_all_that_was_archived_unasked_is_told(harness: Harness) -> None:
         "user 1001 in C3",
     ]
     harness.check(resume(harness.ledger, harness.client), archived=8, unknown=3)
+
+
+def test_a_row_of_a_lost_call_is_not_sent_again(harness: Harness) -> None:
+    """The call was cut off by the crash; while the resume waits to repeat it, a row changes."""
+    harness.load(4)
+    run_interrupted(harness)
+    harness.sandbox.faults.add("429", method="PUT", retry_after=3000)
+    promote = "UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1002"
+    during_wait(harness, lambda: harness.change(promote))
+    result = resume(harness.ledger, harness.client)
+    assert codes_of(result) == ["archived", "changed", "archived", "archived"]
+    (changed,) = result.skipped
+    assert changed.reason.endswith("not as planned; not sent again")
+
+
+@on_both_terms
+def test_what_a_lost_call_archived_late_may_be_of_this_ledger(
+    harness: Harness, terms: dict[str, Any]
+) -> None:
+    """Its job begins after all was read back, while the repeated call waits."""
+    harness.load(4)
+    asked = rows([1001, 1002, 1003, 1004], courses=[1])
+    planned = ArchiveJob.from_rows(asked, **terms).plan(harness.client)
+    faults, writes = harness.sandbox.faults, list[Exchange]()
+    faults.add("cut_after", method="PUT", after=1)
+
+    def delay(exchange: Exchange) -> None:
+        writes.extend([exchange] * exchange.is_write)
+        if exchange.is_write and len(writes) == 2:
+            faults.add("job_late", operation=WRITE, seconds=300)
+        elif exchange.is_write and len(writes) == 3:
+            faults.add("429", method="PUT", retry_after=3000)
+
+    harness.line.before.append(delay)
+    result = harness.apply(planned)
+    assert codes_of(result) == ["archived"] + ["archived_meanwhile"] * 3
+    late = list(result.outcomes)[1:]
+    assert all("after the plan was made; by a lost call, or another" in row.reason for row in late)
+    assert set(harness.archived.values()) == {1}
+    assert len(writes) == 3

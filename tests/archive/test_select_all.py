@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from plan_tools import interrupt
-from virtual_time import Harness
+from plan_tools import enroll_late, interrupt
+from virtual_time import Exchange, Harness
 
-from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits
-from lms_archive.errors import CanaryFailedError, UnexpectedArchiveError
+from lms_archive import ArchiveJob, ArchivePlan, ArchiveResult, Contract, Limits, resume
+from lms_archive.errors import CanaryFailedError, JobTimeoutError, UnexpectedArchiveError
 
 FORM = "archive_course_enrollments_select_all"
 
@@ -48,14 +48,6 @@ def test_its_calls_are_announced(harness: Harness, size: int) -> None:
     assert {**made, "list_jobs": 0} == {**plan.calls, "list_jobs": 0}
 
 
-def _slip_in(harness: Harness) -> None:
-    """Somebody is enrolled by someone else at this moment."""
-    harness.sandbox.load(
-        users=[{"user_id": 9001, "username": "late"}],
-        enrollments=[{"user_id": 9001, "id_course": 1, "enrollment_status": "completed"}],
-    )
-
-
 @pytest.mark.parametrize(("size", "canary"), [(1, 0), (1, 1), (2, 1), (11, 1)])
 def test_a_single_one_is_always_named(harness: Harness, size: int, canary: int) -> None:
     """The last one, or the only one, goes by name: who comes in that moment stays."""
@@ -69,7 +61,7 @@ def test_a_single_one_is_always_named(harness: Harness, size: int, canary: int) 
         lambda exchange: (
             exchange.is_write and not harness.sql("SELECT 1 FROM enrollments LIMIT 1 OFFSET 1")
         ),
-        lambda: _slip_in(harness),
+        lambda: enroll_late(harness),
     )
     result = harness.apply(plan, canary=canary)
     assert result.counts["archived"] == size
@@ -86,7 +78,7 @@ def test_whom_a_call_for_all_took_too_is_reported(harness: Harness, when: str, l
     plan = _plan(harness)
     harness.line.once(
         lambda exchange: exchange.is_write and "select_all" in exchange.body,
-        lambda: _slip_in(harness),
+        lambda: enroll_late(harness),
     )
     if when == "interrupted":
         harness.line.once(lambda exchange: exchange.is_poll and len(harness.writes) > 1, interrupt)
@@ -143,7 +135,7 @@ def _promote(harness: Harness) -> None:
 
 @pytest.mark.parametrize(
     ("change", "left"),
-    [(_slip_in, {(1, 9001)}), (_promote, set())],
+    [(enroll_late, {(1, 9001)}), (_promote, set())],
     ids=["enrolled since", "a tutor since"],
 )
 def test_hand_picked_where_somebody_changed_meanwhile(
@@ -190,3 +182,62 @@ def test_the_canary_goes_alone(harness: Harness) -> None:
     with pytest.raises(CanaryFailedError):
         harness.apply(plan)
     assert not any("select_all" in call.body for call in harness.sandbox.calls)
+
+
+def _is_for_all(exchange: Exchange) -> bool:
+    return exchange.is_write and "select_all" in exchange.body
+
+
+@pytest.mark.parametrize("left", [8, 19], ids=["less than a round", "more than a round"])
+def test_rounds_go_on_after_a_job_that_did_not_end(harness: Harness, left: int) -> None:
+    """The first round is archived, and its job stays open: the resume sends the next rounds."""
+    harness.load(30)
+    harness.client = harness.connect(limits=Limits(select_all=10, job_timeout=30))
+    plan = _plan(harness)
+    harness.sandbox.faults.add("job_partial", operation="archive_course_enrollments", errors=left)
+    stay_open = "UPDATE jobs SET ends_at = 9000000000000000 WHERE status IN ('queued', 'running')"
+    harness.line.once(_is_for_all, lambda: harness.change(stay_open), after=True)
+    with pytest.raises(JobTimeoutError):
+        harness.apply(plan)
+    harness.check(ArchiveResult(harness.ledger), archived=30 - left, unknown=left)
+    harness.end_jobs()
+    result = resume(harness.ledger, harness.client)
+    harness.check(result, archived=30)
+    assert _made(result) == 2
+
+
+def test_a_lost_answer_in_a_late_round_is_the_first(harness: Harness) -> None:
+    """Rounds that were answered do not count as calls without an answer."""
+    harness.load(30)
+    harness.client = harness.connect(limits=Limits(select_all=5))
+    plan = _plan(harness)
+    rounds: list[Exchange] = []
+
+    def take_five(exchange: Exchange) -> None:
+        rounds.extend([exchange] * exchange.is_write)
+        left = len(harness.active) - 5
+        if exchange.is_write and len(rounds) == 4:
+            harness.sandbox.faults.add("cut_before", operation="archive_course_enrollments")
+        elif exchange.is_write and left > 0:
+            harness.sandbox.faults.add(
+                "job_partial", operation="archive_course_enrollments", errors=left
+            )
+
+    harness.line.before.append(take_five)
+    result = harness.apply(plan, canary=0)
+    harness.check(result, archived=30)
+    assert _made(result) == len(rounds) == 7
+
+
+def test_a_job_that_did_not_end_is_read_back_by_user(harness: Harness) -> None:
+    """The whole archived list says nothing of other users while the job may still run."""
+    harness.load(30)
+    harness.client = harness.connect(limits=Limits(job_timeout=30))
+    plan = _plan(harness)
+    harness.line.once(_is_for_all, harness.hang_jobs, after=True)
+    with pytest.raises(JobTimeoutError):
+        harness.apply(plan)
+    last = max(i for i, exchange in enumerate(harness.line.exchanges) if exchange.is_write)
+    read = [x for x in harness.line.exchanges[last:] if x.path.endswith("/archived")]
+    assert read
+    assert all(any("user_id" in name for name, _ in exchange.query) for exchange in read)
