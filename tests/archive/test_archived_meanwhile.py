@@ -24,6 +24,7 @@ def test_a_ledger_copied_without_its_wal(harness: Harness, mode: str, commits: i
         events.append(event)
         if len(events) == commits:
             shutil.copyfile(harness.ledger, copy)
+            harness.time.sleep(5)  # what is archived in the second of the canary would stop it
 
     harness.apply((first + second).plan(harness.client), on_event=listen)
     writes = len(harness.writes)

@@ -144,7 +144,7 @@ def test_a_refused_plan_row_names_the_courses_that_were_archived(harness: Harnes
     result = ArchiveResult(harness.ledger)
     assert codes_of(result) == ["archived", "refused", "refused"]
     for outcome in result.failed:
-        assert outcome.reason.endswith("400: no; but courses were archived: 1")
+        assert outcome.reason.endswith("400: no; but records of its courses were found: 1")
         assert [course.status for course in outcome.courses] == ["archived", "not_archived"]
 
 
