@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from json import dumps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
+from urllib.parse import urlencode
 
 from attrs import evolve
 
@@ -260,6 +261,11 @@ class Client:
                 fixed={name: value for name, value in params.items() if value is not None},
             )
             dumps(json, allow_nan=False)
+            urlencode([("path", path), *params.items()], doseq=True)
+        except UnicodeEncodeError:
+            raise _impossible(
+                "path or params contain half a character (a lone surrogate)"
+            ) from None
         except (ValueError, TypeError) as error:
             raise _impossible(str(error)) from None
         if row.in_path:

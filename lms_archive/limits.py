@@ -24,6 +24,8 @@ def must_be(expected: str, holds: Callable[[Any], bool]) -> Validator:
     return check
 
 
+LONGEST: Final = 1_000_000
+"""The most seconds of a wait or a timeout, over 11 days; `poll` allows 24 days."""
 IS_DECISION: Final = must_be("True or False", lambda value: isinstance(value, bool))
 
 
@@ -40,8 +42,10 @@ def _count(highest: float = math.inf) -> Validator:
 
 def _seconds(_: Any, attribute: Attribute[Any], value: Any) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < math.inf:
-        raise InvalidInputError(f"{attribute.name} must be seconds, 0 or more, not {value!r:.60}")
+    if not is_number or not 0 <= value <= LONGEST:
+        raise InvalidInputError(
+            f"{attribute.name} must be seconds, from 0 to {LONGEST:,}, not {value!r:.60}"
+        )
 
 
 @frozen(kw_only=True)

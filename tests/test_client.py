@@ -229,7 +229,20 @@ WRONG_TYPES: dict[str, tuple[dict[str, Any], str]] = {
             {"timeout": seconds},
             "timeout must be a number of seconds above 0, ",
         )
-        for seconds in (None, 0, -1, (1, None), (1, 2, 3), math.inf, "soon", "10", True)
+        for seconds in (
+            None,
+            0,
+            -1,
+            (1, None),
+            (1, 2, 3),
+            math.inf,
+            1e10,
+            10**400,
+            (5, 1_000_001),
+            "soon",
+            "10",
+            True,
+        )
     },
     "on_call as text": ({"on_call": "print"}, "on_call must be a function that takes a Call"),
     "auth as text": ({"auth": "a-token"}, "auth must be a PasswordGrant, ClientCredentials"),
@@ -272,6 +285,25 @@ def test_a_login_must_be_text_and_is_not_quoted(make: Callable[[], object]) -> N
     assert "hush" not in str(caught.value)
 
 
+HALF = "hush\ud800"
+HALF_LOGINS: dict[str, Callable[[], object]] = {
+    "app": lambda: ClientCredentials(HALF, "s"),
+    "app secret": lambda: ClientCredentials("app", HALF),
+    "username": lambda: PasswordGrant("app", "s", HALF, "p"),
+    "password": lambda: PasswordGrant("app", "s", "ada", HALF),
+    "assertion": lambda: JwtBearer("app", "s", HALF),
+    "assertion of a callable": lambda: JwtBearer("app", "s", lambda: HALF).form(),
+}
+
+
+@pytest.mark.parametrize("make", HALF_LOGINS.values(), ids=HALF_LOGINS.keys())
+def test_a_login_with_half_a_character_is_refused_and_not_quoted(make: Callable[[], Any]) -> None:
+    """A lone surrogate cannot be sent; the error does not quote the secret."""
+    with pytest.raises(InvalidInputError, match="contains half a character") as caught:
+        make()
+    assert "hush" not in str(caught.value)
+
+
 def test_the_defaults_of_a_client() -> None:
     """Without a word a client has the default contract, limits and tries, and 800 calls an hour."""
     settings = Client(URL, StaticToken("t")).session.settings
@@ -288,11 +320,14 @@ LIMITS: list[tuple[type, dict[str, Any]]] = [
     (Limits, {"page_size": True}),
     (Limits, {"max_open_jobs": 0}),
     (Limits, {"first_poll": -1}),
+    (Limits, {"first_poll": 10**30}),
+    (Limits, {"freshness": 1_000_001}),
     (Limits, {"job_timeout": float("inf")}),
     (RetryPolicy, {"attempts": 0}),
     (RetryPolicy, {"attempts": "3"}),
     (RetryPolicy, {"settle": -1}),
     (RetryPolicy, {"settle": float("inf")}),
+    (RetryPolicy, {"settle": 1e7}),
 ]
 
 
@@ -344,6 +379,8 @@ WRONG_CALLS: dict[str, tuple[tuple[str, str], dict[str, Any]]] = {
     "line break in the path": (("GET", "/x\r\nHost: evil"), {}),
     "a place in the path": (("GET", "/x/{course_id}"), {}),
     "NaN": (("PUT", "/x"), {"json": {"a": float("nan")}}),
+    "half a character": (("GET", "/x"), {"params": {"a": ["b", "\ud800"]}}),
+    "half a character in the path": (("GET", "/\ud800"), {}),
     "no JSON": (("PUT", "/x"), {"json": {"a": {1, 2}}}),
     "raw as a word": (("GET", "/x"), {"raw": "yes"}),
 }

@@ -23,7 +23,7 @@ _IS_NUMBER: Final = must_be(
 _IS_LISTENER: Final = must_be("a function that takes a RunEvent", callable)
 _IS_STOP: Final = must_be(
     "an object with is_set(), such as threading.Event()",
-    lambda value: callable(getattr(value, "is_set", None)),
+    lambda value: callable(getattr(value, "is_set", None)) and not isinstance(value, type),
 )
 _IS_TEXT: Final = must_be("text (str)", lambda value: isinstance(value, str))
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from attrs import field, frozen
 from attrs.validators import optional
 
-from lms_archive.archive.ledger import JobProgress, read_events, read_progress
+from lms_archive.archive.ledger import JobProgress, is_redacted, read_events, read_progress
 from lms_archive.archive.options import check_client
 from lms_archive.archive.rendering import (
     Line,
@@ -234,12 +234,18 @@ class ArchiveResult(Table):
 
         Raises:
             InvalidInputError: this result has no client (`resume(ledger, client)` returns a result
-                with a client), or the folder cannot be created.
+                with a client), its ledger is redacted, or the folder cannot be created.
             ApiError: the platform cannot be reached, or the login failed.
         """
         if self.client is None:
             raise InvalidInputError(
                 "this result has no client: resume(ledger, client) returns one with a client"
+            )
+        if is_redacted(self.ledger):
+            raise InvalidInputError(
+                "is redacted, so it has no links to certificates: read the records again with "
+                "client.archived, and save each with client.archived.download_certificate",
+                source=str(self.ledger),
             )
         return save_certificates(
             self.client, self.records, path_from(folder, "folder", "certificates", "folder")

@@ -17,7 +17,7 @@ from lms_archive.records.archived import (
     ArchivedRecord,
     read_from,
 )
-from lms_archive.resources.arguments import as_id, as_utc, checked_ids
+from lms_archive.resources.arguments import as_id, as_utc, checked_ids, is_iterable
 from lms_archive.resources.deletion import (
     Deletion,
     delete_records,
@@ -191,7 +191,7 @@ class Archived(ListsOfTargets):
             ApiError: the first call failed; nothing was deleted.
         """
         value: object = records
-        if not isinstance(value, Iterable) or isinstance(value, (str, bytes, bytearray, Mapping)):
+        if isinstance(value, (str, bytes, bytearray, Mapping)) or not is_iterable(value):
             raise InvalidInputError(f"expected a list of archived records, not {records!r:.60}")
         if not isinstance(dry_run, bool):
             raise InvalidInputError(f"dry_run is True or False, not {dry_run!r:.60}")
@@ -231,7 +231,7 @@ class Archived(ListsOfTargets):
         for name in ("user_ids", "archived_by"):
             checked[name] = checked_ids(name, checked[name])
         status = checked["user_status"]
-        if status is not None and status not in get_args(UserStatus):
+        if status is not None and not (isinstance(status, str) and status in get_args(UserStatus)):
             raise InvalidInputError(
                 f"user_status must be '1' (active) or '0' (suspended), not {status!r:.60}"
             )

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from operator import index
 
 from lms_archive.errors import InvalidInputError
+from lms_archive.wire.masking import is_encodable
 
 
 def as_utc(name: str, moment: object) -> datetime:
@@ -38,17 +39,14 @@ def checked_ids(name: str, ids: Iterable[int] | None) -> list[int] | None:
     """
     if ids is None:
         return None
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+    if isinstance(ids, (str, bytes)) or not is_iterable(ids):
         raise InvalidInputError(f"{name} must be a list of ids, such as [1001], not {ids!r:.60}")
     return [as_id(f"{name}[{at}]", value) for at, value in enumerate(ids)]
 
 
 def as_id(name: str, value: object) -> int:
     """Return an id as an int; numpy's whole numbers are accepted, bool and text are not."""
-    try:
-        number = -1 if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = -1
+    number = _number(value)
     if number < 1:
         raise InvalidInputError(
             f"{name} must be an id, a whole number such as 1001, not {value!r:.60}"
@@ -56,11 +54,48 @@ def as_id(name: str, value: object) -> int:
     return number
 
 
-def checked_code(noun: str, code: str) -> str:
-    """Return the code of a target; refuse a blank one, because a search for it finds everything."""
+def _number(value: object) -> int:
+    """Return a whole number as an int, and anything else as 0."""
     try:
-        if code.encode().strip():
-            return code
-    except UnicodeError:
-        pass  # half a character
-    raise InvalidInputError(f"the {noun} must be an id, not {code!r:.60}, or a code")
+        return 0 if isinstance(value, bool) else index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return 0
+
+
+def checked_target(noun: str, target: int | str) -> int | str:
+    """Return the id (int) or code (str) of a target.
+
+    A blank code is refused, because a search for it finds everything.
+    """
+    if isinstance(target, str):
+        if target.strip() and is_encodable(target):
+            return target
+    elif (number := _number(target)) > 0:
+        return number
+    raise InvalidInputError(f"the {noun} must be an id, not {target!r:.60}, or a code")
+
+
+def checked_text(name: str, text: str) -> str:
+    """Return a text that can be sent."""
+    value: object = text
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name} must be text, not {text!r:.60}")
+    if not is_encodable(text):
+        raise InvalidInputError(
+            f"{name} contains half a character (a lone surrogate): {text!r:.60}"
+        )
+    return text
+
+
+def checked_filters(**filters: str | None) -> dict[str, str]:
+    """Return the filters that are set; each must be a text that can be sent."""
+    return {name: checked_text(name, text) for name, text in filters.items() if text is not None}
+
+
+def is_iterable(value: object) -> bool:
+    """Return whether a value has items; numpy's arrays without dimensions have none."""
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except TypeError:
+        return False
+    return True

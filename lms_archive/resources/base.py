@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from lms_archive.errors import InvalidInputError, NotFoundError, UnexpectedResponseError
 from lms_archive.records.structure import StructureError
+from lms_archive.resources.arguments import checked_filters, checked_text
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages
 from lms_archive.wire.session import Session
@@ -33,11 +34,12 @@ class Resource(OfSession, Generic[T]):
     _list: ClassVar[str]
     _get: ClassVar[str]
 
-    def _listing(self, **filters: Any) -> Listing[T]:
-        return Listing(self._record, lambda: self._pages(**filters))
+    def _listing(self, **filters: str | None) -> Listing[T]:
+        checked = checked_filters(**filters)
+        return Listing(self._record, lambda: self._pages(**checked))
 
-    def _pages(self, **filters: Any) -> Iterator[Page[T]]:
-        return pages(self._session, self._list, self._record, **filters)
+    def _pages(self, **filters: str | None) -> Iterator[Page[T]]:
+        return pages(self._session, self._list, self._record, **checked_filters(**filters))
 
     def _fetch(self, identity: int | str) -> T:
         record: T
@@ -46,9 +48,7 @@ class Resource(OfSession, Generic[T]):
 
     def _find_exact(self, attribute: str, name: str, **filters: Any) -> T:
         """Return the only record whose *attribute* is exactly *name*; a search is not exact."""
-        value: object = name
-        if not isinstance(value, str):
-            raise InvalidInputError(f"{attribute} must be text, not {name!r:.60}")
+        checked_text(attribute, name)
         records = {
             getattr(record, self._id): record
             for record in self._listing(**filters)

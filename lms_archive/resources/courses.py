@@ -31,6 +31,7 @@ class Courses(Resource[Course]):
             search: text that the platform looks for in code and title.
 
         Raises:
+            InvalidInputError: the search is not text, or contains half a character.
             ApiError: a call failed.
         """
         return self._listing(search=search)

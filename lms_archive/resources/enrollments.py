@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from lms_archive.errors import InvalidInputError
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.status import STATUS_WORDS, EnrollmentStatus, StatusWord
-from lms_archive.resources.arguments import checked_ids
+from lms_archive.resources.arguments import checked_ids, is_iterable
 from lms_archive.resources.listing import Listing
 from lms_archive.resources.signatures import shows_options
 from lms_archive.resources.targets import ListsOfTargets
@@ -91,7 +91,7 @@ class Enrollments(ListsOfTargets):
     def _checked(self, filters: Mapping[str, Any]) -> dict[str, Any]:
         status = filters.get("status")
         words: Any = [status] if isinstance(status, str) else status
-        if words is not None and not isinstance(words, Iterable):
+        if words is not None and not is_iterable(words):
             raise InvalidInputError(
                 f"status must be a status or a list of them, not {status!r:.60}"
             )

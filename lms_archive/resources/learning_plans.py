@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lms_archive.errors import UnexpectedResponseError
 from lms_archive.records.active import Course, LearningPlan, LearningPlanCourse
-from lms_archive.resources.arguments import checked_code, checked_id
+from lms_archive.resources.arguments import checked_id, checked_target
 from lms_archive.resources.base import Resource, fetch
 from lms_archive.resources.listing import Listing
 from lms_archive.wire.pages import Page, pages
@@ -32,6 +32,7 @@ class LearningPlans(Resource[LearningPlan]):
             search: text that the platform looks for in code and title.
 
         Raises:
+            InvalidInputError: the search is not text, or contains half a character.
             ApiError: a call failed.
         """
         return self._listing(search=search)
@@ -72,14 +73,15 @@ class LearningPlans(Resource[LearningPlan]):
             learning_plan: its id (int), or its code (str), which is looked up with `find`.
 
         Raises:
+            InvalidInputError: the learning plan is neither an id nor a code.
             NotFoundError: the learning plan does not exist.
         """
+        target = checked_target("learning plan", learning_plan)
 
         def read() -> Iterator[Page[LearningPlanCourse]]:
-            plan_id = learning_plan
+            plan_id = target
             if isinstance(plan_id, str):
-                code = checked_code("learning plan", plan_id)
-                plan_id = self.find(code).learning_plan_id
+                plan_id = self.find(plan_id).learning_plan_id
             where = {"learning_plan_id": plan_id}
             return pages(self._session, "learning_plan_courses", LearningPlanCourse, **where)
 

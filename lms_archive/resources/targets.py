@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from lms_archive.records.active import CourseEnrollment, LearningPlanEnrollment
 from lms_archive.records.archived import ArchivedCourseEnrollment, ArchivedLearningPlanEnrollment
-from lms_archive.resources.arguments import checked_code
+from lms_archive.resources.arguments import checked_target
 from lms_archive.resources.base import OfSession
 from lms_archive.resources.courses import Courses
 from lms_archive.resources.learning_plans import LearningPlans
@@ -41,13 +41,13 @@ class ListsOfTargets(OfSession):
         raise NotImplementedError
 
     def _listing(self, cls: type[T], target: int | str, filters: Mapping[str, Any]) -> Listing[T]:
-        checked = self._checked(filters)
+        checked, target = self._checked(filters), checked_target(_noun(cls), target)
         return Listing(cls, lambda: self._read(cls, target, checked))
 
     def _pages(
         self, cls: type[T], target: int | str, filters: Mapping[str, Any]
     ) -> Iterator[Page[T]]:
-        return self._read(cls, target, self._checked(filters))
+        return self._read(cls, checked_target(_noun(cls), target), self._checked(filters))
 
     def _read(
         self, cls: type[T], target: int | str, filters: Mapping[str, Any]
@@ -61,6 +61,9 @@ class ListsOfTargets(OfSession):
 
     def _find(self, word: str, code: str) -> int:
         if word == "course_id":
-            return Courses(self._session).find(checked_code("course", code)).course_id
-        plans = LearningPlans(self._session)
-        return plans.find(checked_code("learning plan", code)).learning_plan_id
+            return Courses(self._session).find(code).course_id
+        return LearningPlans(self._session).find(code).learning_plan_id
+
+
+def _noun(cls: type) -> str:
+    return _LISTS[cls][1].removesuffix("_id").replace("_", " ")

@@ -54,6 +54,7 @@ class Users(Resource[User]):
             search: text that the platform looks for in username, names and e-mail.
 
         Raises:
+            InvalidInputError: the search is not text, or contains half a character.
             ApiError: a call failed.
         """
         return self._listing(search=search)

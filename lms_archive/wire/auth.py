@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from attrs import Attribute, field, frozen
 
 from lms_archive.errors import AuthenticationError, InvalidInputError
-from lms_archive.wire.masking import Secret, secret
+from lms_archive.wire.masking import Secret, is_encodable, secret
 from lms_archive.wire.waits import Clock
 
 RENEW_BEFORE = 60.0
@@ -46,6 +46,8 @@ def _form(auth: Auth, grant_type: str, **fields: str | Secret) -> Form:
 def _is_text(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str):
         raise InvalidInputError(f"{attribute.name} must be a str, not {type(value).__name__}")
+    if not is_encodable(value):
+        raise InvalidInputError(f"{attribute.name} contains half a character (a lone surrogate)")
 
 
 @frozen

@@ -168,8 +168,8 @@ class Contract:
         return self.merged({"enrollment_mode": {mode: value}}, "with_enrollment_mode")
 
 
-def _require(method: str, name: str, names: Mapping[str, Any]) -> None:
-    if name not in names:
+def _require(method: str, name: object, names: Mapping[str, Any]) -> None:
+    if not isinstance(name, str) or name not in names:
         reason = f"{name!r:.60} is unknown; expected one of: {', '.join(names)}"
         raise InvalidInputError(reason, source=method)
 
@@ -193,8 +193,10 @@ def _merge(
         elif value is None and where.endswith((*_OPEN, "params")):
             into.pop(name, None)
         elif where.startswith("$.records.") and _are_keys(value):
-            into[name] = list(value)
-        elif isinstance(value, str) or not (where.startswith("$.records.") or isinstance(old, str)):
+            into[name] = [str.__str__(key) for key in value]
+        elif isinstance(value, str):
+            into[name] = str.__str__(value)  # of a StrEnum or numpy's text, the text itself
+        elif not (where.startswith("$.records.") or isinstance(old, str)):
             into[name] = value
         else:
             yield f"{path}: expected text, not {value!r:.60}"

@@ -45,7 +45,18 @@ def secret(value: str | Secret) -> Secret:
         return value
     if not isinstance(value, str):
         raise InvalidInputError(f"a secret must be a str, not {type(value).__name__}")
+    if not is_encodable(value):
+        raise InvalidInputError("a secret contains half a character (a lone surrogate)")
     return Secret(value)
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether a text can be sent; half a character (a lone surrogate) cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Mask:

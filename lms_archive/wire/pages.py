@@ -98,7 +98,7 @@ def tolerant_pages(
         UnexpectedResponseError: the answer holds no list, or the list never ends.
         ApiError: a call failed.
     """
-    if [] in parameters.values():
+    if any(isinstance(value, list) and not value for value in parameters.values()):
         return
     reading = _Reading(session, name, cls, parameters)
     progress = _Progress(session.settings.limits.page_size)

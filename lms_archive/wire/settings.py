@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from attrs import Attribute, asdict, field, frozen
 
 from lms_archive._version import __version__
 from lms_archive.errors import InvalidInputError
-from lms_archive.limits import Limits, RetryPolicy, Validator
+from lms_archive.limits import LONGEST, Limits, RetryPolicy, Validator
 from lms_archive.wire.auth import Auth, PasswordGrant, StaticToken
 from lms_archive.wire.calls import OnCall
 from lms_archive.wire.contract import Contract
@@ -74,11 +73,11 @@ def _is_loopback(host: str) -> bool:
 def _timeout(value: float | tuple[float, float]) -> tuple[float, float]:
     pair: Any = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(  # noqa: PLR2004
-        type(seconds) in (int, float) and 0 < seconds < math.inf for seconds in pair
+        type(seconds) in (int, float) and 0 < seconds <= LONGEST for seconds in pair
     ):
         raise InvalidInputError(
-            "timeout must be a number of seconds above 0, or a pair of them (to connect, to read), "
-            f"not {value!r:.60}"
+            f"timeout must be a number of seconds above 0, at most {LONGEST:,}, or a pair of them "
+            f"(to connect, to read), not {value!r:.60}"
         )
     return float(pair[0]), float(pair[1])
 

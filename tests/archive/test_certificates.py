@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from virtual_time import Harness
 
-from lms_archive import ArchiveJob, ArchiveResult, InvalidInputError, resume
+from lms_archive import ArchiveJob, ArchiveResult, InvalidInputError, redact, resume
 from lms_archive.errors import NotFoundError, UnexpectedResponseError
 
 DONE = {"enrollment_status": "completed", "enrollment_created_at": "2024-01-01 10:00:00"}
@@ -67,6 +67,15 @@ def test_one_certificate_is_saved_or_an_error(harness: Harness, tmp_path: Path) 
     with pytest.raises(NotFoundError):
         harness.client.archived.download_certificate(ada, tmp_path / "gone.pdf")
     assert [path.name for path in tmp_path.glob("*.pdf")] == ["ada.pdf"]
+
+
+def test_a_redacted_ledger_has_no_certificates(harness: Harness, tmp_path: Path) -> None:
+    """It says so, and does not count the certificates as missing."""
+    result = _archived(harness, ada="")
+    redact(harness.ledger)
+    with pytest.raises(InvalidInputError, match="is redacted, so it has no links to certificates"):
+        result.save_certificates(tmp_path / "pdf")
+    assert not (tmp_path / "pdf").exists()
 
 
 def test_a_result_without_a_client(harness: Harness, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """One set of rules: a row is checked alike, whatever it is read from."""
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import os
+import zipfile
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
@@ -338,6 +342,37 @@ def test_an_open_file_is_as_good_as_its_path(
         rows = list(from_csv(file).selection)
     assert rows == list(from_csv(path).selection)
     assert [row.line for row in rows] == [2, 5]
+
+
+def zipped(content: bytes) -> bytes:
+    """Return a zip file with one file in it."""
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("a.csv", content)
+    return file.getvalue()
+
+
+ROWS = b"username,course_code\n" + b"ada,C1\n" * 9
+DAMAGED: dict[str, tuple[Callable[[Any], Any], bytes]] = {
+    "gzip, cut off": (gzip.open, gzip.compress(ROWS)[:-6]),
+    "gzip, changed": (gzip.open, gzip.compress(ROWS)[:10] + b"\xff" * 20),
+    "bzip2, cut off": (bz2.open, bz2.compress(ROWS)[:-6]),
+    "xz, cut off": (lzma.open, lzma.compress(ROWS)[:-6]),
+    "xz, not one": (lzma.open, ROWS),
+    "zip, changed": (
+        lambda file: zipfile.ZipFile(file).open("a.csv"),  # noqa: SIM115  the test closes it
+        zipped(ROWS).replace(b"ada,C1", b"bob,C1", 1),
+    ),
+}
+
+
+@pytest.mark.parametrize(("opened", "content"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_compressed_file_that_is_damaged_is_refused(
+    opened: Callable[[Any], Any], content: bytes
+) -> None:
+    """The error says that the file cannot be read, whatever its format."""
+    text = r"^(open file|a\.csv): cannot be read: "
+    with opened(io.BytesIO(content)) as file, pytest.raises(InvalidInputError, match=text):
+        from_csv(file)
 
 
 def test_an_open_file_is_read_from_where_it_stands() -> None:

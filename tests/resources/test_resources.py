@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from wire_tools import answer, items, scripted
 
@@ -121,6 +123,24 @@ def test_a_code_of_two_records_is_an_error(client: Client, noun: str, ids: str) 
         FIND[noun](client).find("TWIN")
 
 
+@pytest.mark.parametrize("noun", FIND)
+def test_a_text_that_cannot_be_sent_is_refused(client: Client, noun: str) -> None:
+    """Half a character, and values that are not texts, are refused before anything is sent."""
+    resource = FIND[noun](client)
+    for value, text in {
+        "ad\ud800": "half a character",
+        np.int64(1): "search must be text",
+        pd.NaT: "search must be text",
+        7: "search must be text",
+    }.items():
+        for read in (resource.list, resource.pages):
+            with pytest.raises(InvalidInputError, match=text):
+                read(search=value)
+        with pytest.raises(InvalidInputError, match=text.replace("search", "(code|username)")):
+            resource.find(value)
+    assert not client.session.calls
+
+
 # Active enrollments
 
 
@@ -201,6 +221,41 @@ def test_a_code_that_names_no_target_is_refused(
     ):
         with pytest.raises(error, match=text):
             list(read(client, wrong))
+
+
+@each_list
+def test_a_target_is_named_by_a_number_of_any_library(
+    client: Client, read: Callable[[Client, Any], Any], code: str, target_id: int
+) -> None:
+    """Whole numbers and texts of numpy are ids and codes; other values are refused at once."""
+    expected = list(read(client, target_id))
+    for same in (np.int64(target_id), np.array(target_id), np.str_(code)):
+        assert list(read(client, same)) == expected
+    for wrong in (None, True, 7.0, np.float64(7), pd.NA, pd.NaT, np.array(["a"]), 0, -1, [7]):
+        with pytest.raises(InvalidInputError, match="must be an id, not "):
+            read(client, wrong)
+
+
+def test_filters_of_any_library(client: Client) -> None:
+    """Ids of numpy are ids; a value that is not a list of them, or not a status, is refused."""
+    ids = np.array([101, 103])
+    assert {each.user_id for each in client.enrollments.in_course(7, user_ids=ids)} == {101, 103}
+    assert client.archived.get(1, course_id=np.int64(8)).user.user_id == 101
+    nothing: Any = pd.NA
+    no_time: Any = pd.NaT
+    wrong: list[Callable[[], object]] = [
+        lambda: client.archived.in_course(8, user_ids=np.array(1)),
+        lambda: client.archived.in_course(8, archived_by=nothing),
+        lambda: client.archived.in_course(8, user_status=nothing),
+        lambda: client.archived.in_course(8, user_status=np.array(["1"])),  # type: ignore[arg-type]
+        lambda: client.archived.in_course(8, archived_from=no_time),
+        lambda: client.enrollments.in_course(7, status=np.array("completed")),
+        lambda: client.enrollments.in_course(7, status=nothing),
+        lambda: client.archived.delete(np.array(1)),
+    ]
+    for call in wrong:
+        with pytest.raises(InvalidInputError):
+            call()
 
 
 # Archived enrollments

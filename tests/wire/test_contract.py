@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lms_archive import Contract, InvalidInputError
@@ -309,6 +311,9 @@ UNKNOWN: dict[str, Callable[[], Contract]] = {
     ),
     "$.records.User.id: unknown": lambda: DEFAULT.with_record("User", id="x"),
     "with_record: 'user' is unknown; expected": lambda: DEFAULT.with_record("user", user_id="x"),
+    "with_record: [] is unknown": lambda: DEFAULT.with_record([], user_id="x"),  # type: ignore[arg-type]
+    "with_operation: {} is unknown": lambda: DEFAULT.with_operation({}, path="/x"),  # type: ignore[arg-type]
+    "with_enrollment_mode: {} is unknown": lambda: DEFAULT.with_enrollment_mode({}, "x"),  # type: ignore[arg-type]
     "with_enrollment_mode: 'purge' is unknown": lambda: DEFAULT.with_enrollment_mode("purge", "x"),
 }
 
@@ -318,6 +323,30 @@ def test_an_unknown_name_is_refused(text: str, change: Callable[[], Contract]) -
     """The message names those that exist."""
     with pytest.raises(InvalidInputError, match=re.escape(text)):
         change()
+
+
+class Word(str, Enum):
+    """A text that is a member of an enum, as of a `StrEnum` from Python 3.11 on."""
+
+    TEXT = "/login"
+
+
+@pytest.mark.parametrize("text", [Word.TEXT, np.str_("/login")], ids=["enum", "numpy"])
+def test_any_kind_of_text_is_text(text: str) -> None:
+    """A value of a subclass of str counts as its text."""
+    changes: list[Callable[[Any], Contract]] = [
+        lambda value: DEFAULT.with_record("User", username=value),
+        lambda value: DEFAULT.with_record("User", username=[value, "name"]),
+        lambda value: DEFAULT.with_operation("get_user", path=f"{value[:]}/{{user_id}}"),
+        lambda value: DEFAULT.with_operation(
+            "get_user", fixed={"a": value}, answer={"item": value}
+        ),
+        lambda value: DEFAULT.with_enrollment_mode("unenroll", value),
+        lambda value: DEFAULT.merged({"operations": {"get_user": {"evidence": value}}}),
+    ]
+    for change in changes:
+        assert repr(change(text)) == repr(change("/login"))
+        assert change(text) == change("/login")
 
 
 def test_a_repr_shows_only_what_differs_from_the_default() -> None:

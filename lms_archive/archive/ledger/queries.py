@@ -85,6 +85,12 @@ def read_progress(path: Path) -> JobProgress:
         return JobProgress(codes, pending, time_from(changed_at))
 
 
+def is_redacted(path: Path) -> bool:
+    """Return whether `redact` has removed the names and links from a ledger."""
+    with open_for_reading(path) as database:
+        return "redacted" in meta_of(database)
+
+
 def canary_failed_in(path: Path) -> bool:
     """Return whether the canary was sent, is not proven, and has an outcome to look at.
 

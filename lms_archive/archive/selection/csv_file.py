@@ -9,11 +9,13 @@ import os
 import re
 import stat
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
+from zipfile import BadZipFile
 
 from lms_archive.archive.selection.cells import NUL_IN_CSV, shown
 from lms_archive.archive.selection.columns import Headings
@@ -22,6 +24,12 @@ from lms_archive.archive.selection.rows import Rows
 from lms_archive.errors import InputFileError, InvalidInputError
 from lms_archive.tables.csv import unguarded
 
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python that was built without it
+    LZMAError = OSError  # type: ignore[misc, assignment]
+
+_DAMAGED = (OSError, ValueError, EOFError, zlib.error, LZMAError, BadZipFile)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose BOM is its beginning
@@ -85,7 +93,7 @@ def _opened(source: Any) -> tuple[BinaryIO | io.StringIO, str]:
     """
     if hasattr(source, "read") and not isinstance(source, type):
         name = getattr(source, "name", None)
-        name = name if isinstance(name, str) else "open file"
+        name = name if isinstance(name, str) and name else "open file"
         content = _content(source, name)
         if isinstance(content, str):
             return io.StringIO(content, newline=""), name
@@ -120,7 +128,7 @@ def _content(file: Any, name: str) -> str | bytes:
         raise InvalidInputError(
             f"is open with a wrong encoding, or is not text: {error}", source=name
         ) from None
-    except (OSError, ValueError) as error:
+    except _DAMAGED as error:
         raise InvalidInputError(f"cannot be read: {error}", source=name) from None
     if not isinstance(content, (str, bytes)):
         raise InvalidInputError(
