@@ -7,6 +7,7 @@ from these tables which columns can be loaded, with which values and defaults.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -223,13 +224,26 @@ SELECT 'users', 10000 WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name
 """
 """Users get ids from 10,001 on, so that no user has the id of a course by accident."""
 
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'sqlite_sequence'"
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file and create the tables that are missing.
 
     The connection may be used from any thread, by one at a time: the caller holds a lock.
+
+    Raises:
+        ValueError: the file is of another program, such as a ledger; it is left unchanged.
     """
     db = sqlite3.connect(path, check_same_thread=False)
+    try:
+        tables = {name for (name,) in db.execute(_TABLES)}
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise ValueError(f"{path} is not a file of a sandbox: {error}") from None
+    if others := sorted(tables.difference(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", SCHEMA))):
+        db.close()
+        raise ValueError(f"{path} is not a file of a sandbox: it has a table {others[0]!r}")
     db.row_factory = sqlite3.Row
     script = f"BEGIN; {SCHEMA} {_FIRST_USER}; COMMIT"
     db.executescript(f"PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL; {script}")

@@ -84,7 +84,10 @@ def hunt(mutant: Mutant, seeds: str) -> str | None:
     )
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{mutant.name}: {done.stdout[-200:]}{done.stderr[-500:]}")
-    return done.stdout.strip().splitlines()[-1] if done.returncode else None
+    caught = done.stdout.strip().splitlines()[-1] if done.returncode else None
+    if caught and ": broken: TypeError" in caught:
+        raise RuntimeError(f"its replacement cannot be called: {caught}")
+    return caught
 
 
 def main(seeds: str, names: Sequence[str] = ()) -> int:
@@ -260,7 +263,7 @@ def _others_unseen(original: Function, *args: Any) -> Any:
     return evolve(original(*args), others=())
 
 
-def _everyone_again(_: Function, _draft: Any, _target: Any, rows: Any, _within: Any) -> Any:
+def _everyone_again(_: Function, _draft: Any, _target: Any, rows: Any, *_rest: Any) -> Any:
     return rows
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -95,6 +96,20 @@ def test_its_own_file_is_deleted_and_a_given_one_stays(tmp_path: Path) -> None:
     with Sandbox(path=path) as sandbox:
         assert rows(sandbox, "SELECT COUNT(*) FROM enrollments") == [(6,)]
         assert sandbox.path == path
+
+
+def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    """A ledger is one: it is evidence."""
+    database, text = tmp_path / "ledger.sqlite", tmp_path / "rows.csv"
+    with closing(sqlite3.connect(database)) as other, other:
+        other.execute("CREATE TABLE events (event INTEGER PRIMARY KEY)")
+    text.write_text("username,course_code\n" * 500, encoding="utf-8")
+    before = database.read_bytes(), text.read_bytes()
+    with pytest.raises(ValueError, match="it has a table 'events'"):
+        Sandbox(path=database).start()
+    with pytest.raises(ValueError, match="is not a file of a sandbox"):
+        Sandbox(path=text).start()
+    assert (database.read_bytes(), text.read_bytes()) == before
 
 
 def test_a_sandbox_starts_once_and_can_start_again() -> None:
