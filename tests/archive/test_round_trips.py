@@ -386,3 +386,13 @@ def test_parts_in_which_a_column_means_different_things(harness: Harness) -> Non
     plan = job.plan(harness.client)
     assert members(plan) == [1001, 1002]
     assert members(read_again(plan, harness).plan(harness.client)) == [1001, 1002]
+
+
+def test_an_added_column_is_not_one_of_the_user_in_other_case(harness: Harness) -> None:
+    """Spreadsheets and databases take `Plan` and `plan` for one column."""
+    load(harness, "C1", ["ada"])
+    plan = from_rows([{"username": "ada", "course_code": "C1", "Plan": "Gold"}]).plan(
+        harness.client
+    )
+    columns = list(plan.to_pandas().columns)
+    assert columns[2:5] == ["Plan", "plan_2", "plan_code_2"]

@@ -226,3 +226,14 @@ def test_records_of_learning_plans_lose_their_names(harness: Harness) -> None:
     assert [outcome.courses for outcome in result.outcomes] == courses
     assert [record.user.user_id for record in result.records] == [1001, 1002]
     assert read_events(harness.ledger, Sending)
+
+
+def test_the_name_of_a_skipped_user_who_was_given_by_id_is_not_left(harness: Harness) -> None:
+    """The plan has read it with the enrollment."""
+    harness.load(2)
+    harness.change("UPDATE users SET username = 'zqben' WHERE user_id = 1002")
+    harness.change("UPDATE enrollments SET enrollment_level = 'tutor' WHERE user_id = 1002")
+    harness.apply(harness.plan(1, users=[1001, 1002]))
+    assert b"zqben" in harness.ledger.read_bytes()
+    redact(harness.ledger)
+    assert b"zqben" not in harness.ledger.read_bytes()
