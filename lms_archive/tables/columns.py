@@ -24,6 +24,7 @@ Kind = Literal["text", "integer", "number", "flag", "time", "word", "ids"]
 
 _BARE_GROUPS: Final = ("archiving", "enrollment")
 _TOO_LARGE: Final = 2**63
+_EXACT = 2**53  # the largest whole number up to which floats hold all
 _OPEN_WORDS: Final = ("level", "type")
 _IDS: Final = tuple[int, ...]
 _KINDS: Final[Mapping[Any, Kind]] = {
@@ -100,12 +101,18 @@ def _as_text(get: Callable[[Any], Any]) -> Callable[[Any], str | None]:
 def inferred_columns(rows: Iterable[Mapping[str, Any]]) -> list[Column]:
     """Return the columns of a user's rows; a column of mixed kinds is text."""
     kinds: dict[str, set[Kind]] = {}
+    inexact: set[str] = set()
     for row in rows:
         for name, value in row.items():
             of_column = kinds.setdefault(name, set())
             if value is not None:
                 of_column.add(_kind_of(value))
-    return [Column(name, _common(of_column)) for name, of_column in kinds.items()]
+                if isinstance(value, int) and abs(value) > _EXACT:
+                    inexact.add(name)
+    return [
+        Column(name, _common(of_column, exact=name not in inexact))
+        for name, of_column in kinds.items()
+    ]
 
 
 def _kind_of(value: Any) -> Kind:
@@ -116,10 +123,11 @@ def _kind_of(value: Any) -> Kind:
     return "number" if isinstance(value, float) else "text"
 
 
-def _common(kinds: set[Kind]) -> Kind:
+def _common(kinds: set[Kind], *, exact: bool = True) -> Kind:
+    """Return the kind of a column; `exact`: whether its whole numbers can be floats unchanged."""
     if len(kinds) == 1:
         return next(iter(kinds))
-    return "number" if kinds == {"integer", "number"} else "text"
+    return "number" if kinds == {"integer", "number"} and exact else "text"
 
 
 def text_of(value: Any) -> str | None:

@@ -248,7 +248,7 @@ NAMES = [
         (["1003", "1004"], r"'1003' \(it is the id of a user there: give ids as int\)"),
         ([77], r"77 \(there is a user named '77': give usernames as str\)"),
         ([78], r"78 \(there is a user named '0078': give usernames as str\)"),
-        (["78"], "'0078' is enrolled: they differ only in .* or in leading zeros"),
+        (["78"], "'0078' is enrolled: they differ only in .* or leading zeros"),
     ],
     ids=str,
 )

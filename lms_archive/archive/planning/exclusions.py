@@ -106,8 +106,8 @@ def _check_spelling(
         if meant is not None:
             raise InvalidInputError(
                 f"exclude= contains {name!a}, and {meant!a} is {state}: they differ only in "
-                f"{IGNORED_IN_NAMES}, or in leading zeros. Give that user's name as it is on the "
-                "platform; if you mean another user, give the id"
+                f"{IGNORED_IN_NAMES.replace(' or ', ', ')} or leading zeros. Give that user's name "
+                "as it is on the platform; if you mean another user, give the id"
             )
         inside = [part for part in _SEPARATORS.split(name) if _comparable(part) in similar]
         if inside and not find_usernames(draft.client, [name]):  # else it is a name with spaces
