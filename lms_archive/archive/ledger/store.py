@@ -153,6 +153,7 @@ class Ledger:
         query = (
             "SELECT record_id FROM outcomes JOIN planned USING (row) JOIN chunks USING (chunk)"
             " JOIN targets USING (target) WHERE targets.kind = ? AND targets.target_id = ?"
+            " AND record_id IS NOT NULL"
         )
         with damage_reported(self.path):
             return {record for (record,) in self._database.execute(query, (kind, target_id))}

@@ -13,7 +13,6 @@ from lms_archive.errors import (
     CanaryFailedError,
     ConnectionSettingsError,
     LmsArchiveError,
-    NotFoundError,
     PermissionDeniedError,
     PlatformUnavailableError,
     RateLimitError,
@@ -61,12 +60,7 @@ def concerns_target(client: Client, error: ApiError) -> bool:
     A login, a permission, the rate limit, an outage, or a call that the platform does not have
     concern the whole job.
     """
-    return not _concerns_job(error) and error.path != client.session.operation("token").path
-
-
-def stops_job(error: ApiError) -> bool:
-    """Return whether a refused write means that every other write would be refused too."""
-    return isinstance(error, NotFoundError) or _concerns_job(error)
+    return not concerns_job(error) and error.path != client.session.operation("token").path
 
 
 def is_redirect(error: ApiError) -> bool:
@@ -74,7 +68,8 @@ def is_redirect(error: ApiError) -> bool:
     return error.status is not None and 300 <= error.status < 400  # noqa: PLR2004  HTTP
 
 
-def _concerns_job(error: ApiError) -> bool:
+def concerns_job(error: ApiError) -> bool:
+    """Return whether a failed call, other than one that is not found, means that all would fail."""
     return isinstance(error, _OF_THE_JOB) or error.status == _NO_SUCH_METHOD
 
 

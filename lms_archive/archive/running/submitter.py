@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from lms_archive.archive.planning.forms import FORMS
 from lms_archive.archive.running.batches import Batches
-from lms_archive.archive.running.failures import concerns_target, is_redirect, stops_job
+from lms_archive.archive.running.failures import concerns_job, concerns_target, is_redirect
 from lms_archive.archive.running.jobs import InFlight
 from lms_archive.archive.running.plan_guard import LearningPlanGuard
 from lms_archive.archive.running.queues import TargetQueue
@@ -231,7 +231,7 @@ class Submitter:
         if error.status is None or error.path == self.client.session.operation("token").path:
             self.record(not_sent)
             raise StoppedByError(error)
-        if not isinstance(error, NotFoundError) and stops_job(error):
+        if concerns_job(error):
             self.record(refused, not_sent)
             raise StoppedByError(error)
         self.record(refused)

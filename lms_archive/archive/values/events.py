@@ -76,7 +76,7 @@ class NotSent(Event):
 
 @frozen
 class Refused(Event):
-    """The platform refused the call: its rows are read back, and never sent again."""
+    """The platform refused the call: unless `NotSent` follows, its rows are only read back."""
 
     chunk_id: str
     reason: str
